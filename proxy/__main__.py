@@ -1,0 +1,14 @@
+"""``python -m proxy`` and the installed command ``dashcam``: hands over to the command line."""
+
+from __future__ import annotations
+
+
+def main() -> None:
+    """Run the command line; imports stay inside so that ``--help`` is quick."""
+    from proxy.cli.app import run
+
+    run()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""The words all floors share: frozen values, standard library only, no I/O."""

@@ -1,0 +1,56 @@
+"""Interaction ids: UUIDv7, minted by us, so that they sort by time and never depend on a provider.
+
+A process's ids are strictly increasing, also when the wall clock steps back: the millisecond is never
+lowered, and within one millisecond a 74-bit random tail is counted upwards (RFC 9562, method 2).
+The standard library has ``uuid7`` only from Python 3.14 on.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+import uuid
+
+_TAIL_BITS = 74
+_TAIL_MASK = (1 << _TAIL_BITS) - 1
+
+
+class IdentityMint:
+    """Makes strictly increasing UUIDv7 values as 16 bytes; one per process, not for threads."""
+
+    __slots__ = ("_millisecond", "_tail")
+
+    def __init__(self) -> None:
+        self._millisecond = 0
+        self._tail = 0
+
+    def mint(self, now_ns: int | None = None) -> bytes:
+        """Return a new id for the instant ``now_ns`` (Unix nanoseconds; default: now)."""
+        millisecond = (time.time_ns() if now_ns is None else now_ns) // 1_000_000
+        if millisecond > self._millisecond:
+            self._millisecond = millisecond
+            # The top bit stays clear so that counting up cannot overflow within one millisecond.
+            self._tail = int.from_bytes(os.urandom(10), "big") & (_TAIL_MASK >> 1)
+        else:
+            self._tail += 1
+        tail = self._tail
+        value = (self._millisecond & 0xFFFF_FFFF_FFFF) << 80
+        value |= 0x7 << 76 | (tail >> 62 & 0xFFF) << 64
+        value |= 0b10 << 62 | tail & 0x3FFF_FFFF_FFFF_FFFF
+        return value.to_bytes(16, "big")
+
+
+def id_text(identity: bytes) -> str:
+    """Return the canonical 36-character form of a 16-byte id."""
+    digits = identity.hex()
+    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
+
+
+def parse_id(text: str) -> bytes:
+    """Return the 16 bytes of a canonical or plain-hex id; ``ValueError`` when it is none."""
+    return uuid.UUID(text).bytes
+
+
+def id_time_ns(identity: bytes) -> int:
+    """Return the Unix nanoseconds (millisecond precision) an id was minted at."""
+    return int.from_bytes(identity[:6], "big") * 1_000_000

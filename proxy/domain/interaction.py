@@ -1,0 +1,156 @@
+"""An interaction: one client call and everything about it, as stored.
+
+Field names are the column names of the store, the API's and the command line's words; there is one
+vocabulary. Instants are Unix milliseconds UTC here and become timestamps in the store; money is integer
+pico-dollars; JSON columns are plain Python values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from proxy.domain.cost import Price
+from proxy.domain.outcome import ContentState, CostStatus, FinishKind, Outcome, UsageSource
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Interaction:
+    """One row of ``interaction``; docs of each group are in ARCHITECTURE.md."""
+
+    # identity
+    id: str
+    provider_request_id: str | None = None
+    parent_id: str | None = None
+    trace_id: str | None = None
+    session_id: str | None = None
+    user_id: str | None = None
+    app: str | None = None
+    environment: str | None = None
+    key_id: str | None = None
+    # when (Unix milliseconds; durations in milliseconds with microsecond precision)
+    started_at: int
+    completed_at: int | None = None
+    duration_ms: float | None = None
+    ttft_ms: float | None = None
+    upstream_ms: float | None = None
+    overhead_ms: float | None = None
+    # what
+    operation: str
+    method: str
+    endpoint: str
+    route: str | None = None
+    provider: str | None = None
+    model_requested: str | None = None
+    model: str | None = None
+    is_stream: bool = False
+    temperature: float | None = None
+    top_p: float | None = None
+    top_k: int | None = None
+    max_tokens: int | None = None
+    tool_names: tuple[str, ...] = ()
+    api_version: str | None = None
+    system_fingerprint: str | None = None
+    # how it ended
+    outcome: Outcome
+    success: bool
+    http_status: int | None = None
+    error_type: str | None = None
+    error_code: str | None = None
+    error_message: str | None = None
+    finish_reason: str | None = None
+    finish_kind: FinishKind = FinishKind.NONE
+    attempts: int = 0
+    request_modified: bool = False
+    cache_status: str | None = None
+    # usage
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    total_tokens: int | None = None
+    cached_tokens: int | None = None
+    cache_write_tokens: int | None = None
+    reasoning_tokens: int | None = None
+    audio_tokens: int | None = None
+    usage_source: UsageSource = UsageSource.NONE
+    usage_raw: Mapping[str, object] | None = None
+    service_tier: str | None = None
+    # money
+    cost_pico_usd: int | None = None
+    input_cost_pico_usd: int | None = None
+    output_cost_pico_usd: int | None = None
+    cost_status: CostStatus = CostStatus.UNPRICED
+    price_id: str | None = None
+    # prompt
+    prompt_name: str | None = None
+    prompt_version: int | None = None
+    prompt_label: str | None = None
+    experiment: str | None = None
+    variant: str | None = None
+    # content
+    content_state: ContentState = ContentState.STORED
+    request_bytes: int = 0
+    response_bytes: int = 0
+    response_sha256: str | None = None
+    input_preview: str | None = None
+    output_preview: str | None = None
+    input_length: int | None = None
+    output_length: int | None = None
+    input_language: str | None = None
+    # judgement
+    score: float | None = None
+    score_count: int = 0
+    # free
+    tags: tuple[str, ...] = ()
+    metadata: Mapping[str, str] | None = None
+    # how well we understood it: None, or why the answer could not be decoded
+    decode_error: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """One try against one upstream, a child row of the interaction."""
+
+    interaction_id: str
+    number: int
+    provider: str
+    upstream: str
+    started_at: int
+    connect_ms: float | None = None
+    first_byte_ms: float | None = None
+    duration_ms: float | None = None
+    http_status: int | None = None
+    error: str | None = None
+    error_message: str | None = None
+    reused: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Body:
+    """One side's bytes as kept. ``cuts`` are ascending offsets at message borders, without 0 and the end.
+
+    ``timings`` are the pieces' arrivals: (microseconds since the previous piece, length), empty for requests.
+    ``edits`` as in ``CallStart``: they turn the client's request into the one that was sent.
+    """
+
+    content: bytes
+    media_type: str | None = None
+    content_encoding: str | None = None
+    length: int = 0
+    sha256: str | None = None
+    cuts: tuple[int, ...] = ()
+    timings: tuple[tuple[int, int], ...] = ()
+    edits: tuple[tuple[int, int, str], ...] = ()
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """All that one call adds to the store, written in one transaction."""
+
+    interaction: Interaction
+    attempts: tuple[Attempt, ...] = ()
+    request: Body | None = None
+    response: Body | None = None
+    input_text: str | None = None
+    output_text: str | None = None
+    price: Price | None = None

@@ -1,0 +1,71 @@
+"""A provider: who serves models, at which address, with which key and manners."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from urllib.parse import urlsplit
+
+LOCAL_KINDS = frozenset({"ollama", "vllm", "llamacpp", "lmstudio", "dashcam"})
+"""Kinds that run on the user's own machines: they cost nothing, which is not the same as unpriced."""
+
+INJECTING_KINDS = frozenset({"openai", "ollama"})
+"""Kinds whose streams are asked for usage by default (``stream_usage`` = inject)."""
+
+KNOWN_KINDS = (
+    "anthropic azure custom dashcam deepseek google groq llamacpp lmstudio mistral ollama openai openrouter vllm xai"
+).split()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Provider:
+    """One provider as the gateway needs it; plain values, so that it travels in the snapshot.
+
+    ``base_url`` is what ``/v1/…`` is joined to and ``root_url`` what ``/{name}/…`` is joined to, both without
+    a trailing slash. ``key_env`` names the environment variable (or secret file) that holds the key; without
+    one the client's own credentials are passed on. Time-outs are in seconds.
+    """
+
+    name: str
+    kind: str
+    base_url: str
+    root_url: str
+    key_env: str | None = None
+    stream_usage: str = "passive"
+    models: tuple[str, ...] = ()
+    headers: tuple[tuple[str, str], ...] = ()
+    ca_file: str | None = None
+    client_cert: str | None = None
+    client_key: str | None = None
+    connect_timeout: float = 5.0
+    first_byte_timeout: float = 660.0
+    idle_timeout: float = 660.0
+    on_client_gone: str = "cancel"
+    allow_private: bool = True
+
+    @property
+    def is_local(self) -> bool:
+        """True when calls cost nothing because the user runs the server."""
+        return self.kind in LOCAL_KINDS
+
+    @property
+    def host(self) -> str:
+        """The host name of the base address."""
+        return urlsplit(self.base_url).hostname or ""
+
+
+_TUPLES = {"models", "headers"}
+_NAMES = frozenset(item.name for item in fields(Provider))
+
+
+def provider_from_mapping(values: Mapping[str, object]) -> Provider:
+    """Build a provider from decoded JSON, ignoring members of a newer minor version."""
+    known: dict[str, object] = {}
+    for name, value in values.items():
+        if name in _NAMES:
+            known[name] = _frozen(value) if name in _TUPLES else value
+    return Provider(**known)  # type: ignore[arg-type]
+
+
+def _frozen(value: object) -> object:
+    return tuple(_frozen(item) for item in value) if isinstance(value, list) else value

@@ -1,0 +1,118 @@
+"""What the gateway notes about one call, and what the loader reads back.
+
+``CallStart``, ``AnswerHead`` and ``CallEnd`` travel as JSON in spool records; the request's and the answer's
+bytes travel beside them untouched. Times inside a call are monotonic nanoseconds since ``accepted_at_ns``
+(names end in ``_ns``); ``None`` means the instant never came. Nothing here interprets a body.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from proxy.domain.outcome import Outcome
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallStart:
+    """A call as accepted and planned, written before the upstream is dialled.
+
+    ``edits`` turn the client's request into what was sent: (offset, bytes removed, text inserted), ascending
+    offsets in the client's bytes. ``side_file`` names the file in the spool's ``bodies`` folder that holds a
+    request too large for a record. ``request_headers`` is an allow-list without credentials.
+    """
+
+    accepted_at_ns: int
+    method: str
+    target: str
+    operation: str
+    provider: str = ""
+    provider_kind: str = ""
+    upstream: str = ""
+    model: str | None = None
+    is_stream: bool = False
+    request_bytes: int = 0
+    request_sha256: str | None = None
+    side_file: str | None = None
+    edits: tuple[tuple[int, int, str], ...] = ()
+    usage_injected: bool = False
+    request_headers: tuple[tuple[str, str], ...] = ()
+    key_id: str | None = None
+    content: str = "stored"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnswerHead:
+    """Status and allow-listed headers of the answer, with the instant they arrived."""
+
+    status: int
+    headers: tuple[tuple[str, str], ...] = ()
+    at_ns: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttemptFact:
+    """One try against one upstream; ``error`` is a stable word such as ``refused`` or ``reset``, None when it answered."""
+
+    number: int
+    provider: str
+    upstream: str
+    started_ns: int
+    connected_ns: int | None = None
+    sent_ns: int | None = None
+    head_ns: int | None = None
+    ended_ns: int | None = None
+    status: int | None = None
+    error: str | None = None
+    error_message: str | None = None
+    reused: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallEnd:
+    """How a call ended. ``status`` is what the client was sent; byte counts are of bodies.
+
+    ``sha256`` (hex) and ``sent_bytes`` are of what the client was handed; ``received_bytes`` counts what the
+    upstream gave, which differs only when injected usage was taken out again. ``bodies_dropped`` says that
+    the full-disk policy kept the facts and not the bodies.
+    """
+
+    outcome: Outcome
+    ended_ns: int
+    status: int | None = None
+    head: AnswerHead | None = None
+    first_byte_ns: int | None = None
+    last_byte_ns: int | None = None
+    received_bytes: int = 0
+    sent_bytes: int = 0
+    sha256: str | None = None
+    error_type: str | None = None
+    error_code: str | None = None
+    error_message: str | None = None
+    attempts: tuple[AttemptFact, ...] = ()
+    bodies_dropped: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """One piece of the answer: what one read of the upstream socket gave, and when (ns since accepted)."""
+
+    at_ns: int
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordedCall:
+    """A whole call as found in the spool: the input of ``interpret``.
+
+    ``id`` is the 16-byte interaction id. ``request`` is the client's own bytes (None: not kept). ``end`` is
+    None when the gateway died: the outcome is then ``interrupted``. ``lost_bytes`` counts answer bytes that
+    were received but not kept, because of a cap or a full disk.
+    """
+
+    id: bytes
+    start: CallStart
+    request: bytes | None
+    head: AnswerHead | None
+    pieces: tuple[Piece, ...]
+    end: CallEnd | None
+    lost_bytes: int = 0

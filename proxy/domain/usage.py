@@ -1,0 +1,40 @@
+"""Token counts of one call, normalised; the provider's own object is kept raw beside them.
+
+Cached, cache-write and audio counts are *parts of* the input (or output) total, reasoning is part of the
+output total: the normaliser in ``protocol.usage`` brings exceptions such as xAI into this form.
+``None`` means "not said", which is not zero.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from proxy.domain.outcome import UsageSource
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Usage:
+    """Counts in tokens; ``reported_cost_usd`` is the provider's own charge as exact decimal text."""
+
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    total_tokens: int | None = None
+    cached_tokens: int | None = None
+    cache_write_tokens: int | None = None
+    reasoning_tokens: int | None = None
+    input_audio_tokens: int | None = None
+    output_audio_tokens: int | None = None
+    source: UsageSource = UsageSource.NONE
+    reported_cost_usd: str | None = None
+    raw: Mapping[str, object] | None = field(default=None, compare=False)
+
+    @property
+    def audio_tokens(self) -> int | None:
+        """All audio tokens, in and out; None when neither was said."""
+        if self.input_audio_tokens is None and self.output_audio_tokens is None:
+            return None
+        return (self.input_audio_tokens or 0) + (self.output_audio_tokens or 0)
+
+
+NO_USAGE = Usage()

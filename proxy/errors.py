@@ -1,0 +1,75 @@
+"""Every error Dashcam raises on purpose, in one tree.
+
+::
+
+    DashcamError
+    ├── ConfigurationError      the person who started us made a mistake; nothing was bound      exit 4
+    ├── ClientError             the caller's request cannot be served as it is                   4xx
+    ├── UpstreamError           the provider or the way to it failed                             502/504
+    ├── SpoolError              a segment cannot be written or read
+    ├── StoreError              the database refused or is away
+    ├── NotFoundError           a record, a file or a name does not exist                        exit 3
+    └── UnreachableError        a running Dashcam was expected and does not answer               exit 5
+
+The class says *whose fault* it was. ``code`` is stable and may be matched by programs; the class docstring is
+the default message. Lower errors are translated at the edge of the library's home with ``raise … from``.
+"""
+
+from __future__ import annotations
+
+
+class DashcamError(Exception):
+    """Something went wrong inside Dashcam."""
+
+    code = "dashcam_error"
+
+    def __init__(self, message: str | None = None, *, hint: str | None = None) -> None:
+        self.message = message if message is not None else (type(self).__doc__ or "").strip()
+        self.hint = hint
+        super().__init__(self.message)
+
+
+class ConfigurationError(DashcamError):
+    """The configuration is not valid."""
+
+    code = "configuration_invalid"
+
+    def __init__(self, problems: list[str] | str, *, hint: str | None = None) -> None:
+        self.problems = [problems] if isinstance(problems, str) else list(problems)
+        super().__init__("\n".join(self.problems), hint=hint)
+
+
+class ClientError(DashcamError):
+    """The request cannot be served as it is."""
+
+    code = "invalid_request"
+
+
+class UpstreamError(DashcamError):
+    """The upstream did not answer as it should."""
+
+    code = "upstream_error"
+
+
+class SpoolError(DashcamError):
+    """The spool cannot be written or read."""
+
+    code = "spool_error"
+
+
+class StoreError(DashcamError):
+    """The database refused or is away."""
+
+    code = "store_error"
+
+
+class NotFoundError(DashcamError):
+    """What was asked for does not exist."""
+
+    code = "not_found"
+
+
+class UnreachableError(DashcamError):
+    """No running Dashcam answers at this address."""
+
+    code = "unreachable"

@@ -1,0 +1,141 @@
+"""The settings as resolved: frozen values, plain data, one section per component.
+
+``loading`` fills them from the shipped defaults (``config/dashcam.toml``), a file, the environment and flags;
+the supervisor hands them on as JSON in the run folder. Secrets never stand here: only the names of the
+variables or files that hold them. Sizes are bytes, durations seconds.
+"""
+
+from __future__ import annotations
+
+import types
+import typing
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields, is_dataclass
+from pathlib import Path
+
+from proxy.domain.provider import Provider, provider_from_mapping
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerSettings:
+    """Where we listen and whom we answer."""
+
+    host: str = "127.0.0.1"
+    port: int = 8484
+    workers: int = 1
+    allowed_hosts: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordingSettings:
+    """What is kept, and what happens when it cannot be kept."""
+
+    bodies: bool = True
+    mode: str = "process"
+    on_full: str = "metadata_only"
+    max_body_bytes: int = 10 * 1024 * 1024
+    segment_bytes: int = 32 * 1024 * 1024
+    segment_seconds: float = 10.0
+    sync_interval: float = 0.2
+    spool_max_bytes: int = 8 * 1024 * 1024 * 1024
+    min_free_bytes: int = 256 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LimitSettings:
+    """Ceilings and deadlines of the public port."""
+
+    header_bytes: int = 64 * 1024
+    header_timeout: float = 10.0
+    body_bytes: int = 100 * 1024 * 1024
+    body_idle_timeout: float = 30.0
+    keep_alive: float = 75.0
+    write_stall: float = 60.0
+    in_flight: int = 2000
+    drain: float = 30.0
+    linger_seconds: float = 0.5
+    linger_bytes: int = 64 * 1024
+    spill_bytes: int = 256 * 1024
+    parse_bytes: int = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogSettings:
+    """How we talk: ``format`` is text or json, ``file`` adds a daily rotated file, ``keep_days`` of it."""
+
+    level: str = "info"
+    format: str = "text"
+    file: str | None = None
+    keep_days: int = 7
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """All of it. ``data_dir`` and ``run_dir`` are absolute; ``database_url`` empty means SQLite in the data folder.
+
+    ``proxy_keys`` maps the SHA-256 hex digest of each accepted key to its short public id and
+    ``admin_token_sha256`` is the digest of the admin token: digests only, so that no secret is written down.
+    """
+
+    data_dir: str
+    run_dir: str
+    database_url: str = ""
+    server: ServerSettings = field(default_factory=ServerSettings)
+    recording: RecordingSettings = field(default_factory=RecordingSettings)
+    limits: LimitSettings = field(default_factory=LimitSettings)
+    log: LogSettings = field(default_factory=LogSettings)
+    providers: tuple[Provider, ...] = ()
+    proxy_keys: Mapping[str, str] = field(default_factory=dict)
+    admin_token_sha256: str | None = None
+
+    @property
+    def database_path(self) -> Path:
+        """The SQLite file used when no ``database_url`` is set."""
+        return Path(self.data_dir) / "dashcam.db"
+
+    @property
+    def spool_dir(self) -> Path:
+        """The folder that holds one set of segments per gateway process."""
+        return Path(self.data_dir) / "spool"
+
+    @property
+    def snapshot_path(self) -> Path:
+        """The file the gateway's configuration is published in."""
+        return Path(self.data_dir) / "snapshot.json"
+
+    @property
+    def control_socket(self) -> Path:
+        """The Unix socket control listens on."""
+        return Path(self.run_dir) / "control.sock"
+
+    @property
+    def pages_dir(self) -> Path:
+        """The folder of the gateways' mmap pages."""
+        return Path(self.run_dir) / "pages"
+
+    def to_mapping(self) -> dict[str, object]:
+        """Return the JSON form that is handed to the child processes."""
+        return asdict(self)
+
+
+def settings_from_mapping(values: Mapping[str, object]) -> Settings:
+    """Rebuild settings from their JSON form."""
+    merged = dict(values)
+    merged["providers"] = tuple(provider_from_mapping(item) for item in merged.pop("providers", ()))  # type: ignore[attr-defined]
+    hints = typing.get_type_hints(Settings)
+    for item in fields(Settings):
+        section = hints[item.name]
+        if is_dataclass(section) and isinstance(merged.get(item.name), dict):
+            merged[item.name] = _section(section, merged[item.name])
+    return Settings(**merged)  # type: ignore[arg-type]
+
+
+def _section(kind: type, values: object) -> object:
+    assert isinstance(values, dict)
+    hints = typing.get_type_hints(kind)
+    made = {}
+    for name, value in values.items():
+        wanted = hints[name]
+        is_tuple = typing.get_origin(wanted) is tuple and not isinstance(wanted, types.UnionType)
+        made[name] = tuple(value) if is_tuple else value
+    return kind(**made)

@@ -1,0 +1,1 @@
+"""Doubles and builders shared by the tests; nothing here tests anything."""
