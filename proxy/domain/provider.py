@@ -13,8 +13,22 @@ INJECTING_KINDS = frozenset({"openai", "ollama"})
 """Kinds whose streams are asked for usage by default (``stream_usage`` = inject)."""
 
 KNOWN_KINDS = (
-    "anthropic azure custom dashcam deepseek google groq llamacpp lmstudio mistral ollama openai openrouter vllm xai"
-).split()
+    "anthropic",
+    "azure",
+    "custom",
+    "dashcam",
+    "deepseek",
+    "google",
+    "groq",
+    "llamacpp",
+    "lmstudio",
+    "mistral",
+    "ollama",
+    "openai",
+    "openrouter",
+    "vllm",
+    "xai",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -51,7 +51,7 @@ class AnswerHead:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttemptFact:
-    """One try against one upstream; ``error`` is a stable word such as ``refused`` or ``reset``, None when it answered."""
+    """One try against one upstream; ``error`` is a stable word such as ``refused``, None when it answered."""
 
     number: int
     provider: str

@@ -130,7 +130,7 @@ def settings_from_mapping(values: Mapping[str, object]) -> Settings:
     return Settings(**merged)  # type: ignore[arg-type]
 
 
-def _section(kind: type, values: object) -> object:
+def _section(kind: typing.Any, values: object) -> object:
     assert isinstance(values, dict)
     hints = typing.get_type_hints(kind)
     made = {}
