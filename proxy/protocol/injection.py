@@ -1,0 +1,64 @@
+"""Asking for usage in a stream that did not ask, by editing only the bytes that say so.
+
+An edit is (offset, bytes removed, text inserted). The rest of the client's body leaves as it came: same key
+order, same spelling, so that provider-side prompt caches still match. Works on the whole small body, or on the
+scan of a large one; a body it cannot edit exactly is left alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from proxy.protocol.requests import WANTED, RequestFacts
+from proxy.protocol.scanning import Member, TopLevelScanner, scan
+
+Edit = tuple[int, int, str]
+
+_MEMBER = '"stream_options":{"include_usage":true},'
+_OPTION = '"include_usage":true'
+
+
+def usage_edits(body: bytes, facts: RequestFacts) -> tuple[Edit, ...]:
+    """Return the edits that make a small body ask for usage; empty when none is needed or possible."""
+    if not facts.is_stream or facts.include_usage is True:
+        return ()
+    if not facts.usage_options:
+        return ((body.index(b"{") + 1, 0, _MEMBER),)
+    return edits_of_scan(scan(body, WANTED))
+
+
+def edits_of_scan(scanner: TopLevelScanner) -> tuple[Edit, ...]:
+    """Return the same edits from a finished scan."""
+    if not scanner.is_sound:
+        return ()
+    options = scanner.members.get(b"stream_options")
+    if options is None:
+        return ((scanner.open_brace + 1, 0, _MEMBER),)
+    if options.raw == b"null":
+        return ((options.start, 4, "{" + _OPTION + "}"),)
+    return _inside(options) if options.raw and options.raw.startswith(b"{") else ()
+
+
+def _inside(options: Member) -> tuple[Edit, ...]:
+    """Edit inside the existing object: turn a false into true, or add the member."""
+    assert options.raw is not None
+    inner = scan(options.raw, frozenset({b"include_usage"}))
+    if not inner.is_sound:
+        return ()
+    said = inner.members.get(b"include_usage")
+    if said is not None:
+        return () if said.raw is None else ((options.start + said.start, said.end - said.start, "true"),)
+    comma = "," if options.raw[1:-1].strip() else ""
+    return ((options.start + 1, 0, _OPTION + comma),)
+
+
+def apply(body: bytes, edits: Sequence[Edit]) -> bytes:
+    """Return the body with the edits made; offsets are ascending and refer to ``body``."""
+    parts = []
+    position = 0
+    for offset, removed, inserted in edits:
+        parts.append(body[position:offset])
+        parts.append(inserted.encode())
+        position = offset + removed
+    parts.append(body[position:])
+    return b"".join(parts)

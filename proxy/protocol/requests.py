@@ -1,0 +1,72 @@
+"""What the gateway must know of a request in order to route it: model, stream, usage options. No more.
+
+Small bodies are parsed whole; large ones were looked at in slices by ``scanning``. A body that is no JSON object is
+*opaque*: it is still relayed, the provider decides about it. Everything else a request says is read later, by
+``interpret``, from the recorded bytes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import orjson
+
+from proxy.protocol.scanning import TopLevelScanner, scan
+
+WANTED = frozenset({b"model", b"stream", b"stream_options"})
+MAX_MODEL_LENGTH = 256
+
+
+@dataclass(frozen=True, slots=True)
+class RequestFacts:
+    """``include_usage`` is what the client said: True, False, or None when it said nothing.
+
+    ``usage_options`` is True when ``stream_options`` stands in the body at all, also as null.
+    """
+
+    model: str | None = None
+    is_stream: bool = False
+    include_usage: bool | None = None
+    usage_options: bool = False
+    is_json: bool = False
+
+
+OPAQUE = RequestFacts()
+
+
+def parse(body: bytes) -> RequestFacts:
+    """Parse a small body; what orjson refuses (huge numbers, lone surrogates) is looked at by the scanner."""
+    if not body:
+        return OPAQUE
+    try:
+        values = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return facts_of_scan(scan(body, WANTED))
+    if not isinstance(values, dict):
+        return OPAQUE
+    return _facts(values.get("model"), values.get("stream"), values.get("stream_options"), "stream_options" in values)
+
+
+def facts_of_scan(scanner: TopLevelScanner) -> RequestFacts:
+    """Read the same facts off a finished scan."""
+    if not scanner.is_sound:
+        return OPAQUE
+    values = {}
+    for name, member in scanner.members.items():
+        try:
+            values[name] = orjson.loads(member.raw) if member.raw is not None else None
+        except orjson.JSONDecodeError:
+            values[name] = None
+    present = b"stream_options" in scanner.members
+    return _facts(values.get(b"model"), values.get(b"stream"), values.get(b"stream_options"), present)
+
+
+def _facts(model: object, stream: object, options: object, present: bool) -> RequestFacts:
+    include = options.get("include_usage") if isinstance(options, dict) else None
+    return RequestFacts(
+        model=model if isinstance(model, str) and 0 < len(model) <= MAX_MODEL_LENGTH else None,
+        is_stream=stream is True,
+        include_usage=include if isinstance(include, bool) else None,
+        usage_options=present,
+        is_json=True,
+    )

@@ -1,0 +1,203 @@
+"""A bounded look at the top level of a JSON object, in slices, without parsing it whole.
+
+Bodies above a megabyte are not parsed on the event loop; this scanner is fed their slices as they arrive, jumps
+over strings at memchr speed and keeps only the top-level members it was asked for, with their byte offsets. It
+also finds the exact span of a member in a small body, for edits that touch nothing else.
+
+A duplicate key overwrites: the last one counts, as in the parsers of the providers. It never raises; ``is_sound``
+says whether what it saw was an object as far as it can tell. It does not validate what it skips.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+_STRUCTURE = re.compile(rb'["{}\[\]:,]')
+_MAX_KEPT = 4096
+"""Longest raw value kept, in bytes; a longer one is noted by its span only."""
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One top-level member: where its key and its value stand, and the value's bytes when short."""
+
+    key_start: int
+    start: int
+    end: int
+    raw: bytes | None
+
+
+class TopLevelScanner:
+    """Fed slices, tells top-level members; ``open_brace`` is the offset of the object's brace or -1."""
+
+    __slots__ = (
+        "_depth",
+        "_escaped",
+        "_in_string",
+        "_keeping",
+        "_kept",
+        "_key",
+        "_key_start",
+        "_offset",
+        "_parts",
+        "_value_start",
+        "_wanted",
+        "is_sound",
+        "members",
+        "open_brace",
+    )  # fmt: skip
+
+    def __init__(self, wanted: frozenset[bytes]) -> None:
+        self._wanted = wanted
+        self._offset = 0
+        self._depth = 0
+        self._in_string = False
+        self._escaped = False
+        self._key: bytes | None = None
+        self._key_start = -1
+        self._value_start = -1
+        self._keeping = False
+        self._parts: list[bytes] = []
+        self._kept = 0
+        self.open_brace = -1
+        self.is_sound = True
+        self.members: dict[bytes, Member] = {}
+
+    def feed(self, data: bytes) -> None:
+        """Look at the next slice."""
+        position = 0
+        while position < len(data) and self.is_sound:
+            position = self._skip_string(data, position) if self._in_string else self._structure(data, position)
+        self._offset += len(data)
+
+    def finish(self) -> bool:
+        """Return True when the bytes were one whole object."""
+        self.is_sound = self.is_sound and self.open_brace >= 0 and self._depth == 0 and not self._in_string
+        return self.is_sound
+
+    def _structure(self, data: bytes, position: int) -> int:
+        found = _STRUCTURE.search(data, position)
+        end = found.start() if found else len(data)
+        if self._depth == 0 and data[position:end].strip():
+            self.is_sound = False
+            return end
+        self._keep(data, position, end)
+        if found is None:
+            return end
+        self._token(data[end : end + 1], self._offset + end)
+        return end + 1
+
+    def _token(self, token: bytes, at: int) -> None:
+        if token == b'"':
+            self._open_string(at)
+        elif token in b"{[":
+            self._open(token, at)
+        elif token in b"}]":
+            self._close(token, at)
+        elif self._depth == 1 and token == b":" and self._value_start < 0:
+            self._begin_value(at)
+        elif self._depth == 1 and token == b",":
+            self._end_value(at)
+        else:
+            self._append(token)
+
+    def _open_string(self, at: int) -> None:
+        if self._depth == 0:
+            self.is_sound = False
+        self._in_string = True
+        if self._depth == 1 and self._value_start < 0:
+            self._key_start = at
+            self._parts, self._kept, self._keeping = [], 0, True
+        else:
+            self._append(b'"')
+
+    def _open(self, token: bytes, at: int) -> None:
+        if self._depth == 0:
+            if token != b"{" or self.open_brace >= 0:
+                self.is_sound = False
+            self.open_brace = at
+        else:
+            self._append(token)
+        self._depth += 1
+
+    def _close(self, token: bytes, at: int) -> None:
+        if self._depth == 1:
+            self._end_value(at)
+        else:
+            self._append(token)
+        self._depth -= 1
+        if self._depth < 0:
+            self.is_sound = False
+
+    def _begin_value(self, at: int) -> None:
+        self._key = b"".join(self._parts)
+        self._value_start = at + 1
+        self._parts, self._kept = [], 0
+        self._keeping = self._key in self._wanted
+
+    def _end_value(self, at: int) -> None:
+        if self._key in self._wanted and self._value_start >= 0:
+            assert self._key is not None
+            raw = b"".join(self._parts) if self._keeping else None
+            self.members[self._key] = _member(self._key_start, self._value_start, at, raw)
+        self._key, self._value_start, self._keeping, self._parts = None, -1, False, []
+
+    def _skip_string(self, data: bytes, position: int) -> int:
+        if self._escaped:
+            self._escaped = False
+            self._keep(data, position, position + 1)
+            return position + 1
+        quote = data.find(b'"', position)
+        end = quote if quote >= 0 else len(data)
+        odd = _trailing_backslashes(data, position, end) % 2
+        self._keep(data, position, end)
+        if quote < 0:
+            self._escaped = bool(odd)
+            return end
+        if odd:
+            self._append(b'"')
+            return quote + 1
+        self._in_string = False
+        if self._value_start >= 0:
+            self._append(b'"')
+        elif self._depth == 1:
+            self._keeping = False
+        return quote + 1
+
+    def _keep(self, data: bytes, start: int, end: int) -> None:
+        if self._keeping and end > start:
+            self._append(data[start : min(end, start + _MAX_KEPT + 1)])
+
+    def _append(self, data: bytes) -> None:
+        if not self._keeping:
+            return
+        self._kept += len(data)
+        if self._kept > _MAX_KEPT:
+            self._keeping, self._parts = False, []
+        else:
+            self._parts.append(data)
+
+
+def _trailing_backslashes(data: bytes, start: int, end: int) -> int:
+    count = 0
+    while end - count > start and data[end - count - 1] == 0x5C:
+        count += 1
+    return count
+
+
+def _member(key_start: int, start: int, end: int, raw: bytes | None) -> Member:
+    """Trim the white space around a value off its span."""
+    if raw is None:
+        return Member(key_start, start, end, None)
+    left = len(raw) - len(raw.lstrip())
+    right = len(raw) - len(raw.rstrip())
+    return Member(key_start, start + left, end - right, raw.strip())
+
+
+def scan(body: bytes, wanted: frozenset[bytes]) -> TopLevelScanner:
+    """Scan one whole body."""
+    scanner = TopLevelScanner(wanted)
+    scanner.feed(body)
+    scanner.finish()
+    return scanner
