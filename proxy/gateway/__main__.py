@@ -1,0 +1,70 @@
+"""``python -m proxy.gateway``: one gateway process, started by the supervisor with a listening socket to inherit."""
+
+from __future__ import annotations
+
+import argparse
+import socket
+import uuid
+from pathlib import Path
+
+import orjson
+import uvloop
+
+from proxy.gateway.app import Gateway
+from proxy.gateway.forwarding import ControlForwarder
+from proxy.gateway.refreshing import SnapshotWatch
+from proxy.gateway.server import GatewayServer
+from proxy.settings.secrets import provider_keys
+from proxy.settings.snapshot import load
+from proxy.settings.values import Settings, settings_from_mapping
+from proxy.spool.page import Page
+from proxy.spool.writer import SpoolWriter
+from proxy.telemetry.logs import configure
+from proxy.upstream.client import UpstreamClient
+
+
+def parse_arguments() -> argparse.Namespace:
+    """Read what the supervisor says."""
+    parser = argparse.ArgumentParser(prog="proxy.gateway")
+    parser.add_argument("--run-dir", type=Path, required=True)
+    parser.add_argument("--worker", type=int, default=0)
+    parser.add_argument("--fd", type=int, required=True)
+    parser.add_argument("--parent-fd", type=int, required=True)
+    return parser.parse_args()
+
+
+async def serve(settings: Settings, worker: int, listener: socket.socket, parent_fd: int) -> None:
+    """Put the gateway together and run it to its end."""
+    boot = uuid.uuid4().hex
+    page = Page.create(settings.pages_dir / f"{boot}-{worker}.page", boot, worker)
+    spool = SpoolWriter(settings.spool_dir, boot, worker, page, settings.recording)
+    snapshot = load(settings.snapshot_path)
+    upstream = UpstreamClient(forbidden=own_addresses(listener))
+    forwarder = ControlForwarder(settings.control_socket)
+    gateway = Gateway(settings, snapshot, provider_keys(snapshot.providers), spool, page, upstream, forwarder)
+    await GatewayServer(gateway, SnapshotWatch(settings.snapshot_path, gateway), listener, parent_fd).run()
+
+
+def own_addresses(listener: socket.socket) -> frozenset[tuple[str, int]]:
+    """Return the addresses that lead back to ourselves: nothing is ever relayed to them."""
+    host, port = listener.getsockname()[:2]
+    if host not in ("0.0.0.0", "::"):  # noqa: S104 - compared with, not bound to
+        return frozenset({(host, port)})
+    names = {"127.0.0.1", "::1", host}
+    for info in socket.getaddrinfo(socket.gethostname(), port, type=socket.SOCK_STREAM):
+        names.add(str(info[4][0]))
+    return frozenset((name, port) for name in names)
+
+
+def main() -> None:
+    """Run one gateway."""
+    arguments = parse_arguments()
+    settings = settings_from_mapping(orjson.loads((arguments.run_dir / "settings.json").read_bytes()))
+    configure(settings.log, process="gateway")
+    listener = socket.socket(fileno=arguments.fd)
+    listener.setblocking(False)
+    uvloop.run(serve(settings, arguments.worker, listener, arguments.parent_fd))
+
+
+if __name__ == "__main__":
+    main()

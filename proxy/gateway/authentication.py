@@ -1,0 +1,61 @@
+"""Who calls: a holder of a proxy key, or anybody on loopback when no keys are set.
+
+There is one extractor for credentials, so that a second header can never skip the check. A key is hashed whole and
+looked up by its digest; nothing is compared piecewise, cached by a prefix or searched in a database. Without proxy
+keys the client's own credentials are the provider's business and pass through.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from proxy.gateway.call import Headers
+from proxy.gateway.guard import Refusal
+from proxy.gateway.headers import CREDENTIALS
+
+_PLACEHOLDERS = frozenset(
+    b"x xx xxx sk-dummy sk-x dummy none null empty placeholder test sk-test fake no-key not-needed ollama "
+    b"lm-studio dashcam sk-no-key-required".split()
+)
+_MAX_KEY = 512
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """``key_id`` is the public id of the proxy key used; ``has_own_key`` that a real provider key came along."""
+
+    key_id: str | None
+    has_own_key: bool
+
+
+UNAUTHORISED = Refusal(
+    401,
+    "invalid_api_key",
+    "This Dashcam requires a proxy key. Send one of the keys in DASHCAM_PROXY_KEYS as 'Authorization: Bearer KEY'.",
+)
+
+
+def identify(headers: Headers, proxy_keys: Mapping[str, str]) -> Caller | Refusal:
+    """Return the caller, or why it is not let in."""
+    token = _credential(headers)
+    if not proxy_keys:
+        return Caller(None, bool(token) and token.lower() not in _PLACEHOLDERS)
+    if not token or len(token) > _MAX_KEY:
+        return UNAUTHORISED
+    key_id = proxy_keys.get(hashlib.sha256(token).hexdigest())
+    return UNAUTHORISED if key_id is None else Caller(key_id, False)
+
+
+def _credential(headers: Headers) -> bytes:
+    """Return the one credential: Authorization before api-key before x-api-key; empty when there is none."""
+    found: dict[bytes, bytes] = {}
+    for name, value in headers:
+        if len(name) in (7, 9, 13) and (lowered := name.lower()) in CREDENTIALS:
+            found.setdefault(lowered, value.strip())
+    authorization = found.get(b"authorization")
+    if authorization is not None:
+        scheme, _, token = authorization.partition(b" ")
+        return token.strip() if scheme.lower() == b"bearer" else authorization
+    return found.get(b"api-key") or found.get(b"x-api-key") or b""

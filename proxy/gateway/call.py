@@ -1,0 +1,208 @@
+"""One call on the client's side: the request as it came, and the channel the reply leaves by.
+
+The reply is written straight to the transport: status line and headers as the upstream gave them, framed by us
+(``Content-Length`` kept when the body is passed unchanged, else chunked). A body that breaks is never ended
+cleanly: ``abort`` closes the connection without the terminating chunk, which every client notices.
+
+``on_gone`` is called once, synchronously, when the client leaves before the reply is complete; a half-closed
+connection counts as gone. Writing to a gone client does nothing. Back-pressure: await ``writable`` between pieces.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import http
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from uvicorn.protocols.http.flow_control import FlowControl
+
+Headers = list[tuple[bytes, bytes]]
+
+
+def _status_lines() -> dict[int, bytes]:
+    lines = {status: b"HTTP/1.1 %d \r\n" % status for status in range(100, 1000)}
+    lines.update({item.value: b"HTTP/1.1 %d %s\r\n" % (item, item.phrase.encode()) for item in http.HTTPStatus})
+    return lines
+
+
+_STATUS_LINES = _status_lines()
+_NO_BODY = frozenset({204, 304})
+
+
+class ClientCall:
+    """A request with its body so far, and the reply to it. Instants are monotonic nanoseconds."""
+
+    __slots__ = (
+        "_body_event",
+        "_on_complete",
+        "accepted_at",
+        "body_complete",
+        "expects_continue",
+        "flow",
+        "headers",
+        "is_chunked",
+        "is_complete",
+        "is_gone",
+        "keep_alive",
+        "method",
+        "on_gone",
+        "parts",
+        "peer",
+        "received_bytes",
+        "response_started",
+        "target",
+        "task",
+        "transport",
+        "upgrade",
+    )
+
+    def __init__(
+        self,
+        *,
+        method: str,
+        target: bytes,
+        headers: Headers,
+        transport: asyncio.Transport,
+        flow: FlowControl,
+        peer: str,
+        accepted_at: int,
+        keep_alive: bool,
+        on_complete: Callable[[], None],
+    ) -> None:
+        self.method = method
+        self.target = target
+        self.headers = headers
+        self.transport = transport
+        self.flow = flow
+        self.peer = peer
+        self.accepted_at = accepted_at
+        self.keep_alive = keep_alive
+        self._on_complete = on_complete
+        self.parts: list[bytes] = []
+        self.received_bytes = 0
+        self.body_complete = False
+        self.expects_continue = False
+        self.upgrade = False
+        self.is_gone = False
+        self.is_complete = False
+        self.response_started = False
+        self.on_gone: Callable[[], None] | None = None
+        self.task: asyncio.Task[None] | None = None
+        self.is_chunked = False
+        self._body_event: asyncio.Event | None = None
+
+    def __repr__(self) -> str:
+        state = "complete" if self.is_complete else "gone" if self.is_gone else "open"
+        return f"<ClientCall {self.method} {self.target[:80]!r} {state}>"
+
+    # -- the request's body ---------------------------------------------------------------------------------
+
+    def feed_body(self, data: bytes) -> None:
+        """Take one piece of the request's body off the wire."""
+        self.parts.append(data)
+        self.received_bytes += len(data)
+        if self._body_event is not None:
+            self._body_event.set()
+
+    def end_body(self) -> None:
+        """The request is whole."""
+        self.body_complete = True
+        if self._body_event is not None:
+            self._body_event.set()
+
+    def take_body(self) -> bytes:
+        """Return what has arrived and is not taken yet."""
+        data = self.parts[0] if len(self.parts) == 1 else b"".join(self.parts)
+        self.parts = []
+        return data
+
+    async def more_body(self) -> bool:
+        """Wait for more of the body; False when it is whole and all taken, or the client has left."""
+        while not self.parts and not self.body_complete and not self.is_gone:
+            if self._body_event is None:
+                self._body_event = asyncio.Event()
+            self.flow.resume_reading()
+            await self._body_event.wait()
+            self._body_event.clear()
+        return bool(self.parts)
+
+    def send_continue(self) -> None:
+        """Answer ``Expect: 100-continue``: the body is wanted."""
+        if self.expects_continue and not self.response_started:
+            self.expects_continue = False
+            self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+    # -- the reply ------------------------------------------------------------------------------------------
+
+    def begin(self, status: int, headers: Sequence[tuple[bytes, bytes]], body: bytes = b"", *, last: bool) -> None:
+        """Write the head with the first piece; without a length the body is chunked."""
+        if self.is_gone:
+            return
+        self.response_started = True
+        lines = [_STATUS_LINES[status]]
+        has_length = False
+        for name, value in headers:
+            if len(name) == 14 and name.lower() == b"content-length":
+                has_length = True
+            lines += (name, b": ", value, b"\r\n")
+        has_body = self.method != "HEAD" and status not in _NO_BODY
+        self.is_chunked = has_body and not has_length
+        if self.is_chunked:
+            lines.append(b"transfer-encoding: chunked\r\n")
+        if not self.keep_alive:
+            lines.append(b"connection: close\r\n")
+        lines.append(b"\r\n")
+        self._frame(lines, body if has_body else b"", last)
+        self.transport.write(b"".join(lines))
+        if last:
+            self._complete()
+
+    def write(self, body: bytes, *, last: bool = False) -> None:
+        """Write one more piece of the body; ``last`` ends the reply cleanly."""
+        if self.is_gone or self.is_complete:
+            return
+        if self.method != "HEAD":
+            lines: list[bytes] = []
+            self._frame(lines, body, last)
+            if lines:
+                self.transport.write(b"".join(lines))
+        if last:
+            self._complete()
+
+    def _frame(self, lines: list[bytes], body: bytes, last: bool) -> None:
+        if not self.is_chunked:
+            if body:
+                lines.append(body)
+            return
+        if body:
+            lines += (b"%x\r\n" % len(body), body, b"\r\n")
+        if last:
+            lines.append(b"0\r\n\r\n")
+
+    async def writable(self) -> None:
+        """Wait while the client reads more slowly than we write."""
+        if self.flow.write_paused and not self.is_gone:
+            await self.flow.drain()
+
+    def abort(self) -> None:
+        """End the reply uncleanly: what was written leaves, then the connection closes."""
+        self.is_complete = True
+        if not self.transport.is_closing():
+            self.transport.close()
+
+    def _complete(self) -> None:
+        self.is_complete = True
+        if not self.keep_alive:
+            self.transport.close()
+        self._on_complete()
+
+    def leave(self) -> None:
+        """The client has gone: wake whoever waits, tell the owner once."""
+        self.is_gone = True
+        if self._body_event is not None:
+            self._body_event.set()
+        if not self.is_complete and self.on_gone is not None:
+            on_gone, self.on_gone = self.on_gone, None
+            on_gone()

@@ -1,0 +1,204 @@
+"""The built-in model ``dashcam/echo``: answers with the caller's last message, streamed or not, without a network.
+
+It proves the whole chain, from the client's SDK to the row, with no key and no provider. It takes the place of the
+network client only; planning, recording, pumping and endings are those of every other call. One word is one token.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Iterable
+
+import orjson
+
+from proxy.domain.provider import Provider
+from proxy.gateway.call import Headers
+from proxy.upstream.body import BodySource
+from proxy.upstream.client import Timing
+
+_PAUSE = 0.01
+_CREATED = 1_700_000_000
+_MODEL = "dashcam/echo"
+_UNKNOWN = "dashcam/echo answers chat completions and responses. Ask it with POST /v1/chat/completions."
+
+
+class EchoAnswer:
+    """An answer that arrives in pieces, like one from a socket."""
+
+    def __init__(self, status: int, content_type: bytes, pieces: Iterable[bytes], pause: float) -> None:
+        self._pieces = deque(pieces)
+        self._pause = pause
+        self.status = status
+        self.headers: Headers = [(b"Content-Type", content_type), (b"Cache-Control", b"no-cache")]
+        if not pause:
+            self.headers.append((b"Content-Length", b"%d" % sum(map(len, self._pieces))))
+        now = time.monotonic_ns()
+        self.timing = Timing(started_ns=now, connected_ns=now, sent_ns=now, head_ns=now)
+        self._is_aborted = False
+
+    @property
+    def is_finished(self) -> bool:
+        """True when nothing is left to come."""
+        return self._is_aborted or not self._pieces
+
+    def take_ready(self) -> list[tuple[int, bytes]]:
+        """Return what is there without waiting: everything, unless it is a stream."""
+        if self._pause:
+            return []
+        ready = [(time.monotonic_ns(), piece) for piece in self._pieces]
+        self._pieces.clear()
+        return ready
+
+    async def read(self) -> tuple[int, bytes] | None:
+        """Return the next piece, or None at the end."""
+        if self.is_finished:
+            return None
+        await asyncio.sleep(self._pause)
+        return (time.monotonic_ns(), self._pieces.popleft()) if self._pieces else None
+
+    def abort(self) -> None:
+        """Stop talking."""
+        self._is_aborted = True
+        self._pieces.clear()
+
+
+class EchoUpstream:
+    """Answers in place of the network."""
+
+    async def send(
+        self,
+        provider: Provider,
+        method: str,
+        target: bytes,
+        headers: Headers,
+        body: bytes | BodySource,
+        *,
+        read_timeout: float | None = None,
+    ) -> EchoAnswer:
+        """Answer one request."""
+        path = target.partition(b"?")[0]
+        request = _parse(body) if isinstance(body, bytes) else None
+        is_stream = bool(request and request.get("stream") is True)
+        if request is not None and path.endswith(b"/chat/completions"):
+            pieces = _chat_stream(request) if is_stream else [_chat(request)]
+        elif request is not None and path.endswith(b"/responses"):
+            pieces = _response_stream(request) if is_stream else [orjson.dumps(_response(request, "completed"))]
+        else:
+            error = {
+                "message": _UNKNOWN,
+                "type": "invalid_request_error",
+                "param": None,
+                "code": "unsupported_endpoint",
+            }
+            return EchoAnswer(404, b"application/json", [orjson.dumps({"error": error})], 0)
+        content_type = b"text/event-stream" if is_stream else b"application/json"
+        return EchoAnswer(200, content_type, pieces, _PAUSE if is_stream else 0)
+
+
+def _parse(body: bytes) -> dict[str, object] | None:
+    try:
+        values = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return None
+    return values if isinstance(values, dict) else None
+
+
+def _text_of(content: object) -> str:
+    if isinstance(content, str):
+        return content
+    if isinstance(content, list):
+        parts = [part.get("text", "") for part in content if isinstance(part, dict)]
+        return " ".join(part for part in parts if isinstance(part, str))
+    return ""
+
+
+def _last_words(request: dict[str, object]) -> str:
+    """Return the newest thing the caller said."""
+    said = request.get("messages", request.get("input"))
+    if isinstance(said, list):
+        said = next((item.get("content") for item in reversed(said) if isinstance(item, dict)), "")
+    return _text_of(said) or "(nothing was said)"
+
+
+def _counts(request: dict[str, object], answer: str) -> tuple[int, int]:
+    said = request.get("messages", request.get("input"))
+    items = said if isinstance(said, list) else [{"content": said}]
+    words = sum(len(_text_of(item.get("content")).split()) for item in items if isinstance(item, dict))
+    return words, len(answer.split())
+
+
+def _words(answer: str) -> list[str]:
+    words = answer.split(" ")
+    return [word + (" " if index < len(words) - 1 else "") for index, word in enumerate(words)]
+
+
+def _event(payload: object, name: str = "") -> bytes:
+    line = f"event: {name}\n".encode() if name else b""
+    return line + b"data: " + orjson.dumps(payload) + b"\n\n"
+
+
+def _chat_usage(request: dict[str, object], answer: str) -> dict[str, int]:
+    asked, said = _counts(request, answer)
+    return {"prompt_tokens": asked, "completion_tokens": said, "total_tokens": asked + said}
+
+
+def _chat(request: dict[str, object]) -> bytes:
+    answer = _last_words(request)
+    message = {"role": "assistant", "content": answer, "refusal": None}
+    choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": "stop"}
+    base = {"id": "chatcmpl-echo", "object": "chat.completion", "created": _CREATED, "model": _MODEL}
+    return orjson.dumps({**base, "choices": [choice], "usage": _chat_usage(request, answer)})
+
+
+def _chat_stream(request: dict[str, object]) -> list[bytes]:
+    answer = _last_words(request)
+    options = request.get("stream_options")
+    wants_usage = isinstance(options, dict) and options.get("include_usage") is True
+    base: dict[str, object] = {
+        "id": "chatcmpl-echo", "object": "chat.completion.chunk", "created": _CREATED, "model": _MODEL,
+    }  # fmt: skip
+    if wants_usage:
+        base["usage"] = None
+
+    def chunk(delta: dict[str, str], reason: str | None) -> bytes:
+        return _event({**base, "choices": [{"index": 0, "delta": delta, "finish_reason": reason}]})
+
+    pieces = [chunk({"role": "assistant", "content": ""}, None)]
+    pieces += [chunk({"content": word}, None) for word in _words(answer)]
+    pieces.append(chunk({}, "stop"))
+    if wants_usage:
+        pieces.append(_event({**base, "choices": [], "usage": _chat_usage(request, answer)}))
+    pieces.append(b"data: [DONE]\n\n")
+    return pieces
+
+
+def _response(request: dict[str, object], status: str) -> dict[str, object]:
+    answer = _last_words(request)
+    asked, said = _counts(request, answer)
+    content = [{"type": "output_text", "text": answer, "annotations": []}]
+    message = {"id": "msg_echo", "type": "message", "status": "completed", "role": "assistant", "content": content}
+    is_done = status == "completed"
+    usage = {
+        "input_tokens": asked, "input_tokens_details": {"cached_tokens": 0},
+        "output_tokens": said, "output_tokens_details": {"reasoning_tokens": 0}, "total_tokens": asked + said,
+    }  # fmt: skip
+    return {
+        "id": "resp_echo", "object": "response", "created_at": _CREATED, "status": status, "error": None,
+        "incomplete_details": None, "instructions": None, "metadata": {}, "model": _MODEL,
+        "output": [message] if is_done else [], "parallel_tool_calls": True, "temperature": None,
+        "tool_choice": "auto", "tools": [], "top_p": None, "usage": usage if is_done else None,
+    }  # fmt: skip
+
+
+def _response_stream(request: dict[str, object]) -> list[bytes]:
+    answer = _last_words(request)
+    place = {"item_id": "msg_echo", "output_index": 0, "content_index": 0}
+    payloads: list[dict[str, object]] = [{"type": "response.created", "response": _response(request, "in_progress")}]
+    payloads += [
+        {"type": "response.output_text.delta", **place, "delta": word, "logprobs": []} for word in _words(answer)
+    ]
+    payloads.append({"type": "response.output_text.done", **place, "text": answer, "logprobs": []})
+    payloads.append({"type": "response.completed", "response": _response(request, "completed")})
+    return [_event({**item, "sequence_number": number}, str(item["type"])) for number, item in enumerate(payloads)]

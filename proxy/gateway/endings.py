@@ -1,0 +1,105 @@
+"""How a call ended, set in one place: the table from failures to outcomes, statuses and codes.
+
+Only this module knows which status belongs to which failure. Errors that would also reach a direct client stay
+retryable; a permanent misconfiguration says ``x-should-retry: false``. Nothing here translates an upstream's answer.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from proxy.domain.outcome import Outcome
+from proxy.gateway.call import Headers
+from proxy.gateway.guard import Refusal
+from proxy.protocol.envelope import error_body
+from proxy.upstream.failure import FailureReason, UpstreamFailure
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """An outcome with the error the client is told: ``kind`` is the envelope's type."""
+
+    outcome: Outcome
+    status: int
+    kind: str
+    code: str
+    message: str
+    should_retry: bool | None = None
+    retry_after_ms: int | None = None
+
+
+_UNREACHABLE = (Outcome.UPSTREAM_UNREACHABLE, 502, "upstream_error", "upstream_unreachable", None)
+_MISCONFIGURED = (Outcome.UPSTREAM_UNREACHABLE, 502, "upstream_error", "proxy_config_error", False)
+_TIMED_OUT = (Outcome.TIMED_OUT, 504, "upstream_error", "timed_out", None)
+_INVALID = (Outcome.UPSTREAM_ERROR, 502, "upstream_error", "upstream_invalid_answer", None)
+
+_BEFORE_ANSWER = {
+    FailureReason.TLS: _MISCONFIGURED,
+    FailureReason.BLOCKED_ADDRESS: _MISCONFIGURED,
+    FailureReason.CONNECT_TIMEOUT: _TIMED_OUT,
+    FailureReason.FIRST_BYTE_TIMEOUT: _TIMED_OUT,
+    FailureReason.IDLE_TIMEOUT: _TIMED_OUT,
+    FailureReason.PROTOCOL: _INVALID,
+    FailureReason.HEAD_TOO_LARGE: _INVALID,
+}
+
+
+def before_answer(failure: UpstreamFailure, provider: str) -> Ending:
+    """Return the ending of a call whose upstream never answered."""
+    outcome, status, kind, code, should_retry = _BEFORE_ANSWER.get(failure.reason, _UNREACHABLE)
+    message = f"Provider {provider!r} could not answer ({failure.reason.value}): {failure.message}"
+    return Ending(outcome, status, kind, code, message, should_retry)
+
+
+def in_answer(failure: UpstreamFailure, provider: str) -> Ending:
+    """Return the ending of a call whose upstream broke in the middle of its answer."""
+    message = f"Provider {provider!r} broke off its answer ({failure.reason.value}): {failure.message}"
+    if failure.reason is FailureReason.IDLE_TIMEOUT:
+        return Ending(Outcome.TIMED_OUT, 504, "upstream_error", "timed_out", message)
+    return Ending(Outcome.UPSTREAM_ABORTED, 502, "upstream_error", "upstream_aborted", message)
+
+
+SHUT_DOWN = Ending(
+    Outcome.SHUT_DOWN,
+    503,
+    "server_error",
+    "proxy_shutting_down",
+    "Dashcam is shutting down and could not wait for the end of this call. Send it again.",
+    True,
+    1000,
+)
+
+
+INTERNAL = Ending(
+    Outcome.REJECTED,
+    500,
+    "server_error",
+    "internal_error",
+    "Dashcam met an unexpected error of its own; its log has the details under this call's x-dashcam-id.",
+    True,
+)
+
+
+def rejected(refusal: Refusal) -> Ending:
+    """Return the ending of a call that we refuse ourselves."""
+    retry = 500 if refusal.status == 503 else None
+    kind = "server_error" if refusal.status >= 500 else "invalid_request_error"
+    should_retry = refusal.status == 503
+    return Ending(Outcome.REJECTED, refusal.status, kind, refusal.code, refusal.message, should_retry, retry)
+
+
+def reply(ending: Ending, call_id: bytes) -> tuple[Headers, bytes]:
+    """Return headers and body of our own error answer."""
+    body = error_body(ending.message, kind=ending.kind, code=ending.code)
+    headers = [
+        (b"content-type", b"application/json"),
+        (b"content-length", b"%d" % len(body)),
+        (b"x-dashcam-id", call_id),
+        (b"x-dashcam-error", ending.code.encode()),
+    ]
+    if ending.should_retry is not None:
+        headers.append((b"x-should-retry", b"true" if ending.should_retry else b"false"))
+    if ending.retry_after_ms is not None:
+        headers.append((b"retry-after-ms", b"%d" % ending.retry_after_ms))
+        headers.append((b"retry-after", b"%d" % -(-ending.retry_after_ms // 1000)))
+    return headers, body

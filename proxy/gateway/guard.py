@@ -1,0 +1,104 @@
+"""The first look at a request: Host, path and Origin, before anything decides on them.
+
+A strict Host list stops DNS rebinding, a strict path grammar stops climbing out of a provider's base, and browsers
+may not spend money from foreign pages: without proxy keys, a request that carries a foreign Origin is refused
+(facts of security 3). Decisions use the bytes of the request line only, never a URL put together from headers.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from urllib.parse import unquote, urlsplit
+
+from proxy.gateway.call import Headers
+
+_HOST = re.compile(rb"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::([0-9]{1,5}))?\Z")
+_BAD_PATH = re.compile(r"//|\\|\x00|(?:^|/)\.\.?(?:/|\Z)")
+_LOCAL = ("localhost", "127.0.0.1", "[::1]")
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a request is not served: HTTP status, stable code, and a message with the way out."""
+
+    status: int
+    code: str
+    message: str
+
+
+class Guard:
+    """Checks requests against the names we answer to; ``has_keys`` relaxes the Origin rule."""
+
+    def __init__(self, allowed_hosts: tuple[str, ...], *, has_keys: bool) -> None:
+        self._hosts = frozenset(name.lower().encode() for name in (*_LOCAL, *allowed_hosts))
+        self._has_keys = has_keys
+        self._seen: dict[bytes, bool] = {}
+
+    def check(self, target: bytes, headers: Headers) -> Refusal | None:
+        """Return why the request is refused, or None."""
+        host = origin = fetch_site = None
+        for name, value in headers:
+            size = len(name)
+            if size == 4 and name.lower() == b"host":
+                if host is not None:
+                    return Refusal(400, "invalid_host", "The request carries more than one Host header.")
+                host = value
+            elif size == 6 and name.lower() == b"origin":
+                origin = value
+            elif size == 14 and name.lower() == b"sec-fetch-site":
+                fetch_site = value
+        return self._check_host(host) or self._check_origin(origin, fetch_site) or check_path(target)
+
+    def _check_host(self, host: bytes | None) -> Refusal | None:
+        if host is None:
+            return Refusal(400, "invalid_host", "The request carries no Host header.")
+        known = self._seen.get(host)
+        if known is None:
+            match = _HOST.match(host)
+            known = bool(match) and match.group(1).lower() in self._hosts  # type: ignore[union-attr]
+            if len(self._seen) < 1024:
+                self._seen[host] = known
+        if known:
+            return None
+        name = host.decode("latin-1")[:100]
+        return Refusal(
+            403,
+            "host_not_allowed",
+            f"This server does not answer to the host {name!r}. Add it to server.allowed_hosts "
+            "(DASHCAM_SERVER__ALLOWED_HOSTS) if it should.",
+        )
+
+    def _check_origin(self, origin: bytes | None, fetch_site: bytes | None) -> Refusal | None:
+        if self._has_keys or (origin is None and fetch_site in (None, b"same-origin", b"none")):
+            return None
+        if origin is not None and self._is_own(origin):
+            return None
+        return Refusal(
+            403,
+            "browser_origin_refused",
+            "Requests from web pages are refused while no proxy keys are set, or any page could spend your money. "
+            "Set DASHCAM_PROXY_KEYS and send a key to allow them.",
+        )
+
+    def _is_own(self, origin: bytes) -> bool:
+        netloc = urlsplit(origin.decode("latin-1")).netloc.encode("latin-1")
+        match = _HOST.match(netloc)
+        return bool(match) and match.group(1).lower() in self._hosts  # type: ignore[union-attr]
+
+
+def check_path(target: bytes) -> Refusal | None:
+    """Refuse a request target that is no plain absolute path, or that could climb out of a base."""
+    path = target.partition(b"?")[0].decode("latin-1")
+    if not path.startswith("/"):
+        return Refusal(400, "invalid_path", "The request target must be an absolute path such as /v1/chat/completions.")
+    if b"#" in target or any(byte <= 0x20 or byte == 0x7F for byte in target):
+        return Refusal(400, "invalid_path", "The path contains characters that must be percent-encoded.")
+    if _BAD_PATH.search(path) or ("%" in path and _BAD_PATH.search(_decoded(path))):
+        return Refusal(400, "invalid_path", "The path contains '..', '.', '//', a backslash or NUL.")
+    return None
+
+
+def _decoded(path: str) -> str:
+    """Decode what could hide a dot, a backslash or NUL; an encoded slash stays one segment's business."""
+    return unquote(path.replace("%2F", "_").replace("%2f", "_"))

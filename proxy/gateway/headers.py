@@ -1,0 +1,118 @@
+"""Which headers pass, which are recorded, which are ours: one table, looked up once per name.
+
+To the upstream everything passes as it came, in order and spelling, but for hop-by-hop headers, ``Host`` and framing
+(the upstream client sets those), ``Expect``, and our own ``x-dashcam-*``. Nothing is added. Towards the client only
+hop-by-hop headers go. What is recorded is an allow-list; credentials are never on it.
+"""
+
+from __future__ import annotations
+
+from proxy.gateway.call import Headers
+
+_HOP_BY_HOP = frozenset(
+    b"connection keep-alive proxy-connection proxy-authorization proxy-authenticate te trailer transfer-encoding"
+    b" upgrade".split()
+)
+_OURS_TO_SET = frozenset(b"host content-length expect".split())
+CREDENTIALS = frozenset(b"authorization api-key x-api-key".split())
+_RECORDED = frozenset(
+    b"content-type content-encoding user-agent accept idempotency-key x-client-request-id traceparent tracestate"
+    b" http-referer x-title retry-after retry-after-ms x-should-retry x-request-id x-generation-id apim-request-id"
+    b" cf-ray".split()
+)
+_RECORDED_PREFIXES = (b"openai-", b"x-stainless-", b"x-ratelimit-", b"x-ms-", b"x-dashcam-")
+
+_DROP, _RECORD, _CREDENTIAL, _CONNECTION, _ENCODING = 1, 2, 4, 8, 16
+_rules: dict[bytes, int] = {}
+_reply_rules: dict[bytes, int] = {}
+_MAX_CACHED = 4096
+
+Recorded = tuple[tuple[str, str], ...]
+
+
+def _request_rule(raw: bytes) -> int:
+    name = raw.lower()
+    rule = 0
+    if name in _HOP_BY_HOP or name in _OURS_TO_SET or name.startswith(b"x-dashcam-"):
+        rule |= _DROP
+    if name in _RECORDED or name.startswith(_RECORDED_PREFIXES):
+        rule |= _RECORD
+    if name in CREDENTIALS:
+        rule |= _CREDENTIAL
+    if name == b"connection":
+        rule |= _CONNECTION
+    if name == b"accept-encoding":
+        rule |= _ENCODING
+    return _remember(_rules, raw, rule)
+
+
+def _reply_rule(raw: bytes) -> int:
+    name = raw.lower()
+    rule = _DROP if name in _HOP_BY_HOP else 0
+    if name in _RECORDED or name.startswith(_RECORDED_PREFIXES):
+        rule |= _RECORD
+    if name == b"connection":
+        rule |= _CONNECTION
+    return _remember(_reply_rules, raw, rule)
+
+
+def _remember(rules: dict[bytes, int], raw: bytes, rule: int) -> int:
+    if len(rules) < _MAX_CACHED:
+        rules[raw] = rule
+    return rule
+
+
+def request_headers(headers: Headers, *, drop_credentials: bool, plain_answer: bool) -> tuple[Headers, Recorded]:
+    """Return (what goes upstream, what is recorded); ``plain_answer`` asks for an uncompressed answer."""
+    passed: Headers = []
+    recorded = []
+    named: set[bytes] = set()
+    for item in headers:
+        name, value = item
+        rule = _rules.get(name)
+        if rule is None:
+            rule = _request_rule(name)
+        if rule & _RECORD:
+            recorded.append((name.decode("latin-1").lower(), value.decode("latin-1")))
+        if rule & _CONNECTION:
+            named = _named_by(value)
+        if rule & _DROP or (drop_credentials and rule & _CREDENTIAL):
+            continue
+        passed.append((name, b"identity") if plain_answer and rule & _ENCODING else item)
+    if named:
+        passed = [item for item in passed if item[0].lower() not in named]
+    return passed, tuple(recorded)
+
+
+def reply_headers(headers: Headers, *, drop_length: bool) -> tuple[Headers, Recorded]:
+    """Return (what goes to the client, what is recorded)."""
+    passed: Headers = []
+    recorded = []
+    named: set[bytes] = set()
+    for item in headers:
+        name, value = item
+        rule = _reply_rules.get(name)
+        if rule is None:
+            rule = _reply_rule(name)
+        if rule & _RECORD:
+            recorded.append((name.decode("latin-1").lower(), value.decode("latin-1")))
+        if rule & _CONNECTION:
+            named = _named_by(value)
+        if not rule & _DROP and not (drop_length and name.lower() == b"content-length"):
+            passed.append(item)
+    if named:
+        passed = [item for item in passed if item[0].lower() not in named]
+    return passed, tuple(recorded)
+
+
+def _named_by(value: bytes) -> set[bytes]:
+    """Return the names a ``Connection`` header declares hop-by-hop, beyond its own words."""
+    return {token.strip().lower() for token in value.split(b",")} - {b"keep-alive", b"close", b""}
+
+
+def find(headers: Headers, wanted: bytes) -> bytes | None:
+    """Return the first value of a header, given in lower case."""
+    for name, value in headers:
+        if len(name) == len(wanted) and name.lower() == wanted:
+            return value
+    return None

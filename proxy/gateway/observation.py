@@ -1,0 +1,149 @@
+"""The record of one call while it is in flight: the one owner of "what happened and how did it end".
+
+``start`` before the upstream is dialled, ``piece`` before a piece is handed to the client, ``end`` exactly once before
+the last byte leaves. Every step is a plain synchronous append to the spool, which survives the cancellation of its
+task and the death of the process. A second ``end`` is ignored: the first ending is the true one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+
+from proxy.domain.outcome import Outcome
+from proxy.domain.provider import Provider
+from proxy.domain.recording import AnswerHead, AttemptFact, CallEnd, CallStart
+from proxy.gateway.endings import Ending
+from proxy.spool.writer import SpoolWriter
+from proxy.upstream.client import Timing
+from proxy.upstream.failure import UpstreamFailure
+
+
+class Observation:
+    """What is known of one call so far. Instants given are monotonic ns, noted relative to ``accepted_at``."""
+
+    __slots__ = (
+        "_head",
+        "_is_head_written",
+        "_sha256",
+        "_spool",
+        "accepted_at",
+        "attempts",
+        "first_byte_at",
+        "identity",
+        "is_ended",
+        "is_started",
+        "last_byte_at",
+        "received_bytes",
+        "sent_bytes",
+        "status",
+    )
+
+    def __init__(self, spool: SpoolWriter, identity: bytes, accepted_at: int) -> None:
+        self._spool = spool
+        self.identity = identity
+        self.accepted_at = accepted_at
+        self.attempts: list[AttemptFact] = []
+        self.status: int | None = None
+        self.first_byte_at: int | None = None
+        self.last_byte_at: int | None = None
+        self.received_bytes = 0
+        self.sent_bytes = 0
+        self.is_started = False
+        self.is_ended = False
+        self._sha256 = hashlib.sha256()
+        self._head: AnswerHead | None = None
+        self._is_head_written = False
+
+    def __repr__(self) -> str:
+        state = "ended" if self.is_ended else "open"
+        return f"<Observation {self.identity.hex()} {state} status={self.status} received={self.received_bytes}>"
+
+    def offset(self, instant: int) -> int:
+        """Return an instant as nanoseconds since the call was accepted."""
+        return instant - self.accepted_at
+
+    def start(self, start: CallStart, body: bytes) -> bool:
+        """Note the call as accepted and planned; False when policy says to refuse it instead."""
+        self.is_started = self._spool.start(self.identity, start, body)
+        return self.is_started
+
+    def attempted(
+        self, provider: Provider, timing: Timing, status: int | None, failure: UpstreamFailure | None
+    ) -> None:
+        """Keep the facts of one try; an answered one lasts until the call's end."""
+        since = self.offset
+        fact = AttemptFact(
+            number=len(self.attempts) + 1,
+            provider=provider.name,
+            upstream=provider.base_url,
+            started_ns=since(timing.started_ns),
+            connected_ns=None if timing.connected_ns is None else since(timing.connected_ns),
+            sent_ns=None if timing.sent_ns is None else since(timing.sent_ns),
+            head_ns=None if timing.head_ns is None else since(timing.head_ns),
+            ended_ns=None if failure is None else since(time.monotonic_ns()),
+            status=status,
+            error=None if failure is None else failure.reason.value,
+            error_message=None if failure is None else failure.message[:500],
+            reused=timing.reused,
+        )
+        self.attempts.append(fact)
+
+    def answered(self, status: int, headers: tuple[tuple[str, str], ...], at: int) -> None:
+        """Keep the answer's head; it is written with the first piece or the end."""
+        self.status = status
+        self._head = AnswerHead(status=status, headers=headers, at_ns=self.offset(at))
+
+    def piece(self, at: int, data: bytes) -> None:
+        """Append one piece as the upstream gave it."""
+        self._count(at, data)
+        head = None if self._is_head_written else self._head
+        self._is_head_written = True
+        self._spool.piece(self.identity, self.offset(at), data, head)
+
+    def sent(self, data: bytes) -> None:
+        """Note what is handed to the client."""
+        self.sent_bytes += len(data)
+        self._sha256.update(data)
+
+    def end(
+        self, outcome: Outcome, ended_at: int, *, error: Ending | None = None, last: tuple[int, bytes] | None = None
+    ) -> None:
+        """Append the end, with the last piece of the answer when it was not appended before."""
+        if self.is_ended:
+            return
+        self.is_ended = True
+        if last is not None:
+            self._count(*last)
+            last = (self.offset(last[0]), last[1])
+        self._spool.end(self.identity, self._call_end(outcome, ended_at, error), last)
+
+    def reject(self, start: CallStart, ended_at: int, error: Ending) -> None:
+        """Note a call that we refuse ourselves, start and end in one write."""
+        self.is_ended = True
+        self.status = error.status
+        self._spool.reject(self.identity, start, self._call_end(error.outcome, ended_at, error))
+
+    def _count(self, at: int, data: bytes) -> None:
+        self.received_bytes += len(data)
+        self.last_byte_at = at
+        if self.first_byte_at is None:
+            self.first_byte_at = at
+
+    def _call_end(self, outcome: Outcome, ended_at: int, error: Ending | None) -> CallEnd:
+        first, last = self.first_byte_at, self.last_byte_at
+        return CallEnd(
+            outcome=outcome,
+            ended_ns=self.offset(ended_at),
+            status=self.status,
+            head=None if self._is_head_written else self._head,
+            first_byte_ns=None if first is None else self.offset(first),
+            last_byte_ns=None if last is None else self.offset(last),
+            received_bytes=self.received_bytes,
+            sent_bytes=self.sent_bytes,
+            sha256=self._sha256.hexdigest() if self.sent_bytes else None,
+            error_type=error.kind if error else None,
+            error_code=error.code if error else None,
+            error_message=error.message[:500] if error else None,
+            attempts=tuple(self.attempts),
+        )

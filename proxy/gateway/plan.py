@@ -1,0 +1,91 @@
+"""Where a call goes and what of it is changed on the way: decided once, from values only.
+
+``/v1/…`` goes to the provider that lists the model, else to the first provider; ``/{provider}/…`` to that provider's
+root. The only change made here is asking for usage in streams that did not (``stream_usage = inject``). A client
+can choose among configured providers, but nothing it sends can name an address.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from urllib.parse import unquote, urlsplit
+
+from proxy.domain.provider import Provider
+from proxy.domain.snapshot import Snapshot
+from proxy.gateway.body import Inbound
+from proxy.protocol.endpoints import INJECTABLE, operation_of
+from proxy.protocol.injection import Edit, edits_of_scan, usage_edits
+
+ECHO_MODEL = "dashcam/echo"
+ECHO = Provider(name="dashcam", kind="dashcam", base_url="dashcam:/v1", root_url="dashcam:", models=(ECHO_MODEL,))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Destination:
+    """A mount that matched: ``provider`` None means "by model". ``rest`` is the raw path and query below it."""
+
+    provider: Provider | None
+    rest: bytes
+    operation: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What will be sent where. ``edits`` turn the client's body into the one that is sent."""
+
+    provider: Provider
+    target: bytes
+    operation: str
+    edits: tuple[Edit, ...] = ()
+
+    def without_edits(self) -> Plan:
+        """Return the same plan with the client's own bytes."""
+        return replace(self, edits=())
+
+
+def destination(method: str, target: bytes, snapshot: Snapshot) -> Destination | None:
+    """Return where a path below ``/v1`` or ``/{provider}`` belongs; None when it is control's."""
+    path, _, query = target.partition(b"?")
+    first, slash, _ = path[1:].partition(b"/")
+    if first == b"v1":
+        provider = None
+    else:
+        provider = snapshot.provider(first.decode("latin-1")) if slash else None
+        if provider is None:
+            return None
+    rest = path[1 + len(first) :]
+    operation = operation_of(method, unquote(rest.decode("latin-1")))
+    return Destination(provider=provider, rest=rest + (b"?" + query if query else b""), operation=operation)
+
+
+def decide(place: Destination, inbound: Inbound, snapshot: Snapshot, without_usage: frozenset[str]) -> Plan:
+    """Return the plan for a call; ``without_usage`` names providers that refused the usage option."""
+    provider = place.provider or choose(snapshot, inbound.facts.model)
+    base = _path_of(provider.root_url if place.provider else provider.base_url)
+    edits: tuple[Edit, ...] = ()
+    if (
+        place.operation in INJECTABLE
+        and inbound.facts.is_stream
+        and inbound.facts.include_usage is not True
+        and provider.stream_usage == "inject"
+        and provider.name not in without_usage
+    ):
+        edits = edits_of_scan(inbound.scanner) if inbound.scanner else usage_edits(inbound.data, inbound.facts)
+    return Plan(provider=provider, target=base + place.rest or b"/", operation=place.operation, edits=edits)
+
+
+def choose(snapshot: Snapshot, model: str | None) -> Provider:
+    """Return who serves a model: the provider that lists it, else the first."""
+    if model == ECHO_MODEL:
+        return ECHO
+    if model is not None and len(snapshot.providers) > 1:
+        for provider in snapshot.providers:
+            if model in provider.models:
+                return provider
+    return snapshot.providers[0]
+
+
+@lru_cache(maxsize=256)
+def _path_of(url: str) -> bytes:
+    return urlsplit(url).path.rstrip("/").encode("ascii")
