@@ -16,7 +16,7 @@ import orjson
 from proxy.domain.provider import Provider
 from proxy.gateway.call import Headers
 from proxy.upstream.body import BodySource
-from proxy.upstream.client import Timing
+from proxy.upstream.failure import Timing
 
 _PAUSE = 0.01
 _CREATED = 1_700_000_000

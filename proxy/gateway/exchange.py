@@ -22,7 +22,7 @@ from proxy.gateway.plan import Plan
 from proxy.protocol.envelope import error_event
 from proxy.protocol.injection import Edit
 from proxy.protocol.stripping import UsageStripper
-from proxy.upstream.client import Answer
+from proxy.upstream.answer import Answer
 from proxy.upstream.failure import UpstreamFailure
 
 if TYPE_CHECKING:

@@ -15,8 +15,7 @@ from proxy.domain.provider import Provider
 from proxy.domain.recording import AnswerHead, AttemptFact, CallEnd, CallStart
 from proxy.gateway.endings import Ending
 from proxy.spool.writer import SpoolWriter
-from proxy.upstream.client import Timing
-from proxy.upstream.failure import UpstreamFailure
+from proxy.upstream.failure import Timing, UpstreamFailure
 
 
 class Observation:

@@ -17,8 +17,8 @@ from proxy.gateway.call import ClientCall, Headers
 from proxy.gateway.headers import Recorded, find, request_headers
 from proxy.gateway.plan import Plan
 from proxy.protocol.injection import Edit, apply
+from proxy.upstream.answer import Answer
 from proxy.upstream.body import BodySource, FileBody
-from proxy.upstream.client import Answer
 
 _AZURE_KEY = b"api-key"
 

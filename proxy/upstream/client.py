@@ -1,0 +1,194 @@
+"""The upstream client of the data plane: send one request, get an answer in pieces.
+
+The given headers leave exactly as given, in order, after ``Host`` and with the framing set here; no cookie jar, no
+environment, no redirects, nothing decoded. Idle connections are kept per origin; there is no ceiling on busy ones, so
+a long stream never makes another call wait. Time-outs are numbers on connections, looked at four times a second: no
+timer is armed per call. A reused connection that turns out dead before it answered anything is replaced once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+from proxy.domain.provider import Provider
+from proxy.upstream.answer import Answer, Headers
+from proxy.upstream.body import BodySource
+from proxy.upstream.connection import UpstreamConnection
+from proxy.upstream.dialling import Dialler, Resolve, resolve_in_thread
+from proxy.upstream.failure import FailureReason, Timing, UpstreamFailure
+from proxy.upstream.origins import Origin, origin_of
+from proxy.upstream.pool import ConnectionPool
+
+SWEEP_SECONDS = 0.25
+_BODILESS = frozenset({"GET", "HEAD", "OPTIONS", "DELETE", "TRACE"})
+
+
+class UpstreamClient:
+    """Sends requests to providers. ``forbidden`` are (address, port) pairs that are never dialled: our own."""
+
+    def __init__(
+        self,
+        *,
+        forbidden: frozenset[tuple[str, int]] = frozenset(),
+        resolve: Resolve = resolve_in_thread,
+        max_idle: int = 256,
+    ) -> None:
+        self._dialler = Dialler(forbidden, resolve)
+        self._pool = ConnectionPool(max_idle)
+        self._busy: set[UpstreamConnection] = set()
+        self._sweeper: asyncio.TimerHandle | None = None
+
+    def __repr__(self) -> str:
+        return f"<UpstreamClient busy={len(self._busy)} idle={len(self._pool)}>"
+
+    async def send(
+        self,
+        provider: Provider,
+        method: str,
+        target: bytes,
+        headers: Headers,
+        body: bytes | BodySource,
+        *,
+        read_timeout: float | None = None,
+    ) -> Answer:
+        """Send one request to a provider; ``read_timeout`` (seconds) may lengthen its time-outs, never shorten them."""
+        origin, host = origin_of(provider)
+        longest = read_timeout or 0.0
+        return await self.send_to(
+            origin,
+            b"%s %s HTTP/1.1\r\nHost: %s\r\n" % (method.encode(), target, host),
+            method,
+            headers,
+            body,
+            first_byte_timeout=max(provider.first_byte_timeout, longest),
+            idle_timeout=max(provider.idle_timeout, longest),
+        )
+
+    async def send_to(
+        self,
+        origin: Origin,
+        request_line: bytes,
+        method: str,
+        headers: Headers,
+        body: bytes | BodySource,
+        *,
+        first_byte_timeout: float,
+        idle_timeout: float,
+    ) -> Answer:
+        """Send one request to an origin; ``request_line`` includes the Host header."""
+        head = _head(request_line, method, headers, body)
+        timing = Timing(time.monotonic_ns())
+        limits = (first_byte_timeout, idle_timeout)
+        connection = self._pool.take(origin)
+        if connection is not None:
+            timing.reused = True
+            try:
+                return await self._exchange(connection, method, timing, head, body, limits)
+            except UpstreamFailure as failure:
+                if not _is_stale(failure, timing):
+                    raise
+            timing.reused = False
+            timing.stale_retries = 1
+        connection = await self._connect(origin, timing)
+        return await self._exchange(connection, method, timing, head, body, limits)
+
+    async def _connect(self, origin: Origin, timing: Timing) -> UpstreamConnection:
+        def make() -> UpstreamConnection:
+            return UpstreamConnection(lambda connection: self._keep(origin, connection), self._forget)
+
+        try:
+            connection = await self._dialler.dial(origin, make)
+        except UpstreamFailure as failure:
+            failure.timing = timing
+            raise
+        timing.connected_ns = time.monotonic_ns()
+        return connection
+
+    async def _exchange(
+        self,
+        connection: UpstreamConnection,
+        method: str,
+        timing: Timing,
+        head: bytes,
+        body: bytes | BodySource,
+        limits: tuple[float, float],
+    ) -> Answer:
+        answer = connection.begin(method, timing, first_byte_timeout=limits[0], idle_timeout=limits[1])
+        self._busy.add(connection)
+        if self._sweeper is None:
+            self._arm()
+        try:
+            if isinstance(body, bytes):
+                connection.write(head + body)
+            else:
+                await _write_slices(connection, answer, head, body)
+            timing.sent_ns = time.monotonic_ns()
+            while not answer.has_head:
+                if answer.failure is not None:
+                    raise answer.failure
+                await answer.wait()
+        except BaseException:
+            answer.abort()
+            raise
+        return answer
+
+    def _keep(self, origin: Origin, connection: UpstreamConnection) -> None:
+        self._busy.discard(connection)
+        connection.idle_since = time.monotonic()
+        self._pool.put(origin, connection)
+
+    def _forget(self, connection: UpstreamConnection) -> None:
+        self._busy.discard(connection)
+        self._pool.remove(connection)
+
+    # -- time-outs ------------------------------------------------------------------------------------------
+
+    def _arm(self) -> None:
+        self._sweeper = asyncio.get_running_loop().call_later(SWEEP_SECONDS, self._sweep)
+
+    def _sweep(self) -> None:
+        now = asyncio.get_running_loop().time()
+        for connection in list(self._busy):
+            connection.expire(now)
+        self._pool.expire(time.monotonic())
+        self._sweeper = None
+        if self._busy or len(self._pool):
+            self._arm()
+
+    async def close(self) -> None:
+        """Close every connection."""
+        if self._sweeper is not None:
+            self._sweeper.cancel()
+            self._sweeper = None
+        for connection in list(self._busy):
+            connection.close()
+        self._pool.close()
+        await asyncio.sleep(0)
+
+
+def _head(request_line: bytes, method: str, headers: Headers, body: bytes | BodySource) -> bytes:
+    lines = [request_line]
+    for name, value in headers:
+        if b"\r" in value or b"\n" in value or b"\0" in value:
+            raise UpstreamFailure(FailureReason.PROTOCOL, f"the header {name!r} holds a line break or NUL")
+        lines += (name, b": ", value, b"\r\n")
+    length = len(body) if isinstance(body, bytes) else body.length
+    lines.append(b"\r\n" if not length and method in _BODILESS else b"Content-Length: %d\r\n\r\n" % length)
+    return b"".join(lines)
+
+
+async def _write_slices(connection: UpstreamConnection, answer: Answer, head: bytes, body: BodySource) -> None:
+    """Feed a large body with back-pressure; an answer that comes early stops it."""
+    connection.write(head)
+    for piece in body.slices():
+        if not await connection.writable(answer):
+            connection.will_not_be_reused()
+            return
+        connection.write(piece)
+        connection.extend()
+
+
+def _is_stale(failure: UpstreamFailure, timing: Timing) -> bool:
+    """True when a reused connection turned out dead before it answered anything."""
+    return failure.reason in (FailureReason.RESET, FailureReason.CLOSED_EARLY) and timing.head_ns is None

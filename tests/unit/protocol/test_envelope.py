@@ -1,0 +1,29 @@
+"""Our own errors have all four members, real nulls, and stay one line inside a stream."""
+
+from __future__ import annotations
+
+import json
+
+from proxy.protocol.envelope import error_body, error_event
+
+
+def test_the_envelope_has_all_members() -> None:
+    error = json.loads(error_body("No.", kind="invalid_request_error", code="nope"))["error"]
+    assert error == {"message": "No.", "type": "invalid_request_error", "param": None, "code": "nope"}
+
+
+def test_a_chat_stream_gets_an_unnamed_event() -> None:
+    event = error_event("chat", "line\nbreak", kind="upstream_error", code="upstream_aborted")
+    assert event.startswith(b"data: {")
+    assert event.endswith(b"}\n\n")
+    assert event.count(b"\n") == 2
+    assert json.loads(event[6:])["error"]["code"] == "upstream_aborted"
+
+
+def test_a_responses_stream_gets_flat_members_and_an_error() -> None:
+    event = error_event("responses", "broke", kind="upstream_error", code="upstream_aborted")
+    name, data, *_ = event.split(b"\n")
+    payload = json.loads(data[6:])
+    assert name == b"event: error"
+    assert payload["code"] == payload["error"]["code"] == "upstream_aborted"
+    assert payload["type"] == "error"

@@ -1,0 +1,64 @@
+"""What the gateway reads of a request, whatever its JSON looks like."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from proxy.protocol.requests import OPAQUE, RequestFacts, facts_of_scan, parse
+from proxy.protocol.requests import WANTED as FACTS
+from proxy.protocol.scanning import scan
+
+
+def test_a_plain_chat_request() -> None:
+    facts = parse(b'{"model":"gpt-5","stream":true,"messages":[]}')
+    assert facts == RequestFacts(model="gpt-5", is_stream=True, is_json=True)
+
+
+@pytest.mark.parametrize("body", [b"", b"not json", b"[1,2]", b'"text"', b"{", b"\x00", b'{"a":' * 2000])
+def test_what_is_no_object_is_opaque(body: bytes) -> None:
+    assert parse(body) == OPAQUE
+
+
+@pytest.mark.parametrize(
+    "odd", [b'"\\ud800"', b"123456789012345678901234567890", b"1e400", b"NaN", b'{"a":1,"a":2}', b'"\\u0000"']
+)
+def test_odd_values_elsewhere_do_not_hide_the_model(odd: bytes) -> None:
+    assert parse(b'{"x":' + odd + b',"model":"gpt-5","stream":true}').model == "gpt-5"
+
+
+@pytest.mark.parametrize("stream", [b"1", b'"true"', b"null", b"false", b"{}"])
+def test_only_a_literal_true_is_a_stream(stream: bytes) -> None:
+    assert not parse(b'{"model":"m","stream":' + stream + b"}").is_stream
+
+
+def test_a_model_that_is_no_short_text_is_none() -> None:
+    assert parse(b'{"model":7}').model is None
+    assert parse(b'{"model":"' + b"m" * 300 + b'"}').model is None
+
+
+def test_usage_options_are_told_apart() -> None:
+    assert parse(b'{"stream_options":{"include_usage":true}}').include_usage is True
+    assert parse(b'{"stream_options":{"include_usage":false}}').include_usage is False
+    absent, null = parse(b"{}"), parse(b'{"stream_options":null}')
+    assert (absent.include_usage, absent.usage_options) == (None, False)
+    assert (null.include_usage, null.usage_options) == (None, True)
+
+
+@given(
+    st.fixed_dictionaries(
+        {},
+        optional={
+            "model": st.text(max_size=20) | st.none() | st.integers(),
+            "stream": st.booleans() | st.none(),
+            "stream_options": st.none() | st.dictionaries(st.just("include_usage"), st.booleans()),
+            "messages": st.lists(st.text(max_size=10), max_size=3),
+        },
+    )
+)
+def test_scanned_and_parsed_bodies_tell_the_same(values: dict[str, object]) -> None:
+    body = json.dumps(values).encode()
+    assert facts_of_scan(scan(body, FACTS)) == parse(body)

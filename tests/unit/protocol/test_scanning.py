@@ -1,0 +1,68 @@
+"""The top-level scanner: any cut gives the same members, and spans point at the bytes."""
+
+from __future__ import annotations
+
+import json
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from proxy.protocol.scanning import TopLevelScanner, scan
+
+WANTED = frozenset({b"model", b"stream", b"stream_options"})
+
+scalars = st.none() | st.booleans() | st.integers() | st.text(max_size=30)
+documents = st.dictionaries(
+    st.sampled_from(["model", "stream", "messages", "x"]) | st.text(max_size=8),
+    st.recursive(scalars, lambda inner: st.lists(inner) | st.dictionaries(st.text(max_size=8), inner), max_leaves=8),
+    max_size=6,
+)
+spellings = st.builds(
+    lambda value, indent, ascii_only: json.dumps(value, indent=indent, ensure_ascii=ascii_only).encode(),
+    documents,
+    st.sampled_from([None, 2]),
+    st.booleans(),
+)
+
+
+@given(spellings, st.data())
+def test_any_cut_finds_the_members_that_a_parser_finds(body: bytes, data: st.DataObject) -> None:
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(body)), max_size=5)))
+    scanner = TopLevelScanner(WANTED)
+    for start, end in zip([0, *cuts], [*cuts, len(body)], strict=True):
+        scanner.feed(body[start:end])
+    assert scanner.finish()
+    parsed = json.loads(body)
+    for name in WANTED:
+        member = scanner.members.get(name)
+        assert (member is not None) == (name.decode() in parsed)
+        if member is not None and member.raw is not None:
+            assert json.loads(member.raw) == parsed[name.decode()]
+            assert body[member.start : member.end] == member.raw
+
+
+@given(st.binary(max_size=200))
+def test_no_bytes_make_it_raise(body: bytes) -> None:
+    scan(body, WANTED)
+
+
+def test_words_inside_strings_and_below_the_top_level_are_not_members() -> None:
+    body = b'{"messages":[{"model":"inner"}],"x":"\\"model\\":\\"fake\\"","model":"real"}'
+    assert scan(body, WANTED).members[b"model"].raw == b'"real"'
+
+
+def test_the_last_of_two_equal_keys_counts() -> None:
+    assert scan(b'{"model":"a","model":"b"}', WANTED).members[b"model"].raw == b'"b"'
+
+
+def test_a_long_value_is_noted_by_its_span_only() -> None:
+    body = b'{"model":"' + b"m" * 10_000 + b'","stream":true}'
+    scanner = scan(body, WANTED)
+    assert scanner.is_sound
+    assert scanner.members[b"model"].raw is None
+    assert scanner.members[b"stream"].raw == b"true"
+
+
+def test_what_is_no_object_is_not_sound() -> None:
+    for body in (b"", b"[1]", b'"text"', b"nope", b'{"a":1', b'{"a":1}}', b'{"a":1} {"b":2}'):
+        assert not scan(body, WANTED).is_sound, body

@@ -1,0 +1,66 @@
+"""Injected usage is taken out byte for byte; what the client asked for, or did not, stays."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from proxy.protocol.stripping import UsageStripper
+
+PLAIN = (
+    b': comment\n\ndata: {"id":"1","choices":[{"index":0,"delta":{"content":"a \\"usage\\":null b"}}]}\n\n'
+    b'data: {"choices":[],"prompt_filter_results":[]}\n\n'
+    b'data: {"choices":[{"delta":{},"finish_reason":"stop"}]}\r\n\r\n'
+    b"data: [DONE]\n\n"
+)
+WITH_USAGE = (
+    b': comment\n\ndata: {"id":"1","choices":[{"index":0,"delta":{"content":"a \\"usage\\":null b"}}],"usage":null}\n\n'
+    b'data: {"usage":null,"choices":[],"prompt_filter_results":[]}\n\n'
+    b'data: {"choices":[{"delta":{},"finish_reason":"stop"}],"usage" : null}\r\n\r\n'
+    b'data: {"id":"1","choices":[],"usage":{"prompt_tokens":3,"completion_tokens":2}}\n\n'
+    b"data: [DONE]\n\n"
+)
+
+
+def strip(pieces: list[bytes]) -> bytes:
+    stripper = UsageStripper()
+    return b"".join(stripper.feed(piece) for piece in pieces) + stripper.finish()
+
+
+def test_the_stripped_stream_is_the_stream_without_injection() -> None:
+    assert strip([WITH_USAGE]) == PLAIN
+
+
+@given(st.lists(st.integers(0, len(WITH_USAGE)), max_size=12))
+def test_any_cut_gives_the_same_bytes(cuts: list[int]) -> None:
+    borders = [0, *sorted(cuts), len(WITH_USAGE)]
+    pieces = [WITH_USAGE[start:end] for start, end in zip(borders, borders[1:], strict=False)]
+    assert strip(pieces) == PLAIN
+
+
+def test_usage_on_the_finish_chunk_keeps_the_chunk() -> None:
+    event = b'data: {"choices":[{"finish_reason":"stop"}],"usage":{"total_tokens":5}}\n\n'
+    assert strip([event]) == event
+
+
+def test_an_event_is_handed_on_as_soon_as_it_is_whole() -> None:
+    stripper = UsageStripper()
+    event = b'data: {"choices":[{"delta":{"content":"x"}}],"usage":null}\n\n'
+    assert stripper.feed(event + b'data: {"cho') == b'data: {"choices":[{"delta":{"content":"x"}}]}\n\n'
+
+
+def test_an_unfinished_last_event_is_not_lost() -> None:
+    assert strip([b"data: [DONE]"]) == b"data: [DONE]"
+
+
+def test_an_event_too_long_to_hold_passes_unexamined() -> None:
+    event = b'data: {"usage":null,"x":"' + b"y" * (3 << 20) + b'"}\n\n'
+    pieces = [event[start : start + 65536] for start in range(0, len(event), 65536)]
+    after = b'data: {"choices":[1],"usage":null}\n\n'
+    assert strip([*pieces, after]) == event + b'data: {"choices":[1]}\n\n'
+
+
+@given(st.binary(max_size=300), st.integers(1, 50))
+def test_bytes_that_are_no_chat_stream_pass(data: bytes, step: int) -> None:
+    if b'"usage"' not in data:
+        assert strip([data[start : start + step] for start in range(0, len(data), step)]) == data
