@@ -22,12 +22,11 @@ from proxy.gateway.plan import Plan
 from proxy.protocol.envelope import error_event
 from proxy.protocol.injection import Edit
 from proxy.protocol.stripping import UsageStripper
-from proxy.upstream.answer import Answer
 from proxy.upstream.failure import UpstreamFailure
 
 if TYPE_CHECKING:
     from proxy.gateway.app import Gateway
-    from proxy.gateway.sending import Sending
+    from proxy.gateway.sending import Sending, UpstreamAnswer
 
 _BORDERS = (b"\n\n", b"\r\n\r\n", b"\r\r")
 _MAX_REFUSAL = 64 * 1024
@@ -60,7 +59,7 @@ class Exchange:
         self.plan = plan
         self._sending = sending
         self.observation = observation
-        self._answer: Answer | None = None
+        self._answer: UpstreamAnswer | None = None
         self._stripper: UsageStripper | None = None
         self._stop: endings.Ending | None = None
         self._is_event_stream = False
@@ -90,13 +89,13 @@ class Exchange:
 
     # -- attempts -------------------------------------------------------------------------------------------
 
-    async def _ask(self) -> Answer:
+    async def _ask(self) -> UpstreamAnswer:
         answer = await self._attempt(self.plan.edits)
         if self.plan.edits and answer.status in (400, 422) and not self.call.is_gone:
             return await self._ask_plainly(answer)
         return answer
 
-    async def _attempt(self, edits: tuple[Edit, ...]) -> Answer:
+    async def _attempt(self, edits: tuple[Edit, ...]) -> UpstreamAnswer:
         provider = self.plan.provider
         try:
             answer = await self._sending.send(edits)
@@ -106,7 +105,7 @@ class Exchange:
         self.observation.attempted(provider, answer.timing, answer.status, None)
         return answer
 
-    async def _ask_plainly(self, refused: Answer) -> Answer:
+    async def _ask_plainly(self, refused: UpstreamAnswer) -> UpstreamAnswer:
         """The usage option may be what was refused: send the client's own bytes, once, and remember."""
         message = await _read_some(refused, _MAX_REFUSAL)
         self.plan = self.plan.without_edits()
@@ -117,7 +116,7 @@ class Exchange:
 
     # -- pump -----------------------------------------------------------------------------------------------
 
-    async def _relay(self, answer: Answer) -> None:
+    async def _relay(self, answer: UpstreamAnswer) -> None:
         headers, is_plain = self._head(answer)
         pieces = answer.take_ready()
         if is_plain and answer.is_finished and len(pieces) <= 1:
@@ -125,7 +124,7 @@ class Exchange:
         else:
             await self._relay_pieces(answer, headers, pieces)
 
-    def _head(self, answer: Answer) -> tuple[Headers, bool]:
+    def _head(self, answer: UpstreamAnswer) -> tuple[Headers, bool]:
         """Note the head, return the client's headers and whether the body passes unchanged."""
         content_type = find(answer.headers, b"content-type") or b""
         self._is_event_stream = content_type.startswith(b"text/event-stream")
@@ -137,7 +136,7 @@ class Exchange:
         self.observation.answered(answer.status, recorded, answer.timing.head_ns or time.monotonic_ns())
         return headers, is_plain
 
-    def _relay_whole(self, answer: Answer, headers: Headers, pieces: Pieces) -> None:
+    def _relay_whole(self, answer: UpstreamAnswer, headers: Headers, pieces: Pieces) -> None:
         """The whole answer is here: end the record with it, then hand it over."""
         last = pieces[0] if pieces else None
         body = last[1] if last else b""
@@ -146,7 +145,7 @@ class Exchange:
         self.observation.end(self._outcome(answer), time.monotonic_ns(), last=last)
         self.call.begin(answer.status, headers, body, last=True)
 
-    async def _relay_pieces(self, answer: Answer, headers: Headers, pieces: Pieces) -> None:
+    async def _relay_pieces(self, answer: UpstreamAnswer, headers: Headers, pieces: Pieces) -> None:
         call, observation = self.call, self.observation
         is_begun = False
         while True:
@@ -183,7 +182,7 @@ class Exchange:
             self._border = output.endswith(_BORDERS)
         return output
 
-    def _outcome(self, answer: Answer) -> Outcome:
+    def _outcome(self, answer: UpstreamAnswer) -> Outcome:
         if self.call.is_gone:
             return Outcome.CLIENT_GONE
         return Outcome.UPSTREAM_ERROR if answer.status >= 400 else Outcome.COMPLETED
@@ -247,7 +246,7 @@ class Exchange:
         self.call.abort()
 
 
-async def _read_some(answer: Answer, limit: int) -> bytes:
+async def _read_some(answer: UpstreamAnswer, limit: int) -> bytes:
     """Read a short body whole; beyond the limit the connection is given up."""
     data = b"".join([piece for _, piece in answer.take_ready()])
     while not answer.is_finished and len(data) < limit:

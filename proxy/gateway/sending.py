@@ -17,10 +17,35 @@ from proxy.gateway.call import ClientCall, Headers
 from proxy.gateway.headers import Recorded, find, request_headers
 from proxy.gateway.plan import Plan
 from proxy.protocol.injection import Edit, apply
-from proxy.upstream.answer import Answer
 from proxy.upstream.body import BodySource, FileBody
+from proxy.upstream.failure import Timing
 
 _AZURE_KEY = b"api-key"
+
+
+class UpstreamAnswer(Protocol):
+    """An answer as the exchange uses it: see ``upstream.answer.Answer``."""
+
+    status: int
+    headers: Headers
+    timing: Timing
+
+    @property
+    def is_finished(self) -> bool:
+        """True when the answer ended cleanly and every piece was taken."""
+        ...
+
+    def take_ready(self) -> list[tuple[int, bytes]]:
+        """Return what is there without waiting."""
+        ...
+
+    async def read(self) -> tuple[int, bytes] | None:
+        """Return the next piece, None at the end."""
+        ...
+
+    def abort(self) -> None:
+        """Give the answer up."""
+        ...
 
 
 class Upstream(Protocol):
@@ -35,7 +60,7 @@ class Upstream(Protocol):
         body: bytes | BodySource,
         *,
         read_timeout: float | None = None,
-    ) -> Answer:
+    ) -> UpstreamAnswer:
         """Send one request and return its answer's head."""
         ...
 
@@ -61,7 +86,7 @@ class Sending:
         self._upstream = upstream
         return self
 
-    async def send(self, edits: tuple[Edit, ...]) -> Answer:
+    async def send(self, edits: tuple[Edit, ...]) -> UpstreamAnswer:
         """Send the request with these edits in its body."""
         plan = self._plan
         return await self._upstream.send(

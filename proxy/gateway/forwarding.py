@@ -1,0 +1,114 @@
+"""Every path that is not the data plane's goes to control, over its Unix socket, and comes back as it is.
+
+``x-dashcam-peer`` (address, scheme, listener) is stripped from what the caller sent and set by us: control trusts only
+that, never the fact that a socket is local. The pool is control's own and bounded, so that a busy console can not
+take anything from ``/v1``. Server-sent events and exports pass with back-pressure. Nothing here is recorded.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from proxy.gateway.call import ClientCall, Headers
+from proxy.gateway.headers import reply_headers
+from proxy.protocol.envelope import error_body
+from proxy.upstream.answer import Answer
+from proxy.upstream.client import UpstreamClient
+from proxy.upstream.failure import UpstreamFailure
+from proxy.upstream.origins import Origin
+
+MAX_OPEN = 64
+MAX_BODY = 32 * 1024 * 1024
+_DROPPED = frozenset(
+    b"connection keep-alive proxy-connection te trailer transfer-encoding upgrade host content-length expect"
+    b" x-dashcam-peer".split()
+)
+
+
+class ControlForwarder:
+    """Relays a call to control; answers itself only when control cannot."""
+
+    def __init__(self, socket_path: Path, listener: str = "public") -> None:
+        self._origin = Origin(host="control", port=80, unix_path=str(socket_path), connect_timeout=5.0)
+        self._client = UpstreamClient(max_idle=16)
+        self._listener = listener
+        self._open = 0
+
+    def __repr__(self) -> str:
+        return f"<ControlForwarder {self._origin} open={self._open}>"
+
+    async def forward(self, call: ClientCall) -> None:
+        """Relay one call."""
+        if self._open >= MAX_OPEN:
+            return _refuse(call, 503, "control_busy", "Too many requests to the console and admin API are open.")
+        self._open += 1
+        try:
+            body = await _whole_body(call)
+            if body is None:
+                return _refuse(call, 413, "request_too_large", f"The body is larger than {MAX_BODY} bytes.")
+            await self._relay(call, body)
+        except UpstreamFailure as failure:
+            if call.response_started:
+                call.abort()
+            else:
+                message = f"Dashcam's control process does not answer: {failure.message}. Calls are still relayed."
+                _refuse(call, 503, "control_unavailable", message)
+        finally:
+            self._open -= 1
+        return None
+
+    async def _relay(self, call: ClientCall, body: bytes) -> None:
+        line = b"%s %s HTTP/1.1\r\nHost: control\r\n" % (call.method.encode(), call.target)
+        answer = await self._client.send_to(
+            self._origin, line, call.method, self._headers(call), body, first_byte_timeout=120.0, idle_timeout=660.0
+        )
+        call.on_gone = answer.abort
+        try:
+            await _pump(call, answer)
+        finally:
+            call.on_gone = None
+            answer.abort()
+
+    def _headers(self, call: ClientCall) -> Headers:
+        headers = [item for item in call.headers if item[0].lower() not in _DROPPED]
+        host = next((value for name, value in call.headers if name.lower() == b"host"), b"")
+        headers.append((b"x-forwarded-host", host))
+        headers.append((b"x-dashcam-peer", f"{call.peer};http;{self._listener}".encode()))
+        return headers
+
+    async def close(self) -> None:
+        """Close the pool."""
+        await self._client.close()
+
+
+async def _whole_body(call: ClientCall) -> bytes | None:
+    call.send_continue()
+    parts = []
+    while await call.more_body():
+        if call.received_bytes > MAX_BODY:
+            return None
+        parts.append(call.take_body())
+    return b"".join(parts)
+
+
+async def _pump(call: ClientCall, answer: Answer) -> None:
+    headers, _ = reply_headers(answer.headers, drop_length=False)
+    data = b"".join([piece for _, piece in answer.take_ready()])
+    call.begin(answer.status, headers, data, last=answer.is_finished)
+    while not answer.is_finished:
+        await call.writable()
+        piece = await answer.read()
+        data = piece[1] if piece is not None else b""
+        call.write(data + b"".join([more for _, more in answer.take_ready()]), last=answer.is_finished)
+
+
+def _refuse(call: ClientCall, status: int, code: str, message: str) -> None:
+    body = error_body(message, kind="server_error" if status >= 500 else "invalid_request_error", code=code)
+    headers = [
+        (b"content-type", b"application/json"),
+        (b"content-length", b"%d" % len(body)),
+        (b"x-dashcam-error", code.encode()),
+    ]
+    if not call.body_complete:
+        call.keep_alive = False
+    call.begin(status, headers, body, last=True)

@@ -1,0 +1,73 @@
+"""Publishing and loading the snapshot: one file, replaced in one step, so that a reader sees the old or the new.
+
+Write beside it, sync, rename, sync the folder: after a power cut there is a whole snapshot too. The revision grows by
+one whenever the content differs; publishing what is already published changes nothing.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import orjson
+
+from proxy.domain.snapshot import Snapshot, snapshot_from_mapping
+from proxy.settings.values import Settings
+
+
+def base_snapshot(settings: Settings) -> Snapshot:
+    """Return what the settings alone say, as revision 0."""
+    bound = settings.server.host.strip("[]")
+    names = {f"[{bound}]" if ":" in bound else bound, *settings.server.allowed_hosts} - {"0.0.0.0", "[::]"}  # noqa: S104
+    return Snapshot(
+        revision=0,
+        providers=settings.providers,
+        proxy_keys=dict(settings.proxy_keys),
+        allowed_hosts=tuple(sorted(names)),
+        record_bodies=settings.recording.bodies,
+    )
+
+
+def load(path: Path) -> Snapshot:
+    """Load a snapshot; ``OSError`` when there is none, ``ValueError`` when it is no good."""
+    values = orjson.loads(path.read_bytes())
+    if not isinstance(values, dict):
+        raise ValueError("the snapshot is no JSON object")
+    return snapshot_from_mapping(values)
+
+
+def load_or_none(path: Path) -> Snapshot | None:
+    """Load the last snapshot, or None when there is none that can be used."""
+    try:
+        return load(path)
+    except (OSError, ValueError):
+        return None
+
+
+def publish(path: Path, snapshot: Snapshot) -> Snapshot:
+    """Publish a snapshot and return it with its revision; unchanged content keeps the published revision."""
+    published = load_or_none(path)
+    revision = published.revision if published is not None else 0
+    if published is not None and replace(snapshot, revision=revision) == published:
+        return published
+    new = replace(snapshot, revision=revision + 1)
+    _replace_file(path, orjson.dumps(new.to_mapping(), option=orjson.OPT_INDENT_2))
+    return new
+
+
+def _replace_file(path: Path, data: bytes) -> None:
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    try:
+        os.write(descriptor, data)
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    os.replace(temporary, path)
+    folder = os.open(path.parent, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)

@@ -1,0 +1,150 @@
+"""The few things the spool asks of a file system, so that tests can make it fail, fill up, tear and crash.
+
+Paths are absolute; errors are ``OSError`` as the system gives them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+from pathlib import Path
+from typing import Protocol
+
+
+class Disk(Protocol):
+    """What the spool needs."""
+
+    def make_folder(self, path: Path) -> None:
+        """Make a folder, 0700, with its parents; fine when it is there."""
+        ...
+
+    def create(self, path: Path) -> int:
+        """Create a new file, 0600, for appending; fails when it exists."""
+        ...
+
+    def append(self, descriptor: int, data: bytes) -> int:
+        """Append in one write; return how many bytes were taken."""
+        ...
+
+    def truncate(self, descriptor: int, size: int) -> None:
+        """Cut a file back."""
+        ...
+
+    def sync(self, descriptor: int) -> None:
+        """Wait until the file's data is on stable storage."""
+        ...
+
+    def sync_folder(self, path: Path) -> None:
+        """Wait until the folder's entries are on stable storage."""
+        ...
+
+    def close(self, descriptor: int) -> None:
+        """Close a file."""
+        ...
+
+    def read(self, path: Path, offset: int, size: int) -> bytes:
+        """Read up to ``size`` bytes."""
+        ...
+
+    def size(self, path: Path) -> int:
+        """Return a file's size."""
+        ...
+
+    def names(self, path: Path) -> list[str]:
+        """Return the names in a folder, sorted; empty when it does not exist."""
+        ...
+
+    def unlink(self, path: Path) -> None:
+        """Remove a file; fine when it is gone."""
+        ...
+
+    def remove_folder(self, path: Path) -> None:
+        """Remove an empty folder; fine when it is gone."""
+        ...
+
+    def free_bytes(self, path: Path) -> int:
+        """Return how many bytes an unprivileged program may still write."""
+        ...
+
+    def lock(self, path: Path) -> int | None:
+        """Take an exclusive lock; None when another process holds it."""
+        ...
+
+
+class RealDisk:
+    """The operating system's file system."""
+
+    def make_folder(self, path: Path) -> None:
+        """See ``Disk``."""
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+    def create(self, path: Path) -> int:
+        """See ``Disk``."""
+        return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o600)
+
+    def append(self, descriptor: int, data: bytes) -> int:
+        """See ``Disk``."""
+        return os.write(descriptor, data)
+
+    def truncate(self, descriptor: int, size: int) -> None:
+        """See ``Disk``."""
+        os.ftruncate(descriptor, size)
+
+    def sync(self, descriptor: int) -> None:
+        """See ``Disk``; macOS has no ``fdatasync``."""
+        getattr(os, "fdatasync", os.fsync)(descriptor)
+
+    def sync_folder(self, path: Path) -> None:
+        """See ``Disk``."""
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+    def close(self, descriptor: int) -> None:
+        """See ``Disk``."""
+        os.close(descriptor)
+
+    def read(self, path: Path, offset: int, size: int) -> bytes:
+        """See ``Disk``."""
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            return os.pread(descriptor, size, offset)
+        finally:
+            os.close(descriptor)
+
+    def size(self, path: Path) -> int:
+        """See ``Disk``."""
+        return path.stat().st_size
+
+    def names(self, path: Path) -> list[str]:
+        """See ``Disk``."""
+        with contextlib.suppress(FileNotFoundError):
+            return sorted(os.listdir(path))
+        return []
+
+    def unlink(self, path: Path) -> None:
+        """See ``Disk``."""
+        path.unlink(missing_ok=True)
+
+    def remove_folder(self, path: Path) -> None:
+        """See ``Disk``."""
+        with contextlib.suppress(FileNotFoundError):
+            path.rmdir()
+
+    def free_bytes(self, path: Path) -> int:
+        """See ``Disk``."""
+        status = os.statvfs(path)
+        return status.f_bavail * status.f_frsize
+
+    def lock(self, path: Path) -> int | None:
+        """See ``Disk``."""
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(descriptor)
+            return None
+        return descriptor

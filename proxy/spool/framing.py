@@ -1,0 +1,126 @@
+"""How a record lies in a segment: a fixed header, then the payload.
+
+::
+
+    magic 2 | type 1 | version 1 | length 4 | crc32 4 | sequence 8 | interaction id 16 | payload
+
+All little-endian. The checksum covers everything but the magic and itself. ``scan`` never raises: a damaged record is
+reported and skipped when a valid one follows, bytes that may still be being written are left for the next look.
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import IntEnum
+
+MAGIC = b"\xd5\xca"
+VERSION = 1
+HEADER = struct.Struct("<2sBBIIQ16s")
+_CHECKED = struct.Struct("<BBIQ16s")
+MAX_PAYLOAD = 64 * 1024 * 1024
+
+SEGMENT_MAGIC = b"DSHSEG"
+SEGMENT_HEADER = struct.Struct("<6sH8x")
+SEGMENT_VERSION = 1
+
+
+class RecordType(IntEnum):
+    """What a record tells about a call, or about the gateway (STATS)."""
+
+    START = 1
+    CHUNK = 2
+    END = 3
+    AMEND = 4
+    STATS = 5
+    DROP = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One whole record; ``start`` and ``end`` are offsets in what was scanned."""
+
+    type: int
+    version: int
+    sequence: int
+    identity: bytes
+    payload: bytes
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Damage:
+    """Bytes that are no record, between two offsets."""
+
+    start: int
+    end: int
+    reason: str
+
+
+def encode(kind: int, identity: bytes, sequence: int, payload: bytes) -> bytes:
+    """Return one record."""
+    length = len(payload)
+    crc = zlib.crc32(payload, zlib.crc32(_CHECKED.pack(kind, VERSION, length, sequence, identity)))
+    return HEADER.pack(MAGIC, kind, VERSION, length, crc, sequence, identity) + payload
+
+
+def decode_at(data: bytes, start: int) -> Record | str | None:
+    """Return the record at an offset, None when its bytes are not all there, or why it is none."""
+    if start + HEADER.size > len(data):
+        return None if MAGIC.startswith(data[start : start + 2]) else "no record begins here"
+    magic, kind, version, length, crc, sequence, identity = HEADER.unpack_from(data, start)
+    if magic != MAGIC:
+        return "no record begins here"
+    if length > MAX_PAYLOAD:
+        return f"a payload of {length} bytes is not possible"
+    end = start + HEADER.size + length
+    if end > len(data):
+        return None
+    payload = data[start + HEADER.size : end]
+    if zlib.crc32(payload, zlib.crc32(_CHECKED.pack(kind, version, length, sequence, identity))) != crc:
+        return "the checksum does not match"
+    return Record(kind, version, sequence, identity, payload, start, end)
+
+
+def scan(data: bytes, start: int = 0, *, is_final: bool = False) -> Iterator[Record | Damage]:
+    """Yield records and damage in order; stops before bytes that may be the beginning of a record.
+
+    Only when ``is_final`` (nobody writes any more) is a record that is cut short searched for later ones: while its
+    writer lives, what lies in its payload is not for us to read.
+    """
+    while start < len(data):
+        found = decode_at(data, start)
+        if isinstance(found, Record):
+            yield found
+            start = found.end
+            continue
+        follower = _next_valid(data, start + 1) if found or is_final else -1
+        if follower < 0:
+            return
+        yield Damage(start, follower, found or "a record is cut short")
+        start = follower
+
+
+def _next_valid(data: bytes, start: int) -> int:
+    """Return where the next whole valid record begins, or -1."""
+    while (start := data.find(MAGIC, start)) >= 0:
+        if isinstance(decode_at(data, start), Record):
+            return start
+        start += 1
+    return -1
+
+
+def segment_header() -> bytes:
+    """Return what a segment file begins with."""
+    return SEGMENT_HEADER.pack(SEGMENT_MAGIC, SEGMENT_VERSION)
+
+
+def is_segment(head: bytes) -> bool:
+    """Return True for a segment of a version this program reads."""
+    if len(head) < SEGMENT_HEADER.size:
+        return False
+    magic, version = SEGMENT_HEADER.unpack_from(head)
+    return bool(magic == SEGMENT_MAGIC and version == SEGMENT_VERSION)

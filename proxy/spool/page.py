@@ -1,0 +1,145 @@
+"""The gateway's page: one preallocated memory-mapped file of counters that must not depend on the spool.
+
+The gateway writes it without a system call; control and supervisor read it, also after the gateway was killed. Slots
+are unsigned 64-bit integers at fixed places; new ones are added at the end. Each has one writer, so no lock is needed.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import time
+from pathlib import Path
+
+from proxy.errors import SpoolError
+
+SIZE = 4096
+MAGIC = 0x4441_5348_5041_4745
+FORMAT = 1
+
+_NAMES = (
+    "magic",
+    "format",
+    "pid",
+    "worker",
+    "started_at_ns",
+    "heartbeat_ns",
+    "ready",
+    "draining",
+    "snapshot_revision",
+    "accepted",
+    "in_flight",
+    "open_streams",
+    "refused_connections",
+    "appended_records",
+    "appended_bytes",
+    "append_ns_total",
+    "append_ns_max",
+    "fsync_count",
+    "fsync_ns_max",
+    "fsync_failures",
+    "degraded",
+    "dropped_spool_full",
+    "dropped_write_error",
+    "dropped_policy",
+    "bodies_dropped",
+    "slow_loop_ns_max",
+)
+
+
+class Page:
+    """Named counters in shared memory; slots are the class's capitals."""
+
+    (
+        _MAGIC,
+        _FORMAT,
+        PID,
+        WORKER,
+        STARTED_AT_NS,
+        HEARTBEAT_NS,
+        READY,
+        DRAINING,
+        SNAPSHOT_REVISION,
+        ACCEPTED,
+        IN_FLIGHT,
+        OPEN_STREAMS,
+        REFUSED_CONNECTIONS,
+        APPENDED_RECORDS,
+        APPENDED_BYTES,
+        APPEND_NS_TOTAL,
+        APPEND_NS_MAX,
+        FSYNC_COUNT,
+        FSYNC_NS_MAX,
+        FSYNC_FAILURES,
+        DEGRADED,
+        DROPPED_SPOOL_FULL,
+        DROPPED_WRITE_ERROR,
+        DROPPED_POLICY,
+        BODIES_DROPPED,
+        SLOW_LOOP_NS_MAX,
+    ) = range(len(_NAMES))
+
+    def __init__(self, memory: mmap.mmap) -> None:
+        self._memory = memory
+        self._slots = memoryview(memory).cast("Q")
+
+    def __repr__(self) -> str:
+        return f"<Page pid={self.get(self.PID)} accepted={self.get(self.ACCEPTED)} ready={self.get(self.READY)}>"
+
+    @classmethod
+    def create(cls, path: Path, boot: str, worker: int) -> Page:
+        """Make a new page file, 0600; ``boot`` is part of its name only."""
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        try:
+            os.ftruncate(descriptor, SIZE)
+            # Written, not only sized: a sparse page could meet a full disk at its first touch (SIGBUS).
+            os.pwrite(descriptor, bytes(SIZE), 0)
+            page = cls(mmap.mmap(descriptor, SIZE))
+        finally:
+            os.close(descriptor)
+        page.set(cls._FORMAT, FORMAT)
+        page.set(cls.PID, os.getpid())
+        page.set(cls.WORKER, worker)
+        page.set(cls.STARTED_AT_NS, time.time_ns())
+        page.set(cls._MAGIC, MAGIC)
+        return page
+
+    @classmethod
+    def open(cls, path: Path) -> Page:
+        """Map an existing page for reading; ``SpoolError`` when it is none."""
+        try:
+            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        except OSError as error:
+            raise SpoolError(f"the page {path} cannot be opened: {error.strerror}") from error
+        try:
+            if os.fstat(descriptor).st_size < SIZE:
+                raise SpoolError(f"{path} is no page")
+            page = cls(mmap.mmap(descriptor, SIZE, access=mmap.ACCESS_READ))
+        finally:
+            os.close(descriptor)
+        if page.get(cls._MAGIC) != MAGIC or page.get(cls._FORMAT) != FORMAT:
+            page.close()
+            raise SpoolError(f"{path} is no page of format {FORMAT}")
+        return page
+
+    def get(self, slot: int) -> int:
+        """Return a slot."""
+        return self._slots[slot]
+
+    def set(self, slot: int, value: int) -> None:
+        """Set a slot."""
+        self._slots[slot] = value
+
+    def add(self, slot: int, amount: int) -> None:
+        """Add to a slot."""
+        self._slots[slot] += amount
+
+    def read_all(self) -> dict[str, int]:
+        """Return all slots by name."""
+        return {name: self._slots[index] for index, name in enumerate(_NAMES)}
+
+    def close(self) -> None:
+        """Unmap the page; the file stays."""
+        self._slots.release()
+        self._memory.close()

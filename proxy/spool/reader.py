@@ -1,0 +1,227 @@
+"""The loader's end of the spool: read records from a position, free what was committed.
+
+A *source* is one gateway's folder. It is alive while its lock is held. Reading never waits and never changes files;
+``acknowledge`` unlinks segments that lie wholly before a committed position. A bad record is reported as damage and
+skipped; at the end of a dead source the torn rest is copied to ``quarantine`` first. Segments of a version that this
+program does not know are listed and left alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from proxy.spool.disk import Disk, RealDisk
+from proxy.spool.framing import SEGMENT_HEADER, Damage, Record, RecordType, is_segment, scan
+
+READ_BYTES = 1 << 20
+QUARANTINE = "quarantine"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Position:
+    """A place between two records: segment number and byte offset in it."""
+
+    segment: int = 0
+    offset: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Located:
+    """A record and where it begins."""
+
+    position: Position
+    record: Record
+
+
+@dataclass(frozen=True, slots=True)
+class Damaged:
+    """Bytes that could not be read, as they were found."""
+
+    position: Position
+    reason: str
+    data: bytes
+
+
+@dataclass(slots=True)
+class ReadBatch:
+    """What one look gave; ``next`` is where to read on, ``is_at_end`` that nothing more is there now."""
+
+    next: Position
+    records: list[Located] = field(default_factory=list)
+    damage: list[Damaged] = field(default_factory=list)
+    is_at_end: bool = False
+
+
+class Source:
+    """One gateway's folder of segments."""
+
+    def __init__(self, root: Path, name: str, disk: Disk) -> None:
+        self.name = name
+        self._disk = disk
+        self._root = root
+        self._folder = root / name
+
+    def __repr__(self) -> str:
+        return f"<Source {self.name} segments={self.segments()}>"
+
+    def segments(self) -> list[int]:
+        """Return the numbers of the segments there, ascending."""
+        names = self._disk.names(self._folder)
+        return [int(name[:-4]) for name in names if name.endswith(".seg") and name[:-4].isdigit()]
+
+    def is_alive(self) -> bool:
+        """True while a writer holds the folder's lock."""
+        if "lock" not in self._disk.names(self._folder):
+            return False
+        descriptor = self._disk.lock(self._folder / "lock")
+        if descriptor is None:
+            return True
+        self._disk.close(descriptor)
+        return False
+
+    def read(self, position: Position, limit: int, *, is_final: bool) -> ReadBatch:
+        """Read up to about ``limit`` bytes of records; ``is_final`` says that the source is dead."""
+        batch = ReadBatch(next=position)
+        numbers = [number for number in self.segments() if number >= position.segment]
+        for index, number in enumerate(numbers):
+            start = position.offset if number == position.segment else SEGMENT_HEADER.size
+            # Looked at before this segment is read to its end: once its successor holds records, it is sealed.
+            is_sealed = index + 1 < len(numbers) and self._has_records(numbers[index + 1])
+            is_sealed = is_sealed or (is_final and index + 1 < len(numbers))
+            limit -= self._read_segment(batch, number, max(start, SEGMENT_HEADER.size), limit, is_sealed or is_final)
+            if limit <= 0 or not is_sealed:
+                batch.is_at_end = limit > 0
+                return batch
+            batch.next = Position(numbers[index + 1], SEGMENT_HEADER.size)
+        batch.is_at_end = True
+        return batch
+
+    def _read_segment(self, batch: ReadBatch, number: int, start: int, limit: int, is_final: bool) -> int:
+        """Read one segment to its end or to the limit; return the bytes read."""
+        path = self._path(number)
+        if start == SEGMENT_HEADER.size and not self._is_readable(path, batch, number):
+            return 0
+        taken, want = 0, READ_BYTES
+        while taken < limit:
+            data = self._disk.read(path, start, want)
+            is_whole = len(data) < want
+            used = self._take(batch, number, start, data, is_final=is_final and is_whole)
+            start, taken = start + used, taken + used
+            batch.next = Position(number, start)
+            if is_whole:
+                self._set_aside_rest(batch, number, data[used:], is_final)
+                return taken
+            want = READ_BYTES if used else want * 4
+        return taken
+
+    def _take(self, batch: ReadBatch, number: int, start: int, data: bytes, *, is_final: bool) -> int:
+        used = 0
+        for found in scan(data, is_final=is_final):
+            place = Position(number, start + found.start)
+            if isinstance(found, Damage):
+                batch.damage.append(Damaged(place, found.reason, data[found.start : found.end]))
+            else:
+                batch.records.append(Located(place, found))
+            used = found.end
+        return used
+
+    def _set_aside_rest(self, batch: ReadBatch, number: int, rest: bytes, is_final: bool) -> None:
+        """Report the torn end of a segment that nobody writes any more, and step over it."""
+        if rest and is_final:
+            batch.damage.append(Damaged(batch.next, "the segment ends in the middle of a record", rest))
+            batch.next = Position(number, batch.next.offset + len(rest))
+
+    def _is_readable(self, path: Path, batch: ReadBatch, number: int) -> bool:
+        head = self._disk.read(path, 0, SEGMENT_HEADER.size)
+        if is_segment(head):
+            return True
+        if len(head) == SEGMENT_HEADER.size:
+            batch.damage.append(Damaged(Position(number, 0), "the segment is of an unknown version; left alone", b""))
+        return False
+
+    def _has_records(self, number: int) -> bool:
+        return self._disk.size(self._path(number)) > SEGMENT_HEADER.size
+
+    def _path(self, number: int) -> Path:
+        return self._folder / f"{number:08d}.seg"
+
+    def acknowledge(self, position: Position) -> int:
+        """Unlink segments wholly before a committed position; return how many. Needs no space."""
+        freed = 0
+        for number in self.segments():
+            if number < position.segment and self._is_known(number):
+                self._disk.unlink(self._path(number))
+                freed += 1
+        return freed
+
+    def _is_known(self, number: int) -> bool:
+        return is_segment(self._disk.read(self._path(number), 0, SEGMENT_HEADER.size))
+
+    def unread(self, position: Position) -> Iterator[Record]:
+        """Yield the records after a position (for the ledger's own count)."""
+        while True:
+            batch = self.read(position, 8 * READ_BYTES, is_final=False)
+            for located in batch.records:
+                yield located.record
+            if batch.is_at_end or batch.next == position:
+                return
+            position = batch.next
+
+    def unread_starts(self, position: Position) -> int:
+        """Count the calls accepted after a position."""
+        return sum(1 for record in self.unread(position) if record.type == RecordType.START)
+
+    def body(self, name: str, limit: int) -> bytes | None:
+        """Return up to ``limit`` bytes of a side file; None when it is gone."""
+        try:
+            return self._disk.read(self._folder / "bodies" / name, 0, limit)
+        except FileNotFoundError:
+            return None
+
+    def free_body(self, name: str) -> None:
+        """Remove a side file whose call is committed."""
+        self._disk.unlink(self._folder / "bodies" / name)
+
+    def quarantine(self, damaged: Damaged) -> str:
+        """Keep unreadable bytes for a person; return the file's name."""
+        folder = self._root / QUARANTINE
+        self._disk.make_folder(folder)
+        name = f"{self.name}-{damaged.position.segment:08d}-{damaged.position.offset}.bin"
+        if name not in self._disk.names(folder):
+            descriptor = self._disk.create(folder / name)
+            self._disk.append(descriptor, damaged.data)
+            self._disk.close(descriptor)
+        return name
+
+    def remove(self) -> bool:
+        """Remove a dead source that was read to its end; False when something unknown is left in it."""
+        for number in self.segments():
+            if self._is_known(number) or self._disk.size(self._path(number)) < SEGMENT_HEADER.size:
+                self._disk.unlink(self._path(number))
+        if self.segments():
+            return False
+        for name in self._disk.names(self._folder / "bodies"):
+            self._disk.unlink(self._folder / "bodies" / name)
+        self._disk.remove_folder(self._folder / "bodies")
+        self._disk.unlink(self._folder / "lock")
+        self._disk.remove_folder(self._folder)
+        return True
+
+
+class SpoolReader:
+    """All sources below one spool folder."""
+
+    def __init__(self, root: Path, disk: Disk | None = None) -> None:
+        self._root = root
+        self._disk = disk or RealDisk()
+
+    def names(self) -> list[str]:
+        """Return the sources' names, sorted; a folder without a segment is none (yet): its writer locks it first."""
+        names = self._disk.names(self._root)
+        return [name for name in names if name != QUARANTINE and self.source(name).segments()]
+
+    def source(self, name: str) -> Source:
+        """Return one source."""
+        return Source(self._root, name, self._disk)

@@ -1,0 +1,134 @@
+"""Payloads of records: domain values as JSON, bodies beside them as raw bytes.
+
+START  u32 length, JSON of ``CallStart``, request bytes
+CHUNK  u8 kind: 0 = u64 arrival (ns since accepted), answer bytes; 1 = JSON of ``AnswerHead``
+END    u32 length, JSON of ``CallEnd``, optionally u64 arrival and the last piece
+AMEND, STATS, DROP  JSON
+
+Decoders ignore members they do not know (a gateway one minor version ahead) and raise ``SpoolError`` for the rest.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Mapping
+from dataclasses import fields
+from typing import Any, TypeVar
+
+import orjson
+
+from proxy.domain.outcome import Outcome
+from proxy.domain.recording import AnswerHead, AttemptFact, CallEnd, CallStart, Piece
+from proxy.errors import SpoolError
+
+_LENGTH = struct.Struct("<I")
+_ARRIVAL = struct.Struct("<Q")
+_PIECE = struct.Struct("<BQ")
+_HEAD = b"\x01"
+T = TypeVar("T")
+
+
+def encode_start(start: CallStart, body: bytes) -> bytes:
+    """Return the payload of a START."""
+    meta = orjson.dumps(start)
+    return b"".join((_LENGTH.pack(len(meta)), meta, body))
+
+
+def encode_piece(at_ns: int, data: bytes) -> bytes:
+    """Return the payload of a CHUNK with a piece of the answer."""
+    return _PIECE.pack(0, at_ns) + data
+
+
+def encode_head(head: AnswerHead) -> bytes:
+    """Return the payload of a CHUNK with the answer's head."""
+    return _HEAD + orjson.dumps(head)
+
+
+def encode_end(end: CallEnd, last: tuple[int, bytes] | None) -> bytes:
+    """Return the payload of an END; ``last`` is (arrival ns, bytes) of the last piece."""
+    meta = orjson.dumps(end)
+    if last is None:
+        return _LENGTH.pack(len(meta)) + meta
+    return b"".join((_LENGTH.pack(len(meta)), meta, _ARRIVAL.pack(last[0]), last[1]))
+
+
+def encode_facts(values: Mapping[str, object]) -> bytes:
+    """Return the payload of a STATS, DROP or AMEND."""
+    return orjson.dumps(values)
+
+
+def decode_start(payload: bytes) -> tuple[CallStart, bytes]:
+    """Return the start and the request's bytes."""
+    meta, rest = _split(payload)
+    return _build(CallStart, meta, _START_TUPLES), rest
+
+
+def decode_chunk(payload: bytes) -> Piece | AnswerHead:
+    """Return a piece or the head."""
+    if payload[:1] == _HEAD:
+        return _head(_json(payload[1:]))
+    if len(payload) < _PIECE.size:
+        raise SpoolError("a CHUNK is shorter than its header")
+    return Piece(_PIECE.unpack_from(payload)[1], payload[_PIECE.size :])
+
+
+def decode_end(payload: bytes) -> tuple[CallEnd, Piece | None]:
+    """Return the end and the last piece, if it travelled in it."""
+    meta, rest = _split(payload)
+    end = _build(CallEnd, meta, _END_PARTS)
+    return end, Piece(_ARRIVAL.unpack_from(rest)[0], rest[_ARRIVAL.size :]) if len(rest) >= _ARRIVAL.size else None
+
+
+def decode_facts(payload: bytes) -> dict[str, Any]:
+    """Return the members of a STATS, DROP or AMEND."""
+    return _json(payload)
+
+
+def _split(payload: bytes) -> tuple[dict[str, Any], bytes]:
+    if len(payload) < _LENGTH.size:
+        raise SpoolError("a payload is shorter than its length field")
+    end = _LENGTH.size + _LENGTH.unpack_from(payload)[0]
+    return _json(payload[_LENGTH.size : end]), payload[end:]
+
+
+def _json(data: bytes) -> dict[str, Any]:
+    try:
+        values = orjson.loads(data)
+    except orjson.JSONDecodeError as error:
+        raise SpoolError(f"a record's JSON cannot be read: {error}") from error
+    if not isinstance(values, dict):
+        raise SpoolError("a record's JSON is no object")
+    return values
+
+
+def _pairs(values: list[list[str]]) -> tuple[tuple[str, str], ...]:
+    return tuple((name, value) for name, value in values)
+
+
+def _head(values: dict[str, Any]) -> AnswerHead:
+    return _build(AnswerHead, values, {"headers": _pairs})
+
+
+def _attempts(values: list[dict[str, Any]]) -> tuple[AttemptFact, ...]:
+    return tuple(_build(AttemptFact, item, {}) for item in values)
+
+
+_START_TUPLES: dict[str, Callable[[Any], Any]] = {
+    "edits": lambda edits: tuple((offset, removed, text) for offset, removed, text in edits),
+    "request_headers": _pairs,
+}
+_END_PARTS: dict[str, Callable[[Any], Any]] = {"outcome": Outcome, "head": _head, "attempts": _attempts}
+_NAMES = {kind: frozenset(item.name for item in fields(kind)) for kind in (CallStart, CallEnd, AnswerHead, AttemptFact)}
+
+
+def _build(kind: type[T], values: dict[str, Any], parts: Mapping[str, Callable[[Any], Any]]) -> T:
+    names = _NAMES[kind]  # type: ignore[index]
+    try:
+        made = {
+            name: parts[name](value) if value is not None and name in parts else value
+            for name, value in values.items()
+            if name in names
+        }
+        return kind(**made)
+    except (TypeError, ValueError) as error:
+        raise SpoolError(f"a {kind.__name__} cannot be read: {error}") from error

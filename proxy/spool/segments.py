@@ -1,0 +1,84 @@
+"""The writer's segments: the one in use, a spare made ahead, and old ones waiting to be sealed.
+
+Making a file waits for the disk (its folder is synced), so the syncing thread makes the spare; the request path only
+swaps descriptors, which are plain attributes: each is written by one thread and read by the other.
+"""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+from proxy.spool.disk import Disk
+from proxy.spool.framing import SEGMENT_HEADER, segment_header
+
+
+class Segment:
+    """An open segment file; ``size`` counts what was appended whole."""
+
+    __slots__ = ("descriptor", "is_dirty", "number", "opened_at", "path", "size")
+
+    def __init__(self, path: Path, number: int, descriptor: int, opened_at: float) -> None:
+        self.path = path
+        self.number = number
+        self.descriptor = descriptor
+        self.size = SEGMENT_HEADER.size
+        self.is_dirty = False
+        self.opened_at = opened_at
+
+    def __repr__(self) -> str:
+        return f"<Segment {self.number} size={self.size}>"
+
+
+class Segments:
+    """Hands out the segment in use; ``rotate`` swaps in the spare when there is one."""
+
+    def __init__(self, disk: Disk, folder: Path) -> None:
+        self._disk = disk
+        self._folder = folder
+        self._next_number = 1
+        self._making = threading.Lock()
+        self.sealing: list[Segment] = []
+        self.spare: Segment | None = None
+        self.current = self._make(0.0)
+        disk.sync_folder(folder)
+
+    def _make(self, now: float) -> Segment:
+        number = self._next_number
+        path = self._folder / f"{number:08d}.seg"
+        descriptor = self._disk.create(path)
+        self._next_number += 1
+        header = segment_header()
+        if self._disk.append(descriptor, header) != len(header):
+            self._disk.close(descriptor)
+            self._disk.unlink(path)
+            raise OSError(28, "no space left for a segment header")
+        return Segment(path, number, descriptor, now)
+
+    def make_spare(self, now: float) -> None:
+        """Make the next segment ahead of its use (syncing thread); ``OSError`` when the disk refuses."""
+        with self._making:
+            if self.spare is None:
+                spare = self._make(now)
+                self._disk.sync_folder(self._folder)
+                self.spare = spare
+
+    def rotate(self) -> bool:
+        """Swap to the spare; False when there is none yet. Never waits."""
+        spare = self.spare
+        if spare is None:
+            return False
+        self.sealing.append(self.current)
+        self.current = spare
+        self.spare = None
+        return True
+
+    def close(self) -> None:
+        """Close all files, removing a spare that was never used."""
+        for segment in [*self.sealing, self.current]:
+            self._disk.close(segment.descriptor)
+        self.sealing = []
+        if self.spare is not None:
+            self._disk.close(self.spare.descriptor)
+            self._disk.unlink(self.spare.path)
+            self.spare = None

@@ -1,0 +1,204 @@
+"""The gateway's end of the spool: one append per call of it, synchronous, without lock, await or sync.
+
+What disk trouble does is policy, not an exception. ``metadata_only`` (default) keeps the facts and drops bodies,
+``reject`` refuses new calls (``start`` returns False), ``drop`` lets calls pass unrecorded and counts them. A write
+that was cut short is cut back to the record's start, so a segment never holds half a record from us. An END that
+cannot be written waits in memory and is tried again; the page always tells what was dropped and why.
+
+A call is counted as accepted after its START is down, or dropped: so accepted = stored + pending + quarantined +
+dropped holds at every moment, also when the process dies between any two lines here.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Mapping
+from pathlib import Path
+
+from proxy.domain.recording import AnswerHead, CallEnd, CallStart
+from proxy.errors import SpoolError
+from proxy.settings.values import RecordingSettings
+from proxy.spool import records
+from proxy.spool.bodies import SideFile
+from proxy.spool.disk import Disk, RealDisk
+from proxy.spool.framing import RecordType, encode
+from proxy.spool.page import Page
+from proxy.spool.segments import Segments
+from proxy.spool.syncing import SyncThread
+
+_MAX_WAITING_ENDS = 10_000
+_NOBODY = bytes(16)
+
+
+class SpoolWriter:
+    """Appends one gateway's records. For one thread; the syncing thread is its own."""
+
+    def __init__(
+        self,
+        root: Path,
+        boot: str,
+        worker: int,
+        page: Page,
+        recording: RecordingSettings,
+        disk: Disk | None = None,
+        *,
+        has_thread: bool = True,
+    ) -> None:
+        self._disk = disk or RealDisk()
+        self.folder = root / f"{boot}-{worker}"
+        self._page = page
+        self._recording = recording
+        self._disk.make_folder(self.folder / "bodies")
+        lock = self._disk.lock(self.folder / "lock")
+        if lock is None:
+            raise SpoolError(f"another process writes to {self.folder}; each gateway needs a spool of its own")
+        self._lock = lock
+        self._segments = Segments(self._disk, self.folder)
+        self.syncing = SyncThread(self._disk, self.folder, self._segments, page, recording)
+        self._sequence = 0
+        self._unrecorded: set[bytes] = set()
+        self._without_body: set[bytes] = set()
+        self._waiting_ends: deque[bytes] = deque()
+        if has_thread:
+            self.syncing.start()
+
+    def __repr__(self) -> str:
+        return f"<SpoolWriter {self.folder.name} {self._segments.current!r} sequence={self._sequence}>"
+
+    # -- one call -------------------------------------------------------------------------------------------
+
+    def start(self, identity: bytes, start: CallStart, body: bytes) -> bool:
+        """Note a call before its upstream is dialled; False when policy wants it refused."""
+        if self.syncing.is_full and self._recording.on_full == "reject":
+            self._page.add(Page.DROPPED_POLICY, 1)
+            self._page.add(Page.ACCEPTED, 1)
+            return False
+        keeps_body = not self.syncing.is_full
+        is_kept = keeps_body and self._append(
+            self._record(RecordType.START, identity, records.encode_start(start, body))
+        )
+        if not is_kept:
+            is_kept = self._start_without_body(identity, start)
+        self._page.add(Page.ACCEPTED, 1)
+        return is_kept or self._recording.on_full != "reject"
+
+    def _start_without_body(self, identity: bytes, start: CallStart) -> bool:
+        if self._recording.on_full == "metadata_only":
+            self._without_body.add(identity)
+            self._page.add(Page.BODIES_DROPPED, 1)
+            if self._append(self._record(RecordType.START, identity, records.encode_start(start, b""))):
+                return True
+            self._without_body.discard(identity)
+        self._unrecorded.add(identity)
+        self._page.add(Page.DROPPED_SPOOL_FULL, 1)
+        return False
+
+    def piece(self, identity: bytes, at_ns: int, data: bytes, head: AnswerHead | None = None) -> None:
+        """Append one piece of the answer, with its head when it is the first."""
+        if identity in self._unrecorded or identity in self._without_body:
+            if head is not None and identity in self._without_body:
+                self._append(self._record(RecordType.CHUNK, identity, records.encode_head(head)))
+            return
+        record = b"" if head is None else self._record(RecordType.CHUNK, identity, records.encode_head(head))
+        record += self._record(RecordType.CHUNK, identity, records.encode_piece(at_ns, data))
+        if not self._append(record):
+            self._without_body.add(identity)
+            self._page.add(Page.BODIES_DROPPED, 1)
+
+    def end(self, identity: bytes, end: CallEnd, last: tuple[int, bytes] | None = None) -> None:
+        """Append the end, with the last piece when it was not appended before."""
+        if identity in self._unrecorded:
+            self._unrecorded.discard(identity)
+            return
+        if identity not in self._without_body:
+            if self._append(self._record(RecordType.END, identity, records.encode_end(end, last))):
+                return
+            self._page.add(Page.BODIES_DROPPED, 1)
+        self._without_body.discard(identity)
+        self._append_later(self._record(RecordType.END, identity, records.encode_end(_bodiless(end), None)))
+
+    def reject(self, identity: bytes, start: CallStart, end: CallEnd) -> None:
+        """Note a call that was refused: start and end in one write."""
+        both = self._record(RecordType.START, identity, records.encode_start(start, b""))
+        both += self._record(RecordType.END, identity, records.encode_end(end, None))
+        if not self._append(both):
+            self._page.add(Page.DROPPED_SPOOL_FULL, 1)
+        self._page.add(Page.ACCEPTED, 1)
+
+    def open_body(self, identity: bytes) -> SideFile:
+        """Open a side file for a large request body; ``SpoolError`` when the disk refuses."""
+        return SideFile(self._disk, self.folder / "bodies" / identity.hex())
+
+    def stats(self, values: Mapping[str, int]) -> None:
+        """Append the gateway's health, and try again what could not be written."""
+        self._append(self._record(RecordType.STATS, _NOBODY, records.encode_facts(values)))
+
+    # -- appending ------------------------------------------------------------------------------------------
+
+    def _record(self, kind: int, identity: bytes, payload: bytes) -> bytes:
+        self._sequence += 1
+        return encode(kind, identity, self._sequence, payload)
+
+    def _append(self, data: bytes) -> bool:
+        """Append whole records in one write; False when the disk would not take them."""
+        if self._waiting_ends:
+            self._retry_ends()
+        segments, page = self._segments, self._page
+        segment = segments.current
+        if (self.syncing.must_rotate or segment.size >= self._recording.segment_bytes) and segments.rotate():
+            self.syncing.must_rotate = False
+            segment = segments.current
+            segment.opened_at = time.monotonic()
+        began = time.monotonic_ns()
+        if not self._write(segment.descriptor, segment.size, data):
+            return False
+        segment.size += len(data)
+        segment.is_dirty = True
+        took = time.monotonic_ns() - began
+        page.add(Page.APPENDED_RECORDS, 1)
+        page.add(Page.APPENDED_BYTES, len(data))
+        page.add(Page.APPEND_NS_TOTAL, took)
+        if took > page.get(Page.APPEND_NS_MAX):
+            page.set(Page.APPEND_NS_MAX, took)
+        return True
+
+    def _write(self, descriptor: int, size: int, data: bytes) -> bool:
+        try:
+            if self._disk.append(descriptor, data) == len(data):
+                return True
+            self._disk.truncate(descriptor, size)
+        except OSError:
+            # ENOSPC, EDQUOT, EIO: policy decides what is kept, the page tells. A new segment may fare better.
+            self.syncing.must_rotate = True
+        self._page.set(Page.DEGRADED, 1)
+        return False
+
+    def _append_later(self, record: bytes) -> None:
+        if self._append(record):
+            return
+        if len(self._waiting_ends) < _MAX_WAITING_ENDS:
+            self._waiting_ends.append(record)
+        else:
+            self._page.add(Page.DROPPED_WRITE_ERROR, 1)
+
+    def _retry_ends(self) -> None:
+        waiting, self._waiting_ends = self._waiting_ends, deque()
+        while waiting:
+            if not self._append(waiting[0]):
+                self._waiting_ends = waiting
+                return
+            waiting.popleft()
+
+    def close(self) -> None:
+        """Sync and seal everything, then let go of the lock."""
+        if self._waiting_ends:
+            self._retry_ends()
+        self.syncing.stop()
+        self._segments.close()
+        self._disk.close(self._lock)
+
+
+def _bodiless(end: CallEnd) -> CallEnd:
+    values = {name: getattr(end, name) for name in end.__dataclass_fields__}
+    return CallEnd(**{**values, "bodies_dropped": True})
