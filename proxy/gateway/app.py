@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Mapping
+from functools import lru_cache
 
 import structlog
 
@@ -33,6 +34,9 @@ from proxy.settings.values import Settings
 from proxy.spool.page import Page
 from proxy.spool.writer import SpoolWriter
 from proxy.upstream.client import UpstreamClient
+
+_UNSEEN = object()
+_MAX_PLACES = 2048
 
 log = structlog.get_logger("gateway")
 
@@ -80,6 +84,7 @@ class Gateway:
     def use(self, snapshot: Snapshot) -> None:
         """Swap in a snapshot; calls under way keep what they started with."""
         self.snapshot = snapshot
+        self._places: dict[tuple[str, bytes], object] = {}
         self.guard = Guard(snapshot.allowed_hosts, has_keys=bool(snapshot.proxy_keys))
         self.page.set(Page.SNAPSHOT_REVISION, snapshot.revision)
 
@@ -105,14 +110,24 @@ class Gateway:
             self._apologise(call, observation)
 
     async def _dispatch(self, call: ClientCall, observation: Observation) -> None:
-        refusal = self.guard.check(call.target, call.headers)
-        place = None if call.target[:1] != b"/" else destination(call.method, call.target, self.snapshot)
+        refusal = self.guard.check(call.target, call.known)
+        place = self._place_of(call)
         if place is not None:
             await self._relay(call, observation, place, refusal)
         elif refusal is not None:
             self._answer_refusal(call, observation, endings.rejected(refusal))
         elif not health.answer(call, self.page, is_draining=self.is_draining):
             await self.forwarder.forward(call)
+
+    def _place_of(self, call: ClientCall) -> Destination | None:
+        """Return where the path belongs; the same few paths come again and again."""
+        key = (call.method, call.target)
+        place = self._places.get(key, _UNSEEN)
+        if place is _UNSEEN:
+            place = destination(call.method, call.target, self.snapshot)
+            if len(self._places) < _MAX_PLACES:
+                self._places[key] = place
+        return place  # type: ignore[return-value]
 
     async def _relay(
         self, call: ClientCall, observation: Observation, place: Destination, refusal: Refusal | None
@@ -148,7 +163,7 @@ class Gateway:
             return NO_WEBSOCKET
         if len(self.exchanges) >= self.limits.in_flight:
             return OVERLOADED
-        return identify(call.headers, self.snapshot.proxy_keys)
+        return identify(call.known, self.snapshot.proxy_keys)
 
     def _start_of(self, call: ClientCall, plan: Plan, inbound: Inbound, caller: Caller, sending: Sending) -> CallStart:
         facts: RequestFacts = inbound.facts
@@ -232,6 +247,7 @@ def _wall_clock(instant: int) -> int:
     return time.time_ns() - (time.monotonic_ns() - instant)
 
 
+@lru_cache(maxsize=1024)
 def _safe_target(target: bytes) -> str:
     """Return the request target for the record, with the values of key-like query members taken out."""
     path, mark, query = target.partition(b"?")

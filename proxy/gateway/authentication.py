@@ -11,9 +11,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from proxy.gateway.call import Headers
 from proxy.gateway.guard import Refusal
-from proxy.gateway.headers import CREDENTIALS
 
 _PLACEHOLDERS = frozenset(
     b"x xx xxx sk-dummy sk-x dummy none null empty placeholder test sk-test fake no-key not-needed ollama "
@@ -30,6 +28,8 @@ class Caller:
     has_own_key: bool
 
 
+_ANYBODY = (Caller(None, False), Caller(None, True))
+
 UNAUTHORISED = Refusal(
     401,
     "invalid_api_key",
@@ -37,25 +37,21 @@ UNAUTHORISED = Refusal(
 )
 
 
-def identify(headers: Headers, proxy_keys: Mapping[str, str]) -> Caller | Refusal:
-    """Return the caller, or why it is not let in."""
-    token = _credential(headers)
+def identify(known: Mapping[bytes, bytes], proxy_keys: Mapping[str, str]) -> Caller | Refusal:
+    """Return the caller, or why it is not let in; ``known`` maps lower-case header names to values."""
+    token = _credential(known)
     if not proxy_keys:
-        return Caller(None, bool(token) and token.lower() not in _PLACEHOLDERS)
+        return _ANYBODY[bool(token) and token.lower() not in _PLACEHOLDERS]
     if not token or len(token) > _MAX_KEY:
         return UNAUTHORISED
     key_id = proxy_keys.get(hashlib.sha256(token).hexdigest())
     return UNAUTHORISED if key_id is None else Caller(key_id, False)
 
 
-def _credential(headers: Headers) -> bytes:
+def _credential(known: Mapping[bytes, bytes]) -> bytes:
     """Return the one credential: Authorization before api-key before x-api-key; empty when there is none."""
-    found: dict[bytes, bytes] = {}
-    for name, value in headers:
-        if len(name) in (7, 9, 13) and (lowered := name.lower()) in CREDENTIALS:
-            found.setdefault(lowered, value.strip())
-    authorization = found.get(b"authorization")
+    authorization = known.get(b"authorization")
     if authorization is not None:
-        scheme, _, token = authorization.partition(b" ")
+        scheme, _, token = authorization.strip().partition(b" ")
         return token.strip() if scheme.lower() == b"bearer" else authorization
-    return found.get(b"api-key") or found.get(b"x-api-key") or b""
+    return (known.get(b"api-key") or known.get(b"x-api-key") or b"").strip()

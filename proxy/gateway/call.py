@@ -32,7 +32,10 @@ _NO_BODY = frozenset({204, 304})
 
 
 class ClientCall:
-    """A request with its body so far, and the reply to it. Instants are monotonic nanoseconds."""
+    """A request with its body so far, and the reply to it. Instants are monotonic nanoseconds.
+
+    ``headers`` are as they came, ``known`` maps lower-case names to their first value.
+    """
 
     __slots__ = (
         "_body_event",
@@ -46,6 +49,7 @@ class ClientCall:
         "is_complete",
         "is_gone",
         "keep_alive",
+        "known",
         "method",
         "on_gone",
         "parts",
@@ -64,6 +68,7 @@ class ClientCall:
         method: str,
         target: bytes,
         headers: Headers,
+        known: dict[bytes, bytes],
         transport: asyncio.Transport,
         flow: FlowControl,
         peer: str,
@@ -74,6 +79,7 @@ class ClientCall:
         self.method = method
         self.target = target
         self.headers = headers
+        self.known = known
         self.transport = transport
         self.flow = flow
         self.peer = peer

@@ -8,13 +8,14 @@ may not spend money from foreign pages: without proxy keys, a request that carri
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from urllib.parse import unquote, urlsplit
-
-from proxy.gateway.call import Headers
 
 _HOST = re.compile(rb"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::([0-9]{1,5}))?\Z")
 _BAD_PATH = re.compile(r"//|\\|\x00|(?:^|/)\.\.?(?:/|\Z)")
+_CONTROLS = re.compile(rb"[\x00-\x20\x7f#]")
 _LOCAL = ("localhost", "127.0.0.1", "[::1]")
 
 
@@ -35,20 +36,13 @@ class Guard:
         self._has_keys = has_keys
         self._seen: dict[bytes, bool] = {}
 
-    def check(self, target: bytes, headers: Headers) -> Refusal | None:
-        """Return why the request is refused, or None."""
-        host = origin = fetch_site = None
-        for name, value in headers:
-            size = len(name)
-            if size == 4 and name.lower() == b"host":
-                if host is not None:
-                    return Refusal(400, "invalid_host", "The request carries more than one Host header.")
-                host = value
-            elif size == 6 and name.lower() == b"origin":
-                origin = value
-            elif size == 14 and name.lower() == b"sec-fetch-site":
-                fetch_site = value
-        return self._check_host(host) or self._check_origin(origin, fetch_site) or check_path(target)
+    def check(self, target: bytes, known: Mapping[bytes, bytes]) -> Refusal | None:
+        """Return why the request is refused, or None; ``known`` maps lower-case header names to values."""
+        return (
+            self._check_host(known.get(b"host"))
+            or self._check_origin(known.get(b"origin"), known.get(b"sec-fetch-site"))
+            or check_path(target)
+        )
 
     def _check_host(self, host: bytes | None) -> Refusal | None:
         if host is None:
@@ -87,12 +81,13 @@ class Guard:
         return bool(match) and match.group(1).lower() in self._hosts  # type: ignore[union-attr]
 
 
+@lru_cache(maxsize=1024)
 def check_path(target: bytes) -> Refusal | None:
     """Refuse a request target that is no plain absolute path, or that could climb out of a base."""
     path = target.partition(b"?")[0].decode("latin-1")
     if not path.startswith("/"):
         return Refusal(400, "invalid_path", "The request target must be an absolute path such as /v1/chat/completions.")
-    if b"#" in target or any(byte <= 0x20 or byte == 0x7F for byte in target):
+    if _CONTROLS.search(target):
         return Refusal(400, "invalid_path", "The path contains characters that must be percent-encoded.")
     if _BAD_PATH.search(path) or ("%" in path and _BAD_PATH.search(_decoded(path))):
         return Refusal(400, "invalid_path", "The path contains '..', '.', '//', a backslash or NUL.")

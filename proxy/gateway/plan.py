@@ -46,6 +46,8 @@ class Plan:
 
 def destination(method: str, target: bytes, snapshot: Snapshot) -> Destination | None:
     """Return where a path below ``/v1`` or ``/{provider}`` belongs; None when it is control's."""
+    if not target.startswith(b"/"):
+        return None
     path, _, query = target.partition(b"?")
     first, slash, _ = path[1:].partition(b"/")
     if first == b"v1":

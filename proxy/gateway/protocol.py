@@ -111,6 +111,7 @@ class GatewayProtocol(HttpToolsProtocol):
         """A new request: its head must be whole within the deadline."""
         self.url = b""
         self.headers: Headers = []
+        self.known: dict[bytes, bytes] = {}
         self.in_head = True
         self._head_bytes = 0
         self.expect_100_continue = False
@@ -120,6 +121,10 @@ class GatewayProtocol(HttpToolsProtocol):
     def on_header(self, name: bytes, value: bytes) -> None:
         """Keep names as they came; count what the head holds."""
         self.headers.append((name, value))
+        lowered = name.lower()
+        if self.known.setdefault(lowered, value) is not value and lowered == b"host":
+            self.refuse(400, "invalid_host", "The request carries more than one Host header.")
+            raise ValueError("two Host headers")
         self._head_bytes += len(name) + len(value) + 4
         if self._head_bytes > self.limits.header_bytes or len(self.headers) > _MAX_HEADERS:
             self.refuse_head()
@@ -137,6 +142,7 @@ class GatewayProtocol(HttpToolsProtocol):
             method=parser.get_method().decode("ascii"),
             target=self.url,
             headers=self.headers,
+            known=self.known,
             transport=self.transport,
             flow=self.flow,
             peer=self.peer,
@@ -154,16 +160,11 @@ class GatewayProtocol(HttpToolsProtocol):
 
     def _body_headers(self, call: ClientCall) -> int:
         """Return the announced body length, -1 when it is chunked."""
-        length = 0
-        for name, value in call.headers:
-            size = len(name)
-            if size == 14 and name.lower() == b"content-length":
-                length = int(value)
-            elif size == 17 and name.lower() == b"transfer-encoding":
-                return -1
-            elif size == 6 and name.lower() == b"expect" and value.lower() == b"100-continue":
-                call.expects_continue = True
-        return length
+        known = call.known
+        call.expects_continue = known.get(b"expect", b"").lower() == b"100-continue"
+        if b"transfer-encoding" in known:
+            return -1
+        return int(known.get(b"content-length", 0))
 
     def _start(self, call: ClientCall) -> None:
         task = self.loop.create_task(self.gateway.handle(call))

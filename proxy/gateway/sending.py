@@ -14,7 +14,7 @@ from proxy.domain.provider import Provider
 from proxy.gateway.authentication import Caller
 from proxy.gateway.body import Inbound
 from proxy.gateway.call import ClientCall, Headers
-from proxy.gateway.headers import Recorded, find, request_headers
+from proxy.gateway.headers import Recorded, request_headers
 from proxy.gateway.plan import Plan
 from proxy.protocol.injection import Edit, apply
 from proxy.upstream.body import BodySource, FileBody
@@ -78,7 +78,7 @@ class Sending:
         self._plan = plan
         self._body = inbound
         self._headers, self.recorded_headers = self._compose(call.headers, caller, keys)
-        self._read_timeout = _announced_timeout(call.headers)
+        self._read_timeout = _announced_timeout(call.known)
         self._upstream: Upstream
 
     def through(self, upstream: Upstream) -> Sending:
@@ -111,9 +111,9 @@ class Sending:
         return passed, recorded
 
 
-def _announced_timeout(headers: Headers) -> float | None:
+def _announced_timeout(known: Mapping[bytes, bytes]) -> float | None:
     """Return how long the client says it will wait for data (seconds), as the official SDKs announce it."""
-    value = find(headers, b"x-stainless-read-timeout") or find(headers, b"x-stainless-timeout")
+    value = known.get(b"x-stainless-read-timeout") or known.get(b"x-stainless-timeout")
     try:
         return float(value) if value else None
     except ValueError:

@@ -18,7 +18,7 @@ from proxy.upstream.connection import UpstreamConnection
 from proxy.upstream.dialling import Dialler, Resolve, resolve_in_thread
 from proxy.upstream.failure import FailureReason, Timing, UpstreamFailure
 from proxy.upstream.origins import Origin, origin_of
-from proxy.upstream.pool import ConnectionPool
+from proxy.upstream.pool import OriginPool
 
 SWEEP_SECONDS = 0.25
 _BODILESS = frozenset({"GET", "HEAD", "OPTIONS", "DELETE", "TRACE"})
@@ -35,12 +35,35 @@ class UpstreamClient:
         max_idle: int = 256,
     ) -> None:
         self._dialler = Dialler(forbidden, resolve)
-        self._pool = ConnectionPool(max_idle)
+        self._max_idle = max_idle
+        self._pools: dict[Origin, OriginPool] = {}
+        self._by_provider: dict[int, tuple[Provider, OriginPool, bytes]] = {}
         self._busy: set[UpstreamConnection] = set()
         self._sweeper: asyncio.TimerHandle | None = None
 
     def __repr__(self) -> str:
-        return f"<UpstreamClient busy={len(self._busy)} idle={len(self._pool)}>"
+        return f"<UpstreamClient busy={len(self._busy)} idle={self.idle}>"
+
+    @property
+    def idle(self) -> int:
+        """How many connections wait for a next request."""
+        return sum(map(len, self._pools.values()))
+
+    def _pool_of(self, origin: Origin) -> OriginPool:
+        pool = self._pools.get(origin)
+        if pool is None:
+            pool = self._pools[origin] = OriginPool(origin, self._max_idle)
+        return pool
+
+    def _known(self, provider: Provider) -> tuple[Provider, OriginPool, bytes]:
+        """Look a provider up by its identity: hashing its fields would cost more than the rest of a look-up."""
+        known = self._by_provider.get(id(provider))
+        if known is None or known[0] is not provider:
+            if len(self._by_provider) > 1024:
+                self._by_provider.clear()
+            origin = origin_of(provider)
+            known = self._by_provider[id(provider)] = (provider, self._pool_of(origin), origin.host_header)
+        return known
 
     async def send(
         self,
@@ -53,16 +76,15 @@ class UpstreamClient:
         read_timeout: float | None = None,
     ) -> Answer:
         """Send one request to a provider; ``read_timeout`` (seconds) may lengthen its time-outs, never shorten them."""
-        origin, host = origin_of(provider)
+        _, pool, host = self._known(provider)
         longest = read_timeout or 0.0
-        return await self.send_to(
-            origin,
+        return await self._send(
+            pool,
             b"%s %s HTTP/1.1\r\nHost: %s\r\n" % (method.encode(), target, host),
             method,
             headers,
             body,
-            first_byte_timeout=max(provider.first_byte_timeout, longest),
-            idle_timeout=max(provider.idle_timeout, longest),
+            (max(provider.first_byte_timeout, longest), max(provider.idle_timeout, longest)),
         )
 
     async def send_to(
@@ -77,10 +99,21 @@ class UpstreamClient:
         idle_timeout: float,
     ) -> Answer:
         """Send one request to an origin; ``request_line`` includes the Host header."""
+        pool = self._pool_of(origin)
+        return await self._send(pool, request_line, method, headers, body, (first_byte_timeout, idle_timeout))
+
+    async def _send(
+        self,
+        pool: OriginPool,
+        request_line: bytes,
+        method: str,
+        headers: Headers,
+        body: bytes | BodySource,
+        limits: tuple[float, float],
+    ) -> Answer:
         head = _head(request_line, method, headers, body)
         timing = Timing(time.monotonic_ns())
-        limits = (first_byte_timeout, idle_timeout)
-        connection = self._pool.take(origin)
+        connection = pool.take()
         if connection is not None:
             timing.reused = True
             try:
@@ -90,15 +123,12 @@ class UpstreamClient:
                     raise
             timing.reused = False
             timing.stale_retries = 1
-        connection = await self._connect(origin, timing)
+        connection = await self._connect(pool, timing)
         return await self._exchange(connection, method, timing, head, body, limits)
 
-    async def _connect(self, origin: Origin, timing: Timing) -> UpstreamConnection:
-        def make() -> UpstreamConnection:
-            return UpstreamConnection(lambda connection: self._keep(origin, connection), self._forget)
-
+    async def _connect(self, pool: OriginPool, timing: Timing) -> UpstreamConnection:
         try:
-            connection = await self._dialler.dial(origin, make)
+            connection = await self._dialler.dial(pool.origin, lambda: UpstreamConnection(pool, self._busy))
         except UpstreamFailure as failure:
             failure.timing = timing
             raise
@@ -133,15 +163,6 @@ class UpstreamClient:
             raise
         return answer
 
-    def _keep(self, origin: Origin, connection: UpstreamConnection) -> None:
-        self._busy.discard(connection)
-        connection.idle_since = time.monotonic()
-        self._pool.put(origin, connection)
-
-    def _forget(self, connection: UpstreamConnection) -> None:
-        self._busy.discard(connection)
-        self._pool.remove(connection)
-
     # -- time-outs ------------------------------------------------------------------------------------------
 
     def _arm(self) -> None:
@@ -151,9 +172,10 @@ class UpstreamClient:
         now = asyncio.get_running_loop().time()
         for connection in list(self._busy):
             connection.expire(now)
-        self._pool.expire(time.monotonic())
+        for pool in self._pools.values():
+            pool.expire(now)
         self._sweeper = None
-        if self._busy or len(self._pool):
+        if self._busy or self.idle:
             self._arm()
 
     async def close(self) -> None:
@@ -163,7 +185,8 @@ class UpstreamClient:
             self._sweeper = None
         for connection in list(self._busy):
             connection.close()
-        self._pool.close()
+        for pool in self._pools.values():
+            pool.close()
         await asyncio.sleep(0)
 
 

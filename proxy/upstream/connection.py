@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
 
 import httptools
 
 from proxy.upstream.answer import HIGH_WATER, Answer
 from proxy.upstream.failure import FailureReason, Timing, UpstreamFailure
+from proxy.upstream.pool import OriginPool
 
 MAX_HEAD = 256 * 1024
 _NO_BODY = frozenset({204, 304})
@@ -24,14 +24,10 @@ _NO_BODY = frozenset({204, 304})
 class UpstreamConnection(asyncio.Protocol):
     """Carries one exchange after another. ``deadline`` is loop time, looked at by the client's sweep."""
 
-    def __init__(
-        self,
-        on_reusable: Callable[[UpstreamConnection], None],
-        on_lost: Callable[[UpstreamConnection], None],
-    ) -> None:
+    def __init__(self, pool: OriginPool, busy: set[UpstreamConnection]) -> None:
         self._loop = asyncio.get_running_loop()
-        self._on_reusable = on_reusable
-        self._on_lost = on_lost
+        self._pool = pool
+        self._busy = busy
         self._parser = httptools.HttpResponseParser(self)
         self.transport: asyncio.Transport | None = None
         self.answer: Answer | None = None
@@ -169,8 +165,10 @@ class UpstreamConnection(asyncio.Protocol):
 
     def _release(self) -> None:
         self.answer = None
+        self._busy.discard(self)
         if self._keeps_alive and not self.is_closed:
-            self._on_reusable(self)
+            self.idle_since = self._loop.time()
+            self._pool.put(self)
         else:
             self.close()
 
@@ -188,7 +186,8 @@ class UpstreamConnection(asyncio.Protocol):
                 answer.failure = _broken(answer, error)
         if answer is not None:
             answer.wake()
-        self._on_lost(self)
+        self._busy.discard(self)
+        self._pool.remove(self)
 
     def pause_writing(self) -> None:
         """The upstream reads slowly."""

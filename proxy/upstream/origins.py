@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
 from urllib.parse import urlsplit
 
 from proxy.domain.provider import Provider
@@ -34,12 +33,11 @@ class Origin:
         return self.unix_path or f"{'https' if self.is_tls else 'http'}://{self.host}:{self.port}"
 
 
-@lru_cache(maxsize=256)
-def origin_of(provider: Provider) -> tuple[Origin, bytes]:
-    """Return a provider's origin and its Host header."""
+def origin_of(provider: Provider) -> Origin:
+    """Return a provider's origin."""
     parts = urlsplit(provider.base_url)
     is_tls = parts.scheme == "https"
-    origin = Origin(
+    return Origin(
         host=parts.hostname or "",
         port=parts.port or (443 if is_tls else 80),
         is_tls=is_tls,
@@ -49,4 +47,3 @@ def origin_of(provider: Provider) -> tuple[Origin, bytes]:
         allow_private=provider.allow_private,
         connect_timeout=provider.connect_timeout,
     )
-    return origin, origin.host_header
