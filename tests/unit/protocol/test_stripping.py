@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -34,7 +36,7 @@ def test_the_stripped_stream_is_the_stream_without_injection() -> None:
 @given(st.lists(st.integers(0, len(WITH_USAGE)), max_size=12))
 def test_any_cut_gives_the_same_bytes(cuts: list[int]) -> None:
     borders = [0, *sorted(cuts), len(WITH_USAGE)]
-    pieces = [WITH_USAGE[start:end] for start, end in zip(borders, borders[1:], strict=False)]
+    pieces = [WITH_USAGE[start:end] for start, end in itertools.pairwise(borders)]
     assert strip(pieces) == PLAIN
 
 
