@@ -1,9 +1,11 @@
 """What the gateway notes about one call, and what the loader reads back.
 
 ``CallStart``, ``AnswerHead`` and ``CallEnd`` travel as JSON in spool records; the request's and the answer's
-bytes travel beside them untouched. These values are built for every call on the hot path, so they are not frozen:
-constructing a frozen dataclass costs three times as much. Nobody changes them all the same. Times inside a call are monotonic nanoseconds since ``accepted_at_ns``
-(names end in ``_ns``); ``None`` means the instant never came. Nothing here interprets a body.
+bytes travel beside them untouched. Times inside a call are monotonic nanoseconds since ``accepted_at_ns`` (names end
+in ``_ns``); ``None`` means the instant never came. Nothing here interprets a body.
+
+These values are built for every call on the hot path, so they are not frozen: constructing a frozen dataclass costs
+three times as much. Nobody changes them all the same.
 """
 
 from __future__ import annotations
