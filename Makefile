@@ -1,50 +1,83 @@
-# Dashcam's chores. `make help` lists them; `make serve` is all that a fresh clone needs.
+# What a person or a machine types here; `make help` lists it. Every target prepares what it needs.
+# Nothing is installed outside .venv. Variables: PYTHON=python3.12, ARGS="--port 9000" for serve, bench and soak.
 
-PYTHON ?= $(shell for candidate in python3.13 python3.12 python3.11 python3 python; do \
-	command -v $$candidate >/dev/null 2>&1 && $$candidate -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
-	&& { echo $$candidate; break; }; done)
 VENV := .venv
 BIN := $(VENV)/bin
-JOBS ?= 2
+PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
+PYTHON_CANDIDATES := $(PYTHON) python3 python3.14 python3.13 python3.12 python3.11 python
+LOCK := build/lock/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
+	--no-annotate --no-header --no-emit-index-url --no-emit-find-links
+WORKERS ?= 2
+ROUNDS ?= 20
 
 .DEFAULT_GOAL := help
-.PHONY: help install dev serve test check bench lock clean
+.PHONY: help install dev serve test check unit soak bench format lock clean
 
-help: ## list the targets
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## */  make \1\t/' | expand -t 16
+help:  ## show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-install: $(VENV)/.installed ## prepare .venv with .venv/bin/dashcam
-	@echo "Ready: $(BIN)/dashcam"
+install: $(VENV)/.installed  ## prepare .venv with .venv/bin/dashcam
 
-$(VENV)/bin/python:
-	@test -n "$(PYTHON)" || { echo "Dashcam needs Python 3.11 or newer; none was found. Install it, or say PYTHON=/path/to/python3."; exit 1; }
-	@echo "Creating $(VENV) with $(PYTHON) …"
-	@$(PYTHON) -m venv $(VENV)
+serve: install  ## start Dashcam on 127.0.0.1:8484 (ARGS="--port 9000 …")
+	@exec $(BIN)/dashcam serve $(ARGS)
 
-$(VENV)/.installed: $(VENV)/bin/python requirements.lock pyproject.toml
-	@echo "Installing Dashcam …"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+test: check  ## everything: the checks, then all tests
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(ARGS)
+
+unit: dev  ## the quick part of the tests
+	$(BIN)/python -m pytest -n $(WORKERS) tests/unit tests/architecture $(ARGS)
+
+check: dev  ## format, lint, types, import contracts, docstrings, licences, known vulnerabilities
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+	$(BIN)/python -m tests.architecture.licences
+	$(BIN)/python -m tests.architecture.advisories
+
+soak: dev  ## the kill -9 tests in their long form (ROUNDS=20 of each)
+	$(BIN)/python -m pytest tests/acceptance/test_killing.py --rounds $(ROUNDS) --timeout 3600 $(ARGS)
+
+bench: install  ## measure; prints a table, writes JSON under bench-results/ (ARGS="--million")
+	$(BIN)/python -m bench $(ARGS)
+
+format: dev  ## put the code into shape
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+lock: | $(BIN)/python  ## resolve the dependencies anew and write both lock files
+	@$(BIN)/python -m venv build/lock && build/lock/bin/python -m pip install --quiet uv
+	@$(LOCK) pyproject.toml --output-file requirements.lock
+	@$(LOCK) pyproject.toml --group dev --constraint requirements.lock --output-file requirements-dev.lock
+
+clean:  ## remove .venv and what tools left behind; never touches recorded data
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist build bench-results
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+dev: $(VENV)/.dev  ## prepare .venv for tests and checks as well
+
+$(BIN)/python:
+	@for name in $(PYTHON_CANDIDATES); do \
+	  if "$$name" -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; then found="$$name"; break; fi; \
+	done; \
+	if [ -z "$$found" ]; then \
+	  echo "Dashcam needs Python 3.11 or newer, and none of these is one: $(PYTHON_CANDIDATES)." >&2; \
+	  echo "Install one (Debian, Ubuntu: apt install python3 python3-venv) or say where it is: make PYTHON=/path/to/python" >&2; \
+	  exit 1; \
+	fi; \
+	if ! "$$found" -m venv $(VENV); then \
+	  rm -rf $(VENV); \
+	  echo "$$found cannot make a virtual environment (Debian, Ubuntu: apt install python3-venv)." >&2; \
+	  exit 1; \
+	fi
+
+$(VENV)/.installed: requirements.lock pyproject.toml | $(BIN)/python
+	@echo "Installing Dashcam into $(VENV) …"
+	@$(PIP) install --require-hashes -r requirements.lock
+	@$(PIP) install --no-deps -e .
 	@touch $@
 
-$(VENV)/.dev: $(VENV)/.installed requirements-dev.lock
-	@echo "Installing what the tests need …"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
+$(VENV)/.dev: requirements-dev.lock $(VENV)/.installed
+	@echo "Installing what the tests and checks need …"
+	@$(PIP) install --require-hashes -r requirements-dev.lock
 	@touch $@
-
-dev: $(VENV)/.dev ## prepare .venv for development and tests
-
-serve: $(VENV)/.installed ## start Dashcam
-	@exec $(BIN)/dashcam serve
-
-test: check ## everything: checks and all tests
-	@$(BIN)/python -m pytest -n $(JOBS) tests
-
-check: $(VENV)/.dev ## format, lint, types, import floors
-	@$(BIN)/ruff format --check --quiet .
-	@$(BIN)/ruff check --quiet .
-	@$(BIN)/mypy
-	@$(BIN)/lint-imports --no-cache
-
-clean: ## remove what was built
-	@rm -rf $(VENV) dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis bench-results
