@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
+import gc
+import os
+import signal
 import socket
 import uuid
 from pathlib import Path
@@ -42,7 +46,26 @@ async def serve(settings: Settings, worker: int, listener: socket.socket, parent
     upstream = UpstreamClient(forbidden=own_addresses(listener))
     forwarder = ControlForwarder(settings.control_socket)
     gateway = Gateway(settings, snapshot, provider_keys(snapshot.providers), spool, page, upstream, forwarder)
-    await GatewayServer(gateway, SnapshotWatch(settings.snapshot_path, gateway), listener, parent_fd).run()
+    server = GatewayServer(gateway, SnapshotWatch(settings.snapshot_path, gateway), listener, parent_fd)
+    listen_to_signals(server)
+    # What lives until the end need not be looked at again by the collector.
+    gc.collect()
+    gc.freeze()
+    await server.run()
+
+
+def listen_to_signals(server: GatewayServer) -> None:
+    """SIGTERM drains, a second one exits at once; Ctrl+C is the supervisor's to hear."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    asked: list[int] = []
+
+    def terminate() -> None:
+        if asked:
+            os._exit(1)
+        asked.append(signal.SIGTERM)
+        server.leave()
+
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, terminate)
 
 
 def own_addresses(listener: socket.socket) -> frozenset[tuple[str, int]]:

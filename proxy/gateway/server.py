@@ -2,18 +2,17 @@
 
 Shutdown order (facts of reliability 7): readiness turns red and accepting stops; open calls may finish within the
 drain limit; the rest is told why and ended; then the spool is synced and sealed. Nothing promised about records
-depends on these steps happening: a kill -9 loses no finished call. We own the signals; the gateway also leaves when
-its supervisor does (end of file on the pipe).
+depends on these steps happening: a kill -9 loses no finished call. The gateway leaves when it is told to (``leave``)
+or when its supervisor is gone (end of file on the pipe).
 """
 
 from __future__ import annotations
 
 import asyncio
-import gc
 import os
-import signal
 import socket
 import time
+from typing import Any, cast
 
 import structlog
 import uvicorn
@@ -45,35 +44,30 @@ class GatewayServer:
     async def run(self) -> None:
         """Serve until told to leave, then drain."""
         loop = asyncio.get_running_loop()
-        config = uvicorn.Config(app=self._gateway, interface="asgi3", lifespan="off", log_config=None, access_log=False)
-        config.load()
-        config.loaded_app = self._gateway
+        # Only for the protocol's sake: no server of uvicorn's runs here, and the gateway is called directly.
+        config = uvicorn.Config(cast(Any, self._gateway), lifespan="off", log_config=None, access_log=False)
+        config.loaded_app, config.loaded = cast(Any, self._gateway), True
         server = await loop.create_server(
             lambda: GatewayProtocol(config, self._state, {}), sock=self._listener, backlog=_BACKLOG
         )
-        self._listen_to_the_end(loop)
-        gc.collect()
-        gc.freeze()
+        self._watch_parent(loop)
         self._gateway.page.set(Page.READY, 1)
         log.info("gateway_ready", pid=os.getpid())
         await self._tick(loop)
         await self._drain(loop, server)
 
-    def _listen_to_the_end(self, loop: asyncio.AbstractEventLoop) -> None:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        loop.add_signal_handler(signal.SIGTERM, self._asked_to_leave)
+    def leave(self) -> None:
+        """Begin to drain."""
+        self._leaving.set()
+
+    def _watch_parent(self, loop: asyncio.AbstractEventLoop) -> None:
         os.set_blocking(self._parent_fd, False)
         loop.add_reader(self._parent_fd, self._parent_spoke, loop)
-
-    def _asked_to_leave(self) -> None:
-        if self._leaving.is_set():
-            os._exit(1)
-        self._leaving.set()
 
     def _parent_spoke(self, loop: asyncio.AbstractEventLoop) -> None:
         if not os.read(self._parent_fd, 64):
             loop.remove_reader(self._parent_fd)
-            self._leaving.set()
+            self.leave()
 
     async def _tick(self, loop: asyncio.AbstractEventLoop) -> None:
         """Sweep deadlines, look for a new snapshot, and note how long the loop was held."""
@@ -89,9 +83,11 @@ class GatewayServer:
                 self._note_stats(now)
 
     def _sweep(self, now: float) -> None:
-        expired = [item for item in self._state.connections if item.deadline < now]  # type: ignore[union-attr]
-        for connection in expired:
-            connection.expire()  # type: ignore[union-attr]
+        for connection in [item for item in self._connections() if item.deadline < now]:
+            connection.expire()
+
+    def _connections(self) -> list[GatewayProtocol]:
+        return cast(list[GatewayProtocol], list(self._state.connections))
 
     def _note_stall(self, seconds: float) -> None:
         nanoseconds = int(seconds * 1e9)
@@ -112,10 +108,10 @@ class GatewayServer:
         self._gateway.page.set(Page.READY, 0)
         self._gateway.page.set(Page.DRAINING, 1)
         server.close()
-        for connection in list(self._state.connections):
+        for connection in self._connections():
             connection.shutdown()
         await self._gateway.drain(loop.time() + limit)
-        for connection in list(self._state.connections):
+        for connection in self._connections():
             connection.transport.close()
         await self._gateway.upstream.close()
         self._gateway.spool.close()

@@ -1,0 +1,68 @@
+"""What passes, what is recorded, what stays here."""
+
+from __future__ import annotations
+
+from proxy.gateway.headers import find, reply_headers, request_headers
+
+REQUEST = [
+    (b"Host", b"localhost"),
+    (b"Content-Length", b"3"),
+    (b"Connection", b"keep-alive, X-Private"),
+    (b"X-Private", b"1"),
+    (b"Authorization", b"Bearer sk-secret"),
+    (b"OpenAI-Beta", b"a=1"),
+    (b"OpenAI-Beta", b"b=2"),
+    (b"X-Stainless-Lang", b"python"),
+    (b"Accept-Encoding", b"gzip, br"),
+    (b"Expect", b"100-continue"),
+    (b"X-Dashcam-Tags", b"t"),
+    (b"TE", b"trailers"),
+    (b"traceparent", b"00-x"),
+]
+
+
+def test_order_spelling_and_doubles_are_kept_and_hop_by_hop_is_dropped() -> None:
+    passed, _ = request_headers(REQUEST, drop_credentials=False, plain_answer=False)
+    assert passed == [
+        (b"Authorization", b"Bearer sk-secret"),
+        (b"OpenAI-Beta", b"a=1"),
+        (b"OpenAI-Beta", b"b=2"),
+        (b"X-Stainless-Lang", b"python"),
+        (b"Accept-Encoding", b"gzip, br"),
+        (b"traceparent", b"00-x"),
+    ]
+
+
+def test_nothing_is_invented() -> None:
+    assert request_headers([(b"Host", b"x")], drop_credentials=False, plain_answer=True) == ([], ())
+
+
+def test_credentials_are_dropped_when_ours_are_used_and_never_recorded() -> None:
+    passed, recorded = request_headers(REQUEST, drop_credentials=True, plain_answer=False)
+    assert find(passed, b"authorization") is None
+    assert "sk-secret" not in repr(recorded)
+    assert dict(recorded)["x-dashcam-tags"] == "t"
+
+
+def test_an_answer_that_must_be_read_is_asked_for_plainly() -> None:
+    passed, _ = request_headers(REQUEST, drop_credentials=False, plain_answer=True)
+    assert find(passed, b"accept-encoding") == b"identity"
+
+
+def test_the_reply_keeps_all_but_hop_by_hop() -> None:
+    headers = [
+        (b"Date", b"now"),
+        (b"Server", b"them"),
+        (b"Set-Cookie", b"a=1"),
+        (b"Set-Cookie", b"b=2"),
+        (b"Transfer-Encoding", b"chunked"),
+        (b"Connection", b"close, X-Hop"),
+        (b"X-Hop", b"1"),
+        (b"x-request-id", b"req_1"),
+        (b"Content-Length", b"5"),
+    ]
+    passed, recorded = reply_headers(headers, drop_length=False)
+    names = [name for name, _ in passed]
+    assert names == [b"Date", b"Server", b"Set-Cookie", b"Set-Cookie", b"x-request-id", b"Content-Length"]
+    assert recorded == (("x-request-id", "req_1"),)
+    assert find(reply_headers(headers, drop_length=True)[0], b"content-length") is None

@@ -1,0 +1,81 @@
+"""Where a call goes, and what of it is changed."""
+
+from __future__ import annotations
+
+import pytest
+
+from proxy.domain.provider import Provider
+from proxy.domain.snapshot import Snapshot
+from proxy.gateway.body import Inbound
+from proxy.gateway.plan import ECHO, Plan, decide, destination
+from proxy.protocol.injection import apply
+from proxy.protocol.requests import parse
+
+FIRST = Provider(
+    name="main", kind="openai", base_url="https://a.example/v1", root_url="https://a.example", stream_usage="inject"
+)
+LOCAL = Provider(
+    name="ollama", kind="ollama", base_url="http://l:1/v1", root_url="http://l:1", models=("llama3", "x/y")
+)
+AZURE = Provider(name="azure", kind="azure", base_url="https://z/openai/v1", root_url="https://z/base")
+SNAPSHOT = Snapshot(revision=1, providers=(FIRST, LOCAL, AZURE), proxy_keys={}, allowed_hosts=())
+
+
+def plan(target: bytes, body: bytes = b"", *, without: frozenset[str] = frozenset()) -> Plan:
+    place = destination("POST", target, SNAPSHOT)
+    assert place is not None
+    return decide(place, Inbound(body, len(body), parse(body)), SNAPSHOT, without)
+
+
+@pytest.mark.parametrize(
+    ("target", "body", "provider", "sent"),
+    [
+        (b"/v1/chat/completions", b'{"model":"gpt-5"}', "main", b"/v1/chat/completions"),
+        (b"/v1/chat/completions?a=1&b", b'{"model":"llama3"}', "ollama", b"/v1/chat/completions?a=1&b"),
+        (b"/v1/models/openai%2Fgpt-5", b"", "main", b"/v1/models/openai%2Fgpt-5"),
+        (b"/v1/brand_new_thing", b"", "main", b"/v1/brand_new_thing"),
+        (b"/ollama/api/generate", b"", "ollama", b"/api/generate"),
+        (b"/azure/openai/deployments/d/x?api-version=1", b"", "azure", b"/base/openai/deployments/d/x?api-version=1"),
+        (b"/ollama/v1/chat/completions", b'{"model":"gpt-5"}', "ollama", b"/v1/chat/completions"),
+    ],
+)
+def test_the_path_and_the_model_choose_the_provider(target: bytes, body: bytes, provider: str, sent: bytes) -> None:
+    made = plan(target, body)
+    assert (made.provider.name, made.target, made.edits) == (provider, sent, ())
+
+
+@pytest.mark.parametrize(
+    "target", [b"/metrics", b"/api/v1/recorder", b"/", b"/ollama", b"/nobody/x", b"/v1x/chat", b"*"]
+)
+def test_other_paths_are_not_the_data_planes(target: bytes) -> None:
+    assert destination("GET", target, SNAPSHOT) is None
+
+
+def test_the_echo_model_is_ours() -> None:
+    assert plan(b"/v1/chat/completions", b'{"model":"dashcam/echo"}').provider is ECHO
+
+
+STREAM = b'{"model":"gpt-5","stream":true}'
+
+
+def test_usage_is_asked_for_where_the_provider_is_known_to_understand() -> None:
+    made = plan(b"/v1/chat/completions", STREAM)
+    assert apply(STREAM, made.edits).startswith(b'{"stream_options":{"include_usage":true},')
+    assert made.without_edits().edits == ()
+
+
+@pytest.mark.parametrize(
+    ("target", "body"),
+    [
+        (b"/v1/responses", STREAM),
+        (b"/v1/chat/completions", b'{"model":"gpt-5"}'),
+        (b"/azure/chat/completions", STREAM),
+        (b"/v1/chat/completions", b'{"model":"gpt-5","stream":true,"stream_options":{"include_usage":true}}'),
+    ],
+)
+def test_nothing_is_changed_elsewhere(target: bytes, body: bytes) -> None:
+    assert plan(target, body).edits == ()
+
+
+def test_a_provider_that_refused_the_option_is_left_alone() -> None:
+    assert plan(b"/v1/chat/completions", STREAM, without=frozenset({"main"})).edits == ()
