@@ -1,0 +1,152 @@
+"""Putting chat and legacy completions together, streamed or not.
+
+Choices interleave by ``index``; tool calls by theirs, where it is given: a repeated index with a new id is a new call,
+without an index the id decides, else the last call goes on. Only chunks with content count for the first token: a role,
+an empty delta, a content filter's annotation do not.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from proxy.protocol.assembly import Assembly, Choice, ToolCall, read_error
+from proxy.protocol.jsontext import MISSING, items, mapping, parse, text
+from proxy.protocol.sse import Event
+from proxy.protocol.usage import merge, read_timings, read_usage
+
+
+def assemble_events(events: list[Event]) -> Assembly:
+    """Assemble a stream."""
+    assembly = Assembly()
+    for event in events:
+        if event.data.startswith(b"[DONE]"):
+            assembly.is_terminal = True
+            break
+        chunk = parse(event.data)
+        if chunk is not MISSING and isinstance(chunk, dict):
+            _take_chunk(assembly, chunk, event.end)
+    _finish(assembly)
+    return assembly
+
+
+def assemble_whole(values: dict[str, Any]) -> Assembly:
+    """Assemble an answer that came as one JSON object."""
+    assembly = Assembly()
+    assembly.note_identity(values)
+    for position, item in enumerate(items(values.get("choices"))):
+        values_of_choice = mapping(item)
+        choice = assembly.choice(_index(values_of_choice, position))
+        _take_message(choice, mapping(values_of_choice.get("message")))
+        _append(choice.content, values_of_choice.get("text"))
+        choice.finish_reason = text(values_of_choice.get("finish_reason"))
+    _take_usage(assembly, values)
+    assembly.error = read_error(values)
+    assembly.is_terminal = True
+    _finish(assembly)
+    return assembly
+
+
+def _take_chunk(assembly: Assembly, chunk: dict[str, Any], end: int) -> None:
+    error = read_error(chunk)
+    if error is not None:
+        assembly.error = error
+        return
+    assembly.note_identity(chunk)
+    _take_usage(assembly, chunk)
+    for position, item in enumerate(items(chunk.get("choices"))):
+        values = mapping(item)
+        choice = assembly.choice(_index(values, position))
+        said = _take_delta(choice, mapping(values.get("delta")))
+        said |= _append(choice.content, values.get("text"))
+        choice.finish_reason = text(values.get("finish_reason")) or choice.finish_reason
+        if said and assembly.first_token_end is None:
+            assembly.first_token_end = end
+
+
+def _take_usage(assembly: Assembly, values: dict[str, Any]) -> None:
+    usage = values.get("usage") or mapping(values.get("x_groq")).get("usage")
+    assembly.usage_raw = merge(assembly.usage_raw, usage)
+    if "timings" in values and not assembly.usage_raw:
+        assembly.usage = read_timings(values["timings"])
+
+
+def _finish(assembly: Assembly) -> None:
+    usage = read_usage(assembly.usage_raw)
+    if usage.raw is not None:
+        assembly.usage = usage
+
+
+def _take_delta(choice: Choice, delta: dict[str, Any]) -> bool:
+    """Add a delta; True when it said something."""
+    said = _append(choice.content, delta.get("content"))
+    said |= _append(choice.reasoning, delta.get("reasoning_content") or delta.get("reasoning"))
+    said |= _append(choice.refusal, delta.get("refusal"))
+    said |= _append(choice.transcript, mapping(delta.get("audio")).get("transcript"))
+    said |= bool(mapping(delta.get("audio")).get("data"))
+    for call in items(delta.get("tool_calls")):
+        said |= _take_tool_call(choice, mapping(call))
+    return said | _take_function_call(choice, delta.get("function_call"))
+
+
+def _take_message(choice: Choice, message: dict[str, Any]) -> None:
+    content = message.get("content")
+    if isinstance(content, list):
+        content = "".join(str(mapping(part).get("text") or "") for part in content)
+    _append(choice.content, content)
+    _append(choice.reasoning, message.get("reasoning_content") or message.get("reasoning"))
+    _append(choice.refusal, message.get("refusal"))
+    _append(choice.transcript, mapping(message.get("audio")).get("transcript"))
+    for position, item in enumerate(items(message.get("tool_calls"))):
+        _take_tool_call(choice, {"index": position, **mapping(item)})
+    _take_function_call(choice, message.get("function_call"))
+
+
+def _take_tool_call(choice: Choice, values: dict[str, Any]) -> bool:
+    function = mapping(values.get("function"))
+    identity, name = text(values.get("id")), text(function.get("name"))
+    call = _call_of(choice, values.get("index"), identity, name)
+    call.id = call.id or identity
+    call.name = call.name or name
+    return _append(call.arguments, function.get("arguments")) or name is not None
+
+
+def _call_of(choice: Choice, index: object, identity: str | None, name: str | None) -> ToolCall:
+    """Return the call that a delta belongs to, opening a new one where it begins."""
+    calls = choice.tool_calls
+    known: ToolCall | None
+    if isinstance(index, int):
+        known = choice.by_index.get(index)
+        if known is not None and identity and known.id and identity != known.id:
+            known = next((call for call in calls if call.id == identity), None)
+    elif identity:
+        known = next((call for call in calls if call.id == identity), None)
+    else:
+        known = calls[-1] if calls and not name else None
+    if known is None:
+        known = ToolCall()
+        calls.append(known)
+    if isinstance(index, int):
+        choice.by_index[index] = known
+    return known
+
+
+def _take_function_call(choice: Choice, value: object) -> bool:
+    """Add the legacy form of a single call."""
+    values = mapping(value)
+    if not values:
+        return False
+    call = _call_of(choice, -1, None, None)
+    call.name = call.name or text(values.get("name"))
+    return _append(call.arguments, values.get("arguments")) or "name" in values
+
+
+def _append(parts: list[str], value: object) -> bool:
+    if isinstance(value, str) and value:
+        parts.append(value)
+        return True
+    return False
+
+
+def _index(values: dict[str, Any], position: int) -> int:
+    index = values.get("index")
+    return index if isinstance(index, int) else position

@@ -1,0 +1,97 @@
+"""Server-sent events out of bytes: incremental, tolerant, without text decoding before a line is whole.
+
+Lines end with LF, CR or CRLF, also when a CR and its LF come in two pieces; U+2028 and the like are ordinary text. One
+byte-order mark at the start is ignored, one space after the colon too; several ``data`` lines are joined with LF.
+Comments, ``id``, ``retry`` and unknown fields are skipped. An event without data is none. The decoder watches a copy:
+nothing it does can reach the client. It never raises; an event beyond the cap is dropped and counted.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+MAX_EVENT = 8 * 1024 * 1024
+_LINE_END = re.compile(rb"\r\n|\n|\r")
+_BOM = b"\xef\xbb\xbf"
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One event: its name (empty when unnamed), its data, and the offset in the stream at which it was whole."""
+
+    name: str
+    data: bytes
+    end: int
+
+
+class EventDecoder:
+    """Feed pieces, get events; ``finish`` gives an event that lacks its blank line."""
+
+    def __init__(self) -> None:
+        self._rest = b""
+        self._offset = 0
+        self._name = ""
+        self._data: list[bytes] = []
+        self._size = 0
+        self._is_first_line = True
+        self.dropped = 0
+        self.is_unterminated = False
+
+    def feed(self, piece: bytes) -> list[Event]:
+        """Return the events that this piece made whole."""
+        data = self._rest + piece
+        events: list[Event] = []
+        start = 0
+        for match in _LINE_END.finditer(data):
+            if match.end() == len(data) and match[0] == b"\r":
+                # The LF of a CRLF may still come.
+                break
+            self._line(data[start : match.start()], self._offset + match.end(), events)
+            start = match.end()
+        self._rest = data[start:]
+        self._offset += start
+        if len(self._rest) > MAX_EVENT:
+            self._offset += len(self._rest)
+            self._rest, self._data, self._size = b"", [], MAX_EVENT + 1
+        return events
+
+    def finish(self) -> list[Event]:
+        """Return what the end of the stream makes whole."""
+        events: list[Event] = []
+        if self._rest:
+            rest, self._rest = self._rest.rstrip(b"\r"), b""
+            self._line(rest, self._offset + len(rest), events)
+        if self._data:
+            self.is_unterminated = True
+            self._line(b"", self._offset, events)
+        return events
+
+    def _line(self, line: bytes, end: int, events: list[Event]) -> None:
+        if self._is_first_line:
+            self._is_first_line = False
+            line = line.removeprefix(_BOM)
+        if not line:
+            self._dispatch(end, events)
+            return
+        field, _, value = line.partition(b":")
+        value = value.removeprefix(b" ")
+        if field == b"data":
+            self._size += len(value)
+            if self._size <= MAX_EVENT:
+                self._data.append(value)
+        elif field == b"event":
+            self._name = value.decode("utf-8", "replace")
+
+    def _dispatch(self, end: int, events: list[Event]) -> None:
+        if self._size > MAX_EVENT:
+            self.dropped += 1
+        elif self._data:
+            events.append(Event(self._name, b"\n".join(self._data), end))
+        self._name, self._data, self._size = "", [], 0
+
+
+def decode(data: bytes) -> list[Event]:
+    """Return all events of a whole stream."""
+    decoder = EventDecoder()
+    return decoder.feed(data) + decoder.finish()

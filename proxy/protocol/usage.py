@@ -1,0 +1,88 @@
+"""Token counts out of any dialect's usage object.
+
+Rules: cached, cache-write and audio counts are parts of the input total, reasoning is part of the output total. xAI
+*adds* its reasoning tokens to the completion tokens, which shows in its total. Absent is not zero, null is not
+zero. The raw object is kept beside the counts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from proxy.domain.outcome import UsageSource
+from proxy.domain.usage import NO_USAGE, Usage
+from proxy.protocol.jsontext import count, mapping
+
+
+def read_usage(raw: object, *, reported_cost: str | None = None) -> Usage:
+    """Return normalised counts of a usage object; ``NO_USAGE`` when it says nothing."""
+    if not isinstance(raw, dict) or not raw:
+        return NO_USAGE
+    inputs = _details(raw, "prompt_tokens_details", "input_tokens_details", "input_token_details")
+    outputs = _details(raw, "completion_tokens_details", "output_tokens_details", "output_token_details")
+    asked = _first(raw, "prompt_tokens", "input_tokens", "prompt_eval_count")
+    said = _first(raw, "completion_tokens", "output_tokens", "eval_count")
+    total = count(raw.get("total_tokens"))
+    reasoning = count(outputs.get("reasoning_tokens"))
+    if asked is None and said is None and total is None:
+        return NO_USAGE
+    if None not in (asked, said, total, reasoning) and reasoning and total == asked + said + reasoning:  # type: ignore[operator]
+        said = said + reasoning  # type: ignore[operator]
+    return Usage(
+        input_tokens=asked,
+        output_tokens=said,
+        total_tokens=total,
+        cached_tokens=_first(inputs, "cached_tokens") or _first(raw, "prompt_cache_hit_tokens"),
+        cache_write_tokens=count(inputs.get("cache_write_tokens")),
+        reasoning_tokens=reasoning,
+        input_audio_tokens=count(inputs.get("audio_tokens")),
+        output_audio_tokens=count(outputs.get("audio_tokens")),
+        source=UsageSource.REPORTED,
+        reported_cost_usd=reported_cost if reported_cost is not None else _cost(raw.get("cost")),
+        raw=raw,
+    )
+
+
+def read_timings(timings: object) -> Usage:
+    """Return counts from llama.cpp's ``timings``: exact, and there without being asked for."""
+    values = mapping(timings)
+    new, cached, said = count(values.get("prompt_n")), count(values.get("cache_n")), count(values.get("predicted_n"))
+    if new is None or said is None:
+        return NO_USAGE
+    asked = new + (cached or 0)
+    return Usage(
+        input_tokens=asked,
+        output_tokens=said,
+        total_tokens=asked + said,
+        cached_tokens=cached,
+        source=UsageSource.UPSTREAM_TIMINGS,
+        raw={"timings": values},
+    )
+
+
+def merge(earlier: dict[str, Any] | None, later: object) -> dict[str, Any] | None:
+    """Return the newest usage object, with members that only an earlier one had filled in."""
+    if not isinstance(later, dict) or not later:
+        return earlier
+    return {**earlier, **{name: value for name, value in later.items() if value is not None}} if earlier else later
+
+
+def _details(raw: Mapping[str, Any], *names: str) -> dict[str, Any]:
+    return next((raw[name] for name in names if isinstance(raw.get(name), dict)), {})
+
+
+def _first(values: Mapping[str, Any], *names: str) -> int | None:
+    return next((found for name in names if (found := count(values.get(name))) is not None), None)
+
+
+def _cost(value: object) -> str | None:
+    """Return a provider's own charge as decimal text; a JSON float is taken by its shortest spelling."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
+    try:
+        amount = Decimal(str(value))
+    except InvalidOperation:
+        return None
+    return format(amount, "f") if amount.is_finite() and amount >= 0 else None
