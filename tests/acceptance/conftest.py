@@ -1,0 +1,61 @@
+"""The program as a user runs it: real processes on real ports, in front of a real model server or a scripted one."""
+
+from __future__ import annotations
+
+import contextlib
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.dashcam import RunningDashcam
+from tests.support.processes import ROOT, clean_environment
+
+Starter = Callable[..., RunningDashcam]
+
+
+@contextlib.contextmanager
+def serving(module: str, folder: Path) -> Iterator[str]:
+    """Run one of our own servers as a process; yield the address that it prints. It ends with its standard input."""
+    with (folder / "upstream.log").open("wb") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", module, str(folder)], cwd=ROOT, env=clean_environment(folder),
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log,
+        )  # fmt: skip
+    assert process.stdin is not None
+    assert process.stdout is not None
+    try:
+        yield process.stdout.readline().decode().strip()
+    finally:
+        process.stdin.close()
+        process.wait(20)
+        process.stdout.close()
+
+
+@pytest.fixture(scope="session")
+def llama(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a real llama.cpp server."""
+    with serving("tests.support.llama", tmp_path_factory.mktemp("llama")) as address:
+        yield address
+
+
+@pytest.fixture(scope="session")
+def oracle(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of the upstream whose answers are a function of the question."""
+    with serving("tests.support.oracle", tmp_path_factory.mktemp("oracle")) as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def start_dashcam(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Starter]:
+    """Start instances of Dashcam; they end with the module."""
+    with contextlib.ExitStack() as running:
+
+        def start(*arguments: str, environment: dict[str, str] | None = None) -> RunningDashcam:
+            dashcam = RunningDashcam(tmp_path_factory.mktemp("dashcam"), *arguments, environment=environment)
+            running.callback(dashcam.close)
+            return dashcam.start()
+
+        yield start

@@ -1,0 +1,65 @@
+"""Processes that tests start: free ports, a clean environment, children by their command line, an end by pid."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import random
+import signal
+import socket
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+
+_LEFT_OUT = ("DASHCAM_", "OPENAI_", "OLLAMA_", "PYTEST_", "PYTHONDONTWRITEBYTECODE", "XDG_", "COLUMNS")
+
+
+def clean_environment(home: Path, extra: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Return our environment less whatever could steer Dashcam, with ``home`` as the user's folder."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(_LEFT_OUT)}
+    return {**kept, "HOME": str(home), "NO_COLOR": "1", "PYTHONPATH": str(ROOT), **(extra or {})}
+
+
+def free_port() -> int:
+    """Return a loopback port that nobody has, below the range that outgoing connections are given."""
+    while True:
+        port = random.randrange(18_000, 32_000)
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                continue
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+
+
+def children(pid: int) -> dict[int, str]:
+    """Return the command lines of the children of a process by their pids."""
+    table = subprocess.run(["ps", "-A", "-o", "pid=,ppid=,stat=,args="], capture_output=True, text=True, check=True)
+    rows = (line.split(None, 3) for line in table.stdout.split("\n") if line.strip())
+    return {int(row[0]): row[3] for row in rows if int(row[1]) == pid and len(row) == 4 and row[2][0] != "Z"}
+
+
+def is_alive(pid: int) -> bool:
+    """Tell whether a process exists and is no zombie."""
+    found = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True, check=False)
+    return found.stdout.strip()[:1] not in ("", "Z")
+
+
+def kill(pid: int) -> None:
+    """End one process at once; it may be gone already."""
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
+
+
+def end(process: subprocess.Popen[bytes], seconds: float) -> int:
+    """Ask a process to end; insist when it does not. Return its exit code."""
+    if process.poll() is None:
+        process.terminate()
+        try:
+            process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+    return process.returncode

@@ -1,0 +1,34 @@
+"""Waiting for something to become true, with a deadline: the only place in the tests where time passes on purpose."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+Found = TypeVar("Found")
+
+_INTERVAL_SECONDS = 0.02
+
+
+def wait_until(condition: Callable[[], Found], what: str, *, seconds: float = 20.0) -> Found:
+    """Return the first true value of ``condition``; ``AssertionError`` naming ``what`` when the time is over."""
+    deadline = time.monotonic() + seconds
+    pause = threading.Event()
+    while not (found := condition()):
+        if time.monotonic() > deadline:
+            raise AssertionError(f"after {seconds:g} s still not: {what} (last seen: {found!r})")
+        pause.wait(_INTERVAL_SECONDS)
+    return found
+
+
+async def wait_until_async(condition: Callable[[], Found], what: str, *, seconds: float = 20.0) -> Found:
+    """Do the same without holding the event loop."""
+    deadline = time.monotonic() + seconds
+    while not (found := condition()):
+        if time.monotonic() > deadline:
+            raise AssertionError(f"after {seconds:g} s still not: {what} (last seen: {found!r})")
+        await asyncio.sleep(_INTERVAL_SECONDS)
+    return found
