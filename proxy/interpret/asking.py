@@ -1,0 +1,105 @@
+"""What a request asked: parameters, tools, and the newest thing the user said."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from proxy.domain.recording import RecordedCall
+from proxy.protocol.decoding import decode
+from proxy.protocol.jsontext import count, items, mapping, parse_object, text
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A request as read; everything None or empty when its body is no JSON object."""
+
+    values: dict[str, Any]
+    model: str | None = None
+    input_text: str | None = None
+    temperature: float | None = None
+    top_p: float | None = None
+    top_k: int | None = None
+    max_tokens: int | None = None
+    tool_names: tuple[str, ...] = ()
+    service_tier: str | None = None
+    user_id: str | None = None
+
+
+NOTHING = Request({})
+_MAX_TOOLS = 128
+
+
+def read_request(call: RecordedCall) -> Request:
+    """Read the client's own bytes; never raises for what a client sent."""
+    body = call.request
+    if not body:
+        return NOTHING
+    encoding = dict(call.start.request_headers).get("content-encoding")
+    if encoding:
+        body, _ = decode(body, encoding)
+    values = parse_object(body)
+    if values is None:
+        return NOTHING
+    options = mapping(values.get("options"))
+    return Request(
+        values,
+        model=text(values.get("model")),
+        input_text=newest_turn(values),
+        temperature=_number(values.get("temperature", options.get("temperature")), 0, 100),
+        top_p=_number(values.get("top_p", options.get("top_p")), 0, 1),
+        top_k=_small_count(values.get("top_k", options.get("top_k"))),
+        max_tokens=_max_tokens(values, options),
+        tool_names=_tool_names(values),
+        service_tier=text(values.get("service_tier")),
+        user_id=text(values.get("safety_identifier")) or text(values.get("user")),
+    )
+
+
+def newest_turn(values: dict[str, Any]) -> str | None:
+    """Return the text of the newest user turn; of other endpoints the input or the prompt."""
+    messages = values.get("messages", values.get("input"))
+    if isinstance(messages, str):
+        return messages or None
+    if isinstance(messages, list):
+        for item in reversed(messages):
+            if isinstance(item, str):
+                return item or None
+            if mapping(item).get("role", "user") == "user" and (said := _said(mapping(item).get("content"))):
+                return said
+        return next((said for item in reversed(messages) if (said := _said(mapping(item).get("content")))), None)
+    prompt = values.get("prompt")
+    return prompt if isinstance(prompt, str) and prompt else _said(prompt)
+
+
+def _said(content: object) -> str | None:
+    if isinstance(content, str):
+        return content or None
+    parts = [part if isinstance(part, str) else text(mapping(part).get("text")) for part in items(content)]
+    return "\n".join(part for part in parts if part) or None
+
+
+def _max_tokens(values: dict[str, Any], options: dict[str, Any]) -> int | None:
+    named = (values.get(name) for name in ("max_completion_tokens", "max_output_tokens", "max_tokens"))
+    return next((found for value in (*named, options.get("num_predict")) if (found := _small_count(value))), None)
+
+
+def _tool_names(values: dict[str, Any]) -> tuple[str, ...]:
+    names = []
+    for item in (*items(values.get("tools")), *items(values.get("functions"))):
+        tool = mapping(item)
+        name = text(mapping(tool.get("function")).get("name")) or text(tool.get("name")) or text(tool.get("type"))
+        if name:
+            names.append(name[:128])
+    return tuple(names[:_MAX_TOOLS])
+
+
+def _number(value: object, low: float, high: float) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
+        return None
+    return float(value)
+
+
+def _small_count(value: object) -> int | None:
+    found = count(value)
+    return found if found is not None and found < 2**31 else None

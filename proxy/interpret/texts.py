@@ -1,0 +1,31 @@
+"""Texts as a database takes them: no NUL, no lone surrogate, no longer than their column."""
+
+from __future__ import annotations
+
+PREVIEW = 200
+TEXT_BYTES = 4096
+
+
+def clean(value: str | None, limit: int) -> str | None:
+    """Return a text of at most ``limit`` characters that every engine stores."""
+    if value is None:
+        return None
+    if "\0" in value:
+        value = value.replace("\0", "\ufffd")
+    value = value[:limit]
+    return value if value.isascii() else value.encode("utf-8", "replace").decode("utf-8")
+
+
+def preview(value: str | None) -> str | None:
+    """Return the beginning of a text on one line."""
+    if not value:
+        return None
+    return clean(" ".join(value[: PREVIEW * 2].split()), PREVIEW)
+
+
+def plain(value: str | None) -> str | None:
+    """Return a text cut to 4 kB of UTF-8, at a character's border."""
+    cleaned = clean(value, TEXT_BYTES)
+    if not cleaned:
+        return None
+    return cleaned.encode("utf-8")[:TEXT_BYTES].decode("utf-8", "ignore")

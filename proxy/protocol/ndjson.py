@@ -1,0 +1,52 @@
+"""Ollama's own dialect: one JSON object a line, the last one with ``done``, counts and nanosecond durations.
+
+Zero counts are left out of the JSON there, so on the ``done`` line missing means 0. An error may come as a line under
+status 200. A non-streamed answer is one such line.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from proxy.protocol.assembly import Assembly, ToolCall, read_error
+from proxy.protocol.jsontext import items, mapping, parse_object, text
+from proxy.protocol.usage import read_usage
+
+
+def assemble(data: bytes) -> Assembly:
+    """Assemble a whole answer of /api/chat or /api/generate."""
+    assembly = Assembly()
+    position = 0
+    for line in data.split(b"\n"):
+        position += len(line) + 1
+        values = parse_object(line) if line.strip() else None
+        if values is not None:
+            _take(assembly, values, min(position, len(data)))
+    return assembly
+
+
+def _take(assembly: Assembly, values: dict[str, Any], end: int) -> None:
+    error = read_error(values)
+    if error is not None:
+        assembly.error = error
+        return
+    assembly.model = text(values.get("model")) or assembly.model
+    choice = assembly.choice(0)
+    message = mapping(values.get("message"))
+    content = text(message.get("content")) or text(values.get("response"))
+    thinking = text(message.get("thinking")) or text(values.get("thinking"))
+    if content:
+        choice.content.append(content)
+    if thinking:
+        choice.reasoning.append(thinking)
+    for item in map(mapping, items(message.get("tool_calls"))):
+        function = mapping(item.get("function"))
+        choice.tool_calls.append(ToolCall(None, text(function.get("name")), [str(function.get("arguments", ""))]))
+    if (content or thinking or message.get("tool_calls")) and assembly.first_token_end is None:
+        assembly.first_token_end = end
+    if values.get("done") is True:
+        choice.finish_reason = text(values.get("done_reason")) or "stop"
+        assembly.is_terminal = True
+        counts = {name: values.get(name, 0) for name in ("prompt_eval_count", "eval_count")}
+        assembly.usage_raw = counts
+        assembly.usage = read_usage(counts)
