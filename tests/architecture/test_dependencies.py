@@ -1,0 +1,79 @@
+"""What we stand on: locked with hashes, licensed on a list, checked against known vulnerabilities."""
+
+from __future__ import annotations
+
+import json
+import re
+import tomllib
+from email.message import Message
+
+import pytest
+
+from tests.architecture import advisories, licences
+from tests.support.checkout import ROOT
+
+LOCKS = ("requirements.lock", "requirements-dev.lock")
+
+
+def names(text: str) -> set[str]:
+    return {re.sub(r"[-_.]+", "-", name).lower() for name, _ in advisories.locked(text)}
+
+
+def metadata(**fields: str) -> Message:
+    made = Message()
+    for name, value in fields.items():
+        made[name.replace("_", "-")] = value
+    return made
+
+
+@pytest.mark.parametrize("lock", LOCKS)
+def test_every_locked_package_has_hashes_and_no_host(lock: str) -> None:
+    text = (ROOT / lock).read_text()
+    entries = re.split(r"\n(?=\S)", text.strip())
+    assert [entry.split()[0] for entry in entries if "--hash=sha256:" not in entry and not entry.startswith("#")] == []
+    assert "://" not in text
+    assert "--index" not in text
+
+
+def test_every_direct_need_is_locked() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    wanted = {re.split(r"[<>=;\[ ]", line)[0].replace(".", "-").lower() for line in project["project"]["dependencies"]}
+    tools = {re.split(r"[<>=;\[ ]", line)[0].lower() for line in project["dependency-groups"]["dev"]}
+    assert wanted - names((ROOT / LOCKS[0]).read_text()) == set()
+    assert (wanted | tools) - names((ROOT / LOCKS[1]).read_text()) == set()
+
+
+def test_both_locks_name_the_same_versions() -> None:
+    runtime, everything = (advisories.locked((ROOT / lock).read_text()) for lock in LOCKS)
+    assert set(runtime) <= set(everything)
+
+
+def test_what_is_installed_has_a_licence_on_the_list() -> None:
+    assert sorted(licences.problems(licences.installed())) == []
+
+
+def test_a_licence_off_the_list_and_silence_are_told() -> None:
+    packages = [
+        ("fine", metadata(License_Expression="MIT OR Apache-2.0")),
+        ("old", metadata(Classifier="License :: OSI Approved :: BSD License")),
+        ("strict", metadata(License="AGPL-3.0")),
+        ("silent", metadata()),
+    ]
+    assert list(licences.problems(packages)) == ["strict: AGPL-3.0 is not on the list", "silent: says no licence"]
+
+
+def test_a_known_vulnerability_is_told() -> None:
+    def ask(question: bytes) -> bytes:
+        asked = json.loads(question)["queries"]
+        assert asked[1] == {"version": "2.0", "package": {"name": "other", "ecosystem": "PyPI"}}
+        return json.dumps({"results": [{"vulns": [{"id": "PYSEC-1"}]}, {}]}).encode()
+
+    assert advisories.advisories([("some", "1.0"), ("other", "2.0")], ask) == ["some 1.0: PYSEC-1"]
+
+
+def test_a_service_out_of_reach_is_said_and_fails_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    def ask(question: bytes) -> bytes:
+        raise ConnectionRefusedError
+
+    assert advisories.main(ask) == 0
+    assert "NOT CHECKED" in capsys.readouterr().out
