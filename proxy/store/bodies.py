@@ -1,0 +1,135 @@
+"""Bodies: small ones inline, large ones as lists of slices that are stored once a day.
+
+A body is cut at message borders (``Body.cuts``); each slice is stored under (day, SHA-256) and referred to by number,
+so an agent's hundredth turn adds its last message and not its history again. Joining the slices gives the original
+bytes, exactly. Slices are compressed where that pays. Chunks are never shared across days: retention drops whole days.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import sys
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from sqlalchemy import Connection
+
+from proxy.domain.interaction import Body
+from proxy.store.rows import json_text
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
+
+INLINE = 4096
+_WORTH_COMPRESSING = 400
+_PLAIN, _ZSTD, _CHUNKS = "plain", "zstd", "chunks"
+_INSERT_CHUNK = (
+    "INSERT INTO body_chunk (day, sha256, form, data) VALUES (?, ?, ?, ?) "
+    "ON CONFLICT (day, sha256) DO UPDATE SET form = excluded.form RETURNING number"
+)
+
+_compressor = zstd.ZstdCompressor(level=3)
+
+
+def pack(data: bytes) -> tuple[str, bytes]:
+    """Return (form, bytes): compressed when that is clearly smaller."""
+    if len(data) >= _WORTH_COMPRESSING:
+        packed = _compressor.compress(data, zstd.ZstdCompressor.FLUSH_FRAME)
+        if len(packed) < len(data) * 0.9:
+            return _ZSTD, packed
+    return _PLAIN, data
+
+
+def unpack(form: str, data: bytes) -> bytes:
+    """Undo ``pack``."""
+    return zstd.decompress(data) if form == _ZSTD else data
+
+
+def varints(numbers: Iterable[int]) -> bytes:
+    """Return unsigned integers as LEB128."""
+    out = bytearray()
+    for number in numbers:
+        while number > 0x7F:
+            out.append(number & 0x7F | 0x80)
+            number >>= 7
+        out.append(number)
+    return bytes(out)
+
+
+def read_varints(data: bytes) -> list[int]:
+    """Undo ``varints``."""
+    numbers, number, shift = [], 0, 0
+    for byte in data:
+        number |= (byte & 0x7F) << shift
+        shift += 7
+        if byte < 0x80:
+            numbers.append(number)
+            number = shift = 0
+    return numbers
+
+
+def slices_of(body: Body) -> list[bytes]:
+    """Cut a body at its borders."""
+    borders = [0, *body.cuts, len(body.content)]
+    return [body.content[start:end] for start, end in itertools.pairwise(borders) if start < end]
+
+
+class BodyWriter:
+    """Writes the bodies of one batch; slices seen in this batch are not looked up again."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._known: dict[tuple[str, bytes], int] = {}
+
+    def row(self, identity: str, side: str, body: Body, day: str) -> tuple[Any, ...]:
+        """Return the row of ``interaction_body``, having stored its slices."""
+        if len(body.content) < INLINE:
+            form, data = pack(body.content)
+        else:
+            form, data = _CHUNKS, varints(self._number(day, part) for part in slices_of(body))
+        timings = varints([number for pair in body.timings for number in pair]) if len(body.timings) > 1 else None
+        return (
+            identity,
+            side,
+            form,
+            data,
+            body.length,
+            len(body.content),
+            body.sha256,
+            body.media_type,
+            body.content_encoding,
+            json_text([list(pair) for pair in body.headers]),
+            json_text([list(edit) for edit in body.edits]),
+            timings,
+        )
+
+    def _number(self, day: str, part: bytes) -> int:
+        digest = hashlib.sha256(part).digest()
+        number = self._known.get((day, digest))
+        if number is None:
+            result = self._connection.exec_driver_sql(_INSERT_CHUNK, (day, digest, *pack(part)))
+            number = self._known[(day, digest)] = int(result.scalar_one())
+        return number
+
+
+def read_body(connection: Connection, form: str, data: bytes) -> bytes:
+    """Return the bytes of a body as they were kept."""
+    if form != _CHUNKS:
+        return unpack(form, data)
+    numbers = read_varints(data)
+    found = _read_chunks(connection, sorted(set(numbers)))
+    return b"".join([found[number] for number in numbers])
+
+
+def _read_chunks(connection: Connection, numbers: Sequence[int]) -> dict[int, bytes]:
+    found: dict[int, bytes] = {}
+    for start in range(0, len(numbers), 500):
+        part = numbers[start : start + 500]
+        marks = ",".join("?" * len(part))
+        sql = f"SELECT number, form, data FROM body_chunk WHERE number IN ({marks})"  # noqa: S608 - placeholders only
+        for number, form, data in connection.exec_driver_sql(sql, tuple(part)):
+            found[number] = unpack(form, data)
+    return found

@@ -1,0 +1,40 @@
+"""Column types that mean the same on both engines."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import DateTime, Dialect, String
+from sqlalchemy.types import TypeDecorator, TypeEngine
+
+
+def instant_text(milliseconds: int) -> str:
+    """Return Unix milliseconds as the text SQLite keeps: ISO 8601 UTC with milliseconds and a Z."""
+    seconds, rest = divmod(milliseconds, 1000)
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{rest:03d}Z"
+
+
+class Instant(TypeDecorator[datetime]):
+    """An aware UTC instant: ``timestamptz`` on Postgres, sortable ISO text on SQLite (which forgets zones)."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        """Choose the engine's own type."""
+        return dialect.type_descriptor(DateTime(timezone=True) if dialect.name == "postgresql" else String(24))
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> Any:
+        """Store UTC; a naive instant is a defect."""
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("instants carry a time zone")
+        return value if dialect.name == "postgresql" else instant_text(round(value.timestamp() * 1000))
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
+        """Return an aware instant."""
+        if value is None or isinstance(value, datetime):
+            return value
+        return datetime.fromisoformat(value)

@@ -1,0 +1,192 @@
+"""Questions to the store, read-only: for the command line, the admin API and the loader's start.
+
+Rows come out as plain dicts whose keys are the column names. Lists never touch a body. Each question opens a short
+transaction of its own, so that no reader keeps the write-ahead log from shrinking.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import orjson
+from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError
+
+from proxy.errors import NotFoundError, StoreError
+from proxy.store.bodies import read_body, read_varints
+from proxy.store.columns import instant_text
+from proxy.store.engine import open_reader
+
+Row = dict[str, Any]
+_JSON = ("tool_names", "usage_raw", "tags", "metadata", "headers", "edits", "rates", "dropped")
+_ID = re.compile(r"[0-9a-fA-F-]{6,36}\Z")
+_LAST = re.compile(r"last(?:-(\d{1,6}))?\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """What to list. Instants are Unix milliseconds; texts match exactly, ``model`` may end in ``*``."""
+
+    since: int | None = None
+    until: int | None = None
+    model: str | None = None
+    provider: str | None = None
+    outcome: str | None = None
+    operation: str | None = None
+    after_id: str | None = None
+    newest_first: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class StoredBody:
+    """One side of a call: its facts and its bytes as they were kept."""
+
+    facts: Row
+    content: bytes
+    timings: list[tuple[int, int]]
+
+
+class Reader:
+    """Answers questions about one SQLite store."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._engine = open_reader(path)
+
+    def list_interactions(self, filters: Filters, limit: int) -> list[Row]:
+        """Return rows in the order of their ids, which is that of time."""
+        conditions, values = _conditions(filters)
+        order = "DESC" if filters.newest_first else "ASC"
+        where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
+        sql = f"SELECT * FROM interaction{where} ORDER BY id {order} LIMIT ?"  # noqa: S608 - conditions are ours
+        return self._rows(sql, (*values, limit))
+
+    def interaction(self, reference: str) -> Row:
+        """Return one row by a unique prefix of its id (6 characters or more), ``last`` or ``last-N``."""
+        last = _LAST.match(reference)
+        if last:
+            found = self._rows("SELECT * FROM interaction ORDER BY id DESC LIMIT 1 OFFSET ?", (int(last[1] or 0),))
+        elif _ID.match(reference):
+            upper = reference.lower() + "g"
+            sql = "SELECT * FROM interaction WHERE id >= ? AND id < ? ORDER BY id LIMIT 2"
+            found = self._rows(sql, (reference.lower(), upper))
+        else:
+            raise NotFoundError(f"{reference!r} is no id", hint="give at least 6 characters of an id, or: last")
+        if not found:
+            raise NotFoundError(f"no call {reference!r} is on record", hint="list them with: dashcam logs")
+        if len(found) > 1:
+            raise NotFoundError(f"more than one id begins with {reference!r}", hint="give more characters of it")
+        return found[0]
+
+    def attempts(self, identity: str) -> list[Row]:
+        """Return the tries of one call."""
+        return self._rows("SELECT * FROM attempt WHERE interaction_id = ? ORDER BY number", (identity,))
+
+    def price(self, identity: str | None) -> Row | None:
+        """Return a pinned price."""
+        found = self._rows("SELECT * FROM price WHERE id = ?", (identity,)) if identity else []
+        return found[0] if found else None
+
+    def body(self, identity: str, side: str) -> StoredBody | None:
+        """Return one side's body; None when none was kept."""
+        with self._connect() as connection:
+            sql = "SELECT * FROM interaction_body WHERE interaction_id = ? AND side = ?"
+            found = connection.exec_driver_sql(sql, (identity, side)).mappings().first()
+            if found is None:
+                return None
+            content = read_body(connection, found["form"], found["data"])
+        numbers = read_varints(found["timings"]) if found["timings"] else []
+        facts = _decoded({name: value for name, value in found.items() if name not in ("data", "timings")})
+        return StoredBody(facts, content, list(zip(numbers[::2], numbers[1::2], strict=False)))
+
+    def states(self) -> list[Row]:
+        """Return the sources' positions and counts."""
+        return self._rows("SELECT * FROM spool_position ORDER BY source", ())
+
+    def parked(self) -> list[Row]:
+        """Return the parts of calls that were open when they were read."""
+        return self._rows("SELECT * FROM open_call ORDER BY id, part", ())
+
+    def totals(self) -> dict[tuple[str, str], float]:
+        """Return what stands behind the counters."""
+        found = self._rows("SELECT family, labels, value FROM metric_total", ())
+        return {(row["family"], row["labels"]): row["value"] for row in found}
+
+    def summary(self, since: int, until: int | None = None) -> Row:
+        """Return calls, errors, tokens and cost of a span of time (Unix milliseconds)."""
+        conditions, values = _conditions(Filters(since=since, until=until))
+        sql = (
+            "SELECT count(*) AS calls, coalesce(sum(NOT success), 0) AS errors, "  # noqa: S608 - conditions are ours
+            "coalesce(sum(input_tokens), 0) AS input_tokens, coalesce(sum(output_tokens), 0) AS output_tokens, "
+            "sum(cost_pico_usd) AS cost_pico_usd, coalesce(sum(cost_pico_usd IS NULL), 0) AS unpriced "
+            f"FROM interaction WHERE {' AND '.join(conditions)}"
+        )
+        return self._rows(sql, tuple(values))[0]
+
+    def counts(self) -> Row:
+        """Return how many rows there are and how many bytes the file has."""
+        rows = self._rows("SELECT count(*) AS interactions FROM interaction", ())[0]["interactions"]
+        return {"interactions": rows, "bytes": self._path.stat().st_size}
+
+    def known_models(self, limit: int) -> list[str]:
+        """Return the models that answered, the busiest first."""
+        sql = (
+            "SELECT model, sum(calls) AS calls FROM rollup_hourly WHERE outcome = 'completed' AND model <> '' "
+            "GROUP BY model ORDER BY calls DESC LIMIT ?"
+        )
+        return [row["model"] for row in self._rows(sql, (limit,))]
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._engine.dispose()
+
+    def _connect(self) -> Any:
+        return self._engine.begin()
+
+    def _rows(self, sql: str, values: Sequence[Any]) -> list[Row]:
+        try:
+            with self._connect() as connection:
+                return [_decoded(row) for row in _run(connection, sql, values)]
+        except DBAPIError as error:
+            raise StoreError(f"the database at {self._path} cannot be read: {error.orig}") from error
+
+
+def _run(connection: Connection, sql: str, values: Sequence[Any]) -> list[Mapping[str, Any]]:
+    return list(connection.exec_driver_sql(sql, tuple(values)).mappings())  # type: ignore[arg-type]
+
+
+def _decoded(row: Mapping[str, Any]) -> Row:
+    values = dict(row)
+    for name in _JSON:
+        if isinstance(values.get(name), str):
+            values[name] = orjson.loads(values[name])
+    return values
+
+
+def _conditions(filters: Filters) -> tuple[list[str], list[Any]]:
+    conditions: list[str] = []
+    values: list[Any] = []
+    for column in ("provider", "outcome", "operation"):
+        wanted = getattr(filters, column)
+        if wanted is not None:
+            conditions.append(f"{column} = ?")
+            values.append(wanted)
+    if filters.model is not None:
+        stem = filters.model.removesuffix("*")
+        is_open = stem != filters.model
+        conditions.append("substr(model, 1, ?) = ?" if is_open else "model = ?")
+        values += [len(stem), stem] if is_open else [stem]
+    if filters.since is not None:
+        conditions.append("started_at >= ?")
+        values.append(instant_text(filters.since))
+    if filters.until is not None:
+        conditions.append("started_at < ?")
+        values.append(instant_text(filters.until))
+    if filters.after_id is not None:
+        conditions.append("id < ?" if filters.newest_first else "id > ?")
+        values.append(filters.after_id)
+    return conditions, values

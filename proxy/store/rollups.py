@@ -1,0 +1,82 @@
+"""What dashboards read instead of the interaction table: hourly sums and logarithmic latency buckets.
+
+Pure: entries in, deltas out. The writer adds them in the rows' transaction, for rows that were really inserted.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any
+
+from proxy.domain.interaction import Interaction
+from proxy.store.columns import instant_text
+
+_GROWTH = math.log(1.05)
+_SUMS = 7
+
+ROLLUP_SQL = (
+    "INSERT INTO rollup_hourly (hour, provider, model, route, prompt_name, prompt_version, outcome, calls, "
+    "input_tokens, output_tokens, cached_tokens, cost_pico_usd, unpriced_calls, duration_ms_sum) "
+    "VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?) "
+    "ON CONFLICT DO UPDATE SET calls = calls + excluded.calls, input_tokens = input_tokens + excluded.input_tokens, "
+    "output_tokens = output_tokens + excluded.output_tokens, cached_tokens = cached_tokens + excluded.cached_tokens, "
+    "cost_pico_usd = cost_pico_usd + excluded.cost_pico_usd, "
+    "unpriced_calls = unpriced_calls + excluded.unpriced_calls, "
+    "duration_ms_sum = duration_ms_sum + excluded.duration_ms_sum"
+)
+LATENCY_SQL = (
+    "INSERT INTO latency_histogram (hour, provider, model, measure, bucket, upper_ms, calls) VALUES (?,?,?,?,?,?,?) "
+    "ON CONFLICT DO UPDATE SET calls = calls + excluded.calls"
+)
+
+
+def bucket_of(milliseconds: float) -> int:
+    """Return the 5 % bucket of a duration; bucket n reaches up to 1.05**n ms."""
+    return math.ceil(math.log(max(milliseconds, 0.001)) / _GROWTH - 1e-9)
+
+
+def upper_of(bucket: int) -> float:
+    """Return the upper bound of a bucket in milliseconds."""
+    return float(math.exp(bucket * _GROWTH))
+
+
+def hour_of(item: Interaction) -> str:
+    """Return the hour a call started in, as the first 13 characters of its instant."""
+    return instant_text(item.started_at)[:13]
+
+
+def rollup_rows(items: Sequence[Interaction]) -> list[tuple[Any, ...]]:
+    """Return the rows to add to ``rollup_hourly``."""
+    sums: dict[tuple[Any, ...], list[float]] = defaultdict(lambda: [0] * _SUMS)
+    for item in items:
+        key = (
+            hour_of(item),
+            item.provider or "",
+            item.model or "",
+            item.route or "",
+            item.prompt_name or "",
+            item.prompt_version or 0,
+            item.outcome.value,
+        )
+        found = sums[key]
+        found[0] += 1
+        found[1] += item.input_tokens or 0
+        found[2] += item.output_tokens or 0
+        found[3] += item.cached_tokens or 0
+        found[4] += item.cost_pico_usd or 0
+        found[5] += item.cost_pico_usd is None
+        found[6] += item.duration_ms or 0.0
+    return [(*key, *values) for key, values in sums.items()]
+
+
+def latency_rows(items: Sequence[Interaction]) -> list[tuple[Any, ...]]:
+    """Return the rows to add to ``latency_histogram``."""
+    counts: dict[tuple[str, str, str, str, int], int] = defaultdict(int)
+    for item in items:
+        place = (hour_of(item), item.provider or "", item.model or "")
+        for measure, value in (("duration", item.duration_ms), ("ttft", item.ttft_ms)):
+            if value is not None and item.success:
+                counts[(*place, measure, bucket_of(value))] += 1
+    return [(*key, upper_of(key[4]), number) for key, number in counts.items()]

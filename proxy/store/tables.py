@@ -1,0 +1,332 @@
+"""All tables, declared once for both engines. Rows are not domain types: SQLModel does not validate ``table=True``.
+
+``interaction`` is one row a call without bodies, so that lists stay fast whatever the calls carried. Amounts are exact
+in ``*_pico_usd`` and summable in ``*_usd``. Names, columns and meaning are the API's and the command line's.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    CheckConstraint,
+    Column,
+    Float,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Text,
+)
+from sqlmodel import Field, SQLModel
+
+from proxy.domain.outcome import ContentState, CostStatus, FinishKind, Outcome
+from proxy.store.columns import Instant
+
+SQLModel.metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+metadata = SQLModel.metadata
+_ROW_KEY = BigInteger().with_variant(Integer(), "sqlite")
+
+
+def _one_of(column: str, values: type) -> CheckConstraint:
+    words = ", ".join(f"'{item.value}'" for item in values)  # type: ignore[attr-defined]
+    return CheckConstraint(f"{column} IN ({words})", name=column)
+
+
+def _not_negative(*columns: str) -> list[CheckConstraint]:
+    return [CheckConstraint(f"{column} >= 0", name=column) for column in columns]
+
+
+def _count() -> Any:
+    return Field(default=None, sa_type=BigInteger)
+
+
+def _text(length: int) -> Any:
+    return Field(default=None, max_length=length)
+
+
+class InteractionRow(SQLModel, table=True):
+    """One call."""
+
+    __tablename__ = "interaction"
+    __table_args__ = (
+        _one_of("outcome", Outcome),
+        _one_of("finish_kind", FinishKind),
+        _one_of("cost_status", CostStatus),
+        _one_of("content_state", ContentState),
+        *_not_negative(
+            "duration_ms", "ttft_ms", "input_tokens", "output_tokens", "total_tokens", "cached_tokens",
+            "cache_write_tokens", "reasoning_tokens", "audio_tokens", "cost_pico_usd", "attempts", "request_bytes",
+            "response_bytes",
+        ),
+        CheckConstraint("http_status BETWEEN 100 AND 999", name="http_status"),
+        Index("ix_interaction_started_at", "started_at"),
+        Index("ix_interaction_model_started_at", "model", "started_at"),
+        Index("ix_interaction_outcome_started_at", "outcome", "started_at"),
+        Index("ix_interaction_session_id_started_at", "session_id", "started_at"),
+    )  # fmt: skip
+
+    id: str = Field(primary_key=True, max_length=36)
+    provider_request_id: str | None = _text(200)
+    parent_id: str | None = _text(36)
+    trace_id: str | None = _text(64)
+    session_id: str | None = _text(200)
+    user_id: str | None = _text(200)
+    app: str | None = _text(100)
+    environment: str | None = _text(100)
+    key_id: str | None = _text(64)
+    started_at: datetime = Field(sa_type=Instant)
+    completed_at: datetime | None = Field(default=None, sa_type=Instant)
+    duration_ms: float | None = Field(default=None, sa_type=Float)
+    ttft_ms: float | None = Field(default=None, sa_type=Float)
+    upstream_ms: float | None = Field(default=None, sa_type=Float)
+    overhead_ms: float | None = Field(default=None, sa_type=Float)
+    operation: str = Field(max_length=50)
+    method: str = Field(max_length=16)
+    endpoint: str = Field(max_length=500)
+    route: str | None = _text(200)
+    provider: str | None = _text(100)
+    model_requested: str | None = _text(200)
+    model: str | None = _text(200)
+    is_stream: bool = Field(default=False)
+    temperature: float | None = Field(default=None, sa_type=Float)
+    top_p: float | None = Field(default=None, sa_type=Float)
+    top_k: int | None = None
+    max_tokens: int | None = None
+    tool_names: list[str] | None = Field(default=None, sa_type=JSON)
+    api_version: str | None = _text(50)
+    system_fingerprint: str | None = _text(100)
+    outcome: str = Field(max_length=30)
+    success: bool
+    http_status: int | None = None
+    error_type: str | None = _text(100)
+    error_code: str | None = _text(100)
+    error_message: str | None = _text(500)
+    finish_reason: str | None = _text(200)
+    finish_kind: str = Field(max_length=20)
+    attempts: int = 0
+    request_modified: bool = Field(default=False)
+    cache_status: str | None = _text(20)
+    input_tokens: int | None = _count()
+    output_tokens: int | None = _count()
+    total_tokens: int | None = _count()
+    cached_tokens: int | None = _count()
+    cache_write_tokens: int | None = _count()
+    reasoning_tokens: int | None = _count()
+    audio_tokens: int | None = _count()
+    usage_source: str = Field(max_length=40)
+    usage_raw: dict[str, Any] | None = Field(default=None, sa_type=JSON)
+    service_tier: str | None = _text(50)
+    cost_pico_usd: int | None = _count()
+    input_cost_pico_usd: int | None = _count()
+    output_cost_pico_usd: int | None = _count()
+    cost_usd: float | None = Field(default=None, sa_type=Float)
+    input_cost_usd: float | None = Field(default=None, sa_type=Float)
+    output_cost_usd: float | None = Field(default=None, sa_type=Float)
+    cost_status: str = Field(max_length=30)
+    price_id: str | None = _text(40)
+    prompt_name: str | None = _text(200)
+    prompt_version: int | None = None
+    prompt_label: str | None = _text(100)
+    experiment: str | None = _text(200)
+    variant: str | None = _text(200)
+    content_state: str = Field(max_length=20)
+    request_bytes: int = Field(default=0, sa_type=BigInteger)
+    response_bytes: int = Field(default=0, sa_type=BigInteger)
+    response_sha256: str | None = _text(64)
+    input_preview: str | None = _text(200)
+    output_preview: str | None = _text(200)
+    input_length: int | None = _count()
+    output_length: int | None = _count()
+    input_language: str | None = _text(10)
+    score: float | None = Field(default=None, sa_type=Float)
+    score_count: int = 0
+    tags: list[str] | None = Field(default=None, sa_type=JSON)
+    metadata_: dict[str, str] | None = Field(default=None, sa_column=Column("metadata", JSON))
+    decode_error: str | None = _text(200)
+
+
+class InteractionTextRow(SQLModel, table=True):
+    """What was asked and answered as plain text, up to 4 kB each."""
+
+    __tablename__ = "interaction_text"
+
+    interaction_id: str = Field(primary_key=True, max_length=36)
+    input_text: str | None = Field(default=None, sa_type=Text)
+    output_text: str | None = Field(default=None, sa_type=Text)
+
+
+class InteractionBodyRow(SQLModel, table=True):
+    """One side's bytes: inline, or a list of chunk numbers (varints). ``edits`` turn a request into what was sent."""
+
+    __tablename__ = "interaction_body"
+
+    interaction_id: str = Field(primary_key=True, max_length=36)
+    side: str = Field(primary_key=True, max_length=8)
+    form: str = Field(max_length=12)
+    data: bytes = Field(sa_type=LargeBinary)
+    length: int = Field(sa_type=BigInteger)
+    kept_length: int = Field(sa_type=BigInteger)
+    sha256: str | None = _text(64)
+    media_type: str | None = _text(200)
+    content_encoding: str | None = _text(50)
+    headers: list[list[str]] | None = Field(default=None, sa_type=JSON)
+    edits: list[list[Any]] | None = Field(default=None, sa_type=JSON)
+    timings: bytes | None = Field(default=None, sa_type=LargeBinary)
+
+
+class BodyChunkRow(SQLModel, table=True):
+    """A slice of bodies, stored once a day; never shared across days, so that retention drops days."""
+
+    __tablename__ = "body_chunk"
+    __table_args__ = (Index("uq_body_chunk_day_sha256", "day", "sha256", unique=True),)
+
+    number: int | None = Field(default=None, sa_column=Column(_ROW_KEY, primary_key=True, autoincrement=True))
+    day: str = Field(sa_type=String(10))
+    sha256: bytes = Field(sa_type=LargeBinary)
+    form: str = Field(max_length=12)
+    data: bytes = Field(sa_type=LargeBinary)
+
+
+class InteractionMetadataRow(SQLModel, table=True):
+    """Tags and metadata as rows, for tools that cannot read JSON."""
+
+    __tablename__ = "interaction_metadata"
+    __table_args__ = (Index("ix_interaction_metadata_key_value", "key", "value"),)
+
+    interaction_id: str = Field(primary_key=True, max_length=36)
+    key: str = Field(primary_key=True, max_length=100)
+    value: str = Field(max_length=600)
+
+
+class AttemptRow(SQLModel, table=True):
+    """One try against one upstream."""
+
+    __tablename__ = "attempt"
+
+    interaction_id: str = Field(primary_key=True, max_length=36)
+    number: int = Field(primary_key=True)
+    provider: str = Field(max_length=100)
+    upstream: str = Field(max_length=500)
+    started_at: datetime = Field(sa_type=Instant)
+    connect_ms: float | None = Field(default=None, sa_type=Float)
+    first_byte_ms: float | None = Field(default=None, sa_type=Float)
+    duration_ms: float | None = Field(default=None, sa_type=Float)
+    http_status: int | None = None
+    error: str | None = _text(40)
+    error_message: str | None = _text(500)
+    reused: bool = Field(default=False)
+
+
+class PriceRow(SQLModel, table=True):
+    """Unit prices that applied to calls, pinned: decimal text per million tokens."""
+
+    __tablename__ = "price"
+
+    id: str = Field(primary_key=True, max_length=40)
+    provider: str = Field(max_length=100)
+    model: str = Field(max_length=200)
+    tier: str = Field(max_length=50)
+    rates: dict[str, str] = Field(sa_type=JSON)
+    source: str = Field(max_length=50)
+    source_version: str = Field(max_length=50)
+    valid_from: str | None = _text(10)
+
+
+class RollupRow(SQLModel, table=True):
+    """Calls, tokens and cost per hour and what they were grouped by; empty text means none."""
+
+    __tablename__ = "rollup_hourly"
+
+    hour: str = Field(primary_key=True, max_length=13)
+    provider: str = Field(primary_key=True, max_length=100)
+    model: str = Field(primary_key=True, max_length=200)
+    route: str = Field(primary_key=True, max_length=200)
+    prompt_name: str = Field(primary_key=True, max_length=200)
+    prompt_version: int = Field(primary_key=True)
+    outcome: str = Field(primary_key=True, max_length=30)
+    calls: int = Field(sa_type=BigInteger)
+    input_tokens: int = Field(sa_type=BigInteger)
+    output_tokens: int = Field(sa_type=BigInteger)
+    cached_tokens: int = Field(sa_type=BigInteger)
+    cost_pico_usd: int = Field(sa_type=BigInteger)
+    unpriced_calls: int = Field(sa_type=BigInteger)
+    duration_ms_sum: float = Field(sa_type=Float)
+
+
+class LatencyRow(SQLModel, table=True):
+    """Logarithmic latency buckets of 5 %: counts up to ``upper_ms``, per hour."""
+
+    __tablename__ = "latency_histogram"
+
+    hour: str = Field(primary_key=True, max_length=13)
+    provider: str = Field(primary_key=True, max_length=100)
+    model: str = Field(primary_key=True, max_length=200)
+    measure: str = Field(primary_key=True, max_length=10)
+    bucket: int = Field(primary_key=True)
+    upper_ms: float = Field(sa_type=Float)
+    calls: int = Field(sa_type=BigInteger)
+
+
+class MetricTotalRow(SQLModel, table=True):
+    """What stands behind a counter of /metrics, so that it survives restarts."""
+
+    __tablename__ = "metric_total"
+
+    family: str = Field(primary_key=True, max_length=100)
+    labels: str = Field(primary_key=True, max_length=500)
+    value: float = Field(sa_type=Float)
+
+
+class OpenCallRow(SQLModel, table=True):
+    """Parts of a long call that the loader has read while it is still open."""
+
+    __tablename__ = "open_call"
+
+    id: str = Field(primary_key=True, max_length=36)
+    part: int = Field(primary_key=True)
+    source: str = Field(max_length=100)
+    until_sequence: int = Field(sa_type=BigInteger)
+    payload: bytes = Field(sa_type=LargeBinary)
+
+
+class SpoolPositionRow(SQLModel, table=True):
+    """How far a gateway's spool is loaded, and its part of the ledger."""
+
+    __tablename__ = "spool_position"
+
+    source: str = Field(primary_key=True, max_length=100)
+    segment: int = Field(sa_type=BigInteger)
+    offset: int = Field(sa_type=BigInteger)
+    accepted: int = Field(sa_type=BigInteger)
+    stored: int = Field(sa_type=BigInteger)
+    quarantined: int = Field(sa_type=BigInteger)
+    dropped: dict[str, int] = Field(sa_type=JSON)
+    is_closed: bool = Field(default=False)
+
+
+class QuarantineRow(SQLModel, table=True):
+    """What could not be stored or read, kept for a person."""
+
+    __tablename__ = "quarantine"
+
+    number: int | None = Field(default=None, sa_column=Column(_ROW_KEY, primary_key=True, autoincrement=True))
+    interaction_id: str | None = _text(36)
+    source: str = Field(max_length=100)
+    segment: int = Field(sa_type=BigInteger)
+    offset: int = Field(sa_type=BigInteger)
+    reason: str = Field(max_length=500)
+    quarantined_at: datetime = Field(sa_type=Instant)
+    data: bytes | None = Field(default=None, sa_type=LargeBinary)

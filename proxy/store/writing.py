@@ -1,0 +1,214 @@
+"""Writing a batch: rows, bodies, rollups, totals, parked calls and the spool position, in one transaction.
+
+A row that is there already changes nothing: not the row, not a rollup, not a counter. So a batch may be replayed any
+number of times, and the position that lets a segment be freed is committed with what it stands for.
+
+Errors say what to do: ``StoreUnavailableError`` to try again later, ``RowError`` that a row can never go in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, InterfaceError, OperationalError, StatementError
+
+from proxy.domain.interaction import Entry
+from proxy.errors import StoreError
+from proxy.store import rows, tables
+from proxy.store.bodies import BodyWriter
+from proxy.store.columns import instant_text
+from proxy.store.engine import open_writer
+from proxy.store.rollups import LATENCY_SQL, ROLLUP_SQL, latency_rows, rollup_rows
+
+TotalKey = tuple[str, str]
+Totals = Mapping[TotalKey, float]
+TotalsOf = Callable[[Sequence[Entry]], Totals]
+
+
+class StoreUnavailableError(StoreError):
+    """The database is away, locked or full; the same batch may be tried again."""
+
+    code = "store_unavailable"
+
+
+class RowError(StoreError):
+    """Something in this batch can never be stored."""
+
+    code = "row_refused"
+
+
+@dataclass(frozen=True, slots=True)
+class SourceState:
+    """How far one source is loaded, and its counts for the ledger (``stored`` is the writer's)."""
+
+    name: str
+    segment: int
+    offset: int
+    accepted: int = 0
+    quarantined: int = 0
+    dropped: Mapping[str, int] = field(default_factory=dict)
+    is_closed: bool = False
+    stored: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ParkedPart:
+    """Records of a call that is still open: ``payload`` is the records as they lay in the spool."""
+
+    id: str
+    part: int
+    source: str
+    until_sequence: int
+    payload: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Quarantined:
+    """What could not be stored or read; ``at`` is Unix milliseconds."""
+
+    source: str
+    segment: int
+    offset: int
+    reason: str
+    at: int
+    interaction_id: str | None = None
+    data: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class WriteBatch:
+    """Everything one transaction adds. ``entries`` are (source name, entry)."""
+
+    entries: Sequence[tuple[str, Entry]] = ()
+    states: Sequence[SourceState] = ()
+    parked: Sequence[ParkedPart] = ()
+    unparked: Sequence[str] = ()
+    quarantined: Sequence[Quarantined] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class WriteResult:
+    """What was really new, with the totals it adds."""
+
+    inserted: Sequence[Entry]
+    totals: Totals
+
+
+_INTERACTION = rows.insert_sql(tables.InteractionRow.__table__)  # type: ignore[attr-defined]
+_ATTEMPT = rows.insert_sql(tables.AttemptRow.__table__)  # type: ignore[attr-defined]
+_BODY = rows.insert_sql(tables.InteractionBodyRow.__table__)  # type: ignore[attr-defined]
+_TEXT = rows.insert_sql(tables.InteractionTextRow.__table__)  # type: ignore[attr-defined]
+_PRICE = rows.insert_sql(tables.PriceRow.__table__, ignore=True)  # type: ignore[attr-defined]
+_PARKED = rows.insert_sql(tables.OpenCallRow.__table__, ignore=True)  # type: ignore[attr-defined]
+_TOTAL = (
+    "INSERT INTO metric_total (family, labels, value) VALUES (?, ?, ?) "
+    "ON CONFLICT DO UPDATE SET value = value + excluded.value"
+)
+_STATE = (
+    'INSERT INTO spool_position (source, segment, "offset", accepted, stored, quarantined, dropped, is_closed) '
+    "VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (source) DO UPDATE SET segment = excluded.segment, "
+    '"offset" = excluded."offset", accepted = excluded.accepted, stored = stored + excluded.stored, '
+    "quarantined = quarantined + excluded.quarantined, dropped = excluded.dropped, is_closed = excluded.is_closed"
+)
+_QUARANTINE = (
+    'INSERT INTO quarantine (interaction_id, source, segment, "offset", reason, quarantined_at, data) '
+    "VALUES (?, ?, ?, ?, ?, ?, ?)"
+)
+
+
+class StoreWriter:
+    """The one writer of a SQLite store; for one thread."""
+
+    def __init__(self, path: Path) -> None:
+        self._engine = open_writer(path)
+
+    def write(self, batch: WriteBatch, totals_of: TotalsOf) -> WriteResult:
+        """Write one batch; returns what was new."""
+        try:
+            with self._engine.begin() as connection:
+                return _write(connection, batch, totals_of)
+        except (IntegrityError, DataError) as error:
+            raise RowError(f"the database refuses a row: {_reason(error)}") from error
+        except (OperationalError, InterfaceError) as error:
+            raise StoreUnavailableError(f"the database cannot be written: {_reason(error)}") from error
+        except (DBAPIError, StatementError, OverflowError, UnicodeEncodeError) as error:
+            raise RowError(f"a value cannot be stored: {_reason(error)}") from error
+
+    def close(self) -> None:
+        """Checkpoint and close."""
+        self._engine.dispose()
+
+
+def _reason(error: BaseException) -> str:
+    """Return the driver's words without the statement, which would carry values."""
+    return str(getattr(error, "orig", None) or type(error).__name__)[:300]
+
+
+def _write(connection: Connection, batch: WriteBatch, totals_of: TotalsOf) -> WriteResult:
+    new = _absent(connection, batch.entries)
+    entries = [entry for _, entry in new]
+    if entries:
+        _insert_entries(connection, entries)
+    totals = totals_of(entries) if entries else {}
+    _many(connection, _TOTAL, [(family, labels, value) for (family, labels), value in totals.items()])
+    _many(connection, _PARKED, [(p.id, p.part, p.source, p.until_sequence, p.payload) for p in batch.parked])
+    _many(connection, "DELETE FROM open_call WHERE id = ?", [(identity,) for identity in batch.unparked])
+    _many(connection, _QUARANTINE, [_quarantine_row(item) for item in batch.quarantined])
+    stored: dict[str, int] = {}
+    for source, _ in new:
+        stored[source] = stored.get(source, 0) + 1
+    _many(connection, _STATE, [_state_row(item, stored.get(item.name, 0)) for item in batch.states])
+    return WriteResult(entries, totals)
+
+
+def _absent(connection: Connection, entries: Sequence[tuple[str, Entry]]) -> list[tuple[str, Entry]]:
+    """Leave out what is there already, and doubles within the batch."""
+    by_id = {entry.interaction.id: (source, entry) for source, entry in reversed(entries)}
+    wanted = list(by_id)
+    for start in range(0, len(wanted), 500):
+        part = wanted[start : start + 500]
+        marks = ",".join("?" * len(part))
+        sql = f"SELECT id FROM interaction WHERE id IN ({marks})"  # noqa: S608 - placeholders only
+        for (identity,) in connection.exec_driver_sql(sql, tuple(part)):
+            del by_id[identity]
+    return list(reversed(by_id.values()))
+
+
+def _insert_entries(connection: Connection, entries: Sequence[Entry]) -> None:
+    bodies = BodyWriter(connection)
+    body_rows: list[tuple[Any, ...]] = []
+    for entry in entries:
+        day = instant_text(entry.interaction.started_at)[:10]
+        for side, body in (("request", entry.request), ("response", entry.response)):
+            if body is not None:
+                body_rows.append(bodies.row(entry.interaction.id, side, body, day))
+    prices = {entry.price.id: entry.price for entry in entries if entry.price is not None}
+    texts = [(e.interaction.id, e.input_text, e.output_text) for e in entries if e.input_text or e.output_text]
+    interactions = [entry.interaction for entry in entries]
+    _many(connection, _PRICE, [rows.price_row(price) for price in prices.values()])
+    _many(connection, _INTERACTION, [rows.interaction_row(item) for item in interactions])
+    _many(connection, _ATTEMPT, [rows.attempt_row(item) for entry in entries for item in entry.attempts])
+    _many(connection, _BODY, body_rows)
+    _many(connection, _TEXT, texts)
+    _many(connection, ROLLUP_SQL, rollup_rows(interactions))
+    _many(connection, LATENCY_SQL, latency_rows(interactions))
+
+
+def _many(connection: Connection, sql: str, values: list[tuple[Any, ...]]) -> None:
+    if values:
+        connection.exec_driver_sql(sql, values)
+
+
+def _state_row(state: SourceState, stored: int) -> tuple[Any, ...]:
+    dropped = rows.json_text(dict(state.dropped)) or "{}"
+    place = (state.name, state.segment, state.offset)
+    return (*place, state.accepted, stored, state.quarantined, dropped, state.is_closed)
+
+
+def _quarantine_row(item: Quarantined) -> tuple[Any, ...]:
+    at = instant_text(item.at)
+    return (item.interaction_id, item.source, item.segment, item.offset, item.reason[:500], at, item.data)
