@@ -37,6 +37,7 @@ class RunningDashcam:
         self.log_path = folder / "serve.log"
         self._arguments = arguments
         self._sockets = tempfile.TemporaryDirectory(prefix="dc-")  # socket paths are limited to about 100 bytes
+        self.run_root = Path(self._sockets.name)
         self.environment = clean_environment(folder, {"XDG_RUNTIME_DIR": self._sockets.name, **(environment or {})})
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -116,8 +117,10 @@ class RunningDashcam:
     # what it says
 
     def get(self, path: str, headers: Mapping[str, str] | None = None) -> tuple[int, bytes]:
-        """Return status and body of one GET; ``OSError`` when nobody listens."""
-        request = urllib.request.Request(self.url + path, headers=dict(headers or {}))
+        """Return status and body of one GET; ``OSError`` when nobody listens. The admin token is sent if there is one."""
+        token = self.environment.get("DASHCAM_ADMIN_TOKEN")
+        known = {"Authorization": f"Bearer {token}"} if token else {}
+        request = urllib.request.Request(self.url + path, headers={**known, **(headers or {})})
         try:
             with urllib.request.urlopen(request, timeout=10) as answer:
                 return answer.status, answer.read()
@@ -204,7 +207,7 @@ class RunningDashcam:
         """Return the kept bytes of a request or an answer."""
         from proxy.store.reading import Reader
 
-        reader = Reader(str(self.database_path))
+        reader = Reader(self.database_path)
         try:
             found = reader.body(identity, side)
             assert found is not None

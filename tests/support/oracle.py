@@ -17,6 +17,7 @@ from collections.abc import Iterator
 MODEL = "gpt-4o-mini"
 INPUT_TOKENS = 11
 PAUSE_SECONDS = 0.004
+REFUSAL = b'{"error":{"message":"cannot read that","type":"invalid_request_error","param":null,"code":"unreadable"}}'
 
 
 def question(nonce: str, is_stream: bool, pieces: int) -> dict[str, object]:
@@ -60,15 +61,28 @@ def _stream(nonce: str, pieces: int) -> Iterator[bytes]:
     yield b"data: [DONE]\n\n"
 
 
+def understand(body: bytes) -> dict[str, object] | None:
+    """Return the question in a body; None when there is none, however odd the body is."""
+    try:
+        asked = json.loads(body)
+        answer(asked)
+    except (ValueError, TypeError, LookupError, AttributeError, RecursionError):
+        return None
+    return dict(asked)
+
+
 async def serve_connection(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     """Answer the requests of one connection, one after the other."""
     try:
         while True:
             head = (await reader.readuntil(b"\r\n\r\n")).lower()
             length = int(head.partition(b"content-length:")[2].partition(b"\r\n")[0] or 0)
-            asked = json.loads(await reader.readexactly(length)) if length else None
+            asked = understand(await reader.readexactly(length))
             if asked is None:
-                writer.write(b"HTTP/1.1 404 Not Found\r\nContent-Length: 2\r\n\r\n{}")
+                writer.write(
+                    b"HTTP/1.1 400 Bad Request\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%b"
+                    % (len(REFUSAL), REFUSAL)
+                )
             elif asked.get("stream"):
                 writer.write(
                     b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"

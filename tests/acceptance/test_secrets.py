@@ -1,0 +1,120 @@
+"""Canaries: unique secrets and prompts go in at every door; then everything that was written or answered is searched.
+
+A key may be nowhere at all. What people ask and are answered belongs into the recorded content and the spool it came
+through, and nowhere else: not into logs, metrics, error bodies or any other column.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass, field
+
+import pytest
+
+from tests.acceptance.conftest import Starter
+from tests.support import oracle as oracle_upstream
+from tests.support.dashcam import RunningDashcam
+from tests.support.processes import free_port
+from tests.support.raw_http import RawAnswer, exchange, request
+
+CLIENT_KEY, PROVIDER_KEY = "sk-canary-client-71ab93", "sk-canary-provider-cc02d4"
+PROXY_KEY, ADMIN_TOKEN = (
+    "canary-proxy-0d93f1a75c48e2b6a90d13f7c8e5b2a4",
+    "canary-admin-5f17c2e94b8a60d3e7f1c2b5a8d9e0f3",
+)
+QUERY_KEY, COOKIE = "canary-query-6611fa", "canary-cookie-9920bd"
+KEYS = (CLIENT_KEY, PROVIDER_KEY, PROXY_KEY, ADMIN_TOKEN, QUERY_KEY, COOKIE)
+PROMPT = "canary prompt 4d2f81"
+
+CONTENT = {"interaction_text", "interaction_body", "body_chunk", "open_call", "quarantine"}
+CONTENT_COLUMNS = {"input_preview", "output_preview"}
+
+
+@dataclass
+class Sweep:
+    """One instance, and everything it answered that is no upstream's answer."""
+
+    dashcam: RunningDashcam
+    said: list[bytes] = field(default_factory=list)
+
+    def call(self, body: bytes, *headers: str, path: str = "/v1/chat/completions") -> RawAnswer:
+        answer = exchange(self.dashcam.port, request(body, *headers, path=path))
+        if answer.status >= 400:
+            self.said.append(answer.body)
+        return answer
+
+    def artefacts(self) -> dict[str, bytes]:
+        """Return what was written: every file of its folders."""
+        places = (self.dashcam.folder, self.dashcam.run_root)
+        files = [path for place in places for path in place.rglob("*") if path.is_file()]
+        return {str(path): path.read_bytes() for path in files}
+
+
+@pytest.fixture(scope="module")
+def sweep(start_dashcam: Starter, oracle: str) -> Sweep:
+    """Send the canaries through every door, well and badly."""
+    environment = {
+        "OPENAI_API_KEY": PROVIDER_KEY,
+        "DASHCAM_PROXY_KEYS": PROXY_KEY,
+        "DASHCAM_ADMIN_TOKEN": ADMIN_TOKEN,
+        "DASHCAM_LOG__LEVEL": "debug",
+        "DASHCAM_LIMITS__BODY_BYTES": "100000",
+    }
+    nobody = f"http://127.0.0.1:{free_port()}/v1"
+    dashcam = start_dashcam(
+        "--upstream", f"openai={oracle}/v1", "--upstream", f"nobody={nobody}", environment=environment
+    )
+    made = Sweep(dashcam)
+    ours, theirs = f"Authorization: Bearer {PROXY_KEY}", f"Authorization: Bearer {CLIENT_KEY}"
+    whole = json.dumps(oracle_upstream.question(PROMPT, False, 3)).encode()
+    stream = json.dumps(oracle_upstream.question(PROMPT, True, 3)).encode()
+    assert made.call(whole, ours, f"Cookie: session={COOKIE}").status == 200
+    assert made.call(stream, ours, f"X-Api-Key: {CLIENT_KEY}").status == 200
+    assert made.call(whole, theirs).status == 401
+    assert made.call(PROMPT.encode(), ours).status == 400
+    assert made.call(whole + b" " * 200_000, ours).status == 413
+    made.call(whole, ours, path=f"/v1/chat/completions?key={QUERY_KEY}&api_key={QUERY_KEY}")
+    assert made.call(whole, ours, path="/nobody/v1/chat/completions").status == 502
+    made.call(whole, ours, path=f"/v1/../{PROMPT.replace(' ', '-')}")
+    made.call(whole, ours, "Content-Length: 7")
+    made.call(b"", theirs, path="/api/v1/recorder")
+
+    made.said += [dashcam.get(path)[1] for path in ("/metrics", "/api/v1/recorder", "/api/v1/nothing")]
+    return made
+
+
+@pytest.fixture(scope="module")
+def written(sweep: Sweep) -> dict[str, bytes]:
+    """What is there after everything went to the store and the processes ended."""
+    sweep.dashcam.settle()
+    sweep.dashcam.stop()
+    return sweep.artefacts()
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_a_key_is_nowhere(sweep: Sweep, written: dict[str, bytes], key: str) -> None:
+    assert [name for name, content in written.items() if key.encode() in content] == []
+    assert [text for text in sweep.said if key.encode() in text] == []
+
+
+def test_what_was_asked_is_in_no_log_and_no_error(sweep: Sweep, written: dict[str, bytes]) -> None:
+    logs = {name: content for name, content in written.items() if name.endswith((".log", ".json", ".page"))}
+    assert logs
+    assert [name for name, content in logs.items() if PROMPT.encode() in content] == []
+    assert [text for text in sweep.said if PROMPT.encode() in text] == []
+
+
+def test_what_was_asked_is_in_the_recorded_content_only(sweep: Sweep, written: dict[str, bytes]) -> None:
+    tables = [row["name"] for row in sweep.dashcam.query("select name from sqlite_master where type = 'table'")]
+    found = set()
+    for table in set(tables) - CONTENT:
+        for row in sweep.dashcam.query(f"select * from {table}"):
+            found |= {f"{table}.{name}" for name, value in row.items() if PROMPT in str(value)}
+    assert found <= {f"interaction.{name}" for name in CONTENT_COLUMNS}
+
+
+def test_folders_and_files_are_the_owners_alone(sweep: Sweep, written: dict[str, bytes]) -> None:
+    mode = {path: os.stat(path).st_mode & 0o777 for path in sweep.dashcam.data_dir.rglob("*")}
+    assert {str(path): oct(bits) for path, bits in mode.items() if bits & 0o077} == {}
+    assert sweep.dashcam.data_dir.stat().st_mode & 0o777 == 0o700

@@ -1,0 +1,104 @@
+"""`dashcam serve` from the first byte to the last: readiness, exit codes, restarts, an orderly end."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+
+import pytest
+
+from tests.acceptance.conftest import Starter
+from tests.support import oracle as oracle_upstream
+from tests.support.dashcam import RunningDashcam
+from tests.support.raw_http import RawClient, exchange, request
+from tests.support.waiting import wait_until
+
+
+def chat(text: str, is_stream: bool = False, pieces: int = 3) -> bytes:
+    return request(json.dumps(oracle_upstream.question(text, is_stream, pieces)).encode())
+
+
+@pytest.fixture(scope="module")
+def dashcam(start_dashcam: Starter, oracle: str) -> RunningDashcam:
+    return start_dashcam("--upstream", f"openai={oracle}/v1", "--workers", "2")
+
+
+def test_the_processes_are_told_apart_by_their_command_lines(dashcam: RunningDashcam) -> None:
+    assert len(dashcam.pids("proxy.gateway")) == 2
+    assert len(dashcam.pids("proxy.control")) == 1
+
+
+def test_health_and_readiness_are_answered_without_control(dashcam: RunningDashcam) -> None:
+    (control,) = dashcam.pids("proxy.control")
+    os.kill(control, signal.SIGSTOP)
+    try:
+        assert dashcam.get("/healthz")[0] == 200
+        assert dashcam.get("/readyz")[0] == 200
+        assert exchange(dashcam.port, chat("control hangs")).status == 200
+    finally:
+        os.kill(control, signal.SIGCONT)
+    assert dashcam.row(input_preview="control hangs")["outcome"] == "completed"
+
+
+def test_the_banner_is_short_and_says_what_to_do(dashcam: RunningDashcam) -> None:
+    said = dashcam.log()
+    banner = said[: said.find("export OPENAI_BASE_URL") + 200]
+    assert f"OPENAI_BASE_URL={dashcam.url}/v1" in said
+    assert str(dashcam.database_path) in said
+    assert banner.count("\n") <= 14
+
+
+def test_a_second_instance_on_the_same_port_says_where_the_first_one_is(dashcam: RunningDashcam) -> None:
+    command = [sys.executable, "-m", "proxy", "serve", "--port", str(dashcam.port), "--data-dir", str(dashcam.data_dir)]
+    second = subprocess.run(
+        command, env=dashcam.environment, cwd=dashcam.folder, capture_output=True, text=True, timeout=30, check=False
+    )
+    assert second.returncode == 5
+    assert dashcam.url in second.stdout + second.stderr
+
+
+def test_every_mistake_of_the_configuration_is_told_at_once_and_no_port_is_bound(dashcam: RunningDashcam) -> None:
+    settings = dashcam.folder / "wrong.toml"
+    settings.write_text('[server]\nport = "many"\ncolour = "blue"\n[recording]\nmode = "sometimes"\n')
+    made = dashcam.cli("serve", "--config", str(settings))
+    said = (made.stdout + made.stderr).decode()
+    assert made.returncode == 4
+    for word in ("wrong.toml", "port", "colour", "mode"):
+        assert word in said
+
+
+def test_another_address_than_loopback_needs_secrets(dashcam: RunningDashcam) -> None:
+    made = dashcam.cli("serve", "--host", "0.0.0.0", "--port", "0")
+    said = (made.stdout + made.stderr).decode()
+    assert made.returncode == 4
+    assert "DASHCAM_ADMIN_TOKEN" in said
+    assert "DASHCAM_PROXY_KEYS" in said
+
+
+def test_what_died_is_started_again(dashcam: RunningDashcam) -> None:
+    before = dashcam.pids("proxy.gateway")
+    dashcam.kill("proxy.gateway")
+    wait_until(lambda: len(set(dashcam.pids("proxy.gateway")) - set(before)) == 2, "two new gateways")
+    assert exchange(dashcam.port, chat("after the restart")).status == 200
+
+
+def test_an_orderly_end_lets_streams_finish_and_exits_0(start_dashcam: Starter, oracle: str) -> None:
+    leaving = start_dashcam("--upstream", f"openai={oracle}/v1")
+    seen: list[bytes] = []
+    with RawClient(leaving.port) as client:
+        client.send(chat("still talking", is_stream=True, pieces=300))
+
+        def read() -> None:
+            seen.append(client.read().body)
+
+        reader = threading.Thread(target=read)
+        reader.start()
+        wait_until(lambda: leaving.samples()["dashcam_open_streams"][frozenset()] == 1, "the stream is open")
+        assert leaving.stop() == 0
+        reader.join(30)
+    assert seen[0].endswith(b"data: [DONE]\n\n")
+    assert leaving.query("select outcome from interaction") == [{"outcome": "completed"}]
