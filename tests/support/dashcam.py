@@ -117,7 +117,7 @@ class RunningDashcam:
     # what it says
 
     def get(self, path: str, headers: Mapping[str, str] | None = None) -> tuple[int, bytes]:
-        """Return status and body of one GET; ``OSError`` when nobody listens. The admin token is sent if there is one."""
+        """Return status and body of one GET, with the admin token if there is one; ``OSError`` if nobody listens."""
         token = self.environment.get("DASHCAM_ADMIN_TOKEN")
         known = {"Authorization": f"Bearer {token}"} if token else {}
         request = urllib.request.Request(self.url + path, headers={**known, **(headers or {})})
