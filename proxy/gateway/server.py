@@ -45,8 +45,9 @@ class GatewayServer:
         """Serve until told to leave, then drain."""
         loop = asyncio.get_running_loop()
         # Only for the protocol's sake: no server of uvicorn's runs here, and the gateway is called directly.
-        config = uvicorn.Config(cast(Any, self._gateway), lifespan="off", log_config=None, access_log=False)
-        config.loaded_app, config.loaded = cast(Any, self._gateway), True
+        config = uvicorn.Config(cast(Any, self._gateway), lifespan="off", ws="none", log_config=None, access_log=False)
+        config.load()
+        config.loaded_app = cast(Any, self._gateway)
         server = await loop.create_server(
             lambda: GatewayProtocol(config, self._state, {}), sock=self._listener, backlog=_BACKLOG
         )

@@ -1,8 +1,8 @@
 """One recorded call as one entry of the store.
 
-How it ended is the gateway's word, with two exceptions that only the bytes can tell: an error inside an answer of status
-200 is an ``upstream_error``, and a call whose gateway died after the whole answer had been kept is ``completed``. A
-call without an end is otherwise ``interrupted``.
+How it ended is the gateway's word, with two exceptions that only the bytes can tell: an error inside an answer of
+status 200 is an ``upstream_error``, and a call whose gateway died after the whole answer had been kept is
+``completed``. A call without an end is otherwise ``interrupted``.
 
 Durations are milliseconds. ``upstream_ms`` is the time from the request's leaving to the last byte of the answer,
 ``overhead_ms`` all the rest of ``duration_ms``: reading, planning, recording, and the client's own slowness.
@@ -117,6 +117,7 @@ def _interaction(parts: _Parts, *, keeps: bool) -> Interaction:
     error = parts.error
     headers = dict(call.head.headers) if call.head else {}
     started_ms = start.accepted_at_ns // 1_000_000
+    times = _durations(parts)
     return Interaction(
         id=id_text(call.id),
         provider_request_id=clean(headers.get("x-request-id") or (assembly.response_id if assembly else None), 200),
@@ -125,7 +126,10 @@ def _interaction(parts: _Parts, *, keeps: bool) -> Interaction:
         key_id=start.key_id,
         started_at=started_ms,
         completed_at=None if end is None else started_ms + end.ended_ns // 1_000_000,
-        **_durations(parts),
+        duration_ms=times.duration,
+        ttft_ms=times.ttft,
+        upstream_ms=times.upstream,
+        overhead_ms=times.overhead,
         operation=start.operation,
         method=clean(start.method, 16) or "",
         endpoint=clean(path, 500) or "/",
@@ -178,18 +182,27 @@ def _interaction(parts: _Parts, *, keeps: bool) -> Interaction:
     )
 
 
-def _durations(parts: _Parts) -> dict[str, float | None]:
+@dataclass(frozen=True, slots=True)
+class _Durations:
+    """Milliseconds; None where an instant never came."""
+
+    duration: float | None
+    ttft: float | None
+    upstream: float | None
+    overhead: float | None
+
+
+def _durations(parts: _Parts) -> _Durations:
     end, first = parts.call.end, parts.reading.first_token_ns
     ttft = None if first is None else first / 1e6
     if end is None:
-        return {"duration_ms": None, "ttft_ms": ttft, "upstream_ms": None, "overhead_ms": None}
+        return _Durations(None, ttft, None, None)
     last = end.attempts[-1] if end.attempts else None
     upstream = None
     if last is not None and end.last_byte_ns is not None:
         upstream = max(0, end.last_byte_ns - (last.sent_ns or last.started_ns)) / 1e6
     duration = end.ended_ns / 1e6
-    overhead = None if upstream is None else max(0.0, duration - upstream)
-    return {"duration_ms": duration, "ttft_ms": ttft, "upstream_ms": upstream, "overhead_ms": overhead}
+    return _Durations(duration, ttft, upstream, None if upstream is None else max(0.0, duration - upstream))
 
 
 def _attempts(call: RecordedCall, identity: str) -> tuple[Attempt, ...]:

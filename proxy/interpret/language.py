@@ -32,7 +32,7 @@ _WORDS = {
     "pt": "o os as e é um uma que para em com não como está você do da se mais por meu isso",
     "nl": "de het een en is van ik niet dat met voor op zijn wat hoe je te aan maar ook",
     "pl": "i w nie na to jest się że z do jak co czy dla jestem są ale po tak",
-    "tr": "ve bir bu için ne ile da de mi nasıl çok var daha ben sen olarak",
+    "tr": "ve bir bu için ne ile da de mi gibi çok var daha ben sen olarak",
     "sv": "och att det är en som jag på för inte med den till av hur om kan ett",
 }
 _LISTS = {language: frozenset(words.split()) for language, words in _WORDS.items()}
