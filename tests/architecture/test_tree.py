@@ -60,6 +60,7 @@ def test_functions_are_of_a_size_to_read() -> None:
     long = [
         f"{name_of(path)}:{node.lineno} {node.name}"
         for path in SOURCES
+        if "versions" not in path.parts  # a first migration makes every table, and is never edited again
         for node in functions(path)
         if (node.end_lineno or 0) - node.lineno > LONGEST_FUNCTION
     ]
