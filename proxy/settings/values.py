@@ -56,7 +56,6 @@ class LimitSettings:
     linger_seconds: float = 0.5
     linger_bytes: int = 64 * 1024
     spill_bytes: int = 256 * 1024
-    parse_bytes: int = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

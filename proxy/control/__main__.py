@@ -1,0 +1,82 @@
+"""``python -m proxy.control``: the control process, started by the supervisor.
+
+It listens on the run folder's socket only. SIGTERM ends it after the loader's batch, as does its supervisor's going.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import resource
+import signal
+from pathlib import Path
+
+import orjson
+import uvicorn
+
+from proxy.control.app import build
+from proxy.settings.values import settings_from_mapping
+from proxy.telemetry.logs import configure
+
+
+def parse_arguments() -> argparse.Namespace:
+    """Read what the supervisor says."""
+    parser = argparse.ArgumentParser(prog="proxy.control")
+    parser.add_argument("--run-dir", type=Path, required=True)
+    parser.add_argument("--parent-fd", type=int, required=True)
+    return parser.parse_args()
+
+
+class ControlServer(uvicorn.Server):
+    """Uvicorn without its signal handlers: ours decide, and the parent's pipe."""
+
+    def __init__(self, config: uvicorn.Config, parent_fd: int) -> None:
+        super().__init__(config)
+        self._parent_fd = parent_fd
+
+    async def run_to_the_end(self) -> None:
+        """Serve until told to leave."""
+        loop = asyncio.get_running_loop()
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        loop.add_signal_handler(signal.SIGTERM, self._leave)
+        os.set_blocking(self._parent_fd, False)
+        loop.add_reader(self._parent_fd, self._parent_spoke)
+        await self._serve()
+
+    def _leave(self) -> None:
+        if self.should_exit:
+            os._exit(1)
+        self.should_exit = True
+
+    def _parent_spoke(self) -> None:
+        if not os.read(self._parent_fd, 64):
+            asyncio.get_running_loop().remove_reader(self._parent_fd)
+            self.should_exit = True
+
+
+def main() -> None:
+    """Run control."""
+    arguments = parse_arguments()
+    settings = settings_from_mapping(orjson.loads((arguments.run_dir / "settings.json").read_bytes()))
+    configure(settings.log, process="control")
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    socket_path = settings.control_socket
+    socket_path.unlink(missing_ok=True)
+    os.umask(0o077)
+    config = uvicorn.Config(
+        build(settings),
+        uds=str(socket_path),
+        log_config=None,
+        access_log=False,
+        date_header=False,
+        server_header=False,
+        timeout_graceful_shutdown=2,
+        ws="none",
+    )
+    with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
+        runner.run(ControlServer(config, arguments.parent_fd).run_to_the_end())
+
+
+if __name__ == "__main__":
+    main()

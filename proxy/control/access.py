@@ -1,0 +1,52 @@
+"""Who may ask control: everybody on loopback while no admin token is set, else who holds it.
+
+The gateway says where a request came from in ``x-dashcam-peer``; that a socket is local proves nothing, since
+everything comes through one. The check belongs to the route, not to a path: a route without one cannot be made (``routes``).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import ipaddress
+from collections.abc import Awaitable, Callable
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from proxy.control.problems import problem
+
+Endpoint = Callable[[Request], Awaitable[Response]]
+
+
+def admin_only(endpoint: Endpoint, token_sha256: str | None) -> Endpoint:
+    """Return the endpoint behind the check."""
+
+    async def checked(request: Request) -> Response:
+        refusal = _refuse(request, token_sha256)
+        return refusal if refusal is not None else await endpoint(request)
+
+    checked.__name__ = getattr(endpoint, "__name__", "endpoint")
+    checked.is_checked = True  # type: ignore[attr-defined]
+    return checked
+
+
+def _refuse(request: Request, token_sha256: str | None) -> Response | None:
+    if token_sha256 is None:
+        if _is_loopback(request.headers.get("x-dashcam-peer", "")):
+            return None
+        detail = "without an admin token only loopback may ask"
+        return problem(403, "forbidden", detail, "set DASHCAM_ADMIN_TOKEN and send it as a bearer token")
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    given = hashlib.sha256(token.strip().encode()).hexdigest()
+    if scheme.lower() == "bearer" and token and hmac.compare_digest(given, token_sha256):
+        return None
+    return problem(401, "unauthorised", "an admin token is needed", "send it as: Authorization: Bearer TOKEN")
+
+
+def _is_loopback(peer: str) -> bool:
+    address = peer.partition(";")[0].rpartition(":")[0].strip("[]")
+    try:
+        return ipaddress.ip_address(address).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,43 @@
+"""Whether we may start at an address: loopback is open, anything wider needs tokens, keys and host names.
+
+There is no override: a container and 0.0.0.0 are no exception. The refusal says exactly what to set.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+
+from proxy.settings.secrets import weakness_of
+
+
+def is_loopback(host: str) -> bool:
+    """Return True when only this machine can connect to the address."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+def problems_of(host: str, allowed_hosts: list[str], admin_token: str | None, proxy_keys: str | None) -> list[str]:
+    """Return why this combination must not start."""
+    problems = []
+    if admin_token and (weakness := weakness_of(admin_token)):
+        problems.append(f"DASHCAM_ADMIN_TOKEN {weakness}; make one with: openssl rand -hex 32")
+    for key in (proxy_keys or "").replace(",", " ").split():
+        if weakness := weakness_of(key):
+            problems.append(f"DASHCAM_PROXY_KEYS: a key {weakness}; make one with: openssl rand -hex 32")
+    if is_loopback(host):
+        return problems
+    missing = []
+    if not admin_token:
+        missing.append("  export DASHCAM_ADMIN_TOKEN=$(openssl rand -hex 32)")
+    if not proxy_keys:
+        missing.append("  export DASHCAM_PROXY_KEYS=$(openssl rand -hex 32)")
+    if not allowed_hosts:
+        missing.append("  export DASHCAM_SERVER__ALLOWED_HOSTS=the-name-clients-use.example")
+    if missing:
+        fix = "\n".join(missing)
+        problems.append(f"server.host: {host} is reachable from other machines. First set what is missing:\n{fix}")
+    return problems

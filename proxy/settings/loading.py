@@ -1,0 +1,260 @@
+"""Where settings come from: shipped defaults ← file ← environment ← flags; all mistakes are told at once.
+
+pydantic-settings reads and checks; what leaves here is plain frozen values. Unknown keys are mistakes, also in the
+environment's ``DASHCAM_SECTION__KEY``. For the command line only: the child processes get the result as JSON.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sys
+import tempfile
+import tomllib
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from proxy.domain.provider import Provider
+from proxy.errors import ConfigurationError
+from proxy.resources import config_folder
+from proxy.settings import access, secrets, values
+from proxy.settings.addresses import parse_upstreams, provider_of
+
+PREFIX = "DASHCAM_"
+ALIASES = {
+    "HOST": ("server", "host"),
+    "PORT": ("server", "port"),
+    "WORKERS": ("server", "workers"),
+    "DATA_DIR": ("data_dir",),
+    "RUN_DIR": ("run_dir",),
+}
+OTHERS = frozenset({"CONFIG", "UPSTREAM", "ADMIN_TOKEN", "ADMIN_TOKEN_FILE", "PROXY_KEYS", "PROXY_KEYS_FILE", "URL"})
+_SOCKET_ROOM = 90
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class _Server(_Section):
+    host: str
+    port: int = Field(ge=1, le=65535)
+    workers: int = Field(ge=1, le=64)
+    allowed_hosts: list[str]
+
+    @field_validator("allowed_hosts", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        return value.replace(",", " ").split() if isinstance(value, str) else value
+
+
+class _Recording(_Section):
+    bodies: bool
+    mode: Literal["process"]
+    on_full: Literal["metadata_only", "reject", "drop"]
+    max_body_bytes: int = Field(ge=4096)
+    segment_bytes: int = Field(ge=65536)
+    segment_seconds: float = Field(gt=0)
+    sync_interval: float = Field(ge=0.01, le=60)
+    spool_max_bytes: int = Field(ge=1 << 20)
+    min_free_bytes: int = Field(ge=0)
+
+
+class _Limits(_Section):
+    header_bytes: int = Field(ge=1024)
+    header_timeout: float = Field(gt=0)
+    body_bytes: int = Field(ge=1024)
+    body_idle_timeout: float = Field(gt=0)
+    keep_alive: float = Field(gt=0)
+    write_stall: float = Field(gt=0)
+    in_flight: int = Field(ge=1)
+    drain: float = Field(ge=0)
+    linger_seconds: float = Field(ge=0)
+    linger_bytes: int = Field(ge=0)
+    spill_bytes: int = Field(ge=1024)
+
+
+class _Log(_Section):
+    level: Literal["debug", "info", "warning", "error"]
+    format: Literal["text", "json"]
+    file: str
+    keep_days: int = Field(ge=1)
+
+
+class _Provider(_Section):
+    url: str
+    kind: str | None = None
+    key_env: str | None = None
+    stream_usage: Literal["inject", "passive"] | None = None
+    headers: dict[str, str] | None = None
+    ca_file: str | None = None
+    client_cert: str | None = None
+    client_key: str | None = None
+    connect_timeout: float | None = Field(default=None, gt=0)
+    first_byte_timeout: float | None = Field(default=None, gt=0)
+    idle_timeout: float | None = Field(default=None, gt=0)
+    on_client_gone: Literal["cancel", "drain"] | None = None
+
+
+class _All(_Section):
+    data_dir: str
+    run_dir: str
+    server: _Server
+    recording: _Recording
+    limits: _Limits
+    log: _Log
+    providers: dict[str, _Provider] = {}
+
+
+def load(
+    *,
+    config: str | None = None,
+    flags: dict[str, Any] | None = None,
+    upstreams: list[str] | None = None,
+    env_file: str | None = None,
+) -> values.Settings:
+    """Return the settings; ``ConfigurationError`` holds every mistake with its file and key."""
+    read_env_file(env_file)
+    environment = {name: value for name, value in os.environ.items() if name.startswith(PREFIX)}
+    problems: list[str] = []
+    merged = _read_toml(config_folder() / "dashcam.toml")
+    path = config or environment.get("DASHCAM_CONFIG")
+    if path:
+        merged = _merge(merged, _read_toml(Path(path)), problems, str(path))
+    merged = _merge(merged, _of_environment(environment, problems), problems, "environment")
+    merged = _merge(merged, flags or {}, problems, "flag")
+    checked = _check(merged, problems, path)
+    upstreams = upstreams or environment.get("DASHCAM_UPSTREAM", "").replace(",", " ").split()
+    providers = _providers(checked, upstreams, problems) if checked else ()
+    admin_token, proxy_keys = secrets.read_secret("DASHCAM_ADMIN_TOKEN"), secrets.read_secret("DASHCAM_PROXY_KEYS")
+    if checked:
+        server = checked.server
+        problems += access.problems_of(server.host, server.allowed_hosts, admin_token, proxy_keys)
+    if problems or checked is None:
+        raise ConfigurationError(problems)
+    return _settings(checked, providers, admin_token, proxy_keys)
+
+
+def read_env_file(path: str | None) -> None:
+    """Take variables from a file (``.env`` when it is there); what the environment already says wins."""
+    from dotenv import dotenv_values
+
+    chosen = Path(path) if path else Path(".env")
+    if not chosen.is_file():
+        if path:
+            raise ConfigurationError(f"--env-file: {path} does not exist")
+        return
+    for name, value in dotenv_values(chosen).items():
+        if value is not None:
+            os.environ.setdefault(name, value)
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigurationError(f"{path}: cannot be read: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"{path}: is no valid TOML: {error}") from error
+
+
+def _of_environment(environment: dict[str, str], problems: list[str]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name, value in sorted(environment.items()):
+        rest = name.removeprefix(PREFIX)
+        keys = ALIASES.get(rest) or tuple(part.lower() for part in rest.split("__") if "__" in rest)
+        if rest in OTHERS or value == "":
+            continue
+        if not keys or (len(keys) == 1 and rest not in ALIASES):
+            problems.append(f"environment: {name} is not a setting; sections are written DASHCAM_SECTION__KEY")
+            continue
+        place = found
+        for key in keys[:-1]:
+            place = place.setdefault(key, {})
+        place[keys[-1]] = value
+    return found
+
+
+def _merge(base: dict[str, Any], new: dict[str, Any], problems: list[str], origin: str) -> dict[str, Any]:
+    merged = dict(base)
+    for name, value in new.items():
+        if isinstance(merged.get(name), dict) and not isinstance(value, dict):
+            problems.append(f"{origin}: {name} is a section, not a value")
+        elif isinstance(merged.get(name), dict):
+            merged[name] = _merge(merged[name], value, problems, origin)
+        elif value is not None:
+            merged[name] = value
+    return merged
+
+
+def _check(merged: dict[str, Any], problems: list[str], path: str | None) -> _All | None:
+    try:
+        return _All.model_validate(merged)
+    except ValidationError as error:
+        origin = path or "settings"
+        for item in error.errors():
+            key = ".".join(str(part) for part in item["loc"])
+            said = "is not a setting" if item["type"] == "extra_forbidden" else item["msg"]
+            given = "" if item["type"] in ("missing", "extra_forbidden") else f" (given: {str(item['input'])[:60]!r})"
+            problems.append(f"{origin}: {key}: {said}{given}")
+        return None
+
+
+def _providers(checked: _All, upstreams: list[str], problems: list[str]) -> tuple[Provider, ...]:
+    found: dict[str, Provider] = {}
+    wanted = [(name, url, {}) for name, url in parse_upstreams(upstreams)]
+    for name, item in checked.providers.items():
+        given = item.model_dump(exclude={"url"}, exclude_none=True)
+        given["headers"] = tuple((item.headers or {}).items())
+        wanted.append((name, item.url, given))
+    if not wanted:
+        wanted = [("openai", "https://api.openai.com/v1", {})]
+    for name, url, given in wanted:
+        try:
+            if name in found:
+                raise ValueError("this name is used twice")
+            found[name] = provider_of(name, url, **given)
+        except ValueError as error:
+            problems.append(f"providers.{name}: {error}")
+    return tuple(found.values())
+
+
+def _settings(
+    checked: _All, providers: tuple[Provider, ...], admin_token: str | None, proxy_keys: str | None
+) -> values.Settings:
+    data_dir = data_folder(checked.data_dir)
+    server, log = checked.server.model_dump(), checked.log.model_dump()
+    return values.Settings(
+        data_dir=str(data_dir),
+        run_dir=str(run_folder(checked.run_dir, data_dir)),
+        server=values.ServerSettings(**{**server, "allowed_hosts": tuple(server["allowed_hosts"])}),
+        recording=values.RecordingSettings(**checked.recording.model_dump()),
+        limits=values.LimitSettings(**checked.limits.model_dump()),
+        log=values.LogSettings(**{**log, "file": log["file"] or None}),
+        providers=providers,
+        proxy_keys=secrets.key_digests(proxy_keys),
+        admin_token_sha256=secrets.digest(admin_token) if admin_token else None,
+    )
+
+
+def data_folder(configured: str) -> Path:
+    """Return the data folder: as configured, else the user's own for such files."""
+    if configured:
+        return Path(configured).expanduser().resolve()
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Application Support" / "dashcam"
+    base = os.environ.get("XDG_DATA_HOME")
+    return (Path(base) if base else Path.home() / ".local" / "share") / "dashcam"
+
+
+def run_folder(configured: str, data_dir: Path) -> Path:
+    """Return the run folder: one per data folder, short enough for a socket's path."""
+    if configured:
+        return Path(configured).expanduser().resolve()
+    mark = hashlib.sha256(str(data_dir).encode()).hexdigest()[:10]
+    base = os.environ.get("XDG_RUNTIME_DIR")
+    if base and Path(base).is_dir() and len(base) < _SOCKET_ROOM - 40:
+        return Path(base) / "dashcam" / mark
+    return Path(tempfile.gettempdir()) / f"dashcam-{os.getuid()}-{mark}"
