@@ -89,7 +89,7 @@ def test_responses_unstreamed_and_streamed(client: openai.OpenAI, dashcam: Runni
     assert events[-1].type == "response.completed"
     streamed = dashcam.row(id=stream.response.headers["x-dashcam-id"])
     assert (streamed["operation"], streamed["is_stream"], streamed["output_tokens"]) == ("responses", 1, 6)
-    assert streamed["output_preview"] == events[-1].response.output_text
+    assert streamed["output_preview"] == events[-1].response.output_text.strip()
 
 
 def test_the_upstreams_refusal_reaches_the_client_as_it_is(client: openai.OpenAI, dashcam: RunningDashcam) -> None:

@@ -142,7 +142,7 @@ class RunningDashcam:
         except OSError:
             return False
         ledger = json.loads(body) if status == 200 else {}
-        return bool(ledger) and ledger["pending"]["count"] == 0 and bool(ledger["balanced"])
+        return bool(ledger.get("sources")) and ledger["pending"] == 0 and bool(ledger["balanced"])
 
     def settle(self, seconds: float = 30.0) -> None:
         """Wait until every accepted call is a row."""

@@ -38,6 +38,10 @@ def _words(nonce: str, pieces: int) -> list[str]:
     return [hashlib.sha256(f"{nonce}:{index}".encode()).hexdigest()[:10] + " " for index in range(pieces)]
 
 
+def _id(nonce: str) -> str:
+    return "chatcmpl-" + hashlib.sha256(nonce.encode()).hexdigest()[:24]
+
+
 def _usage(pieces: int) -> dict[str, int]:
     return {"prompt_tokens": INPUT_TOKENS, "completion_tokens": pieces, "total_tokens": INPUT_TOKENS + pieces}
 
@@ -45,13 +49,13 @@ def _usage(pieces: int) -> dict[str, int]:
 def _whole(nonce: str, pieces: int) -> bytes:
     message = {"role": "assistant", "content": "".join(_words(nonce, pieces))}
     choices = [{"index": 0, "message": message, "finish_reason": "stop"}]
-    body = {"id": nonce, "object": "chat.completion", "created": 1, "model": MODEL, "choices": choices}
+    body = {"id": _id(nonce), "object": "chat.completion", "created": 1, "model": MODEL, "choices": choices}
     return json.dumps({**body, "usage": _usage(pieces)}).encode()
 
 
 def _stream(nonce: str, pieces: int) -> Iterator[bytes]:
     def event(**changes: object) -> bytes:
-        base = {"id": nonce, "object": "chat.completion.chunk", "created": 1, "model": MODEL, **changes}
+        base = {"id": _id(nonce), "object": "chat.completion.chunk", "created": 1, "model": MODEL, **changes}
         return b"data: " + json.dumps(base).encode() + b"\n\n"
 
     for word in _words(nonce, pieces):

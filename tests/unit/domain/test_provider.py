@@ -35,4 +35,4 @@ def test_what_runs_at_home_is_local() -> None:
 
 
 def test_special_kinds_are_known_kinds() -> None:
-    assert LOCAL_KINDS | INJECTING_KINDS <= set(KNOWN_KINDS)
+    assert set(KNOWN_KINDS) >= LOCAL_KINDS | INJECTING_KINDS
