@@ -5,9 +5,9 @@ from __future__ import annotations
 
 def main() -> None:
     """Run the command line; imports stay inside so that ``--help`` is quick."""
-    from proxy.cli.app import run
+    from proxy.cli.app import run_main
 
-    run()
+    run_main()
 
 
 if __name__ == "__main__":

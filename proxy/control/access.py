@@ -1,7 +1,7 @@
 """Who may ask control: everybody on loopback while no admin token is set, else who holds it.
 
 The gateway says where a request came from in ``x-dashcam-peer``; that a socket is local proves nothing, since
-everything comes through one. The check belongs to the route, not to a path: a route without one cannot be made (``routes``).
+everything comes through one. The check belongs to the route, not to a path: a route without one cannot be made.
 """
 
 from __future__ import annotations

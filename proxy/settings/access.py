@@ -20,7 +20,7 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def problems_of(host: str, allowed_hosts: list[str], admin_token: str | None, proxy_keys: str | None) -> list[str]:
+def problems_of(host: str, has_hosts: bool, admin_token: str | None, proxy_keys: str | None) -> list[str]:
     """Return why this combination must not start."""
     problems = []
     if admin_token and (weakness := weakness_of(admin_token)):
@@ -35,7 +35,7 @@ def problems_of(host: str, allowed_hosts: list[str], admin_token: str | None, pr
         missing.append("  export DASHCAM_ADMIN_TOKEN=$(openssl rand -hex 32)")
     if not proxy_keys:
         missing.append("  export DASHCAM_PROXY_KEYS=$(openssl rand -hex 32)")
-    if not allowed_hosts:
+    if not has_hosts:
         missing.append("  export DASHCAM_SERVER__ALLOWED_HOSTS=the-name-clients-use.example")
     if missing:
         fix = "\n".join(missing)

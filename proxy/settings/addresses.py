@@ -1,7 +1,8 @@
 """Addresses of providers, as people write them: ``[NAME=]URL``.
 
 No path means the OpenAI-compatible API at ``/v1``; a path that ends in ``/v1`` has its root one step up; any other
-path is taken as it is. A name that is a known kind gives that kind, wherever the server listens; else a well-known host does.
+path is taken as it is. A name that is a known kind gives that kind, wherever the server listens; else a well-known
+host does.
 """
 
 from __future__ import annotations
@@ -12,23 +13,7 @@ from urllib.parse import urlsplit
 from proxy.domain.provider import INJECTING_KINDS, KNOWN_KINDS, Provider
 
 RESERVED = frozenset(
-    [
-        "v1",
-        "api",
-        "metrics",
-        "healthz",
-        "readyz",
-        "docs",
-        "assets",
-        "console",
-        "static",
-        "login",
-        "logs",
-        "prompts",
-        "experiments",
-        "settings",
-        "dashcam",
-    ]
+    {"v1", "api", "metrics", "healthz", "readyz", "docs", "assets", "console", "static", "login", "dashcam"}
 )
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}\Z")
 _HOSTS = {

@@ -127,11 +127,10 @@ def load(
     merged = _merge(merged, flags or {}, problems, "flag")
     checked = _check(merged, problems, path)
     upstreams = upstreams or environment.get("DASHCAM_UPSTREAM", "").replace(",", " ").split()
-    providers = _providers(checked, upstreams, problems) if checked else ()
+    providers = _providers(checked, upstreams, problems)
     admin_token, proxy_keys = secrets.read_secret("DASHCAM_ADMIN_TOKEN"), secrets.read_secret("DASHCAM_PROXY_KEYS")
-    if checked:
-        server = checked.server
-        problems += access.problems_of(server.host, server.allowed_hosts, admin_token, proxy_keys)
+    host, allowed = str(merged["server"].get("host")), merged["server"].get("allowed_hosts")
+    problems += access.problems_of(host, bool(allowed), admin_token, proxy_keys)
     if problems or checked is None:
         raise ConfigurationError(problems)
     return _settings(checked, providers, admin_token, proxy_keys)
@@ -202,10 +201,10 @@ def _check(merged: dict[str, Any], problems: list[str], path: str | None) -> _Al
         return None
 
 
-def _providers(checked: _All, upstreams: list[str], problems: list[str]) -> tuple[Provider, ...]:
+def _providers(checked: _All | None, upstreams: list[str], problems: list[str]) -> tuple[Provider, ...]:
     found: dict[str, Provider] = {}
-    wanted = [(name, url, {}) for name, url in parse_upstreams(upstreams)]
-    for name, item in checked.providers.items():
+    wanted: list[tuple[str, str, dict[str, Any]]] = [(name, url, {}) for name, url in parse_upstreams(upstreams)]
+    for name, item in (checked.providers if checked else {}).items():
         given = item.model_dump(exclude={"url"}, exclude_none=True)
         given["headers"] = tuple((item.headers or {}).items())
         wanted.append((name, item.url, given))

@@ -1,0 +1,130 @@
+"""``dashcam doctor``: what was found, what is wrong, the next command; and ``version``."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sqlite3
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import orjson
+
+from proxy import __version__
+from proxy.cli.instance import find
+from proxy.cli.terminal import paint
+from proxy.errors import ConfigurationError, StoreError
+from proxy.settings.secrets import read_secret
+from proxy.settings.values import Settings
+from proxy.store.engine import sqlite_warning
+from proxy.store.reading import Reader
+
+FOUND_PROBLEMS = 7
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing looked at; ``is_ok`` None means worth knowing, not wrong."""
+
+    subject: str
+    is_ok: bool | None
+    detail: str
+    next: str | None = None
+
+
+def examine(settings_of: Callable[[], Settings], *, as_json: bool) -> int:
+    """Look at everything, print it, return the exit code."""
+    findings = list(_findings(settings_of))
+    if as_json:
+        shown = [{"subject": f.subject, "ok": f.is_ok, "detail": f.detail, "next": f.next} for f in findings]
+        print(orjson.dumps(shown, option=orjson.OPT_INDENT_2).decode())
+    else:
+        for item in findings:
+            _print(item)
+    return FOUND_PROBLEMS if any(item.is_ok is False for item in findings) else 0
+
+
+def _print(item: Finding) -> None:
+    mark = (
+        paint("ok  ", "green")
+        if item.is_ok
+        else paint("note", "yellow")
+        if item.is_ok is None
+        else paint("bad ", "red")
+    )
+    print(f"{mark}  {item.subject:<14} {item.detail}")
+    if item.next and item.is_ok is not True:
+        print(f"      {'':<14} next: {item.next}")
+
+
+def _findings(settings_of: Callable[[], Settings]) -> list[Finding]:
+    try:
+        settings = settings_of()
+    except ConfigurationError as error:
+        return [Finding("configuration", False, "; ".join(error.problems), "correct it, then: dashcam doctor")]
+    found = [Finding("configuration", True, "valid"), _server(settings), *_database(settings)]
+    return [*found, _folder(settings), *map(_provider, settings.providers)]
+
+
+def _server(settings: Settings) -> Finding:
+    url = find(settings)
+    if url is None:
+        return Finding("server", None, "not running for this data folder", "dashcam serve")
+    try:
+        with urllib.request.urlopen(f"{url}/api/v1/recorder", timeout=5.0) as answer:  # noqa: S310 - our own address
+            ledger = orjson.loads(answer.read())
+    except (urllib.error.URLError, OSError, ValueError) as error:
+        return Finding(
+            "server", False, f"running at {url}, but its recorder does not answer: {error}", "look at its log"
+        )
+    if ledger["last_error"]:
+        return Finding("recorder", False, f"{ledger['last_error']}; {ledger['pending']} calls wait in the spool")
+    detail = f"running at {url}; {ledger['stored']} of {ledger['accepted']} calls stored, {ledger['pending']} pending"
+    return Finding("server", True, detail)
+
+
+def _database(settings: Settings) -> list[Finding]:
+    warning = sqlite_warning()
+    found = [Finding("sqlite", None if warning else True, warning or sqlite3.sqlite_version)]
+    try:
+        reader = Reader(settings.database_path)
+        counts = reader.counts()
+        reader.close()
+    except StoreError as error:
+        return [*found, Finding("database", None, error.message, error.hint)]
+    size = counts["bytes"] / 1e6
+    return [
+        *found,
+        Finding("database", True, f"{settings.database_path}: {counts['interactions']} calls, {size:,.1f} MB"),
+    ]
+
+
+def _folder(settings: Settings) -> Finding:
+    folder = settings.data_dir
+    while not os.path.isdir(folder):
+        folder = os.path.dirname(folder)
+    status = os.statvfs(folder)
+    free = status.f_bavail * status.f_frsize
+    is_enough = free > settings.recording.min_free_bytes
+    detail = f"{settings.data_dir}: {free / 1e9:,.1f} GB free"
+    return Finding("data folder", is_enough, detail, "free some space; bodies are dropped when it is short")
+
+
+def _provider(provider: object) -> Finding:
+    from proxy.domain.provider import Provider
+
+    assert isinstance(provider, Provider)
+    subject = f"provider {provider.name}"
+    if provider.key_env is None or read_secret(provider.key_env):
+        key = "needs no key" if provider.key_env is None else f"key from {provider.key_env}"
+        return Finding(subject, True, f"{provider.base_url} ({provider.kind}), {key}")
+    detail = f"{provider.base_url} ({provider.kind}); {provider.key_env} is not set, so clients must send their own key"
+    return Finding(subject, None, detail)
+
+
+def versions(*, as_json: bool) -> None:
+    """Print versions."""
+    found = {"dashcam": __version__, "python": platform.python_version(), "sqlite": sqlite3.sqlite_version}
+    print(orjson.dumps(found).decode() if as_json else f"dashcam {__version__}")

@@ -1,0 +1,55 @@
+"""``dashcam run -- CMD``: one program with its calls recorded, and a summary at its end."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+from proxy.cli.instance import TemporaryInstance
+from proxy.cli.terminal import money
+from proxy.domain.cost import from_pico
+from proxy.errors import NotFoundError
+from proxy.settings.values import Settings
+from proxy.store.reading import Reader
+
+
+def run(settings: Settings, command: list[str]) -> int:
+    """Run the program; return its exit code."""
+    began = time.time_ns() // 1_000_000
+    with TemporaryInstance(settings) as url:
+        environment = {**os.environ, "OPENAI_BASE_URL": f"{url}/v1", "OPENAI_API_BASE": f"{url}/v1"}  # noqa: TID251 - handed on
+        status = _run_child(command, environment)
+    _summarise(settings, began)
+    return status
+
+
+def _run_child(command: list[str], environment: dict[str, str]) -> int:
+    try:
+        child = subprocess.Popen(command, env=environment)
+    except FileNotFoundError as error:
+        raise NotFoundError(f"{command[0]!r} is no program that can be found") from error
+    except PermissionError as error:
+        raise NotFoundError(f"{command[0]!r} cannot be run: {error.strerror}") from error
+    # Ctrl+C reaches the child too: it decides, and the summary still comes.
+    previous = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        status = child.wait()
+    finally:
+        signal.signal(signal.SIGINT, previous)
+    return status if status >= 0 else 128 - status
+
+
+def _summarise(settings: Settings, began: int) -> None:
+    reader = Reader(settings.database_path)
+    sums = reader.summary(began)
+    reader.close()
+    cost = "unknown" if sums["cost_pico_usd"] is None else money(from_pico(sums["cost_pico_usd"]))
+    note = f" ({sums['unpriced']} without a price)" if sums["unpriced"] else ""
+    print(
+        f"dashcam: {sums['calls']} calls, {sums['errors']} not completed, {sums['input_tokens']:,} + "
+        f"{sums['output_tokens']:,} tokens, cost {cost}{note}. List them: dashcam logs",
+        file=sys.stderr,
+    )

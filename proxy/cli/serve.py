@@ -1,0 +1,58 @@
+"""``dashcam serve``: checks, writes the settings down, and becomes the supervisor."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import orjson
+
+from proxy.errors import ConfigurationError
+from proxy.settings.snapshot import base_snapshot, publish
+from proxy.settings.values import Settings
+from proxy.supervisor.banner import public_url
+
+_SOCKET_PATH = 100
+
+
+def serve(settings: Settings) -> None:
+    """Prepare the folders and exec the supervisor; does not return."""
+    prepare(settings)
+    own = os.getenv("OPENAI_BASE_URL", "")
+    if own.startswith(public_url(settings.server.host, settings.server.port)):
+        print("dashcam: OPENAI_BASE_URL points at ourselves; it is for clients and is ignored here", file=sys.stderr)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os.execv(sys.executable, supervisor_command(settings))  # noqa: S606 - our own interpreter and module
+
+
+def supervisor_command(settings: Settings) -> list[str]:
+    """Return the command that runs a supervisor for prepared settings."""
+    return [sys.executable, "-m", "proxy.supervisor", "--run-dir", settings.run_dir]
+
+
+def prepare(settings: Settings) -> None:
+    """Make the folders, write the resolved settings and publish the snapshot they imply."""
+    for folder in (Path(settings.data_dir), Path(settings.run_dir), settings.spool_dir, settings.pages_dir):
+        _make_private(folder)
+    if len(str(settings.control_socket)) > _SOCKET_PATH:
+        raise ConfigurationError(f"run_dir: {settings.run_dir} is too long for a socket's path; choose a shorter one")
+    path = Path(settings.run_dir) / "settings.json"
+    temporary = path.with_suffix(".new")
+    temporary.touch(mode=0o600)
+    temporary.write_bytes(orjson.dumps(settings.to_mapping()))
+    temporary.replace(path)
+    publish(settings.snapshot_path, base_snapshot(settings))
+
+
+def _make_private(folder: Path) -> None:
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigurationError(f"{folder} cannot be made: {error.strerror}") from error
+    status = folder.stat()
+    if status.st_uid != os.getuid() and os.getuid() != 0:
+        raise ConfigurationError(f"{folder} belongs to another user; choose another folder")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise ConfigurationError(f"{folder} is not writable")

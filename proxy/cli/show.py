@@ -1,0 +1,187 @@
+"""``dashcam show``: one call read back, as a page, as JSON, or as the bytes that went over the wire."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from proxy.cli.terminal import duration, harmless, local_time, money, paint, tokens
+from proxy.domain.recording import AnswerHead, CallStart, Piece, RecordedCall
+from proxy.interpret.reading import read_answer
+from proxy.protocol.injection import apply
+from proxy.protocol.jsontext import items, mapping, parse_object
+from proxy.settings.values import Settings
+from proxy.store.reading import Reader, Row, StoredBody
+
+_NO_CONTENT = {
+    "off": "not recorded: recording.bodies is off",
+    "redacted": "redacted",
+    "pruned": "removed by retention",
+    "truncated": "only a part was kept",
+    "stored": "there was none",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which call, which sides, in which form (text, json, raw); ``is_sent`` wants the request as it was sent."""
+
+    reference: str
+    sides: tuple[str, ...]
+    form: str
+    is_sent: bool
+
+
+def show(settings: Settings, wanted: Wanted) -> None:
+    """Print one call."""
+    reader = Reader(settings.database_path)
+    row = reader.interaction(wanted.reference)
+    bodies = {side: reader.body(row["id"], side) for side in ("request", "response")}
+    attempts, price = reader.attempts(row["id"]), reader.price(row["price_id"])
+    reader.close()
+    if wanted.form == "raw":
+        _print_raw(bodies, wanted)
+    elif wanted.form == "json":
+        document = {**row, "attempts_made": attempts, "price": price, **{k: _readable(b) for k, b in bodies.items()}}
+        print(orjson.dumps(document, option=orjson.OPT_INDENT_2).decode())
+    else:
+        _print_page(row, bodies, attempts, price)
+
+
+def sent_form(body: StoredBody) -> bytes:
+    """Return a request as it left for the upstream."""
+    edits = tuple((offset, removed, text) for offset, removed, text in body.facts["edits"] or ())
+    return apply(body.content, edits)
+
+
+def _print_raw(bodies: dict[str, StoredBody | None], wanted: Wanted) -> None:
+    for side in wanted.sides:
+        body = bodies[side]
+        if body is not None:
+            sys.stdout.buffer.write(sent_form(body) if wanted.is_sent and side == "request" else body.content)
+            sys.stdout.buffer.write(b"\n" if sys.stdout.isatty() else b"")
+    sys.stdout.buffer.flush()
+
+
+def _readable(body: StoredBody | None) -> Any:
+    if body is None:
+        return None
+    value = parse_object(body.content)
+    content = value if value is not None else body.content.decode("utf-8", "replace")
+    return {**body.facts, "content": content, "timings": body.timings}
+
+
+def _print_page(row: Row, bodies: dict[str, StoredBody | None], attempts: list[Row], price: Row | None) -> None:
+    colour = "green" if row["success"] else "yellow" if row["outcome"] == "client_gone" else "red"
+    name = harmless(row["model"] or row["operation"])
+    print(f"{paint(name, 'bold')}  {paint(row['outcome'], colour)}  {row['http_status'] or '-'}   {row['id']}")
+    print(
+        f"{local_time(row['started_at'], is_utc=False)}  {row['method']} {harmless(row['endpoint'])} → {row['provider'] or '-'}"
+    )
+    if row["error_message"] or row["error_code"]:
+        print(
+            paint(
+                f"{row['error_type'] or 'error'} / {row['error_code'] or '-'}: {harmless(row['error_message'] or '')}",
+                "red",
+            )
+        )
+    print()
+    _print_request(row, bodies["request"])
+    _print_answer(row, bodies["response"])
+    _print_facts(row, attempts, price)
+
+
+def _print_request(row: Row, body: StoredBody | None) -> None:
+    if body is None:
+        print(paint(f"request: {_NO_CONTENT[row['content_state']]}", "dim"), end="\n\n")
+        return
+    values = parse_object(body.content)
+    if values is None:
+        print(
+            paint(f"request: {body.facts['media_type'] or 'no media type'}, {body.facts['length']} bytes", "dim"),
+            end="\n\n",
+        )
+        return
+    said = values.get("messages", values.get("input", values.get("prompt")))
+    for message in said if isinstance(said, list) else [{"role": "user", "content": said}]:
+        _print_message(mapping(message) or {"role": "user", "content": message})
+
+
+def _print_message(message: dict[str, Any]) -> None:
+    print(paint(harmless(message.get("role") or message.get("type") or "?"), "bold"))
+    content = message.get("content", message.get("output"))
+    if isinstance(content, str):
+        print(_indent(content))
+    for part in items(content):
+        found = mapping(part)
+        print(_indent(str(found["text"]) if "text" in found else f"[{found.get('type', 'part')}]"))
+    for call in items(message.get("tool_calls")):
+        function = mapping(mapping(call).get("function"))
+        print(_indent(f"→ {function.get('name')}({function.get('arguments')})"))
+    print()
+
+
+def _print_answer(row: Row, body: StoredBody | None) -> None:
+    print(paint("answer", "bold"))
+    if body is None or not body.content:
+        print(
+            _indent(_NO_CONTENT[row["content_state"]] if row["content_state"] != "stored" else "nothing was received")
+        )
+        print()
+        return
+    assembly = read_answer(_as_call(row, body)).assembly
+    if assembly is None:
+        print(_indent(f"{body.facts['media_type'] or 'no media type'}, {body.facts['length']} bytes; see --raw"))
+    else:
+        for index in sorted(assembly.choices):
+            choice = assembly.choices[index]
+            if choice.reasoning:
+                print(paint(_indent("".join(choice.reasoning)), "dim"))
+            print(_indent("".join(choice.content or choice.refusal or choice.transcript)))
+            for call in choice.tool_calls:
+                print(_indent(f"→ {call.name}({''.join(call.arguments)})"))
+    print()
+
+
+def _as_call(row: Row, body: StoredBody) -> RecordedCall:
+    headers = tuple((name, value) for name, value in body.facts["headers"] or ())
+    start = CallStart(accepted_at_ns=0, method=row["method"], target=row["endpoint"], operation=row["operation"])
+    head = AnswerHead(status=row["http_status"] or 200, headers=headers)
+    return RecordedCall(id=bytes(16), start=start, request=None, head=head, pieces=(Piece(0, body.content),), end=None)
+
+
+def _print_facts(row: Row, attempts: list[Row], price: Row | None) -> None:
+    facts = [
+        ("tokens", f"{tokens(row)} ({row['usage_source']})" + (f", {row['cached_tokens']} cached" if row["cached_tokens"] else "")),
+        ("cost", f"{money(row['cost_usd'])} ({row['cost_status']})" + _rates(price)),
+        ("time", f"{duration(row['duration_ms'])}, first token {duration(row['ttft_ms'])}, our part {duration(row['overhead_ms'])}"),
+        ("finish", f"{row['finish_reason'] or '-'} ({row['finish_kind']})"),
+    ]  # fmt: skip
+    if row["request_modified"]:
+        facts.append(("changed", "usage was asked for; see the request as it was sent with --raw --sent"))
+    for item in attempts:
+        ended = item["error"] or f"answered {item['http_status']}"
+        reused = ", connection reused" if item["reused"] else ""
+        facts.append(
+            (
+                f"attempt {item['number']}",
+                f"{harmless(item['upstream'])}: {ended} in {duration(item['duration_ms'])}{reused}",
+            )
+        )
+    for name, text in facts:
+        print(f"{paint(f'{name:<10}', 'dim')} {text}")
+
+
+def _rates(price: Row | None) -> str:
+    if price is None:
+        return ""
+    rates = price["rates"]
+    named = [f"{label} ${rates[key]}" for label, key in (("in", "input_mtok"), ("out", "output_mtok")) if key in rates]
+    return f" at {', '.join(named)} per million, {price['source']} {price['source_version']}"
+
+
+def _indent(text: str) -> str:
+    return "\n".join(f"  {line}" for line in harmless(text).splitlines())

@@ -1,0 +1,82 @@
+"""How things look in a terminal: times, money, tables; and text that somebody else wrote, made harmless.
+
+Colours only on a terminal, never with NO_COLOR or TERM=dumb. Control characters of recorded text never reach the screen.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+_COLOURS = {"dim": "\x1b[2m", "bold": "\x1b[1m", "red": "\x1b[31m", "green": "\x1b[32m", "yellow": "\x1b[33m"}
+
+
+def harmless(text: object) -> str:
+    """Return text without control characters, escapes and direction overrides."""
+    return _CONTROL.sub("\ufffd", str(text))
+
+
+def has_colours() -> bool:
+    """Return True when standard output is a terminal that wants colours."""
+    plain = os.getenv("NO_COLOR") or os.getenv("TERM") == "dumb"
+    return sys.stdout.isatty() and not plain
+
+
+def paint(text: str, colour: str) -> str:
+    """Return text in a colour where colours are wanted."""
+    return f"{_COLOURS[colour]}{text}\x1b[0m" if has_colours() else text
+
+
+def money(amount: Decimal | float | None) -> str:
+    """Return an amount of USD, exact enough to read; unknown is a dash and never 0."""
+    if amount is None:
+        return "-"
+    value = Decimal(str(amount))
+    if value == 0:
+        return "$0"
+    digits = 2 if value >= 1 else max(2, -value.adjusted() + 2)
+    return f"${value:.{min(digits, 12)}f}"
+
+
+def local_time(text: str | None, *, is_utc: bool) -> str:
+    """Return a stored instant in local time with its offset, or in UTC."""
+    if not text:
+        return "-"
+    instant = datetime.fromisoformat(text)
+    if is_utc:
+        return instant.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%SZ")
+    return instant.astimezone().strftime("%Y-%m-%d %H:%M:%S%z")
+
+
+def duration(milliseconds: float | None) -> str:
+    """Return a duration as people say it."""
+    if milliseconds is None:
+        return "-"
+    if milliseconds < 10:
+        return f"{milliseconds:.1f} ms"
+    return f"{milliseconds:,.0f} ms" if milliseconds < 10_000 else f"{milliseconds / 1000:,.1f} s"
+
+
+def tokens(row: dict[str, Any]) -> str:
+    """Return the counts of a row; estimates carry a tilde."""
+    if row["input_tokens"] is None and row["output_tokens"] is None:
+        return "-"
+    mark = "~" if str(row["usage_source"]).startswith("estimated") else ""
+    return f"{mark}{_number(row['input_tokens'])}+{_number(row['output_tokens'])}"
+
+
+def _number(value: int | None) -> str:
+    return "?" if value is None else str(value)
+
+
+def one_line(row: dict[str, Any]) -> str:
+    """Return a row on one line."""
+    name = harmless(row["model"] or row["operation"])
+    parts = [str(row["id"])[:13], name, row["outcome"], f"{tokens(row)} tokens", money(row["cost_usd"])]
+    parts.append(duration(row["duration_ms"]))
+    return " · ".join(parts)

@@ -1,0 +1,64 @@
+"""``dashcam try``: one streamed call to the built-in echo model, and the row it made."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+import urllib.request
+
+from proxy.cli.instance import TemporaryInstance
+from proxy.cli.terminal import one_line
+from proxy.errors import NotFoundError, UnreachableError
+from proxy.settings.values import Settings
+from proxy.store.reading import Reader, Row
+
+_QUESTION = "Hello Dashcam, please record this call and say it back to me."
+_ROW_SECONDS = 10.0
+
+
+def try_it(settings: Settings) -> None:
+    """Call, print what streams back, and show that it is on record."""
+    with TemporaryInstance(settings) as url:
+        identity = _call(url)
+        row = _wait_for_row(settings, identity)
+    print(f"\n\nOn record: {one_line(row)}", file=sys.stderr)
+    print(f"Read it back with: dashcam show {identity[:13]}", file=sys.stderr)
+
+
+def _call(url: str) -> str:
+    body = {"model": "dashcam/echo", "stream": True, "messages": [{"role": "user", "content": _QUESTION}]}
+    request = urllib.request.Request(  # noqa: S310 - our own address
+        f"{url}/v1/chat/completions", json.dumps(body).encode(), {"content-type": "application/json"}
+    )
+    print(f"Asking dashcam/echo at {url}/v1 …\n", file=sys.stderr)
+    try:
+        with urllib.request.urlopen(request, timeout=30.0) as answer:  # noqa: S310 - our own address
+            for line in answer:
+                _print_delta(line)
+            return str(answer.headers["x-dashcam-id"])
+    except OSError as error:
+        raise UnreachableError(f"the call failed: {error}", hint="dashcam doctor") from error
+
+
+def _print_delta(line: bytes) -> None:
+    if not line.startswith(b"data: {"):
+        return
+    choices = json.loads(line[6:]).get("choices") or [{}]
+    sys.stdout.write(choices[0].get("delta", {}).get("content") or "")
+    sys.stdout.flush()
+
+
+def _wait_for_row(settings: Settings, identity: str) -> Row:
+    deadline = time.monotonic() + _ROW_SECONDS
+    while True:
+        try:
+            reader = Reader(settings.database_path)
+            try:
+                return reader.interaction(identity)
+            finally:
+                reader.close()
+        except NotFoundError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.05)

@@ -1,0 +1,25 @@
+"""``python -m proxy.supervisor``: what ``dashcam serve`` becomes."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+import orjson
+
+from proxy.settings.values import settings_from_mapping
+from proxy.supervisor.running import Supervisor
+
+
+def main() -> None:
+    """Run the supervisor to its end."""
+    parser = argparse.ArgumentParser(prog="proxy.supervisor")
+    parser.add_argument("--run-dir", type=Path, required=True)
+    run_dir = parser.parse_args().run_dir
+    settings = settings_from_mapping(orjson.loads((run_dir / "settings.json").read_bytes()))
+    sys.exit(Supervisor(settings).run())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,33 @@
+"""What is said at the start: the address ready to copy, where the data is, who is asked. At most 12 lines."""
+
+from __future__ import annotations
+
+from proxy.settings.values import Settings
+
+
+def public_url(host: str, port: int) -> str:
+    """Return the address callers use."""
+    name = "127.0.0.1" if host in ("0.0.0.0", "::", "[::]") else host.strip("[]")  # noqa: S104 - compared with
+    return f"http://[{name}]:{port}" if ":" in name else f"http://{name}:{port}"
+
+
+def render(settings: Settings, port: int, version: str, *, colours: bool) -> str:
+    """Return the banner."""
+    url = public_url(settings.server.host, port)
+    bold, dim, plain = ("\x1b[1m", "\x1b[2m", "\x1b[0m") if colours else ("", "", "")
+    providers = ", ".join(f"{item.name} ({item.base_url})" for item in settings.providers)
+    kept = "requests and answers" if settings.recording.bodies else "facts only, no requests or answers"
+    lines = [
+        "",
+        f"  {bold}Dashcam {version}{plain} is recording at {bold}{url}{plain}",
+        "",
+        f"  {dim}sh{plain}          export OPENAI_BASE_URL={url}/v1",
+        f'  {dim}PowerShell{plain}  $env:OPENAI_BASE_URL = "{url}/v1"',
+        f"  {dim}.env{plain}        OPENAI_BASE_URL={url}/v1",
+        "",
+        f"  {dim}Data{plain}        {settings.database_path}",
+        f"  {dim}Providers{plain}   {providers}",
+        f"  {dim}Keeps{plain}       {kept}   {dim}Try it: dashcam try   Stop: Ctrl+C{plain}",
+        "",
+    ]
+    return "\n".join(lines)

@@ -1,0 +1,183 @@
+"""The supervisor's life: lock, bind, start, watch, drain.
+
+Shutdown (facts of reliability 7): gateways drain first, within ``limits.drain`` and a little more, then control commits
+what is left of its batch; the rest stays in the spool for the next start. A second signal ends everything at once,
+which loses nothing that was finished. Exit 0 after a drain, 5 when this data folder is already being served, 1 otherwise.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import signal
+import socket
+import sys
+import time
+from pathlib import Path
+
+from proxy import __version__
+from proxy.errors import SpoolError
+from proxy.settings.values import Settings
+from proxy.spool.page import Page
+from proxy.supervisor import banner
+from proxy.supervisor.binding import DEFAULT_PORT, PortTakenError, balances, bind_patiently, running_instance
+from proxy.supervisor.children import Child, reap_strangers
+
+ALREADY_RUNNING = 5
+_TICK = 0.05
+_GRACE = 5.0
+
+
+class Supervisor:
+    """One running Dashcam."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._run_dir = Path(settings.run_dir)
+        self._children: list[Child] = []
+        self._sockets: list[socket.socket] = []
+        self._port = settings.server.port
+        self._signals: list[int] = []
+        self._has_said_ready = False
+
+    def run(self) -> int:
+        """Serve until told to leave; return the exit code."""
+        lock = self._lock()
+        if lock is None:
+            return self._refuse_second()
+        try:
+            self._bind()
+        except PortTakenError:
+            _say(
+                f"port {self._port} is still taken by another program. Stop it, or choose another: dashcam serve --port N"
+            )
+            return 1
+        except OSError as error:
+            _say(f"cannot listen at {self._settings.server.host}:{self._port}: {error.strerror or error}")
+            return 1
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            signal.signal(number, lambda received, _frame: self._signals.append(received))
+        self._start()
+        try:
+            self._watch()
+            self._drain()
+        finally:
+            with contextlib.suppress(FileNotFoundError):
+                (self._run_dir / "instance.json").unlink()
+            os.close(lock)
+        return 0
+
+    def _lock(self) -> int | None:
+        path = Path(self._settings.data_dir) / "instance.lock"
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(descriptor)
+            return None
+        return descriptor
+
+    def _refuse_second(self) -> int:
+        running = running_instance(self._run_dir) or {}
+        where = running.get("url", "an address it has not told yet")
+        _say(f"Dashcam already serves {self._settings.data_dir} at {where} (pid {running.get('pid', 'unknown')}).")
+        return ALREADY_RUNNING
+
+    # -- start ----------------------------------------------------------------------------------------------
+
+    def _bind(self) -> None:
+        server = self._settings.server
+        count = server.workers if balances() else 1
+        may_move = server.port == DEFAULT_PORT and sys.stderr.isatty()
+        self._sockets, self._port = bind_patiently(server.host, server.port, count, may_move=may_move, say=_say)
+
+    def _start(self) -> None:
+        read_end, self._write_end = os.pipe()
+        os.set_inheritable(self._write_end, False)
+        run_dir = str(self._run_dir)
+        for worker, item in enumerate(self._sockets):
+            arguments = (
+                "-m",
+                "proxy.gateway",
+                "--run-dir",
+                run_dir,
+                "--worker",
+                str(worker),
+                "--fd",
+                str(item.fileno()),
+            )
+            child = Child(f"gateway {worker}", (*arguments, "--parent-fd", str(read_end)), (item.fileno(), read_end))
+            self._children.append(child)
+        control = ("-m", "proxy.control", "--run-dir", run_dir, "--parent-fd", str(read_end))
+        self._children.append(Child("control", control, (read_end,)))
+        now = time.monotonic()
+        for child in self._children:
+            child.start(now)
+        self._write_instance()
+
+    def _write_instance(self) -> None:
+        url = banner.public_url(self._settings.server.host, self._port)
+        values = {"pid": os.getpid(), "url": url, "version": __version__, "data_dir": self._settings.data_dir}
+        path = self._run_dir / "instance.json"
+        path.write_text(json.dumps(values), encoding="utf-8")
+        path.chmod(0o600)
+
+    # -- life -----------------------------------------------------------------------------------------------
+
+    def _watch(self) -> None:
+        while not self._signals:
+            now = time.monotonic()
+            for child in self._children:
+                status = child.watch(now)
+                if status is not None:
+                    _say(f"{child.name} ended with status {status}; starting it again")
+            reap_strangers({child.process.pid for child in self._children if child.process is not None})
+            if not self._has_said_ready and self._is_ready():
+                self._has_said_ready = True
+                sys.stderr.write(banner.render(self._settings, self._port, __version__, colours=_has_colours()) + "\n")
+                sys.stderr.flush()
+            time.sleep(_TICK)
+
+    def _is_ready(self) -> bool:
+        """True when every gateway says so in its page."""
+        running = {child.process.pid for child in self._children if child.process is not None}
+        ready = 0
+        for path in self._settings.pages_dir.glob("*.page"):
+            with contextlib.suppress(SpoolError):
+                page = Page.open(path)
+                ready += page.get(Page.PID) in running and page.get(Page.READY)
+                page.close()
+        return ready >= len(self._sockets)
+
+    def _drain(self) -> None:
+        gateways = [child for child in self._children if child.name != "control"]
+        control = [child for child in self._children if child.name == "control"]
+        drain = self._settings.limits.drain
+        if sys.stderr.isatty():
+            _say(f"finishing open calls, at most {drain:g} s; press Ctrl+C again to stop at once")
+        self._leave(gateways, drain + _GRACE)
+        for item in self._sockets:
+            item.close()
+        self._leave(control, _GRACE + 2.0)
+
+    def _leave(self, children: list[Child], seconds: float) -> None:
+        for child in children:
+            child.terminate()
+        deadline = time.monotonic() + seconds
+        while any(child.process is not None and child.process.poll() is None for child in children):
+            if len(self._signals) > 1 or time.monotonic() > deadline:
+                break
+            time.sleep(_TICK)
+        for child in children:
+            child.wait(time.monotonic())
+
+
+def _has_colours() -> bool:
+    return sys.stderr.isatty() and not os.getenv("NO_COLOR") and os.getenv("TERM") != "dumb"
+
+
+def _say(text: str) -> None:
+    sys.stderr.write(f"dashcam: {text}\n")
+    sys.stderr.flush()
