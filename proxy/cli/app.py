@@ -49,13 +49,15 @@ def settings_from(
     config: str | None, data_dir: str | None, env_file: str | None, upstreams: list[str] | None = None, **server: Any
 ) -> Any:
     """Resolve the settings for a command."""
+    from proxy.resources import config_folder
     from proxy.settings.loading import load
 
     flags: dict[str, Any] = {"data_dir": data_dir} if data_dir else {}
     given = {name: value for name, value in server.items() if value is not None}
     if given:
         flags["server"] = given
-    return load(config=config, flags=flags, upstreams=upstreams, env_file=env_file)
+    defaults = config_folder() / "dashcam.toml"
+    return load(defaults=defaults, config=config, flags=flags, upstreams=upstreams, env_file=env_file)
 
 
 @app.callback(invoke_without_command=True)

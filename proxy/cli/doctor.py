@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import platform
-import sqlite3
 import urllib.error
 import urllib.request
 from collections.abc import Callable
@@ -18,7 +17,7 @@ from proxy.cli.terminal import paint
 from proxy.errors import ConfigurationError, StoreError
 from proxy.settings.secrets import read_secret
 from proxy.settings.values import Settings
-from proxy.store.engine import sqlite_warning
+from proxy.store.engine import sqlite_version, sqlite_warning
 from proxy.store.reading import Reader
 
 FOUND_PROBLEMS = 7
@@ -47,14 +46,8 @@ def examine(settings_of: Callable[[], Settings], *, as_json: bool) -> int:
 
 
 def _print(item: Finding) -> None:
-    mark = (
-        paint("ok  ", "green")
-        if item.is_ok
-        else paint("note", "yellow")
-        if item.is_ok is None
-        else paint("bad ", "red")
-    )
-    print(f"{mark}  {item.subject:<14} {item.detail}")
+    word, colour = {True: ("ok  ", "green"), None: ("note", "yellow"), False: ("bad ", "red")}[item.is_ok]
+    print(f"{paint(word, colour)}  {item.subject:<14} {item.detail}")
     if item.next and item.is_ok is not True:
         print(f"      {'':<14} next: {item.next}")
 
@@ -76,9 +69,8 @@ def _server(settings: Settings) -> Finding:
         with urllib.request.urlopen(f"{url}/api/v1/recorder", timeout=5.0) as answer:  # noqa: S310 - our own address
             ledger = orjson.loads(answer.read())
     except (urllib.error.URLError, OSError, ValueError) as error:
-        return Finding(
-            "server", False, f"running at {url}, but its recorder does not answer: {error}", "look at its log"
-        )
+        detail = f"running at {url}, but its recorder does not answer: {error}"
+        return Finding("server", False, detail, "look at its log")
     if ledger["last_error"]:
         return Finding("recorder", False, f"{ledger['last_error']}; {ledger['pending']} calls wait in the spool")
     detail = f"running at {url}; {ledger['stored']} of {ledger['accepted']} calls stored, {ledger['pending']} pending"
@@ -87,18 +79,15 @@ def _server(settings: Settings) -> Finding:
 
 def _database(settings: Settings) -> list[Finding]:
     warning = sqlite_warning()
-    found = [Finding("sqlite", None if warning else True, warning or sqlite3.sqlite_version)]
+    found = [Finding("sqlite", None if warning else True, warning or sqlite_version())]
     try:
         reader = Reader(settings.database_path)
         counts = reader.counts()
         reader.close()
     except StoreError as error:
         return [*found, Finding("database", None, error.message, error.hint)]
-    size = counts["bytes"] / 1e6
-    return [
-        *found,
-        Finding("database", True, f"{settings.database_path}: {counts['interactions']} calls, {size:,.1f} MB"),
-    ]
+    detail = f"{settings.database_path}: {counts['interactions']} calls, {counts['bytes'] / 1e6:,.1f} MB"
+    return [*found, Finding("database", True, detail)]
 
 
 def _folder(settings: Settings) -> Finding:
@@ -126,5 +115,5 @@ def _provider(provider: object) -> Finding:
 
 def versions(*, as_json: bool) -> None:
     """Print versions."""
-    found = {"dashcam": __version__, "python": platform.python_version(), "sqlite": sqlite3.sqlite_version}
+    found = {"dashcam": __version__, "python": platform.python_version(), "sqlite": sqlite_version()}
     print(orjson.dumps(found).decode() if as_json else f"dashcam {__version__}")

@@ -64,9 +64,8 @@ class TemporaryInstance:
             time.sleep(0.05)
         self.__exit__()
         said = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-        raise UnreachableError(
-            f"Dashcam did not start: {said[-1] if said else 'no reason given'}", hint="dashcam doctor"
-        )
+        reason = said[-1] if said else "no reason given"
+        raise UnreachableError(f"Dashcam did not start: {reason}", hint="dashcam doctor")
 
     def __exit__(self, *_reason: object) -> None:
         if self._process is not None and self._process.poll() is None:

@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import orjson
@@ -93,7 +93,7 @@ def instant_of(text: str | None, flag: str) -> int | None:
     span = _SPAN.match(text)
     if span:
         back = timedelta(**{_UNITS[span[2]]: int(span[1])})
-        return int((datetime.now(UTC) - back).timestamp() * 1000)
+        return time.time_ns() // 1_000_000 - int(back.total_seconds() * 1000)
     try:
         return id_time_ns(parse_id(text)) // 1_000_000
     except ValueError:

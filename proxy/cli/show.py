@@ -76,18 +76,12 @@ def _readable(body: StoredBody | None) -> Any:
 
 def _print_page(row: Row, bodies: dict[str, StoredBody | None], attempts: list[Row], price: Row | None) -> None:
     colour = "green" if row["success"] else "yellow" if row["outcome"] == "client_gone" else "red"
-    name = harmless(row["model"] or row["operation"])
+    name, when = harmless(row["model"] or row["operation"]), local_time(row["started_at"], is_utc=False)
     print(f"{paint(name, 'bold')}  {paint(row['outcome'], colour)}  {row['http_status'] or '-'}   {row['id']}")
-    print(
-        f"{local_time(row['started_at'], is_utc=False)}  {row['method']} {harmless(row['endpoint'])} → {row['provider'] or '-'}"
-    )
+    print(f"{when}  {row['method']} {harmless(row['endpoint'])} → {row['provider'] or '-'}")
     if row["error_message"] or row["error_code"]:
-        print(
-            paint(
-                f"{row['error_type'] or 'error'} / {row['error_code'] or '-'}: {harmless(row['error_message'] or '')}",
-                "red",
-            )
-        )
+        words = f"{row['error_type'] or 'error'} / {row['error_code'] or '-'}: {harmless(row['error_message'] or '')}"
+        print(paint(words, "red"))
     print()
     _print_request(row, bodies["request"])
     _print_answer(row, bodies["response"])
@@ -154,25 +148,25 @@ def _as_call(row: Row, body: StoredBody) -> RecordedCall:
 
 
 def _print_facts(row: Row, attempts: list[Row], price: Row | None) -> None:
+    cached = f", {row['cached_tokens']} cached" if row["cached_tokens"] else ""
+    taken = f"{duration(row['duration_ms'])}, first token {duration(row['ttft_ms'])}"
     facts = [
-        ("tokens", f"{tokens(row)} ({row['usage_source']})" + (f", {row['cached_tokens']} cached" if row["cached_tokens"] else "")),
-        ("cost", f"{money(row['cost_usd'])} ({row['cost_status']})" + _rates(price)),
-        ("time", f"{duration(row['duration_ms'])}, first token {duration(row['ttft_ms'])}, our part {duration(row['overhead_ms'])}"),
+        ("tokens", f"{tokens(row)} ({row['usage_source']}){cached}"),
+        ("cost", f"{money(row['cost_usd'])} ({row['cost_status']}){_rates(price)}"),
+        ("time", f"{taken}, our part {duration(row['overhead_ms'])}"),
         ("finish", f"{row['finish_reason'] or '-'} ({row['finish_kind']})"),
-    ]  # fmt: skip
+    ]
     if row["request_modified"]:
         facts.append(("changed", "usage was asked for; see the request as it was sent with --raw --sent"))
-    for item in attempts:
-        ended = item["error"] or f"answered {item['http_status']}"
-        reused = ", connection reused" if item["reused"] else ""
-        facts.append(
-            (
-                f"attempt {item['number']}",
-                f"{harmless(item['upstream'])}: {ended} in {duration(item['duration_ms'])}{reused}",
-            )
-        )
+    facts += [(f"attempt {item['number']}", _attempt(item)) for item in attempts]
     for name, text in facts:
         print(f"{paint(f'{name:<10}', 'dim')} {text}")
+
+
+def _attempt(item: Row) -> str:
+    ended = item["error"] or f"answered {item['http_status']}"
+    reused = ", connection reused" if item["reused"] else ""
+    return f"{harmless(item['upstream'])}: {ended} in {duration(item['duration_ms'])}{reused}"
 
 
 def _rates(price: Row | None) -> str:

@@ -1,6 +1,6 @@
 """How things look in a terminal: times, money, tables; and text that somebody else wrote, made harmless.
 
-Colours only on a terminal, never with NO_COLOR or TERM=dumb. Control characters of recorded text never reach the screen.
+Colours only on a terminal, never with NO_COLOR or TERM=dumb. Control characters of recorded text never reach a screen.
 """
 
 from __future__ import annotations

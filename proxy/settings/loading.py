@@ -18,7 +18,6 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from proxy.domain.provider import Provider
 from proxy.errors import ConfigurationError
-from proxy.resources import config_folder
 from proxy.settings import access, secrets, values
 from proxy.settings.addresses import parse_upstreams, provider_of
 
@@ -110,16 +109,20 @@ class _All(_Section):
 
 def load(
     *,
+    defaults: Path,
     config: str | None = None,
     flags: dict[str, Any] | None = None,
     upstreams: list[str] | None = None,
     env_file: str | None = None,
 ) -> values.Settings:
-    """Return the settings; ``ConfigurationError`` holds every mistake with its file and key."""
+    """Return the settings; ``ConfigurationError`` holds every mistake with its file and key.
+
+    ``defaults`` is the shipped ``dashcam.toml``.
+    """
     read_env_file(env_file)
     environment = {name: value for name, value in os.environ.items() if name.startswith(PREFIX)}
     problems: list[str] = []
-    merged = _read_toml(config_folder() / "dashcam.toml")
+    merged = _read_toml(defaults)
     path = config or environment.get("DASHCAM_CONFIG")
     if path:
         merged = _merge(merged, _read_toml(Path(path)), problems, str(path))

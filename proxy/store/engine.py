@@ -22,6 +22,11 @@ _WRITER = ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_time
 _READER = ("query_only=1", "wal_autocheckpoint=0", "busy_timeout=5000", "cache_size=-16384")
 
 
+def sqlite_version() -> str:
+    """Return the version of the linked SQLite."""
+    return sqlite3.sqlite_version
+
+
 def sqlite_warning() -> str | None:
     """Return why the linked SQLite deserves a warning, or None."""
     if sqlite3.sqlite_version_info >= SAFE_SQLITE:

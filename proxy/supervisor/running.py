@@ -2,7 +2,7 @@
 
 Shutdown (facts of reliability 7): gateways drain first, within ``limits.drain`` and a little more, then control commits
 what is left of its batch; the rest stays in the spool for the next start. A second signal ends everything at once,
-which loses nothing that was finished. Exit 0 after a drain, 5 when this data folder is already being served, 1 otherwise.
+which loses nothing that was finished. Exit 0 after a drain, 5 when this data folder is being served already, else 1.
 """
 
 from __future__ import annotations
@@ -50,9 +50,7 @@ class Supervisor:
         try:
             self._bind()
         except PortTakenError:
-            _say(
-                f"port {self._port} is still taken by another program. Stop it, or choose another: dashcam serve --port N"
-            )
+            _say(f"port {self._port} is still taken by another program. Stop it, or use: dashcam serve --port N")
             return 1
         except OSError as error:
             _say(f"cannot listen at {self._settings.server.host}:{self._port}: {error.strerror or error}")
