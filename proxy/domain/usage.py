@@ -15,7 +15,10 @@ from proxy.domain.outcome import UsageSource
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Usage:
-    """Counts in tokens; ``reported_cost_usd`` is the provider's own charge as exact decimal text."""
+    """Counts in tokens; ``reported_cost_usd`` is the provider's own charge as exact decimal text.
+
+    ``web_searches`` counts calls of a hosted search, each of which costs a fee.
+    """
 
     input_tokens: int | None = None
     output_tokens: int | None = None
@@ -25,6 +28,7 @@ class Usage:
     reasoning_tokens: int | None = None
     input_audio_tokens: int | None = None
     output_audio_tokens: int | None = None
+    web_searches: int | None = None
     source: UsageSource = UsageSource.NONE
     reported_cost_usd: str | None = None
     raw: Mapping[str, object] | None = field(default=None, compare=False)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from proxy.domain.recording import RecordedCall
+from proxy.interpret.texts import clean
 from proxy.protocol.decoding import decode
 from proxy.protocol.jsontext import count, items, mapping, parse_object, text
 
@@ -81,7 +82,9 @@ def _said(content: object) -> str | None:
 
 def _max_tokens(values: dict[str, Any], options: dict[str, Any]) -> int | None:
     named = (values.get(name) for name in ("max_completion_tokens", "max_output_tokens", "max_tokens"))
-    return next((found for value in (*named, options.get("num_predict")) if (found := _small_count(value))), None)
+    return next(
+        (found for value in (*named, options.get("num_predict")) if (found := _small_count(value)) is not None), None
+    )
 
 
 def _tool_names(values: dict[str, Any]) -> tuple[str, ...]:
@@ -90,7 +93,7 @@ def _tool_names(values: dict[str, Any]) -> tuple[str, ...]:
         tool = mapping(item)
         name = text(mapping(tool.get("function")).get("name")) or text(tool.get("name")) or text(tool.get("type"))
         if name:
-            names.append(name[:128])
+            names.append(clean(name, 128) or "")
     return tuple(names[:_MAX_TOOLS])
 
 

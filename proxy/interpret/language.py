@@ -1,28 +1,34 @@
 """In which language the user wrote: by script, then by common words; None when unsure.
 
 A guess for grouping, never for decisions: short texts and mixtures give None. Words are the commonest ones of each
-language; the best must lead the second clearly. No model, no network.
+language; the best must lead the second clearly. Scripts that several languages share are told apart by letters that
+only one of them has. No model, no network; a text of any length costs some 20 µs, since only its beginning is read.
 """
 
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections import Counter
 
 MIN_LETTERS = 12
+_SAMPLE = 1000
 _SCRIPTS = {
-    "HIRAGANA": "ja",
-    "KATAKANA": "ja",
-    "HANGUL": "ko",
-    "CJK": "zh",
-    "CYRILLIC": "ru",
-    "GREEK": "el",
-    "ARABIC": "ar",
-    "HEBREW": "he",
-    "DEVANAGARI": "hi",
-    "THAI": "th",
+    "kana": "\u3040-\u30ff",
+    "ko": "\uac00-\ud7af\u1100-\u11ff",
+    "zh": "\u4e00-\u9fff\u3400-\u4dbf",
+    "cyrillic": "\u0400-\u04ff",
+    "el": "\u0370-\u03ff",
+    "arabic": "\u0600-\u06ff",
+    "he": "\u0590-\u05ff",
+    "hi": "\u0900-\u097f",
+    "th": "\u0e00-\u0e7f",
 }
+_FOREIGN = re.compile("|".join(f"(?P<{name}>[{letters}]+)" for name, letters in _SCRIPTS.items()))
+_OWN_LETTERS = {
+    "cyrillic": (("uk", "іїєґІЇЄҐ"), ("sr", "ђјљњћџЂЈЉЊЋЏ"), ("ru", "ыэёЫЭЁ")),
+    "arabic": (("ur", "ٹڈڑے"), ("fa", "پچژگ")),
+}
+_SHARED = {"cyrillic": None, "arabic": "ar", "kana": "ja"}
 _WORDS = {
     "en": "the and is of to in that it you for what with are this how can please write was not be on my",
     "de": "der die das und ist nicht ich zu ein eine mit auf für den wie von es sie auch wir bitte was kann",
@@ -35,30 +41,46 @@ _WORDS = {
     "tr": "ve bir bu için ne ile da de mi gibi çok var daha ben sen olarak",
     "sv": "och att det är en som jag på för inte med den till av hur om kan ett",
 }
-_LISTS = {language: frozenset(words.split()) for language, words in _WORDS.items()}
+_LANGUAGES: dict[str, tuple[str, ...]] = {}
+for _name, _text in _WORDS.items():
+    for _known in _text.split():
+        _LANGUAGES[_known] = (*_LANGUAGES.get(_known, ()), _name)
 _WORD = re.compile(r"[^\W\d_]+")
 
 
 def language_of(text: str | None) -> str | None:
     """Return an ISO 639-1 code, or None when unsure."""
-    sample = (text or "")[:2000]
-    scripts = Counter(_script(letter) for letter in sample if letter.isalpha())
-    letters = scripts.total()
-    if "ja" in (found := {_SCRIPTS.get(name) for name in scripts}) and scripts.total() >= 4:
+    sample = (text or "")[:_SAMPLE]
+    words = _WORD.findall(sample)
+    letters = sum(map(len, words))
+    if letters >= 4 and not sample.isascii():
+        scripts: Counter[str] = Counter()
+        for match in _FOREIGN.finditer(sample):
+            scripts[match.lastgroup or ""] += match.end() - match.start()
+        if scripts.total() * 2 > letters:
+            return _by_script(scripts, sample)
+    return _by_words(words) if letters >= MIN_LETTERS else None
+
+
+def _by_script(scripts: Counter[str], sample: str) -> str | None:
+    script, number = scripts.most_common(1)[0]
+    if script == "zh" and scripts["kana"]:
+        # Japanese is written with both; Chinese has no kana.
         return "ja"
-    foreign = [(number, name) for name, number in scripts.items() if name in _SCRIPTS]
-    if foreign and max(foreign)[0] * 2 > letters and letters >= 4 and found:
-        return _SCRIPTS[max(foreign)[1]]
-    return _by_words(sample) if letters >= MIN_LETTERS else None
+    if number * 4 < scripts.total() * 3 and not scripts["kana"]:
+        return None
+    for language, own in _OWN_LETTERS.get(script, ()):
+        if any(letter in sample for letter in own):
+            return language
+    return _SHARED.get(script, script)
 
 
-def _script(letter: str) -> str:
-    return unicodedata.name(letter, "").partition(" ")[0] if letter > "\u024f" else "LATIN"
-
-
-def _by_words(sample: str) -> str | None:
-    words = [word.lower() for word in _WORD.findall(sample)]
-    ranked = Counter({language: sum(word in known for word in words) for language, known in _LISTS.items()})
-    (best, first), (_, second) = ranked.most_common(2)
+def _by_words(words: list[str]) -> str | None:
+    counts: Counter[str] = Counter()
+    for word in words:
+        counts.update(_LANGUAGES.get(word.lower(), ()))
+    if not counts:
+        return None
+    (best, first), (_, second) = (*counts.most_common(2), ("", 0))[:2]
     is_clear = first >= 2 and first >= second * 1.5 and first * 8 >= len(words)
     return best if is_clear else None

@@ -3,55 +3,127 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from proxy.domain.recording import Piece, RecordedCall
+from proxy.domain.usage import Usage
 from proxy.protocol import chat, ndjson, responses, sse
-from proxy.protocol.assembly import Assembly, read_error
+from proxy.protocol.assembly import AnswerError, Assembly, read_error
 from proxy.protocol.decoding import decode
 from proxy.protocol.endpoints import GENERATING
-from proxy.protocol.jsontext import parse_object
+from proxy.protocol.jsontext import MISSING, items, mapping, parse, text
+
+_TEXTUAL = frozenset({"transcription", "translation"})
+_READS = frozenset({"responses_read", "completions_read", "batches", "threads"})
+"""Endpoints that repeat what was counted when it was made."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """``assembly`` is None where the endpoint's answer is not assembled; ``first_token_ns`` is since accepted."""
+    """``assembly`` is None where the endpoint's answer is not assembled; ``first_token_ns`` is since accepted.
+
+    ``is_event_stream``: the answer came as server-sent events, whatever was asked for.
+    """
 
     assembly: Assembly | None
     first_token_ns: int | None = None
     decode_error: str | None = None
+    is_event_stream: bool = False
+
+
+NOTHING = Reading(None)
 
 
 def read_answer(call: RecordedCall) -> Reading:
     """Read the kept pieces of an answer; never raises for what a provider sent."""
     head = call.head
-    if head is None or not call.pieces:
-        return Reading(None)
+    if head is None:
+        return NOTHING
     headers = dict(head.headers)
-    raw = b"".join([piece.data for piece in call.pieces])
     encoding = headers.get("content-encoding")
-    data, error = decode(raw, encoding) if encoding else (raw, None)
     media = headers.get("content-type", "").partition(";")[0].strip().lower()
-    assembly = _assemble(call.start.operation, media, data)
-    if assembly is None and media.endswith("json") and error is None:
-        return Reading(None, None, None if parse_object(data.lstrip()) is not None else "the answer is no JSON object")
-    end = assembly.first_token_end if assembly else None
-    return Reading(assembly, None if end is None or encoding else _arrival(call.pieces, end), error)
+    data, error = b"".join([piece.data for piece in call.pieces]), None
+    if encoding and data:
+        data, error = decode(data, encoding)
+    operation = call.start.operation
+    if media == "text/event-stream" or (operation in GENERATING and data.startswith((b"data:", b"event:"))):
+        assembly = _assemble_events(operation, sse.decode(data))
+        end = assembly.first_token_end
+        return Reading(assembly, None if end is None or encoding else _arrival(call.pieces, end), error, True)
+    if not data:
+        return NOTHING
+    if operation.startswith("ollama") and head.status < 400:
+        assembly = ndjson.assemble(data)
+        end = assembly.first_token_end if call.start.is_stream or media == "application/x-ndjson" else None
+        return Reading(assembly, None if end is None or encoding else _arrival(call.pieces, end), error)
+    return _read_whole(operation, media, data, head.status, error)
 
 
-def _assemble(operation: str, media: str, data: bytes) -> Assembly | None:
-    if media == "text/event-stream" or data.startswith((b"data:", b"event:")):
-        events = sse.decode(data)
-        return responses.assemble_events(events) if operation.startswith("responses") else chat.assemble_events(events)
-    if operation.startswith("ollama"):
-        return ndjson.assemble(data)
-    values = parse_object(data.lstrip())
-    if values is None:
-        return None
+def _assemble_events(operation: str, events: list[sse.Event]) -> Assembly:
+    if operation.startswith("responses"):
+        return _without_counts(operation, responses.assemble_events(events))
+    return _without_counts(operation, chat.assemble_events(events))
+
+
+def _read_whole(operation: str, media: str, data: bytes, status: int, error: str | None) -> Reading:
+    """Read an answer that came in one piece: JSON where it is, and the text of a transcription."""
+    if operation in _TEXTUAL and media.startswith("text/"):
+        return Reading(_of_text(data.decode("utf-8", "replace")), None, error)
+    if not (media.endswith("json") or operation in GENERATING or status >= 400):
+        return Reading(None, None, error)
+    value = parse(data.lstrip())
+    if value is MISSING:
+        return Reading(None, None, error or ("the answer is no JSON" if media.endswith("json") else None))
+    if isinstance(value, list):
+        # Some providers wrap their errors into an array.
+        value = next(iter(value), None)
+    return Reading(_of_object(operation, mapping(value), status), None, error)
+
+
+def _of_object(operation: str, values: dict[str, Any], status: int) -> Assembly | None:
+    if status >= 400:
+        return Assembly(error=read_error(values) or _plain_error(values))
+    if operation in _READS:
+        return _without_counts(operation, _of_read(operation, values))
     if operation.startswith("responses"):
         return responses.assemble_whole(values)
-    if operation in GENERATING or "usage" in values or read_error(values) is not None:
-        return chat.assemble_whole(values)
-    return None
+    if operation in GENERATING or "usage" in values:
+        assembly = chat.assemble_whole(values)
+        if operation in _TEXTUAL:
+            assembly.choice(0).content += [text(values.get("text")) or ""]
+        return assembly
+    if operation in _TEXTUAL and text(values.get("text")):
+        return _of_text(values["text"])
+    # A job that failed has an ``error`` too, and reading it has not.
+    return Assembly(error=read_error(values)) if values.get("error") and "id" not in values else None
+
+
+def _of_read(operation: str, values: dict[str, Any]) -> Assembly:
+    assembly = responses.assemble_whole(values) if operation == "responses_read" else chat.assemble_whole(values)
+    if "id" in values:
+        assembly.error = None
+    return assembly
+
+
+def _without_counts(operation: str, assembly: Assembly) -> Assembly:
+    """Take the counts out of an answer that repeats them; the provider's own object stays."""
+    if operation in _READS and assembly.usage.raw is not None:
+        assembly.usage = Usage(raw=assembly.usage.raw)
+    return assembly
+
+
+def _of_text(said: str) -> Assembly:
+    assembly = Assembly()
+    assembly.choice(0).content.append(said)
+    return assembly
+
+
+def _plain_error(values: dict[str, Any]) -> AnswerError | None:
+    """Return the error of a body with a bare ``message``, or a list of them."""
+    said = text(values.get("message")) or next(
+        (text(mapping(item).get("message")) for item in items(values.get("errors"))), None
+    )
+    return AnswerError(said, text(values.get("type")), None) if said else None
 
 
 def _arrival(pieces: tuple[Piece, ...], end: int) -> int:

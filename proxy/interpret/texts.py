@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+
 PREVIEW = 200
 TEXT_BYTES = 4096
 
@@ -20,7 +26,7 @@ def preview(value: str | None) -> str | None:
     """Return the beginning of a text on one line."""
     if not value:
         return None
-    return clean(" ".join(value[: PREVIEW * 2].split()), PREVIEW)
+    return clean(" ".join(value[: PREVIEW * 4].split()), PREVIEW) or None
 
 
 def plain(value: str | None) -> str | None:
@@ -29,3 +35,14 @@ def plain(value: str | None) -> str | None:
     if not cleaned:
         return None
     return cleaned.encode("utf-8")[:TEXT_BYTES].decode("utf-8", "ignore")
+
+
+def storable(value: Mapping[str, Any] | None) -> Mapping[str, object] | None:
+    """Return a provider's object as JSON columns take it: what cannot be written down is spelt out as text."""
+    try:
+        written = orjson.dumps(value)
+    except TypeError:
+        # Lone surrogates and integers beyond 64 bit, which only the standard library reads.
+        written = json.dumps(value, default=str).encode()
+        return {"text": written.decode()[:TEXT_BYTES]}
+    return value if b"\\u0000" not in written else {"text": written.decode()[:TEXT_BYTES]}

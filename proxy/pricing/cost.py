@@ -16,11 +16,21 @@ from proxy.domain.provider import LOCAL_KINDS
 from proxy.domain.usage import Usage
 from proxy.pricing.rates import find_price
 
-_MILLION = Decimal(1_000_000)
+_MILLION, _THOUSAND = Decimal(1_000_000), Decimal(1000)
+_REPORTING = frozenset({"openrouter"})
+"""Kinds whose ``usage.cost`` is the charge in USD; elsewhere the unit of such a member is not known."""
+_CLOUD = ("-cloud", ":cloud")
 _FREE = frozenset({"models", "moderations", "input_tokens", "files", "batches", "vector_stores", "conversations"})
 _READS = frozenset({"responses_read", "completions_read"})
 _BROKEN = frozenset(
-    {Outcome.CLIENT_GONE, Outcome.UPSTREAM_ABORTED, Outcome.TIMED_OUT, Outcome.SHUT_DOWN, Outcome.INTERRUPTED}
+    {
+        Outcome.CLIENT_GONE,
+        Outcome.UPSTREAM_ABORTED,
+        Outcome.UPSTREAM_ERROR,
+        Outcome.TIMED_OUT,
+        Outcome.SHUT_DOWN,
+        Outcome.INTERRUPTED,
+    }
 )
 _UNPRICED = Cost(status=CostStatus.UNPRICED)
 _NOTHING = Cost(status=CostStatus.FREE, pico_usd=0, input_pico_usd=0, output_pico_usd=0)
@@ -30,45 +40,84 @@ Line = tuple[str, int, str, str]
 
 
 def cost_of(
-    *, kind: str, operation: str, model: str | None, tier: str | None, usage: Usage, outcome: Outcome, at_ms: int
+    *,
+    kind: str,
+    operation: str,
+    model: str | None,
+    tier: str | None,
+    usage: Usage,
+    outcome: Outcome,
+    at_ms: int,
+    is_whole: bool = True,
+    is_remote: bool = False,
+    upstream: str = "",
 ) -> Cost:
-    """Return what a call cost; ``at_ms`` (Unix milliseconds) picks the dated price."""
+    """Return what a call cost.
+
+    ``at_ms`` (Unix milliseconds) picks the dated price; ``tier`` is the one the answer names. ``is_whole``: the answer
+    said that it was over, so that its counts are the final ones. ``is_remote``: a local server asked a cloud.
+    """
     if outcome in (Outcome.REJECTED, Outcome.UPSTREAM_UNREACHABLE) or operation in _FREE | _READS:
         return _NOTHING
-    if kind in LOCAL_KINDS and not (model or "").endswith("-cloud"):
+    if kind in LOCAL_KINDS and not is_remote and not (model or "").endswith(_CLOUD):
         return _LOCAL
-    if usage.reported_cost_usd is not None:
+    if usage.reported_cost_usd is not None and kind in _REPORTING:
         amount = to_pico(Decimal(usage.reported_cost_usd))
         return Cost(status=CostStatus.REPORTED, pico_usd=amount)
-    if outcome is Outcome.UPSTREAM_ERROR and usage.source is not UsageSource.REPORTED:
+    if outcome is Outcome.UPSTREAM_ERROR and usage.source is UsageSource.NONE:
         return _NOTHING
     if usage.input_tokens is None and usage.output_tokens is None:
         return _UNPRICED
     day = datetime.fromtimestamp(at_ms / 1000, UTC).date().isoformat()
     price = find_price(kind, model, (tier or "").lower(), day) if model else None
-    return _UNPRICED if price is None else multiply(price, usage, _status(usage, outcome))
+    if price is None:
+        return _UNPRICED
+    try:
+        return multiply(price, usage, _status(usage, outcome, is_whole=is_whole, is_regional=_is_regional(upstream)))
+    except OverflowError:
+        # Counts that no call can have; a provider may claim anything.
+        return _UNPRICED
 
 
-def _status(usage: Usage, outcome: Outcome) -> CostStatus:
-    if usage.source in (UsageSource.REPORTED, UsageSource.UPSTREAM_TIMINGS):
-        return CostStatus.COMPUTED
-    return CostStatus.LOWER_BOUND if outcome in _BROKEN else CostStatus.COMPUTED_FROM_ESTIMATE
+def _status(usage: Usage, outcome: Outcome, *, is_whole: bool, is_regional: bool) -> CostStatus:
+    is_exact = usage.source in (UsageSource.REPORTED, UsageSource.UPSTREAM_TIMINGS)
+    if outcome in _BROKEN and not (is_exact and is_whole):
+        return CostStatus.LOWER_BOUND
+    if not is_exact:
+        return CostStatus.COMPUTED_FROM_ESTIMATE
+    return CostStatus.LOWER_BOUND if is_regional or _has_long_writes(usage) else CostStatus.COMPUTED
+
+
+def _is_regional(upstream: str) -> bool:
+    """True for OpenAI's regional hosts, whose surcharge the price data does not have."""
+    return ".api.openai.com" in upstream
+
+
+def _has_long_writes(usage: Usage) -> bool:
+    """True when cache was written for twelve hours, which costs more than the published price of a write."""
+    details = (usage.raw or {}).get("input_tokens_details")
+    kinds = details.get("cache_write_tokens_details") if isinstance(details, dict) else None
+    return bool(kinds.get("ttl_12h_tokens")) if isinstance(kinds, dict) else False
 
 
 def multiply(price: Price, usage: Usage, status: CostStatus = CostStatus.COMPUTED) -> Cost:
     """Return the cost of these counts at this price."""
     asked = usage.input_tokens or 0
     said = usage.output_tokens or 0
-    inputs = _lines(price, asked, _input_parts(usage, asked), "input_mtok", asked)
-    outputs = _lines(price, said, {"output_audio_mtok": usage.output_audio_tokens or 0}, "output_mtok", asked)
-    input_usd, output_usd = _sum(inputs), _sum(outputs)
+    rates = _rates_at(price, asked)
+    if said and "output_mtok" not in rates:
+        return _UNPRICED
+    inputs = _lines(rates, asked, _input_parts(usage, asked), "input_mtok")
+    outputs = _lines(rates, said, _output_parts(usage, rates), "output_mtok")
+    fees = _fees(rates, usage)
+    input_usd, output_usd, fee_usd = _sum(inputs), _sum(outputs), _sum(fees)
     return Cost(
         status=status,
-        pico_usd=to_pico(input_usd + output_usd),
-        input_pico_usd=to_pico(input_usd),
+        pico_usd=to_pico(input_usd + output_usd + fee_usd),
+        input_pico_usd=None if usage.input_tokens is None else to_pico(input_usd),
         output_pico_usd=to_pico(output_usd),
         price=price,
-        lines=(*inputs, *outputs),
+        lines=(*inputs, *outputs, *fees),
     )
 
 
@@ -80,26 +129,45 @@ def _input_parts(usage: Usage, asked: int) -> dict[str, int]:
     return {"cache_read_mtok": cached, "cache_write_mtok": written, "input_audio_mtok": audio}
 
 
-def _lines(price: Price, total: int, parts: dict[str, int], rest_name: str, asked: int) -> list[Line]:
-    counted = {name: min(number, total) for name, number in parts.items()}
-    counted[rest_name] = total - sum(counted.values())
-    lines = []
-    for name, number in counted.items():
+def _output_parts(usage: Usage, rates: dict[str, Decimal]) -> dict[str, int]:
+    """Split off audio, and reasoning only where it has a price of its own."""
+    parts = {"output_audio_mtok": usage.output_audio_tokens or 0}
+    if "output_reasoning_mtok" in rates:
+        parts["output_reasoning_mtok"] = usage.reasoning_tokens or 0
+    return parts
+
+
+def _lines(rates: dict[str, Decimal], total: int, parts: dict[str, int], rest_name: str) -> list[Line]:
+    lines, rest = [], total
+    for name, claimed in parts.items():
+        number = min(claimed, rest)
         if number > 0:
-            rate = rate_at(price, name, asked) or rate_at(price, rest_name, asked) or Decimal(0)
-            lines.append((name, number, str(rate), format(rate * number / _MILLION, "f")))
+            rest -= number
+            lines.append(_line(name, number, rates.get(name, rates[rest_name]), _MILLION))
+    if rest > 0:
+        lines.append(_line(rest_name, rest, rates[rest_name], _MILLION))
     return lines
 
 
-def rate_at(price: Price, name: str, asked: int) -> Decimal | None:
-    """Return the rate for a request of this many input tokens: beyond a step, all tokens cost the step's price."""
-    found = price.rates.get(name)
-    best = -1
+def _fees(rates: dict[str, Decimal], usage: Usage) -> list[Line]:
+    counts = {"requests_kcount": 1, "web_searches_kcount": usage.web_searches or 0}
+    return [_line(name, number, rates[name], _THOUSAND) for name, number in counts.items() if number and name in rates]
+
+
+def _line(name: str, number: int, rate: Decimal, per: Decimal) -> Line:
+    return name, number, str(rate), format(rate * number / per, "f")
+
+
+def _rates_at(price: Price, asked: int) -> dict[str, Decimal]:
+    """Return the rates for a request of this many input tokens: beyond a step, all tokens cost the step's price."""
+    found: dict[str, Decimal] = {}
+    reached: dict[str, int] = {}
     for key, rate in price.rates.items():
-        stem, mark, start = key.partition(">")
-        if mark and stem == name and asked > int(start) > best:
-            best, found = int(start), rate
-    return None if found is None else Decimal(found)
+        name, mark, start = key.partition(">")
+        step = int(start) if mark else -1
+        if asked > step >= reached.get(name, -1):
+            reached[name], found[name] = step, Decimal(rate)
+    return found
 
 
 def _sum(lines: list[Line]) -> Decimal:

@@ -19,7 +19,7 @@ from proxy.domain.cost import Price
 
 SOURCE = "genai-prices"
 _PROVIDER_IDS = {"xai": "x-ai"}
-_STANDARD_TIERS = frozenset({"", "default", "standard", "auto"})
+_STANDARD_TIERS = frozenset({"", "default", "standard", "auto", "on_demand"})
 
 
 @lru_cache(maxsize=1)
@@ -35,12 +35,10 @@ def find_price(kind: str, model: str, tier: str, day: str) -> Price | None:
     found = provider.find_model(model.lower(), all_providers=_providers()) if provider else None
     if found is None:
         return None
-    context = None
-    if tier not in _STANDARD_TIERS:
-        known = {variant.when.get("service_tier") for variant in found.price_variants or ()}
-        if tier not in known:
-            return None
-        context = {"service_tier": tier}
+    known = {variant.when.get("service_tier") for variant in found.price_variants or ()}
+    if tier not in known and tier not in _STANDARD_TIERS:
+        return None
+    context = {"service_tier": tier} if tier in known else None
     at = datetime.fromisoformat(day).replace(hour=12, tzinfo=UTC)
     rates = _flatten(found.get_prices(at, context))
     return _pin(kind, found.id, tier or "default", rates) if "input_mtok" in rates else None

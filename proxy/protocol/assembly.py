@@ -45,7 +45,10 @@ class AnswerError:
 
 @dataclass(slots=True)
 class Assembly:
-    """An answer put together. ``first_token_end`` is the stream offset of the first event with content."""
+    """An answer put together. ``first_token_end`` is the stream offset of the first event with content.
+
+    ``is_remote``: a local server had the answer made by a cloud, so that its price is not known.
+    """
 
     response_id: str | None = None
     model: str | None = None
@@ -57,6 +60,13 @@ class Assembly:
     error: AnswerError | None = None
     first_token_end: int | None = None
     is_terminal: bool = False
+    is_remote: bool = False
+
+    @property
+    def has_ended(self) -> bool:
+        """True when the answer says itself that it is over: a terminal marker, a reason on each choice, or an error."""
+        reasons = self.finish_reasons()
+        return self.is_terminal or self.error is not None or (bool(reasons) and None not in reasons)
 
     def choice(self, index: int) -> Choice:
         """Return a choice, made when it is first spoken of."""

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from proxy.protocol.assembly import Assembly, Choice, ToolCall, read_error
+from proxy.protocol.assembly import AnswerError, Assembly, Choice, ToolCall, read_error
 from proxy.protocol.jsontext import MISSING, items, mapping, parse, text
 from proxy.protocol.sse import Event
-from proxy.protocol.usage import merge, read_timings, read_usage
+from proxy.protocol.usage import merge, read_timings, read_usage, says_something
 
 
 def assemble_events(events: list[Event]) -> Assembly:
@@ -39,9 +39,9 @@ def assemble_whole(values: dict[str, Any]) -> Assembly:
         _take_message(choice, mapping(values_of_choice.get("message")))
         _append(choice.content, values_of_choice.get("text"))
         choice.finish_reason = text(values_of_choice.get("finish_reason"))
+    assembly.is_terminal = True
     _take_usage(assembly, values)
     assembly.error = read_error(values)
-    assembly.is_terminal = True
     _finish(assembly)
     return assembly
 
@@ -65,12 +65,17 @@ def _take_chunk(assembly: Assembly, chunk: dict[str, Any], end: int) -> None:
 
 def _take_usage(assembly: Assembly, values: dict[str, Any]) -> None:
     usage = values.get("usage") or mapping(values.get("x_groq")).get("usage")
-    assembly.usage_raw = merge(assembly.usage_raw, usage)
+    if says_something(usage):
+        assembly.usage_raw = merge(assembly.usage_raw, usage)
+    elif isinstance(usage, dict) and assembly.is_terminal:
+        assembly.usage_raw = usage
     if "timings" in values and not assembly.usage_raw:
         assembly.usage = read_timings(values["timings"])
 
 
 def _finish(assembly: Assembly) -> None:
+    if assembly.error is None and "error" in assembly.finish_reasons():
+        assembly.error = AnswerError("the provider ended its answer with finish_reason error", None, "finish_error")
     usage = read_usage(assembly.usage_raw)
     if usage.raw is not None:
         assembly.usage = usage

@@ -35,14 +35,19 @@ def decode(data: bytes, encodings: str | None, limit: int = MAX_DECODED) -> tupl
 
 
 def _inflate(data: bytes, limit: int, window: int) -> tuple[bytes, str | None]:
-    decoder = zlib.decompressobj(window)
-    try:
-        decoded = decoder.decompress(data, limit)
-    except zlib.error as problem:
-        return b"", str(problem)
-    if decoder.unconsumed_tail:
-        return decoded, f"more than {limit} bytes when decoded"
-    return decoded, None if decoder.eof else "the stream is cut short"
+    decoded = bytearray()
+    while data:
+        decoder = zlib.decompressobj(window)
+        try:
+            decoded += decoder.decompress(data, limit - len(decoded) + 1)
+        except zlib.error as problem:
+            return bytes(decoded), str(problem)
+        if len(decoded) > limit:
+            return bytes(decoded[:limit]), f"more than {limit} bytes when decoded"
+        if not decoder.eof:
+            return bytes(decoded), "the stream is cut short"
+        data = decoder.unused_data
+    return bytes(decoded), None
 
 
 def _gzip(data: bytes, limit: int) -> tuple[bytes, str | None]:
@@ -55,15 +60,19 @@ def _deflate(data: bytes, limit: int) -> tuple[bytes, str | None]:
 
 
 def _zstd(data: bytes, limit: int) -> tuple[bytes, str | None]:
-    decoder = zstd.ZstdDecompressor()
-    try:
-        decoded = decoder.decompress(data, limit)
-    except zstd.ZstdError as problem:
-        return b"", str(problem)
-    if decoder.eof:
-        return decoded, None
-    is_bomb = len(decoded) >= limit
-    return decoded, f"more than {limit} bytes when decoded" if is_bomb else "the stream is cut short"
+    decoded = bytearray()
+    while data:
+        decoder = zstd.ZstdDecompressor()
+        try:
+            decoded += decoder.decompress(data, limit - len(decoded) + 1)
+        except zstd.ZstdError as problem:
+            return bytes(decoded), str(problem)
+        if len(decoded) > limit:
+            return bytes(decoded[:limit]), f"more than {limit} bytes when decoded"
+        if not decoder.eof:
+            return bytes(decoded), "the stream is cut short"
+        data = decoder.unused_data
+    return bytes(decoded), None
 
 
 def _brotli(data: bytes, limit: int) -> tuple[bytes, str | None]:
@@ -72,10 +81,13 @@ def _brotli(data: bytes, limit: int) -> tuple[bytes, str | None]:
     except ImportError:
         return data, "no decoder"
     try:
-        decoded = brotli.Decompressor().process(data)
+        decoded = brotli.Decompressor().process(data, output_buffer_limit=limit + 1)
+    except TypeError:
+        # Releases before 1.2 cannot be told where to stop, and a bomb is not worth an answer.
+        return data, "no decoder"
     except brotli.error as problem:
         return b"", str(problem)
-    return decoded[:limit], None
+    return decoded[:limit], None if len(decoded) <= limit else f"more than {limit} bytes when decoded"
 
 
 _DECODERS: dict[str, Callable[[bytes, int], tuple[bytes, str | None]]] = {

@@ -6,6 +6,7 @@ status 200. A non-streamed answer is one such line.
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from proxy.protocol.assembly import Assembly, ToolCall, read_error
@@ -31,6 +32,7 @@ def _take(assembly: Assembly, values: dict[str, Any], end: int) -> None:
         assembly.error = error
         return
     assembly.model = text(values.get("model")) or assembly.model
+    assembly.is_remote |= bool(values.get("remote_model") or values.get("remote_host"))
     choice = assembly.choice(0)
     message = mapping(values.get("message"))
     content = text(message.get("content")) or text(values.get("response"))
@@ -41,12 +43,15 @@ def _take(assembly: Assembly, values: dict[str, Any], end: int) -> None:
         choice.reasoning.append(thinking)
     for item in map(mapping, items(message.get("tool_calls"))):
         function = mapping(item.get("function"))
-        choice.tool_calls.append(ToolCall(None, text(function.get("name")), [str(function.get("arguments", ""))]))
+        asked = function.get("arguments", "")
+        arguments = asked if isinstance(asked, str) else json.dumps(asked, ensure_ascii=False)
+        choice.tool_calls.append(ToolCall(text(item.get("id")), text(function.get("name")), [arguments]))
     if (content or thinking or message.get("tool_calls")) and assembly.first_token_end is None:
         assembly.first_token_end = end
     if values.get("done") is True:
         choice.finish_reason = text(values.get("done_reason")) or "stop"
         assembly.is_terminal = True
         counts = {name: values.get(name, 0) for name in ("prompt_eval_count", "eval_count")}
+        counts |= {name: value for name, value in values.items() if name.endswith("_duration")}
         assembly.usage_raw = counts
         assembly.usage = read_usage(counts)

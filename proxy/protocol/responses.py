@@ -6,28 +6,58 @@ A ``response`` object always has an ``error`` member that is normally null. Erro
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from proxy.protocol.assembly import AnswerError, Assembly, Choice, ToolCall, read_error
-from proxy.protocol.jsontext import items, mapping, parse_object, text
+from proxy.protocol.jsontext import count, items, mapping, parse_object, text
 from proxy.protocol.sse import Event
 from proxy.protocol.usage import read_usage
 
+_ARGUMENTS = ("response.function_call_arguments", "response.mcp_call_arguments", "response.custom_tool_call_input")
 _TERMINAL = frozenset({"response.completed", "response.incomplete", "response.failed", "response.cancelled"})
+
+
+@dataclass(slots=True)
+class _Open:
+    """Output items of a stream while its terminal event has not come, by their index."""
+
+    items: dict[int, Choice] = field(default_factory=dict)
+
+    def at(self, values: dict[str, Any]) -> Choice:
+        """Return the item an event speaks of."""
+        index = values.get("output_index")
+        return self.items.setdefault(index if isinstance(index, int) else 0, Choice())
+
+    def replace(self, values: dict[str, Any]) -> None:
+        """Take an item that is done instead of its deltas."""
+        index = values.get("output_index")
+        whole = self.items[index if isinstance(index, int) else len(self.items)] = Choice()
+        _take_item(whole, mapping(values.get("item")))
+
+    def pour(self, choice: Choice) -> None:
+        """Add all items to one answer, in their order."""
+        for index in sorted(self.items):
+            item = self.items[index]
+            choice.content += item.content
+            choice.reasoning += item.reasoning
+            choice.refusal += item.refusal
+            choice.transcript += item.transcript
+            choice.tool_calls += item.tool_calls
 
 
 def assemble_events(events: list[Event]) -> Assembly:
     """Assemble a stream."""
-    assembly = Assembly()
-    done: list[dict[str, Any]] = []
+    assembly, unfinished = Assembly(), _Open()
     for event in events:
         values = parse_object(event.data)
         if values is not None:
-            _take_event(assembly, values, event, done)
-    if not assembly.is_terminal and done:
-        assembly.choices.pop(0, None)
-        for item in done:
-            _take_item(assembly.choice(0), item)
+            _take_event(assembly, values, event, unfinished)
+    choice = assembly.choice(0)
+    if not (choice.content or choice.refusal or choice.transcript or choice.tool_calls):
+        # The terminal event never came, or it did not repeat the output as it should.
+        choice.reasoning.clear()
+        unfinished.pour(choice)
     return assembly
 
 
@@ -40,46 +70,41 @@ def assemble_whole(values: dict[str, Any]) -> Assembly:
     return assembly
 
 
-def _take_event(assembly: Assembly, values: dict[str, Any], event: Event, done: list[dict[str, Any]]) -> None:
+def _take_event(assembly: Assembly, values: dict[str, Any], event: Event, unfinished: _Open) -> None:
     kind = text(values.get("type")) or event.name
     if kind in _TERMINAL:
-        assembly.choices.pop(0, None)
         _take_response(assembly, mapping(values.get("response")))
         assembly.is_terminal = True
     elif kind.endswith(".delta"):
-        _take_delta(assembly, kind, values)
+        _take_delta(unfinished.at(values), kind, values.get("delta"))
         if assembly.first_token_end is None and values.get("delta"):
             assembly.first_token_end = event.end
+    elif kind == "response.output_item.added" and text(mapping(values.get("item")).get("name")):
+        item = mapping(values["item"])
+        unfinished.at(values).tool_calls.append(ToolCall(text(item.get("call_id")), item["name"]))
     elif kind == "response.output_item.done":
-        done.append(mapping(values.get("item")))
+        unfinished.replace(values)
     elif kind == "error" or (not kind and "error" in values):
         assembly.error = read_error(values) or _flat_error(values)
     elif kind.startswith("response.") and isinstance(values.get("response"), dict):
         assembly.note_identity(values["response"])
 
 
-def _take_delta(assembly: Assembly, kind: str, values: dict[str, Any]) -> None:
-    delta = values.get("delta")
+def _take_delta(item: Choice, kind: str, delta: object) -> None:
     if not isinstance(delta, str):
         return
-    choice = assembly.choice(0)
     if kind.startswith("response.output_text"):
-        choice.content.append(delta)
+        item.content.append(delta)
     elif kind.startswith("response.refusal"):
-        choice.refusal.append(delta)
+        item.refusal.append(delta)
     elif kind.startswith("response.reasoning"):
-        choice.reasoning.append(delta)
-    elif kind.startswith("response.function_call_arguments"):
-        _call_at(choice, values.get("output_index")).arguments.append(delta)
-
-
-def _call_at(choice: Choice, index: object) -> ToolCall:
-    position = index if isinstance(index, int) else 0
-    call = choice.by_index.get(position)
-    if call is None:
-        call = choice.by_index[position] = ToolCall()
-        choice.tool_calls.append(call)
-    return call
+        item.reasoning.append(delta)
+    elif "transcript" in kind:
+        item.transcript.append(delta)
+    elif kind.startswith(_ARGUMENTS):
+        if not item.tool_calls:
+            item.tool_calls.append(ToolCall())
+        item.tool_calls[-1].arguments.append(delta)
 
 
 def _take_response(assembly: Assembly, response: dict[str, Any]) -> None:
@@ -90,6 +115,9 @@ def _take_response(assembly: Assembly, response: dict[str, Any]) -> None:
     choice.finish_reason = _reason(response)
     assembly.usage_raw = response.get("usage") if isinstance(response.get("usage"), dict) else None
     assembly.usage = read_usage(assembly.usage_raw)
+    searches = count(mapping(mapping(response.get("tool_usage")).get("web_search")).get("num_requests"))
+    if searches:
+        assembly.usage = replace(assembly.usage, web_searches=searches)
     assembly.error = read_error(response) or _failed(response)
 
 

@@ -29,7 +29,9 @@ class EventDecoder:
     """Feed pieces, get events; ``finish`` gives an event that lacks its blank line."""
 
     def __init__(self) -> None:
-        self._rest = b""
+        self._rest: list[bytes] = []
+        self._rest_size = 0
+        self._is_skipping = False
         self._offset = 0
         self._name = ""
         self._data: list[bytes] = []
@@ -40,8 +42,12 @@ class EventDecoder:
 
     def feed(self, piece: bytes) -> list[Event]:
         """Return the events that this piece made whole."""
-        data = self._rest + piece
         events: list[Event] = []
+        if self._rest and b"\n" not in piece and b"\r" not in piece and not self._rest[-1].endswith(b"\r"):
+            # A long line in many pieces is joined once, not once a piece.
+            self._keep(piece)
+            return events
+        data = b"".join(self._rest) + piece
         start = 0
         for match in _LINE_END.finditer(data):
             if match.end() == len(data) and match[0] == b"\r":
@@ -49,19 +55,30 @@ class EventDecoder:
                 break
             self._line(data[start : match.start()], self._offset + match.end(), events)
             start = match.end()
-        self._rest = data[start:]
+        self._rest, self._rest_size = [], 0
         self._offset += start
-        if len(self._rest) > MAX_EVENT:
-            self._offset += len(self._rest)
-            self._rest, self._data, self._size = b"", [], MAX_EVENT + 1
+        self._keep(data[start:])
         return events
+
+    def _keep(self, rest: bytes) -> None:
+        """Keep the beginning of a line; of one that is too long only that it was."""
+        self._rest_size += len(rest)
+        self._rest.append(rest)
+        if self._rest_size > MAX_EVENT + 1:
+            # Its first bytes say which field it is, its last one may be half a line end.
+            line = b"".join(self._rest)
+            self._offset += len(line) - 11
+            self._rest, self._rest_size = [line[:10], line[-1:]], 11
+            self._is_skipping = True
 
     def finish(self) -> list[Event]:
         """Return what the end of the stream makes whole."""
         events: list[Event] = []
-        if self._rest:
-            rest, self._rest = self._rest.rstrip(b"\r"), b""
-            self._line(rest, self._offset + len(rest), events)
+        rest = b"".join(self._rest)
+        if rest:
+            self._offset += len(rest)
+            self._rest, self._rest_size = [], 0
+            self._line(rest.removesuffix(b"\r"), self._offset, events)
         if self._data:
             self.is_unterminated = True
             self._line(b"", self._offset, events)
@@ -76,7 +93,10 @@ class EventDecoder:
             return
         field, _, value = line.partition(b":")
         value = value.removeprefix(b" ")
-        if field == b"data":
+        if self._is_skipping or len(line) > MAX_EVENT:
+            self._is_skipping = False
+            self._size += MAX_EVENT + 1 if field == b"data" else 0
+        elif field == b"data":
             self._size += len(value)
             if self._size <= MAX_EVENT:
                 self._data.append(value)

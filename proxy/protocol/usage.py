@@ -15,6 +15,8 @@ from proxy.domain.outcome import UsageSource
 from proxy.domain.usage import NO_USAGE, Usage
 from proxy.protocol.jsontext import count, mapping
 
+_MAX_COST = 1_000_000
+
 
 def read_usage(raw: object, *, reported_cost: str | None = None) -> Usage:
     """Return normalised counts of a usage object; ``NO_USAGE`` when it says nothing."""
@@ -27,14 +29,18 @@ def read_usage(raw: object, *, reported_cost: str | None = None) -> Usage:
     total = count(raw.get("total_tokens"))
     reasoning = count(outputs.get("reasoning_tokens"))
     if asked is None and said is None and total is None:
-        return NO_USAGE
+        return Usage(raw=raw)
+    if "cache_read_input_tokens" in raw or "cache_creation_input_tokens" in raw:
+        # Anthropic's dialect counts what it cached beside the input, not in it.
+        inputs = {"cached_tokens": raw.get("cache_read_input_tokens"), **_written(raw), **inputs}
+        asked = (asked or 0) + (count(inputs["cached_tokens"]) or 0) + (count(inputs["cache_write_tokens"]) or 0)
     if None not in (asked, said, total, reasoning) and reasoning and total == asked + said + reasoning:  # type: ignore[operator]
         said = said + reasoning  # type: ignore[operator]
     return Usage(
         input_tokens=asked,
         output_tokens=said,
         total_tokens=total,
-        cached_tokens=_first(inputs, "cached_tokens") or _first(raw, "prompt_cache_hit_tokens"),
+        cached_tokens=_first({**raw, **inputs}, "cached_tokens", "prompt_cache_hit_tokens"),
         cache_write_tokens=count(inputs.get("cache_write_tokens")),
         reasoning_tokens=reasoning,
         input_audio_tokens=count(inputs.get("audio_tokens")),
@@ -62,6 +68,15 @@ def read_timings(timings: object) -> Usage:
     )
 
 
+def _written(raw: Mapping[str, Any]) -> dict[str, Any]:
+    return {"cache_write_tokens": raw.get("cache_creation_input_tokens")}
+
+
+def says_something(usage: object) -> bool:
+    """False for none and for the zeros that some servers put on every chunk before the real counts come."""
+    return any(value for value in mapping(usage).values())
+
+
 def merge(earlier: dict[str, Any] | None, later: object) -> dict[str, Any] | None:
     """Return the newest usage object, with members that only an earlier one had filled in."""
     if not isinstance(later, dict) or not later:
@@ -82,7 +97,10 @@ def _cost(value: object) -> str | None:
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return None
     try:
-        amount = Decimal(str(value))
+        amount = Decimal(value if isinstance(value, int) else str(value)[:40])
     except InvalidOperation:
         return None
-    return format(amount, "f") if amount.is_finite() and amount >= 0 else None
+    if not amount.is_finite() or not 0 <= amount < _MAX_COST:
+        return None
+    # Beyond a pico-dollar nothing is stored, and "1e-999999" must not become a million characters.
+    return format(amount if amount.adjusted() > -20 else Decimal(0), "f")

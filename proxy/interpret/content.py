@@ -1,0 +1,55 @@
+"""The two bodies of a call as the store keeps them: untouched bytes, with the facts to read them by."""
+
+from __future__ import annotations
+
+from proxy.domain.interaction import Body
+from proxy.domain.outcome import ContentState
+from proxy.domain.recording import RecordedCall
+from proxy.interpret.cutting import cuts_of
+from proxy.interpret.texts import clean
+
+
+def content_state_of(call: RecordedCall, *, keeps: bool) -> ContentState:
+    """Return what became of the bodies; ``keeps`` False: they were not to be kept."""
+    if not keeps:
+        return ContentState.OFF
+    is_cut = call.lost_bytes > 0 or call.request is None or (call.end is not None and call.end.bodies_dropped)
+    return ContentState.TRUNCATED if is_cut else ContentState.STORED
+
+
+def request_body_of(call: RecordedCall) -> Body | None:
+    """Return the client's own bytes, with what turns them into the ones that were sent."""
+    if call.request is None:
+        return None
+    headers = dict(call.start.request_headers)
+    return Body(
+        content=call.request,
+        media_type=clean(headers.get("content-type"), 200),
+        content_encoding=clean(headers.get("content-encoding"), 50),
+        length=call.start.request_bytes,
+        sha256=call.start.request_sha256,
+        cuts=cuts_of(call.request),
+        edits=call.start.edits,
+        headers=call.start.request_headers,
+    )
+
+
+def response_body_of(call: RecordedCall) -> Body | None:
+    """Return the answer as the upstream gave it, with the arrivals of its pieces."""
+    if call.head is None:
+        return None
+    headers = dict(call.head.headers)
+    previous, timings = 0, []
+    for piece in call.pieces:
+        micros = piece.at_ns // 1000
+        timings.append((max(0, micros - previous), len(piece.data)))
+        previous = micros
+    return Body(
+        content=b"".join([piece.data for piece in call.pieces]),
+        media_type=clean(headers.get("content-type"), 200),
+        content_encoding=clean(headers.get("content-encoding"), 50),
+        length=call.end.received_bytes if call.end is not None else sum(length for _, length in timings),
+        sha256=call.end.sha256 if call.end is not None else None,
+        timings=tuple(timings),
+        headers=call.head.headers,
+    )
