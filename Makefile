@@ -11,7 +11,7 @@ WORKERS ?= 2
 ROUNDS ?= 20
 
 .DEFAULT_GOAL := help
-.PHONY: help install dev serve test check unit soak bench format lock clean
+.PHONY: help install dev serve test check unit soak bench format docs lock clean
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -44,6 +44,9 @@ bench: install  ## measure; prints a table, writes JSON under bench-results/ (AR
 format: dev  ## put the code into shape
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+docs: dev  ## write the parts of the documents that come from the program
+	$(BIN)/python -m tests.architecture.documents
 
 lock: | $(BIN)/python  ## resolve the dependencies anew and write both lock files
 	@$(BIN)/python -m venv build/lock && build/lock/bin/python -m pip install --quiet uv

@@ -21,7 +21,7 @@ from tests.support.raw_http import RawAnswer, RawClient, exchange, request
 CLIENT_KEY, PROVIDER_KEY = "sk-canary-client-71ab93", "sk-canary-provider-cc02d4"
 PROXY_KEY, ADMIN_TOKEN = (
     "canary-proxy-0d93f1a75c48e2b6a90d13f7c8e5b2a4",
-    "canary-admin-5f17c2e94b8a60d3e7f1c2b5a8d9e0f3",
+    "canary-5f17c2e94b8a60d3e7f1c2b5a8d9e0f3-console",
 )
 QUERY_KEY, COOKIE = "canary-query-6611fa", "canary-cookie-9920bd"
 KEYS = (CLIENT_KEY, PROVIDER_KEY, PROXY_KEY, ADMIN_TOKEN, QUERY_KEY, COOKIE)

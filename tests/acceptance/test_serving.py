@@ -90,14 +90,14 @@ def test_an_orderly_end_lets_streams_finish_and_exits_0(start_dashcam: Starter, 
     leaving = start_dashcam("--upstream", f"openai={oracle}/v1")
     seen: list[bytes] = []
     with RawClient(leaving.port) as client:
-        client.send(chat("still talking", is_stream=True, pieces=300))
+        client.send(chat("still talking", is_stream=True, pieces=1500))
 
         def read() -> None:
             seen.append(client.read().body)
 
         reader = threading.Thread(target=read)
         reader.start()
-        wait_until(lambda: leaving.samples()["dashcam_open_streams"][frozenset()] == 1, "the stream is open")
+        wait_until(lambda: leaving.samples()["dashcam_in_flight_requests"][frozenset()] == 1, "the stream is open")
         assert leaving.stop() == 0
         reader.join(30)
     assert seen[0].endswith(b"data: [DONE]\n\n")

@@ -130,10 +130,14 @@ class RunningDashcam:
 
     def ledger(self) -> dict[str, Any]:
         """Return the recorder's account of itself."""
-        status, body = self.get("/api/v1/recorder")
-        assert status == 200, body
+        body = wait_until(lambda: self._answer_of("/api/v1/recorder"), "/api/v1/recorder is there")
         found: dict[str, Any] = json.loads(body)
         return found
+
+    def _answer_of(self, path: str) -> bytes:
+        """Return what control says, nothing while it is starting: the gateway is ready before it."""
+        status, body = self.get(path)
+        return body if status == 200 else b""
 
     def is_settled(self) -> bool:
         """Tell whether everything accepted is accounted for; while control restarts nobody can say."""
@@ -153,8 +157,7 @@ class RunningDashcam:
 
     def samples(self) -> dict[str, dict[frozenset[tuple[str, str]], float]]:
         """Return what /metrics says: name -> labels -> value."""
-        status, text = self.get("/metrics")
-        assert status == 200
+        text = wait_until(lambda: self._answer_of("/metrics"), "/metrics is there")
         found: dict[str, dict[frozenset[tuple[str, str]], float]] = {}
         for family in text_string_to_metric_families(text.decode()):
             for sample in family.samples:

@@ -1,0 +1,150 @@
+"""The parts of the documents that are written by the program itself: ``make docs`` puts them in, a test compares.
+
+Settings come from ``config/dashcam.toml`` (README and .env.template), metric families from what ``/metrics`` renders
+(ARCHITECTURE). Everything else in the documents is written by people.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from proxy.control.metrics import gauges
+from proxy.telemetry.families import CallFamilies, GaugeFamilies, Totals, registry_of
+from tests.support.checkout import ROOT
+
+_SECRETS = """\
+# Variables that Dashcam reads; copy to .env and take away the hash of what you want to change.
+# Every setting of config/dashcam.toml is here with its default; the environment wins over files, flags over both.
+
+# Keys of providers, by the names that the configuration gives them.
+# OPENAI_API_KEY=
+
+# Keys that callers must show, separated by commas; needed when listening anywhere but on loopback.
+# DASHCAM_PROXY_KEYS=
+# The token for /metrics and /api; needed when listening anywhere but on loopback. Make one: openssl rand -hex 32
+# DASHCAM_ADMIN_TOKEN=
+
+# A settings file, and upstreams as [NAME=]URL, separated by commas.
+# DASHCAM_CONFIG=
+# DASHCAM_UPSTREAM=
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One key of the shipped configuration: its dotted name, its default as TOML, what is said about it."""
+
+    name: str
+    default: str
+    text: str
+
+    @property
+    def variable(self) -> str:
+        """The environment variable that sets it."""
+        return "DASHCAM_" + self.name.upper().replace(".", "__")
+
+
+def shipped_settings() -> list[Setting]:
+    """Return the settings of the shipped configuration in their order."""
+    return list(_parse((ROOT / "config" / "dashcam.toml").read_text()))
+
+
+def _parse(text: str) -> Iterator[Setting]:
+    section, said, was_key = "", "", False
+    for line in text.split("\n"):
+        if not line:
+            said = ""
+        elif line.startswith("#"):
+            said = line.lstrip("# ") if was_key else f"{said} {line.lstrip('# ')}".strip()
+        elif line.startswith("["):
+            section, said = line.strip("[]") + ".", ""
+        else:
+            name, _, value = line.partition(" = ")
+            yield Setting(section + name, value, said)
+        was_key = " = " in line and not line.startswith("#")
+
+
+def settings_table() -> str:
+    """Return the settings as a Markdown table."""
+    rows, last = [], ""
+    for setting in shipped_settings():
+        rows.append(
+            f"| `{setting.name}` | `{setting.default}` | {'″' if setting.text == last and last else setting.text} |"
+        )
+        last = setting.text
+    return "\n".join(["| setting | default | |", "|---|---|---|", *rows])
+
+
+def environment_template() -> str:
+    """Return the contents of ``.env.template``."""
+    lines, last = [_SECRETS.rstrip()], ""
+    for setting in shipped_settings():
+        if setting.text != last or not last:
+            lines.append("\n# " + setting.text if setting.text else "")
+        last = setting.text
+        value = setting.default.strip('"').replace("[]", "")
+        lines.append(f"# {setting.variable}={value}")
+    return "\n".join(lines) + "\n"
+
+
+class _Idle:
+    """Stands where control's services stand, with nothing recorded."""
+
+    totals = Totals()
+
+    def ledger(self) -> dict[str, object]:
+        """Nothing was accepted."""
+        return {"accepted": 0, "stored": 0, "pending": 0, "quarantined": 0, "dropped": {}, "balanced": True}
+
+    def pages(self) -> list[dict[str, int]]:
+        """No gateway runs."""
+        return []
+
+    def lag(self, ledger: dict[str, object]) -> float:
+        """Nothing waits."""
+        return 0.0
+
+    def store_bytes(self) -> int:
+        """There is no file."""
+        return 0
+
+
+def metrics_table() -> str:
+    """Return the metric families as a Markdown table."""
+    registry = registry_of(CallFamilies(_Idle.totals), GaugeFamilies(lambda: gauges(_Idle())))  # type: ignore[arg-type]
+    rows = []
+    for family in registry.collect():
+        name = family.name + ("_total" if family.type == "counter" else "")
+        rows.append(f"| `{name}` | {family.type} | {family.documentation} |")
+    return "\n".join(["| family | type | |", "|---|---|---|", *sorted(rows)])
+
+
+def replaced(path: Path, part: str, content: str) -> str:
+    """Return a document with the marked part replaced."""
+    pattern = re.compile(rf"(<!-- {part}: begin -->\n).*?(<!-- {part}: end -->)", re.DOTALL)
+    text, found = pattern.subn(lambda match: f"{match[1]}{content}\n{match[2]}", path.read_text())
+    assert found == 1, f"{path.name} has no place for {part}"
+    return text
+
+
+def written() -> dict[Path, str]:
+    """Return every document that is written in part by the program, as it should be."""
+    readme, architecture = ROOT / "README.md", ROOT / "ARCHITECTURE.md"
+    return {
+        readme: replaced(readme, "settings", settings_table()),
+        architecture: replaced(architecture, "metrics", metrics_table()),
+        ROOT / ".env.template": environment_template(),
+    }
+
+
+def main() -> None:
+    """Write them."""
+    for path, text in written().items():
+        path.write_text(text)
+
+
+if __name__ == "__main__":
+    main()
