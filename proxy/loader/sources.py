@@ -2,23 +2,27 @@
 
 Reading runs ahead of the commit; the committed position is the oldest record of a call that is neither finished nor
 parked. A source is dead when its lock is free: what is then still open is given up as interrupted, and once all of it
-is committed its files go. Its counts stay in the ledger.
+is committed the source is *exhausted*: its counts are settled, its page and files go, the ledger keeps its line.
 """
 
 from __future__ import annotations
 
 import contextlib
+import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from proxy.domain.identity import id_text, parse_id
 from proxy.errors import SpoolError
 from proxy.loader.collecting import Collector, Finished, OpenCall
-from proxy.spool.framing import Record, encode, scan
+from proxy.spool.framing import Record, RecordType, encode, scan
 from proxy.spool.page import Page
 from proxy.spool.reader import Damaged, Position, ReadBatch, Source
 from proxy.store.reading import Row
 from proxy.store.writing import ParkedPart, SourceState
+
+_COUNT_BYTES = 64 * 1024 * 1024
 
 
 @dataclass(slots=True)
@@ -35,7 +39,7 @@ Parking = list[tuple[OpenCall, ParkedPart]]
 
 
 class FollowedSource:
-    """One gateway's spool, on its way into the store."""
+    """One gateway's spool, on its way into the store. Not locked: the loader does that."""
 
     def __init__(self, source: Source, page_path: Path, body_limit: int, state: Row | None) -> None:
         self.name = source.name
@@ -45,17 +49,22 @@ class FollowedSource:
         self.is_exhausted = False
         self.stored = int(state["stored"]) if state else 0
         self.quarantined = int(state["quarantined"]) if state else 0
+        self.in_hand: Sequence[Finished] = ()
         self._read_at = Position(int(state["segment"]), int(state["offset"])) if state else Position()
-        self.committed = SourceState(source.name, self._read_at.segment, self._read_at.offset)
+        self.committed = self._read_at
         self._page_path = page_path
         self._page: Page | None = None
         self._accepted = int(state["accepted"]) if state else 0
         self._dropped: dict[str, int] = dict(state["dropped"] or {}) if state else {}
+        self._counted_at, self._counted = self._read_at, 0
+        self._reported: set[Position] = set()
 
     def __repr__(self) -> str:
         return f"<FollowedSource {self.name} at={self._read_at} open={len(self.collector.open)} dead={self.is_dead}>"
 
-    def resume(self, parked: list[Row], now: float) -> None:
+    # -- reading --------------------------------------------------------------------------------------------
+
+    def resume(self, parked: Sequence[Row], now: float) -> None:
         """Take up calls that were parked before a restart."""
         by_id: dict[str, list[Row]] = {}
         for row in parked:
@@ -63,67 +72,83 @@ class FollowedSource:
         for identity, parts in by_id.items():
             found = [item for part in parts for item in scan(part["payload"], is_final=True)]
             records = [item for item in found if isinstance(item, Record)]
-            self.collector.resume(parse_id(identity), records, parts[-1]["until_sequence"], len(parts), now)
+            until = max(int(part["until_sequence"]) for part in parts)
+            self.collector.resume(parse_id(identity), records, until, len(parts), now)
 
     def look(self, limit: int, now: float) -> Progress:
         """Read on; when the gateway is dead and all is read, give up what is open."""
         if not self.is_dead:
             self.is_dead = not self.source.is_alive()
         batch = self.source.read(self._read_at, limit, is_final=self.is_dead)
-        progress = Progress(damage=list(batch.damage), is_at_end=batch.is_at_end, has_read=bool(batch.records))
+        progress = Progress(is_at_end=batch.is_at_end, has_read=batch.next != self._read_at)
+        progress.damage = [item for item in batch.damage if item.position not in self._reported]
         self._feed(batch, progress, now)
+        self._reported.update(item.position for item in progress.damage)
         self._read_at = batch.next
         if self.is_dead and batch.is_at_end and not batch.records:
+            self.is_exhausted = not self.collector.open
             progress.finished += self.collector.give_up()
-            self.is_exhausted = True
+        self.in_hand = progress.finished
         return progress
 
     def _feed(self, batch: ReadBatch, progress: Progress, now: float) -> None:
         for located in batch.records:
             try:
                 finished = self.collector.feed(located.position, located.record, now)
-            except SpoolError as error:
+            except (SpoolError, ValueError, TypeError) as error:
+                # A valid checksum over a payload that is none: a defect, or a version far ahead of ours.
                 record = located.record
                 raw = encode(record.type, record.identity, record.sequence, record.payload)
-                progress.damage.append(Damaged(located.position, error.message, raw))
+                progress.damage.append(Damaged(located.position, f"a payload cannot be read: {error}", raw))
                 continue
             if finished is not None:
                 progress.finished.append(finished)
 
     def parts_to_park(self, now: float, seconds: float) -> Parking:
         """Return what of long calls is to be parked now."""
-        parts = []
-        for call in self.collector.overdue(now, seconds):
-            payload = b"".join([encode(r.type, r.identity, r.sequence, r.payload) for r in call.unparked])
-            until = call.unparked[-1].sequence
-            parts.append((call, ParkedPart(id_text(call.identity), call.parts, self.name, until, payload)))
-        return parts
+        found = self.collector.overdue(now, seconds)
+        return [(c, ParkedPart(id_text(c.identity), c.parts, self.name, c.sequence, c.part())) for c in found]
 
-    def parked(self, parts: Parking, now: float) -> None:
-        """These parts are committed: the calls hold the position no longer."""
-        for call, part in parts:
-            call.held_at, call.unparked, call.opened_at = None, [], now
-            call.parts, call.until_sequence = part.part + 1, max(call.until_sequence, part.until_sequence)
+    # -- committing -----------------------------------------------------------------------------------------
 
-    def state(self, quarantined: int, parking: Parking) -> SourceState:
+    def state(self, parking: Parking) -> SourceState:
         """Return what to commit: the position up to which everything is finished or parked with this batch."""
-        leaving = {id(call) for call, _ in parking}
-        held = [c.held_at for c in self.collector.open.values() if c.held_at is not None and id(c) not in leaving]
-        position = min([*held, self._read_at])
-        self.refresh_counts()
+        position = self.collector.hold(self._read_at, [call for call, _ in parking])
+        self._refresh()
+        if self.is_exhausted:
+            self._settle()
         return SourceState(
             name=self.name,
             segment=position.segment,
             offset=position.offset,
             accepted=self._accepted,
-            quarantined=quarantined,
-            dropped=self._dropped,
+            dropped=dict(self._dropped),
             is_closed=self.is_exhausted,
         )
 
-    def refresh_counts(self) -> None:
+    def committed_with(self, state: SourceState, parking: Parking, now: float) -> None:
+        """This state is in the store: what it stands for is in hand no longer."""
+        self.in_hand = ()
+        self.committed = Position(state.segment, state.offset)
+        for call, part in parking:
+            call.parked(part.until_sequence, now)
+
+    def free(self) -> bool:
+        """Unlink what lies before the committed position; True when nothing of a dead source is left."""
+        self.source.acknowledge(self.committed)
+        if not self.is_exhausted:
+            return False
+        if self._page is not None:
+            self._page.close()
+            self._page = None
+        self._page_path.unlink(missing_ok=True)
+        return self.source.remove()
+
+    # -- counts ---------------------------------------------------------------------------------------------
+
+    def _refresh(self) -> None:
         """Read the gateway's own counts off its page."""
-        if self._page is None:
+        if self._page is None and not self.is_exhausted:
             with contextlib.suppress(SpoolError):
                 self._page = Page.open(self._page_path)
         if self._page is not None:
@@ -131,34 +156,62 @@ class FollowedSource:
             self._accepted = max(self._accepted, values["accepted"])
             drops = {name: number for name, number in values.items() if name.startswith("dropped_") and number}
             self._dropped = {name.removeprefix("dropped_"): number for name, number in drops.items()}
-        if self.is_exhausted:
-            # Killed between appending a START and counting it: the call is one of ours all the same.
-            self._accepted = max(self._accepted, self.stored + self.quarantined + sum(self._dropped.values()))
 
-    def free(self, state: SourceState) -> None:
-        """A state is committed: unlink what lies before it, and everything of an exhausted source."""
-        self.source.acknowledge(Position(state.segment, state.offset))
-        if self.is_exhausted and self.source.remove():
-            if self._page is not None:
-                self._page.close()
-                self._page = None
-            self._page_path.unlink(missing_ok=True)
+    def _settle(self) -> None:
+        """Close the account of a gateway that is dead and wholly read."""
+        known = self.stored + self.quarantined + sum(self._dropped.values())
+        if self._accepted > known:
+            # Its START is damaged, or went with the power: not stored, and never to come.
+            self._dropped["lost"] = self._dropped.get("lost", 0) + self._accepted - known
+        # Killed between appending a START and counting it: the call is one of ours all the same.
+        self._accepted = max(self._accepted, known)
 
     def page_values(self) -> dict[str, int]:
         """Return the gateway's page, empty when there is none."""
-        self.refresh_counts()
+        self._refresh()
         return {} if self._page is None else self._page.read_all()
 
     def account(self) -> dict[str, object]:
-        """Return this source's part of the ledger; accepted is read first, so that it is never ahead of the rest."""
-        self.refresh_counts()
-        pending = len(self.collector.open) + self.source.unread_starts(self._read_at)
+        """Return this source's line of the ledger. A gateway counts while we look: look again until both agree."""
+        for _ in range(3):
+            self._refresh()
+            before, dropped = self._accepted, dict(self._dropped)
+            pending = len(self.collector.open) + len(self.in_hand) + self._unread_starts()
+            known = self.stored + self.quarantined + pending + sum(dropped.values())
+            self._refresh()
+            if before <= known <= self._accepted:
+                break
         return {
             "source": self.name,
-            "accepted": self._accepted,
+            "accepted": known if before <= known <= self._accepted else self._accepted,
             "stored": self.stored,
             "pending": pending,
             "quarantined": self.quarantined,
-            "dropped": dict(self._dropped),
+            "dropped": dropped,
             "alive": not self.is_dead,
         }
+
+    def _unread_starts(self) -> int:
+        """Count the calls that lie unread in the spool; each byte is looked at once, a bounded number at a time."""
+        if self._counted_at <= self._read_at:
+            self._counted_at, self._counted = self._read_at, self.collector.starts_seen
+        left = _COUNT_BYTES
+        while left > 0:
+            batch = self.source.read(self._counted_at, 1 << 20, is_final=self.is_dead)
+            self._counted += sum(1 for located in batch.records if located.record.type == RecordType.START)
+            has_moved, self._counted_at = batch.next != self._counted_at, batch.next
+            left -= 1 << 20
+            if batch.is_at_end or not has_moved:
+                break
+        return self._counted - self.collector.starts_seen
+
+    def oldest_age_seconds(self) -> float:
+        """Return the age of the oldest call that is not in the store; 0 when there is none."""
+        calls = [*self.collector.open.values(), *(item.call for item in self.in_hand)]
+        oldest = min((call.start.accepted_at_ns for call in calls), default=None)
+        return 0.0 if oldest is None else max(0.0, (time.time_ns() - oldest) / 1e9)
+
+    def lag_seconds(self) -> float:
+        """Return how long the oldest finished call has waited for its commit."""
+        oldest = min((item.ended_at_ns for item in self.in_hand if item.end is not None), default=None)
+        return 0.0 if oldest is None else max(0.0, (time.time_ns() - oldest) / 1e9)

@@ -159,6 +159,11 @@ class Source:
     def _is_known(self, number: int) -> bool:
         return is_segment(self._disk.read(self._path(number), 0, SEGMENT_HEADER.size))
 
+    def size_after(self, position: Position) -> int:
+        """Return how many bytes lie after a position."""
+        sizes = [self._disk.size(self._path(number)) for number in self.segments() if number >= position.segment]
+        return max(0, sum(sizes) - position.offset)
+
     def unread(self, position: Position) -> Iterator[Record]:
         """Yield the records after a position (for the ledger's own count)."""
         while True:

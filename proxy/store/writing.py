@@ -8,6 +8,7 @@ Errors say what to do: ``StoreUnavailableError`` to try again later, ``RowError`
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -43,16 +44,14 @@ class RowError(StoreError):
 
 @dataclass(frozen=True, slots=True)
 class SourceState:
-    """How far one source is loaded, and its counts for the ledger (``stored`` is the writer's)."""
+    """How far one source is loaded, and its counts for the ledger; the writer itself counts stored and quarantined."""
 
     name: str
     segment: int
     offset: int
     accepted: int = 0
-    quarantined: int = 0
     dropped: Mapping[str, int] = field(default_factory=dict)
     is_closed: bool = False
-    stored: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +67,10 @@ class ParkedPart:
 
 @dataclass(frozen=True, slots=True)
 class Quarantined:
-    """What could not be stored or read; ``at`` is Unix milliseconds."""
+    """What could not be stored or read; ``at`` is Unix milliseconds. With an ``interaction_id`` it is a whole call.
+
+    The same source, place and id is kept once, so that a replay adds nothing.
+    """
 
     source: str
     segment: int
@@ -92,10 +94,11 @@ class WriteBatch:
 
 @dataclass(frozen=True, slots=True)
 class WriteResult:
-    """What was really new, with the totals it adds."""
+    """What was really new, with the totals it adds; ``quarantined`` counts calls."""
 
     inserted: Sequence[Entry]
     totals: Totals
+    quarantined: int = 0
 
 
 _INTERACTION = rows.insert_sql(tables.InteractionRow.__table__)  # type: ignore[attr-defined]
@@ -116,7 +119,8 @@ _STATE = (
 )
 _QUARANTINE = (
     'INSERT INTO quarantine (interaction_id, source, segment, "offset", reason, quarantined_at, data) '
-    "VALUES (?, ?, ?, ?, ?, ?, ?)"
+    "SELECT ?, ?, ?, ?, ?, ?, ? WHERE NOT EXISTS (SELECT 1 FROM quarantine WHERE source = ? AND segment = ? "
+    "AND \"offset\" = ? AND coalesce(interaction_id, '') = coalesce(?, ''))"
 )
 
 
@@ -135,7 +139,7 @@ class StoreWriter:
             raise RowError(f"the database refuses a row: {_reason(error)}") from error
         except (OperationalError, InterfaceError) as error:
             raise StoreUnavailableError(f"the database cannot be written: {_reason(error)}") from error
-        except (DBAPIError, StatementError, OverflowError, UnicodeEncodeError) as error:
+        except (DBAPIError, StatementError, OverflowError, ValueError, TypeError) as error:
             raise RowError(f"a value cannot be stored: {_reason(error)}") from error
 
     def close(self) -> None:
@@ -157,12 +161,20 @@ def _write(connection: Connection, batch: WriteBatch, totals_of: TotalsOf) -> Wr
     _many(connection, _TOTAL, [(family, labels, value) for (family, labels), value in totals.items()])
     _many(connection, _PARKED, [(p.id, p.part, p.source, p.until_sequence, p.payload) for p in batch.parked])
     _many(connection, "DELETE FROM open_call WHERE id = ?", [(identity,) for identity in batch.unparked])
-    _many(connection, _QUARANTINE, [_quarantine_row(item) for item in batch.quarantined])
-    stored: dict[str, int] = {}
-    for source, _ in new:
-        stored[source] = stored.get(source, 0) + 1
-    _many(connection, _STATE, [_state_row(item, stored.get(item.name, 0)) for item in batch.states])
-    return WriteResult(entries, totals)
+    stored = Counter(source for source, _ in new)
+    lost = Counter(item.source for item in batch.quarantined if _set_aside(connection, item) and item.interaction_id)
+    _many(connection, _STATE, [_state_row(item, stored[item.name], lost[item.name]) for item in batch.states])
+    return WriteResult(entries, totals, lost.total())
+
+
+def _set_aside(connection: Connection, item: Quarantined) -> bool:
+    place = (item.source, item.segment, item.offset)
+    row = (item.interaction_id, *place, _storable(item.reason)[:500], instant_text(item.at), item.data)
+    return connection.exec_driver_sql(_QUARANTINE, (*row, *place, item.interaction_id)).rowcount > 0
+
+
+def _storable(text: str) -> str:
+    return text.encode("utf-8", "replace").decode().replace("\x00", "\N{REPLACEMENT CHARACTER}")
 
 
 def _absent(connection: Connection, entries: Sequence[tuple[str, Entry]]) -> list[tuple[str, Entry]]:
@@ -203,12 +215,7 @@ def _many(connection: Connection, sql: str, values: list[tuple[Any, ...]]) -> No
         connection.exec_driver_sql(sql, values)
 
 
-def _state_row(state: SourceState, stored: int) -> tuple[Any, ...]:
+def _state_row(state: SourceState, stored: int, quarantined: int) -> tuple[Any, ...]:
     dropped = rows.json_text(dict(state.dropped)) or "{}"
     place = (state.name, state.segment, state.offset)
-    return (*place, state.accepted, stored, state.quarantined, dropped, state.is_closed)
-
-
-def _quarantine_row(item: Quarantined) -> tuple[Any, ...]:
-    at = instant_text(item.at)
-    return (item.interaction_id, item.source, item.segment, item.offset, item.reason[:500], at, item.data)
+    return (*place, state.accepted, stored, quarantined, dropped, state.is_closed)

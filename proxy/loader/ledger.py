@@ -1,0 +1,42 @@
+"""The account of every call ever accepted: accepted = stored + pending + quarantined + dropped, by source and in sum.
+
+The sides are counted apart: accepted and dropped by the gateway in its page, stored and quarantined by the store in the
+rows' transaction, pending by reading the spool.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+Account = Mapping[str, object]
+_SUMS = ("accepted", "stored", "pending", "quarantined")
+
+
+def closed_account(row: Mapping[str, object]) -> dict[str, object]:
+    """Return the line of a source that is not followed (any more), from its row in the store."""
+    kept = {name: row[name] for name in ("source", "accepted", "stored", "quarantined")}
+    return {**kept, "pending": 0, "dropped": row["dropped"] or {}, "alive": False}
+
+
+def balance(accounts: Sequence[Account]) -> dict[str, object]:
+    """Return the sum of accounts, and whether it balances."""
+    sums: Counter[str] = Counter()
+    dropped: Counter[str] = Counter()
+    for account in accounts:
+        sums.update({name: _number(account[name]) for name in _SUMS})
+        reasons = account["dropped"]
+        assert isinstance(reasons, Mapping)
+        dropped.update(reasons)
+    known = sums["stored"] + sums["pending"] + sums["quarantined"] + dropped.total()
+    return {
+        **{name: sums[name] for name in _SUMS},
+        "dropped": dict(dropped),
+        "balanced": sums["accepted"] == known,
+        "sources": [dict(account) for account in accounts],
+    }
+
+
+def _number(value: object) -> int:
+    assert isinstance(value, int)
+    return value

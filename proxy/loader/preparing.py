@@ -1,0 +1,92 @@
+"""From finished calls to what a batch holds: entries, and for what cannot become one, quarantine rows.
+
+One call that we cannot understand must not stop the others: whatever goes wrong in interpreting it is a defect of ours,
+is logged by its kind (never its words, which may quote a prompt), and the call's bytes are kept for a person.
+"""
+
+from __future__ import annotations
+
+import time
+import traceback
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import structlog
+
+from proxy.domain.identity import id_text
+from proxy.domain.interaction import Entry
+from proxy.domain.recording import RecordedCall
+from proxy.interpret.entry import interpret
+from proxy.loader.collecting import Finished
+from proxy.pricing.cost import cost_of
+from proxy.spool.reader import Damaged, Source
+from proxy.store.writing import Quarantined
+
+log = structlog.get_logger("loader")
+
+_KEPT_BYTES = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Interpreted:
+    """A call on its way into the store."""
+
+    entry: Entry
+    call: RecordedCall
+
+
+@dataclass(slots=True)
+class Prepared:
+    """What finished calls became; ``side_files`` may go once all of it is committed."""
+
+    ready: list[Interpreted] = field(default_factory=list)
+    broken: list[Quarantined] = field(default_factory=list)
+    side_files: list[str] = field(default_factory=list)
+
+
+def prepare(source: Source, finished: Sequence[Finished], body_limit: int) -> Prepared:
+    """Interpret finished calls; reads the request bodies that lie in files of their own."""
+    prepared = Prepared()
+    for item in finished:
+        call = item.call.finish(item.end, _request_of(source, item, body_limit))
+        if call.start.side_file is not None:
+            prepared.side_files.append(call.start.side_file)
+        try:
+            prepared.ready.append(Interpreted(interpret(call, cost_of), call))
+        except Exception as error:  # noqa: BLE001 - the loader's batch: recorded, and the others go on
+            place = traceback.extract_tb(error.__traceback__)[-1]
+            reason = f"interpretation failed: {type(error).__name__} at {place.name}:{place.lineno}"
+            log.error("interpretation_failed", id=id_text(call.id), reason=reason)
+            prepared.broken.append(set_aside(source.name, call, reason))
+    return prepared
+
+
+def _request_of(source: Source, item: Finished, body_limit: int) -> bytes | None:
+    start = item.call.start
+    if item.end is not None and item.end.bodies_dropped and not item.call.request:
+        return None
+    if start.side_file is None:
+        return item.call.request
+    try:
+        return source.body(start.side_file, body_limit)
+    except OSError as error:
+        log.error("body_unreadable", id=id_text(item.call.identity), reason=error.strerror)
+        return None
+
+
+def set_aside(source: str, call: RecordedCall, reason: str) -> Quarantined:
+    """Return the quarantine row of a call."""
+    data = (call.request or b"") + b"\n\n" + b"".join([piece.data for piece in call.pieces])
+    return Quarantined(source, 0, 0, reason, _now_ms(), id_text(call.id), data[:_KEPT_BYTES])
+
+
+def set_aside_damage(source: Source, item: Damaged) -> Quarantined:
+    """Keep damaged bytes in a file beside the spool, and return their quarantine row."""
+    name = source.quarantine(item) if item.data else ""
+    log.error("spool_damage", source=source.name, reason=item.reason, size=len(item.data), kept_as=name)
+    place = item.position
+    return Quarantined(source.name, place.segment, place.offset, item.reason, _now_ms(), None, item.data[:_KEPT_BYTES])
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000

@@ -1,0 +1,341 @@
+"""Real segments on a real disk, a real SQLite store, and what may come between them."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import proxy.loader.loading
+from proxy.domain.identity import id_text
+from proxy.domain.interaction import Entry
+from proxy.loader.loading import Loader
+from proxy.settings.values import Settings
+from proxy.store.migration import upgrade
+from proxy.store.reading import Filters, Reader
+from proxy.telemetry.families import Totals
+from tests.support.spooling import SpoolingGateway, a_head, a_start, an_end, question, reply, settings_in
+from tests.support.waiting import wait_until
+
+TOO_LARGE = 2**63
+
+
+class Bench:
+    """A store, and loaders one after the other."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.totals = Totals()
+        self.announced: list[Entry] = []
+        upgrade(settings.database_path)
+        self.loader = self.loader_anew()
+
+    def loader_anew(self) -> Loader:
+        """Return a loader as a restarted control would make it."""
+        self.loader = Loader(self.settings, self.totals, self.announced.append)
+        return self.loader
+
+    def load(self) -> dict[str, Any]:
+        """Do rounds until nothing is left to do; return the ledger."""
+        for _ in range(3):
+            while self.loader.round():
+                pass
+        return self.loader.ledger()
+
+    def rows(self) -> list[dict[str, Any]]:
+        reader = Reader(self.settings.database_path)
+        try:
+            return reader.list_interactions(Filters(newest_first=False), 1000)
+        finally:
+            reader.close()
+
+    def body(self, identity: bytes, side: str) -> bytes:
+        reader = Reader(self.settings.database_path)
+        found = reader.body(id_text(identity), side)
+        reader.close()
+        assert found is not None
+        return found.content
+
+    def sql(self, statement: str) -> list[tuple[Any, ...]]:
+        connection = sqlite3.connect(self.settings.database_path)
+        try:
+            return connection.execute(statement).fetchall()
+        finally:
+            connection.close()
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return settings_in(tmp_path)
+
+
+@pytest.fixture
+def bench(settings: Settings) -> Bench:
+    return Bench(settings)
+
+
+@pytest.fixture
+def gateway(settings: Settings) -> Iterator[SpoolingGateway]:
+    made = SpoolingGateway(settings)
+    yield made
+    made.die()
+
+
+def test_a_call_becomes_one_row_with_its_bodies(bench: Bench, gateway: SpoolingGateway) -> None:
+    identity = gateway.call("hello")
+    ledger = bench.load()
+    (row,) = bench.rows()
+    assert (row["id"], row["outcome"], row["input_tokens"], row["output_tokens"]) == (
+        id_text(identity),
+        "completed",
+        11,
+        3,
+    )
+    assert bench.body(identity, "request") == question()
+    assert bench.body(identity, "response") == reply("hello")
+    assert (ledger["accepted"], ledger["stored"], ledger["pending"], ledger["balanced"]) == (1, 1, 0, True)
+
+
+def test_only_the_first_call_is_announced(bench: Bench, gateway: SpoolingGateway) -> None:
+    first = gateway.call()
+    gateway.call()
+    bench.load()
+    gateway.call()
+    bench.load()
+    assert [entry.interaction.id for entry in bench.announced] == [id_text(first)]
+
+
+def test_an_open_call_is_pending_and_holds_the_position(bench: Bench, gateway: SpoolingGateway) -> None:
+    gateway.begin()
+    gateway.call()
+    ledger = bench.load()
+    assert (ledger["accepted"], ledger["stored"], ledger["pending"], ledger["balanced"]) == (2, 1, 1, True)
+    assert ledger["oldest_pending_seconds"] > 0
+    assert ledger["pending_bytes"] > 0
+
+
+def test_a_restart_replays_and_doubles_nothing(bench: Bench, gateway: SpoolingGateway) -> None:
+    held = gateway.begin()
+    for _ in range(5):
+        gateway.call()
+    bench.load()
+    before = bench.sql("SELECT family, labels, value FROM metric_total ORDER BY 1, 2")
+    bench.loader_anew()
+    bench.load()
+    assert bench.sql("SELECT family, labels, value FROM metric_total ORDER BY 1, 2") == before
+    gateway.answer(held, [reply()], a_head())
+    gateway.end(held)
+    ledger = bench.load()
+    assert len(bench.rows()) == 6
+    assert (ledger["accepted"], ledger["stored"], ledger["pending"], ledger["balanced"]) == (6, 6, 0, True)
+
+
+def test_a_dead_gateways_open_calls_are_interrupted_with_what_came(bench: Bench, gateway: SpoolingGateway) -> None:
+    identity = gateway.begin(a_start(is_stream=True))
+    gateway.answer(identity, [b"data: {}\n\n", b"data: {}\n\n"], a_head("text/event-stream"))
+    bench.load()
+    gateway.die()
+    ledger = bench.load()
+    (row,) = bench.rows()
+    assert row["outcome"] == "interrupted"
+    assert bench.body(identity, "response") == b"data: {}\n\n" * 2
+    assert (ledger["accepted"], ledger["stored"], ledger["balanced"]) == (1, 1, True)
+
+
+def test_a_dead_gateway_leaves_no_file_and_one_line_in_the_ledger(bench: Bench, gateway: SpoolingGateway) -> None:
+    gateway.call()
+    gateway.die()
+    ledger = bench.load()
+    again = bench.loader_anew().ledger()
+    assert not list(bench.settings.spool_dir.iterdir())
+    assert not list(bench.settings.pages_dir.iterdir())
+    for found in (ledger, again):
+        assert (found["accepted"], found["stored"], found["balanced"]) == (1, 1, True)
+
+
+def test_calls_nobody_counted_before_the_kill_are_accepted_all_the_same(bench: Bench, gateway: SpoolingGateway) -> None:
+    gateway.call()
+    gateway.page.set(gateway.page.ACCEPTED, 0)
+    gateway.die()
+    ledger = bench.load()
+    assert (ledger["accepted"], ledger["stored"], ledger["balanced"]) == (1, 1, True)
+
+
+def test_calls_that_went_with_the_power_are_told(bench: Bench, gateway: SpoolingGateway) -> None:
+    gateway.call()
+    gateway.page.add(gateway.page.ACCEPTED, 2)
+    gateway.die()
+    ledger = bench.load()
+    assert (ledger["dropped"], ledger["balanced"]) == ({"lost": 2}, True)
+
+
+def test_a_long_call_is_parked_and_its_segments_go(
+    bench: Bench, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(proxy.loader.loading, "PARK_SECONDS", 0.0)
+    gateway = SpoolingGateway(settings, segment_bytes=500)
+    pieces = [b"data: %d\n\n" % number for number in range(40)]
+    identity = gateway.begin(a_start(is_stream=True))
+    for start in range(0, 40, 10):
+        gateway.answer(identity, pieces[start : start + 10], a_head("text/event-stream") if start == 0 else None)
+        bench.load()
+        if start == 10:
+            bench.loader_anew()
+    assert bench.sql("SELECT count(*) FROM open_call")[0][0] > 1
+    assert len(list((settings.spool_dir / gateway.name).glob("*.seg"))) <= 2
+    bench.loader_anew()
+    gateway.end(identity)
+    ledger = bench.load()
+    assert bench.body(identity, "response") == b"".join(pieces)
+    assert bench.sql("SELECT count(*) FROM open_call") == [(0,)]
+    assert (ledger["accepted"], ledger["stored"], ledger["balanced"]) == (1, 1, True)
+    gateway.die()
+
+
+def test_a_row_the_database_refuses_goes_aside_alone(bench: Bench, gateway: SpoolingGateway) -> None:
+    good = [gateway.call() for _ in range(5)]
+    bad = gateway.call(end=an_end(received_bytes=TOO_LARGE, sent_bytes=TOO_LARGE))
+    good += [gateway.call() for _ in range(5)]
+    ledger = bench.load()
+    assert [row["id"] for row in bench.rows()] == [id_text(identity) for identity in good]
+    ((refused, data),) = bench.sql("SELECT interaction_id, data FROM quarantine")
+    assert refused == id_text(bad)
+    assert question() in data
+    assert (ledger["stored"], ledger["quarantined"], ledger["balanced"]) == (10, 1, True)
+
+
+def test_a_refused_row_is_set_aside_once_however_often_it_is_replayed(bench: Bench, gateway: SpoolingGateway) -> None:
+    gateway.begin()
+    gateway.call(end=an_end(received_bytes=TOO_LARGE, sent_bytes=TOO_LARGE))
+    bench.load()
+    bench.loader_anew()
+    ledger = bench.load()
+    assert bench.sql("SELECT count(*) FROM quarantine") == [(1,)]
+    assert (ledger["quarantined"], ledger["pending"], ledger["balanced"]) == (1, 1, True)
+
+
+def test_what_cannot_be_interpreted_goes_aside_alone(bench: Bench, gateway: SpoolingGateway) -> None:
+    gateway.call()
+    gateway.call(start=a_start(request_headers=((1, 2),)))
+    gateway.call(start=a_start(target=5))
+    gateway.call()
+    ledger = bench.load()
+    assert ledger["stored"] + ledger["quarantined"] == 4
+    assert ledger["stored"] >= 2
+    assert ledger["balanced"]
+
+
+def test_a_damaged_record_is_kept_and_its_neighbours_go_in(bench: Bench, gateway: SpoolingGateway) -> None:
+    gateway.call()
+    lost = gateway.begin()
+    (segment,) = (bench.settings.spool_dir / gateway.name).glob("*.seg")
+    data = segment.read_bytes()
+    segment.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
+    gateway.answer(lost, [reply()], a_head())
+    gateway.end(lost)
+    gateway.call()
+    bench.load()
+    gateway.die()
+    ledger = bench.load()
+    assert len(bench.rows()) == 2
+    assert [row[0] for row in bench.sql("SELECT reason FROM quarantine")] == ["the checksum does not match"]
+    assert len(list((bench.settings.spool_dir / "quarantine").iterdir())) == 1
+    assert (ledger["accepted"], ledger["dropped"], ledger["balanced"]) == (3, {"lost": 1}, True)
+
+
+def test_a_segment_of_a_newer_version_is_left_alone_and_told_once(bench: Bench, gateway: SpoolingGateway) -> None:
+    gateway.call()
+    folder = bench.settings.spool_dir / gateway.name
+    (segment,) = folder.glob("*.seg")
+    newer = b"DSHSEG\x09" + segment.read_bytes()[7:]
+    segment.write_bytes(newer)
+    gateway.die()
+    for _ in range(3):
+        bench.load()
+    bench.loader_anew()
+    bench.load()
+    assert segment.read_bytes() == newer
+    assert bench.sql("SELECT count(*) FROM quarantine") == [(1,)]
+
+
+def test_a_side_file_is_read_and_goes_after_the_commit(bench: Bench, gateway: SpoolingGateway) -> None:
+    identity = bytes.fromhex("019a0000000070008000000000000001")
+    side = gateway.writer.open_body(identity)
+    side.write(question("large"))
+    name, digest, length = side.finish()
+    start = a_start(side_file=name, request_bytes=length, request_sha256=digest)
+    gateway.writer.start(identity, start, b"")
+    gateway.answer(identity, [reply()], a_head())
+    gateway.end(identity)
+    bench.load()
+    assert bench.body(identity, "request") == question("large")
+    assert not list((bench.settings.spool_dir / gateway.name / "bodies").iterdir())
+
+
+def test_segments_go_once_their_calls_are_stored(bench: Bench, settings: Settings) -> None:
+    gateway = SpoolingGateway(settings, segment_bytes=2000)
+    for _ in range(30):
+        gateway.call()
+    bench.load()
+    assert len(list((settings.spool_dir / gateway.name).glob("*.seg"))) <= 2
+    assert len(bench.rows()) == 30
+    gateway.die()
+
+
+class TestRunning:
+    """The loader in its thread, as control runs it."""
+
+    @pytest.fixture
+    def thread(self, bench: Bench) -> Iterator[threading.Thread]:
+        made = threading.Thread(target=bench.loader.run, daemon=True)
+        yield made
+        bench.loader.stop()
+        made.join(10)
+        assert not made.is_alive()
+
+    def test_a_locked_database_is_waited_for(
+        self, bench: Bench, gateway: SpoolingGateway, thread: threading.Thread
+    ) -> None:
+        other = sqlite3.connect(bench.settings.database_path, isolation_level=None)
+        other.execute("BEGIN EXCLUSIVE")
+        gateway.call()
+        thread.start()
+        failing = wait_until(lambda: bench.loader.last_error and bench.loader.ledger(), "the trouble is told")
+        assert (failing["accepted"], failing["pending"], failing["balanced"]) == (1, 1, True)
+        assert failing["loader_lag_seconds"] > 0
+        other.execute("ROLLBACK")
+        other.close()
+        wait_until(lambda: bench.loader.ledger()["stored"] == 1, "the call is stored")
+        assert bench.loader.last_error is None
+
+    def test_a_defect_is_told_and_tried_again(
+        self, bench: Bench, gateway: SpoolingGateway, thread: threading.Thread
+    ) -> None:
+        gateway.call()
+        folder = bench.settings.spool_dir / gateway.name
+        aside = folder.with_name("aside")
+        (segment,) = folder.glob("*.seg")
+        segment.rename(aside)
+        segment.mkdir()
+        thread.start()
+        wait_until(lambda: bench.loader.last_error, "the trouble is told")
+        segment.rmdir()
+        aside.rename(segment)
+        wait_until(lambda: bench.loader.ledger()["stored"] == 1, "the call is stored")
+        assert (bench.loader.last_error, len(bench.rows())) == (None, 1)
+
+    def test_what_is_in_the_spool_when_it_is_told_to_stop_is_still_loaded(
+        self, bench: Bench, gateway: SpoolingGateway, thread: threading.Thread
+    ) -> None:
+        for _ in range(20):
+            gateway.call()
+        gateway.die()
+        bench.loader.stop()
+        thread.start()
+        thread.join(10)
+        assert len(bench.rows()) == 20
+        assert not list(bench.settings.spool_dir.glob("boot-*"))
