@@ -22,6 +22,7 @@ _BLOCKED = tuple(
         "ff00::/8",
         "::/128",
         "64:ff9b::/96",
+        "64:ff9b:1::/48",
     )
 )
 
@@ -33,11 +34,13 @@ def blocked_because(
     value = ipaddress.ip_address(address.partition("%")[0])
     if isinstance(value, ipaddress.IPv6Address) and value.ipv4_mapped is not None:
         value = value.ipv4_mapped
-    if (str(value), port) in forbidden:
+    # The whole of 127.0.0.0/8 leads to a listener on any address.
+    own = "127.0.0.1" if value.version == 4 and value.is_loopback else str(value)
+    if (own, port) in forbidden or (str(value), port) in forbidden:
         return "it is this proxy's own address"
     for network in _BLOCKED:
         if value.version == network.version and value in network:
             return f"addresses in {network} are never dialled"
-    if not allow_private and (value.is_private or value.is_loopback):
+    if not allow_private and not value.is_global:
         return "private addresses are not allowed for this provider"
     return None

@@ -38,10 +38,11 @@ class UpstreamConnection(asyncio.Protocol):
         self._idle_timeout = 0.0
         self._is_write_paused = False
         self._parts: list[bytes] = []
-        self._head_bytes = 0
+        self._framing_bytes = 0
         self._is_framed = False
         self._keeps_alive = False
-        self._is_partial = False
+        self._is_sending = False
+        self._is_read_paused = False
 
     def __repr__(self) -> str:
         return f"<UpstreamConnection {'closed' if self.is_closed else self.answer or 'idle'}>"
@@ -50,14 +51,17 @@ class UpstreamConnection(asyncio.Protocol):
 
     def begin(self, method: str, timing: Timing, *, first_byte_timeout: float, idle_timeout: float) -> Answer:
         """Take the connection for one exchange; time-outs in seconds."""
-        self.answer = Answer(self, method, timing)
+        answer = self.answer = Answer(self, method, timing)
         self._first_byte_timeout = first_byte_timeout
         self._idle_timeout = idle_timeout
         self._parts = []
-        self._head_bytes = 0
+        self._framing_bytes = 0
         self._is_framed = False
         self.extend()
-        return self.answer
+        if self.is_closed:
+            # It may be lost between connecting and this moment, when nobody was there to be told.
+            answer.failure = _broken(answer, None)
+        return answer
 
     def extend(self) -> None:
         """Progress was made in sending: the first byte may take its whole time from now on."""
@@ -74,13 +78,19 @@ class UpstreamConnection(asyncio.Protocol):
             await answer.wait()
         return not answer.has_head and answer.failure is None
 
-    def will_not_be_reused(self) -> None:
-        """The request was not sent whole: the connection is out of step."""
-        self._is_partial = True
+    def set_sending(self, is_sending: bool) -> None:
+        """An answer that ends while the request is still being sent leaves the connection out of step."""
+        self._is_sending = is_sending
 
     def read_on(self, answer: Answer) -> None:
-        """The caller caught up."""
-        if answer is self.answer and self.transport is not None and not self.is_closed:
+        """The caller caught up: the upstream has its whole time from now on."""
+        if answer is self.answer and not self.is_closed:
+            self.deadline = self._loop.time() + self._idle_timeout
+            self._resume_reading()
+
+    def _resume_reading(self) -> None:
+        if self._is_read_paused and self.transport is not None:
+            self._is_read_paused = False
             self.transport.resume_reading()
 
     def give_up(self, answer: Answer) -> None:
@@ -103,17 +113,17 @@ class UpstreamConnection(asyncio.Protocol):
         return True
 
     def close(self) -> None:
-        """Close the connection now."""
-        self.is_closed = True
-        if self.transport is not None:
-            self.transport.abort()
+        """Close the connection now; an exchange on it fails."""
+        self._fail(FailureReason.CLOSED_EARLY, "the connection was closed on our side")
 
     def _fail(self, reason: FailureReason, message: str) -> None:
         answer = self.answer
         if answer is not None and answer.failure is None and not answer.is_complete:
-            answer.failure = UpstreamFailure(reason, message, answer.timing)
+            answer.failure = UpstreamFailure(reason, message, answer.timing, answered=answer.has_received)
             answer.wake()
-        self.close()
+        self.is_closed = True
+        if self.transport is not None:
+            self.transport.abort()
 
     # -- asyncio.Protocol -----------------------------------------------------------------------------------
 
@@ -142,10 +152,12 @@ class UpstreamConnection(asyncio.Protocol):
                 return
         if answer.has_head:
             self.deadline = self._loop.time() + self._idle_timeout
+        if self._parts or answer.is_complete:
+            self._framing_bytes = 0
         else:
-            self._head_bytes += len(data)
-            if self._head_bytes > MAX_HEAD:
-                self._fail(FailureReason.HEAD_TOO_LARGE, f"the head of its answer is larger than {MAX_HEAD} bytes")
+            self._framing_bytes += len(data)
+            if self._framing_bytes > MAX_HEAD:
+                self._fail(FailureReason.HEAD_TOO_LARGE, f"its head or trailer is larger than {MAX_HEAD} bytes")
                 return
         self._deliver(answer)
 
@@ -158,6 +170,7 @@ class UpstreamConnection(asyncio.Protocol):
             before = answer.unread
             answer.unread += len(piece)
             if before <= HIGH_WATER < answer.unread and not answer.is_complete and self.transport is not None:
+                self._is_read_paused = True
                 self.transport.pause_reading()
         answer.wake()
         if answer.is_complete:
@@ -166,7 +179,8 @@ class UpstreamConnection(asyncio.Protocol):
     def _release(self) -> None:
         self.answer = None
         self._busy.discard(self)
-        if self._keeps_alive and not self.is_closed:
+        if self._keeps_alive and not self._is_sending and not self.is_closed:
+            self._resume_reading()
             self.idle_since = self._loop.time()
             self._pool.put(self)
         else:
@@ -201,10 +215,16 @@ class UpstreamConnection(asyncio.Protocol):
 
     # -- httptools ------------------------------------------------------------------------------------------
 
+    def on_message_begin(self) -> None:
+        """Bytes after the end of the answer, in the same read, look like another one: out of step."""
+        if self.answer is not None and self.answer.is_complete:
+            self._keeps_alive = False
+
     def on_status(self, reason: bytes) -> None:
         """Keep the reason phrase."""
         assert self.answer is not None
-        self.answer.reason += reason
+        if not self.answer.has_head:
+            self.answer.reason += reason
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Keep a header as it came."""
@@ -216,6 +236,8 @@ class UpstreamConnection(asyncio.Protocol):
         """Note the head; an interim answer (1xx) is skipped."""
         answer = self.answer
         assert answer is not None
+        if answer.has_head:
+            return
         status = self._parser.get_status_code()
         if 100 <= status < 200:
             answer.headers, answer.reason = [], b""
@@ -223,9 +245,12 @@ class UpstreamConnection(asyncio.Protocol):
         answer.status = status
         answer.has_head = True
         answer.timing.head_ns = time.monotonic_ns()
-        self._keeps_alive = self._parser.should_keep_alive() and not self._is_partial
-        for name, _ in answer.headers:
-            if len(name) in (14, 17) and name.lower() in (b"content-length", b"transfer-encoding"):
+        self._keeps_alive = self._parser.should_keep_alive()
+        for name, value in answer.headers:
+            size = len(name)
+            if (size == 14 and name.lower() == b"content-length") or (
+                size == 17 and name.lower() == b"transfer-encoding" and value.lower().endswith(b"chunked")
+            ):
                 self._is_framed = True
         if answer.method == "HEAD":
             # httptools cannot be told that this answer has no body: take it as whole and do not reuse.
@@ -246,6 +271,5 @@ class UpstreamConnection(asyncio.Protocol):
 
 def _broken(answer: Answer, error: Exception | None) -> UpstreamFailure:
     where = "in the middle of its answer" if answer.has_head else "before it answered"
-    if error is not None:
-        return UpstreamFailure(FailureReason.RESET, f"it reset the connection {where}", answer.timing)
-    return UpstreamFailure(FailureReason.CLOSED_EARLY, f"it closed the connection {where}", answer.timing)
+    reason, did = (FailureReason.RESET, "reset") if error is not None else (FailureReason.CLOSED_EARLY, "closed")
+    return UpstreamFailure(reason, f"it {did} the connection {where}", answer.timing, answered=answer.has_received)

@@ -55,7 +55,8 @@ class Dialler:
             message = f"{origin} refused the connection; is the server running?"
             raise UpstreamFailure(FailureReason.REFUSED, message) from error
         except OSError as error:
-            raise UpstreamFailure(FailureReason.UNREACHABLE, f"{origin} cannot be reached: {error.strerror}") from error
+            message = f"{origin} cannot be reached: {error.strerror or error or type(error).__name__}"
+            raise UpstreamFailure(FailureReason.UNREACHABLE, message) from error
 
     async def _dial(self, origin: Origin, factory: Callable[[], P]) -> P:
         loop = asyncio.get_running_loop()
@@ -74,8 +75,9 @@ class Dialler:
             return known[1]
         try:
             addresses = await self._resolve(origin.host, origin.port)
-        except OSError as error:
-            message = f"the name {origin.host!r} cannot be resolved: {error.strerror or error}"
+        except (OSError, UnicodeError) as error:
+            why = getattr(error, "strerror", None) or error
+            message = f"the name {origin.host!r} cannot be resolved: {why}"
             raise UpstreamFailure(FailureReason.DNS, message) from error
         if len(self._cache) > 1024:
             self._cache.clear()
@@ -97,7 +99,11 @@ class Dialler:
 
     async def _connect(self, origin: Origin, address: str, factory: Callable[[], P]) -> P:
         loop = asyncio.get_running_loop()
-        context = context_for(origin.ca_file, origin.client_cert, origin.client_key) if origin.is_tls else None
+        context = None
+        if origin.is_tls:
+            # Reading a store of certificates takes some tens of milliseconds, the first time.
+            files = (origin.ca_file, origin.client_cert, origin.client_key)
+            context = await loop.run_in_executor(None, context_for, *files)
         _, protocol = await loop.create_connection(
             factory,
             host=address,

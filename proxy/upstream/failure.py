@@ -50,11 +50,14 @@ class Timing:
 
 
 class UpstreamFailure(UpstreamError):  # noqa: N818 - it is the upstream's failure, not an error of ours
-    """The upstream did not answer, or broke off its answer."""
+    """The upstream did not answer, or broke off its answer; ``answered`` when any byte of one had come."""
 
-    def __init__(self, reason: FailureReason, message: str, timing: Timing | None = None) -> None:
+    def __init__(
+        self, reason: FailureReason, message: str, timing: Timing | None = None, *, answered: bool = False
+    ) -> None:
         super().__init__(message)
         self.reason = reason
+        self.answered = answered
         self.timing = timing or Timing(0)
 
     @property
