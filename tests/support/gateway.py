@@ -110,6 +110,8 @@ async def running_gateway(folder: Path, settings: Settings) -> AsyncIterator[Run
     server = GatewayServer(gateway, SnapshotWatch(settings.snapshot_path, gateway), listener, read_fd)
     port = listener.getsockname()[1]
     task = asyncio.get_running_loop().create_task(server.run(), name="gateway under test")
+    while not page.get(Page.READY):
+        await asyncio.sleep(0)
     try:
         yield RunningGateway(port, settings, gateway, server, page)
     finally:
