@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -24,12 +23,6 @@ async def stream(turn: Turn, *events: bytes) -> None:
     for event in events:
         await turn.chunk(event)
     await turn.chunk(b"")
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    """Wait until something holds that has no event of its own; the test's time-out is the deadline."""
-    while not condition():  # noqa: ASYNC110 - see above
-        await asyncio.sleep(0.005)
 
 
 @pytest.fixture

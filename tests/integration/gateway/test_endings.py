@@ -10,9 +10,9 @@ import pytest
 
 from proxy.domain.outcome import Outcome
 from proxy.settings.values import Settings
-from tests.integration.gateway.conftest import CHUNKED, LIMITS, SSE, until
+from tests.integration.gateway.conftest import CHUNKED, LIMITS, SSE
 from tests.support.client import Client, Reply
-from tests.support.gateway import RunningGateway, SpooledCall, provider, running_gateway
+from tests.support.gateway import RunningGateway, SpooledCall, provider, running_gateway, until
 from tests.support.scripted_upstream import ScriptedUpstream, Turn, answer_ok
 
 STREAM = b'{"model":"m","stream":true,"stream_options":{"include_usage":true}}'
@@ -256,7 +256,7 @@ async def test_draining_lets_open_calls_finish_and_ends_the_rest_with_a_reason(
             await client.send("POST", "/v1/chat/completions", STREAM)
             await client.read_until(b"\n\n")
             proxy.server.leave()
-            rest = await client.read_until(b"}}\n\n")
+            rest = await client.read_until(b"}}\n\n\r\n")
             assert b"proxy_shutting_down" in rest
             assert await client.is_closed()
         (call,) = await ended(proxy)
