@@ -1,6 +1,7 @@
 """``python -m proxy.control``: the control process, started by the supervisor.
 
-It listens on the run folder's socket only. SIGTERM ends it after the loader's batch, as does its supervisor's going.
+It listens on the run folder's socket only. SIGTERM ends it after the loader's batch, as does its supervisor's going; a
+second SIGTERM ends it at once, which loses nothing: the spool has it all.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import asyncio
 import os
 import resource
 import signal
+import socket
 from pathlib import Path
 
 import orjson
@@ -35,14 +37,14 @@ class ControlServer(uvicorn.Server):
         super().__init__(config)
         self._parent_fd = parent_fd
 
-    async def run_to_the_end(self) -> None:
+    async def run_to_the_end(self, listening: socket.socket) -> None:
         """Serve until told to leave."""
         loop = asyncio.get_running_loop()
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         loop.add_signal_handler(signal.SIGTERM, self._leave)
         os.set_blocking(self._parent_fd, False)
         loop.add_reader(self._parent_fd, self._parent_spoke)
-        await self._serve()
+        await self._serve([listening])
 
     def _leave(self) -> None:
         if self.should_exit:
@@ -55,27 +57,35 @@ class ControlServer(uvicorn.Server):
             self.should_exit = True
 
 
+def listen(path: Path) -> socket.socket:
+    """Bind the Unix socket, for its owner only; uvicorn itself would open it to everybody."""
+    path.unlink(missing_ok=True)
+    listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    listening.bind(str(path))
+    path.chmod(0o600)
+    return listening
+
+
 def main() -> None:
     """Run control."""
     arguments = parse_arguments()
-    settings = settings_from_mapping(orjson.loads((arguments.run_dir / "settings.json").read_bytes()))
-    configure(settings.log, process="control")
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    socket_path = settings.control_socket
-    socket_path.unlink(missing_ok=True)
     os.umask(0o077)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    settings = settings_from_mapping(orjson.loads((arguments.run_dir / "settings.json").read_bytes()))
+    sink = configure(settings.log, process="control")
     config = uvicorn.Config(
-        build(settings),
-        uds=str(socket_path),
+        build(settings, sink.write),
         log_config=None,
         access_log=False,
         date_header=False,
         server_header=False,
         timeout_graceful_shutdown=2,
         ws="none",
+        proxy_headers=False,
     )
     with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
-        runner.run(ControlServer(config, arguments.parent_fd).run_to_the_end())
+        runner.run(ControlServer(config, arguments.parent_fd).run_to_the_end(listen(settings.control_socket)))
+    sink.close()
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Who may ask control: everybody on loopback while no admin token is set, else who holds it.
 
-The gateway says where a request came from in ``x-dashcam-peer``; that a socket is local proves nothing, since
-everything comes through one. The check belongs to the route, not to a path: a route without one cannot be made.
+The gateway says where a request came from in ``x-dashcam-peer``; that a socket is local proves nothing, since all
+comes through one. The check belongs to the endpoint, not to a path: a route without one cannot be made.
 """
 
 from __future__ import annotations
@@ -17,18 +17,29 @@ from starlette.responses import Response
 from proxy.control.problems import problem
 
 Endpoint = Callable[[Request], Awaitable[Response]]
+_MARK = "says_who_may_ask"
 
 
 def admin_only(endpoint: Endpoint, token_sha256: str | None) -> Endpoint:
-    """Return the endpoint behind the check."""
+    """Return the endpoint behind the check; ``token_sha256`` is the hex digest of the admin token."""
 
     async def checked(request: Request) -> Response:
         refusal = _refuse(request, token_sha256)
         return refusal if refusal is not None else await endpoint(request)
 
-    checked.__name__ = getattr(endpoint, "__name__", "endpoint")
-    checked.is_checked = True  # type: ignore[attr-defined]
+    setattr(checked, _MARK, True)
     return checked
+
+
+def public(endpoint: Endpoint) -> Endpoint:
+    """Mark an endpoint as open to everybody on purpose."""
+    setattr(endpoint, _MARK, True)
+    return endpoint
+
+
+def is_protected(endpoint: object) -> bool:
+    """Return True when it has been said who may ask."""
+    return bool(getattr(endpoint, _MARK, False))
 
 
 def _refuse(request: Request, token_sha256: str | None) -> Response | None:
@@ -39,12 +50,13 @@ def _refuse(request: Request, token_sha256: str | None) -> Response | None:
         return problem(403, "forbidden", detail, "set DASHCAM_ADMIN_TOKEN and send it as a bearer token")
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     given = hashlib.sha256(token.strip().encode()).hexdigest()
-    if scheme.lower() == "bearer" and token and hmac.compare_digest(given, token_sha256):
+    if scheme.lower() == "bearer" and hmac.compare_digest(given, token_sha256):
         return None
     return problem(401, "unauthorised", "an admin token is needed", "send it as: Authorization: Bearer TOKEN")
 
 
 def _is_loopback(peer: str) -> bool:
+    """Read the gateway's ``address:port;scheme;listener``; anything else is nobody."""
     address = peer.partition(";")[0].rpartition(":")[0].strip("[]")
     try:
         return ipaddress.ip_address(address).is_loopback

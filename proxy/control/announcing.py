@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-import sys
-
 from proxy.domain.cost import from_pico
-from proxy.domain.interaction import Entry, Interaction
-from proxy.settings.values import Settings
+from proxy.domain.interaction import Interaction
 from proxy.telemetry.logs import clean
 
+_LONGEST_NAME = 60
 
-def announce(entry: Entry, settings: Settings) -> None:
-    """Say that a call is on record."""
-    if settings.log.format == "json":
-        return
-    sys.stderr.write(f"\n  First call recorded: {line(entry.interaction)}\n  See it with: dashcam show last\n\n")
-    sys.stderr.flush()
+
+def announcement(item: Interaction) -> str:
+    """Return the line, without its end."""
+    return f"  First call recorded: {line(item)} · see it with: dashcam show last"
 
 
 def line(item: Interaction) -> str:
     """Return one call on one line: model, how it ended, tokens, cost, time."""
-    parts = [clean(item.model or item.operation), item.outcome.value]
+    status = item.outcome.value if item.http_status is None else f"{item.outcome.value} {item.http_status}"
+    parts = [clean(item.model or item.operation)[:_LONGEST_NAME], status]
     if item.input_tokens is not None or item.output_tokens is not None:
         parts.append(f"{item.input_tokens or 0} + {item.output_tokens or 0} tokens")
     if item.cost_pico_usd:

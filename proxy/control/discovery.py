@@ -1,14 +1,15 @@
 """Asking providers which models they serve, so that a model name finds its provider.
 
-Only providers that need no key of the client's are asked: local ones, and those with a configured key. The answer is a
-list of names, capped in size and number; an error leaves the last list as it was. A changed list is a new snapshot,
-which every gateway swaps in within the second.
+Only providers that need no key of the client's are asked: those with a configured key, local kinds and private
+addresses; whose models are configured is not asked. An answer is a list of names, capped in size, number and time; an
+error leaves the last list as it was. A changed list is a new snapshot, which every gateway swaps in within the second.
 """
 
 from __future__ import annotations
 
 import asyncio
 import ipaddress
+import ssl
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -26,24 +27,32 @@ log = structlog.get_logger("discovery")
 TIMEOUT_SECONDS = 5.0
 MAX_BYTES = 1024 * 1024
 MAX_MODELS = 2000
+MAX_NAME = 200
+FIRST_PAUSE_SECONDS = 1.0
 INTERVAL_SECONDS = 60.0
+_PRIVATE_SUFFIXES = (".localhost", ".local", ".internal", ".lan", ".home.arpa")
 
 
 class Discovery:
-    """Keeps the snapshot's model lists fresh."""
+    """Keeps the snapshot's model lists fresh. ``keys`` are the configured keys by provider name."""
 
-    def __init__(self, path: Path, snapshot: Snapshot, keys: Mapping[str, bytes]) -> None:
+    def __init__(self, path: Path, snapshot: Snapshot, keys: Mapping[str, bytes], fixed: frozenset[str]) -> None:
         self._path = path
         self._keys = keys
+        self._fixed = fixed
         self.snapshot = snapshot
 
     async def run(self) -> None:
         """Ask now and then, for ever; more often while a provider does not answer."""
-        pause = 1.0
+        pause = FIRST_PAUSE_SECONDS
         while True:
-            is_complete = await self.ask_all()
-            pause = INTERVAL_SECONDS if is_complete else min(INTERVAL_SECONDS, pause * 2)
-            await asyncio.sleep(pause)
+            try:
+                is_complete = await self.ask_all()
+            except OSError as error:
+                log.warning("snapshot_not_published", reason=error.strerror)
+                is_complete = False
+            await asyncio.sleep(INTERVAL_SECONDS if is_complete else pause)
+            pause = FIRST_PAUSE_SECONDS if is_complete else min(INTERVAL_SECONDS, pause * 2)
 
     async def ask_all(self) -> bool:
         """Ask every provider that may be asked; False when one did not answer."""
@@ -58,25 +67,47 @@ class Discovery:
         return len(found) == len(asked)
 
     def _may_ask(self, provider: Provider) -> bool:
-        return provider.name in self._keys or provider.is_local or _is_private(provider.host)
+        if provider.name in self._fixed or not provider.base_url.startswith(("http://", "https://")):
+            return False
+        return provider.name in self._keys or provider.is_local or is_private(provider.host)
 
     async def _ask(self, provider: Provider) -> tuple[str, ...] | None:
-        key = self._keys.get(provider.name)
-        headers = {"authorization": f"Bearer {key.decode()}"} if key else {}
-        verify = provider.ca_file or True
         try:
-            async with (
-                httpx2.AsyncClient(timeout=TIMEOUT_SECONDS, trust_env=False, verify=verify) as client,
-                client.stream("GET", f"{provider.base_url}/models", headers=headers) as answer,
-            ):
-                return names_of(await _read(answer)) if answer.status_code == 200 else None
-        except (httpx2.HTTPError, httpx2.InvalidURL, OSError):
+            async with asyncio.timeout(TIMEOUT_SECONDS):
+                return await self._fetch(provider)
+        except (httpx2.HTTPError, httpx2.InvalidURL, OSError, ValueError) as error:
+            log.debug("models_not_found", provider=provider.name, error=type(error).__name__)
             return None
+
+    async def _fetch(self, provider: Provider) -> tuple[str, ...] | None:
+        async with (
+            httpx2.AsyncClient(
+                timeout=TIMEOUT_SECONDS, trust_env=False, follow_redirects=False, verify=_verify(provider)
+            ) as client,
+            client.stream("GET", f"{provider.base_url}/models", headers=self._headers(provider)) as answer,
+        ):
+            return names_of(await _read(answer)) if answer.status_code == 200 else None
+
+    def _headers(self, provider: Provider) -> list[tuple[bytes, bytes]]:
+        found = [(b"accept-encoding", b"identity")]
+        key = self._keys.get(provider.name)
+        if key is not None:
+            found.append((b"api-key", key) if provider.kind == "azure" else (b"authorization", b"Bearer " + key))
+        return found + [(name.encode("latin-1"), value.encode("latin-1")) for name, value in provider.headers]
+
+
+def _verify(provider: Provider) -> ssl.SSLContext | bool:
+    if provider.ca_file is None and provider.client_cert is None:
+        return True
+    context = ssl.create_default_context(cafile=provider.ca_file)
+    if provider.client_cert is not None:
+        context.load_cert_chain(provider.client_cert, provider.client_key)
+    return context
 
 
 async def _read(answer: httpx2.Response) -> bytes:
     data = b""
-    async for part in answer.aiter_bytes():
+    async for part in answer.aiter_raw():
         data += part
         if len(data) > MAX_BYTES:
             return b""
@@ -89,13 +120,13 @@ def names_of(data: bytes) -> tuple[str, ...] | None:
     if values is None or not isinstance(values.get("data"), list):
         return None
     names = [name for item in items(values["data"]) if (name := text(mapping(item).get("id")))]
-    return tuple(dict.fromkeys(names))[:MAX_MODELS]
+    usable = (name for name in names if len(name) <= MAX_NAME and name.isprintable())
+    return tuple(dict.fromkeys(usable))[:MAX_MODELS]
 
 
-def _is_private(host: str) -> bool:
-    if host == "localhost" or "." not in host:
-        return True
+def is_private(host: str) -> bool:
+    """Return True for an address or a name that can only be in the user's own network."""
     try:
         return ipaddress.ip_address(host).is_private
     except ValueError:
-        return False
+        return "." not in host or host.endswith(_PRIVATE_SUFFIXES)

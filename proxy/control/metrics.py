@@ -1,8 +1,14 @@
-"""``/metrics``: counters out of the totals, gauges out of pages, ledger and store."""
+"""``/metrics``: counters out of the totals, gauges out of pages, ledger and store.
+
+Until the store is open, whatever stands behind a counter is not known, and not shown: a counter that begins at 0 and
+then jumps would look like a storm of calls.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import platform
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from prometheus_client.exposition import choose_encoder
@@ -13,65 +19,76 @@ from proxy import __version__
 from proxy.telemetry.families import CallFamilies, Gauge, GaugeFamilies, registry_of
 
 if TYPE_CHECKING:
-    from proxy.control.app import Services
+    from proxy.control.access import Endpoint
+    from proxy.control.services import Services
+
+Page = Mapping[str, int]
+_DROP_REASONS = ("spool_full", "write_error", "policy", "lost")
 
 
-def endpoint(services: Services):  # type: ignore[no-untyped-def]
+def endpoint(services: Services) -> Endpoint:
     """Return the endpoint for these services."""
-    registry = registry_of(CallFamilies(services.totals), GaugeFamilies(lambda: gauges(services)))
+    registry = registry_of(CallFamilies(services.totals), GaugeFamilies(lambda: list(_gauges(services))))
 
     async def metrics(request: Request) -> Response:
         encode, media_type = choose_encoder(request.headers.get("accept", ""))
-        return Response(encode(registry), headers={"content-type": media_type, "cache-control": "no-store"})
+        body = await asyncio.to_thread(encode, registry)
+        return Response(body, headers={"content-type": media_type, "cache-control": "no-store"})
 
     return metrics
 
 
-def gauges(services: Services) -> list[Gauge]:
-    """Return what is asked for at each scrape."""
-    ledger, pages = services.ledger(), services.pages()
+def _gauges(services: Services) -> Iterable[Gauge]:
+    build = {"version": __version__, "python": platform.python_version(), "db": "sqlite"}
+    yield "dashcam_build_info", "Which Dashcam this is.", 1.0, build
+    yield "dashcam_store_bytes", "Size of the database with its write-ahead log.", float(services.store_bytes()), {}
+    if services.loader is not None:
+        yield from page_gauges(services.pages())
+        yield from ledger_gauges(services.ledger())
+
+
+def page_gauges(pages: Sequence[Page]) -> Iterable[Gauge]:
+    """Yield what the gateways' pages tell."""
 
     def total(name: str) -> float:
-        return float(sum(page[name] for page in pages))
+        return float(sum(page.get(name, 0) for page in pages))
+
+    def highest(name: str) -> float:
+        return float(max((page.get(name, 0) for page in pages), default=0))
 
     appended = total("appended_records")
+    mean = total("append_ns_total") / appended / 1e9 if appended else 0.0
+    oldest = float(min((page.get("snapshot_revision", 0) for page in pages), default=0))
+    yield "dashcam_in_flight_requests", "Calls under way.", total("in_flight"), {}
+    yield "dashcam_open_streams", "Event streams under way.", total("open_streams"), {}
+    yield "dashcam_gateways", "Gateway processes that run.", float(len(pages)), {}
+    yield "dashcam_snapshot_revision", "Oldest snapshot revision in use.", oldest, {}
+    yield "dashcam_recorder_degraded", "1 when the spool's disk is full or failing.", highest("degraded"), {}
+    yield "dashcam_spool_append_seconds", "Mean time of an append.", mean, {}
+    yield "dashcam_spool_append_max_seconds", "Longest append.", highest("append_ns_max") / 1e9, {}
+    yield "dashcam_spool_sync_max_seconds", "Longest sync of the spool.", highest("fsync_ns_max") / 1e9, {}
+    yield "dashcam_loop_stall_max_seconds", "Longest stall of a gateway.", highest("slow_loop_ns_max") / 1e9, {}
+
+
+def ledger_gauges(ledger: Mapping[str, object]) -> Iterable[Gauge]:
+    """Yield what the recorder's account tells."""
+
+    def number(name: str) -> float:
+        value = ledger[name]
+        assert isinstance(value, int | float)
+        return float(value)
+
+    yield "dashcam_accepted_requests_total", "Calls accepted for recording.", number("accepted"), {}
+    yield "dashcam_stored_requests_total", "Calls that went into the store.", number("stored"), {}
+    yield "dashcam_quarantined_requests_total", "Calls that could not be stored.", number("quarantined"), {}
+    yield "dashcam_store_rows", "Calls in the store.", number("stored"), {}
+    yield "dashcam_spool_pending_records", "Calls accepted and not yet in the store.", number("pending"), {}
+    yield "dashcam_spool_pending_bytes", "Bytes of the spool beyond what is loaded.", number("pending_bytes"), {}
+    yield "dashcam_spool_oldest_seconds", "Age of the oldest pending call.", number("oldest_pending_seconds"), {}
+    yield "dashcam_loader_lag_seconds", "Age of a finished call not yet stored.", number("loader_lag_seconds"), {}
+    yield "dashcam_recorder_balanced", "1 when every call is accounted for.", number("balanced"), {}
     dropped = ledger["dropped"]
-    assert isinstance(dropped, dict)
-    found: list[Gauge] = [
-        ("dashcam_in_flight_requests", "Calls under way.", total("in_flight"), {}),
-        ("dashcam_open_streams", "Event streams under way.", total("open_streams"), {}),
-        ("dashcam_gateways", "Gateway processes that run.", float(len(pages)), {}),
-        ("dashcam_snapshot_revision", "Oldest snapshot revision in use.", _lowest(pages, "snapshot_revision"), {}),
-        ("dashcam_accepted_requests_total", "Calls accepted for recording.", _number(ledger["accepted"]), {}),
-        ("dashcam_stored_requests_total", "Calls in the store.", _number(ledger["stored"]), {}),
-        ("dashcam_quarantined_requests_total", "Calls that could not be stored.", _number(ledger["quarantined"]), {}),
-        ("dashcam_spool_pending_records", "Calls accepted and not yet in the store.", _number(ledger["pending"]), {}),
-        ("dashcam_recorder_balanced", "1 when every call is accounted for.", float(bool(ledger["balanced"])), {}),
-        ("dashcam_recorder_degraded", "1 when the spool's disk is full or failing.", _highest(pages, "degraded"), {}),
-        ("dashcam_refused_connections_total", "Connections that were no call.", total("refused_connections"), {}),
-        ("dashcam_spool_append_seconds", "Average time of an append.",
-         total("append_ns_total") / appended / 1e9 if appended else 0.0, {}),
-        ("dashcam_spool_sync_seconds_max", "Longest sync of the spool.", _highest(pages, "fsync_ns_max") / 1e9, {}),
-        ("dashcam_loop_stall_seconds_max", "Longest stall of a loop.", _highest(pages, "slow_loop_ns_max") / 1e9, {}),
-        ("dashcam_loader_lag_seconds", "Since the last commit while calls are pending.", services.lag(ledger), {}),
-        ("dashcam_store_bytes", "Size of the database file.", float(services.store_bytes()), {}),
-        ("dashcam_store_rows", "Calls in the database.", _number(ledger["stored"]), {}),
-        ("dashcam_build_info", "Which Dashcam this is.", 1.0,
-         {"version": __version__, "python": platform.python_version(), "db": "sqlite"}),
-    ]  # fmt: skip
-    for reason in ("spool_full", "write_error", "policy"):
-        number = float(dropped.get(reason, 0))
-        found.append(("dashcam_records_dropped_total", "Calls that were not recorded.", number, {"reason": reason}))
-    return found
-
-
-def _number(value: object) -> float:
-    return float(str(value))
-
-
-def _lowest(pages: list[dict[str, int]], name: str) -> float:
-    return float(min((page[name] for page in pages), default=0))
-
-
-def _highest(pages: list[dict[str, int]], name: str) -> float:
-    return float(max((page[name] for page in pages), default=0))
+    assert isinstance(dropped, Mapping)
+    for reason in dict.fromkeys((*_DROP_REASONS, *dropped)):
+        text = "Calls that were not recorded."
+        yield "dashcam_records_dropped_total", text, float(dropped.get(reason, 0)), {"reason": reason}

@@ -2,32 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import orjson
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
 _CODES = {401: "unauthorised", 403: "forbidden", 404: "not_found", 405: "method_not_allowed"}
+_DETAILS = {404: "nothing is served at this path", 405: "this path does not know this method"}
 _HINTS = {
     401: "send the admin token as: Authorization: Bearer TOKEN",
     404: "the API is below /api/v1, metrics are at /metrics, calls go to /v1",
 }
 
 
-def problem(status: int, code: str, detail: str, hint: str | None = None) -> Response:
+def problem(
+    status: int, code: str, detail: str, hint: str | None = None, headers: Mapping[str, str] | None = None
+) -> Response:
     """Return a problem as a response."""
     body = {"type": "about:blank", "title": code.replace("_", " "), "status": status, "code": code, "detail": detail}
     if hint:
         body["hint"] = hint
-    headers = {"cache-control": "no-store"}
+    sent = {"cache-control": "no-store", **(headers or {})}
     if status == 401:
-        headers["www-authenticate"] = "Bearer"
-    return Response(orjson.dumps(body), status, headers, "application/problem+json")
+        sent["www-authenticate"] = "Bearer"
+    return Response(orjson.dumps(body), status, sent, "application/problem+json")
 
 
-async def on_http_exception(request: Request, error: Exception) -> Response:
-    """Render what Starlette raises."""
+async def on_http_exception(_request: Request, error: Exception) -> Response:
+    """Render what Starlette raises; the path is not repeated, it may hold anything."""
     assert isinstance(error, HTTPException)
     status = error.status_code
-    code = _CODES.get(status, "error")
-    return problem(status, code, f"{request.method} {request.scope['path']}: {error.detail}", _HINTS.get(status))
+    code, detail = _CODES.get(status, "error"), _DETAILS.get(status, error.detail)
+    return problem(status, code, detail, _HINTS.get(status), error.headers)

@@ -71,6 +71,8 @@ class Loader:
         self._names = ModelNames([*configured, *reader.known_models(50)])
         self._states, self._parked = _load_states(reader)
         self._must_start_over = False
+        # Before anybody asks: the account of a gateway that runs is newer than its line in the store.
+        self._find_sources()
 
     # -- life -----------------------------------------------------------------------------------------------
 

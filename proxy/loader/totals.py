@@ -13,10 +13,12 @@ import orjson
 
 from proxy.domain.interaction import Entry, Interaction
 from proxy.domain.outcome import CostStatus
-from proxy.telemetry.families import HISTOGRAMS
+from proxy.telemetry.families import HISTOGRAMS, bound_label
 
 MAX_MODELS = 50
+MAX_NAME = 100
 OTHER = "other"
+NONE = "none"
 Key = tuple[str, str]
 
 
@@ -24,13 +26,15 @@ class ModelNames:
     """The model names that may be labels."""
 
     def __init__(self, known: Iterable[str] = ()) -> None:
-        self._names = set(list(known)[:MAX_MODELS])
+        self._names = set(list(dict.fromkeys(known))[:MAX_MODELS])
 
     def label(self, item: Interaction) -> str:
         """Return the label of a call's model."""
         model = item.model
         if not model:
-            return "none"
+            return NONE
+        if len(model) > MAX_NAME or not model.isprintable():
+            return OTHER
         if model in self._names:
             return model
         if item.success and len(self._names) < MAX_MODELS:
@@ -53,7 +57,7 @@ def totals_of(entries: Sequence[Entry], names: ModelNames) -> dict[Key, float]:
     deltas: dict[Key, float] = {}
     for entry in entries:
         item = entry.interaction
-        place = {"provider": item.provider or "none", "model": names.label(item)}
+        place = {"provider": item.provider or NONE, "model": names.label(item)}
         _add(deltas, "dashcam_requests_total", 1, {
             **place, "operation": item.operation, "outcome": item.outcome.value, "status": status_of(item.http_status),
         })  # fmt: skip
@@ -97,7 +101,7 @@ def _observe(deltas: dict[Key, float], family: str, milliseconds: float | None, 
         return
     seconds = milliseconds / 1000
     bound = next((bound for bound in HISTOGRAMS[family] if seconds <= bound), None)
-    _add(deltas, f"{family}_bucket", 1, {**labels, "le": "+Inf" if bound is None else repr(bound)})
+    _add(deltas, f"{family}_bucket", 1, {**labels, "le": bound_label(bound)})
     _add(deltas, f"{family}_sum", seconds, labels)
 
 

@@ -41,10 +41,17 @@ _HISTOGRAM_HELP = {
 class Totals:
     """The numbers behind the counters; written by the loader's thread, read by the scrape's."""
 
-    def __init__(self, seed: Mapping[Key, float] | None = None) -> None:
+    def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._values: dict[Key, float] = dict(seed or {})
+        self._values: dict[Key, float] = {}
+        self.is_seeded = False
         self.refused = 0
+
+    def seed(self, values: Mapping[Key, float]) -> None:
+        """Begin where the store left off; before this nothing is rendered."""
+        with self._lock:
+            self._values = dict(values)
+            self.is_seeded = True
 
     def add(self, deltas: Mapping[Key, float]) -> None:
         """Add what a batch added."""
@@ -72,7 +79,9 @@ class CallFamilies(Collector):
         self._totals = totals
 
     def collect(self) -> Iterator[Metric]:
-        """Render all families, also those without a sample yet."""
+        """Render all families, also those without a sample yet; none before the totals are known."""
+        if not self._totals.is_seeded:
+            return
         found = self._totals.by_family()
         for name, text in COUNTERS.items():
             yield _counter(name, text, found.get(name, []))
@@ -81,6 +90,11 @@ class CallFamilies(Collector):
         refused = CounterMetricFamily("dashcam_series_refused_total", "Samples refused because of the series cap.")
         refused.add_metric([], self._totals.refused)
         yield refused
+
+
+def bound_label(bound: float | None) -> str:
+    """Return a bucket's ``le``; None is the last one."""
+    return "+Inf" if bound is None else repr(float(bound))
 
 
 def _counter(name: str, text: str, samples: Iterable[tuple[dict[str, str], float]]) -> Metric:
@@ -107,7 +121,7 @@ def _histogram(
     total = {tuple(sorted(labels.items())): value for labels, value in sums}
     for rest, found in counts.items():
         reached, rendered = 0.0, []
-        for bound in (*map(repr, bounds), "+Inf"):
+        for bound in (*map(bound_label, bounds), "+Inf"):
             reached += found.get(bound, 0.0)
             rendered.append((bound, reached))
         family.add_metric([text for _, text in rest], rendered, total.get(rest, 0.0))
@@ -124,7 +138,7 @@ class GaugeFamilies(Collector):
         self._ask = ask
 
     def collect(self) -> Iterator[Metric]:
-        """Ask and render."""
+        """Ask and render; families keep the order in which they are told."""
         families: dict[str, CounterMetricFamily | GaugeMetricFamily] = {}
         for name, text, value, labels in self._ask():
             if name not in families:

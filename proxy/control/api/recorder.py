@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from typing import TYPE_CHECKING
 
 import orjson
@@ -11,10 +10,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 if TYPE_CHECKING:
-    from proxy.control.app import Services
+    from proxy.control.access import Endpoint
+    from proxy.control.services import Services
 
 
-def endpoint(services: Services):  # type: ignore[no-untyped-def]
+def endpoint(services: Services) -> Endpoint:
     """Return the endpoint for these services."""
 
     async def recorder(_request: Request) -> Response:
@@ -22,15 +22,3 @@ def endpoint(services: Services):  # type: ignore[no-untyped-def]
         return Response(orjson.dumps(ledger), media_type="application/json", headers={"cache-control": "no-store"})
 
     return recorder
-
-
-def describe(
-    ledger: dict[str, object], *, mode: str, last_error: str | None, last_commit_at: float
-) -> dict[str, object]:
-    """Add to the account how the recorder works and when it last wrote."""
-    return {
-        **ledger,
-        "mode": mode,
-        "last_error": last_error,
-        "seconds_since_commit": round(max(0.0, time.time() - last_commit_at), 3),
-    }

@@ -1,0 +1,128 @@
+"""What control's endpoints share: the loader in its thread, the totals, the account.
+
+The database is opened and upgraded in that thread, and opened again for as long as it takes: the socket answers at
+once, and says what is wrong.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections.abc import Callable
+
+import structlog
+
+from proxy.control.announcing import announcement
+from proxy.domain.interaction import Entry
+from proxy.errors import StoreError
+from proxy.loader.ledger import balance
+from proxy.loader.loading import Loader
+from proxy.settings.values import Settings
+from proxy.store.engine import sqlite_warning
+from proxy.store.migration import upgrade
+from proxy.store.reading import Reader
+from proxy.telemetry.families import Totals
+
+log = structlog.get_logger("control")
+
+OPEN_AGAIN_SECONDS = 2.0
+LEAVE_SECONDS = 5.0
+
+
+class Services:
+    """The loader's owner. ``loader`` is None until the database is open; ``say`` writes to the terminal."""
+
+    def __init__(self, settings: Settings, say: Callable[[bytes], None]) -> None:
+        self.settings = settings
+        self.totals = Totals()
+        self.loader: Loader | None = None
+        self._say = say
+        self._failure: str | None = None
+        self._thread = threading.Thread(target=self._load, name="loader", daemon=True)
+        self._leaving = threading.Event()
+
+    def __repr__(self) -> str:
+        return f"<Services {self.settings.database_path} loader={self.loader is not None} failure={self.last_error}>"
+
+    # -- life -----------------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Open the database and load the spool, in a thread."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Let the loader end its batch; at most 5 s."""
+        self._leaving.set()
+        if self.loader is not None:
+            self.loader.stop()
+        self._thread.join(timeout=LEAVE_SECONDS)
+
+    def _load(self) -> None:
+        while not self._leaving.is_set():
+            try:
+                self._open()
+            except Exception as error:  # noqa: BLE001 - the loader's beginning: logged, shown, tried again
+                reason = str(error) if isinstance(error, StoreError | OSError) else f"{type(error).__name__}: {error}"
+                self._failure = reason
+                log.error("store_unusable", reason=reason, hint=getattr(error, "hint", None))
+                self._leaving.wait(OPEN_AGAIN_SECONDS)
+                continue
+            self._run()
+            return
+
+    def _open(self) -> None:
+        path = self.settings.database_path
+        done = upgrade(path)
+        if done.before != done.after:
+            log.info("database_upgraded", before=done.before, after=done.after)
+        warning = sqlite_warning()
+        if warning:
+            log.info("old_sqlite", detail=warning)
+        loader = Loader(self.settings, self.totals, self._announce)
+        with contextlib.closing(Reader(path)) as reader:
+            self.totals.seed(reader.totals())
+        self.loader, self._failure = loader, None
+
+    def _run(self) -> None:
+        assert self.loader is not None
+        if self._leaving.is_set():
+            self.loader.stop()
+        self.loader.run()
+
+    def _announce(self, entry: Entry) -> None:
+        if self.settings.log.format == "json":
+            log.info("first_call_recorded", id=entry.interaction.id, outcome=entry.interaction.outcome.value)
+        else:
+            self._say(announcement(entry.interaction).encode("utf-8", "replace") + b"\n")
+
+    # -- what endpoints ask ---------------------------------------------------------------------------------
+
+    @property
+    def last_error(self) -> str | None:
+        """What keeps calls from the store now, or None."""
+        return self.loader.last_error if self.loader is not None else self._failure
+
+    def ledger(self) -> dict[str, object]:
+        """Return the recorder's account, with how it works and when it last wrote. Reads files: not for the loop."""
+        loader = self.loader
+        account = balance([]) if loader is None else loader.ledger()
+        since = None if loader is None else round(max(0.0, time.time() - loader.last_commit_at), 3)
+        mode = self.settings.recording.mode
+        return {
+            **account, "mode": mode, "is_open": loader is not None, "last_error": self.last_error,
+            "seconds_since_commit": since,
+        }  # fmt: skip
+
+    def pages(self) -> list[dict[str, int]]:
+        """Return the pages of the running gateways."""
+        return self.loader.pages() if self.loader is not None else []
+
+    def store_bytes(self) -> int:
+        """Return the size of the database with its write-ahead log."""
+        path = self.settings.database_path
+        total = 0
+        for found in (path, path.with_name(path.name + "-wal")):
+            with contextlib.suppress(FileNotFoundError):
+                total += found.stat().st_size
+        return total
