@@ -143,7 +143,8 @@ class Gateway:
         sending = Sending(call, call_id, plan, inbound, caller, self._keys)
         sending.through(self.echo if plan.provider is ECHO else self.upstream)
         start = self._start_of(call, plan, inbound, caller, sending)
-        if not observation.start(start, inbound.data):
+        if not observation.start(start, inbound.data if inbound.is_kept else b""):
+            inbound.discard()
             return self._answer_refusal(call, observation, endings.rejected(RECORDER_FULL))
         await self._exchange(Exchange(self, call, plan, sending, observation))
         return None

@@ -6,8 +6,11 @@ on the way, so that no step holds the event loop long and memory stays flat; the
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
+from pathlib import Path
 
+from proxy.errors import SpoolError
 from proxy.gateway.call import ClientCall
 from proxy.gateway.guard import Refusal
 from proxy.protocol.requests import OPAQUE, WANTED, RequestFacts, facts_of_scan, parse
@@ -19,7 +22,10 @@ from proxy.spool.writer import SpoolWriter
 
 @dataclass(frozen=True, slots=True)
 class Inbound:
-    """A whole request body: in ``data``, or in the side file ``side_file`` (``data`` is then empty)."""
+    """A whole request body: in ``data``, or in the side file ``side_file`` (``data`` is then empty).
+
+    ``is_kept`` False: it is too large for a record and the disk took no side file.
+    """
 
     data: bytes
     length: int
@@ -28,6 +34,12 @@ class Inbound:
     side_path: str | None = None
     sha256: str | None = None
     scanner: TopLevelScanner | None = None
+    is_kept: bool = True
+
+    def discard(self) -> None:
+        """Remove the side file of a call that will not be made."""
+        if self.side_path is not None:
+            Path(self.side_path).unlink(missing_ok=True)
 
 
 class ClientLeftError(Exception):
@@ -50,7 +62,7 @@ async def read_body(call: ClientCall, limits: LimitSettings, spool: SpoolWriter,
         if call.received_bytes > limits.body_bytes:
             return too_large(limits.body_bytes)
         if call.received_bytes > limits.spill_bytes:
-            return await _spill(call, limits, spool.open_body(identity), b"".join(begun))
+            return await _spill(call, limits, spool, identity, b"".join(begun))
         begun.append(call.take_body())
     if not call.body_complete:
         raise ClientLeftError
@@ -61,27 +73,65 @@ def _small(data: bytes) -> Inbound:
     return Inbound(data, len(data), parse(data) if data else OPAQUE)
 
 
-async def _spill(call: ClientCall, limits: LimitSettings, side_file: SideFile, begun: bytes) -> Inbound | Refusal:
-    scanner = TopLevelScanner(WANTED)
+async def _spill(
+    call: ClientCall, limits: LimitSettings, spool: SpoolWriter, identity: bytes, begun: bytes
+) -> Inbound | Refusal:
+    sink = _Sink(spool, identity)
     is_kept = False
     try:
-        _take(begun, side_file, scanner)
+        sink.take(begun)
         while await call.more_body():
             if call.received_bytes > limits.body_bytes:
                 return too_large(limits.body_bytes)
-            _take(call.take_body(), side_file, scanner)
+            sink.take(call.take_body())
         if not call.body_complete:
             raise ClientLeftError
         is_kept = True
     finally:
         if not is_kept:
-            side_file.discard()
-    scanner.finish()
-    path = str(side_file.path)
-    name, sha256, length = side_file.finish()
-    return Inbound(b"", length, facts_of_scan(scanner), name, path, sha256, scanner)
+            sink.discard()
+    return sink.finish()
 
 
-def _take(data: bytes, side_file: SideFile, scanner: TopLevelScanner) -> None:
-    side_file.write(data)
-    scanner.feed(data)
+class _Sink:
+    """Takes a large body in slices: into a side file, or into memory where the disk refuses one.
+
+    A full disk must not fail a call: the body then only passes through, and the record goes without it.
+    """
+
+    def __init__(self, spool: SpoolWriter, identity: bytes) -> None:
+        self._scanner = TopLevelScanner(WANTED)
+        self._parts: list[bytes] = []
+        self._side_file: SideFile | None = None
+        with contextlib.suppress(SpoolError):
+            self._side_file = spool.open_body(identity)
+
+    def take(self, data: bytes) -> None:
+        """Take the next slice."""
+        self._scanner.feed(data)
+        if self._side_file is not None:
+            length = self._side_file.length
+            try:
+                self._side_file.write(data)
+            except SpoolError:
+                self._parts = [self._side_file.path.read_bytes()[:length], data]
+                self.discard()
+        else:
+            self._parts.append(data)
+
+    def discard(self) -> None:
+        """Give the file up."""
+        if self._side_file is not None:
+            self._side_file.discard()
+            self._side_file = None
+
+    def finish(self) -> Inbound:
+        """Return the whole body."""
+        self._scanner.finish()
+        facts = facts_of_scan(self._scanner)
+        if self._side_file is None:
+            data = b"".join(self._parts)
+            return Inbound(data, len(data), facts, scanner=self._scanner, is_kept=False)
+        path = str(self._side_file.path)
+        name, sha256, length = self._side_file.finish()
+        return Inbound(b"", length, facts, name, path, sha256, self._scanner)

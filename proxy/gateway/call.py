@@ -39,9 +39,11 @@ class ClientCall:
 
     __slots__ = (
         "_body_event",
+        "_ends_by_close",
         "_on_complete",
         "accepted_at",
         "body_complete",
+        "can_chunk",
         "expects_continue",
         "flow",
         "headers",
@@ -91,12 +93,14 @@ class ClientCall:
         self.body_complete = False
         self.expects_continue = False
         self.upgrade = False
+        self.can_chunk = True
         self.is_gone = False
         self.is_complete = False
         self.response_started = False
         self.on_gone: Callable[[], None] | None = None
         self.task: asyncio.Task[None] | None = None
         self.is_chunked = False
+        self._ends_by_close = False
         self._body_event: asyncio.Event | None = None
 
     def __repr__(self) -> str:
@@ -154,7 +158,8 @@ class ClientCall:
                 has_length = True
             lines += (name, b": ", value, b"\r\n")
         has_body = self.method != "HEAD" and status not in _NO_BODY
-        self.is_chunked = has_body and not has_length
+        self.is_chunked = has_body and not has_length and self.can_chunk
+        self._ends_by_close = has_body and not has_length and not self.can_chunk
         if self.is_chunked:
             lines.append(b"transfer-encoding: chunked\r\n")
         if not self.keep_alive:
@@ -193,9 +198,14 @@ class ClientCall:
             await self.flow.drain()
 
     def abort(self) -> None:
-        """End the reply uncleanly: what was written leaves, then the connection closes."""
+        """End the reply uncleanly: what was written leaves, then the connection closes.
+
+        Where only the close tells the end (HTTP/1.0), a reset tells that this is none.
+        """
         self.is_complete = True
-        if not self.transport.is_closing():
+        if self._ends_by_close:
+            self.transport.abort()
+        elif not self.transport.is_closing():
             self.transport.close()
 
     def _complete(self) -> None:

@@ -22,6 +22,7 @@ from proxy.gateway.plan import Plan
 from proxy.protocol.envelope import error_event
 from proxy.protocol.injection import Edit
 from proxy.protocol.stripping import UsageStripper
+from proxy.spool.page import Page
 from proxy.upstream.failure import UpstreamFailure
 
 if TYPE_CHECKING:
@@ -146,6 +147,14 @@ class Exchange:
         self.call.begin(answer.status, headers, body, last=True)
 
     async def _relay_pieces(self, answer: UpstreamAnswer, headers: Headers, pieces: Pieces) -> None:
+        page = self._gateway.page
+        page.add(Page.OPEN_STREAMS, 1)
+        try:
+            await self._pump(answer, headers, pieces)
+        finally:
+            page.add(Page.OPEN_STREAMS, -1)
+
+    async def _pump(self, answer: UpstreamAnswer, headers: Headers, pieces: Pieces) -> None:
         call, observation = self.call, self.observation
         is_begun = False
         while True:

@@ -151,7 +151,11 @@ class GatewayProtocol(HttpToolsProtocol):
             on_complete=self.call_completed,
         )
         self.call = call
-        call.upgrade = parser.should_upgrade()
+        call.can_chunk = parser.get_http_version() == "1.1"
+        if parser.should_upgrade():
+            # Other protocols than WebSocket are offers that may be ignored (h2c); the connection is not used again.
+            call.upgrade = self.known.get(b"upgrade", b"").lower() == b"websocket"
+            call.keep_alive = False
         length = self._body_headers(call)
         if call.upgrade or length < 0 or length > self.limits.spill_bytes or call.expects_continue:
             self._body_began = self.loop.time()

@@ -26,6 +26,11 @@ class SideFile:
         except OSError as error:
             raise SpoolError(f"a large request body cannot be written aside: {error.strerror}") from error
 
+    @property
+    def length(self) -> int:
+        """Bytes written whole so far."""
+        return self._length
+
     def write(self, data: bytes) -> None:
         """Append a slice; ``SpoolError`` when the disk refuses it."""
         view = memoryview(data)
