@@ -11,7 +11,7 @@ import re
 from collections import Counter
 
 MIN_LETTERS = 12
-_SAMPLE = 1000
+_SAMPLE = 500
 _SCRIPTS = {
     "kana": "\u3040-\u30ff",
     "ko": "\uac00-\ud7af\u1100-\u11ff",
@@ -51,7 +51,7 @@ _WORD = re.compile(r"[^\W\d_]+")
 def language_of(text: str | None) -> str | None:
     """Return an ISO 639-1 code, or None when unsure."""
     sample = (text or "")[:_SAMPLE]
-    words = _WORD.findall(sample)
+    words = _WORD.findall(sample.lower())
     letters = sum(map(len, words))
     if letters >= 4 and not sample.isascii():
         scripts: Counter[str] = Counter()
@@ -76,9 +76,7 @@ def _by_script(scripts: Counter[str], sample: str) -> str | None:
 
 
 def _by_words(words: list[str]) -> str | None:
-    counts: Counter[str] = Counter()
-    for word in words:
-        counts.update(_LANGUAGES.get(word.lower(), ()))
+    counts = Counter([language for word in words if word in _LANGUAGES for language in _LANGUAGES[word]])
     if not counts:
         return None
     (best, first), (_, second) = (*counts.most_common(2), ("", 0))[:2]
