@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import sys
 from pathlib import Path
@@ -38,12 +39,29 @@ def prepare(settings: Settings) -> None:
         _make_private(folder)
     if len(str(settings.control_socket)) > _SOCKET_PATH:
         raise ConfigurationError(f"run_dir: {settings.run_dir} is too long for a socket's path; choose a shorter one")
+    if _is_served(settings):
+        # Another instance works from these files; the supervisor will say so and leave.
+        return
     path = Path(settings.run_dir) / "settings.json"
     temporary = path.with_suffix(".new")
     temporary.touch(mode=0o600)
     temporary.write_bytes(orjson.dumps(settings.to_mapping()))
     temporary.replace(path)
     publish(settings.snapshot_path, base_snapshot(settings))
+
+
+def _is_served(settings: Settings) -> bool:
+    """Return True while an instance holds the data folder's lock."""
+    if not (Path(settings.run_dir) / "settings.json").exists():
+        return False
+    descriptor = os.open(Path(settings.data_dir) / "instance.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
 
 
 def _make_private(folder: Path) -> None:

@@ -42,8 +42,8 @@ def _gauges(services: Services) -> Iterable[Gauge]:
     build = {"version": __version__, "python": platform.python_version(), "db": "sqlite"}
     yield "dashcam_build_info", "Which Dashcam this is.", 1.0, build
     yield "dashcam_store_bytes", "Size of the database with its write-ahead log.", float(services.store_bytes()), {}
+    yield from page_gauges(services.pages())
     if services.loader is not None:
-        yield from page_gauges(services.pages())
         yield from ledger_gauges(services.ledger())
 
 

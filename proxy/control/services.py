@@ -15,10 +15,11 @@ import structlog
 
 from proxy.control.announcing import announcement
 from proxy.domain.interaction import Entry
-from proxy.errors import StoreError
+from proxy.errors import SpoolError, StoreError
 from proxy.loader.ledger import balance
 from proxy.loader.loading import Loader
 from proxy.settings.values import Settings
+from proxy.spool.page import Page
 from proxy.store.engine import sqlite_warning
 from proxy.store.migration import upgrade
 from proxy.store.reading import Reader
@@ -115,8 +116,16 @@ class Services:
         }  # fmt: skip
 
     def pages(self) -> list[dict[str, int]]:
-        """Return the pages of the running gateways."""
-        return self.loader.pages() if self.loader is not None else []
+        """Return the pages of the running gateways; while the store is closed, all pages that are there."""
+        if self.loader is not None:
+            return self.loader.pages()
+        found = []
+        for path in sorted(self.settings.pages_dir.glob("*.page")):
+            with contextlib.suppress(SpoolError):
+                page = Page.open(path)
+                found.append(page.read_all())
+                page.close()
+        return found
 
     def store_bytes(self) -> int:
         """Return the size of the database with its write-ahead log."""
