@@ -9,6 +9,7 @@ exactly at the start of the next message is never used again.
 from __future__ import annotations
 
 import asyncio
+import ssl
 import time
 
 import httptools
@@ -271,5 +272,8 @@ class UpstreamConnection(asyncio.Protocol):
 
 def _broken(answer: Answer, error: Exception | None) -> UpstreamFailure:
     where = "in the middle of its answer" if answer.has_head else "before it answered"
+    if isinstance(error, ssl.SSLError) and not answer.has_received:
+        # With TLS 1.3 an upstream that misses a client certificate says so only now.
+        return UpstreamFailure(FailureReason.TLS, f"it ended TLS: {error.reason or error}", answer.timing)
     reason, did = (FailureReason.RESET, "reset") if error is not None else (FailureReason.CLOSED_EARLY, "closed")
     return UpstreamFailure(reason, f"it {did} the connection {where}", answer.timing, answered=answer.has_received)

@@ -54,6 +54,9 @@ class Dialler:
         except ConnectionRefusedError as error:
             message = f"{origin} refused the connection; is the server running?"
             raise UpstreamFailure(FailureReason.REFUSED, message) from error
+        except ConnectionResetError as error:
+            message = f"{origin} closed the connection while it was being opened"
+            raise UpstreamFailure(FailureReason.RESET, message) from error
         except OSError as error:
             message = f"{origin} cannot be reached: {error.strerror or error or type(error).__name__}"
             raise UpstreamFailure(FailureReason.UNREACHABLE, message) from error

@@ -127,6 +127,7 @@ class ScriptedUpstream:
         reads_body: bool = True,
         tls: ssl.SSLContext | None = None,
         receive_buffer: int | None = None,
+        unix_path: str | None = None,
     ) -> None:
         self.scenario = scenario
         self.host = host
@@ -138,6 +139,7 @@ class ScriptedUpstream:
         self._reads_body = reads_body
         self._tls = tls
         self._receive_buffer = receive_buffer
+        self._unix_path = unix_path
         self._tasks: set[asyncio.Task[Any]] = set()
         self._faults: list[BaseException] = []
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -154,15 +156,21 @@ class ScriptedUpstream:
 
     async def __aenter__(self) -> ScriptedUpstream:
         self._loop = asyncio.get_running_loop()
+        # 64 kB is read ahead at most: what a client can send beyond that is what the kernel's buffers hold.
+        if self._unix_path is not None:
+            self._server = await asyncio.start_unix_server(self._serve, self._unix_path, limit=1 << 15)
+        else:
+            self._server = await asyncio.start_server(self._serve, sock=self._bind(), ssl=self._tls, limit=1 << 15)
+        return self
+
+    def _bind(self) -> socket.socket:
         listener = socket.socket(socket.AF_INET6 if ":" in self.host else socket.AF_INET)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if self._receive_buffer is not None:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, self._receive_buffer)
         listener.bind((self.host, self.port))
         self.port = listener.getsockname()[1]
-        # 64 kB is read ahead at most: what a client can send beyond that is what the kernel's buffers hold.
-        self._server = await asyncio.start_server(self._serve, sock=listener, ssl=self._tls, limit=1 << 15)
-        return self
+        return listener
 
     async def __aexit__(self, *_: object) -> None:
         self._server.close()

@@ -64,7 +64,11 @@ async def test_an_answer_is_read_however_it_is_framed(
 
 
 async def test_the_same_answer_byte_by_byte(client: UpstreamClient, provider: Providers) -> None:
-    raw = b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 Fine\r\nX-A: b\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n"
+    interim, head = (
+        b"HTTP/1.1 100 Continue\r\n\r\n",
+        b"HTTP/1.1 200 Fine\r\nX-A: b\r\nTransfer-Encoding: chunked\r\n\r\n",
+    )
+    raw = interim + head + b"2\r\nok\r\n0\r\n\r\n"
     async with ScriptedUpstream(sending(*[raw[at : at + 1] for at in range(len(raw))])) as upstream:
         answer = await ask(client, provider(upstream.url))
         assert (answer.status, answer.reason, await body_of(answer)) == (200, b"Fine", b"ok")
