@@ -11,7 +11,7 @@ import re
 from collections import Counter
 
 MIN_LETTERS = 12
-_SAMPLE = 500
+_SAMPLE = 300
 _SCRIPTS = {
     "kana": "\u3040-\u30ff",
     "ko": "\uac00-\ud7af\u1100-\u11ff",

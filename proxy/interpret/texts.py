@@ -26,7 +26,7 @@ def preview(value: str | None) -> str | None:
     """Return the beginning of a text on one line."""
     if not value:
         return None
-    return clean(" ".join(value[: PREVIEW * 4].split()), PREVIEW) or None
+    return clean(" ".join(value[: PREVIEW * 2].split()), PREVIEW) or None
 
 
 def plain(value: str | None) -> str | None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from decimal import Decimal
+from functools import lru_cache
 
 from proxy.domain.cost import Cost, Price, to_pico
 from proxy.domain.outcome import CostStatus, Outcome, UsageSource
@@ -160,14 +161,22 @@ def _line(name: str, number: int, rate: Decimal, per: Decimal) -> Line:
 
 def _rates_at(price: Price, asked: int) -> dict[str, Decimal]:
     """Return the rates for a request of this many input tokens: beyond a step, all tokens cost the step's price."""
-    found: dict[str, Decimal] = {}
-    reached: dict[str, int] = {}
-    for key, rate in price.rates.items():
+    return _rates_above(tuple(price.rates.items()), next((step for step in _steps(price) if asked > step), -1))
+
+
+def _steps(price: Price) -> list[int]:
+    return sorted({int(name.partition(">")[2]) for name in price.rates if ">" in name}, reverse=True)
+
+
+@lru_cache(maxsize=4096)
+def _rates_above(rates: tuple[tuple[str, str], ...], reached: int) -> dict[str, Decimal]:
+    found: dict[str, tuple[int, Decimal]] = {}
+    for key, rate in rates:
         name, mark, start = key.partition(">")
         step = int(start) if mark else -1
-        if asked > step >= reached.get(name, -1):
-            reached[name], found[name] = step, Decimal(rate)
-    return found
+        if step <= reached and step >= found.get(name, (-1, None))[0]:
+            found[name] = step, Decimal(rate)
+    return {name: rate for name, (_, rate) in found.items()}
 
 
 def _sum(lines: list[Line]) -> Decimal:
