@@ -304,7 +304,8 @@ class TestRunning:
         other.execute("BEGIN EXCLUSIVE")
         gateway.call()
         thread.start()
-        failing = wait_until(lambda: bench.loader.last_error and bench.loader.ledger(), "the trouble is told")
+        wait_until(lambda: bench.loader.last_error, "the trouble is told")
+        failing: dict[str, Any] = bench.loader.ledger()
         assert (failing["accepted"], failing["pending"], failing["balanced"]) == (1, 1, True)
         assert failing["loader_lag_seconds"] > 0
         other.execute("ROLLBACK")
