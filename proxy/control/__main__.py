@@ -36,6 +36,7 @@ class ControlServer(uvicorn.Server):
     def __init__(self, config: uvicorn.Config, parent_fd: int) -> None:
         super().__init__(config)
         self._parent_fd = parent_fd
+        self._was_told = False
 
     async def run_to_the_end(self, listening: socket.socket) -> None:
         """Serve until told to leave."""
@@ -47,9 +48,9 @@ class ControlServer(uvicorn.Server):
         await self._serve([listening])
 
     def _leave(self) -> None:
-        if self.should_exit:
+        if self._was_told:
             os._exit(1)
-        self.should_exit = True
+        self._was_told = self.should_exit = True
 
     def _parent_spoke(self) -> None:
         if not os.read(self._parent_fd, 64):

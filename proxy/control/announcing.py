@@ -17,7 +17,8 @@ def announcement(item: Interaction) -> str:
 def line(item: Interaction) -> str:
     """Return one call on one line: model, how it ended, tokens, cost, time."""
     status = item.outcome.value if item.http_status is None else f"{item.outcome.value} {item.http_status}"
-    parts = [clean(item.model or item.operation)[:_LONGEST_NAME], status]
+    name = "".join([char if char.isprintable() else "?" for char in item.model or item.operation])
+    parts = [clean(name)[:_LONGEST_NAME], status]
     if item.input_tokens is not None or item.output_tokens is not None:
         parts.append(f"{item.input_tokens or 0} + {item.output_tokens or 0} tokens")
     if item.cost_pico_usd:

@@ -1,0 +1,58 @@
+"""Who may ask control."""
+
+from __future__ import annotations
+
+import hashlib
+
+import pytest
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+
+from proxy.control.access import admin_only, is_protected, public
+
+TOKEN = "dashcam_adm_" + "k3v9" * 8
+DIGEST = hashlib.sha256(TOKEN.encode()).hexdigest()
+
+
+async def answer(_request: Request) -> Response:
+    return PlainTextResponse("the secret")
+
+
+async def status(token_sha256: str | None, **headers: str) -> int:
+    sent = [(name.replace("_", "-").encode(), value.encode("latin-1")) for name, value in headers.items()]
+    request = Request({"type": "http", "method": "GET", "path": "/", "headers": sent})
+    return (await admin_only(answer, token_sha256)(request)).status_code
+
+
+@pytest.mark.parametrize("peer", ["127.0.0.1:5000;http;public", "::1:5000;http;public", "127.9.9.9:1;http;x"])
+async def test_without_a_token_loopback_may_ask(peer: str) -> None:
+    assert await status(None, x_dashcam_peer=peer) == 200
+
+
+@pytest.mark.parametrize(
+    "peer", ["", "10.0.0.1:5000;http;public", "unix;http;public", "localhost:1;http;x", "127.0.0.1", ";127.0.0.1:1"]
+)
+async def test_without_a_token_nobody_else_may_ask(peer: str) -> None:
+    assert await status(None, x_dashcam_peer=peer) == 403
+
+
+async def test_who_holds_the_token_may_ask_from_anywhere() -> None:
+    assert await status(DIGEST, authorization=f"Bearer {TOKEN}", x_dashcam_peer="10.0.0.1:1;http;public") == 200
+    assert await status(DIGEST, authorization=f"bearer  {TOKEN} ") == 200
+
+
+@pytest.mark.parametrize(
+    "given", ["", "Bearer", "Bearer ", f"Basic {TOKEN}", "Bearer \xff", f"Bearer {TOKEN}x", DIGEST]
+)
+async def test_nothing_else_counts_once_there_is_a_token(given: str) -> None:
+    assert await status(DIGEST, authorization=given, x_dashcam_peer="127.0.0.1:1;http;public") == 401
+
+
+def test_an_endpoint_says_who_may_ask_or_is_none() -> None:
+    assert not is_protected(answer)
+    assert is_protected(admin_only(answer, None))
+
+    async def open_to_all(_request: Request) -> Response:
+        return PlainTextResponse("hello")
+
+    assert is_protected(public(open_to_all))

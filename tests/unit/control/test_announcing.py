@@ -1,0 +1,36 @@
+"""The line that says that it works."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from proxy.control.announcing import announcement
+from proxy.domain.interaction import Interaction
+from proxy.domain.outcome import Outcome
+
+CALL = Interaction(
+    id="x", started_at=0, operation="chat", method="POST", endpoint="/v1/chat/completions", success=True,
+    outcome=Outcome.COMPLETED, http_status=200, model="gpt-4o-mini", input_tokens=1100, output_tokens=3,
+    cost_pico_usd=3_450_000, duration_ms=1234.5,
+)  # fmt: skip
+
+
+def test_it_is_one_line_with_what_matters() -> None:
+    assert announcement(CALL) == (
+        "  First call recorded: gpt-4o-mini · completed 200 · 1100 + 3 tokens · $0.00000345 · 1,234 ms"
+        " · see it with: dashcam show last"
+    )
+
+
+def test_what_is_not_known_is_left_out() -> None:
+    bare = dataclasses.replace(
+        CALL, model=None, http_status=None, input_tokens=None, output_tokens=None, cost_pico_usd=None, duration_ms=None,
+        outcome=Outcome.INTERRUPTED,
+    )  # fmt: skip
+    assert announcement(bare) == "  First call recorded: chat · interrupted · see it with: dashcam show last"
+
+
+def test_a_name_cannot_write_to_the_terminal() -> None:
+    line = announcement(dataclasses.replace(CALL, model="\x1b]0;owned\x07\n" + "m" * 500))
+    assert line.isprintable()
+    assert len(line) < 250

@@ -1,0 +1,43 @@
+"""Gauges out of pages and account."""
+
+from __future__ import annotations
+
+from proxy.control.metrics import ledger_gauges, page_gauges
+from proxy.loader.ledger import balance
+
+
+def test_gateways_are_summed_and_the_worst_is_shown() -> None:
+    pages = [
+        {
+            "in_flight": 2,
+            "appended_records": 10,
+            "append_ns_total": 10_000,
+            "slow_loop_ns_max": 5,
+            "snapshot_revision": 4,
+        },
+        {
+            "in_flight": 3,
+            "appended_records": 10,
+            "append_ns_total": 30_000,
+            "slow_loop_ns_max": 9,
+            "snapshot_revision": 3,
+        },
+    ]
+    found = {name: value for name, _, value, _ in page_gauges(pages)}
+    assert found["dashcam_in_flight_requests"] == 5
+    assert found["dashcam_spool_append_seconds"] == 2e-6
+    assert found["dashcam_loop_stall_max_seconds"] == 9e-9
+    assert (found["dashcam_snapshot_revision"], found["dashcam_gateways"]) == (3, 2)
+
+
+def test_without_a_gateway_there_is_nothing_to_divide_by() -> None:
+    assert {value for _, _, value, _ in page_gauges([])} == {0.0}
+
+
+def test_drops_are_told_by_reason_also_those_that_never_happened() -> None:
+    lost = {"source": "a", "accepted": 3, "stored": 1, "pending": 0, "quarantined": 0, "dropped": {"policy": 2}}
+    account = {**balance([lost]), "pending_bytes": 0, "oldest_pending_seconds": 0.0, "loader_lag_seconds": 0.0}
+    gauges = list(ledger_gauges(account))
+    drops = {labels["reason"]: value for name, _, value, labels in gauges if name == "dashcam_records_dropped_total"}
+    assert drops == {"spool_full": 0, "write_error": 0, "policy": 2, "lost": 0}
+    assert ("dashcam_recorder_balanced", 1.0) in [(name, value) for name, _, value, _ in gauges]
