@@ -12,6 +12,7 @@ import pytest
 
 from tests.support.dashcam import RunningDashcam
 from tests.support.processes import ROOT, clean_environment
+from tests.support.scripted_upstream import ScriptedUpstream, in_thread
 
 Starter = Callable[..., RunningDashcam]
 
@@ -59,3 +60,10 @@ def start_dashcam(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Starter]
             return dashcam.start()
 
         yield start
+
+
+@pytest.fixture(scope="module")
+def upstream() -> Iterator[ScriptedUpstream]:
+    """An upstream that does what each test says."""
+    with in_thread(ScriptedUpstream()) as running:
+        yield running

@@ -1,278 +1,35 @@
-"""What a real server cannot be made to do: byte-exactness both ways, tools, refusals, and upstreams that break.
+"""Upstreams that refuse, hang at each stage, reset or lie: the client is told, nothing ends cleanly that was broken.
 
-The scripted upstream plays each scenario behind the running program; the official client or a raw one is in front,
-and the row says how it ended.
+Each scenario is played by the scripted upstream behind the running program, and leaves exactly one row.
 """
 
 from __future__ import annotations
 
 import asyncio
-import gzip
-import json
 from collections.abc import Callable, Iterator
 
 import openai
 import pytest
-from openai.types.chat import ChatCompletionToolUnionParam
 
 from tests.acceptance.conftest import Starter
 from tests.support import scripted_upstream
-from tests.support.dashcam import Row, RunningDashcam
-from tests.support.raw_http import RawAnswer, exchange, request
+from tests.support.dashcam import RunningDashcam
+from tests.support.raw_http import exchange, request
+from tests.support.scenarios import JSON, PLAIN, SSE, STREAM, ask, chunk, impatient
 from tests.support.scripted_upstream import ScriptedUpstream, Turn
-
-JSON = b"Content-Type: application/json"
-SSE = (b"Content-Type: text/event-stream", b"Transfer-Encoding: chunked")
-
-
-@pytest.fixture(scope="module")
-def upstream() -> Iterator[ScriptedUpstream]:
-    with scripted_upstream.in_thread(ScriptedUpstream()) as running:
-        yield running
 
 
 @pytest.fixture(scope="module")
 def dashcam(
     start_dashcam: Starter, upstream: ScriptedUpstream, tmp_path_factory: pytest.TempPathFactory
 ) -> RunningDashcam:
-    settings = tmp_path_factory.mktemp("settings") / "short.toml"
-    settings.write_text(
-        f'[providers.openai]\nurl = "{upstream.url}/v1"\nfirst_byte_timeout = 1.0\nidle_timeout = 1.0\n'
-    )
-    return start_dashcam("--config", str(settings))
+    return start_dashcam(*impatient(tmp_path_factory.mktemp("settings"), upstream))
 
 
 @pytest.fixture
 def client(dashcam: RunningDashcam) -> Iterator[openai.OpenAI]:
     with openai.OpenAI(base_url=f"{dashcam.url}/v1", api_key="sk-real-key", max_retries=0) as made:
         yield made
-
-
-def chunk(**delta: object) -> bytes:
-    reason = delta.pop("finish_reason", None)
-    choice = {"index": 0, "delta": delta, "finish_reason": reason}
-    return (
-        b"data: "
-        + json.dumps(
-            {
-                "id": "c1",
-                "object": "chat.completion.chunk",
-                "model": "gpt-4o-2024-08-06",
-                "created": 1,
-                "choices": [choice],
-            }
-        ).encode()
-        + b"\n\n"
-    )
-
-
-def streams(*events: bytes) -> scripted_upstream.Scenario:
-    async def scenario(turn: Turn) -> None:
-        await turn.head(*SSE)
-        for event in events:
-            await turn.chunk(event)
-        await turn.chunk(b"")
-
-    return scenario
-
-
-def ask(
-    dashcam: RunningDashcam, upstream: ScriptedUpstream, scenario: scripted_upstream.Scenario, body: bytes
-) -> tuple[RawAnswer, Row]:
-    """Play one scenario; return what the client got and the row about it."""
-    upstream.scenario = scenario
-    answer = exchange(dashcam.port, request(body, "Authorization: Bearer sk-real-key"))
-    return answer, dashcam.row(id=answer.header("x-dashcam-id"))
-
-
-PLAIN = b'{"model":"gpt-4o","messages":[{"role":"user","content":"hi"}]}'
-STREAM = PLAIN[:-1] + b',"stream":true,"stream_options":{"include_usage":true}}'
-
-
-def test_request_and_answer_pass_byte_for_byte(dashcam: RunningDashcam, upstream: ScriptedUpstream) -> None:
-    sent = (
-        b' {"model" : "gpt-4o",\r\n "x":1.0, "y":1e2, "x":123456789012345678901234567890, "t":"\\u00e9\\/\xc3\xa9"}\n'
-    )
-    back = b'{"choices": [], "odd":  1.00, "model":"gpt-4o-2024-08-06" }\r\n'
-
-    async def scenario(turn: Turn) -> None:
-        await turn.answer(
-            back,
-            JSON,
-            b"x-request-id: req_1",
-            b"x-ratelimit-remaining-tokens: 7",
-            b"Set-Cookie: a=1",
-            b"Set-Cookie: b=2",
-            b"Date: Mon, 01 Jan 2024 00:00:00 GMT",
-            b"Server: theirs",
-        )
-
-    upstream.scenario = scenario
-    headers = (
-        "OpenAI-Organization: org-1",
-        "X-Stainless-Retry-Count: 0",
-        "Accept-Encoding: gzip, br",
-        "traceparent: 00-aa-bb-01",
-    )
-    answer = exchange(dashcam.port, request(sent, "Authorization: Bearer sk-real-key", *headers))
-    received = upstream.requests[-1]
-    assert received.body == sent
-    assert received.request_line == b"POST /v1/chat/completions HTTP/1.1"
-    for line in (*headers, "Authorization: Bearer sk-real-key"):
-        name, _, value = line.partition(": ")
-        assert received.header(name.lower().encode()) == value.encode()
-    assert answer.body == back
-    assert [value for name, value in answer.headers if name.lower() == "set-cookie"] == ["a=1", "b=2"]
-    assert [value for name, value in answer.headers if name.lower() in ("date", "server")] == [
-        "Mon, 01 Jan 2024 00:00:00 GMT",
-        "theirs",
-    ]
-    row = dashcam.row(id=answer.header("x-dashcam-id"))
-    assert (row["provider_request_id"], row["request_modified"]) == ("req_1", 0)
-    assert (dashcam.body(row["id"], "request"), dashcam.body(row["id"], "response")) == (sent, back)
-
-
-def test_a_piece_reaches_the_client_before_the_next_one_is_sent(
-    client: openai.OpenAI, dashcam: RunningDashcam, upstream: ScriptedUpstream
-) -> None:
-    async def scenario(turn: Turn) -> None:
-        await turn.head(*SSE)
-        await turn.chunk(chunk(role="assistant", content="first"))
-        await turn.released()
-        await turn.chunk(chunk(content=" second", finish_reason="stop") + b"data: [DONE]\n\n")
-        await turn.chunk(b"")
-
-    upstream.scenario = scenario
-    upstream.gate.clear()
-    stream = client.chat.completions.create(model="gpt-4o", messages=[{"role": "user", "content": "hi"}], stream=True)
-    assert next(stream).choices[0].delta.content == "first"
-    upstream.release()
-    assert [piece.choices[0].delta.content for piece in stream] == [" second"]
-    assert dashcam.row(id=stream.response.headers["x-dashcam-id"])["outcome"] == "completed"
-
-
-def test_usage_is_asked_for_and_taken_out_again(dashcam: RunningDashcam, upstream: ScriptedUpstream) -> None:
-    sent = b'{"model":"gpt-4o","stream":true,"messages":[{"role":"user","content":"hi"}]}'
-    words, done = chunk(content="hello", finish_reason="stop"), b"data: [DONE]\n\n"
-    counts = b'"choices":[],"usage":{"prompt_tokens":5,"completion_tokens":2,"total_tokens":7}'
-    usage = (
-        b'data: {"id":"c1","object":"chat.completion.chunk","model":"gpt-4o-2024-08-06","created":1,%b}\n\n' % counts
-    )
-    answer, row = ask(
-        dashcam, upstream, streams(words.replace(b'"choices"', b'"usage": null, "choices"'), usage, done), sent
-    )
-    at_upstream = json.loads(upstream.requests[-1].body)
-    assert at_upstream.pop("stream_options") == {"include_usage": True}
-    assert at_upstream == json.loads(sent)
-    assert b"usage" not in answer.body
-    assert answer.body.endswith(done)
-    assert (row["input_tokens"], row["output_tokens"], row["usage_source"], row["request_modified"]) == (
-        5,
-        2,
-        "reported",
-        1,
-    )
-    assert dashcam.body(row["id"], "request") == sent
-
-
-def test_an_upstream_that_refuses_the_usage_option_gets_the_untouched_request(
-    start_dashcam: Starter,
-) -> None:
-    async def refuse(turn: Turn) -> None:
-        await turn.answer(
-            b'{"error":{"message":"unknown field stream_options"}}', JSON, status=b"422 Unprocessable Entity"
-        )
-
-    accept = streams(chunk(content="fine", finish_reason="stop"), b"data: [DONE]\n\n")
-    sent = b'{"model":"gpt-4o","stream":true,"messages":[]}'
-    with scripted_upstream.in_thread(ScriptedUpstream(scripted_upstream.one_after_another(refuse, accept))) as upstream:
-        dashcam = start_dashcam("--upstream", f"openai={upstream.url}/v1")
-        first, second = (exchange(dashcam.port, request(sent)) for _ in range(2))
-        assert (first.status, second.status, len(upstream.requests)) == (200, 200, 3)
-        assert [item.body == sent for item in upstream.requests] == [False, True, True]
-        row = dashcam.row(id=first.header("x-dashcam-id"))
-        assert row["attempts"] == 2
-
-
-def test_tool_calls_stream_and_are_assembled(
-    client: openai.OpenAI, dashcam: RunningDashcam, upstream: ScriptedUpstream
-) -> None:
-    def call(index: int, text: str, **first: str) -> bytes:
-        function = {"arguments": text, **({"name": first["name"]} if first else {})}
-        return chunk(
-            tool_calls=[
-                {"index": index, **({"id": first["id"], "type": "function"} if first else {}), "function": function}
-            ]
-        )
-
-    upstream.scenario = streams(
-        call(0, "", id="t0", name="weather"), call(1, "", id="t1", name="time"), call(0, '{"city":'),
-        call(1, '{"zone":'), call(0, '"Rome"}'), call(1, '"CET"}'), chunk(finish_reason="tool_calls"), b"data: [DONE]\n\n",
-    )  # fmt: skip
-    tools: list[ChatCompletionToolUnionParam] = [
-        {"type": "function", "function": {"name": name, "parameters": {"type": "object", "properties": {}}}}
-        for name in ("weather", "time")
-    ]
-    stream = client.chat.completions.create(
-        model="gpt-4o", messages=[{"role": "user", "content": "?"}], tools=tools, stream=True
-    )
-    arguments = {0: "", 1: ""}
-    for piece in stream:
-        for part in piece.choices[0].delta.tool_calls or ():
-            arguments[part.index] += (part.function and part.function.arguments) or ""
-    assert [json.loads(text) for text in arguments.values()] == [{"city": "Rome"}, {"zone": "CET"}]
-    row = dashcam.row(id=stream.response.headers["x-dashcam-id"])
-    assert (row["finish_reason"], row["finish_kind"]) == ("tool_calls", "tool_call")
-    assert json.loads(row["tool_names"]) == ["weather", "time"]
-
-
-def test_a_rate_limit_reaches_the_client_with_its_headers(
-    client: openai.OpenAI, dashcam: RunningDashcam, upstream: ScriptedUpstream
-) -> None:
-    async def scenario(turn: Turn) -> None:
-        await turn.answer(
-            b'{"error":{"message":"slow down","type":"requests","param":null,"code":"rate_limit_exceeded"}}',
-            JSON,
-            b"retry-after-ms: 10",
-            b"x-request-id: req_429",
-            status=b"429 Too Many Requests",
-        )
-
-    upstream.scenario = scenario
-    with pytest.raises(openai.RateLimitError) as caught:
-        client.chat.completions.create(model="gpt-4o", messages=[])
-    assert (caught.value.code, caught.value.request_id) == ("rate_limit_exceeded", "req_429")
-    assert caught.value.response.headers["retry-after-ms"] == "10"
-    row = dashcam.row(id=caught.value.response.headers["x-dashcam-id"])
-    assert (row["outcome"], row["http_status"], row["error_code"]) == ("upstream_error", 429, "rate_limit_exceeded")
-
-
-def test_a_compressed_answer_passes_compressed_and_is_read_in_the_record(
-    dashcam: RunningDashcam, upstream: ScriptedUpstream
-) -> None:
-    said = {"role": "assistant", "content": "squeezed"}
-    body = gzip.compress(
-        json.dumps({"model": "gpt-4o", "choices": [{"index": 0, "message": said, "finish_reason": "stop"}]}).encode()
-    )
-
-    async def scenario(turn: Turn) -> None:
-        await turn.answer(body, JSON, b"Content-Encoding: gzip")
-
-    answer, row = ask(dashcam, upstream, scenario, PLAIN)
-    assert (answer.body, answer.header("content-encoding")) == (body, "gzip")
-    assert (row["output_preview"], row["outcome"]) == ("squeezed", "completed")
-
-
-def test_a_bomb_passes_and_is_not_unpacked_without_bound(dashcam: RunningDashcam, upstream: ScriptedUpstream) -> None:
-    bomb = gzip.compress(b" " * 300_000_000, 9)
-
-    async def scenario(turn: Turn) -> None:
-        await turn.answer(bomb, JSON, b"Content-Encoding: gzip")
-
-    answer, row = ask(dashcam, upstream, scenario, PLAIN)
-    assert answer.body == bomb
-    assert (row["outcome"], row["http_status"]) == ("completed", 200)
-    assert row["decode_error"]
 
 
 def breaks(how: Callable[[Turn], None], *, after: tuple[bytes, ...] = ()) -> scripted_upstream.Scenario:
@@ -365,38 +122,3 @@ def test_an_answer_shorter_than_announced_is_broken_for_the_client_too(
 ) -> None:
     answer, row = ask(dashcam, upstream, lie_about_the_length, PLAIN)
     assert (answer.is_whole, row["outcome"]) == (False, "upstream_aborted")
-
-
-def test_a_stream_without_its_last_line_is_complete(dashcam: RunningDashcam, upstream: ScriptedUpstream) -> None:
-    answer, row = ask(dashcam, upstream, streams(chunk(content="all", finish_reason="stop")), STREAM)
-    assert (answer.is_whole, row["outcome"], row["finish_reason"]) == (True, "completed", "stop")
-
-
-def test_answers_with_the_same_id_are_rows_of_their_own(dashcam: RunningDashcam, upstream: ScriptedUpstream) -> None:
-    async def scenario(turn: Turn) -> None:
-        await turn.answer(b'{"id":"the-same","choices":[]}', JSON, b"x-request-id: the-same")
-
-    rows = [ask(dashcam, upstream, scenario, PLAIN)[1] for _ in range(2)]
-    assert rows[0]["id"] != rows[1]["id"]
-    assert {row["provider_request_id"] for row in rows} == {"the-same"}
-
-
-def test_an_endpoint_we_do_not_know_is_relayed_and_recorded(
-    dashcam: RunningDashcam, upstream: ScriptedUpstream
-) -> None:
-    async def scenario(turn: Turn) -> None:
-        await turn.answer(b"\x00\x01binary", b"Content-Type: application/octet-stream", status=b"203 Whatever")
-
-    upstream.scenario = scenario
-    answer = exchange(dashcam.port, request(b"\xff\x00", path="/v1/brand_new_thing?a=b%2Fc", method="PATCH"), "PATCH")
-    assert (answer.status, answer.body) == (203, b"\x00\x01binary")
-    assert upstream.requests[-1].request_line == b"PATCH /v1/brand_new_thing?a=b%2Fc HTTP/1.1"
-    row = dashcam.row(id=answer.header("x-dashcam-id"))
-    assert (row["operation"], row["method"], row["response_bytes"]) == ("other", "PATCH", 8)
-
-
-def test_a_path_below_a_providers_name_goes_to_its_root(dashcam: RunningDashcam, upstream: ScriptedUpstream) -> None:
-    upstream.scenario = scripted_upstream.answer_ok
-    answer = exchange(dashcam.port, request(b"{}", path="/openai/api/anything"))
-    assert upstream.requests[-1].request_line == b"POST /api/anything HTTP/1.1"
-    assert dashcam.row(id=answer.header("x-dashcam-id"))["provider"] == "openai"

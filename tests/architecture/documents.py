@@ -6,13 +6,18 @@ Settings come from ``config/dashcam.toml`` (README and .env.template), metric fa
 
 from __future__ import annotations
 
+import asyncio
 import re
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from proxy.control.metrics import gauges
-from proxy.telemetry.families import CallFamilies, GaugeFamilies, Totals, registry_of
+from starlette.requests import Request
+from starlette.responses import Response
+
+from proxy.control import metrics
+from proxy.telemetry.families import Totals
 from tests.support.checkout import ROOT
 
 _SECRETS = """\
@@ -91,21 +96,21 @@ def environment_template() -> str:
 
 
 class _Idle:
-    """Stands where control's services stand, with nothing recorded."""
+    """Stands where control's services stand: a store that is open and empty, and no gateway."""
 
-    totals = Totals()
+    loader = True
+
+    def __init__(self) -> None:
+        self.totals = Totals()
+        self.totals.seed({})
 
     def ledger(self) -> dict[str, object]:
         """Nothing was accepted."""
-        return {"accepted": 0, "stored": 0, "pending": 0, "quarantined": 0, "dropped": {}, "balanced": True}
+        return defaultdict(int, dropped={})
 
     def pages(self) -> list[dict[str, int]]:
         """No gateway runs."""
         return []
-
-    def lag(self, ledger: dict[str, object]) -> float:
-        """Nothing waits."""
-        return 0.0
 
     def store_bytes(self) -> int:
         """There is no file."""
@@ -113,12 +118,18 @@ class _Idle:
 
 
 def metrics_table() -> str:
-    """Return the metric families as a Markdown table."""
-    registry = registry_of(CallFamilies(_Idle.totals), GaugeFamilies(lambda: gauges(_Idle())))  # type: ignore[arg-type]
-    rows = []
-    for family in registry.collect():
-        name = family.name + ("_total" if family.type == "counter" else "")
-        rows.append(f"| `{name}` | {family.type} | {family.documentation} |")
+    """Return the metric families as a Markdown table, from what ``/metrics`` answers."""
+    scrape = metrics.endpoint(_Idle())  # type: ignore[arg-type]
+
+    async def ask() -> Response:
+        return await scrape(Request({"type": "http", "headers": []}))
+
+    text = bytes(asyncio.run(ask()).body).decode()
+    kinds = dict(re.findall(r"^# TYPE (\S+) (\S+)$", text, re.MULTILINE))
+    rows = [
+        f"| `{name}` | {kinds[name]} | {said} |"
+        for name, said in re.findall(r"^# HELP (\S+) (.*)$", text, re.MULTILINE)
+    ]
     return "\n".join(["| family | type | |", "|---|---|---|", *sorted(rows)])
 
 
