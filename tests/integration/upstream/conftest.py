@@ -9,6 +9,7 @@ import pytest
 import uvloop
 
 from proxy.domain.provider import Provider
+from proxy.upstream import client as client_module
 from proxy.upstream.client import UpstreamClient
 
 
@@ -32,3 +33,9 @@ def provider() -> Callable[..., Provider]:
         return Provider(**{"name": "main", "kind": "custom", "base_url": url, "root_url": url, **values})  # type: ignore[arg-type]
 
     return make
+
+
+@pytest.fixture
+def quick_sweep(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Time-outs are looked at often, so that short ones can be tested."""
+    monkeypatch.setattr(client_module, "SWEEP_SECONDS", 0.02)
