@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import parse_qs
 
 import orjson
@@ -95,7 +96,7 @@ def _entry(parts: _Parts) -> Entry:
 
 
 def _interaction(parts: _Parts, *, keeps: bool) -> Interaction:
-    call, request, assembly, usage, cost = parts.call, parts.request, parts.reading.assembly, parts.usage, parts.cost
+    call, request, assembly = parts.call, parts.request, parts.reading.assembly
     start, end = call.start, call.end
     path, _, query = start.target.partition("?")
     reasons = assembly.finish_reasons() if assembly else []
@@ -139,6 +140,16 @@ def _interaction(parts: _Parts, *, keeps: bool) -> Interaction:
         finish_kind=kind_of(next((reason for reason in reasons if reason), None)) if reasons else FinishKind.NONE,
         attempts=len(end.attempts) if end is not None else 0,
         request_modified=bool(start.edits),
+        decode_error=clean(parts.reading.decode_error, 200),
+        **_counts(parts),
+        **_content(parts, keeps=keeps),
+    )
+
+
+def _counts(parts: _Parts) -> dict[str, Any]:
+    """Return the columns of usage and money."""
+    assembly, usage, cost = parts.reading.assembly, parts.usage, parts.cost
+    return dict(
         input_tokens=usage.input_tokens,
         output_tokens=usage.output_tokens,
         total_tokens=usage.total_tokens,
@@ -154,6 +165,14 @@ def _interaction(parts: _Parts, *, keeps: bool) -> Interaction:
         output_cost_pico_usd=cost.output_pico_usd,
         cost_status=cost.status,
         price_id=cost.price.id if cost.price else None,
+    )
+
+
+def _content(parts: _Parts, *, keeps: bool) -> dict[str, Any]:
+    """Return the columns about the bodies and what they say."""
+    call, request = parts.call, parts.request
+    start, end = call.start, call.end
+    return dict(
         content_state=content_state_of(call, keeps=keeps),
         request_bytes=start.request_bytes,
         response_bytes=end.received_bytes if end is not None else sum(len(piece.data) for piece in call.pieces),
@@ -163,7 +182,6 @@ def _interaction(parts: _Parts, *, keeps: bool) -> Interaction:
         input_length=len(request.input_text) if request.input_text else None,
         output_length=len(parts.output) or None,
         input_language=language_of(request.input_text),
-        decode_error=clean(parts.reading.decode_error, 200),
     )
 
 

@@ -1,4 +1,8 @@
-"""The answer of a recorded call: decoded, assembled, with the instant of its first token."""
+"""The answer of a recorded call: decoded, assembled, with the instant of its first token.
+
+That instant is the arrival of the piece that made the first event with content whole. It stays unknown for answers that
+are no stream, and for compressed streams, whose events have no place of their own in the bytes that arrived.
+"""
 
 from __future__ import annotations
 

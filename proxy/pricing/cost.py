@@ -95,10 +95,13 @@ def _is_regional(upstream: str) -> bool:
 
 
 def _has_long_writes(usage: Usage) -> bool:
-    """True when cache was written for twelve hours, which costs more than the published price of a write."""
-    details = (usage.raw or {}).get("input_tokens_details")
-    kinds = details.get("cache_write_tokens_details") if isinstance(details, dict) else None
-    return bool(kinds.get("ttl_12h_tokens")) if isinstance(kinds, dict) else False
+    """True when cache was written for an hour or twelve, which costs more than the published price of a write."""
+    raw = usage.raw or {}
+    details = raw.get("input_tokens_details")
+    kinds = details.get("cache_write_tokens_details") if isinstance(details, dict) else raw.get("cache_creation")
+    if not isinstance(kinds, dict):
+        return False
+    return bool(kinds.get("ttl_12h_tokens") or kinds.get("ephemeral_1h_input_tokens"))
 
 
 def multiply(price: Price, usage: Usage, status: CostStatus = CostStatus.COMPUTED) -> Cost:
