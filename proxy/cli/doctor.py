@@ -15,7 +15,7 @@ from proxy import __version__
 from proxy.cli.instance import find
 from proxy.cli.terminal import paint
 from proxy.errors import ConfigurationError, StoreError
-from proxy.settings.secrets import read_secret
+from proxy.settings.credentials import read_secret
 from proxy.settings.values import Settings
 from proxy.store.engine import sqlite_version, sqlite_warning
 from proxy.store.reading import Reader

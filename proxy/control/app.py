@@ -23,7 +23,7 @@ from proxy.control.api import recorder
 from proxy.control.discovery import Discovery
 from proxy.control.problems import on_http_exception, problem
 from proxy.control.services import Services
-from proxy.settings.secrets import provider_keys
+from proxy.settings.credentials import provider_keys
 from proxy.settings.snapshot import base_snapshot, load_or_none, publish
 from proxy.settings.values import Settings
 

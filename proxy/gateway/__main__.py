@@ -18,7 +18,7 @@ from proxy.gateway.app import Gateway
 from proxy.gateway.forwarding import ControlForwarder
 from proxy.gateway.refreshing import SnapshotWatch
 from proxy.gateway.server import GatewayServer
-from proxy.settings.secrets import provider_keys
+from proxy.settings.credentials import provider_keys
 from proxy.settings.snapshot import load
 from proxy.settings.values import Settings, settings_from_mapping
 from proxy.spool.page import Page

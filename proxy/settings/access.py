@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import ipaddress
 
-from proxy.settings.secrets import weakness_of
+from proxy.settings.credentials import weakness_of
 
 
 def is_loopback(host: str) -> bool:

@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from proxy.domain.provider import Provider
 from proxy.errors import ConfigurationError
-from proxy.settings import access, secrets, values
+from proxy.settings import access, credentials, values
 from proxy.settings.addresses import parse_upstreams, provider_of
 
 PREFIX = "DASHCAM_"
@@ -131,7 +131,10 @@ def load(
     checked = _check(merged, problems, path)
     upstreams = upstreams or environment.get("DASHCAM_UPSTREAM", "").replace(",", " ").split()
     providers = _providers(checked, upstreams, problems)
-    admin_token, proxy_keys = secrets.read_secret("DASHCAM_ADMIN_TOKEN"), secrets.read_secret("DASHCAM_PROXY_KEYS")
+    admin_token, proxy_keys = (
+        credentials.read_secret("DASHCAM_ADMIN_TOKEN"),
+        credentials.read_secret("DASHCAM_PROXY_KEYS"),
+    )
     host, allowed = str(merged["server"].get("host")), merged["server"].get("allowed_hosts")
     problems += access.problems_of(host, bool(allowed), admin_token, proxy_keys)
     if problems or checked is None:
@@ -236,8 +239,8 @@ def _settings(
         limits=values.LimitSettings(**checked.limits.model_dump()),
         log=values.LogSettings(**{**log, "file": log["file"] or None}),
         providers=providers,
-        proxy_keys=secrets.key_digests(proxy_keys),
-        admin_token_sha256=secrets.digest(admin_token) if admin_token else None,
+        proxy_keys=credentials.key_digests(proxy_keys),
+        admin_token_sha256=credentials.digest(admin_token) if admin_token else None,
     )
 
 

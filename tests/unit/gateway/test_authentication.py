@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from proxy.gateway.authentication import UNAUTHORISED, Caller, identify
-from proxy.settings.secrets import digest, key_digests
+from proxy.settings.credentials import digest, key_digests
 
 KEY = "dashcam_proxy_" + "k3Y9" * 10
 KEYS = key_digests(KEY)
