@@ -58,6 +58,7 @@ def upstream() -> Iterator[Target]:
         yield Target("upstream", int(process.stdout.readline()))
     finally:
         process.stdin.close()
+        process.stdout.close()
         process.wait(10)
 
 
@@ -113,4 +114,6 @@ def load(plan: Plan) -> Seen:
     """Run a load to its end and return what it saw."""
     with start_load(plan) as process:
         output = process.communicate()[0]
+    if process.returncode:
+        raise RuntimeError(f"the load generator failed at port {plan.port}")
     return Seen(**json.loads(output.split(b"\n")[-2]))
