@@ -53,12 +53,15 @@ def test_the_banner_is_short_and_says_what_to_do(dashcam: RunningDashcam) -> Non
 
 
 def test_a_second_instance_on_the_same_port_says_where_the_first_one_is(dashcam: RunningDashcam) -> None:
+    """It was started without upstreams, and must not leave its own snapshot behind for the next gateway to load."""
+    snapshot = (dashcam.data_dir / "snapshot.json").read_bytes()
     command = [sys.executable, "-m", "proxy", "serve", "--port", str(dashcam.port), "--data-dir", str(dashcam.data_dir)]
     second = subprocess.run(
         command, env=dashcam.environment, cwd=dashcam.folder, capture_output=True, text=True, timeout=30, check=False
     )
     assert second.returncode == 5
     assert dashcam.url in second.stdout + second.stderr
+    assert (dashcam.data_dir / "snapshot.json").read_bytes() == snapshot
 
 
 def test_every_mistake_of_the_configuration_is_told_at_once_and_no_port_is_bound(dashcam: RunningDashcam) -> None:
