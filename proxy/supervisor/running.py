@@ -11,6 +11,7 @@ import contextlib
 import fcntl
 import json
 import os
+import select
 import signal
 import socket
 import sys
@@ -134,8 +135,7 @@ class Supervisor:
             reap_strangers({child.process.pid for child in self._children if child.process is not None})
             if not self._has_said_ready and self._is_ready():
                 self._has_said_ready = True
-                sys.stderr.write(banner.render(self._settings, self._port, __version__, colours=_has_colours()) + "\n")
-                sys.stderr.flush()
+                _write(banner.render(self._settings, self._port, __version__, colours=_has_colours()) + "\n")
             time.sleep(_TICK)
 
     def _is_ready(self) -> bool:
@@ -177,5 +177,12 @@ def _has_colours() -> bool:
 
 
 def _say(text: str) -> None:
-    sys.stderr.write(f"dashcam: {text}\n")
-    sys.stderr.flush()
+    _write(f"dashcam: {text}\n")
+
+
+def _write(text: str) -> None:
+    """Say it, unless nobody reads: a supervisor that waited for a full pipe would restart and drain nothing."""
+    with contextlib.suppress(OSError, ValueError):
+        if select.select([], [sys.stderr], [], 0.0)[1]:
+            # What select calls writable takes at least a page without blocking.
+            os.write(sys.stderr.fileno(), text.encode("utf-8", "replace")[:4096])

@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import logging
 import logging.handlers
+import os
 import re
 import sys
 from collections.abc import MutableMapping
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Any
 
@@ -62,13 +64,21 @@ class _TextRenderer:
         return str(self._renderer(logger, name, event)).encode("utf-8", "replace")
 
 
+class _PrivateFile(logging.handlers.TimedRotatingFileHandler):
+    """A rotated file that only its owner can read."""
+
+    def _open(self) -> TextIOWrapper:
+        descriptor = os.open(self.baseFilename, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        return TextIOWrapper(os.fdopen(descriptor, "ab"), encoding=self.encoding)
+
+
 class _FileSink:
     """Adds a daily rotated file beside another sink."""
 
     def __init__(self, first: BoundedSink, path: str, keep_days: int) -> None:
         Path(path).parent.mkdir(parents=True, exist_ok=True)
         self._first = first
-        self._handler = logging.handlers.TimedRotatingFileHandler(
+        self._handler = _PrivateFile(
             path, when="midnight", backupCount=keep_days, utc=True, encoding="utf-8", delay=True
         )
 

@@ -54,8 +54,11 @@ def start_dashcam(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Starter]
     """Start instances of Dashcam; they end with the module."""
     with contextlib.ExitStack() as running:
 
-        def start(*arguments: str, environment: dict[str, str] | None = None) -> RunningDashcam:
-            dashcam = RunningDashcam(tmp_path_factory.mktemp("dashcam"), *arguments, environment=environment)
+        def start(
+            *arguments: str, environment: dict[str, str] | None = None, output: int | None = None
+        ) -> RunningDashcam:
+            folder = tmp_path_factory.mktemp("dashcam")
+            dashcam = RunningDashcam(folder, *arguments, environment=environment, output=output)
             running.callback(dashcam.close)
             return dashcam.start()
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
 
@@ -52,19 +53,21 @@ class Sweep:
 
     def artefacts(self) -> dict[str, bytes]:
         """Return what was written: every file of its folders."""
-        places = (self.dashcam.folder, self.dashcam.run_root)
+        logs = Path(self.dashcam.environment["DASHCAM_LOG__FILE"]).parent
+        places = (self.dashcam.folder, self.dashcam.run_root, logs)
         files = [path for place in places for path in place.rglob("*") if path.is_file()]
         return {str(path): path.read_bytes() for path in files}
 
 
 @pytest.fixture(scope="module")
-def sweep(start_dashcam: Starter, oracle: str) -> Sweep:
+def sweep(start_dashcam: Starter, oracle: str, tmp_path_factory: pytest.TempPathFactory) -> Sweep:
     """Send the canaries through every door, well and badly."""
     environment = {
         "OPENAI_API_KEY": PROVIDER_KEY,
         "DASHCAM_PROXY_KEYS": PROXY_KEY,
         "DASHCAM_ADMIN_TOKEN": ADMIN_TOKEN,
         "DASHCAM_LOG__LEVEL": "debug",
+        "DASHCAM_LOG__FILE": str(tmp_path_factory.mktemp("logs") / "dashcam.log"),
         "DASHCAM_LIMITS__BODY_BYTES": "300000",
     }
     nobody = f"http://127.0.0.1:{free_port()}/v1"
@@ -122,6 +125,7 @@ def test_what_was_asked_is_in_the_recorded_content_only(sweep: Sweep, written: d
 
 
 def test_folders_and_files_are_the_owners_alone(sweep: Sweep, written: dict[str, bytes]) -> None:
-    mode = {path: os.stat(path).st_mode & 0o777 for path in sweep.dashcam.data_dir.rglob("*")}
+    log = Path(sweep.dashcam.environment["DASHCAM_LOG__FILE"])
+    mode = {path: os.stat(path).st_mode & 0o777 for path in (*sweep.dashcam.data_dir.rglob("*"), log)}
     assert {str(path): oct(bits) for path, bits in mode.items() if bits & 0o077} == {}
     assert sweep.dashcam.data_dir.stat().st_mode & 0o777 == 0o700

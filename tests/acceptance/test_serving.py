@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -105,3 +106,20 @@ def test_an_orderly_end_lets_streams_finish_and_exits_0(start_dashcam: Starter, 
         reader.join(30)
     assert seen[0].endswith(b"data: [DONE]\n\n")
     assert leaving.query("select outcome from interaction") == [{"outcome": "completed"}]
+
+
+def test_a_full_pipe_that_nobody_reads_holds_no_call_up(start_dashcam: Starter, oracle: str) -> None:
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    with contextlib.suppress(BlockingIOError):
+        while os.write(writing, b"x" * 65536):
+            pass
+    os.set_blocking(writing, True)
+    try:
+        unread = start_dashcam("--upstream", f"openai={oracle}/v1", output=writing)
+        assert exchange(unread.port, chat("nobody listens")).status == 200
+        assert unread.row(input_preview="nobody listens")["outcome"] == "completed"
+        assert unread.stop() == 0
+    finally:
+        os.close(reading)
+        os.close(writing)

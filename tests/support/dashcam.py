@@ -29,13 +29,20 @@ Row = dict[str, Any]
 class RunningDashcam:
     """One instance: its address, its folders, its processes, and what it has on record."""
 
-    def __init__(self, folder: Path, *arguments: str, environment: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *arguments: str,
+        environment: Mapping[str, str] | None = None,
+        output: int | None = None,
+    ) -> None:
         self.folder = folder
         self.data_dir = folder / "data"
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.log_path = folder / "serve.log"
         self._arguments = arguments
+        self._output = output
         self._sockets = tempfile.TemporaryDirectory(prefix="dc-")  # socket paths are limited to about 100 bytes
         self.run_root = Path(self._sockets.name)
         self.environment = clean_environment(folder, {"XDG_RUNTIME_DIR": self._sockets.name, **(environment or {})})
@@ -52,7 +59,7 @@ class RunningDashcam:
         with self.log_path.open("ab") as log:
             self._process = subprocess.Popen(
                 [*command, *self._arguments], cwd=self.folder, env=self.environment,
-                stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                stdin=subprocess.DEVNULL, stdout=self._output or log, stderr=self._output or log,
             )  # fmt: skip
         wait_until(self.is_ready, f"{self!r} is ready", seconds=30)
         return self
