@@ -87,9 +87,10 @@ class Source:
         numbers = [number for number in self.segments() if number >= position.segment]
         for index, number in enumerate(numbers):
             start = position.offset if number == position.segment else SEGMENT_HEADER.size
-            # Looked at before this segment is read to its end: once its successor holds records, it is sealed.
-            is_sealed = index + 1 < len(numbers) and self._has_records(numbers[index + 1])
-            is_sealed = is_sealed or (is_final and index + 1 < len(numbers))
+            # Looked at before this segment is read to its end: once a later one holds records, it is sealed. A later
+            # one, not the next: a full disk leaves segments behind that never took a record.
+            later = numbers[index + 1 :]
+            is_sealed = bool(later) and (is_final or any(map(self._has_records, later)))
             limit -= self._read_segment(batch, number, max(start, SEGMENT_HEADER.size), limit, is_sealed or is_final)
             if limit <= 0 or not is_sealed:
                 batch.is_at_end = limit > 0

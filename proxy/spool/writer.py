@@ -59,7 +59,7 @@ class SpoolWriter:
         self._sequence = 0
         self._unrecorded: set[bytes] = set()
         self._without_body: set[bytes] = set()
-        self._waiting_ends: deque[bytes] = deque()
+        self._waiting_ends: deque[tuple[bytes, bytes]] = deque()
         if has_thread:
             self.syncing.start()
 
@@ -70,6 +70,7 @@ class SpoolWriter:
 
     def start(self, identity: bytes, start: CallStart, body: bytes) -> bool:
         """Note a call before its upstream is dialled; False when policy wants it refused."""
+        self._catch_up()
         if self.syncing.is_full and self._recording.on_full == "reject":
             self._page.add(Page.DROPPED_POLICY, 1)
             self._page.add(Page.ACCEPTED, 1)
@@ -96,6 +97,7 @@ class SpoolWriter:
 
     def piece(self, identity: bytes, at_ns: int, data: bytes, head: AnswerHead | None = None) -> None:
         """Append one piece of the answer, with its head when it is the first."""
+        self._catch_up()
         if identity in self._unrecorded or identity in self._without_body:
             if head is not None and identity in self._without_body:
                 self._append(self._record(RecordType.CHUNK, identity, records.encode_head(head)))
@@ -108,6 +110,7 @@ class SpoolWriter:
 
     def end(self, identity: bytes, end: CallEnd, last: tuple[int, bytes] | None = None) -> None:
         """Append the end, with the last piece when it was not appended before."""
+        self._catch_up()
         if identity in self._unrecorded:
             self._unrecorded.discard(identity)
             return
@@ -116,10 +119,11 @@ class SpoolWriter:
                 return
             self._page.add(Page.BODIES_DROPPED, 1)
         self._without_body.discard(identity)
-        self._append_later(self._record(RecordType.END, identity, records.encode_end(_bodiless(end), None)))
+        self._append_later(identity, records.encode_end(_bodiless(end), None))
 
     def reject(self, identity: bytes, start: CallStart, end: CallEnd) -> None:
         """Note a call that was refused: start and end in one write."""
+        self._catch_up()
         both = self._record(RecordType.START, identity, records.encode_start(start, b""))
         both += self._record(RecordType.END, identity, records.encode_end(end, None))
         if not self._append(both):
@@ -132,6 +136,7 @@ class SpoolWriter:
 
     def stats(self, values: Mapping[str, int]) -> None:
         """Append the gateway's health, and try again what could not be written."""
+        self._catch_up()
         self._append(self._record(RecordType.STATS, _NOBODY, records.encode_facts(values)))
 
     # -- appending ------------------------------------------------------------------------------------------
@@ -142,8 +147,6 @@ class SpoolWriter:
 
     def _append(self, data: bytes) -> bool:
         """Append whole records in one write; False when the disk would not take them."""
-        if self._waiting_ends:
-            self._retry_ends()
         segments, page = self._segments, self._page
         segment = segments.current
         if (self.syncing.must_rotate or segment.size >= self._recording.segment_bytes) and segments.rotate():
@@ -174,26 +177,29 @@ class SpoolWriter:
         self._page.set(Page.DEGRADED, 1)
         return False
 
-    def _append_later(self, record: bytes) -> None:
-        if self._append(record):
+    def _append_later(self, identity: bytes, payload: bytes) -> None:
+        if self._append(self._record(RecordType.END, identity, payload)):
             return
         if len(self._waiting_ends) < _MAX_WAITING_ENDS:
-            self._waiting_ends.append(record)
+            self._waiting_ends.append((identity, payload))
         else:
             self._page.add(Page.DROPPED_WRITE_ERROR, 1)
 
-    def _retry_ends(self) -> None:
+    def _catch_up(self) -> None:
+        """Write the ENDs that had to wait, before anything newer is numbered."""
+        if not self._waiting_ends:
+            return
         waiting, self._waiting_ends = self._waiting_ends, deque()
         while waiting:
-            if not self._append(waiting[0]):
+            # Numbered only now: records lie in the order of their sequence, also those that had to wait.
+            if not self._append(self._record(RecordType.END, *waiting[0])):
                 self._waiting_ends = waiting
                 return
             waiting.popleft()
 
     def close(self) -> None:
         """Sync and seal everything, then let go of the lock."""
-        if self._waiting_ends:
-            self._retry_ends()
+        self._catch_up()
         self.syncing.stop()
         self._segments.close()
         self._disk.close(self._lock)

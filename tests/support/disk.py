@@ -1,0 +1,137 @@
+"""A file system in memory that can fill up, tear a write, fail a sync, lose what was not synced, and flip a bit."""
+
+from __future__ import annotations
+
+import errno
+import itertools
+from dataclasses import dataclass, field
+from pathlib import Path
+
+
+@dataclass
+class FakeFile:
+    """``synced`` bytes of ``data`` would survive a power cut."""
+
+    data: bytearray = field(default_factory=bytearray)
+    synced: int = 0
+
+
+class FakeDisk:
+    """Implements ``proxy.spool.disk.Disk``; ``room`` is how many more bytes it takes, None for no end."""
+
+    def __init__(self) -> None:
+        self.files: dict[Path, FakeFile] = {}
+        self.folders: set[Path] = set()
+        self.open: dict[int, Path] = {}
+        self._opened: dict[int, FakeFile] = {}
+        self.locked: dict[Path, int] = {}
+        self.room: int | None = None
+        self.fails_sync = False
+        self.syncs = 0
+        self._descriptors = itertools.count(3)
+
+    # -- faults ---------------------------------------------------------------------------------------------
+
+    def kill_processes(self) -> None:
+        """Every process dies: descriptors and locks go, every byte that was written stays."""
+        self.open.clear()
+        self._opened.clear()
+        self.locked.clear()
+
+    def cut_power(self, kept: float) -> None:
+        """The machine dies: of what was not synced, only a part (0 to 1) is there afterwards."""
+        self.kill_processes()
+        for file in self.files.values():
+            unsynced = len(file.data) - file.synced
+            del file.data[file.synced + int(unsynced * kept) :]
+            file.synced = len(file.data)
+
+    def flip(self, path: Path, bit: int) -> None:
+        """Flip one bit of a file."""
+        self.files[path].data[bit // 8] ^= 1 << bit % 8
+
+    # -- Disk -----------------------------------------------------------------------------------------------
+
+    def make_folder(self, path: Path) -> None:
+        self.folders |= {path, *path.parents}
+
+    def create(self, path: Path) -> int:
+        if path in self.files:
+            raise FileExistsError(errno.EEXIST, "exists", str(path))
+        if self.room == 0:
+            raise OSError(errno.ENOSPC, "no space left")
+        self.files[path] = FakeFile()
+        return self._descriptor(path)
+
+    def append(self, descriptor: int, data: bytes) -> int:
+        taken = len(data) if self.room is None else min(len(data), self.room)
+        if data and not taken:
+            raise OSError(errno.ENOSPC, "no space left")
+        if self.room is not None:
+            self.room -= taken
+        self._opened[descriptor].data += data[:taken]
+        return taken
+
+    def truncate(self, descriptor: int, size: int) -> None:
+        file = self._opened[descriptor]
+        if self.room is not None:
+            self.room += len(file.data) - size
+        del file.data[size:]
+        file.synced = min(file.synced, size)
+
+    def sync(self, descriptor: int) -> None:
+        if self.fails_sync:
+            raise OSError(errno.EIO, "input/output error")
+        self.syncs += 1
+        file = self._opened[descriptor]
+        file.synced = len(file.data)
+
+    def sync_folder(self, path: Path) -> None:
+        if path not in self.folders:
+            raise FileNotFoundError(errno.ENOENT, "no such folder", str(path))
+
+    def close(self, descriptor: int) -> None:
+        path = self.open.pop(descriptor)
+        del self._opened[descriptor]
+        if self.locked.get(path) == descriptor:
+            del self.locked[path]
+
+    def read(self, path: Path, offset: int, size: int) -> bytes:
+        return bytes(self._file(path).data[offset : offset + size])
+
+    def size(self, path: Path) -> int:
+        return len(self._file(path).data)
+
+    def names(self, path: Path) -> list[str]:
+        inside = [item for item in (*self.files, *self.folders) if item.parent == path and item != path]
+        return sorted(item.name for item in inside)
+
+    def unlink(self, path: Path) -> None:
+        self.files.pop(path, None)
+
+    def remove_folder(self, path: Path) -> None:
+        if self.names(path):
+            raise OSError(errno.ENOTEMPTY, "not empty", str(path))
+        self.folders.discard(path)
+
+    def free_bytes(self, path: Path) -> int:
+        return 1 << 40 if self.room is None else self.room
+
+    def lock(self, path: Path) -> int | None:
+        if path in self.locked:
+            return None
+        self.files.setdefault(path, FakeFile())
+        descriptor = self.locked[path] = self._descriptor(path)
+        return descriptor
+
+    def _descriptor(self, path: Path) -> int:
+        descriptor = next(self._descriptors)
+        self.open[descriptor] = path
+        # Held by the descriptor also when its name is unlinked, as the real thing does.
+        self._opened[descriptor] = self.files[path]
+        return descriptor
+
+    def _file(self, path: Path) -> FakeFile:
+        if path not in self.files:
+            raise FileNotFoundError(errno.ENOENT, "no such file", str(path))
+        return self.files[path]

@@ -1,0 +1,227 @@
+"""The spool as a whole against a model: whatever happens to disk and processes, what was kept is read back.
+
+The machine appends, syncs, rotates, kills, cuts the power, tears, flips, fills, loads and acknowledges in any order. It
+notes every write that the disk took whole; from then on that record must come back exactly once, in its order and
+unchanged, unless a power cut took it unsynced or a bit of it was flipped, and it must never come back after it was
+acknowledged and freed.
+"""
+
+from __future__ import annotations
+
+import itertools
+import tempfile
+from pathlib import Path
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from proxy.domain.recording import AnswerHead
+from proxy.spool.framing import SEGMENT_HEADER, Record, scan
+from proxy.spool.page import Page
+from proxy.spool.reader import Position, SpoolReader
+from proxy.spool.writer import SpoolWriter
+from tests.support.disk import FakeDisk
+from tests.unit.spool.conftest import END, SMALL, START
+
+ROOT = Path("/spool")
+
+
+class NotingDisk(FakeDisk):
+    """Notes the records of every append to a segment that was taken whole, per source."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.kept: dict[str, list[Record]] = {}
+
+    def append(self, descriptor: int, data: bytes) -> int:
+        taken = super().append(descriptor, data)
+        path = self.open[descriptor]
+        if path.suffix == ".seg" and taken == len(data):
+            found = [item for item in scan(data) if isinstance(item, Record)]
+            self.kept.setdefault(path.parent.name, []).extend(found)
+        return taken
+
+
+class SpoolMachine(RuleBasedStateMachine):
+    """One writer at a time, any number of dead ones, one reader."""
+
+    @initialize()
+    def begin(self) -> None:
+        self.disk = NotingDisk()
+        self.reader = SpoolReader(ROOT, self.disk)
+        self.folder = tempfile.TemporaryDirectory()
+        self.boots = itertools.count()
+        self.ids = itertools.count(1)
+        self.now = 0.0
+        self.open_ids: list[bytes] = []
+        self.read_at: dict[str, Position] = {}
+        self.read: dict[str, list[int]] = {}
+        self.may_miss: set[tuple[str, int]] = set()
+        self.damaged: set[str] = set()
+        self.start_writer()
+
+    def start_writer(self) -> None:
+        boot = f"boot{next(self.boots)}"
+        self.page = Page.create(Path(self.folder.name) / f"{boot}.page", boot, 0)
+        self.maybe_writer: SpoolWriter | None = None
+        try:
+            self.maybe_writer = SpoolWriter(ROOT, boot, 0, self.page, SMALL, self.disk, has_thread=False)
+        except OSError:
+            # A full disk: the process would be started again until there is room.
+            self.disk.kill_processes()
+        self.open_ids = []
+
+    @property
+    def writer(self) -> SpoolWriter:
+        assert self.maybe_writer is not None
+        return self.maybe_writer
+
+    def teardown(self) -> None:
+        self.page.close()
+        self.folder.cleanup()
+
+    # -- the gateway ----------------------------------------------------------------------------------------
+
+    @precondition(lambda self: self.maybe_writer is not None)
+    @rule(size=st.integers(0, 3000))
+    def start(self, size: int) -> None:
+        identity = next(self.ids).to_bytes(16, "big")
+        self.writer.start(identity, START, bytes(size))
+        self.open_ids.append(identity)
+
+    @precondition(lambda self: self.maybe_writer is not None and self.open_ids)
+    @rule(data=st.data(), size=st.integers(0, 3000), has_head=st.booleans())
+    def piece(self, data: st.DataObject, size: int, has_head: bool) -> None:
+        identity = data.draw(st.sampled_from(self.open_ids))
+        self.writer.piece(identity, 7, b"p" * size, AnswerHead(status=200) if has_head else None)
+
+    @precondition(lambda self: self.maybe_writer is not None and self.open_ids)
+    @rule(data=st.data(), has_last=st.booleans())
+    def end(self, data: st.DataObject, has_last: bool) -> None:
+        identity = data.draw(st.sampled_from(self.open_ids))
+        self.open_ids.remove(identity)
+        self.writer.end(identity, END, (9, b"last") if has_last else None)
+
+    @precondition(lambda self: self.maybe_writer is not None)
+    @rule()
+    def refuse(self) -> None:
+        self.writer.reject(next(self.ids).to_bytes(16, "big"), START, END)
+
+    @precondition(lambda self: self.maybe_writer is not None)
+    @rule(seconds=st.sampled_from([0.2, 20.0]))
+    def sync(self, seconds: float) -> None:
+        self.now += seconds
+        self.writer.syncing.round(self.now)
+
+    # -- the world ------------------------------------------------------------------------------------------
+
+    @rule(room=st.sampled_from([None, None, 0, 20, 50, 100, 500, 5000]))
+    def fill(self, room: int | None) -> None:
+        self.disk.room = room
+
+    @rule(fails=st.booleans())
+    def break_sync(self, fails: bool) -> None:
+        self.disk.fails_sync = fails
+
+    @rule()
+    def kill(self) -> None:
+        self.disk.kill_processes()
+        self.page.close()
+        self.start_writer()
+
+    @rule(kept=st.floats(0, 1))
+    def cut_power(self, kept: float) -> None:
+        before = {path: len(file.data) for path, file in self.disk.files.items()}
+        self.disk.cut_power(kept)
+        for path, size in before.items():
+            if path.suffix == ".seg" and len(self.disk.files[path].data) < size:
+                self.forgive(path.parent.name, path, len(self.disk.files[path].data))
+        self.page.close()
+        self.start_writer()
+
+    def forgive(self, name: str, path: Path, size: int) -> None:
+        """What a power cut took need not come back; what was read before the cut has been read."""
+        self.damaged.add(name)
+        present = {item.sequence for item in self.on_disk(name)}
+        self.may_miss |= {
+            (name, item.sequence) for item in self.disk.kept.get(name, []) if item.sequence not in present
+        }
+
+    def on_disk(self, name: str) -> list[Record]:
+        files = sorted(path for path in self.disk.files if path.parent.name == name and path.suffix == ".seg")
+        found = [scan(bytes(self.disk.files[path].data), SEGMENT_HEADER.size, is_final=True) for path in files]
+        return [item for items in found for item in items if isinstance(item, Record)]
+
+    @rule(data=st.data())
+    def flip(self, data: st.DataObject) -> None:
+        current = self.writer.folder.name if self.maybe_writer else ""
+        paths = [
+            path
+            for path, file in self.disk.files.items()
+            if path.suffix == ".seg" and path.parent.name != current and len(file.data) > SEGMENT_HEADER.size
+        ]
+        if not paths:
+            return
+        path = data.draw(st.sampled_from(sorted(paths)))
+        bit = data.draw(st.integers(SEGMENT_HEADER.size * 8, len(self.disk.files[path].data) * 8 - 1))
+        before = {item.sequence for item in self.on_disk(path.parent.name)}
+        self.disk.flip(path, bit)
+        lost = before - {item.sequence for item in self.on_disk(path.parent.name)}
+        assert len(lost) <= 1, "one flipped bit costs one record at most"
+        self.damaged.add(path.parent.name)
+        self.may_miss |= {(path.parent.name, sequence) for sequence in lost}
+
+    # -- the loader -----------------------------------------------------------------------------------------
+
+    @rule(limit=st.sampled_from([1, 500, 5000, 1 << 20]))
+    def load(self, limit: int) -> None:
+        for name in self.reader.names():
+            self.load_source(name, limit)
+
+    def load_source(self, name: str, limit: int) -> bool:
+        source = self.reader.source(name)
+        batch = source.read(self.read_at.get(name, Position()), limit, is_final=not source.is_alive())
+        expected = {item.sequence: item for item in self.disk.kept.get(name, [])}
+        seen = self.read.setdefault(name, [])
+        for located in batch.records:
+            record = located.record
+            kept = expected[record.sequence]
+            assert (record.type, record.identity, record.payload) == (kept.type, kept.identity, kept.payload)
+            assert not seen or record.sequence > seen[-1], "in order, and once"
+            seen.append(record.sequence)
+        assert name in self.damaged or not batch.damage, "nothing is damaged that nobody damaged"
+        self.read_at[name] = batch.next
+        return bool(batch.records) or not batch.is_at_end
+
+    @rule()
+    def acknowledge(self) -> None:
+        for name, position in self.read_at.items():
+            if name in self.reader.names():
+                self.reader.source(name).acknowledge(position)
+
+    # -- what always holds ----------------------------------------------------------------------------------
+
+    @invariant()
+    def the_page_accounts_for_every_start(self) -> None:
+        values = self.page.read_all()
+        if self.maybe_writer is None:
+            return
+        kept = self.disk.kept.get(self.writer.folder.name, [])
+        starts = sum(item.type == 1 for item in kept)
+        dropped = values["dropped_spool_full"] + values["dropped_policy"]
+        assert values["accepted"] == starts + dropped
+
+    @precondition(lambda self: self.maybe_writer is not None)
+    @rule()
+    def everything_kept_comes_back(self) -> None:
+        for name in self.reader.names():
+            while self.load_source(name, 1 << 20):
+                pass
+            kept = {item.sequence for item in self.disk.kept.get(name, [])}
+            missing = kept - set(self.read.get(name, ()))
+            assert {(name, sequence) for sequence in missing} <= self.may_miss
+
+
+SpoolMachine.TestCase.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+TestSpool = SpoolMachine.TestCase
