@@ -7,6 +7,8 @@ import itertools
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from proxy.spool.framing import Record, scan
+
 
 @dataclass
 class FakeFile:
@@ -135,3 +137,19 @@ class FakeDisk:
         if path not in self.files:
             raise FileNotFoundError(errno.ENOENT, "no such file", str(path))
         return self.files[path]
+
+
+class NotingDisk(FakeDisk):
+    """Notes the records of every append to a segment that was taken whole, per source."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.kept: dict[str, list[Record]] = {}
+
+    def append(self, descriptor: int, data: bytes) -> int:
+        taken = super().append(descriptor, data)
+        path = self.open[descriptor]
+        if path.suffix == ".seg" and taken == len(data):
+            found = [item for item in scan(data) if isinstance(item, Record)]
+            self.kept.setdefault(path.parent.name, []).extend(found)
+        return taken

@@ -21,26 +21,10 @@ from proxy.spool.framing import SEGMENT_HEADER, Record, scan
 from proxy.spool.page import Page
 from proxy.spool.reader import Position, SpoolReader
 from proxy.spool.writer import SpoolWriter
-from tests.support.disk import FakeDisk
+from tests.support.disk import NotingDisk
 from tests.unit.spool.conftest import END, SMALL, START
 
 ROOT = Path("/spool")
-
-
-class NotingDisk(FakeDisk):
-    """Notes the records of every append to a segment that was taken whole, per source."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.kept: dict[str, list[Record]] = {}
-
-    def append(self, descriptor: int, data: bytes) -> int:
-        taken = super().append(descriptor, data)
-        path = self.open[descriptor]
-        if path.suffix == ".seg" and taken == len(data):
-            found = [item for item in scan(data) if isinstance(item, Record)]
-            self.kept.setdefault(path.parent.name, []).extend(found)
-        return taken
 
 
 class SpoolMachine(RuleBasedStateMachine):
