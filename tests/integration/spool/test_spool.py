@@ -21,8 +21,8 @@ from proxy.spool.framing import SEGMENT_HEADER, Record, scan
 from proxy.spool.page import Page
 from proxy.spool.reader import Position, SpoolReader
 from proxy.spool.writer import SpoolWriter
+from tests.integration.spool.conftest import END, SMALL, START
 from tests.support.disk import NotingDisk
-from tests.unit.spool.conftest import END, SMALL, START
 
 ROOT = Path("/spool")
 
