@@ -15,7 +15,7 @@ from bench.relaying import Figures
 def parse_arguments() -> argparse.Namespace:
     """Read what to measure."""
     parser = argparse.ArgumentParser(prog="bench", description="Measure Dashcam on this machine.")
-    parser.add_argument("--seconds", type=float, default=4.0, help="how long each load runs (4)")
+    parser.add_argument("--seconds", type=float, default=3.0, help="how long each load runs (3)")
     parser.add_argument("--million", action="store_true", help="measure recording with a million rows in the store too")
     parser.add_argument("--folder", type=Path, help="where to put the data folders (a temporary folder)")
     return parser.parse_args()

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -42,6 +44,36 @@ class Target:
         self.name = name
         self.port = port
         self.pid = pid
+
+    @contextlib.contextmanager
+    def alone(self) -> Iterator[None]:
+        """Let nothing but the measured process and the load run meanwhile."""
+        yield
+
+
+class DashcamTarget(Target):
+    """A gateway. While it is measured alone control is stopped: the spool takes everything, and is loaded after.
+
+    On two cores control would take the load generator's, and after the run that of whoever is measured next; what
+    both manage together is a measure of its own (``recording``).
+    """
+
+    def __init__(self, running: RunningDashcam) -> None:
+        (gateway,), (self._control,) = running.pids("proxy.gateway"), running.pids("proxy.control")
+        super().__init__("dashcam", running.port, gateway)
+        self.running = running
+        pin(gateway, MEASURED)
+        pin(self._control, OTHERS)
+
+    @contextlib.contextmanager
+    def alone(self) -> Iterator[None]:
+        """Stop control, then let it catch up."""
+        os.kill(self._control, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.kill(self._control, signal.SIGCONT)
+            wait_until(self.running.is_settled, "the backlog is gone", seconds=900)
 
 
 @contextlib.contextmanager
@@ -91,11 +123,9 @@ def dashcam(folder: Path, behind: Target, *arguments: str) -> Iterator[tuple[Tar
     running = RunningDashcam(folder, "--upstream", address, "--workers", "1", *arguments)
     try:
         running.start()
-        (gateway,) = running.pids("proxy.gateway")
-        (control,) = running.pids("proxy.control")
-        pin(gateway, MEASURED)
-        pin(control, OTHERS)
-        yield Target("dashcam", running.port, gateway), running
+        target = DashcamTarget(running)
+        wait_until(lambda: running.get("/api/v1/recorder")[0] == 200, "control is there")
+        yield target, running
     finally:
         running.close()
 
