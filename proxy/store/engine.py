@@ -12,6 +12,7 @@ import sqlite3
 from pathlib import Path
 
 from sqlalchemy import Engine, create_engine, event
+from sqlalchemy.exc import DatabaseError
 from sqlalchemy.pool import NullPool, StaticPool
 
 from proxy.errors import StoreError
@@ -48,6 +49,18 @@ def open_reader(path: Path) -> Engine:
     if not path.exists():
         raise StoreError(f"there is no database at {path} yet", hint="start Dashcam with: dashcam serve")
     return _engine(f"sqlite:///file:{path}?mode=ro&uri=true", _READER, is_writer=False)
+
+
+def unusable(path: Path, error: DatabaseError) -> StoreError:
+    """Return what to tell a person about a database that cannot be opened or upgraded."""
+    code = getattr(error.orig, "sqlite_errorcode", 0) & 0xFF
+    if code in {sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT}:
+        hint = "move the file away and start again (a new one is made), or restore a backup"
+    elif code in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}:
+        hint = "end the other program that holds it"
+    else:
+        hint = "check the folder's rights and the disk's space"
+    return StoreError(f"the database {path} cannot be used: {error.orig}", hint=hint)
 
 
 def _engine(url: str, pragmas: tuple[str, ...], *, is_writer: bool) -> Engine:

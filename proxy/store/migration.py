@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sqlalchemy import Connection, Engine, inspect
+from sqlalchemy.exc import DatabaseError
 
 from proxy.errors import StoreError
 from proxy.resources import migrations_folder
-from proxy.store.engine import open_writer
+from proxy.store.engine import open_writer, unusable
 
 _REVISION = re.compile(r"(\d{4})_\w+\.py\Z")
 
@@ -47,7 +48,10 @@ def current(connection: Connection) -> str | None:
 
 
 def upgrade(path: Path) -> Upgrade:
-    """Upgrade the SQLite database at a path, creating it when it is not there."""
+    """Upgrade the SQLite database at a path, creating it when it is not there.
+
+    Raises ``StoreError`` when the file is no database, is damaged or locked, or comes from a newer program.
+    """
     engine = open_writer(path)
     try:
         with engine.connect() as connection:
@@ -56,6 +60,8 @@ def upgrade(path: Path) -> Upgrade:
             _check_known(before)
             _run(engine)
         return Upgrade(before, head())
+    except DatabaseError as error:
+        raise unusable(path, error) from error
     finally:
         engine.dispose()
 

@@ -1,0 +1,74 @@
+"""Questions to the store: by prefix, by filters, and clear words when there is nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from proxy.domain.outcome import Outcome
+from proxy.errors import NotFoundError, StoreError
+from proxy.store.reading import Filters, Reader
+from proxy.store.writing import StoreWriter, WriteBatch
+from tests.support.entries import STARTED_AT, an_entry
+
+
+@pytest.fixture
+def filled(writer: StoreWriter, reader: Reader) -> Reader:
+    entries = [
+        an_entry(),
+        an_entry(model="llama3:8b", provider="ollama"),
+        an_entry(outcome=Outcome.TIMED_OUT, success=False, started_at=STARTED_AT + 60_000),
+    ]
+    writer.write(WriteBatch(entries=[("s", entry) for entry in entries]), lambda _entries: {})
+    return reader
+
+
+@pytest.mark.parametrize(
+    ("filters", "expected"),
+    [
+        (Filters(), 3),
+        (Filters(model="gpt-5"), 2),
+        (Filters(model="llama*"), 1),
+        (Filters(model="llama%"), 0),
+        (Filters(provider="ollama"), 1),
+        (Filters(outcome="timed_out"), 1),
+        (Filters(since=STARTED_AT + 1), 1),
+        (Filters(until=STARTED_AT + 1), 2),
+        (Filters(operation="embeddings"), 0),
+        (Filters(model="' OR 1=1 --"), 0),
+    ],
+)
+def test_filters(filled: Reader, filters: Filters, expected: int) -> None:
+    assert len(filled.list_interactions(filters, 10)) == expected
+
+
+def test_last_and_the_ones_before(filled: Reader) -> None:
+    newest = filled.list_interactions(Filters(), 3)
+    assert filled.interaction("last")["id"] == newest[0]["id"]
+    assert filled.interaction("last-2")["id"] == newest[2]["id"]
+
+
+@pytest.mark.parametrize("reference", ["last-9", "ffffff", "xyz", "abc", "", "last-", "0' OR '1'='1"])
+def test_what_is_not_there_is_said_so_with_the_next_step(filled: Reader, reference: str) -> None:
+    with pytest.raises(NotFoundError) as caught:
+        filled.interaction(reference)
+    assert caught.value.hint
+
+
+def test_a_prefix_of_several_is_ambiguous(filled: Reader) -> None:
+    prefix = filled.interaction("last")["id"][:8]
+    with pytest.raises(NotFoundError, match="more than one"):
+        filled.interaction(prefix)
+
+
+def test_a_summary_of_a_span(filled: Reader) -> None:
+    sums = filled.summary(STARTED_AT)
+    assert (sums["calls"], sums["errors"], sums["input_tokens"]) == (3, 1, 30)
+    assert filled.summary(STARTED_AT + 10**9)["calls"] == 0
+
+
+def test_no_database_yet_is_said_with_the_way_out(tmp_path: Path) -> None:
+    with pytest.raises(StoreError) as caught:
+        Reader(tmp_path / "none.db")
+    assert "dashcam serve" in str(caught.value.hint)
