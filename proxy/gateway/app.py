@@ -8,9 +8,11 @@ guard → overload → authentication → body → plan → START record → exc
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from functools import lru_cache
+from typing import Any
 
 import structlog
 
@@ -18,16 +20,18 @@ from proxy.domain.identity import IdentityMint, id_text
 from proxy.domain.recording import CallStart
 from proxy.domain.snapshot import Snapshot
 from proxy.gateway import endings, health
-from proxy.gateway.authentication import Caller, identify
-from proxy.gateway.body import ClientLeftError, Inbound, read_body
+from proxy.gateway.admission import Admission, Departure
+from proxy.gateway.authentication import Caller
+from proxy.gateway.body import ClientLeftError, Inbound, read_body, small_body
 from proxy.gateway.call import ClientCall
+from proxy.gateway.client_head import ClientHead
 from proxy.gateway.echo import EchoUpstream
 from proxy.gateway.exchange import Exchange
 from proxy.gateway.forwarding import ControlForwarder
 from proxy.gateway.guard import Guard, Refusal
 from proxy.gateway.headers import request_headers
 from proxy.gateway.observation import Observation
-from proxy.gateway.plan import ECHO, Destination, Plan, decide, destination
+from proxy.gateway.plan import ECHO, Plan, decide
 from proxy.gateway.sending import Sending
 from proxy.protocol.requests import RequestFacts
 from proxy.settings.values import Settings
@@ -35,8 +39,7 @@ from proxy.spool.page import Page
 from proxy.spool.writer import SpoolWriter
 from proxy.upstream.client import UpstreamClient
 
-_UNSEEN = object()
-_MAX_PLACES = 2048
+LEAVE_SECONDS = 2.0
 
 log = structlog.get_logger("gateway")
 
@@ -73,6 +76,8 @@ class Gateway:
         self.echo = EchoUpstream()
         self.exchanges: set[Exchange] = set()
         self.is_draining = False
+        self._drained = asyncio.Event()
+        self._tasks: set[asyncio.Task[None]] = set()
         self._keys = keys
         self._mint = IdentityMint()
         self._without_usage: frozenset[str] = frozenset()
@@ -84,7 +89,6 @@ class Gateway:
     def use(self, snapshot: Snapshot) -> None:
         """Swap in a snapshot; calls under way keep what they started with."""
         self.snapshot = snapshot
-        self._places: dict[tuple[str, bytes], object] = {}
         self.guard = Guard(snapshot.allowed_hosts, has_keys=bool(snapshot.proxy_keys))
         self.page.set(Page.SNAPSHOT_REVISION, snapshot.revision)
 
@@ -97,81 +101,101 @@ class Gateway:
         """Count a connection that never became a call."""
         self.page.add(Page.REFUSED_CONNECTIONS, 1)
 
-    async def handle(self, call: ClientCall) -> None:
+    # -- one call -------------------------------------------------------------------------------------------
+
+    def take(self, call: ClientCall) -> None:
         """Answer one call, whatever it is; the edge where an unexpected error ends."""
         observation = Observation(self.spool, self._mint.mint(), call.accepted_at)
         try:
-            await self._dispatch(call, observation)
-        except ClientLeftError:
-            return
-        except Exception:
-            # The edge of an observation: a defect of ours must not leave a call without an end.
-            log.exception("call_failed", id=id_text(observation.identity))
-            self._apologise(call, observation)
+            self._dispatch(call, observation)
+        except Exception:  # noqa: BLE001 - the edge of a call: logged, and ended all the same
+            self.apologise(call, observation)
 
-    async def _dispatch(self, call: ClientCall, observation: Observation) -> None:
-        refusal = self.guard.check(call.target, call.known)
-        place = self._place_of(call)
-        if place is not None:
-            await self._relay(call, observation, place, refusal)
-        elif refusal is not None:
-            self._answer_refusal(call, observation, endings.rejected(refusal))
+    def _dispatch(self, call: ClientCall, observation: Observation) -> None:
+        admission = self._admission_of(call.head)
+        if admission.place is not None:
+            self._admit(call, observation, admission)
+        elif admission.refusal is not None:
+            self._answer_refusal(call, observation, endings.rejected(admission.refusal))
         elif not health.answer(call, self.page, is_draining=self.is_draining):
-            await self.forwarder.forward(call)
+            self._wait_for(self.forwarder.forward(call), call, observation)
 
-    def _place_of(self, call: ClientCall) -> Destination | None:
-        """Return where the path belongs; the same few paths come again and again."""
-        key = (call.method, call.target)
-        place = self._places.get(key, _UNSEEN)
-        if place is _UNSEEN:
-            place = destination(call.method, call.target, self.snapshot)
-            if len(self._places) < _MAX_PLACES:
-                self._places[key] = place
-        return place  # type: ignore[return-value]
+    def _admission_of(self, head: ClientHead) -> Admission:
+        admission = head.admission
+        if admission is None or admission.snapshot is not self.snapshot:
+            admission = head.admission = Admission(head, self.snapshot, self.guard, self._keys)
+        return admission
 
-    async def _relay(
-        self, call: ClientCall, observation: Observation, place: Destination, refusal: Refusal | None
-    ) -> None:
-        caller = refusal or self._admit(call)
+    def _admit(self, call: ClientCall, observation: Observation, admission: Admission) -> None:
+        """Let a call of the data plane in, or refuse it with a row."""
+        refusal = admission.refusal or self._refusal_of(call)
+        caller = refusal or admission.caller
         if isinstance(caller, Refusal):
-            return self._reject(call, observation, place, caller)
-        inbound = await read_body(call, self.limits, self.spool, observation.identity)
-        if isinstance(inbound, Refusal):
-            return self._reject(call, observation, place, inbound, caller)
-        plan = decide(place, inbound, self.snapshot, self._without_usage)
-        call_id = id_text(observation.identity).encode()
-        sending = Sending(call, call_id, plan, inbound, caller, self._keys)
-        sending.through(self.echo if plan.provider is ECHO else self.upstream)
-        start = self._start_of(call, plan, inbound, caller, sending)
-        if not observation.start(start, inbound.data if inbound.is_kept else b""):
-            inbound.discard()
-            return self._answer_refusal(call, observation, endings.rejected(RECORDER_FULL))
-        await self._exchange(Exchange(self, call, plan, sending, observation))
-        return None
+            self._reject(call, observation, admission, caller)
+        elif call.body_complete and call.received_bytes <= self.limits.spill_bytes:
+            self._relay(call, observation, admission, caller, small_body(call))
+        else:
+            self._wait_for(self._relay_when_whole(call, observation, admission, caller), call, observation)
 
-    async def _exchange(self, exchange: Exchange) -> None:
-        self.exchanges.add(exchange)
-        self.page.set(Page.IN_FLIGHT, len(self.exchanges))
-        try:
-            await exchange.run()
-        finally:
-            self.exchanges.discard(exchange)
-            self.page.set(Page.IN_FLIGHT, len(self.exchanges))
-
-    def _admit(self, call: ClientCall) -> Caller | Refusal:
-        """Return who calls, or why the call is not taken."""
+    def _refusal_of(self, call: ClientCall) -> Refusal | None:
         if call.upgrade:
             return NO_WEBSOCKET
-        if len(self.exchanges) >= self.limits.in_flight:
-            return OVERLOADED
-        return identify(call.known, self.snapshot.proxy_keys)
+        return OVERLOADED if len(self.exchanges) >= self.limits.in_flight else None
 
-    def _start_of(self, call: ClientCall, plan: Plan, inbound: Inbound, caller: Caller, sending: Sending) -> CallStart:
+    async def _relay_when_whole(
+        self, call: ClientCall, observation: Observation, admission: Admission, caller: Caller
+    ) -> None:
+        inbound = await read_body(call, self.limits, self.spool, observation.identity)
+        if isinstance(inbound, Refusal):
+            self._reject(call, observation, admission, inbound, caller)
+        else:
+            self._relay(call, observation, admission, caller, inbound)
+
+    def _relay(
+        self, call: ClientCall, observation: Observation, admission: Admission, caller: Caller, inbound: Inbound
+    ) -> None:
+        assert admission.place is not None
+        plan = decide(admission.place, inbound, admission.snapshot, self._without_usage)
+        departure = admission.departure(plan, caller)
+        start = self._start_of(call, plan, inbound, caller, departure)
+        if not observation.start(start, inbound.data if inbound.is_kept else b""):
+            inbound.discard()
+            self._answer_refusal(call, observation, endings.rejected(RECORDER_FULL))
+            return
+        sending = Sending(departure, inbound, self.echo if plan.provider is ECHO else self.upstream)
+        exchange = Exchange(self, call, plan, sending, observation)
+        self.exchanges.add(exchange)
+        self.page.set(Page.IN_FLIGHT, len(self.exchanges))
+        exchange.begin()
+
+    def finished(self, exchange: Exchange) -> None:
+        """An exchange is over."""
+        self.exchanges.discard(exchange)
+        self.page.set(Page.IN_FLIGHT, len(self.exchanges))
+        if self.is_draining and not self.exchanges:
+            self._drained.set()
+
+    def _wait_for(self, step: Coroutine[Any, Any, None], call: ClientCall, observation: Observation) -> None:
+        task = asyncio.get_running_loop().create_task(self._guarded(step, call, observation))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _guarded(self, step: Coroutine[Any, Any, None], call: ClientCall, observation: Observation) -> None:
+        try:
+            await step
+        except ClientLeftError:
+            return
+        except Exception:  # noqa: BLE001 - the edge of a call: logged, and ended all the same
+            self.apologise(call, observation)
+
+    def _start_of(
+        self, call: ClientCall, plan: Plan, inbound: Inbound, caller: Caller, departure: Departure
+    ) -> CallStart:
         facts: RequestFacts = inbound.facts
         return CallStart(
             accepted_at_ns=_wall_clock(call.accepted_at),
-            method=call.method,
-            target=_safe_target(call.target),
+            method=call.head.method,
+            target=_safe_target(call.head.target),
             operation=plan.operation,
             provider=plan.provider.name,
             provider_kind=plan.provider.kind,
@@ -183,7 +207,7 @@ class Gateway:
             side_file=inbound.side_file,
             edits=plan.edits,
             usage_injected=bool(plan.edits),
-            request_headers=sending.recorded_headers,
+            request_headers=departure.recorded,
             key_id=caller.key_id,
             content="stored" if self.snapshot.record_bodies else "off",
         )
@@ -192,16 +216,18 @@ class Gateway:
         self,
         call: ClientCall,
         observation: Observation,
-        place: Destination,
+        admission: Admission,
         refusal: Refusal,
         caller: Caller | None = None,
     ) -> None:
         """Refuse a call of the data plane: a row says so, without a body."""
-        _, recorded = request_headers(call.headers, drop_credentials=True, plain_answer=False)
+        place, head = admission.place, call.head
+        assert place is not None
+        _, recorded = request_headers(head.headers, drop_credentials=True, plain_answer=False)
         start = CallStart(
             accepted_at_ns=_wall_clock(call.accepted_at),
-            method=call.method,
-            target=_safe_target(call.target),
+            method=head.method,
+            target=_safe_target(head.target),
             operation=place.operation,
             provider=place.provider.name if place.provider else "",
             request_bytes=call.received_bytes,
@@ -214,12 +240,14 @@ class Gateway:
         self._answer_refusal(call, observation, ending)
 
     def _answer_refusal(self, call: ClientCall, observation: Observation, ending: endings.Ending) -> None:
-        headers, body = endings.reply(ending, id_text(observation.identity).encode())
+        headers, body = endings.reply(ending, observation.call_id)
         if not call.body_complete:
             call.keep_alive = False
         call.begin(ending.status, headers, body, last=True)
 
-    def _apologise(self, call: ClientCall, observation: Observation) -> None:
+    def apologise(self, call: ClientCall, observation: Observation) -> None:
+        """End a call that a defect of ours broke, from the ``except`` block that caught it."""
+        log.exception("call_failed", id=id_text(observation.identity))
         ending = endings.INTERNAL
         if observation.is_started:
             observation.status = observation.status or ending.status
@@ -233,14 +261,13 @@ class Gateway:
         """Wait for open calls until the deadline (loop time), then end what is left with a reason."""
         self.is_draining = True
         loop = asyncio.get_running_loop()
-        tasks = {exchange.call.task for exchange in self.exchanges if exchange.call.task is not None}
-        if tasks:
-            await asyncio.wait(tasks, timeout=max(0.0, deadline - loop.time()))
-        left = [exchange.call.task for exchange in self.exchanges if exchange.call.task is not None]
+        if self.exchanges:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._drained.wait(), max(0.0, deadline - loop.time()))
         for exchange in list(self.exchanges):
             exchange.shut_down()
-        if left:
-            await asyncio.wait(left, timeout=2.0)
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=LEAVE_SECONDS)
 
 
 def _wall_clock(instant: int) -> int:

@@ -52,10 +52,13 @@ def too_large(limit: int) -> Refusal:
     return Refusal(413, "request_too_large", message)
 
 
+def small_body(call: ClientCall) -> Inbound:
+    """Return a body that is whole and small enough to stay in memory."""
+    return _small(call.take_body())
+
+
 async def read_body(call: ClientCall, limits: LimitSettings, spool: SpoolWriter, identity: bytes) -> Inbound | Refusal:
     """Read the body to its end; ``ClientLeftError`` when the client does not wait for that."""
-    if call.body_complete and call.received_bytes <= limits.spill_bytes:
-        return _small(call.take_body())
     call.send_continue()
     begun: list[bytes] = []
     while await call.more_body():

@@ -5,7 +5,8 @@ The reply is written straight to the transport: status line and headers as the u
 cleanly: ``abort`` closes the connection without the terminating chunk, which every client notices.
 
 ``on_gone`` is called once, synchronously, when the client leaves before the reply is complete; a half-closed
-connection counts as gone. Writing to a gone client does nothing. Back-pressure: await ``writable`` between pieces.
+connection counts as gone. Writing to a gone client does nothing. Back-pressure: write nothing while ``is_congested``;
+``on_writable`` is called when that is over.
 """
 
 from __future__ import annotations
@@ -13,12 +14,12 @@ from __future__ import annotations
 import asyncio
 import http
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
+
+from proxy.gateway.client_head import ClientHead
 
 if TYPE_CHECKING:
     from uvicorn.protocols.http.flow_control import FlowControl
-
-Headers = list[tuple[bytes, bytes]]
 
 
 def _status_lines() -> dict[int, bytes]:
@@ -31,81 +32,52 @@ _STATUS_LINES = _status_lines()
 _NO_BODY = frozenset({204, 304})
 
 
+class Connection(Protocol):
+    """What a call needs of the connection it came by; ``peer`` is the client's address."""
+
+    transport: asyncio.Transport
+    flow: FlowControl
+    peer: str
+
+    def call_completed(self) -> None:
+        """The reply is whole."""
+        ...
+
+
 class ClientCall:
     """A request with its body so far, and the reply to it. Instants are monotonic nanoseconds.
 
-    ``headers`` are as they came, ``known`` maps lower-case names to their first value.
+    ``is_taken``: the gateway answers it; until then its body is still being collected.
     """
 
-    __slots__ = (
-        "_body_event",
-        "_ends_by_close",
-        "_on_complete",
-        "accepted_at",
-        "body_complete",
-        "can_chunk",
-        "expects_continue",
-        "flow",
-        "headers",
-        "is_chunked",
-        "is_complete",
-        "is_gone",
-        "keep_alive",
-        "known",
-        "method",
-        "on_gone",
-        "parts",
-        "peer",
-        "received_bytes",
-        "response_started",
-        "target",
-        "task",
-        "transport",
-        "upgrade",
-    )
+    parts: list[bytes]
+    received_bytes = 0
+    body_complete = False
+    expects_continue = False
+    upgrade = False
+    can_chunk = True
+    is_taken = False
+    is_gone = False
+    is_complete = False
+    response_started = False
+    is_chunked = False
+    on_gone: Callable[[], None] | None = None
+    on_writable: Callable[[], None] | None = None
+    _ends_by_close = False
+    _body_event: asyncio.Event | None = None
 
-    def __init__(
-        self,
-        *,
-        method: str,
-        target: bytes,
-        headers: Headers,
-        known: dict[bytes, bytes],
-        transport: asyncio.Transport,
-        flow: FlowControl,
-        peer: str,
-        accepted_at: int,
-        keep_alive: bool,
-        on_complete: Callable[[], None],
-    ) -> None:
-        self.method = method
-        self.target = target
-        self.headers = headers
-        self.known = known
-        self.transport = transport
-        self.flow = flow
-        self.peer = peer
+    def __init__(self, connection: Connection, head: ClientHead, accepted_at: int, keep_alive: bool) -> None:
+        self.connection = connection
+        self.transport = connection.transport
+        self.flow = connection.flow
+        self.head = head
         self.accepted_at = accepted_at
         self.keep_alive = keep_alive
-        self._on_complete = on_complete
-        self.parts: list[bytes] = []
-        self.received_bytes = 0
-        self.body_complete = False
-        self.expects_continue = False
-        self.upgrade = False
-        self.can_chunk = True
-        self.is_gone = False
-        self.is_complete = False
-        self.response_started = False
-        self.on_gone: Callable[[], None] | None = None
-        self.task: asyncio.Task[None] | None = None
-        self.is_chunked = False
-        self._ends_by_close = False
-        self._body_event: asyncio.Event | None = None
+        self.parts = []
 
     def __repr__(self) -> str:
         state = "complete" if self.is_complete else "gone" if self.is_gone else "open"
-        return f"<ClientCall {self.method} {self.target[:80]!r} {state}>"
+        return f"<ClientCall {self.head.method} {self.head.target[:80]!r} {state}>"
 
     # -- the request's body ---------------------------------------------------------------------------------
 
@@ -157,7 +129,7 @@ class ClientCall:
             if len(name) == 14 and name.lower() == b"content-length":
                 has_length = True
             lines += (name, b": ", value, b"\r\n")
-        has_body = self.method != "HEAD" and status not in _NO_BODY
+        has_body = self.head.method != "HEAD" and status not in _NO_BODY
         self.is_chunked = has_body and not has_length and self.can_chunk
         self._ends_by_close = has_body and not has_length and not self.can_chunk
         if self.is_chunked:
@@ -174,7 +146,7 @@ class ClientCall:
         """Write one more piece of the body; ``last`` ends the reply cleanly."""
         if self.is_gone or self.is_complete:
             return
-        if self.method != "HEAD":
+        if self.head.method != "HEAD":
             lines: list[bytes] = []
             self._frame(lines, body, last)
             if lines:
@@ -192,9 +164,14 @@ class ClientCall:
         if last:
             lines.append(b"0\r\n\r\n")
 
+    @property
+    def is_congested(self) -> bool:
+        """True while the client reads more slowly than we write."""
+        return self.flow.write_paused and not self.is_gone
+
     async def writable(self) -> None:
         """Wait while the client reads more slowly than we write."""
-        if self.flow.write_paused and not self.is_gone:
+        if self.is_congested:
             await self.flow.drain()
 
     def abort(self) -> None:
@@ -212,7 +189,7 @@ class ClientCall:
         self.is_complete = True
         if not self.keep_alive:
             self.transport.close()
-        self._on_complete()
+        self.connection.call_completed()
 
     def leave(self) -> None:
         """The client has gone: wake whoever waits, tell the owner once."""

@@ -9,14 +9,15 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import orjson
 
-from proxy.domain.provider import Provider
-from proxy.gateway.call import Headers
+from proxy.gateway.client_head import Headers
+from proxy.gateway.sending import Pieces
 from proxy.upstream.body import BodySource
-from proxy.upstream.failure import Timing
+from proxy.upstream.failure import Timing, UpstreamFailure
+from proxy.upstream.request import RequestHead
 
 _PAUSE = 0.01
 _CREATED = 1_700_000_000
@@ -27,59 +28,75 @@ _UNKNOWN = "dashcam/echo answers chat completions and responses. Ask it with POS
 class EchoAnswer:
     """An answer that arrives in pieces, like one from a socket."""
 
+    has_head = True
+    failure: UpstreamFailure | None = None
+    _listener: Callable[[], None] | None = None
+
     def __init__(self, status: int, content_type: bytes, pieces: Iterable[bytes], pause: float) -> None:
-        self._pieces = deque(pieces)
+        self._coming = deque(pieces)
+        self._ready: Pieces = []
         self._pause = pause
         self.status = status
         self.headers: Headers = [(b"Content-Type", content_type), (b"Cache-Control", b"no-cache")]
-        if not pause:
-            self.headers.append((b"Content-Length", b"%d" % sum(map(len, self._pieces))))
         now = time.monotonic_ns()
         self.timing = Timing(started_ns=now, connected_ns=now, sent_ns=now, head_ns=now)
-        self._is_aborted = False
+        if pause:
+            self._wait()
+        else:
+            self.headers.append((b"Content-Length", b"%d" % sum(map(len, self._coming))))
+            self._ready = [(now, piece) for piece in self._coming]
+            self._coming.clear()
+
+    def _wait(self) -> None:
+        self._timer = asyncio.get_running_loop().call_later(self._pause, self._say)
+
+    def _say(self) -> None:
+        self._ready.append((time.monotonic_ns(), self._coming.popleft()))
+        if self._coming:
+            self._wait()
+        if self._listener is not None:
+            self._listener()
 
     @property
-    def is_finished(self) -> bool:
+    def is_complete(self) -> bool:
         """True when nothing is left to come."""
-        return self._is_aborted or not self._pieces
+        return not self._coming
 
-    def take_ready(self) -> list[tuple[int, bytes]]:
-        """Return what is there without waiting: everything, unless it is a stream."""
-        if self._pause:
-            return []
-        ready = [(time.monotonic_ns(), piece) for piece in self._pieces]
-        self._pieces.clear()
+    def listen(self, listener: Callable[[], None] | None) -> None:
+        """Call this for every piece."""
+        self._listener = listener
+
+    def take_ready(self) -> Pieces:
+        """Return what was said and not taken yet."""
+        ready, self._ready = self._ready, []
         return ready
 
     async def read(self) -> tuple[int, bytes] | None:
-        """Return the next piece, or None at the end."""
-        if self.is_finished:
-            return None
-        await asyncio.sleep(self._pause)
-        return (time.monotonic_ns(), self._pieces.popleft()) if self._pieces else None
+        """Return the next piece that is there, None when there is none."""
+        return self._ready.pop(0) if self._ready else None
 
     def abort(self) -> None:
         """Stop talking."""
-        self._is_aborted = True
-        self._pieces.clear()
+        if self._coming:
+            self._coming.clear()
+            self._timer.cancel()
 
 
 class EchoUpstream:
     """Answers in place of the network."""
 
-    async def send(
-        self,
-        provider: Provider,
-        method: str,
-        target: bytes,
-        headers: Headers,
-        body: bytes | BodySource,
-        *,
-        read_timeout: float | None = None,
-    ) -> EchoAnswer:
+    async def send(self, head: RequestHead, body: bytes | BodySource) -> EchoAnswer:
+        """Answer one request, also a large one."""
+        return self.begin(head, body if isinstance(body, bytes) else b"".join(body.slices()))
+
+    async def dial(self, head: RequestHead, body: bytes | BodySource, stale: Timing | None = None) -> EchoAnswer:
+        """Answer one request: there is nobody to dial."""
+        return await self.send(head, body)
+
+    def begin(self, head: RequestHead, body: bytes) -> EchoAnswer:
         """Answer one request."""
-        path = target.partition(b"?")[0]
-        request = _parse(body) if isinstance(body, bytes) else None
+        path = head.target.partition(b"?")[0]
+        request = _parse(body)
         is_stream = bool(request and request.get("stream") is True)
         if request is not None and path.endswith(b"/chat/completions"):
             pieces = _chat_stream(request) if is_stream else [_chat(request)]

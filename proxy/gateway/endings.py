@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from proxy.domain.outcome import Outcome
-from proxy.gateway.call import Headers
+from proxy.gateway.client_head import Headers
 from proxy.gateway.guard import Refusal
 from proxy.protocol.envelope import error_body
 from proxy.upstream.failure import FailureReason, UpstreamFailure

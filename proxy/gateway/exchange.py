@@ -1,56 +1,56 @@
 """Relaying one call: attempts, pump, ending.
 
 The same bytes, in order, with back-pressure both ways: each piece is appended to the spool before it is handed to the
-client, and the end is appended before the last byte leaves. A second attempt is made only before the first answer
-byte, and only for one reason: the upstream refused the usage option that we had added, so the client's own bytes are
-sent once. An exchange ends in exactly one of four ways: the answer's end, the upstream's failure, the client leaving,
-our shutting down; each path ends the observation synchronously.
+client, and the end is appended before the last byte leaves. An exchange is moved on by what happens (``advance``: the
+answer changed, the client can take more) and needs no task of its own; only dialling, a body from a file and a second
+attempt wait in one. That second attempt is made only before the first answer byte, for one reason: the upstream
+refused the usage option that we had added, so the client's own bytes are sent once.
+
+An exchange ends in exactly one of four ways: the answer's end, the upstream's failure, the client leaving, our
+shutting down; each path ends the observation synchronously, then ``_finish`` lets go of everything.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from typing import TYPE_CHECKING
+from collections.abc import Coroutine
+from typing import TYPE_CHECKING, Any
 
 from proxy.domain.outcome import Outcome
 from proxy.gateway import endings
-from proxy.gateway.call import ClientCall, Headers
+from proxy.gateway.call import ClientCall
+from proxy.gateway.client_head import Headers
 from proxy.gateway.headers import find, reply_headers
 from proxy.gateway.observation import Observation
 from proxy.gateway.plan import Plan
 from proxy.protocol.envelope import error_event
-from proxy.protocol.injection import Edit
 from proxy.protocol.stripping import UsageStripper
 from proxy.spool.page import Page
-from proxy.upstream.failure import UpstreamFailure
+from proxy.upstream.client import is_stale
+from proxy.upstream.failure import Timing, UpstreamFailure
 
 if TYPE_CHECKING:
     from proxy.gateway.app import Gateway
-    from proxy.gateway.sending import Sending, UpstreamAnswer
+    from proxy.gateway.sending import Pieces, Sending, UpstreamAnswer
 
 _BORDERS = (b"\n\n", b"\r\n\r\n", b"\r\r")
 _MAX_REFUSAL = 64 * 1024
-Pieces = list[tuple[int, bytes]]
 
 
 class Exchange:
-    """One call on its way through; owned by the task that runs it."""
+    """One call on its way through."""
 
-    __slots__ = (
-        "_answer",
-        "_border",
-        "_gateway",
-        "_is_event_stream",
-        "_linger_handle",
-        "_linger_until",
-        "_sending",
-        "_stop",
-        "_stripper",
-        "call",
-        "observation",
-        "plan",
-    )
+    is_finished = False
+    _answer: UpstreamAnswer | None = None
+    _is_answered = False
+    _is_open_stream = False
+    _stripper: UsageStripper | None = None
+    _is_event_stream = False
+    _border = True
+    _task: asyncio.Task[None] | None = None
+    _linger_handle: asyncio.TimerHandle | None = None
+    _linger_until = 0
 
     def __init__(
         self, gateway: Gateway, call: ClientCall, plan: Plan, sending: Sending, observation: Observation
@@ -60,82 +60,134 @@ class Exchange:
         self.plan = plan
         self._sending = sending
         self.observation = observation
-        self._answer: UpstreamAnswer | None = None
-        self._stripper: UsageStripper | None = None
-        self._stop: endings.Ending | None = None
-        self._is_event_stream = False
-        self._border = True
-        self._linger_handle: asyncio.TimerHandle | None = None
-        self._linger_until = 0
 
     def __repr__(self) -> str:
         return f"<Exchange {self.call!r} to {self.plan.provider.name}>"
 
-    async def run(self) -> None:
-        """Relay the call to its end; never raises for what the client or the upstream do."""
-        self.call.on_gone = self._client_left
-        try:
-            answer = self._answer = await self._ask()
-            await self._relay(answer)
-        except UpstreamFailure as failure:
-            self._failed(failure)
-        except asyncio.CancelledError:
-            self._stopped()
-        finally:
-            self.call.on_gone = None
-            if self._linger_handle is not None:
-                self._linger_handle.cancel()
-            if self._answer is not None and not self._answer.is_finished:
-                self._answer.abort()
-
     # -- attempts -------------------------------------------------------------------------------------------
 
-    async def _ask(self) -> UpstreamAnswer:
-        answer = await self._attempt(self.plan.edits)
-        if self.plan.edits and answer.status in (400, 422) and not self.call.is_gone:
-            return await self._ask_plainly(answer)
-        return answer
-
-    async def _attempt(self, edits: tuple[Edit, ...]) -> UpstreamAnswer:
-        provider = self.plan.provider
+    def begin(self) -> None:
+        """Send the request: at once on a kept connection, else from a task that dials."""
+        self.call.on_gone = self._client_left
+        self.call.on_writable = self.advance
         try:
-            answer = await self._sending.send(edits)
+            answer = self._sending.begin(self.plan.edits)
         except UpstreamFailure as failure:
-            self.observation.attempted(provider, failure.timing, None, failure)
-            raise
-        self.observation.attempted(provider, answer.timing, answer.status, None)
-        return answer
+            self._not_answered(failure)
+            return
+        if answer is None:
+            self._wait_for(self._send())
+        else:
+            self._follow(answer)
 
-    async def _ask_plainly(self, refused: UpstreamAnswer) -> UpstreamAnswer:
+    def _wait_for(self, step: Coroutine[Any, Any, None]) -> None:
+        self._task = asyncio.get_running_loop().create_task(self._guarded(step))
+
+    async def _guarded(self, step: Coroutine[Any, Any, None]) -> None:
+        try:
+            await step
+        except Exception:  # noqa: BLE001 - the edge of a call: logged, and ended all the same
+            self._task = None
+            self._give_up()
+
+    async def _send(self, stale: Timing | None = None) -> None:
+        try:
+            answer = await self._sending.send(self.plan.edits, stale)
+        except UpstreamFailure as failure:
+            self._not_answered(failure)
+        else:
+            self._follow(answer)
+
+    async def _ask_plainly(self, refused: UpstreamAnswer) -> None:
         """The usage option may be what was refused: send the client's own bytes, once, and remember."""
+        self._answer = None
         message = await _read_some(refused, _MAX_REFUSAL)
         self.plan = self.plan.without_edits()
-        answer = await self._attempt(())
+        try:
+            answer = await self._sending.send(())
+        except UpstreamFailure as failure:
+            self._not_answered(failure)
+            return
         if answer.status < 400 or b"stream_options" in message:
             self._gateway.remember_without_usage(self.plan.provider.name)
-        return answer
+        self._follow(answer)
+
+    def _follow(self, answer: UpstreamAnswer) -> None:
+        self._task = None
+        self._answer = answer
+        if self.is_finished:
+            answer.abort()
+            return
+        answer.listen(self.advance)
+        if answer.has_head or answer.failure is not None:
+            self.advance()
+
+    def _not_answered(self, failure: UpstreamFailure) -> None:
+        """The attempt is over without an answer."""
+        self._task = None
+        if self.is_finished:
+            return
+        self.observation.attempted(self.plan.provider, failure.timing, None, failure)
+        self._failed(failure)
 
     # -- pump -----------------------------------------------------------------------------------------------
 
-    async def _relay(self, answer: UpstreamAnswer) -> None:
-        headers, is_plain = self._head(answer)
-        pieces = answer.take_ready()
-        if is_plain and answer.is_finished and len(pieces) <= 1:
-            self._relay_whole(answer, headers, pieces)
-        else:
-            await self._relay_pieces(answer, headers, pieces)
+    def advance(self) -> None:
+        """Something has changed: take what is there and hand it on."""
+        try:
+            if not self.call.is_congested:
+                self._advance()
+        except Exception:  # noqa: BLE001 - the edge of a call: logged, and ended all the same
+            self._give_up()
 
-    def _head(self, answer: UpstreamAnswer) -> tuple[Headers, bool]:
-        """Note the head, return the client's headers and whether the body passes unchanged."""
+    def _advance(self) -> None:
+        answer = self._answer
+        if answer is None or self.is_finished:
+            return
+        if not self._is_answered:
+            if not answer.has_head:
+                self._lost_before_head(answer)
+                return
+            self.observation.attempted(self.plan.provider, answer.timing, answer.status, None)
+            if self.plan.edits and answer.status in (400, 422):
+                answer.listen(None)
+                self._wait_for(self._ask_plainly(answer))
+                return
+            self._relay_head(answer)
+        else:
+            self._relay(answer, answer.take_ready())
+        if answer.failure is not None and not self.is_finished:
+            self._failed(answer.failure)
+
+    def _lost_before_head(self, answer: UpstreamAnswer) -> None:
+        failure = answer.failure
+        if failure is None:
+            return
+        answer.listen(None)
+        if is_stale(failure):
+            self._answer = None
+            self._wait_for(self._send(failure.timing))
+        else:
+            self._not_answered(failure)
+
+    def _relay_head(self, answer: UpstreamAnswer) -> None:
+        """Begin the client's reply; an answer that is whole already is handed over in one go."""
+        self._is_answered = True
         content_type = find(answer.headers, b"content-type") or b""
         self._is_event_stream = content_type.startswith(b"text/event-stream")
         if self.plan.edits and self._is_event_stream and find(answer.headers, b"content-encoding") is None:
             self._stripper = UsageStripper()
-        is_plain = self._stripper is None
-        headers, recorded = reply_headers(answer.headers, drop_length=not is_plain)
-        headers.append((b"x-dashcam-id", self._sending.call_id))
+            self.observation.hash_what_is_sent()
+        headers, recorded = reply_headers(answer.headers, drop_length=self._stripper is not None)
+        headers.append((b"x-dashcam-id", self.observation.call_id))
         self.observation.answered(answer.status, recorded, answer.timing.head_ns or time.monotonic_ns())
-        return headers, is_plain
+        pieces = answer.take_ready()
+        if answer.is_complete and self._stripper is None and len(pieces) <= 1:
+            self._relay_whole(answer, headers, pieces)
+        else:
+            self._is_open_stream = True
+            self._gateway.page.add(Page.OPEN_STREAMS, 1)
+            self._relay(answer, pieces, headers)
 
     def _relay_whole(self, answer: UpstreamAnswer, headers: Headers, pieces: Pieces) -> None:
         """The whole answer is here: end the record with it, then hand it over."""
@@ -145,40 +197,27 @@ class Exchange:
             self.observation.sent(body)
         self.observation.end(self._outcome(answer), time.monotonic_ns(), last=last)
         self.call.begin(answer.status, headers, body, last=True)
+        self._finish()
 
-    async def _relay_pieces(self, answer: UpstreamAnswer, headers: Headers, pieces: Pieces) -> None:
-        page = self._gateway.page
-        page.add(Page.OPEN_STREAMS, 1)
-        try:
-            await self._pump(answer, headers, pieces)
-        finally:
-            page.add(Page.OPEN_STREAMS, -1)
-
-    async def _pump(self, answer: UpstreamAnswer, headers: Headers, pieces: Pieces) -> None:
+    def _relay(self, answer: UpstreamAnswer, pieces: Pieces, headers: Headers | None = None) -> None:
+        """Record some pieces, then hand them on; with ``headers`` they begin the reply."""
         call, observation = self.call, self.observation
-        is_begun = False
-        while True:
-            is_last = answer.is_finished
-            for at, data in pieces:
-                observation.piece(at, data)
-            output = self._outgoing(pieces, is_last)
-            if not call.is_gone:
-                observation.sent(output)
-            if is_last:
-                observation.end(self._outcome(answer), time.monotonic_ns())
-            if not is_begun:
-                call.begin(answer.status, headers, output, last=is_last)
-                is_begun = True
-            elif output or is_last:
-                call.write(output, last=is_last)
-            if is_last or self._has_lingered():
-                return
-            if call.flow.write_paused:
-                await call.writable()
-            piece = await answer.read()
-            pieces = answer.take_ready()
-            if piece is not None:
-                pieces.insert(0, piece)
+        is_last = answer.is_complete
+        for at, data in pieces:
+            observation.piece(at, data)
+        output = self._outgoing(pieces, is_last)
+        if not call.is_gone:
+            observation.sent(output)
+        if is_last:
+            observation.end(self._outcome(answer), time.monotonic_ns())
+        if headers is not None:
+            call.begin(answer.status, headers, output, last=is_last)
+        elif output or is_last:
+            call.write(output, last=is_last)
+        if is_last:
+            self._finish()
+        elif self._linger_until and observation.received_bytes >= self._linger_until:
+            self._leave()
 
     def _outgoing(self, pieces: Pieces, is_last: bool) -> bytes:
         if self._stripper is None:
@@ -200,49 +239,44 @@ class Exchange:
 
     def _client_left(self) -> None:
         """Called when the client leaves: stop asking, or read on briefly for the usage of an almost finished answer."""
-        answer = self._answer
-        if answer is None or self.observation.first_byte_at is None:
-            if self.call.task is not None:
-                self.call.task.cancel()
-        elif self.plan.provider.on_client_gone == "cancel":
+        if self._answer is None or self.observation.first_byte_at is None:
+            self._leave()
+            return
+        if self.plan.provider.on_client_gone == "cancel":
             limits = self._gateway.limits
             self._linger_until = self.observation.received_bytes + limits.linger_bytes
-            loop = asyncio.get_running_loop()
-            self._linger_handle = loop.call_later(limits.linger_seconds, answer.abort)
+            self._linger_handle = asyncio.get_running_loop().call_later(limits.linger_seconds, self._leave)
+        self.advance()
 
-    def _has_lingered(self) -> bool:
-        """True when the client is gone and as much as policy allows was read after that; ends the record."""
-        if not self._linger_until or self.observation.received_bytes < self._linger_until:
-            return False
+    def _leave(self) -> None:
+        """The client is gone and policy asks for no more of the answer."""
         self.observation.end(Outcome.CLIENT_GONE, time.monotonic_ns())
-        return True
+        self._finish()
 
     def shut_down(self) -> None:
         """The drain deadline has passed: end the call now, telling the client why."""
-        self._stop = endings.SHUT_DOWN
-        if self.call.task is not None:
-            self.call.task.cancel()
+        if self.call.is_gone:
+            self._leave()
+        else:
+            self._end_with(endings.SHUT_DOWN)
 
     def _failed(self, failure: UpstreamFailure) -> None:
         if self.call.is_gone:
-            self.observation.end(Outcome.CLIENT_GONE, time.monotonic_ns())
-        elif self.call.response_started:
-            self._break_off(endings.in_answer(failure, self.plan.provider.name))
-        else:
-            self._refuse(endings.before_answer(failure, self.plan.provider.name))
+            self._leave()
+            return
+        tell = endings.in_answer if self.call.response_started else endings.before_answer
+        self._end_with(tell(failure, self.plan.provider.name))
 
-    def _stopped(self) -> None:
-        """The task was cancelled: by the client's leaving, or by our shutting down."""
-        if self.call.is_gone:
-            self.observation.end(Outcome.CLIENT_GONE, time.monotonic_ns())
-        elif self.call.response_started:
-            self._break_off(self._stop or endings.SHUT_DOWN)
+    def _end_with(self, ending: endings.Ending) -> None:
+        if self.call.response_started:
+            self._break_off(ending)
         else:
-            self._refuse(self._stop or endings.SHUT_DOWN)
+            self._refuse(ending)
+        self._finish()
 
     def _refuse(self, ending: endings.Ending) -> None:
         """Nothing was sent yet: answer with our error."""
-        headers, body = endings.reply(ending, self._sending.call_id)
+        headers, body = endings.reply(ending, self.observation.call_id)
         self.observation.status = ending.status
         self.observation.end(ending.outcome, time.monotonic_ns(), error=ending)
         self.call.begin(ending.status, headers, body, last=True)
@@ -254,15 +288,40 @@ class Exchange:
             self.call.write(error_event(self.plan.operation, ending.message, kind=ending.kind, code=ending.code))
         self.call.abort()
 
+    def _give_up(self) -> None:
+        """A defect of ours, in an ``except`` block: log it, end the call and its record all the same."""
+        self._gateway.apologise(self.call, self.observation)
+        self._finish()
+
+    def _finish(self) -> None:
+        """Let go of everything; the exchange is over."""
+        if self.is_finished:
+            return
+        self.is_finished = True
+        self.call.on_gone = self.call.on_writable = None
+        answer, task, handle = self._answer, self._task, self._linger_handle
+        if handle is not None:
+            handle.cancel()
+        if answer is not None:
+            answer.listen(None)
+            if not answer.is_complete:
+                answer.abort()
+        if task is not None:
+            task.cancel()
+        if self._is_open_stream:
+            self._gateway.page.add(Page.OPEN_STREAMS, -1)
+        self._gateway.finished(self)
+
 
 async def _read_some(answer: UpstreamAnswer, limit: int) -> bytes:
     """Read a short body whole; beyond the limit the connection is given up."""
-    data = b"".join([piece for _, piece in answer.take_ready()])
-    while not answer.is_finished and len(data) < limit:
-        piece = await answer.read()
-        if piece is None:
-            break
-        data += piece[1]
-    if not answer.is_finished:
+    data = b""
+    try:
+        while len(data) < limit and (piece := await answer.read()) is not None:
+            data += piece[1]
+    except UpstreamFailure:
+        # It broke off in the middle of saying no: what it said so far must do.
+        return data
+    finally:
         answer.abort()
     return data

@@ -9,13 +9,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from proxy.gateway.call import ClientCall, Headers
+from proxy.gateway.call import ClientCall
+from proxy.gateway.client_head import Headers
 from proxy.gateway.headers import reply_headers
 from proxy.protocol.envelope import error_body
 from proxy.upstream.answer import Answer
 from proxy.upstream.client import UpstreamClient
 from proxy.upstream.failure import UpstreamFailure
 from proxy.upstream.origins import Origin
+from proxy.upstream.request import RequestHead, lines_of
 
 MAX_OPEN = 64
 MAX_BODY = 32 * 1024 * 1024
@@ -58,10 +60,9 @@ class ControlForwarder:
         return None
 
     async def _relay(self, call: ClientCall, body: bytes) -> None:
-        line = b"%s %s HTTP/1.1\r\nHost: control\r\n" % (call.method.encode(), call.target)
-        answer = await self._client.send_to(
-            self._origin, line, call.method, self._headers(call), body, first_byte_timeout=120.0, idle_timeout=660.0
-        )
+        method, target = call.head.method, call.head.target
+        lines = lines_of(method, target, b"control", self._headers(call))
+        answer = await self._client.send(RequestHead(self._origin, method, target, lines, 120.0, 660.0), body)
         call.on_gone = answer.abort
         try:
             await _pump(call, answer)
@@ -70,10 +71,10 @@ class ControlForwarder:
             answer.abort()
 
     def _headers(self, call: ClientCall) -> Headers:
-        headers = [item for item in call.headers if item[0].lower() not in _DROPPED]
-        host = next((value for name, value in call.headers if name.lower() == b"host"), b"")
+        headers = [item for item in call.head.headers if item[0].lower() not in _DROPPED]
+        host = next((value for name, value in call.head.headers if name.lower() == b"host"), b"")
         headers.append((b"x-forwarded-host", host))
-        headers.append((b"x-dashcam-peer", f"{call.peer};http;{self._listener}".encode()))
+        headers.append((b"x-dashcam-peer", f"{call.connection.peer};http;{self._listener}".encode()))
         return headers
 
     async def close(self) -> None:

@@ -7,7 +7,7 @@ hop-by-hop headers go. What is recorded is an allow-list; credentials are never 
 
 from __future__ import annotations
 
-from proxy.gateway.call import Headers
+from proxy.gateway.client_head import Headers
 
 _HOP_BY_HOP = frozenset(
     b"connection keep-alive proxy-connection proxy-authorization proxy-authenticate te trailer transfer-encoding"

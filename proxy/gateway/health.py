@@ -13,8 +13,8 @@ _PATHS = (b"/healthz", b"/readyz")
 
 def answer(call: ClientCall, page: Page, *, is_draining: bool) -> bool:
     """Answer a health question; False when the call is none."""
-    path = call.target.partition(b"?")[0]
-    if path not in _PATHS or call.method not in ("GET", "HEAD"):
+    path = call.head.target.partition(b"?")[0]
+    if path not in _PATHS or call.head.method not in ("GET", "HEAD"):
         return False
     is_ready = bool(page.get(Page.READY)) and not is_draining
     status = 200 if path == b"/healthz" or is_ready else 503

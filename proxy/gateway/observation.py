@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import time
 
+from proxy.domain.identity import id_text
 from proxy.domain.outcome import Outcome
 from proxy.domain.provider import Provider
 from proxy.domain.recording import AnswerHead, AttemptFact, CallEnd, CallStart
@@ -21,38 +22,23 @@ from proxy.upstream.failure import Timing, UpstreamFailure
 class Observation:
     """What is known of one call so far. Instants given are monotonic ns, noted relative to ``accepted_at``."""
 
-    __slots__ = (
-        "_head",
-        "_is_head_written",
-        "_sha256",
-        "_spool",
-        "accepted_at",
-        "attempts",
-        "first_byte_at",
-        "identity",
-        "is_ended",
-        "is_started",
-        "last_byte_at",
-        "received_bytes",
-        "sent_bytes",
-        "status",
-    )
+    status: int | None = None
+    first_byte_at: int | None = None
+    last_byte_at: int | None = None
+    received_bytes = 0
+    sent_bytes = 0
+    is_started = False
+    is_ended = False
+    attempts: tuple[AttemptFact, ...] = ()
+    _head: AnswerHead | None = None
+    _is_head_written = False
+    _sha256: hashlib._Hash | None = None
 
     def __init__(self, spool: SpoolWriter, identity: bytes, accepted_at: int) -> None:
         self._spool = spool
         self.identity = identity
+        self.call_id = id_text(identity).encode()
         self.accepted_at = accepted_at
-        self.attempts: list[AttemptFact] = []
-        self.status: int | None = None
-        self.first_byte_at: int | None = None
-        self.last_byte_at: int | None = None
-        self.received_bytes = 0
-        self.sent_bytes = 0
-        self.is_started = False
-        self.is_ended = False
-        self._sha256 = hashlib.sha256()
-        self._head: AnswerHead | None = None
-        self._is_head_written = False
 
     def __repr__(self) -> str:
         state = "ended" if self.is_ended else "open"
@@ -86,7 +72,7 @@ class Observation:
             error_message=None if failure is None else failure.message[:500],
             reused=timing.reused,
         )
-        self.attempts.append(fact)
+        self.attempts += (fact,)
 
     def answered(self, status: int, headers: tuple[tuple[str, str], ...], at: int) -> None:
         """Keep the answer's head; it is written with the first piece or the end."""
@@ -100,10 +86,15 @@ class Observation:
         self._is_head_written = True
         self._spool.piece(self.identity, self.offset(at), data, head)
 
+    def hash_what_is_sent(self) -> None:
+        """The client is handed other bytes than the upstream gave: only we can hash them."""
+        self._sha256 = hashlib.sha256()
+
     def sent(self, data: bytes) -> None:
         """Note what is handed to the client."""
         self.sent_bytes += len(data)
-        self._sha256.update(data)
+        if self._sha256 is not None:
+            self._sha256.update(data)
 
     def end(
         self, outcome: Outcome, ended_at: int, *, error: Ending | None = None, last: tuple[int, bytes] | None = None
@@ -140,9 +131,9 @@ class Observation:
             last_byte_ns=None if last is None else self.offset(last),
             received_bytes=self.received_bytes,
             sent_bytes=self.sent_bytes,
-            sha256=self._sha256.hexdigest() if self.sent_bytes else None,
+            sha256=self._sha256.hexdigest() if self._sha256 is not None else None,
             error_type=error.kind if error else None,
             error_code=error.code if error else None,
             error_message=error.message[:500] if error else None,
-            attempts=tuple(self.attempts),
+            attempts=self.attempts,
         )

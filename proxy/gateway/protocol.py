@@ -4,7 +4,7 @@ What stock uvicorn leaves open is closed here, where it can still be noticed [me
 connection that sends nothing, half a head or a byte a second; a header of 20 MB; a pipelined second request, which
 would hide that the client has left. A second request before the answer's end closes the connection after the answer.
 
-A small request becomes a task when it is whole; one with a large or chunked body when its head is, so that the body
+A small request becomes a call when it is whole; one with a large or chunked body when its head is, so that the body
 can be written aside as it arrives. Deadlines are one number per connection, looked at by the sweep in ``app``:
 no timer is armed or cancelled per call. Nothing here knows what a path means.
 """
@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING, Any, cast
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from proxy.gateway.call import ClientCall, Headers
+from proxy.gateway.call import ClientCall
+from proxy.gateway.client_head import ClientHead, Headers
 from proxy.protocol.envelope import error_body
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ class GatewayProtocol(HttpToolsProtocol):
         self.deadline = math.inf
         self.in_head = True
         self.is_refused = False
+        self._last_head: ClientHead | None = None
         self._ignores_input = False
         self._head_bytes = 0
         self._body_began = 0.0
@@ -90,7 +92,7 @@ class GatewayProtocol(HttpToolsProtocol):
         """Answer a request that never became a call, and close."""
         self.is_refused = self._ignores_input = True
         self.gateway.note_refused_connection()
-        if self.call is not None and not self.call.is_complete and self.call.task is not None:
+        if self.call is not None and not self.call.is_complete and self.call.is_taken:
             self.call.keep_alive = False
             self.transport.abort()
             return
@@ -111,24 +113,24 @@ class GatewayProtocol(HttpToolsProtocol):
         """A new request: its head must be whole within the deadline."""
         self.url = b""
         self.headers: Headers = []
-        self.known: dict[bytes, bytes] = {}
+        self.body_length = 0
         self.in_head = True
         self._head_bytes = 0
-        self.expect_100_continue = False
         if self.call is None or self.call.is_complete:
             self.deadline = self.loop.time() + self.limits.header_timeout
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Keep names as they came; count what the head holds."""
-        self.headers.append((name, value))
-        lowered = name.lower()
-        if self.known.setdefault(lowered, value) is not value and lowered == b"host":
-            self.refuse(400, "invalid_host", "The request carries more than one Host header.")
-            raise ValueError("two Host headers")
+        """Keep names as they came; the length of the body is not part of the head."""
+        if self.in_head:
+            if len(name) == 14 and name.lower() == b"content-length":
+                self.body_length = int(value)
+            else:
+                self.headers.append((name, value))
+            return
         self._head_bytes += len(name) + len(value) + 4
-        if self._head_bytes > self.limits.header_bytes or len(self.headers) > _MAX_HEADERS:
+        if self._head_bytes > self.limits.header_bytes:
             self.refuse_head()
-            raise ValueError("head too large")
+            raise ValueError("trailer too large")
 
     def on_headers_complete(self) -> None:
         """Make the call, or close after the running one when this request was pipelined."""
@@ -137,44 +139,37 @@ class GatewayProtocol(HttpToolsProtocol):
             self.call.keep_alive = False
             self._ignores_input = True
             return
-        parser = self.parser
-        call = ClientCall(
-            method=parser.get_method().decode("ascii"),
-            target=self.url,
-            headers=self.headers,
-            known=self.known,
-            transport=self.transport,
-            flow=self.flow,
-            peer=self.peer,
-            accepted_at=time.monotonic_ns(),
-            keep_alive=parser.should_keep_alive() and parser.get_http_version() == "1.1",
-            on_complete=self.call_completed,
-        )
-        self.call = call
-        call.can_chunk = parser.get_http_version() == "1.1"
-        if parser.should_upgrade():
+        head = self._head()
+        is_current = self.parser.get_http_version() == "1.1"
+        call = self.call = ClientCall(self, head, time.monotonic_ns(), is_current and self.parser.should_keep_alive())
+        call.can_chunk = is_current
+        if self.parser.should_upgrade():
             # Other protocols than WebSocket are offers that may be ignored (h2c); the connection is not used again.
-            call.upgrade = self.known.get(b"upgrade", b"").lower() == b"websocket"
+            call.upgrade = head.known.get(b"upgrade", b"").lower() == b"websocket"
             call.keep_alive = False
-        length = self._body_headers(call)
-        if call.upgrade or length < 0 or length > self.limits.spill_bytes or call.expects_continue:
+        call.expects_continue = head.known.get(b"expect", b"").lower() == b"100-continue"
+        is_chunked = b"transfer-encoding" in head.known
+        if is_chunked or self.body_length > self.limits.spill_bytes or call.upgrade or call.expects_continue:
             self._body_began = self.loop.time()
             self.deadline = self._body_began + self.limits.body_idle_timeout
-            self._start(call)
+            call.is_taken = True
+            self.gateway.take(call)
 
-    def _body_headers(self, call: ClientCall) -> int:
-        """Return the announced body length, -1 when it is chunked."""
-        known = call.known
-        call.expects_continue = known.get(b"expect", b"").lower() == b"100-continue"
-        if b"transfer-encoding" in known:
-            return -1
-        return int(known.get(b"content-length", 0))
-
-    def _start(self, call: ClientCall) -> None:
-        task = self.loop.create_task(self.gateway.handle(call))
-        call.task = task
-        self.tasks.add(task)
-        task.add_done_callback(self.tasks.discard)
+    def _head(self) -> ClientHead:
+        """Return the head: most often it is the one that this connection sent before."""
+        method = self.parser.get_method()
+        head = self._last_head
+        if head is not None and head.equals(method, self.url, self.headers):
+            return head
+        head = ClientHead(method, self.url, self.headers)
+        if head.has_two_hosts():
+            self.refuse(400, "invalid_host", "The request carries more than one Host header.")
+            raise ValueError("two Host headers")
+        if head.size() > self.limits.header_bytes or len(head.headers) > _MAX_HEADERS:
+            self.refuse_head()
+            raise ValueError("head too large")
+        self._last_head = head
+        return head
 
     # -- the body -------------------------------------------------------------------------------------------
 
@@ -184,7 +179,7 @@ class GatewayProtocol(HttpToolsProtocol):
         if call is None or self._ignores_input or call.is_complete:
             return
         call.feed_body(body)
-        if call.task is not None:
+        if call.is_taken:
             now = self.loop.time()
             floor = self._body_began + _DRIP_SECONDS + call.received_bytes / _DRIP_BYTES_PER_SECOND
             self.deadline = min(now + self.limits.body_idle_timeout, floor)
@@ -198,11 +193,12 @@ class GatewayProtocol(HttpToolsProtocol):
             return
         self.deadline = math.inf
         call.end_body()
-        if call.task is None:
-            self._start(call)
-        else:
+        if call.is_taken:
             # Reading goes on, so that a client that leaves is noticed at once.
             self.flow.resume_reading()
+        else:
+            call.is_taken = True
+            self.gateway.take(call)
 
     # -- the answer -----------------------------------------------------------------------------------------
 
@@ -216,10 +212,10 @@ class GatewayProtocol(HttpToolsProtocol):
         """The deadline has passed: end the connection, with a reason when a request had begun."""
         self.deadline = math.inf
         if self.call is not None and not self.call.body_complete:
-            if self.call.task is None:
-                self.refuse(408, "request_timeout", "The request body did not arrive in time.")
-            else:
+            if self.call.is_taken:
                 self.transport.abort()
+            else:
+                self.refuse(408, "request_timeout", "The request body did not arrive in time.")
         elif self._head_bytes and self.in_head:
             self.refuse(408, "request_timeout", "The request head did not arrive in time.")
         else:
@@ -244,6 +240,8 @@ class GatewayProtocol(HttpToolsProtocol):
         if self._stall_handle is not None:
             self._stall_handle.cancel()
             self._stall_handle = None
+        if self.call is not None and self.call.on_writable is not None:
+            self.call.on_writable()
 
     def _check_stall(self, before: int) -> None:
         buffered = self.transport.get_write_buffer_size()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+
 from proxy.domain.interaction import Body
 from proxy.domain.outcome import ContentState
 from proxy.domain.recording import RecordedCall
@@ -49,7 +51,22 @@ def response_body_of(call: RecordedCall) -> Body | None:
         media_type=clean(headers.get("content-type"), 200),
         content_encoding=clean(headers.get("content-encoding"), 50),
         length=call.end.received_bytes if call.end is not None else sum(length for _, length in timings),
-        sha256=call.end.sha256 if call.end is not None else None,
+        sha256=sent_sha256(call),
         timings=tuple(timings),
         headers=call.head.headers,
     )
+
+
+def sent_sha256(call: RecordedCall) -> str | None:
+    """Return the hash of what the client was handed; None when that is not wholly here.
+
+    The gateway notes it when it took usage out again; else it is that of the first ``sent_bytes`` of the pieces.
+    """
+    end = call.end
+    if end is None or end.sha256 is not None or not end.sent_bytes:
+        return end.sha256 if end is not None else None
+    digest, left = hashlib.sha256(), end.sent_bytes
+    for piece in call.pieces:
+        digest.update(piece.data[:left])
+        left -= min(left, len(piece.data))
+    return None if left or call.lost_bytes else digest.hexdigest()

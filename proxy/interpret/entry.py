@@ -21,7 +21,7 @@ from proxy.domain.outcome import SUCCESSFUL, FinishKind, Outcome, UsageSource
 from proxy.domain.recording import RecordedCall
 from proxy.domain.usage import NO_USAGE, Usage
 from proxy.interpret.asking import Request, read_request
-from proxy.interpret.content import content_state_of, request_body_of, response_body_of
+from proxy.interpret.content import content_state_of, request_body_of, response_body_of, sent_sha256
 from proxy.interpret.ending import ending_of
 from proxy.interpret.language import language_of
 from proxy.interpret.reading import Reading, read_answer
@@ -176,7 +176,7 @@ def _content(parts: _Parts, *, keeps: bool) -> dict[str, Any]:
         content_state=content_state_of(call, keeps=keeps),
         request_bytes=start.request_bytes,
         response_bytes=end.received_bytes if end is not None else sum(len(piece.data) for piece in call.pieces),
-        response_sha256=end.sha256 if end is not None else None,
+        response_sha256=sent_sha256(call),
         input_preview=preview(request.input_text) if keeps else None,
         output_preview=preview(parts.output) if keeps else None,
         input_length=len(request.input_text) if request.input_text else None,

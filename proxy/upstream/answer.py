@@ -1,13 +1,14 @@
 """One answer as it arrives: the connection fills it, the caller empties it.
 
 It belongs to one exchange and outlives the connection's part in it: once complete, the connection may already carry
-the next exchange while the last pieces are still being taken here.
+the next exchange while the last pieces are still being taken here. Who wants to be told of every change at once
+``listen``s; who would rather wait awaits ``head`` and ``read``. Listening costs neither a task nor a turn of the loop.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections import deque
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from proxy.upstream.failure import FailureReason, Timing, UpstreamFailure
@@ -20,38 +21,27 @@ Headers = list[tuple[bytes, bytes]]
 
 
 class Answer:
-    """Head and pieces of one answer; ends by itself, or by ``abort``."""
+    """Head and pieces of one answer; ends by itself, or by ``abort``.
 
-    __slots__ = (
-        "_connection",
-        "_waiter",
-        "failure",
-        "has_head",
-        "has_received",
-        "headers",
-        "is_complete",
-        "method",
-        "pieces",
-        "reason",
-        "status",
-        "timing",
-        "unread",
-    )
+    ``is_complete``: it ended cleanly; pieces may still be here. ``failure``: it broke, or was given up.
+    """
+
+    status = 0
+    reason = b""
+    unread = 0
+    has_received = False
+    has_head = False
+    is_complete = False
+    failure: UpstreamFailure | None = None
+    _listener: Callable[[], None] | None = None
+    _waiter: asyncio.Future[None] | None = None
 
     def __init__(self, connection: UpstreamConnection, method: str, timing: Timing) -> None:
         self._connection = connection
-        self._waiter: asyncio.Future[None] | None = None
         self.method = method
         self.timing = timing
-        self.status = 0
-        self.reason = b""
         self.headers: Headers = []
-        self.pieces: deque[tuple[int, bytes]] = deque()
-        self.unread = 0
-        self.has_received = False
-        self.has_head = False
-        self.is_complete = False
-        self.failure: UpstreamFailure | None = None
+        self.pieces: list[tuple[int, bytes]] = []
 
     def __repr__(self) -> str:
         state = "finished" if self.is_finished else "broken" if self.failure else "open"
@@ -66,11 +56,22 @@ class Answer:
 
     def take_ready(self) -> list[tuple[int, bytes]]:
         """Return the pieces (arrival in monotonic ns, bytes) that are there, without waiting."""
-        pieces = list(self.pieces)
+        pieces = self.pieces
         if pieces:
-            self.pieces.clear()
+            self.pieces = []
             self._taken(self.unread)
         return pieces
+
+    def listen(self, listener: Callable[[], None] | None) -> None:
+        """Call this at every change from now on; None: no longer."""
+        self._listener = listener
+
+    async def head(self) -> None:
+        """Wait for the head; ``UpstreamFailure`` when none comes."""
+        while not self.has_head:
+            if self.failure is not None:
+                raise self.failure
+            await self.wait()
 
     async def read(self) -> tuple[int, bytes] | None:
         """Return the next piece, or None at the clean end; ``UpstreamFailure`` when it broke off."""
@@ -80,7 +81,7 @@ class Answer:
             if self.failure is not None:
                 raise self.failure
             await self.wait()
-        piece = self.pieces.popleft()
+        piece = self.pieces.pop(0)
         self._taken(len(piece[1]))
         return piece
 
@@ -109,6 +110,7 @@ class Answer:
 
     def wake(self) -> None:
         """Something has changed."""
-        waiter = self._waiter
-        if waiter is not None and not waiter.done():
-            waiter.set_result(None)
+        if self._listener is not None:
+            self._listener()
+        elif self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)

@@ -1,7 +1,8 @@
 """The upstream client of the data plane: send one request, get an answer in pieces.
 
-The given headers leave exactly as given, in order, after ``Host`` and with the framing set here; no cookie jar, no
-environment, no redirects, nothing decoded. Idle connections are kept per origin; there is no ceiling on busy ones, so
+``begin`` sends a small request on a kept connection at once, without a task; ``send`` dials when it must. The given
+headers leave exactly as given, in order, after ``Host`` and with the framing set here; no cookie jar, no environment,
+no redirects, nothing decoded. Idle connections are kept per origin; there is no ceiling on busy ones, so
 a long stream never makes another call wait. Time-outs are numbers on connections, looked at four times a second: no
 timer is armed per call. A reused connection that turns out dead before it answered anything is replaced once.
 """
@@ -11,14 +12,14 @@ from __future__ import annotations
 import asyncio
 import time
 
-from proxy.domain.provider import Provider
-from proxy.upstream.answer import Answer, Headers
+from proxy.upstream.answer import Answer
 from proxy.upstream.body import BodySource
 from proxy.upstream.connection import UpstreamConnection
 from proxy.upstream.dialling import Dialler, Resolve, resolve_in_thread
 from proxy.upstream.failure import FailureReason, Timing, UpstreamFailure
-from proxy.upstream.origins import Origin, origin_of
+from proxy.upstream.origins import Origin
 from proxy.upstream.pool import OriginPool
+from proxy.upstream.request import RequestHead
 
 SWEEP_SECONDS = 0.25
 STALE_SECONDS = 2.0
@@ -40,7 +41,6 @@ class UpstreamClient:
         self._dialler = Dialler(forbidden, resolve)
         self._max_idle = max_idle
         self._pools: dict[Origin, OriginPool] = {}
-        self._by_provider: dict[int, tuple[Provider, OriginPool, bytes]] = {}
         self._busy: set[UpstreamConnection] = set()
         self._sweeper: asyncio.TimerHandle | None = None
 
@@ -58,109 +58,63 @@ class UpstreamClient:
             pool = self._pools[origin] = OriginPool(origin, self._max_idle)
         return pool
 
-    def _known(self, provider: Provider) -> tuple[Provider, OriginPool, bytes]:
-        """Look a provider up by its identity: hashing its fields would cost more than the rest of a look-up."""
-        known = self._by_provider.get(id(provider))
-        if known is None or known[0] is not provider:
-            if len(self._by_provider) > 1024:
-                self._by_provider.clear()
-            origin = origin_of(provider)
-            known = self._by_provider[id(provider)] = (provider, self._pool_of(origin), origin.host_header)
-        return known
+    def begin(self, head: RequestHead, body: bytes) -> Answer | None:
+        """Send a request on a kept connection, at once; None when there is none.
 
-    async def send(
-        self,
-        provider: Provider,
-        method: str,
-        target: bytes,
-        headers: Headers,
-        body: bytes | BodySource,
-        *,
-        read_timeout: float | None = None,
-    ) -> Answer:
-        """Send one request to a provider; ``read_timeout`` (seconds) may lengthen its time-outs, never shorten them."""
-        _, pool, host = self._known(provider)
-        longest = read_timeout or 0.0
-        return await self._send(
-            pool,
-            b"%s %s HTTP/1.1\r\nHost: %s\r\n" % (method.encode(), target, host),
-            method,
-            headers,
-            body,
-            (max(provider.first_byte_timeout, longest), max(provider.idle_timeout, longest)),
-        )
+        The answer may fail as ``is_stale`` tells: then ``dial`` with the failure's timing.
+        """
+        connection = self._pool_of(head.origin).take()
+        if connection is None:
+            return None
+        timing = Timing(time.monotonic_ns(), reused=True)
+        answer = self._open(connection, head, timing)
+        connection.write(_whole(head, body))
+        timing.sent_ns = time.monotonic_ns()
+        return answer
 
-    async def send_to(
-        self,
-        origin: Origin,
-        request_line: bytes,
-        method: str,
-        headers: Headers,
-        body: bytes | BodySource,
-        *,
-        first_byte_timeout: float,
-        idle_timeout: float,
-    ) -> Answer:
-        """Send one request to an origin; ``request_line`` includes the Host header."""
-        pool = self._pool_of(origin)
-        return await self._send(pool, request_line, method, headers, body, (first_byte_timeout, idle_timeout))
+    async def send(self, head: RequestHead, body: bytes | BodySource) -> Answer:
+        """Send a request, on a kept connection where there is one, and wait for the answer's head."""
+        connection = self._pool_of(head.origin).take()
+        if connection is None:
+            return await self.dial(head, body)
+        try:
+            return await self._exchange(connection, head, body, Timing(time.monotonic_ns(), reused=True))
+        except UpstreamFailure as failure:
+            if not is_stale(failure):
+                raise
+            return await self.dial(head, body, failure.timing)
 
-    async def _send(
-        self,
-        pool: OriginPool,
-        request_line: bytes,
-        method: str,
-        headers: Headers,
-        body: bytes | BodySource,
-        limits: tuple[float, float],
-    ) -> Answer:
-        head = _head(request_line, method, headers, body)
-        timing = Timing(time.monotonic_ns())
-        connection = pool.take()
-        if connection is not None:
-            timing.reused = True
-            try:
-                return await self._exchange(connection, method, timing, head, body, limits)
-            except UpstreamFailure as failure:
-                if not _is_stale(failure, timing):
-                    raise
-            timing.reused = False
-            timing.stale_retries = 1
-        connection = await self._connect(pool, timing)
-        return await self._exchange(connection, method, timing, head, body, limits)
-
-    async def _connect(self, pool: OriginPool, timing: Timing) -> UpstreamConnection:
+    async def dial(self, head: RequestHead, body: bytes | BodySource, stale: Timing | None = None) -> Answer:
+        """Send a request on a new connection and wait for the answer's head; ``stale``: of the try it replaces."""
+        timing = Timing(stale.started_ns if stale is not None else time.monotonic_ns())
+        timing.stale_retries = int(stale is not None)
+        pool = self._pool_of(head.origin)
         try:
             connection = await self._dialler.dial(pool.origin, lambda: UpstreamConnection(pool, self._busy))
         except UpstreamFailure as failure:
             failure.timing = timing
             raise
         timing.connected_ns = time.monotonic_ns()
-        return connection
+        return await self._exchange(connection, head, body, timing)
 
-    async def _exchange(
-        self,
-        connection: UpstreamConnection,
-        method: str,
-        timing: Timing,
-        head: bytes,
-        body: bytes | BodySource,
-        limits: tuple[float, float],
-    ) -> Answer:
-        answer = connection.begin(method, timing, first_byte_timeout=limits[0], idle_timeout=limits[1])
+    def _open(self, connection: UpstreamConnection, head: RequestHead, timing: Timing) -> Answer:
+        answer = connection.begin(head, timing)
         self._busy.add(connection)
         if self._sweeper is None:
             self._arm()
+        return answer
+
+    async def _exchange(
+        self, connection: UpstreamConnection, head: RequestHead, body: bytes | BodySource, timing: Timing
+    ) -> Answer:
+        answer = self._open(connection, head, timing)
         try:
             if isinstance(body, bytes):
-                connection.write(head + body)
+                connection.write(_whole(head, body))
             else:
                 await _write_slices(connection, answer, head, body)
             timing.sent_ns = time.monotonic_ns()
-            while not answer.has_head:
-                if answer.failure is not None:
-                    raise answer.failure
-                await answer.wait()
+            await answer.head()
         except BaseException:
             answer.abort()
             raise
@@ -193,25 +147,17 @@ class UpstreamClient:
         await asyncio.sleep(0)
 
 
-def _head(request_line: bytes, method: str, headers: Headers, body: bytes | BodySource) -> bytes:
-    lines = [request_line]
-    for name, value in headers:
-        lines += (name, b": ", value, b"\r\n")
-    length = len(body) if isinstance(body, bytes) else body.length
-    lines.append(b"\r\n" if not length and method in _BODILESS else b"Content-Length: %d\r\n\r\n" % length)
-    head = b"".join(lines)
-    # One look over the whole head costs less than one per header: each line has one line break, at its end.
-    breaks = head.count(b"\r\n")
-    expected = 3 + len(headers) + (len(lines[-1]) > 2)
-    if not breaks == expected == head.count(b"\n") == head.count(b"\r") or b"\0" in head:
-        raise UpstreamFailure(FailureReason.PROTOCOL, "a line of the request's head holds a line break or NUL")
-    return head
+def _whole(head: RequestHead, body: bytes) -> bytes:
+    """Return a small request as it leaves."""
+    if not body and head.method in _BODILESS:
+        return head.lines + b"\r\n"
+    return b"%sContent-Length: %d\r\n\r\n%s" % (head.lines, len(body), body)
 
 
-async def _write_slices(connection: UpstreamConnection, answer: Answer, head: bytes, body: BodySource) -> None:
+async def _write_slices(connection: UpstreamConnection, answer: Answer, head: RequestHead, body: BodySource) -> None:
     """Feed a large body with back-pressure; an answer that comes early stops it, and ends the connection's use."""
     connection.set_sending(True)
-    connection.write(head)
+    connection.write(b"%sContent-Length: %d\r\n\r\n" % (head.lines, body.length))
     for number, piece in enumerate(body.slices(), 1):
         if not await connection.writable(answer):
             return
@@ -223,10 +169,11 @@ async def _write_slices(connection: UpstreamConnection, answer: Answer, head: by
     connection.set_sending(False)
 
 
-def _is_stale(failure: UpstreamFailure, timing: Timing) -> bool:
-    """True when a reused connection turned out dead, at once, before it answered anything."""
+def is_stale(failure: UpstreamFailure) -> bool:
+    """Return True when a reused connection turned out dead, at once, before it answered anything."""
     return (
-        failure.reason in (FailureReason.RESET, FailureReason.CLOSED_EARLY)
+        failure.timing.reused
+        and failure.reason in (FailureReason.RESET, FailureReason.CLOSED_EARLY)
         and not failure.answered
-        and time.monotonic_ns() - timing.started_ns < STALE_SECONDS * 1e9
+        and time.monotonic_ns() - failure.timing.started_ns < STALE_SECONDS * 1e9
     )

@@ -17,6 +17,7 @@ import httptools
 from proxy.upstream.answer import HIGH_WATER, Answer
 from proxy.upstream.failure import FailureReason, Timing, UpstreamFailure
 from proxy.upstream.pool import OriginPool
+from proxy.upstream.request import RequestHead
 
 MAX_HEAD = 256 * 1024
 _NO_BODY = frozenset({204, 304})
@@ -50,11 +51,11 @@ class UpstreamConnection(asyncio.Protocol):
 
     # -- one exchange ---------------------------------------------------------------------------------------
 
-    def begin(self, method: str, timing: Timing, *, first_byte_timeout: float, idle_timeout: float) -> Answer:
-        """Take the connection for one exchange; time-outs in seconds."""
-        answer = self.answer = Answer(self, method, timing)
-        self._first_byte_timeout = first_byte_timeout
-        self._idle_timeout = idle_timeout
+    def begin(self, head: RequestHead, timing: Timing) -> Answer:
+        """Take the connection for one exchange."""
+        answer = self.answer = Answer(self, head.method, timing)
+        self._first_byte_timeout = head.first_byte_timeout
+        self._idle_timeout = head.idle_timeout
         self._parts = []
         self._framing_bytes = 0
         self._is_framed = False

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from proxy.domain.provider import Provider
@@ -21,6 +21,15 @@ class Origin:
     client_key: str | None = None
     allow_private: bool = True
     connect_timeout: float = 5.0
+    _hash: int = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        # Looked up for every call: hashing nine fields each time would cost more than the look-up.
+        parts = (self.host, self.port, self.is_tls, self.unix_path, self.ca_file, self.client_cert, self.allow_private)
+        object.__setattr__(self, "_hash", hash(parts))
+
+    def __hash__(self) -> int:
+        return self._hash
 
     @property
     def host_header(self) -> bytes:

@@ -13,6 +13,7 @@ from proxy.domain.provider import Provider
 from proxy.upstream.answer import HIGH_WATER, Answer
 from proxy.upstream.body import FileBody
 from proxy.upstream.client import UpstreamClient
+from tests.support.asking import send
 from tests.support.scripted_upstream import ScriptedUpstream, Turn, answer_ok, one_after_another
 from tests.support.waiting import wait_until_async
 
@@ -46,7 +47,7 @@ async def test_a_slow_reader_slows_the_upstream_and_is_not_timed_out(
             sent += 65536
 
     async with ScriptedUpstream(flood) as upstream:
-        answer = await client.send(provider(upstream.url, idle_timeout=0.1), "GET", b"/", [], b"")
+        answer = await send(client, provider(upstream.url, idle_timeout=0.1), "GET", b"/", [], b"")
         seen = -1
         while seen != sent:
             seen = sent
@@ -57,7 +58,7 @@ async def test_a_slow_reader_slows_the_upstream_and_is_not_timed_out(
         assert received + await to_the_end(answer) == total
         assert client.idle == 1
         upstream.scenario = answer_ok
-        assert (await client.send(provider(upstream.url), "GET", b"/", [], b"")).timing.reused
+        assert (await send(client, provider(upstream.url), "GET", b"/", [], b"")).timing.reused
 
 
 @pytest.fixture
@@ -75,7 +76,7 @@ async def test_a_large_body_arrives_with_its_edits(
     edits = ((10, 3, "new"), (1 << 20, 0, "é"), (len(data), 0, "end"))
     expected = data[:10] + b"new" + data[13 : 1 << 20] + "é".encode() + data[1 << 20 :] + b"end"
     async with ScriptedUpstream() as upstream:
-        answer = await client.send(provider(upstream.url), "POST", b"/", [], FileBody(str(path), len(data), edits))
+        answer = await send(client, provider(upstream.url), "POST", b"/", [], FileBody(str(path), len(data), edits))
         assert answer.status == 200
         assert upstream.requests[0].body == expected
         assert upstream.requests[0].header(b"content-length") == b"%d" % len(expected)
@@ -102,7 +103,7 @@ async def test_a_large_body_waits_for_a_slow_upstream(
 
     async with ScriptedUpstream(slow, reads_body=False, receive_buffer=65536) as upstream:
         body = Counted(str(path), len(data))
-        call = asyncio.ensure_future(client.send(provider(upstream.url), "POST", b"/", [], body))
+        call = asyncio.ensure_future(send(client, provider(upstream.url), "POST", b"/", [], body))
         seen = -1
         while seen != given or not given:
             seen = given
@@ -127,11 +128,11 @@ async def test_an_answer_before_the_request_is_whole(
 
     async with ScriptedUpstream(one_after_another(refuse, answer_ok), reads_body=False) as upstream:
         where = provider(upstream.url)
-        answer = await client.send(where, "POST", b"/", [], FileBody(str(path), len(data)))
+        answer = await send(client, where, "POST", b"/", [], FileBody(str(path), len(data)))
         piece = await answer.read()
         assert (answer.status, piece and piece[1], answer.is_finished) == (413, b"too large", True)
         assert client.idle == 0, "a connection out of step was kept"
-        again = await client.send(where, "GET", b"/", [], b"")
+        again = await send(client, where, "GET", b"/", [], b"")
         assert (again.status, again.timing.reused) == (200, False)
     assert not is_open(path)
 
@@ -142,6 +143,6 @@ async def test_a_side_file_that_is_too_short_breaks_the_call(
     (tmp_path / "short").write_bytes(b"abc")
     async with ScriptedUpstream() as upstream:
         with pytest.raises(OSError, match="side file"):
-            await client.send(provider(upstream.url), "POST", b"/", [], FileBody(str(tmp_path / "short"), 9))
+            await send(client, provider(upstream.url), "POST", b"/", [], FileBody(str(tmp_path / "short"), 9))
         await wait_until_async(lambda: upstream.open_connections == 0, "upstream saw the cut")
         assert upstream.requests == []

@@ -14,6 +14,8 @@ from proxy.upstream import tls
 from proxy.upstream.client import UpstreamClient
 from proxy.upstream.failure import FailureReason, UpstreamFailure
 from proxy.upstream.origins import Origin
+from proxy.upstream.request import RequestHead
+from tests.support.asking import send
 from tests.support.certificates import Certificates
 from tests.support.scripted_upstream import ScriptedUpstream, Turn
 from tests.support.waiting import wait_until_async
@@ -23,7 +25,7 @@ Providers = Callable[..., Provider]
 
 async def reason_of(client: UpstreamClient, provider: Provider) -> FailureReason:
     with pytest.raises(UpstreamFailure) as broken:
-        await client.send(provider, "GET", b"/", [], b"")
+        await send(client, provider, "GET", b"/", [], b"")
     assert "None" not in broken.value.message
     assert broken.value.timing.started_ns
     return broken.value.reason
@@ -74,7 +76,7 @@ async def test_never_accepted(client: UpstreamClient, provider: Providers, deaf_
 async def test_leaving_while_it_connects_leaves_nothing_behind(
     client: UpstreamClient, provider: Providers, deaf_port: int
 ) -> None:
-    call = asyncio.ensure_future(client.send(provider(f"http://127.0.0.1:{deaf_port}"), "GET", b"/", [], b""))
+    call = asyncio.ensure_future(send(client, provider(f"http://127.0.0.1:{deaf_port}"), "GET", b"/", [], b""))
     await asyncio.sleep(0.05)
     call.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -101,7 +103,7 @@ async def test_names_are_resolved_once_in_a_while(provider: Providers) -> None:
     async with ScriptedUpstream(hang_up) as upstream:
         for _ in range(3):
             where = provider(f"http://model.test:{upstream.port}")
-            assert (await client.send(where, "GET", b"/", [], b"")).status == 200
+            assert (await send(client, where, "GET", b"/", [], b"")).status == 200
         assert (names.asked, upstream.connections) == (1, 3)
         assert upstream.requests[0].header(b"host") == b"model.test:%d" % upstream.port
     await client.close()
@@ -112,7 +114,7 @@ async def test_names_are_resolved_once_in_a_while(provider: Providers) -> None:
 async def test_the_family_that_answers_wins(provider: Providers, addresses: list[str], host: str) -> None:
     client = UpstreamClient(resolve=Names({"both.test": addresses}))
     async with ScriptedUpstream(host=host) as upstream:
-        assert (await client.send(provider(f"http://both.test:{upstream.port}"), "GET", b"/", [], b"")).status == 200
+        assert (await send(client, provider(f"http://both.test:{upstream.port}"), "GET", b"/", [], b"")).status == 200
     await client.close()
 
 
@@ -121,7 +123,7 @@ async def test_a_silent_family_costs_a_quarter_of_a_second_and_is_hung_up_on(
 ) -> None:
     client = UpstreamClient(resolve=Names({"both.test": ["127.0.0.1", "::1"]}))
     async with ScriptedUpstream(host="::1", port=deaf_port) as upstream:
-        answer = await client.send(provider(f"http://both.test:{upstream.port}"), "GET", b"/", [], b"")
+        answer = await send(client, provider(f"http://both.test:{upstream.port}"), "GET", b"/", [], b"")
         connected = answer.timing.connected_ns or 0
         assert 0.2 < (connected - answer.timing.started_ns) / 1e9 < 2
         assert asyncio.all_tasks() == {asyncio.current_task()} | {
@@ -160,7 +162,7 @@ async def test_a_private_address_needs_permission_and_our_own_is_never_dialled(p
 async def test_a_blocked_address_does_not_spoil_a_good_one(provider: Providers) -> None:
     client = UpstreamClient(resolve=Names({"mixed.test": ["169.254.169.254", "127.0.0.1"]}))
     async with ScriptedUpstream() as upstream:
-        assert (await client.send(provider(f"http://mixed.test:{upstream.port}"), "GET", b"/", [], b"")).status == 200
+        assert (await send(client, provider(f"http://mixed.test:{upstream.port}"), "GET", b"/", [], b"")).status == 200
     await client.close()
 
 
@@ -177,7 +179,7 @@ async def test_tls_with_an_authority_of_ones_own(
 ) -> None:
     async with ScriptedUpstream(tls=certificates.server_context()) as upstream:
         where = provider(f"https://localhost:{upstream.port}", ca_file=certificates.path("ca.pem"))
-        answers = [await client.send(where, "POST", b"/", [], b"x" * 100_000) for _ in range(2)]
+        answers = [await send(client, where, "POST", b"/", [], b"x" * 100_000) for _ in range(2)]
         assert [answer.timing.reused for answer in answers] == [False, True]
         assert [data for _, data in answers[0].take_ready()] == [b'{"ok":true}']
         await client.close()
@@ -191,7 +193,7 @@ async def test_tls_back_pressure_leaves_a_connection_that_can_be_used_again(
     async with ScriptedUpstream(lambda turn: turn.answer(body), tls=certificates.server_context()) as upstream:
         where = provider(f"https://localhost:{upstream.port}", ca_file=certificates.path("ca.pem"))
         for reused in (False, True, True):
-            answer = await client.send(where, "GET", b"/", [], b"")
+            answer = await send(client, where, "GET", b"/", [], b"")
             assert answer.timing.reused is reused
             received = 0
             while (piece := await answer.read()) is not None:
@@ -224,10 +226,10 @@ async def test_a_client_certificate_is_shown(
     async with ScriptedUpstream(tls=certificates.server_context(asks_client=True, version=version)) as upstream:
         url, authority = f"https://localhost:{upstream.port}", certificates.path("ca.pem")
         with pytest.raises(UpstreamFailure):
-            await client.send(provider(url, ca_file=authority), "GET", b"/", [], b"")
+            await send(client, provider(url, ca_file=authority), "GET", b"/", [], b"")
         assert upstream.requests == []
         shown = {"client_cert": certificates.path("client.pem"), "client_key": certificates.path("client.key")}
-        assert (await client.send(provider(url, ca_file=authority, **shown), "GET", b"/", [], b"")).status == 200
+        assert (await send(client, provider(url, ca_file=authority, **shown), "GET", b"/", [], b"")).status == 200
         await client.close()
         await wait_until_async(lambda: upstream.open_connections == 0, "closed")
 
@@ -259,7 +261,7 @@ async def test_ssl_cert_file_is_honoured(
     monkeypatch.setenv("SSL_CERT_FILE", certificates.path("ca.pem"))
     tls.context_for.cache_clear()
     async with ScriptedUpstream(tls=certificates.server_context()) as upstream:
-        answer = await client.send(provider(f"https://localhost:{upstream.port}"), "GET", b"/", [], b"")
+        answer = await send(client, provider(f"https://localhost:{upstream.port}"), "GET", b"/", [], b"")
         assert answer.status == 200
         await client.close()
         await wait_until_async(lambda: upstream.open_connections == 0, "closed")
@@ -271,9 +273,9 @@ async def test_a_unix_socket_is_an_origin_too(client: UpstreamClient, tmp_path_f
     where = Origin(host="control", port=80, unix_path=path, connect_timeout=1.0)
     line = b"GET / HTTP/1.1\r\nHost: control\r\n"
     with pytest.raises(UpstreamFailure, match="cannot be reached"):
-        await client.send_to(where, line, "GET", [], b"", first_byte_timeout=5, idle_timeout=5)
+        await client.send(RequestHead(where, "GET", b"/", line, 5, 5), b"")
     upstream = ScriptedUpstream(unix_path=path)
     async with upstream:
-        answer = await client.send_to(where, line, "GET", [], b"", first_byte_timeout=5, idle_timeout=5)
+        answer = await client.send(RequestHead(where, "GET", b"/", line, 5, 5), b"")
         assert answer.status == 200
         assert upstream.requests[0].head == line + b"\r\n"

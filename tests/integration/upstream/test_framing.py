@@ -10,6 +10,7 @@ from proxy.domain.provider import Provider
 from proxy.upstream.answer import Answer
 from proxy.upstream.client import UpstreamClient
 from proxy.upstream.failure import FailureReason, UpstreamFailure
+from tests.support.asking import send
 from tests.support.scripted_upstream import Scenario, ScriptedUpstream, Turn, answer_ok, one_after_another
 
 Providers = Callable[..., Provider]
@@ -23,7 +24,7 @@ async def body_of(answer: Answer) -> bytes:
 
 
 async def ask(client: UpstreamClient, provider: Provider, method: str = "GET", body: bytes = b"") -> Answer:
-    return await client.send(provider, method, b"/v1/x", [(b"Accept", b"*/*")], body)
+    return await send(client, provider, method, b"/v1/x", [(b"Accept", b"*/*")], body)
 
 
 def sending(*parts: bytes, then: str = "nothing") -> Scenario:

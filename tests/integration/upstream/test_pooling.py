@@ -13,6 +13,7 @@ from proxy.upstream import client as client_module
 from proxy.upstream.answer import Answer
 from proxy.upstream.client import UpstreamClient
 from proxy.upstream.failure import FailureReason, UpstreamFailure
+from tests.support.asking import send
 from tests.support.scripted_upstream import ScriptedUpstream, Turn, answer_ok, in_thread, one_after_another
 from tests.support.waiting import wait_until_async
 
@@ -46,8 +47,8 @@ async def silence(turn: Turn) -> None:
 async def test_the_request_leaves_exactly_as_given(client: UpstreamClient, provider: Providers) -> None:
     headers = [(b"X-b", b"1"), (b"x-A", b"2"), (b"X-b", b"\xff 3")]
     async with ScriptedUpstream() as upstream:
-        await client.send(provider(upstream.url), "POST", b"/v1/a%2Fb?q&r=%20", headers, b"\0body")
-        await client.send(provider(upstream.url), "GET", b"/", [], b"")
+        await send(client, provider(upstream.url), "POST", b"/v1/a%2Fb?q&r=%20", headers, b"\0body")
+        await send(client, provider(upstream.url), "GET", b"/", [], b"")
     host = b"127.0.0.1:%d" % upstream.port
     first, second = upstream.requests
     assert first.head == (
@@ -66,21 +67,21 @@ async def test_line_breaks_never_leave(
 ) -> None:
     async with ScriptedUpstream() as upstream:
         with pytest.raises(UpstreamFailure, match="line break"):
-            await client.send(provider(upstream.url), "POST", b"/", [header], b"x")
+            await send(client, provider(upstream.url), "POST", b"/", [header], b"x")
         with pytest.raises(UpstreamFailure, match="line break"):
-            await client.send(provider(upstream.url), "POST", b"/ HTTP/1.1\r\nx: y", [], b"x")
+            await send(client, provider(upstream.url), "POST", b"/ HTTP/1.1\r\nx: y", [], b"x")
         assert upstream.connections == 0
 
 
 async def test_connections_are_used_again(client: UpstreamClient, provider: Providers) -> None:
     async with ScriptedUpstream() as upstream:
         where = provider(upstream.url)
-        timings = [(await client.send(where, "GET", b"/", [], b"")).timing for _ in range(5)]
+        timings = [(await send(client, where, "GET", b"/", [], b"")).timing for _ in range(5)]
         assert [timing.reused for timing in timings] == [False, True, True, True, True]
         assert upstream.connections == 1
         closing = (b"Connection: close",)
         upstream.scenario = lambda turn: turn.answer(b"", *closing)
-        await client.send(where, "GET", b"/", [], b"")
+        await send(client, where, "GET", b"/", [], b"")
         assert client.idle == 0
 
 
@@ -90,8 +91,8 @@ async def test_a_stale_connection_is_replaced_once(
 ) -> None:
     async with ScriptedUpstream(one_after_another(answer_ok, end, answer_ok)) as upstream:  # type: ignore[arg-type]
         where = provider(upstream.url)
-        await client.send(where, "POST", b"/", [], b"1")
-        answer = await client.send(where, "POST", b"/", [], b"2")
+        await send(client, where, "POST", b"/", [], b"1")
+        answer = await send(client, where, "POST", b"/", [], b"2")
         assert (answer.status, answer.timing.stale_retries, answer.timing.reused) == (200, 1, False)
         assert [item.body for item in upstream.requests] == [b"1", b"2", b"2"]
 
@@ -99,9 +100,9 @@ async def test_a_stale_connection_is_replaced_once(
 async def test_a_stale_connection_is_replaced_no_more_than_once(client: UpstreamClient, provider: Providers) -> None:
     async with ScriptedUpstream(one_after_another(answer_ok, close)) as upstream:
         where = provider(upstream.url)
-        await client.send(where, "POST", b"/", [], b"1")
+        await send(client, where, "POST", b"/", [], b"1")
         with pytest.raises(UpstreamFailure) as broken:
-            await client.send(where, "POST", b"/", [], b"2")
+            await send(client, where, "POST", b"/", [], b"2")
         assert broken.value.reason in (FailureReason.CLOSED_EARLY, FailureReason.RESET)
         assert len(upstream.requests) == 3
 
@@ -112,9 +113,9 @@ async def test_an_upstream_that_breaks_while_it_works_is_not_asked_again(
     monkeypatch.setattr(client_module, "STALE_SECONDS", 0.0)
     async with ScriptedUpstream(one_after_another(answer_ok, close, answer_ok)) as upstream:
         where = provider(upstream.url)
-        await client.send(where, "POST", b"/", [], b"1")
+        await send(client, where, "POST", b"/", [], b"1")
         with pytest.raises(UpstreamFailure):
-            await client.send(where, "POST", b"/", [], b"2")
+            await send(client, where, "POST", b"/", [], b"2")
         assert len(upstream.requests) == 2
 
 
@@ -125,9 +126,9 @@ async def test_an_answer_that_began_is_not_asked_for_again(client: UpstreamClien
 
     async with ScriptedUpstream(one_after_another(answer_ok, half_a_head, answer_ok)) as upstream:
         where = provider(upstream.url)
-        await client.send(where, "POST", b"/", [], b"1")
+        await send(client, where, "POST", b"/", [], b"1")
         with pytest.raises(UpstreamFailure) as broken:
-            await client.send(where, "POST", b"/", [], b"2")
+            await send(client, where, "POST", b"/", [], b"2")
         assert broken.value.answered
         assert len(upstream.requests) == 2
 
@@ -141,7 +142,7 @@ async def test_idle_connections_are_capped_and_expire(provider: Providers, monke
     client = UpstreamClient(max_idle=3)
     async with ScriptedUpstream(together) as upstream:
         where = provider(upstream.url)
-        calls = asyncio.gather(*(client.send(where, "GET", b"/", [], b"") for _ in range(10)))
+        calls = asyncio.gather(*(send(client, where, "GET", b"/", [], b"") for _ in range(10)))
         await wait_until_async(lambda: len(upstream.requests) == 10, "ten calls at once")
         upstream.release()
         await calls
@@ -158,7 +159,7 @@ async def test_the_script_that_kills_other_pools(client: UpstreamClient, provide
         where = provider(upstream.url)
 
         async def stream() -> None:
-            answer = await client.send(where, "POST", b"/", [], b"{}")
+            answer = await send(client, where, "POST", b"/", [], b"{}")
             try:
                 await to_the_end(answer)
             finally:
@@ -176,16 +177,16 @@ async def test_the_script_that_kills_other_pools(client: UpstreamClient, provide
         await wait_until_async(lambda: upstream.open_connections == 0, "every stream was closed")
         assert "busy=0 idle=0" in repr(client)
         upstream.scenario = answer_ok
-        answers = await asyncio.gather(*(client.send(where, "GET", b"/", [], b"") for _ in range(10)))
+        answers = await asyncio.gather(*(send(client, where, "GET", b"/", [], b"") for _ in range(10)))
         assert {answer.status for answer in answers} == {200}
 
 
 async def test_streams_never_make_another_call_wait(client: UpstreamClient, provider: Providers) -> None:
     async with ScriptedUpstream(endless_stream) as upstream:
         where = provider(upstream.url)
-        streams = await asyncio.gather(*(client.send(where, "POST", b"/", [], b"{}") for _ in range(200)))
+        streams = await asyncio.gather(*(send(client, where, "POST", b"/", [], b"{}") for _ in range(200)))
         upstream.scenario = answer_ok
-        assert (await client.send(where, "GET", b"/", [], b"")).status == 200
+        assert (await send(client, where, "GET", b"/", [], b"")).status == 200
         for answer in streams:
             answer.abort()
         await wait_until_async(lambda: upstream.open_connections == 1, "the streams were closed")
@@ -195,7 +196,7 @@ async def test_abort_in_the_middle_closes_upstream_and_wakes_the_reader(
     client: UpstreamClient, provider: Providers
 ) -> None:
     async with ScriptedUpstream(endless_stream) as upstream:
-        answer = await client.send(provider(upstream.url), "POST", b"/", [], b"{}")
+        answer = await send(client, provider(upstream.url), "POST", b"/", [], b"{}")
         assert await answer.read() is not None
         reading = asyncio.ensure_future(answer.read())
         await asyncio.sleep(0)
@@ -212,7 +213,7 @@ async def test_closing_the_client_breaks_open_answers(client: UpstreamClient, pr
         await turn.client_closed()
 
     async with ScriptedUpstream(until_close) as upstream:
-        answer = await client.send(provider(upstream.url), "GET", b"/", [], b"")
+        answer = await send(client, provider(upstream.url), "GET", b"/", [], b"")
         await client.close()
         with pytest.raises(UpstreamFailure):
             await to_the_end(answer)
@@ -226,7 +227,7 @@ async def test_closing_the_client_breaks_open_answers(client: UpstreamClient, pr
 async def test_silence_before_the_head(client: UpstreamClient, provider: Providers) -> None:
     async with ScriptedUpstream(silence) as upstream:
         with pytest.raises(UpstreamFailure) as broken:
-            await client.send(provider(upstream.url, first_byte_timeout=0.05), "POST", b"/", [], b"{}")
+            await send(client, provider(upstream.url, first_byte_timeout=0.05), "POST", b"/", [], b"{}")
         assert broken.value.reason is FailureReason.FIRST_BYTE_TIMEOUT
         await wait_until_async(lambda: upstream.open_connections == 0, "the connection was closed")
 
@@ -243,14 +244,14 @@ async def test_a_dripped_head_and_interim_answers_do_not_extend_the_time(
 
     async with ScriptedUpstream(drip) as upstream:
         with pytest.raises(UpstreamFailure) as broken:
-            await client.send(provider(upstream.url, first_byte_timeout=0.1), "POST", b"/", [], b"{}")
+            await send(client, provider(upstream.url, first_byte_timeout=0.1), "POST", b"/", [], b"{}")
         assert broken.value.reason is FailureReason.FIRST_BYTE_TIMEOUT
 
 
 @pytest.mark.usefixtures("quick_sweep")
 async def test_silence_in_the_middle(client: UpstreamClient, provider: Providers) -> None:
     async with ScriptedUpstream(endless_stream) as upstream:
-        answer = await client.send(provider(upstream.url, idle_timeout=0.05), "POST", b"/", [], b"{}")
+        answer = await send(client, provider(upstream.url, idle_timeout=0.05), "POST", b"/", [], b"{}")
         with pytest.raises(UpstreamFailure) as broken:
             await to_the_end(answer)
         assert broken.value.reason is FailureReason.IDLE_TIMEOUT
@@ -265,7 +266,7 @@ async def test_the_clients_own_patience_lengthens_the_time(client: UpstreamClien
     async with ScriptedUpstream(late) as upstream:
         where = provider(upstream.url, first_byte_timeout=0.05)
         asyncio.get_running_loop().call_later(0.25, upstream.release)
-        assert (await client.send(where, "POST", b"/", [], b"{}", read_timeout=20)).status == 200
+        assert (await send(client, where, "POST", b"/", [], b"{}", read_timeout=20)).status == 200
 
 
 def test_the_upstream_runs_beside_the_official_client() -> None:
@@ -288,5 +289,5 @@ async def test_an_upstream_that_closes_at_once_is_noticed(client: UpstreamClient
     with contextlib.closing(server):
         for _ in range(20):
             with pytest.raises(UpstreamFailure) as broken:
-                await asyncio.wait_for(client.send(where, "POST", b"/", [], b"{}"), 5)
+                await asyncio.wait_for(send(client, where, "POST", b"/", [], b"{}"), 5)
             assert broken.value.reason in (FailureReason.CLOSED_EARLY, FailureReason.RESET)

@@ -1,0 +1,78 @@
+"""What follows from a request's head alone: may it come in, where does it belong, with which headers does it leave.
+
+Concluded once for a head and a snapshot, used for every call that sends that head again. Credentials: the client's own
+pass through, unless it used a proxy key (which no provider may see) or sent none, or a placeholder, while a key is
+configured for the provider. A configured key goes to its provider only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from proxy.domain.provider import Provider
+from proxy.domain.snapshot import Snapshot
+from proxy.gateway.authentication import Caller, identify
+from proxy.gateway.client_head import ClientHead, Headers
+from proxy.gateway.guard import Guard, Refusal
+from proxy.gateway.headers import Recorded, request_headers
+from proxy.gateway.plan import Plan, destination
+from proxy.upstream.request import RequestHead, head_for
+
+_AZURE_KEY = b"api-key"
+
+
+class Departure:
+    """The head of a request as it leaves for one provider; ``recorded`` is the allow-listed part for the record."""
+
+    __slots__ = ("_client", "_head", "_headers", "_provider", "_target", "recorded")
+
+    def __init__(self, client: ClientHead, plan: Plan, headers: Headers, recorded: Recorded) -> None:
+        self._client = client
+        self._provider = plan.provider
+        self._target = plan.target
+        self._headers = headers
+        self._head: RequestHead | None = None
+        self.recorded = recorded
+
+    def head(self) -> RequestHead:
+        """Return the head, ready to be sent; ``UpstreamFailure`` when it can never leave."""
+        if self._head is None:
+            client = self._client
+            timeout = client.announced_timeout()
+            self._head = head_for(self._provider, client.method, self._target, self._headers, timeout)
+        return self._head
+
+
+class Admission:
+    """``refusal`` is the guard's, ``place`` None when the path is not the data plane's."""
+
+    __slots__ = ("_departures", "_head", "_keys", "caller", "place", "refusal", "snapshot")
+
+    def __init__(self, head: ClientHead, snapshot: Snapshot, guard: Guard, keys: Mapping[str, bytes]) -> None:
+        self._head = head
+        self._keys = keys
+        self.snapshot = snapshot
+        self.refusal: Refusal | None = guard.check(head.target, head.known)
+        self.place = destination(head.method, head.target, snapshot)
+        self.caller: Caller | Refusal = identify(head.known, snapshot.proxy_keys)
+        self._departures: dict[tuple[str, bool], Departure] = {}
+
+    def departure(self, plan: Plan, caller: Caller) -> Departure:
+        """Return how the request leaves under a plan; an answer that we must read is asked for uncompressed."""
+        place = (plan.provider.name, bool(plan.edits))
+        found = self._departures.get(place)
+        if found is None:
+            found = self._departures[place] = self._compose(plan, caller)
+        return found
+
+    def _compose(self, plan: Plan, caller: Caller) -> Departure:
+        provider: Provider = plan.provider
+        key = self._keys.get(provider.name)
+        drops = caller.key_id is not None or (key is not None and not caller.has_own_key)
+        headers = self._head.headers
+        passed, recorded = request_headers(headers, drop_credentials=drops, plain_answer=bool(plan.edits))
+        if drops and key is not None:
+            passed.append((_AZURE_KEY, key) if provider.kind == "azure" else (b"Authorization", b"Bearer " + key))
+        for name, value in provider.headers:
+            passed.append((name.encode("latin-1"), value.encode("latin-1")))
+        return Departure(self._head, plan, passed, recorded)
