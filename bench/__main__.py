@@ -10,6 +10,7 @@ from pathlib import Path
 from bench import footprint, recording, relaying, report, targets
 from bench.processes import IS_PINNING
 from bench.relaying import Figures
+from bench.targets import Target
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -18,33 +19,49 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, default=3.0, help="how long each load runs (3)")
     parser.add_argument("--million", action="store_true", help="measure recording with a million rows in the store too")
     parser.add_argument("--folder", type=Path, help="where to put the data folders (a temporary folder)")
+    parser.add_argument("--only", nargs="+", choices=list(_PARTS), help="measure these parts only")
     return parser.parse_args()
 
 
-def measure(folder: Path, seconds: float, million: bool) -> Figures:
-    """Run all measures."""
+def measure(folder: Path, seconds: float, parts: list[str], *, million: bool) -> Figures:
+    """Run the measures of the parts that are wanted."""
     figures: Figures = {}
     with targets.upstream() as direct:
-        say("installation, --help, start, memory at rest …")
-        figures |= footprint.measure_installation() | footprint.measure_help()
-        figures |= footprint.measure_starts(folder / "start", direct)
-        say("relaying …")
-        with (
-            targets.nginx(folder / "nginx", direct) as theirs,
-            targets.dashcam(folder / "relay", direct) as (ours, _),
-        ):
-            figures |= relaying.measure(direct, ours, theirs, seconds)
-        say("idle streams …")
-        with targets.dashcam(folder / "streams", direct) as (ours, _):
-            figures |= footprint.measure_streams(ours)
-        say("recording …")
-        with targets.dashcam(folder / "record", direct) as (ours, running):
-            figures |= recording.measure(ours, running, seconds * 2, "empty")
-            if million:
-                say("filling the store with a million rows …")
-                figures |= recording.fill(ours, running)
-                figures |= recording.measure(ours, running, seconds * 2, "million")
+        for part in parts:
+            say(f"{part} …")
+            figures |= _PARTS[part](folder, direct, seconds, million)
     return figures
+
+
+def _footprint(folder: Path, direct: Target, _seconds: float, _million: bool) -> Figures:
+    figures = footprint.measure_installation() | footprint.measure_help()
+    return figures | footprint.measure_starts(folder / "start", direct)
+
+
+def _relaying(folder: Path, direct: Target, seconds: float, _million: bool) -> Figures:
+    with (
+        targets.nginx(folder / "nginx", direct) as theirs,
+        targets.dashcam(folder / "relay", direct) as (ours, _),
+    ):
+        return relaying.measure(direct, ours, theirs, seconds)
+
+
+def _streams(folder: Path, direct: Target, _seconds: float, _million: bool) -> Figures:
+    with targets.dashcam(folder / "streams", direct) as (ours, _):
+        return footprint.measure_streams(ours)
+
+
+def _recording(folder: Path, direct: Target, seconds: float, million: bool) -> Figures:
+    with targets.dashcam(folder / "record", direct) as (ours, running):
+        figures = recording.measure(ours, running, seconds * 2, "empty")
+        if million:
+            say("filling the store with a million rows …")
+            figures |= recording.fill(ours, running)
+            figures |= recording.measure(ours, running, seconds * 2, "million")
+    return figures
+
+
+_PARTS = {"footprint": _footprint, "relaying": _relaying, "streams": _streams, "recording": _recording}
 
 
 def say(line: str) -> None:
@@ -58,7 +75,8 @@ def main() -> None:
     if not IS_PINNING:
         say("This system cannot pin processes to cores, or has one only: ratios will be rougher.")
     with tempfile.TemporaryDirectory(prefix="dashcam-bench-", dir=arguments.folder) as folder:
-        figures = measure(Path(folder), arguments.seconds, arguments.million)
+        parts = arguments.only or list(_PARTS)
+        figures = measure(Path(folder), arguments.seconds, parts, million=arguments.million)
     print(report.table(figures))
     say(f"saved as {report.save(figures)}")
 

@@ -75,8 +75,8 @@ class CallEnd:
     """How a call ended. ``status`` is what the client was sent; byte counts are of bodies.
 
     ``sent_bytes`` counts what the client was handed, ``received_bytes`` what the upstream gave. ``sha256`` (hex) is of
-    what the client was handed, noted here only when that is not what is recorded: injected usage was taken out again. ``bodies_dropped`` says that
-    the full-disk policy kept the facts and not the bodies.
+    what the client was handed, noted here only when that is not what is recorded: injected usage was taken out again.
+    ``bodies_dropped`` says that the full-disk policy kept the facts and not the bodies.
     """
 
     outcome: Outcome

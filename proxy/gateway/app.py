@@ -240,10 +240,10 @@ class Gateway:
         self._answer_refusal(call, observation, ending)
 
     def _answer_refusal(self, call: ClientCall, observation: Observation, ending: endings.Ending) -> None:
-        headers, body = endings.reply(ending, observation.call_id)
+        reply, body = endings.reply(ending, observation.call_id)
         if not call.body_complete:
             call.keep_alive = False
-        call.begin(ending.status, headers, body, last=True)
+        call.begin(ending.status, reply, body, last=True)
 
     def apologise(self, call: ClientCall, observation: Observation) -> None:
         """End a call that a defect of ours broke, from the ``except`` block that caught it."""

@@ -20,7 +20,7 @@ from proxy.spool.bodies import SideFile
 from proxy.spool.writer import SpoolWriter
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Inbound:
     """A whole request body: in ``data``, or in the side file ``side_file`` (``data`` is then empty).
 

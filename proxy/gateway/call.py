@@ -13,10 +13,11 @@ from __future__ import annotations
 
 import asyncio
 import http
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
 from proxy.gateway.client_head import ClientHead
+from proxy.gateway.reply_head import ReplyHead
 
 if TYPE_CHECKING:
     from uvicorn.protocols.http.flow_control import FlowControl
@@ -118,20 +119,15 @@ class ClientCall:
 
     # -- the reply ------------------------------------------------------------------------------------------
 
-    def begin(self, status: int, headers: Sequence[tuple[bytes, bytes]], body: bytes = b"", *, last: bool) -> None:
+    def begin(self, status: int, head: ReplyHead, body: bytes = b"", *, last: bool) -> None:
         """Write the head with the first piece; without a length the body is chunked."""
         if self.is_gone:
             return
         self.response_started = True
-        lines = [_STATUS_LINES[status]]
-        has_length = False
-        for name, value in headers:
-            if len(name) == 14 and name.lower() == b"content-length":
-                has_length = True
-            lines += (name, b": ", value, b"\r\n")
+        lines = [_STATUS_LINES[status], *head.lines]
         has_body = self.head.method != "HEAD" and status not in _NO_BODY
-        self.is_chunked = has_body and not has_length and self.can_chunk
-        self._ends_by_close = has_body and not has_length and not self.can_chunk
+        self.is_chunked = has_body and not head.has_length and self.can_chunk
+        self._ends_by_close = has_body and not head.has_length and not self.can_chunk
         if self.is_chunked:
             lines.append(b"transfer-encoding: chunked\r\n")
         if not self.keep_alive:

@@ -18,7 +18,17 @@ Headers = list[tuple[bytes, bytes]]
 class ClientHead:
     """Method, target and headers as they came; ``known`` maps lower-case names to their first value."""
 
-    __slots__ = ("admission", "headers", "known", "method", "raw_method", "target")
+    __slots__ = (
+        "admission",
+        "expects_continue",
+        "headers",
+        "is_chunked",
+        "known",
+        "method",
+        "raw_method",
+        "target",
+        "wants_websocket",
+    )
 
     def __init__(self, method: bytes, target: bytes, headers: Headers) -> None:
         self.raw_method = method
@@ -28,6 +38,10 @@ class ClientHead:
         self.known: dict[bytes, bytes] = {}
         for name, value in headers:
             self.known.setdefault(name.lower(), value)
+        known = self.known
+        self.is_chunked = b"transfer-encoding" in known
+        self.expects_continue = known.get(b"expect", b"").lower() == b"100-continue"
+        self.wants_websocket = known.get(b"upgrade", b"").lower() == b"websocket"
         self.admission: Admission | None = None
 
     def __repr__(self) -> str:

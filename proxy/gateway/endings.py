@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from proxy.domain.outcome import Outcome
-from proxy.gateway.client_head import Headers
 from proxy.gateway.guard import Refusal
+from proxy.gateway.reply_head import ReplyHead
 from proxy.protocol.envelope import error_body
 from proxy.upstream.failure import FailureReason, UpstreamFailure
 
@@ -88,8 +88,8 @@ def rejected(refusal: Refusal) -> Ending:
     return Ending(Outcome.REJECTED, refusal.status, kind, refusal.code, refusal.message, should_retry, retry)
 
 
-def reply(ending: Ending, call_id: bytes) -> tuple[Headers, bytes]:
-    """Return headers and body of our own error answer."""
+def reply(ending: Ending, call_id: bytes) -> tuple[ReplyHead, bytes]:
+    """Return head and body of our own error answer."""
     body = error_body(ending.message, kind=ending.kind, code=ending.code)
     headers = [
         (b"content-type", b"application/json"),
@@ -102,4 +102,4 @@ def reply(ending: Ending, call_id: bytes) -> tuple[Headers, bytes]:
     if ending.retry_after_ms is not None:
         headers.append((b"retry-after-ms", b"%d" % ending.retry_after_ms))
         headers.append((b"retry-after", b"%d" % -(-ending.retry_after_ms // 1000)))
-    return headers, body
+    return ReplyHead(headers), body

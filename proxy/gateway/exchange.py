@@ -20,10 +20,9 @@ from typing import TYPE_CHECKING, Any
 from proxy.domain.outcome import Outcome
 from proxy.gateway import endings
 from proxy.gateway.call import ClientCall
-from proxy.gateway.client_head import Headers
-from proxy.gateway.headers import find, reply_headers
 from proxy.gateway.observation import Observation
 from proxy.gateway.plan import Plan
+from proxy.gateway.reply_head import ReplyHead
 from proxy.protocol.envelope import error_event
 from proxy.protocol.stripping import UsageStripper
 from proxy.spool.page import Page
@@ -47,7 +46,7 @@ class Exchange:
     _is_open_stream = False
     _stripper: UsageStripper | None = None
     _is_event_stream = False
-    _border = True
+    _last_output = _BORDERS[0]
     _task: asyncio.Task[None] | None = None
     _linger_handle: asyncio.TimerHandle | None = None
     _linger_until = 0
@@ -173,45 +172,45 @@ class Exchange:
     def _relay_head(self, answer: UpstreamAnswer) -> None:
         """Begin the client's reply; an answer that is whole already is handed over in one go."""
         self._is_answered = True
-        content_type = find(answer.headers, b"content-type") or b""
-        self._is_event_stream = content_type.startswith(b"text/event-stream")
-        if self.plan.edits and self._is_event_stream and find(answer.headers, b"content-encoding") is None:
+        head = ReplyHead(answer.headers)
+        self._is_event_stream = head.content_type.startswith(b"text/event-stream")
+        if self.plan.edits and self._is_event_stream and not head.is_encoded:
             self._stripper = UsageStripper()
             self.observation.hash_what_is_sent()
-        headers, recorded = reply_headers(answer.headers, drop_length=self._stripper is not None)
-        headers.append((b"x-dashcam-id", self.observation.call_id))
-        self.observation.answered(answer.status, recorded, answer.timing.head_ns or time.monotonic_ns())
+            head.drop_length()
+        head.add(b"x-dashcam-id", self.observation.call_id)
+        self.observation.answered(answer.status, head.recorded, answer.timing.head_ns or time.monotonic_ns())
         pieces = answer.take_ready()
         if answer.is_complete and self._stripper is None and len(pieces) <= 1:
-            self._relay_whole(answer, headers, pieces)
+            self._relay_whole(answer, head, pieces)
         else:
             self._is_open_stream = True
             self._gateway.page.add(Page.OPEN_STREAMS, 1)
-            self._relay(answer, pieces, headers)
+            self._relay(answer, pieces, head)
 
-    def _relay_whole(self, answer: UpstreamAnswer, headers: Headers, pieces: Pieces) -> None:
+    def _relay_whole(self, answer: UpstreamAnswer, head: ReplyHead, pieces: Pieces) -> None:
         """The whole answer is here: end the record with it, then hand it over."""
         last = pieces[0] if pieces else None
         body = last[1] if last else b""
         if not self.call.is_gone:
             self.observation.sent(body)
         self.observation.end(self._outcome(answer), time.monotonic_ns(), last=last)
-        self.call.begin(answer.status, headers, body, last=True)
+        self.call.begin(answer.status, head, body, last=True)
         self._finish()
 
-    def _relay(self, answer: UpstreamAnswer, pieces: Pieces, headers: Headers | None = None) -> None:
-        """Record some pieces, then hand them on; with ``headers`` they begin the reply."""
+    def _relay(self, answer: UpstreamAnswer, pieces: Pieces, head: ReplyHead | None = None) -> None:
+        """Record some pieces, then hand them on; with a head they begin the reply."""
         call, observation = self.call, self.observation
         is_last = answer.is_complete
         for at, data in pieces:
             observation.piece(at, data)
         output = self._outgoing(pieces, is_last)
-        if not call.is_gone:
+        if output and not call.is_gone:
             observation.sent(output)
         if is_last:
             observation.end(self._outcome(answer), time.monotonic_ns())
-        if headers is not None:
-            call.begin(answer.status, headers, output, last=is_last)
+        if head is not None:
+            call.begin(answer.status, head, output, last=is_last)
         elif output or is_last:
             call.write(output, last=is_last)
         if is_last:
@@ -227,7 +226,7 @@ class Exchange:
             if is_last:
                 output += self._stripper.finish()
         if output:
-            self._border = output.endswith(_BORDERS)
+            self._last_output = output
         return output
 
     def _outcome(self, answer: UpstreamAnswer) -> Outcome:
@@ -276,15 +275,15 @@ class Exchange:
 
     def _refuse(self, ending: endings.Ending) -> None:
         """Nothing was sent yet: answer with our error."""
-        headers, body = endings.reply(ending, self.observation.call_id)
+        head, body = endings.reply(ending, self.observation.call_id)
         self.observation.status = ending.status
         self.observation.end(ending.outcome, time.monotonic_ns(), error=ending)
-        self.call.begin(ending.status, headers, body, last=True)
+        self.call.begin(ending.status, head, body, last=True)
 
     def _break_off(self, ending: endings.Ending) -> None:
         """The answer has begun: say why between two events where possible, and never end it cleanly."""
         self.observation.end(ending.outcome, time.monotonic_ns(), error=ending)
-        if self._is_event_stream and self._border and self.call.is_chunked:
+        if self._is_event_stream and self._last_output.endswith(_BORDERS) and self.call.is_chunked:
             self.call.write(error_event(self.plan.operation, ending.message, kind=ending.kind, code=ending.code))
         self.call.abort()
 

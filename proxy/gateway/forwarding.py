@@ -11,7 +11,7 @@ from pathlib import Path
 
 from proxy.gateway.call import ClientCall
 from proxy.gateway.client_head import Headers
-from proxy.gateway.headers import reply_headers
+from proxy.gateway.reply_head import ReplyHead
 from proxy.protocol.envelope import error_body
 from proxy.upstream.answer import Answer
 from proxy.upstream.client import UpstreamClient
@@ -93,9 +93,8 @@ async def _whole_body(call: ClientCall) -> bytes | None:
 
 
 async def _pump(call: ClientCall, answer: Answer) -> None:
-    headers, _ = reply_headers(answer.headers, drop_length=False)
     data = b"".join([piece for _, piece in answer.take_ready()])
-    call.begin(answer.status, headers, data, last=answer.is_finished)
+    call.begin(answer.status, ReplyHead(answer.headers), data, last=answer.is_finished)
     while not answer.is_finished:
         await call.writable()
         piece = await answer.read()
@@ -112,4 +111,4 @@ def _refuse(call: ClientCall, status: int, code: str, message: str) -> None:
     ]
     if not call.body_complete:
         call.keep_alive = False
-    call.begin(status, headers, body, last=True)
+    call.begin(status, ReplyHead(headers), body, last=True)

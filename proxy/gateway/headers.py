@@ -1,15 +1,17 @@
-"""Which headers pass, which are recorded, which are ours: one table, looked up once per name.
+"""Which headers of a request pass, which are recorded, which are ours: one table, looked up once per name.
 
 To the upstream everything passes as it came, in order and spelling, but for hop-by-hop headers, ``Host`` and framing
-(the upstream client sets those), ``Expect``, and our own ``x-dashcam-*``. Nothing is added. Towards the client only
-hop-by-hop headers go. What is recorded is an allow-list; credentials are never on it.
+(the upstream client sets those), ``Expect``, and our own ``x-dashcam-*``. Nothing is added. What is recorded, of a
+request and of a reply (``reply_head``), is an allow-list; credentials are never on it.
 """
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from proxy.gateway.client_head import Headers
 
-_HOP_BY_HOP = frozenset(
+HOP_BY_HOP = frozenset(
     b"connection keep-alive proxy-connection proxy-authorization proxy-authenticate te trailer transfer-encoding"
     b" upgrade".split()
 )
@@ -24,18 +26,22 @@ _RECORDED_PREFIXES = (b"openai-", b"x-stainless-", b"x-ratelimit-", b"x-ms-", b"
 
 _DROP, _RECORD, _CREDENTIAL, _CONNECTION, _ENCODING = 1, 2, 4, 8, 16
 _rules: dict[bytes, int] = {}
-_reply_rules: dict[bytes, int] = {}
 _MAX_CACHED = 4096
 
 Recorded = tuple[tuple[str, str], ...]
 
 
+def is_recorded(name: bytes) -> bool:
+    """Return True for a header (in lower case) that is kept with the call."""
+    return name in _RECORDED or name.startswith(_RECORDED_PREFIXES)
+
+
 def _request_rule(raw: bytes) -> int:
     name = raw.lower()
     rule = 0
-    if name in _HOP_BY_HOP or name in _OURS_TO_SET or name.startswith(b"x-dashcam-"):
+    if name in HOP_BY_HOP or name in _OURS_TO_SET or name.startswith(b"x-dashcam-"):
         rule |= _DROP
-    if name in _RECORDED or name.startswith(_RECORDED_PREFIXES):
+    if is_recorded(name):
         rule |= _RECORD
     if name in CREDENTIALS:
         rule |= _CREDENTIAL
@@ -43,22 +49,8 @@ def _request_rule(raw: bytes) -> int:
         rule |= _CONNECTION
     if name == b"accept-encoding":
         rule |= _ENCODING
-    return _remember(_rules, raw, rule)
-
-
-def _reply_rule(raw: bytes) -> int:
-    name = raw.lower()
-    rule = _DROP if name in _HOP_BY_HOP else 0
-    if name in _RECORDED or name.startswith(_RECORDED_PREFIXES):
-        rule |= _RECORD
-    if name == b"connection":
-        rule |= _CONNECTION
-    return _remember(_reply_rules, raw, rule)
-
-
-def _remember(rules: dict[bytes, int], raw: bytes, rule: int) -> int:
-    if len(rules) < _MAX_CACHED:
-        rules[raw] = rule
+    if len(_rules) < _MAX_CACHED:
+        _rules[raw] = rule
     return rule
 
 
@@ -66,7 +58,7 @@ def request_headers(headers: Headers, *, drop_credentials: bool, plain_answer: b
     """Return (what goes upstream, what is recorded); ``plain_answer`` asks for an uncompressed answer."""
     passed: Headers = []
     recorded = []
-    named: set[bytes] = set()
+    named: frozenset[bytes] = frozenset()
     for item in headers:
         name, value = item
         rule = _rules.get(name)
@@ -75,7 +67,7 @@ def request_headers(headers: Headers, *, drop_credentials: bool, plain_answer: b
         if rule & _RECORD:
             recorded.append((name.decode("latin-1").lower(), value.decode("latin-1")))
         if rule & _CONNECTION:
-            named = _named_by(value)
+            named |= named_by(value)
         if rule & _DROP or (drop_credentials and rule & _CREDENTIAL):
             continue
         passed.append((name, b"identity") if plain_answer and rule & _ENCODING else item)
@@ -84,35 +76,7 @@ def request_headers(headers: Headers, *, drop_credentials: bool, plain_answer: b
     return passed, tuple(recorded)
 
 
-def reply_headers(headers: Headers, *, drop_length: bool) -> tuple[Headers, Recorded]:
-    """Return (what goes to the client, what is recorded)."""
-    passed: Headers = []
-    recorded = []
-    named: set[bytes] = set()
-    for item in headers:
-        name, value = item
-        rule = _reply_rules.get(name)
-        if rule is None:
-            rule = _reply_rule(name)
-        if rule & _RECORD:
-            recorded.append((name.decode("latin-1").lower(), value.decode("latin-1")))
-        if rule & _CONNECTION:
-            named = _named_by(value)
-        if not rule & _DROP and not (drop_length and name.lower() == b"content-length"):
-            passed.append(item)
-    if named:
-        passed = [item for item in passed if item[0].lower() not in named]
-    return passed, tuple(recorded)
-
-
-def _named_by(value: bytes) -> set[bytes]:
+@lru_cache(maxsize=256)
+def named_by(value: bytes) -> frozenset[bytes]:
     """Return the names a ``Connection`` header declares hop-by-hop, beyond its own words."""
-    return {token.strip().lower() for token in value.split(b",")} - {b"keep-alive", b"close", b""}
-
-
-def find(headers: Headers, wanted: bytes) -> bytes | None:
-    """Return the first value of a header, given in lower case."""
-    for name, value in headers:
-        if len(name) == len(wanted) and name.lower() == wanted:
-            return value
-    return None
+    return frozenset(token.strip().lower() for token in value.split(b",")) - {b"keep-alive", b"close", b""}

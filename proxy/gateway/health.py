@@ -6,6 +6,7 @@ Alive is who answers; ready is who takes calls. A draining gateway is alive and 
 from __future__ import annotations
 
 from proxy.gateway.call import ClientCall
+from proxy.gateway.reply_head import ReplyHead
 from proxy.spool.page import Page
 
 _PATHS = (b"/healthz", b"/readyz")
@@ -25,5 +26,5 @@ def answer(call: ClientCall, page: Page, *, is_draining: bool) -> bool:
         (b"content-length", b"%d" % len(body)),
         (b"cache-control", b"no-store"),
     ]
-    call.begin(status, headers, body, last=True)
+    call.begin(status, ReplyHead(headers), body, last=True)
     return True

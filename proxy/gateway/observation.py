@@ -57,21 +57,21 @@ class Observation:
         self, provider: Provider, timing: Timing, status: int | None, failure: UpstreamFailure | None
     ) -> None:
         """Keep the facts of one try; an answered one lasts until the call's end."""
-        since = self.offset
+        zero = self.accepted_at
         fact = AttemptFact(
             number=len(self.attempts) + 1,
             provider=provider.name,
             upstream=provider.base_url,
-            started_ns=since(timing.started_ns),
-            connected_ns=None if timing.connected_ns is None else since(timing.connected_ns),
-            sent_ns=None if timing.sent_ns is None else since(timing.sent_ns),
-            head_ns=None if timing.head_ns is None else since(timing.head_ns),
-            ended_ns=None if failure is None else since(time.monotonic_ns()),
+            started_ns=timing.started_ns - zero,
+            connected_ns=None if timing.connected_ns is None else timing.connected_ns - zero,
+            sent_ns=None if timing.sent_ns is None else timing.sent_ns - zero,
+            head_ns=None if timing.head_ns is None else timing.head_ns - zero,
             status=status,
-            error=None if failure is None else failure.reason.value,
-            error_message=None if failure is None else failure.message[:500],
             reused=timing.reused,
         )
+        if failure is not None:
+            fact.ended_ns = time.monotonic_ns() - zero
+            fact.error, fact.error_message = failure.reason.value, failure.message[:500]
         self.attempts += (fact,)
 
     def answered(self, status: int, headers: tuple[tuple[str, str], ...], at: int) -> None:
@@ -121,19 +121,19 @@ class Observation:
             self.first_byte_at = at
 
     def _call_end(self, outcome: Outcome, ended_at: int, error: Ending | None) -> CallEnd:
-        first, last = self.first_byte_at, self.last_byte_at
-        return CallEnd(
+        first, last, zero = self.first_byte_at, self.last_byte_at, self.accepted_at
+        end = CallEnd(
             outcome=outcome,
-            ended_ns=self.offset(ended_at),
+            ended_ns=ended_at - zero,
             status=self.status,
             head=None if self._is_head_written else self._head,
-            first_byte_ns=None if first is None else self.offset(first),
-            last_byte_ns=None if last is None else self.offset(last),
+            first_byte_ns=None if first is None else first - zero,
+            last_byte_ns=None if last is None else last - zero,
             received_bytes=self.received_bytes,
             sent_bytes=self.sent_bytes,
             sha256=self._sha256.hexdigest() if self._sha256 is not None else None,
-            error_type=error.kind if error else None,
-            error_code=error.code if error else None,
-            error_message=error.message[:500] if error else None,
             attempts=self.attempts,
         )
+        if error is not None:
+            end.error_type, end.error_code, end.error_message = error.kind, error.code, error.message[:500]
+        return end

@@ -30,7 +30,7 @@ class Destination:
     operation: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True)
 class Plan:
     """What will be sent where. ``edits`` turn the client's body into the one that is sent."""
 
@@ -74,7 +74,7 @@ def decide(place: Destination, inbound: Inbound, snapshot: Snapshot, without_usa
         and provider.name not in without_usage
     ):
         edits = edits_of_scan(inbound.scanner) if inbound.scanner else usage_edits(inbound.data, inbound.facts)
-    return Plan(provider=provider, target=base + place.rest or b"/", operation=place.operation, edits=edits)
+    return Plan(provider, base + place.rest or b"/", place.operation, edits)
 
 
 def choose(snapshot: Snapshot, model: str | None) -> Provider:

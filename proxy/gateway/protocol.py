@@ -145,11 +145,10 @@ class GatewayProtocol(HttpToolsProtocol):
         call.can_chunk = is_current
         if self.parser.should_upgrade():
             # Other protocols than WebSocket are offers that may be ignored (h2c); the connection is not used again.
-            call.upgrade = head.known.get(b"upgrade", b"").lower() == b"websocket"
+            call.upgrade = head.wants_websocket
             call.keep_alive = False
-        call.expects_continue = head.known.get(b"expect", b"").lower() == b"100-continue"
-        is_chunked = b"transfer-encoding" in head.known
-        if is_chunked or self.body_length > self.limits.spill_bytes or call.upgrade or call.expects_continue:
+        call.expects_continue = head.expects_continue
+        if head.is_chunked or self.body_length > self.limits.spill_bytes or call.upgrade or call.expects_continue:
             self._body_began = self.loop.time()
             self.deadline = self._body_began + self.limits.body_idle_timeout
             call.is_taken = True

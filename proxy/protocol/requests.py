@@ -8,6 +8,7 @@ Small bodies are parsed whole; large ones were looked at in slices by ``scanning
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import orjson
 
@@ -63,10 +64,11 @@ def facts_of_scan(scanner: TopLevelScanner) -> RequestFacts:
 
 def _facts(model: object, stream: object, options: object, present: bool) -> RequestFacts:
     include = options.get("include_usage") if isinstance(options, dict) else None
-    return RequestFacts(
-        model=model if isinstance(model, str) and 0 < len(model) <= MAX_MODEL_LENGTH else None,
-        is_stream=stream is True,
-        include_usage=include if isinstance(include, bool) else None,
-        usage_options=present,
-        is_json=True,
-    )
+    name = model if isinstance(model, str) and 0 < len(model) <= MAX_MODEL_LENGTH else None
+    return _made(name, stream is True, include if isinstance(include, bool) else None, present)
+
+
+@lru_cache(maxsize=512)
+def _made(model: str | None, is_stream: bool, include_usage: bool | None, usage_options: bool) -> RequestFacts:
+    """Make the facts; a few of them serve nearly all calls."""
+    return RequestFacts(model, is_stream, include_usage, usage_options, is_json=True)

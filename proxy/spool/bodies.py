@@ -1,7 +1,7 @@
 """Request bodies too large for a record: written aside in slices as they arrive, hashed on the way.
 
-The file is whole before the START that refers to it is appended. A slice that cannot be written marks the file as
-incomplete: the call goes on from what the gateway still has, or is refused; that is the caller's to decide.
+The file is whole before the START that refers to it is appended. After a slice that could not be written the first
+``length`` bytes are still right and may be read back, what follows them is torn: the file can only be discarded.
 """
 
 from __future__ import annotations

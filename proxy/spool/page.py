@@ -48,7 +48,7 @@ _NAMES = (
 
 
 class Page:
-    """Named counters in shared memory; slots are the class's capitals."""
+    """Named counters in shared memory; slots are the class's capitals, ``slots`` the counters by these."""
 
     (
         _MAGIC,
@@ -81,7 +81,7 @@ class Page:
 
     def __init__(self, memory: mmap.mmap) -> None:
         self._memory = memory
-        self._slots = memoryview(memory).cast("Q")
+        self.slots = memoryview(memory).cast("Q")
 
     def __repr__(self) -> str:
         return f"<Page pid={self.get(self.PID)} accepted={self.get(self.ACCEPTED)} ready={self.get(self.READY)}>"
@@ -110,14 +110,14 @@ class Page:
         """Map an existing page for reading; ``SpoolError`` when it is none."""
         try:
             descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                if os.fstat(descriptor).st_size < SIZE:
+                    raise SpoolError(f"{path} is no page")
+                page = cls(mmap.mmap(descriptor, SIZE, access=mmap.ACCESS_READ))
+            finally:
+                os.close(descriptor)
         except OSError as error:
             raise SpoolError(f"the page {path} cannot be opened: {error.strerror}") from error
-        try:
-            if os.fstat(descriptor).st_size < SIZE:
-                raise SpoolError(f"{path} is no page")
-            page = cls(mmap.mmap(descriptor, SIZE, access=mmap.ACCESS_READ))
-        finally:
-            os.close(descriptor)
         if page.get(cls._MAGIC) != MAGIC or page.get(cls._FORMAT) != FORMAT:
             page.close()
             raise SpoolError(f"{path} is no page of format {FORMAT}")
@@ -125,21 +125,21 @@ class Page:
 
     def get(self, slot: int) -> int:
         """Return a slot."""
-        return self._slots[slot]
+        return self.slots[slot]
 
     def set(self, slot: int, value: int) -> None:
         """Set a slot."""
-        self._slots[slot] = value
+        self.slots[slot] = value
 
     def add(self, slot: int, amount: int) -> None:
         """Add to a slot."""
-        self._slots[slot] += amount
+        self.slots[slot] += amount
 
     def read_all(self) -> dict[str, int]:
         """Return all slots by name."""
-        return {name: self._slots[index] for index, name in enumerate(_NAMES)}
+        return {name: self.slots[index] for index, name in enumerate(_NAMES)}
 
     def close(self) -> None:
         """Unmap the page; the file stays."""
-        self._slots.release()
+        self.slots.release()
         self._memory.close()

@@ -1,7 +1,7 @@
 """Payloads of records: domain values as JSON, bodies beside them as raw bytes.
 
 START  u32 length, JSON of ``CallStart``, request bytes
-CHUNK  u8 kind: 0 = u64 arrival (ns since accepted), answer bytes; 1 = JSON of ``AnswerHead``
+CHUNK  u8 kind: 0 = u64 arrival (ns since accepted), answer bytes; 1 = JSON of ``AnswerHead``; no other
 END    u32 length, JSON of ``CallEnd``, optionally u64 arrival and the last piece
 AMEND, STATS, DROP  JSON
 
@@ -69,14 +69,21 @@ def decode_chunk(payload: bytes) -> Piece | AnswerHead:
         return _head(_json(payload[1:]))
     if len(payload) < _PIECE.size:
         raise SpoolError("a CHUNK is shorter than its header")
-    return Piece(_PIECE.unpack_from(payload)[1], payload[_PIECE.size :])
+    kind, at_ns = _PIECE.unpack_from(payload)
+    if kind != 0:
+        raise SpoolError(f"a CHUNK of kind {kind} is not known")
+    return Piece(at_ns, payload[_PIECE.size :])
 
 
 def decode_end(payload: bytes) -> tuple[CallEnd, Piece | None]:
     """Return the end and the last piece, if it travelled in it."""
     meta, rest = _split(payload)
     end = _build(CallEnd, meta, _END_PARTS)
-    return end, Piece(_ARRIVAL.unpack_from(rest)[0], rest[_ARRIVAL.size :]) if len(rest) >= _ARRIVAL.size else None
+    if not rest:
+        return end, None
+    if len(rest) < _ARRIVAL.size:
+        raise SpoolError("the last piece in an END is shorter than its header")
+    return end, Piece(_ARRIVAL.unpack_from(rest)[0], rest[_ARRIVAL.size :])
 
 
 def decode_facts(payload: bytes) -> dict[str, Any]:
@@ -88,6 +95,8 @@ def _split(payload: bytes) -> tuple[dict[str, Any], bytes]:
     if len(payload) < _LENGTH.size:
         raise SpoolError("a payload is shorter than its length field")
     end = _LENGTH.size + _LENGTH.unpack_from(payload)[0]
+    if end > len(payload):
+        raise SpoolError("a payload is shorter than its length field says")
     return _json(payload[_LENGTH.size : end]), payload[end:]
 
 
@@ -130,5 +139,5 @@ def _build(kind: type[T], values: dict[str, Any], parts: Mapping[str, Callable[[
             if name in names
         }
         return kind(**made)
-    except (TypeError, ValueError) as error:
+    except (AttributeError, TypeError, ValueError) as error:
         raise SpoolError(f"a {kind.__name__} cannot be read: {error}") from error

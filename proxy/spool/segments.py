@@ -6,6 +6,7 @@ swaps descriptors, which are plain attributes: each is written by one thread and
 
 from __future__ import annotations
 
+import errno
 import threading
 from pathlib import Path
 
@@ -41,27 +42,32 @@ class Segments:
         self.sealing: list[Segment] = []
         self.spare: Segment | None = None
         self.current = self._make(0.0)
-        disk.sync_folder(folder)
 
     def _make(self, now: float) -> Segment:
         number = self._next_number
         path = self._folder / f"{number:08d}.seg"
         descriptor = self._disk.create(path)
         self._next_number += 1
-        header = segment_header()
-        if self._disk.append(descriptor, header) != len(header):
+        try:
+            self._begin(descriptor)
+        except OSError:
+            # Tried again at every round: what a full disk let us begin must not pile up, file or descriptor.
             self._disk.close(descriptor)
             self._disk.unlink(path)
-            raise OSError(28, "no space left for a segment header")
+            raise
         return Segment(path, number, descriptor, now)
+
+    def _begin(self, descriptor: int) -> None:
+        header = segment_header()
+        if self._disk.append(descriptor, header) != len(header):
+            raise OSError(errno.ENOSPC, "no space left for a segment header")
+        self._disk.sync_folder(self._folder)
 
     def make_spare(self, now: float) -> None:
         """Make the next segment ahead of its use (syncing thread); ``OSError`` when the disk refuses."""
         with self._making:
             if self.spare is None:
-                spare = self._make(now)
-                self._disk.sync_folder(self._folder)
-                self.spare = spare
+                self.spare = self._make(now)
 
     def rotate(self) -> bool:
         """Swap to the spare; False when there is none yet. Never waits."""

@@ -7,6 +7,7 @@ dropped the pages and would report success: the segment is rotated away and the 
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from pathlib import Path
@@ -59,18 +60,21 @@ class SyncThread:
             if now - current.opened_at > self._recording.segment_seconds:
                 self.must_rotate = True
             self._sync(current)
-        if segments.spare is None:
-            self._make_spare(now)
         if now - self._looked_at >= _LOOK_SECONDS:
             self._looked_at = now
             self.is_full = self._looks_full()
+        if segments.spare is None:
+            # After the look, which would take back what a spare that cannot be made says on the page.
+            self._make_spare(now)
 
     def _seal(self, segments: Segments) -> None:
         while segments.sealing:
             segment = segments.sealing[0]
             self._sync(segment)
             segments.sealing.pop(0)
-            self._disk.close(segment.descriptor)
+            # The descriptor is gone whatever close says (some file systems report a late EIO): the thread lives on.
+            with contextlib.suppress(OSError):
+                self._disk.close(segment.descriptor)
 
     def _sync(self, segment: Segment) -> None:
         if not segment.is_dirty or segment.number in self._failed:

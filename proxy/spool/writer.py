@@ -24,7 +24,7 @@ from proxy.spool.bodies import SideFile
 from proxy.spool.disk import Disk, RealDisk
 from proxy.spool.framing import RecordType, encode
 from proxy.spool.page import Page
-from proxy.spool.segments import Segments
+from proxy.spool.segments import Segment, Segments
 from proxy.spool.syncing import SyncThread
 
 _MAX_WAITING_ENDS = 10_000
@@ -97,7 +97,8 @@ class SpoolWriter:
 
     def piece(self, identity: bytes, at_ns: int, data: bytes, head: AnswerHead | None = None) -> None:
         """Append one piece of the answer, with its head when it is the first."""
-        self._catch_up()
+        if self._waiting_ends:
+            self._catch_up()
         if identity in self._unrecorded or identity in self._without_body:
             if head is not None and identity in self._without_body:
                 self._append(self._record(RecordType.CHUNK, identity, records.encode_head(head)))
@@ -147,24 +148,29 @@ class SpoolWriter:
 
     def _append(self, data: bytes) -> bool:
         """Append whole records in one write; False when the disk would not take them."""
-        segments, page = self._segments, self._page
-        segment = segments.current
-        if (self.syncing.must_rotate or segment.size >= self._recording.segment_bytes) and segments.rotate():
-            self.syncing.must_rotate = False
-            segment = segments.current
-            segment.opened_at = time.monotonic()
+        segment = self._segments.current
+        if self.syncing.must_rotate or segment.size >= self._recording.segment_bytes:
+            segment = self._rotate()
         began = time.monotonic_ns()
         if not self._write(segment.descriptor, segment.size, data):
             return False
-        segment.size += len(data)
+        size = len(data)
+        segment.size += size
         segment.is_dirty = True
         took = time.monotonic_ns() - began
-        page.add(Page.APPENDED_RECORDS, 1)
-        page.add(Page.APPENDED_BYTES, len(data))
-        page.add(Page.APPEND_NS_TOTAL, took)
-        if took > page.get(Page.APPEND_NS_MAX):
-            page.set(Page.APPEND_NS_MAX, took)
+        slots = self._page.slots
+        slots[Page.APPENDED_RECORDS] += 1
+        slots[Page.APPENDED_BYTES] += size
+        slots[Page.APPEND_NS_TOTAL] += took
+        if took > slots[Page.APPEND_NS_MAX]:
+            slots[Page.APPEND_NS_MAX] = took
         return True
+
+    def _rotate(self) -> Segment:
+        if self._segments.rotate():
+            self.syncing.must_rotate = False
+            self._segments.current.opened_at = time.monotonic()
+        return self._segments.current
 
     def _write(self, descriptor: int, size: int, data: bytes) -> bool:
         try:

@@ -14,7 +14,7 @@ import time
 
 import httptools
 
-from proxy.upstream.answer import HIGH_WATER, Answer
+from proxy.upstream.answer import HIGH_WATER, Answer, Headers
 from proxy.upstream.failure import FailureReason, Timing, UpstreamFailure
 from proxy.upstream.pool import OriginPool
 from proxy.upstream.request import RequestHead
@@ -248,12 +248,8 @@ class UpstreamConnection(asyncio.Protocol):
         answer.has_head = True
         answer.timing.head_ns = time.monotonic_ns()
         self._keeps_alive = self._parser.should_keep_alive()
-        for name, value in answer.headers:
-            size = len(name)
-            if (size == 14 and name.lower() == b"content-length") or (
-                size == 17 and name.lower() == b"transfer-encoding" and value.lower().endswith(b"chunked")
-            ):
-                self._is_framed = True
+        # Only an answer whose end can be told may keep the connection; of the others each is looked at.
+        self._is_framed = self._keeps_alive or _is_framed(answer.headers)
         if answer.method == "HEAD":
             # httptools cannot be told that this answer has no body: take it as whole and do not reuse.
             answer.is_complete = True
@@ -269,6 +265,15 @@ class UpstreamConnection(asyncio.Protocol):
         answer = self.answer
         if answer is not None and answer.has_head and (self._is_framed or answer.status in _NO_BODY):
             answer.is_complete = True
+
+
+def _is_framed(headers: Headers) -> bool:
+    """Return True when the headers say where the body ends."""
+    for name, value in headers:
+        lowered = name.lower()
+        if lowered == b"content-length" or (lowered == b"transfer-encoding" and value.lower().endswith(b"chunked")):
+            return True
+    return False
 
 
 def _broken(answer: Answer, error: Exception | None) -> UpstreamFailure:
