@@ -29,6 +29,7 @@ class Request:
 
 NOTHING = Request({})
 _MAX_TOOLS = 128
+_MAX_TOKENS = ("max_completion_tokens", "max_output_tokens", "max_tokens")
 
 
 def read_request(call: RecordedCall) -> Request:
@@ -81,10 +82,11 @@ def _said(content: object) -> str | None:
 
 
 def _max_tokens(values: dict[str, Any], options: dict[str, Any]) -> int | None:
-    named = (values.get(name) for name in ("max_completion_tokens", "max_output_tokens", "max_tokens"))
-    return next(
-        (found for value in (*named, options.get("num_predict")) if (found := _small_count(value)) is not None), None
-    )
+    for name in _MAX_TOKENS:
+        found = _small_count(values.get(name))
+        if found is not None:
+            return found
+    return _small_count(options.get("num_predict"))
 
 
 def _tool_names(values: dict[str, Any]) -> tuple[str, ...]:

@@ -36,8 +36,8 @@ def request_body_of(call: RecordedCall) -> Body | None:
     )
 
 
-def response_body_of(call: RecordedCall) -> Body | None:
-    """Return the answer as the upstream gave it, with the arrivals of its pieces."""
+def response_body_of(call: RecordedCall, sha256: str | None) -> Body | None:
+    """Return the answer as the upstream gave it, with the arrivals of its pieces and the hash of what was sent on."""
     if call.head is None:
         return None
     headers = dict(call.head.headers)
@@ -51,7 +51,7 @@ def response_body_of(call: RecordedCall) -> Body | None:
         media_type=clean(headers.get("content-type"), 200),
         content_encoding=clean(headers.get("content-encoding"), 50),
         length=call.end.received_bytes if call.end is not None else sum(length for _, length in timings),
-        sha256=sent_sha256(call),
+        sha256=sha256,
         timings=tuple(timings),
         headers=call.head.headers,
     )

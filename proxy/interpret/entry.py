@@ -88,7 +88,7 @@ def _entry(parts: _Parts) -> Entry:
         interaction=interaction,
         attempts=attempts_of(call, interaction.id),
         request=request_body_of(call) if keeps else None,
-        response=response_body_of(call) if keeps else None,
+        response=response_body_of(call, interaction.response_sha256) if keeps else None,
         input_text=plain(parts.request.input_text) if keeps else None,
         output_text=plain(parts.output) if keeps else None,
         price=parts.cost.price,

@@ -7,6 +7,8 @@ call never becomes a label. A histogram is kept as one counter per bucket bound,
 
 from __future__ import annotations
 
+from bisect import bisect_left
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
 import orjson
@@ -20,6 +22,8 @@ MAX_NAME = 100
 OTHER = "other"
 NONE = "none"
 Key = tuple[str, str]
+Labels = tuple[tuple[str, str], ...]
+Deltas = dict[tuple[str, Labels], float]
 
 
 class ModelNames:
@@ -53,58 +57,58 @@ def status_of(status: int | None) -> str:
 
 
 def totals_of(entries: Sequence[Entry], names: ModelNames) -> dict[Key, float]:
-    """Return the deltas that these entries add."""
-    deltas: dict[Key, float] = {}
+    """Return the deltas that these entries add, by family and labels (JSON with sorted keys)."""
+    deltas: Deltas = defaultdict(float)
     for entry in entries:
         item = entry.interaction
-        place = {"provider": item.provider or NONE, "model": names.label(item)}
-        _add(deltas, "dashcam_requests_total", 1, {
-            **place, "operation": item.operation, "outcome": item.outcome.value, "status": status_of(item.http_status),
-        })  # fmt: skip
+        place = ("provider", item.provider or NONE), ("model", names.label(item))
+        outcome = ("outcome", item.outcome.value), ("status", status_of(item.http_status))
+        deltas["dashcam_requests_total", (*place, ("operation", item.operation), *outcome)] += 1
         _tokens(deltas, item, place)
         if item.cost_pico_usd is not None:
-            _add(deltas, "dashcam_cost_usd_total", item.cost_pico_usd / 1e12, place)
+            deltas["dashcam_cost_usd_total", place] += item.cost_pico_usd / 1e12
         elif item.cost_status is CostStatus.UNPRICED:
-            _add(deltas, "dashcam_unpriced_requests_total", 1, place)
+            deltas["dashcam_unpriced_requests_total", place] += 1
         for attempt in entry.attempts:
-            reason = attempt.error or "answered"
-            _add(deltas, "dashcam_upstream_attempts_total", 1, {"provider": attempt.provider, "reason": reason})
+            reason = ("reason", attempt.error or "answered")
+            deltas["dashcam_upstream_attempts_total", (("provider", attempt.provider), reason)] += 1
         _times(deltas, item, place)
-    return deltas
+    return {(family, _text_of(labels)): amount for (family, labels), amount in deltas.items()}
 
 
-def _tokens(deltas: dict[Key, float], item: Interaction, place: dict[str, str]) -> None:
-    counts = {
-        "input": item.input_tokens,
-        "output": item.output_tokens,
-        "cached": item.cached_tokens,
-        "cache_write": item.cache_write_tokens,
-        "reasoning": item.reasoning_tokens,
-    }
-    for kind, number in counts.items():
+def _text_of(labels: Labels) -> str:
+    return orjson.dumps(dict(labels), option=orjson.OPT_SORT_KEYS).decode()
+
+
+def _tokens(deltas: Deltas, item: Interaction, place: Labels) -> None:
+    counts = (
+        ("input", item.input_tokens),
+        ("output", item.output_tokens),
+        ("cached", item.cached_tokens),
+        ("cache_write", item.cache_write_tokens),
+        ("reasoning", item.reasoning_tokens),
+    )
+    for kind, number in counts:
         if number:
-            _add(deltas, "dashcam_tokens_total", number, {**place, "type": kind})
+            deltas["dashcam_tokens_total", (*place, ("type", kind))] += number
 
 
-def _times(deltas: dict[Key, float], item: Interaction, place: dict[str, str]) -> None:
-    operation = {"operation": item.operation}
-    _observe(deltas, "dashcam_request_duration_seconds", item.duration_ms, {**place, **operation})
+def _times(deltas: Deltas, item: Interaction, place: Labels) -> None:
+    operation = ("operation", item.operation)
+    _observe(deltas, "dashcam_request_duration_seconds", item.duration_ms, (*place, operation))
     _observe(deltas, "dashcam_time_to_first_token_seconds", item.ttft_ms, place)
-    _observe(deltas, "dashcam_overhead_seconds", item.overhead_ms, operation)
+    _observe(deltas, "dashcam_overhead_seconds", item.overhead_ms, (operation,))
     if item.ttft_ms is not None and item.duration_ms is not None and (item.output_tokens or 0) > 1:
         each = max(0.0, item.duration_ms - item.ttft_ms) / (item.output_tokens - 1)  # type: ignore[operator]
         _observe(deltas, "dashcam_time_per_output_token_seconds", each, place)
 
 
-def _observe(deltas: dict[Key, float], family: str, milliseconds: float | None, labels: dict[str, str]) -> None:
+def _observe(deltas: Deltas, family: str, milliseconds: float | None, labels: Labels) -> None:
     if milliseconds is None:
         return
     seconds = milliseconds / 1000
-    bound = next((bound for bound in HISTOGRAMS[family] if seconds <= bound), None)
-    _add(deltas, f"{family}_bucket", 1, {**labels, "le": bound_label(bound)})
-    _add(deltas, f"{family}_sum", seconds, labels)
-
-
-def _add(deltas: dict[Key, float], family: str, amount: float, labels: dict[str, str]) -> None:
-    key = (family, orjson.dumps(labels, option=orjson.OPT_SORT_KEYS).decode())
-    deltas[key] = deltas.get(key, 0) + amount
+    bounds = HISTOGRAMS[family]
+    at = bisect_left(bounds, seconds)
+    bound = bounds[at] if at < len(bounds) else None
+    deltas[f"{family}_bucket", (*labels, ("le", bound_label(bound)))] += 1
+    deltas[f"{family}_sum", labels] += seconds

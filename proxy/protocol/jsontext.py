@@ -14,6 +14,7 @@ import orjson
 
 MAX_SLOW_BYTES = 8 * 1024 * 1024
 MISSING: Any = object()
+_COUNTABLE = 2**53
 
 
 def parse(data: bytes) -> Any:
@@ -46,11 +47,11 @@ def text(value: object) -> str | None:
 
 def count(value: object) -> int | None:
     """Return a token count that a 64-bit column can hold, or None; a whole float counts."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    if type(value) is int:
+        return value if 0 <= value < _COUNTABLE else None
+    if not isinstance(value, float) or not value.is_integer():
         return None
-    if isinstance(value, float) and not value.is_integer():
-        return None
-    return int(value) if 0 <= value < 2**53 else None
+    return int(value) if 0 <= value < _COUNTABLE else None
 
 
 def mapping(value: object) -> dict[str, Any]:

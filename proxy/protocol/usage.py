@@ -40,7 +40,7 @@ def read_usage(raw: object, *, reported_cost: str | None = None) -> Usage:
         input_tokens=asked,
         output_tokens=said,
         total_tokens=total,
-        cached_tokens=_first({**raw, **inputs}, "cached_tokens", "prompt_cache_hit_tokens"),
+        cached_tokens=_cached(raw, inputs),
         cache_write_tokens=count(inputs.get("cache_write_tokens")),
         reasoning_tokens=reasoning,
         input_audio_tokens=count(inputs.get("audio_tokens")),
@@ -68,13 +68,19 @@ def read_timings(timings: object) -> Usage:
     )
 
 
+def _cached(raw: Mapping[str, Any], inputs: Mapping[str, Any]) -> int | None:
+    """Return the cached count, from the details or (DeepSeek, Moonshot) from beside the totals."""
+    found = count(inputs.get("cached_tokens", raw.get("cached_tokens")))
+    return _first(raw, "prompt_cache_hit_tokens") if found is None else found
+
+
 def _written(raw: Mapping[str, Any]) -> dict[str, Any]:
     return {"cache_write_tokens": raw.get("cache_creation_input_tokens")}
 
 
 def says_something(usage: object) -> bool:
     """False for none and for the zeros that some servers put on every chunk before the real counts come."""
-    return any(value for value in mapping(usage).values())
+    return any(mapping(usage).values())
 
 
 def merge(earlier: dict[str, Any] | None, later: object) -> dict[str, Any] | None:
@@ -85,11 +91,19 @@ def merge(earlier: dict[str, Any] | None, later: object) -> dict[str, Any] | Non
 
 
 def _details(raw: Mapping[str, Any], *names: str) -> dict[str, Any]:
-    return next((raw[name] for name in names if isinstance(raw.get(name), dict)), {})
+    for name in names:
+        found = raw.get(name)
+        if isinstance(found, dict):
+            return found
+    return {}
 
 
 def _first(values: Mapping[str, Any], *names: str) -> int | None:
-    return next((found for name in names if (found := count(values.get(name))) is not None), None)
+    for name in names:
+        found = count(values.get(name))
+        if found is not None:
+            return found
+    return None
 
 
 def _cost(value: object) -> str | None:

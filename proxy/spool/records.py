@@ -111,7 +111,7 @@ def _json(data: bytes) -> dict[str, Any]:
 
 
 def _pairs(values: list[list[str]]) -> tuple[tuple[str, str], ...]:
-    return tuple((name, value) for name, value in values)
+    return tuple(map(tuple, values))  # type: ignore[arg-type]
 
 
 def _head(values: dict[str, Any]) -> AnswerHead:
@@ -133,11 +133,10 @@ _NAMES = {kind: frozenset(item.name for item in fields(kind)) for kind in (CallS
 def _build(kind: type[T], values: dict[str, Any], parts: Mapping[str, Callable[[Any], Any]]) -> T:
     names = _NAMES[kind]  # type: ignore[index]
     try:
-        made = {
-            name: parts[name](value) if value is not None and name in parts else value
-            for name, value in values.items()
-            if name in names
-        }
+        made = values if values.keys() <= names else {name: values[name] for name in names & values.keys()}
+        for name, convert in parts.items():
+            if made.get(name) is not None:
+                made[name] = convert(made[name])
         return kind(**made)
     except (AttributeError, TypeError, ValueError) as error:
         raise SpoolError(f"a {kind.__name__} cannot be read: {error}") from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import DateTime, Dialect, String
@@ -12,7 +13,13 @@ from sqlalchemy.types import TypeDecorator, TypeEngine
 def instant_text(milliseconds: int) -> str:
     """Return Unix milliseconds as the text SQLite keeps: ISO 8601 UTC with milliseconds and a Z."""
     seconds, rest = divmod(milliseconds, 1000)
-    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{rest:03d}Z"
+    return f"{_second_text(seconds)}.{rest:03d}Z"
+
+
+@lru_cache(maxsize=256)
+def _second_text(seconds: int) -> str:
+    """Return a second without its zone; the rows of a batch share a few of them."""
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}"
 
 
 class Instant(TypeDecorator[datetime]):

@@ -5,6 +5,7 @@ Conversion is done here, once, instead of by column types row by row: it is the 
 
 from __future__ import annotations
 
+from operator import attrgetter
 from typing import Any
 
 import orjson
@@ -16,10 +17,11 @@ from proxy.store import tables
 from proxy.store.columns import instant_text
 
 _USD = {"cost_usd": "cost_pico_usd", "input_cost_usd": "input_cost_pico_usd", "output_cost_usd": "output_cost_pico_usd"}
-_INSTANTS = frozenset({"started_at", "completed_at"})
-_JSON = frozenset({"tool_names", "usage_raw", "tags", "metadata"})
 _COLUMNS = [column.name for column in tables.InteractionRow.__table__.columns]  # type: ignore[attr-defined]
-_PLAIN = [name for name in _COLUMNS if name not in _USD and name not in _INSTANTS and name not in _JSON]
+_read_all = attrgetter(*[_USD.get(name, name) for name in _COLUMNS])
+_USD_AT = [_COLUMNS.index(name) for name in _USD]
+_INSTANTS_AT = [_COLUMNS.index(name) for name in ("started_at", "completed_at")]
+_JSON_AT = [_COLUMNS.index(name) for name in ("tool_names", "usage_raw", "tags", "metadata")]
 
 
 def insert_sql(table: Table, *, ignore: bool = False) -> str:
@@ -36,16 +38,16 @@ def json_text(value: Any) -> str | None:
 
 def interaction_row(item: Interaction) -> tuple[Any, ...]:
     """Return the row of ``interaction``."""
-    values: dict[str, Any] = {name: getattr(item, name) for name in _PLAIN}
-    for name, pico in _USD.items():
-        amount = getattr(item, pico)
-        values[name] = None if amount is None else amount / 1e12
-    for name in _INSTANTS:
-        instant = getattr(item, name)
-        values[name] = None if instant is None else instant_text(instant)
-    for name in _JSON:
-        values[name] = json_text(getattr(item, name))
-    return tuple([values[name] for name in _COLUMNS])
+    values = list(_read_all(item))
+    for at in _USD_AT:
+        if values[at] is not None:
+            values[at] /= 1e12
+    for at in _INSTANTS_AT:
+        if values[at] is not None:
+            values[at] = instant_text(values[at])
+    for at in _JSON_AT:
+        values[at] = json_text(values[at])
+    return tuple(values)
 
 
 def attempt_row(item: Attempt) -> tuple[Any, ...]:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import replace
 
 from proxy.domain.outcome import ContentState
-from proxy.interpret.content import content_state_of, request_body_of, response_body_of
+from proxy.interpret.content import content_state_of, request_body_of, response_body_of, sent_sha256
 from tests.support.recorded import recorded
 
 
 def test_pieces_keep_their_lengths_and_distances() -> None:
-    body = response_body_of(recorded([b"ab", b"c"]))
+    body = response_body_of(recorded([b"ab", b"c"]), "hash")
     assert body is not None
-    assert (body.content, body.timings, body.length) == (b"abc", ((30_000, 2), (10_000, 1)), 3)
+    assert (body.content, body.timings, body.length, body.sha256) == (b"abc", ((30_000, 2), (10_000, 1)), 3, "hash")
 
 
 def test_the_request_is_the_client_s_own_with_what_was_changed() -> None:
@@ -27,4 +28,22 @@ def test_what_was_not_kept_is_told() -> None:
     assert content_state_of(call, keeps=False) is ContentState.OFF
     assert content_state_of(replace(call, request=None), keeps=True) is ContentState.TRUNCATED
     assert request_body_of(replace(call, request=None)) is None
-    assert response_body_of(replace(call, head=None)) is None
+    assert response_body_of(replace(call, head=None), None) is None
+
+
+def test_what_the_client_was_handed_is_hashed_without_what_it_did_not_see() -> None:
+    call = recorded([b"ab", b"cd", b"ef"])
+    assert call.end is not None
+    whole = replace(call, end=replace(call.end, sent_bytes=6))
+    left_early = replace(call, end=replace(call.end, sent_bytes=3))
+    assert sent_sha256(whole) == hashlib.sha256(b"abcdef").hexdigest()
+    assert sent_sha256(left_early) == hashlib.sha256(b"abc").hexdigest()
+
+
+def test_the_gateway_s_own_hash_wins_and_what_is_not_here_has_none() -> None:
+    call = recorded([b"ab"])
+    assert call.end is not None
+    assert sent_sha256(replace(call, end=replace(call.end, sent_bytes=1, sha256="noted"))) == "noted"
+    assert sent_sha256(replace(call, end=replace(call.end, sent_bytes=9))) is None
+    assert sent_sha256(replace(call, end=replace(call.end, sent_bytes=2), lost_bytes=1)) is None
+    assert sent_sha256(replace(call, end=None)) is None

@@ -1,0 +1,218 @@
+"""What one round of the syncing thread does: sync what is dirty, seal what was rotated, make the spare, look around."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from proxy.settings.values import RecordingSettings
+from proxy.spool.framing import SEGMENT_HEADER
+from proxy.spool.page import Page
+from proxy.spool.segments import Segments
+from proxy.spool.syncing import SyncThread
+from tests.support.disk import FakeDisk
+
+FOLDER = Path("/spool/boot-0")
+RECORDING = RecordingSettings(segment_seconds=10.0, min_free_bytes=0, spool_max_bytes=1000, sync_interval=60.0)
+
+
+class FaultyDisk(FakeDisk):
+    """Fails to close and to tell its free space when told so."""
+
+    fails_close = False
+    fails_look = False
+
+    def close(self, descriptor: int) -> None:
+        super().close(descriptor)
+        if self.fails_close:
+            raise OSError(errno.EIO, "input/output error")
+
+    def free_bytes(self, path: Path) -> int:
+        if self.fails_look:
+            raise OSError(errno.EIO, "input/output error")
+        return super().free_bytes(path)
+
+
+class Spool:
+    """A syncing thread with what it works on; it is not started: a test calls ``round``."""
+
+    def __init__(self, page: Page, recording: RecordingSettings = RECORDING) -> None:
+        self.disk = FaultyDisk()
+        self.disk.make_folder(FOLDER)
+        self.segments = Segments(self.disk, FOLDER)
+        self.page = page
+        self.thread = SyncThread(self.disk, FOLDER, self.segments, page, recording)
+
+    def append(self, data: bytes = b"data") -> None:
+        segment = self.segments.current
+        self.disk.append(segment.descriptor, data)
+        segment.is_dirty = True
+
+    def after_power_cut(self) -> bytes:
+        self.disk.cut_power(0.0)
+        return self.disk.read(FOLDER / "00000001.seg", SEGMENT_HEADER.size, 1000)
+
+
+@pytest.fixture
+def page(tmp_path: Path) -> Iterator[Page]:
+    made = Page.create(tmp_path / "b-0.page", "b", 0)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def spool(page: Page) -> Spool:
+    return Spool(page)
+
+
+def test_what_was_appended_before_a_round_survives_the_power(spool: Spool) -> None:
+    spool.append(b"before")
+    spool.thread.round(1.0)
+    spool.append(b"after")
+    assert spool.after_power_cut() == b"before"
+
+
+def test_a_clean_segment_is_not_synced(spool: Spool) -> None:
+    spool.thread.round(1.0)
+    assert spool.disk.syncs == 0
+    spool.append()
+    spool.thread.round(1.2)
+    spool.thread.round(1.4)
+    assert (spool.disk.syncs, spool.page.get(Page.FSYNC_COUNT)) == (1, 1)
+
+
+def test_a_rotated_segment_is_synced_and_closed_in_the_next_round(spool: Spool) -> None:
+    spool.thread.round(1.0)
+    spool.append(b"old")
+    old = spool.segments.current
+    assert spool.segments.rotate()
+    spool.thread.round(1.2)
+    assert old.descriptor not in spool.disk.open
+    assert not spool.segments.sealing
+    assert spool.after_power_cut() == b"old"
+
+
+def test_a_descriptor_that_fails_to_close_does_not_end_the_round(spool: Spool) -> None:
+    spool.thread.round(1.0)
+    spool.segments.rotate()
+    spool.append(b"new")
+    spool.disk.fails_close = True
+    spool.thread.round(1.2)
+    assert not spool.segments.sealing
+    assert not spool.segments.current.is_dirty
+    assert spool.segments.spare is not None
+
+
+def test_a_round_makes_the_next_spare(spool: Spool) -> None:
+    spool.thread.round(1.0)
+    assert spool.segments.spare is not None
+    spool.segments.rotate()
+    spool.thread.round(1.2)
+    assert spool.segments.spare is not None
+    assert spool.segments.spare.number == 3
+
+
+def test_a_failed_sync_is_never_repeated_on_its_file(spool: Spool) -> None:
+    spool.thread.round(1.0)
+    spool.append()
+    spool.disk.fails_sync = True
+    spool.thread.round(1.2)
+    assert spool.thread.must_rotate
+    spool.disk.fails_sync = False
+    spool.append()
+    spool.thread.round(1.4)
+    assert spool.disk.syncs == 0, "the kernel would report a success that it is not"
+    spool.segments.rotate()
+    spool.append()
+    spool.thread.round(1.6)
+    assert spool.disk.syncs == 1
+    assert spool.page.get(Page.FSYNC_FAILURES) == 1
+
+
+def test_after_a_failed_sync_the_page_stays_degraded(spool: Spool) -> None:
+    spool.append()
+    spool.disk.fails_sync = True
+    spool.thread.round(1.0)
+    spool.disk.fails_sync = False
+    spool.thread.round(100.0)
+    assert spool.page.get(Page.DEGRADED) == 1
+
+
+def test_a_segment_that_was_used_for_long_is_rotated(spool: Spool) -> None:
+    spool.segments.current.opened_at = 100.0
+    spool.append()
+    spool.thread.round(110.0)
+    assert not spool.thread.must_rotate
+    spool.append()
+    spool.thread.round(110.1)
+    assert spool.thread.must_rotate
+
+
+def test_an_idle_segment_is_left_alone(spool: Spool) -> None:
+    spool.thread.round(1e6)
+    assert not spool.thread.must_rotate
+
+
+def test_too_little_free_space_is_full_until_there_is_more(page: Page) -> None:
+    spool = Spool(page, RecordingSettings(min_free_bytes=500))
+    spool.disk.room = 499 + SEGMENT_HEADER.size
+    spool.thread.round(1.0)
+    spool.disk.room = 499
+    spool.thread.round(2.0)
+    assert (spool.thread.is_full, page.get(Page.DEGRADED)) == (True, 1)
+    spool.disk.room = 500
+    spool.thread.round(3.0)
+    assert (spool.thread.is_full, page.get(Page.DEGRADED)) == (False, 0)
+
+
+def test_a_spool_near_its_limit_is_full(spool: Spool) -> None:
+    spool.thread.round(1.0)
+    spool.append(bytes(800 - 2 * SEGMENT_HEADER.size))
+    spool.thread.round(2.0)
+    assert not spool.thread.is_full
+    spool.append(b"x")
+    spool.thread.round(3.0)
+    assert spool.thread.is_full
+
+
+def test_it_looks_around_once_a_second_at_most(spool: Spool) -> None:
+    spool.thread.round(10.0)
+    spool.append(bytes(900))
+    spool.thread.round(10.9)
+    assert not spool.thread.is_full
+    spool.thread.round(11.0)
+    assert spool.thread.is_full
+
+
+def test_a_disk_that_cannot_be_looked_at_counts_as_full(spool: Spool) -> None:
+    spool.disk.fails_look = True
+    spool.thread.round(1.0)
+    assert spool.thread.is_full
+    spool.disk.fails_look = False
+    spool.thread.round(2.0)
+    assert not spool.thread.is_full
+
+
+@pytest.mark.parametrize("now", [0.5, 1.0, 100.0])
+def test_a_spare_that_cannot_be_made_shows_on_the_page_whenever_it_is_read(spool: Spool, now: float) -> None:
+    spool.disk.room = 0
+    spool.append(b"")
+    spool.thread.round(now)
+    assert spool.page.get(Page.DEGRADED) == 1
+    assert not spool.thread.is_full, "there is no lower limit here: only files cannot be made"
+    spool.disk.room = None
+    spool.thread.round(now + 1.0)
+    assert spool.segments.spare is not None
+    assert spool.page.get(Page.DEGRADED) == 0
+
+
+@pytest.mark.parametrize("is_started", [True, False])
+def test_stopping_syncs_what_is_left(spool: Spool, is_started: bool) -> None:
+    if is_started:
+        spool.thread.start()
+    spool.append(b"last words")
+    spool.thread.stop()
+    assert spool.after_power_cut() == b"last words"
