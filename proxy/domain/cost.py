@@ -49,11 +49,11 @@ class Price:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cost:
-    """What a call cost; all amounts None when unknown. ``lines`` explain it: (what, count, rate, amount)."""
+    """What a call cost; all amounts None when unknown. ``lines`` explain it: (what, count, rate, amount in USD)."""
 
     status: CostStatus
     pico_usd: int | None = None
     input_pico_usd: int | None = None
     output_pico_usd: int | None = None
     price: Price | None = None
-    lines: tuple[tuple[str, int, str, str], ...] = ()
+    lines: tuple[tuple[str, int, Decimal, Decimal], ...] = ()

@@ -46,12 +46,13 @@ for _name, _text in _WORDS.items():
     for _known in _text.split():
         _LANGUAGES[_known] = (*_LANGUAGES.get(_known, ()), _name)
 _WORD = re.compile(r"[^\W\d_]+")
+_ASCII_WORDS = {code: " " for code in range(128) if not chr(code).isalpha()}
 
 
 def language_of(text: str | None) -> str | None:
     """Return an ISO 639-1 code, or None when unsure."""
     sample = (text or "")[:_SAMPLE]
-    words = _WORD.findall(sample.lower())
+    words = _words_of(sample)
     letters = sum(map(len, words))
     if letters >= 4 and not sample.isascii():
         scripts: Counter[str] = Counter()
@@ -60,6 +61,13 @@ def language_of(text: str | None) -> str | None:
         if scripts.total() * 2 > letters:
             return _by_script(scripts, sample)
     return _by_words(words) if letters >= MIN_LETTERS else None
+
+
+def _words_of(sample: str) -> list[str]:
+    if sample.isascii():
+        # The common case, several times as fast as the expression.
+        return sample.lower().translate(_ASCII_WORDS).split()
+    return _WORD.findall(sample.lower())
 
 
 def _by_script(scripts: Counter[str], sample: str) -> str | None:
@@ -76,9 +84,14 @@ def _by_script(scripts: Counter[str], sample: str) -> str | None:
 
 
 def _by_words(words: list[str]) -> str | None:
-    counts = Counter([language for word in words if word in _LANGUAGES for language in _LANGUAGES[word]])
+    counts: dict[str, int] = {}
+    for word in words:
+        for language in _LANGUAGES.get(word, ()):
+            counts[language] = counts.get(language, 0) + 1
     if not counts:
         return None
-    (best, first), (_, second) = (*counts.most_common(2), ("", 0))[:2]
+    best = max(counts, key=counts.__getitem__)
+    first = counts.pop(best)
+    second = max(counts.values(), default=0)
     is_clear = first >= 2 and first >= second * 1.5 and first * 8 >= len(words)
     return best if is_clear else None

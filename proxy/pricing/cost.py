@@ -7,7 +7,7 @@ is. Local providers cost 0, which is not the same as unknown.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import date
 from decimal import Decimal
 from functools import lru_cache
 
@@ -18,6 +18,7 @@ from proxy.domain.usage import Usage
 from proxy.pricing.rates import find_price
 
 _MILLION, _THOUSAND = Decimal(1_000_000), Decimal(1000)
+_DAY_MS, _FIRST_DAY = 86_400_000, date(1970, 1, 1).toordinal()
 _REPORTING = frozenset({"openrouter"})
 """Kinds whose ``usage.cost`` is the charge in USD; elsewhere the unit of such a member is not known."""
 _CLOUD = ("-cloud", ":cloud")
@@ -37,7 +38,7 @@ _UNPRICED = Cost(status=CostStatus.UNPRICED)
 _NOTHING = Cost(status=CostStatus.FREE, pico_usd=0, input_pico_usd=0, output_pico_usd=0)
 _LOCAL = Cost(status=CostStatus.LOCAL, pico_usd=0, input_pico_usd=0, output_pico_usd=0)
 
-Line = tuple[str, int, str, str]
+Line = tuple[str, int, Decimal, Decimal]
 
 
 def cost_of(
@@ -69,8 +70,7 @@ def cost_of(
         return _NOTHING
     if usage.input_tokens is None and usage.output_tokens is None:
         return _UNPRICED
-    day = datetime.fromtimestamp(at_ms / 1000, UTC).date().isoformat()
-    price = find_price(kind, model, (tier or "").lower(), day) if model else None
+    price = find_price(kind, model, (tier or "").lower(), _day_of(at_ms // _DAY_MS)) if model else None
     if price is None:
         return _UNPRICED
     try:
@@ -78,6 +78,12 @@ def cost_of(
     except OverflowError:
         # Counts that no call can have; a provider may claim anything.
         return _UNPRICED
+
+
+@lru_cache(maxsize=64)
+def _day_of(number: int) -> str:
+    """Return the ISO date of a day counted from 1970-01-01."""
+    return date.fromordinal(_FIRST_DAY + number).isoformat()
 
 
 def _status(usage: Usage, outcome: Outcome, *, is_whole: bool, is_regional: bool) -> CostStatus:
@@ -159,19 +165,22 @@ def _fees(rates: dict[str, Decimal], usage: Usage) -> list[Line]:
 
 
 def _line(name: str, number: int, rate: Decimal, per: Decimal) -> Line:
-    return name, number, str(rate), format(rate * number / per, "f")
+    return name, number, rate, rate * number / per
 
 
 def _rates_at(price: Price, asked: int) -> dict[str, Decimal]:
     """Return the rates for a request of this many input tokens: beyond a step, all tokens cost the step's price."""
-    return _rates_above(tuple(price.rates.items()), next((step for step in _steps(price) if asked > step), -1))
-
-
-def _steps(price: Price) -> list[int]:
-    return sorted({int(name.partition(">")[2]) for name in price.rates if ">" in name}, reverse=True)
+    ladder = _ladder(tuple(price.rates.items()))
+    return next(rates for step, rates in ladder if asked > step)
 
 
 @lru_cache(maxsize=4096)
+def _ladder(rates: tuple[tuple[str, str], ...]) -> list[tuple[int, dict[str, Decimal]]]:
+    """Return (more input tokens than, rates), the highest step first; the last one is for any number."""
+    steps = {int(name.partition(">")[2]) for name, _ in rates if ">" in name}
+    return [(step, _rates_above(rates, step)) for step in (*sorted(steps, reverse=True), -1)]
+
+
 def _rates_above(rates: tuple[tuple[str, str], ...], reached: int) -> dict[str, Decimal]:
     found: dict[str, tuple[int, Decimal]] = {}
     for key, rate in rates:
@@ -183,4 +192,7 @@ def _rates_above(rates: tuple[tuple[str, str], ...], reached: int) -> dict[str, 
 
 
 def _sum(lines: list[Line]) -> Decimal:
-    return sum((Decimal(amount) for *_, amount in lines), Decimal(0))
+    total = Decimal(0)
+    for *_, amount in lines:
+        total += amount
+    return total

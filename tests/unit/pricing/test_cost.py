@@ -44,10 +44,10 @@ def test_the_worked_example() -> None:
     assert amount(cost) == Decimal("0.00906")
     assert (cost.pico_usd, cost.input_pico_usd, cost.output_pico_usd) == (9_060_000_000, 3_060_000_000, 6_000_000_000)
     assert cost.lines == (
-        ("cache_read_mtok", 400, "0.40", "0.00016"),
-        ("cache_write_mtok", 500, "5", "0.0025"),
-        ("input_mtok", 100, "4", "0.0004"),
-        ("output_mtok", 300, "20", "0.006"),
+        ("cache_read_mtok", 400, Decimal("0.40"), Decimal("0.00016")),
+        ("cache_write_mtok", 500, Decimal(5), Decimal("0.0025")),
+        ("input_mtok", 100, Decimal(4), Decimal("0.0004")),
+        ("output_mtok", 300, Decimal(20), Decimal("0.006")),
     )
 
 
