@@ -65,15 +65,27 @@ class DashcamTarget(Target):
         pin(gateway, MEASURED)
         pin(self._control, OTHERS)
 
+    def unpin(self) -> None:
+        """Let gateway and control have all cores, as in daily life."""
+        for pid in (self.pid, self._control):
+            assert pid is not None
+            pin(pid, MEASURED | OTHERS)
+
     @contextlib.contextmanager
     def alone(self) -> Iterator[None]:
         """Stop control, then let it catch up."""
+        with self.paused_control():
+            yield
+        wait_until(self.running.is_settled, "the backlog is gone", seconds=900, interval=0.2)
+
+    @contextlib.contextmanager
+    def paused_control(self) -> Iterator[None]:
+        """Stop control meanwhile: the spool takes everything."""
         os.kill(self._control, signal.SIGSTOP)
         try:
             yield
         finally:
             os.kill(self._control, signal.SIGCONT)
-            wait_until(self.running.is_settled, "the backlog is gone", seconds=900)
 
 
 @contextlib.contextmanager
@@ -116,7 +128,7 @@ def nginx(folder: Path, behind: Target) -> Iterator[Target | None]:
 
 
 @contextlib.contextmanager
-def dashcam(folder: Path, behind: Target, *arguments: str) -> Iterator[tuple[Target, RunningDashcam]]:
+def dashcam(folder: Path, behind: Target, *arguments: str) -> Iterator[tuple[DashcamTarget, RunningDashcam]]:
     """Run Dashcam with one gateway on the measured core, everything else on the others; recording is on."""
     folder.mkdir(parents=True, exist_ok=True)
     address = f"openai=http://127.0.0.1:{behind.port}/v1"

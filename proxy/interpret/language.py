@@ -84,14 +84,15 @@ def _by_script(scripts: Counter[str], sample: str) -> str | None:
 
 
 def _by_words(words: list[str]) -> str | None:
+    distinct = set(words)
     counts: dict[str, int] = {}
-    for word in words:
-        for language in _LANGUAGES.get(word, ()):
+    for word in distinct & _LANGUAGES.keys():
+        for language in _LANGUAGES[word]:
             counts[language] = counts.get(language, 0) + 1
     if not counts:
         return None
     best = max(counts, key=counts.__getitem__)
     first = counts.pop(best)
     second = max(counts.values(), default=0)
-    is_clear = first >= 2 and first >= second * 1.5 and first * 8 >= len(words)
+    is_clear = first >= 2 and first >= second * 1.5 and first * 8 >= len(distinct)
     return best if is_clear else None

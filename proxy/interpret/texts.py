@@ -9,6 +9,8 @@ from typing import Any
 import orjson
 
 PREVIEW = 200
+_SLACK = 40
+"""Runs of blanks are one blank in a preview: so many characters more are looked at."""
 TEXT_BYTES = 4096
 
 
@@ -26,7 +28,7 @@ def preview(value: str | None) -> str | None:
     """Return the beginning of a text on one line."""
     if not value:
         return None
-    return clean(" ".join(value[: PREVIEW * 2].split()), PREVIEW) or None
+    return clean(" ".join(value[: PREVIEW + _SLACK].split()), PREVIEW) or None
 
 
 def plain(value: str | None) -> str | None:

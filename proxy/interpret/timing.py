@@ -32,7 +32,9 @@ def durations_of(end: CallEnd | None) -> Durations:
     duration = max(0, end.ended_ns)
     if not end.attempts:
         return Durations(duration / 1e6, None, duration / 1e6)
-    waited = sum(_waited(fact, _end_of(end, position)) for position, fact in enumerate(end.attempts))
+    waited = 0
+    for position, fact in enumerate(end.attempts):
+        waited += _waited(fact, _end_of(end, position))
     waited = min(waited, duration)
     return Durations(duration / 1e6, waited / 1e6, (duration - waited) / 1e6)
 

@@ -84,16 +84,21 @@ class Assembly:
 
     def output_text(self) -> str:
         """Return what was said, as plain text: content, else refusal, transcript or the tools that were called."""
+        if len(self.choices) == 1:
+            return _say(*self.choices.values())
         said = [_say(self.choices[index]) for index in sorted(self.choices)]
         return "\n\n".join(part for part in said if part)
 
     def finish_reasons(self) -> list[str | None]:
         """Return the raw reasons in the order of the choices."""
-        return [self.choices[index].finish_reason for index in sorted(self.choices)]
+        choices = self.choices
+        return [choices[index].finish_reason for index in (sorted(choices) if len(choices) > 1 else choices)]
 
 
 def _say(choice: Choice) -> str:
     said = "".join(choice.content) or "".join(choice.refusal) or "".join(choice.transcript)
+    if not choice.tool_calls:
+        return said
     calls = [f"{call.name or 'tool'}({''.join(call.arguments)})" for call in choice.tool_calls]
     return "\n".join(part for part in (said, *calls) if part)
 

@@ -13,14 +13,16 @@ Found = TypeVar("Found")
 _INTERVAL_SECONDS = 0.02
 
 
-def wait_until(condition: Callable[[], Found], what: str, *, seconds: float = 20.0) -> Found:
+def wait_until(
+    condition: Callable[[], Found], what: str, *, seconds: float = 20.0, interval: float = _INTERVAL_SECONDS
+) -> Found:
     """Return the first true value of ``condition``; ``AssertionError`` naming ``what`` when the time is over."""
     deadline = time.monotonic() + seconds
     pause = threading.Event()
     while not (found := condition()):
         if time.monotonic() > deadline:
             raise AssertionError(f"after {seconds:g} s still not: {what} (last seen: {found!r})")
-        pause.wait(_INTERVAL_SECONDS)
+        pause.wait(interval)
     return found
 
 
