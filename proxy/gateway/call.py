@@ -62,9 +62,10 @@ class ClientCall:
     is_complete = False
     response_started = False
     is_chunked = False
-    on_gone: Callable[[], None] | None = None
+    on_gone: Callable[[], object] | None = None
     on_writable: Callable[[], None] | None = None
     _ends_by_close = False
+    _has_body = True
     _body_event: asyncio.Event | None = None
 
     def __init__(self, connection: Connection, head: ClientHead, accepted_at: int, keep_alive: bool) -> None:
@@ -125,7 +126,7 @@ class ClientCall:
             return
         self.response_started = True
         lines = [_STATUS_LINES[status], *head.lines]
-        has_body = self.head.method != "HEAD" and status not in _NO_BODY
+        has_body = self._has_body = self.head.method != "HEAD" and status not in _NO_BODY
         self.is_chunked = has_body and not head.has_length and self.can_chunk
         self._ends_by_close = has_body and not head.has_length and not self.can_chunk
         if self.is_chunked:
@@ -142,7 +143,7 @@ class ClientCall:
         """Write one more piece of the body; ``last`` ends the reply cleanly."""
         if self.is_gone or self.is_complete:
             return
-        if self.head.method != "HEAD":
+        if self._has_body:
             lines: list[bytes] = []
             self._frame(lines, body, last)
             if lines:

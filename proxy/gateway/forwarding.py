@@ -7,6 +7,8 @@ take anything from ``/v1``. Server-sent events and exports pass with back-pressu
 
 from __future__ import annotations
 
+import asyncio
+import functools
 from pathlib import Path
 
 from proxy.gateway.call import ClientCall
@@ -44,6 +46,9 @@ class ControlForwarder:
         if self._open >= MAX_OPEN:
             return _refuse(call, 503, "control_busy", "Too many requests to the console and admin API are open.")
         self._open += 1
+        task = asyncio.current_task()
+        # A client that leaves takes its request along, wherever it is: no slot stays taken for nobody.
+        call.on_gone = None if task is None else functools.partial(task.cancel, "the client left")
         try:
             body = await _whole_body(call)
             if body is None:
@@ -56,6 +61,7 @@ class ControlForwarder:
                 message = f"Dashcam's control process does not answer: {failure.message}. Calls are still relayed."
                 _refuse(call, 503, "control_unavailable", message)
         finally:
+            call.on_gone = None
             self._open -= 1
         return None
 
@@ -63,11 +69,9 @@ class ControlForwarder:
         method, target = call.head.method, call.head.target
         lines = lines_of(method, target, b"control", self._headers(call))
         answer = await self._client.send(RequestHead(self._origin, method, target, lines, 120.0, 660.0), body)
-        call.on_gone = answer.abort
         try:
             await _pump(call, answer)
         finally:
-            call.on_gone = None
             answer.abort()
 
     def _headers(self, call: ClientCall) -> Headers:

@@ -46,7 +46,7 @@ class ReplyHead:
             if rule & _RECORD:
                 recorded.append((text, value.decode("latin-1")))
             if rule & _CONNECTION:
-                named |= named_by(value)
+                named |= named_by(value) - _SPECIAL.keys()
             elif rule & _NOTED:
                 self._note(rule, value)
             if not rule & _DROP:

@@ -2,28 +2,32 @@
 
 ::
 
-    magic 2 | type 1 | version 1 | length 4 | crc32 4 | sequence 8 | interaction id 16 | payload
+    mark 4 | type 1 | version 1 | length 4 | crc32 4 | sequence 8 | interaction id 16 | payload
 
-All little-endian. The checksum covers everything but the magic and itself. ``scan`` never raises: a damaged record is
+All little-endian. The checksum covers everything but the mark and itself. The mark is the writer's own, drawn at random
+and written into each segment's header: whoever sends a payload cannot know it, so that the search for the next record
+behind a damaged one never takes a payload's inside for records. ``scan`` never raises: a damaged record is
 reported and skipped when a valid one follows, bytes that may still be being written are left for the next look.
 """
 
 from __future__ import annotations
 
+import os
 import struct
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntEnum
 
-MAGIC = b"\xd5\xca"
+MARK = b"\xd5\xca\xd5\xca"
+"""The mark of records that lie where only our own writing goes: parked parts, quarantine."""
 VERSION = 1
-HEADER = struct.Struct("<2sBBIIQ16s")
+HEADER = struct.Struct("<4sBBIIQ16s")
 _CHECKED = struct.Struct("<BBIQ16s")
 MAX_PAYLOAD = 64 * 1024 * 1024
 
 SEGMENT_MAGIC = b"DSHSEG"
-SEGMENT_HEADER = struct.Struct("<6sH8x")
+SEGMENT_HEADER = struct.Struct("<6sH4s4x")
 SEGMENT_VERSION = 1
 
 
@@ -60,19 +64,24 @@ class Damage:
     reason: str
 
 
-def encode(kind: int, identity: bytes, sequence: int, payload: bytes) -> bytes:
+def new_mark() -> bytes:
+    """Draw a writer's mark; its bytes are neither text nor zeros, which payloads and holes are made of."""
+    return bytes(byte | 0x80 for byte in os.urandom(4))
+
+
+def encode(kind: int, identity: bytes, sequence: int, payload: bytes, mark: bytes = MARK) -> bytes:
     """Return one record."""
     length = len(payload)
     crc = zlib.crc32(payload, zlib.crc32(_CHECKED.pack(kind, VERSION, length, sequence, identity)))
-    return HEADER.pack(MAGIC, kind, VERSION, length, crc, sequence, identity) + payload
+    return HEADER.pack(mark, kind, VERSION, length, crc, sequence, identity) + payload
 
 
-def decode_at(data: bytes, start: int) -> Record | str | None:
+def decode_at(data: bytes, start: int, mark: bytes = MARK) -> Record | str | None:
     """Return the record at an offset, None when its bytes are not all there, or why it is none."""
     if start + HEADER.size > len(data):
-        return None if MAGIC.startswith(data[start : start + 2]) else "no record begins here"
-    magic, kind, version, length, crc, sequence, identity = HEADER.unpack_from(data, start)
-    if magic != MAGIC:
+        return None if mark.startswith(data[start : start + len(mark)]) else "no record begins here"
+    found, kind, version, length, crc, sequence, identity = HEADER.unpack_from(data, start)
+    if found != mark:
         return "no record begins here"
     if length > MAX_PAYLOAD:
         return f"a payload of {length} bytes is not possible"
@@ -85,42 +94,42 @@ def decode_at(data: bytes, start: int) -> Record | str | None:
     return Record(kind, version, sequence, identity, payload, start, end)
 
 
-def scan(data: bytes, start: int = 0, *, is_final: bool = False) -> Iterator[Record | Damage]:
+def scan(data: bytes, start: int = 0, *, mark: bytes = MARK, is_final: bool = False) -> Iterator[Record | Damage]:
     """Yield records and damage in order; stops before bytes that may be the beginning of a record.
 
     Only when ``is_final`` (nobody writes any more) is a record that is cut short searched for later ones: while its
     writer lives, what lies in its payload is not for us to read.
     """
     while start < len(data):
-        found = decode_at(data, start)
+        found = decode_at(data, start, mark)
         if isinstance(found, Record):
             yield found
             start = found.end
             continue
-        follower = _next_valid(data, start + 1) if found or is_final else -1
+        follower = _next_valid(data, start + 1, mark) if found or is_final else -1
         if follower < 0:
             return
         yield Damage(start, follower, found or "a record is cut short")
         start = follower
 
 
-def _next_valid(data: bytes, start: int) -> int:
+def _next_valid(data: bytes, start: int, mark: bytes) -> int:
     """Return where the next whole valid record begins, or -1."""
-    while (start := data.find(MAGIC, start)) >= 0:
-        if isinstance(decode_at(data, start), Record):
+    while (start := data.find(mark, start)) >= 0:
+        if isinstance(decode_at(data, start, mark), Record):
             return start
         start += 1
     return -1
 
 
-def segment_header() -> bytes:
+def segment_header(mark: bytes = MARK) -> bytes:
     """Return what a segment file begins with."""
-    return SEGMENT_HEADER.pack(SEGMENT_MAGIC, SEGMENT_VERSION)
+    return SEGMENT_HEADER.pack(SEGMENT_MAGIC, SEGMENT_VERSION, mark)
 
 
-def is_segment(head: bytes) -> bool:
-    """Return True for a segment of a version this program reads."""
+def mark_of(head: bytes) -> bytes | None:
+    """Return the mark in a segment's header; None when this program cannot read the segment."""
     if len(head) < SEGMENT_HEADER.size:
-        return False
-    magic, version = SEGMENT_HEADER.unpack_from(head)
-    return bool(magic == SEGMENT_MAGIC and version == SEGMENT_VERSION)
+        return None
+    magic, version, mark = SEGMENT_HEADER.unpack_from(head)
+    return bytes(mark) if magic == SEGMENT_MAGIC and version == SEGMENT_VERSION else None

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from proxy.spool.disk import Disk, RealDisk
-from proxy.spool.framing import SEGMENT_HEADER, Damage, Record, RecordType, is_segment, scan
+from proxy.spool.framing import SEGMENT_HEADER, Damage, Record, RecordType, mark_of, scan
 
 READ_BYTES = 1 << 20
 QUARANTINE = "quarantine"
@@ -62,6 +62,7 @@ class Source:
         self._disk = disk
         self._root = root
         self._folder = root / name
+        self._marks: dict[int, bytes] = {}
 
     def __repr__(self) -> str:
         return f"<Source {self.name} segments={self.segments()}>"
@@ -102,13 +103,14 @@ class Source:
     def _read_segment(self, batch: ReadBatch, number: int, start: int, limit: int, is_final: bool) -> int:
         """Read one segment to its end or to the limit; return the bytes read."""
         path = self._path(number)
-        if start == SEGMENT_HEADER.size and not self._is_readable(path, batch, number):
+        mark = self._mark(batch, number)
+        if mark is None:
             return 0
         taken, want = 0, READ_BYTES
         while taken < limit:
             data = self._disk.read(path, start, want)
             is_whole = len(data) < want
-            used = self._take(batch, number, start, data, is_final=is_final and is_whole)
+            used = self._take(batch, number, start, data, mark, is_final=is_final and is_whole)
             start, taken = start + used, taken + used
             batch.next = Position(number, start)
             if is_whole:
@@ -117,9 +119,9 @@ class Source:
             want = READ_BYTES if used else want * 4
         return taken
 
-    def _take(self, batch: ReadBatch, number: int, start: int, data: bytes, *, is_final: bool) -> int:
+    def _take(self, batch: ReadBatch, number: int, start: int, data: bytes, mark: bytes, *, is_final: bool) -> int:
         used = 0
-        for found in scan(data, is_final=is_final):
+        for found in scan(data, mark=mark, is_final=is_final):
             place = Position(number, start + found.start)
             if isinstance(found, Damage):
                 batch.damage.append(Damaged(place, found.reason, data[found.start : found.end]))
@@ -134,13 +136,17 @@ class Source:
             batch.damage.append(Damaged(batch.next, "the segment ends in the middle of a record", rest))
             batch.next = Position(number, batch.next.offset + len(rest))
 
-    def _is_readable(self, path: Path, batch: ReadBatch, number: int) -> bool:
-        head = self._disk.read(path, 0, SEGMENT_HEADER.size)
-        if is_segment(head):
-            return True
-        if len(head) == SEGMENT_HEADER.size:
+    def _mark(self, batch: ReadBatch, number: int) -> bytes | None:
+        """Return the mark of a segment's records, None when it cannot be read (yet)."""
+        if number in self._marks:
+            return self._marks[number]
+        head = self._disk.read(self._path(number), 0, SEGMENT_HEADER.size)
+        mark = mark_of(head)
+        if mark is not None:
+            self._marks[number] = mark
+        elif len(head) == SEGMENT_HEADER.size:
             batch.damage.append(Damaged(Position(number, 0), "the segment is of an unknown version; left alone", b""))
-        return False
+        return mark
 
     def _has_records(self, number: int) -> bool:
         return self._disk.size(self._path(number)) > SEGMENT_HEADER.size
@@ -154,11 +160,12 @@ class Source:
         for number in self.segments():
             if number < position.segment and self._is_known(number):
                 self._disk.unlink(self._path(number))
+                self._marks.pop(number, None)
                 freed += 1
         return freed
 
     def _is_known(self, number: int) -> bool:
-        return is_segment(self._disk.read(self._path(number), 0, SEGMENT_HEADER.size))
+        return mark_of(self._disk.read(self._path(number), 0, SEGMENT_HEADER.size)) is not None
 
     def size_after(self, position: Position) -> int:
         """Return how many bytes lie after a position."""

@@ -11,7 +11,7 @@ import threading
 from pathlib import Path
 
 from proxy.spool.disk import Disk
-from proxy.spool.framing import SEGMENT_HEADER, segment_header
+from proxy.spool.framing import SEGMENT_HEADER, new_mark, segment_header
 
 
 class Segment:
@@ -32,12 +32,13 @@ class Segment:
 
 
 class Segments:
-    """Hands out the segment in use; ``rotate`` swaps in the spare when there is one."""
+    """Hands out the segment in use; ``rotate`` swaps in the spare when there is one. All records bear ``mark``."""
 
     def __init__(self, disk: Disk, folder: Path) -> None:
         self._disk = disk
         self._folder = folder
         self._next_number = 1
+        self.mark = new_mark()
         self._making = threading.Lock()
         self.sealing: list[Segment] = []
         self.spare: Segment | None = None
@@ -58,7 +59,7 @@ class Segments:
         return Segment(path, number, descriptor, now)
 
     def _begin(self, descriptor: int) -> None:
-        header = segment_header()
+        header = segment_header(self.mark)
         if self._disk.append(descriptor, header) != len(header):
             raise OSError(errno.ENOSPC, "no space left for a segment header")
         self._disk.sync_folder(self._folder)

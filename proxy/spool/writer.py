@@ -144,7 +144,7 @@ class SpoolWriter:
 
     def _record(self, kind: int, identity: bytes, payload: bytes) -> bytes:
         self._sequence += 1
-        return encode(kind, identity, self._sequence, payload)
+        return encode(kind, identity, self._sequence, payload, self._segments.mark)
 
     def _append(self, data: bytes) -> bool:
         """Append whole records in one write; False when the disk would not take them."""

@@ -241,7 +241,9 @@ class UpstreamConnection(asyncio.Protocol):
         if answer.has_head:
             return
         status = self._parser.get_status_code()
-        if 100 <= status < 200:
+        if status < 100:
+            raise ValueError(f"{status} is no status")
+        if status < 200:
             answer.headers, answer.reason = [], b""
             return
         answer.status = status

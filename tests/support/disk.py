@@ -7,7 +7,7 @@ import itertools
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from proxy.spool.framing import Record, scan
+from proxy.spool.framing import MARK, Record, mark_of, scan
 
 
 @dataclass
@@ -150,6 +150,7 @@ class NotingDisk(FakeDisk):
         taken = super().append(descriptor, data)
         path = self.open[descriptor]
         if path.suffix == ".seg" and taken == len(data):
-            found = [item for item in scan(data) if isinstance(item, Record)]
+            mark = mark_of(bytes(self.files[path].data)) or MARK
+            found = [item for item in scan(data, mark=mark) if isinstance(item, Record)]
             self.kept.setdefault(path.parent.name, []).extend(found)
         return taken

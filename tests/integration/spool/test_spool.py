@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from proxy.domain.recording import AnswerHead
-from proxy.spool.framing import SEGMENT_HEADER, Record, scan
+from proxy.spool.framing import MARK, SEGMENT_HEADER, Damage, Record, mark_of, scan
 from proxy.spool.page import Page
 from proxy.spool.reader import Position, SpoolReader
 from proxy.spool.writer import SpoolWriter
@@ -134,8 +134,10 @@ class SpoolMachine(RuleBasedStateMachine):
 
     def on_disk(self, name: str) -> list[Record]:
         files = sorted(path for path in self.disk.files if path.parent.name == name and path.suffix == ".seg")
-        found = [scan(bytes(self.disk.files[path].data), SEGMENT_HEADER.size, is_final=True) for path in files]
-        return [item for items in found for item in items if isinstance(item, Record)]
+        found: list[Record | Damage] = []
+        for data in (bytes(self.disk.files[path].data) for path in files):
+            found += scan(data, SEGMENT_HEADER.size, mark=mark_of(data) or MARK, is_final=True)
+        return [item for item in found if isinstance(item, Record)]
 
     @rule(data=st.data())
     def flip(self, data: st.DataObject) -> None:

@@ -142,6 +142,31 @@ async def test_a_client_that_leaves_frees_control(control: ScriptedUpstream, for
     assert not line.wire.written.endswith(b"0\r\n\r\n")
 
 
+async def test_a_client_that_leaves_before_the_answer_frees_its_slot(
+    control: ScriptedUpstream, forwarder: ControlForwarder
+) -> None:
+    async def script(turn: Turn) -> None:
+        await turn.client_closed()
+
+    control.scenario = script
+    call = asked(Line())
+    async with asyncio.TaskGroup() as group:
+        group.create_task(forwarder.forward(call))
+        await until(lambda: len(control.requests) == 1)
+        call.leave()
+    await until(lambda: control.open_connections == 0)
+
+
+async def test_half_a_request_never_reaches_control(control: ScriptedUpstream, forwarder: ControlForwarder) -> None:
+    call = Line().call(b"POST", b"/api/v1/x")
+    call.feed_body(b'{"delete":')
+    async with asyncio.TaskGroup() as group:
+        group.create_task(forwarder.forward(call))
+        await until(lambda: not call.parts)
+        call.leave()
+    assert control.connections == 0
+
+
 async def test_a_busy_console_is_bounded(control: ScriptedUpstream, forwarder: ControlForwarder) -> None:
     async def script(turn: Turn) -> None:
         await turn.released()

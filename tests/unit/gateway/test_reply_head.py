@@ -26,6 +26,12 @@ def test_the_reply_keeps_all_but_hop_by_hop_in_order_and_spelling() -> None:
     assert b"".join(head.lines).startswith(b"Date: now\r\nServer: them\r\n")
 
 
+def test_what_frames_the_body_is_no_header_of_the_connection() -> None:
+    head = ReplyHead([(b"Connection", b"content-length, content-type, x"), (b"Content-Length", b"5"), (b"X", b"1")])
+    assert head.lines[::4] == [b"Content-Length"]
+    assert head.has_length
+
+
 def test_only_the_allow_list_is_recorded() -> None:
     recorded = dict(ReplyHead(ANSWER).recorded)
     assert recorded == {

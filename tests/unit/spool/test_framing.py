@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from proxy.spool.framing import (
     HEADER,
-    MAGIC,
+    MARK,
     MAX_PAYLOAD,
     SEGMENT_HEADER,
     Damage,
@@ -19,7 +19,8 @@ from proxy.spool.framing import (
     RecordType,
     decode_at,
     encode,
-    is_segment,
+    mark_of,
+    new_mark,
     scan,
     segment_header,
 )
@@ -28,11 +29,10 @@ ID = bytes(range(16))
 KINDS = st.sampled_from(RecordType)
 IDS = st.binary(min_size=16, max_size=16)
 SEQUENCES = st.integers(0, 2**64 - 1)
-# Half of the payloads look like the beginnings of records; none holds a whole valid one, which a search inside a
-# damaged record would find.
+# Half of the payloads look like the beginnings of records.
 PAYLOADS = st.one_of(
     st.binary(max_size=120),
-    st.lists(st.sampled_from([MAGIC, MAGIC[:1], MAGIC + b"\x01\x01", HEADER.pack(MAGIC, 1, 1, 40, 0, 7, ID)])).map(
+    st.lists(st.sampled_from([MARK, MARK[:1], MARK + b"\x01\x01", HEADER.pack(MARK, 1, 1, 40, 0, 7, ID)])).map(
         b"".join
     ),
 )
@@ -57,14 +57,14 @@ def shifted(record: Record, by: int) -> Record:
 
 def lying(length: int, payload: bytes = b"") -> bytes:
     """Return a record's header that lies about its length."""
-    return HEADER.pack(MAGIC, 1, 1, length, 0, 1, ID) + payload
+    return HEADER.pack(MARK, 1, 1, length, 0, 1, ID) + payload
 
 
 def test_the_layout_is_a_contract_between_versions() -> None:
     assert encode(2, ID, 3, b"abc").hex() == (
-        "d5ca" "02" "01" "03000000" "f3b66156" "0300000000000000" "000102030405060708090a0b0c0d0e0f" "616263"
+        "d5cad5ca" "02" "01" "03000000" "f3b66156" "0300000000000000" "000102030405060708090a0b0c0d0e0f" "616263"
     )  # fmt: skip
-    assert segment_header() == b"DSHSEG\x01\x00" + bytes(8)
+    assert segment_header(b"mark") == b"DSHSEG\x01\x00mark" + bytes(4)
     assert [kind.value for kind in RecordType] == [1, 2, 3, 4, 5, 6]
 
 
@@ -158,9 +158,9 @@ def test_many_lies_one_after_another_hide_no_record() -> None:
     assert last.payload == b"good"
 
 
-def test_the_first_half_of_a_magic_may_be_a_beginning() -> None:
-    assert decode_at(MAGIC[:1], 0) is None
-    assert decode_at(MAGIC[1:], 0) == "no record begins here"
+def test_the_first_half_of_a_mark_may_be_a_beginning() -> None:
+    assert decode_at(MARK[:1], 0) is None
+    assert decode_at(MARK[1:], 0) == "no record begins here"
     assert decode_at(b"\0" * HEADER.size, 0) == "no record begins here"
 
 
@@ -171,10 +171,29 @@ def test_types_of_later_versions_pass_through(kind: int, payload: bytes) -> None
     assert (record.type, record.payload) == (kind, payload)
 
 
-@given(rest=st.binary(max_size=40))
-def test_a_segment_is_known_by_its_header(rest: bytes) -> None:
-    assert is_segment(segment_header() + rest)
-    assert not is_segment(b"DSHSEG\x02\x00" + bytes(8) + rest)
-    assert not is_segment(b"DSHSEH" + segment_header()[6:] + rest)
-    assert not is_segment(segment_header()[: SEGMENT_HEADER.size - 1])
-    assert not is_segment(rest)
+@given(rest=st.binary(max_size=40), mark=st.binary(min_size=4, max_size=4))
+def test_a_segment_is_known_by_its_header(rest: bytes, mark: bytes) -> None:
+    assert mark_of(segment_header(mark) + rest) == mark
+    assert mark_of(b"DSHSEG\x02\x00" + bytes(8) + rest) is None
+    assert mark_of(b"DSHSEH" + segment_header()[6:] + rest) is None
+    assert mark_of(segment_header()[: SEGMENT_HEADER.size - 1]) is None
+    assert mark_of(rest) is None
+
+
+@given(items=SEGMENTS, data=st.data())
+def test_records_inside_a_payload_are_never_found_without_the_writer_s_mark(items: Items, data: st.DataObject) -> None:
+    """Whoever sends a payload does not know the mark: what is torn or flipped around it does not set it free."""
+    mark = b"\xf1\xf2\xf3\xf4"
+    forged, _ = written(items)
+    whole = encode(1, ID, 1, forged, mark) + encode(3, ID, 2, b"good", mark)
+    bit = data.draw(st.integers(0, (HEADER.size + len(forged)) * 8 - 1))
+    flipped = bytearray(whole)
+    flipped[bit // 8] ^= 1 << bit % 8
+    found = [item.payload for item in scan(bytes(flipped), mark=mark, is_final=True) if isinstance(item, Record)]
+    assert found == [b"good"]
+
+
+def test_marks_are_drawn_anew_and_look_like_nothing_that_is_sent() -> None:
+    drawn = {new_mark() for _ in range(100)}
+    assert len(drawn) > 90
+    assert all(min(mark) >= 0x80 for mark in drawn)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.spool.framing import SEGMENT_HEADER, is_segment
+from proxy.spool.framing import SEGMENT_HEADER, mark_of
 from proxy.spool.segments import Segments
 from tests.support.disk import FakeDisk
 
@@ -40,7 +40,7 @@ def test_the_first_segment_is_there_from_the_beginning() -> None:
     segments = segments_on(disk)
     assert names(disk) == ["00000001.seg"]
     assert (segments.current.number, segments.current.size) == (1, SEGMENT_HEADER.size)
-    assert is_segment(disk.read(segments.current.path, 0, 100))
+    assert mark_of(disk.read(segments.current.path, 0, 100)) == segments.mark
     assert not segments.current.is_dirty
     assert repr(segments.current) == "<Segment 1 size=16>"
 
@@ -75,7 +75,7 @@ def test_segments_come_in_order_and_none_is_lost(steps: list[str]) -> None:
             used.append(segments.current)
     assert [segment.number for segment in used] == list(range(1, len(used) + 1))
     assert [*segments.sealing, segments.current] == used
-    assert all(is_segment(disk.read(segment.path, 0, 16)) for segment in used)
+    assert all(mark_of(disk.read(segment.path, 0, 16)) == segments.mark for segment in used)
     segments.close()
     assert names(disk) == [segment.path.name for segment in used], "a spare never used is removed"
     assert not disk.open
@@ -94,7 +94,7 @@ def test_a_full_disk_tried_again_and_again_leaves_neither_file_nor_descriptor(ro
     disk.room = None
     segments.make_spare(0.0)
     assert segments.rotate()
-    assert is_segment(disk.read(segments.current.path, 0, 16))
+    assert mark_of(disk.read(segments.current.path, 0, 16)) == segments.mark
 
 
 def test_a_folder_that_cannot_be_synced_leaves_neither_file_nor_descriptor() -> None:
