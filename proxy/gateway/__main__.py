@@ -24,6 +24,7 @@ from proxy.settings.values import Settings, settings_from_mapping
 from proxy.spool.page import Page
 from proxy.spool.writer import SpoolWriter
 from proxy.telemetry.logs import configure
+from proxy.upstream.addresses import ANY
 from proxy.upstream.client import UpstreamClient
 
 
@@ -71,12 +72,8 @@ def listen_to_signals(server: GatewayServer) -> None:
 def own_addresses(listener: socket.socket) -> frozenset[tuple[str, int]]:
     """Return the addresses that lead back to ourselves: nothing is ever relayed to them."""
     host, port = listener.getsockname()[:2]
-    if host not in ("0.0.0.0", "::"):  # noqa: S104 - compared with, not bound to
-        return frozenset({(host, port)})
-    names = {"127.0.0.1", "::1", host}
-    for info in socket.getaddrinfo(socket.gethostname(), port, type=socket.SOCK_STREAM):
-        names.add(str(info[4][0]))
-    return frozenset((name, port) for name in names)
+    # A listener on all addresses is reached by each of them, also by those that come later.
+    return frozenset({(ANY if host in ("0.0.0.0", "::") else host, port)})  # noqa: S104 - compared with, not bound to
 
 
 def main() -> None:

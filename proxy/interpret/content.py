@@ -15,7 +15,8 @@ def content_state_of(call: RecordedCall, *, keeps: bool) -> ContentState:
     """Return what became of the bodies; ``keeps`` False: they were not to be kept."""
     if not keeps:
         return ContentState.OFF
-    is_cut = call.lost_bytes > 0 or call.request is None or (call.end is not None and call.end.bodies_dropped)
+    has_request = call.request is not None and len(call.request) >= call.start.request_bytes
+    is_cut = call.lost_bytes > 0 or not has_request or (call.end is not None and call.end.bodies_dropped)
     return ContentState.TRUNCATED if is_cut else ContentState.STORED
 
 

@@ -24,6 +24,7 @@ from proxy.loader.sources import FollowedSource, Parking, Progress
 from proxy.loader.totals import ModelNames, totals_of
 from proxy.settings.values import Settings
 from proxy.spool.reader import SpoolReader
+from proxy.store.accounts import EARLIER
 from proxy.store.reading import Reader, Row
 from proxy.store.writing import RowError, SourceState, StoreUnavailableError, StoreWriter, WriteBatch
 from proxy.telemetry.families import Totals
@@ -66,6 +67,7 @@ class Loader:
         self._failures = 0
         self.last_error: str | None = None
         self.last_commit_at = time.time()
+        self._fold_accounts()
         reader = Reader(settings.database_path)
         configured = [name for provider in settings.providers for name in provider.models]
         self._names = ModelNames([*configured, *reader.known_models(50)])
@@ -73,6 +75,14 @@ class Loader:
         self._must_start_over = False
         # Before anybody asks: the account of a gateway that runs is newer than its line in the store.
         self._find_sources()
+
+    def _fold_accounts(self) -> None:
+        """Make one account of those whose gateways and files are gone."""
+        states, _ = _load_states(Reader(self._settings.database_path))
+        there = set(self._spool.names())
+        gone = [name for name, row in states.items() if row["is_closed"] and name not in there and name != EARLIER]
+        if gone:
+            self._writer.fold(gone)
 
     # -- life -----------------------------------------------------------------------------------------------
 

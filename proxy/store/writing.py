@@ -19,7 +19,7 @@ from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, InterfaceError
 
 from proxy.domain.interaction import Entry
 from proxy.errors import StoreError
-from proxy.store import rows, tables
+from proxy.store import accounts, rows, tables
 from proxy.store.bodies import BodyWriter
 from proxy.store.columns import instant_text
 from proxy.store.engine import open_writer
@@ -141,6 +141,11 @@ class StoreWriter:
             raise StoreUnavailableError(f"the database cannot be written: {_reason(error)}") from error
         except (DBAPIError, StatementError, OverflowError, ValueError, TypeError) as error:
             raise RowError(f"a value cannot be stored: {_reason(error)}") from error
+
+    def fold(self, sources: Sequence[str]) -> None:
+        """Fold the accounts of sources that are closed and gone into one."""
+        with self._engine.begin() as connection:
+            accounts.fold(connection, sources)
 
     def close(self) -> None:
         """Checkpoint and close."""

@@ -8,6 +8,10 @@ configuration file and the command line do. Our own listeners are forbidden alwa
 from __future__ import annotations
 
 import ipaddress
+import socket
+
+ANY = "*"
+"""In place of an address: whatever address of this machine."""
 
 _BLOCKED = tuple(
     ipaddress.ip_network(text)
@@ -36,7 +40,8 @@ def blocked_because(
         value = value.ipv4_mapped
     # The whole of 127.0.0.0/8 leads to a listener on any address.
     own = "127.0.0.1" if value.version == 4 and value.is_loopback else str(value)
-    if (own, port) in forbidden or (str(value), port) in forbidden:
+    leads_home = (own, port) in forbidden or (str(value), port) in forbidden
+    if leads_home or ((ANY, port) in forbidden and (value.is_loopback or is_of_this_machine(str(value)))):
         return "it is this proxy's own address"
     for network in _BLOCKED:
         if value.version == network.version and value in network:
@@ -44,3 +49,13 @@ def blocked_because(
     if not allow_private and not value.is_global:
         return "private addresses are not allowed for this provider"
     return None
+
+
+def is_of_this_machine(address: str) -> bool:
+    """Return True for an address of one of our own interfaces; asks the routing table, sends nothing."""
+    with socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect((address, 9))
+        except OSError:
+            return False
+        return bool(probe.getsockname()[0] == address)

@@ -157,6 +157,20 @@ def test_a_dead_gateway_leaves_no_file_and_one_line_in_the_ledger(bench: Bench, 
         assert (found["accepted"], found["stored"], found["balanced"]) == (1, 1, True)
 
 
+def test_restarts_do_not_make_the_ledger_longer_for_ever(bench: Bench, settings: Settings) -> None:
+    for boot in ("a", "b", "c"):
+        gateway = SpoolingGateway(settings, boot)
+        gateway.call()
+        gateway.die()
+        bench.load()
+    before = bench.load()
+    after = bench.loader_anew().ledger()
+    assert (len(before["sources"]), len(after["sources"])) == (3, 1)  # type: ignore[arg-type]
+    sums = ("accepted", "stored", "pending", "quarantined", "dropped", "balanced")
+    assert [after[name] for name in sums] == [before[name] for name in sums] == [3, 3, 0, 0, {}, True]
+    assert bench.loader_anew().ledger()["stored"] == 3
+
+
 def test_calls_nobody_counted_before_the_kill_are_accepted_all_the_same(bench: Bench, gateway: SpoolingGateway) -> None:
     gateway.call()
     gateway.page.set(gateway.page.ACCEPTED, 0)

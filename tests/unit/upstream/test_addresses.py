@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.upstream.addresses import blocked_because
+from proxy.upstream.addresses import ANY, blocked_because
 
 NONE: frozenset[tuple[str, int]] = frozenset()
 
@@ -45,6 +45,14 @@ def test_public_ones_need_none(address: str) -> None:
 def test_a_mapped_address_is_judged_as_what_it_maps_to(address: ipaddress.IPv4Address, allow_private: bool) -> None:
     mapped = f"::ffff:{address}"
     assert is_blocked(mapped, allow_private=allow_private) == is_blocked(str(address), allow_private=allow_private)
+
+
+def test_a_listener_on_all_addresses_is_reached_by_each_of_this_machine_s() -> None:
+    own = frozenset({(ANY, 80)})
+    assert is_blocked("127.0.0.1", forbidden=own)
+    assert is_blocked("127.9.9.9", forbidden=own)
+    assert not is_blocked("192.0.2.1", forbidden=own)
+    assert not is_blocked("127.0.0.1", forbidden=frozenset({(ANY, 81)}))
 
 
 def test_our_own_address_is_forbidden_on_its_port_only() -> None:

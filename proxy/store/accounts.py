@@ -1,0 +1,33 @@
+"""The accounts of gateways long gone, folded into one row: restarts must not make the ledger longer for ever."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+import orjson
+from sqlalchemy import Connection
+
+from proxy.store.rows import json_text
+
+EARLIER = "earlier"
+_COUNTS = ("accepted", "stored", "quarantined")
+_INSERT = (
+    'INSERT INTO spool_position (source, segment, "offset", accepted, stored, quarantined, dropped, is_closed) '
+    "VALUES (?, 0, 0, ?, ?, ?, ?, 1)"
+)
+
+
+def fold(connection: Connection, names: Sequence[str]) -> None:
+    """Add the accounts of closed sources to that of the earlier ones, and remove their own."""
+    counts: Counter[str] = Counter()
+    dropped: Counter[str] = Counter()
+    for name in dict.fromkeys((*names, EARLIER)):
+        sql = "SELECT accepted, stored, quarantined, dropped FROM spool_position WHERE source = ?"
+        row = connection.exec_driver_sql(sql, (name,)).one_or_none()
+        if row is not None:
+            counts.update(dict(zip(_COUNTS, row[:3], strict=True)))
+            dropped.update(orjson.loads(row[3] or "{}"))
+            connection.exec_driver_sql("DELETE FROM spool_position WHERE source = ?", (name,))
+    values = [counts[name] for name in _COUNTS]
+    connection.exec_driver_sql(_INSERT, (EARLIER, *values, json_text(dict(dropped)) or "{}"))
