@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import time
 import urllib.error
@@ -14,6 +15,7 @@ from proxy.settings.values import Settings
 from proxy.supervisor.binding import running_instance
 
 _READY_SECONDS = 15.0
+_RECORDED_SECONDS = 2.0
 
 
 def is_ready(url: str) -> bool:
@@ -30,6 +32,20 @@ def find(settings: Settings) -> str | None:
     running = running_instance(Path(settings.run_dir))
     url = str(running.get("url")) if running else None
     return url if url and is_ready(url) else None
+
+
+def wait_until_recorded(url: str) -> None:
+    """Give the recorder a moment to write what has just been answered; a summary is worth that, and no more."""
+    deadline = time.monotonic() + _RECORDED_SECONDS
+    while time.monotonic() < deadline:
+        try:
+            with urllib.request.urlopen(f"{url}/api/v1/recorder", timeout=1.0) as answer:  # noqa: S310 - our own address
+                if json.load(answer)["pending"] == 0:
+                    return
+        except (OSError, ValueError, KeyError):
+            # Not for us to read without a token, or control restarts: the summary is made of what is there.
+            return
+        time.sleep(0.05)
 
 
 class TemporaryInstance:

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 
-from proxy.cli.instance import TemporaryInstance
+from proxy.cli.instance import TemporaryInstance, wait_until_recorded
 from proxy.cli.terminal import money
 from proxy.domain.cost import from_pico
 from proxy.errors import NotFoundError
@@ -22,6 +22,7 @@ def run(settings: Settings, command: list[str]) -> int:
     with TemporaryInstance(settings) as url:
         environment = {**os.environ, "OPENAI_BASE_URL": f"{url}/v1", "OPENAI_API_BASE": f"{url}/v1"}  # noqa: TID251 - handed on
         status = _run_child(command, environment)
+        wait_until_recorded(url)
     _summarise(settings, began)
     return status
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import orjson
 
+from proxy.cli.cost import lines_of
 from proxy.cli.terminal import duration, harmless, local_time, money, paint, tokens
 from proxy.domain.recording import AnswerHead, CallStart, Piece, RecordedCall
 from proxy.interpret.reading import read_answer
@@ -100,6 +101,8 @@ def _print_request(row: Row, body: StoredBody | None) -> None:
         )
         return
     said = values.get("messages", values.get("input", values.get("prompt")))
+    if row["tool_names"]:
+        print(paint(f"tools: {harmless(', '.join(row['tool_names']))}", "dim"), end="\n\n")
     for message in said if isinstance(said, list) else [{"role": "user", "content": said}]:
         _print_message(mapping(message) or {"role": "user", "content": message})
 
@@ -112,9 +115,11 @@ def _print_message(message: dict[str, Any]) -> None:
     for part in items(content):
         found = mapping(part)
         print(_indent(str(found["text"]) if "text" in found else f"[{found.get('type', 'part')}]"))
-    for call in items(message.get("tool_calls")):
-        function = mapping(mapping(call).get("function"))
-        print(_indent(f"→ {function.get('name')}({function.get('arguments')})"))
+    calls = [mapping(mapping(call).get("function")) for call in items(message.get("tool_calls"))]
+    if message.get("type") == "function_call":
+        calls.append(message)
+    for call in calls:
+        print(_indent(f"→ {call.get('name')}({call.get('arguments')})"))
     print()
 
 
@@ -149,11 +154,12 @@ def _as_call(row: Row, body: StoredBody) -> RecordedCall:
 
 def _print_facts(row: Row, attempts: list[Row], price: Row | None) -> None:
     cached = f", {row['cached_tokens']} cached" if row["cached_tokens"] else ""
-    taken = f"{duration(row['duration_ms'])}, first token {duration(row['ttft_ms'])}"
+    first = "" if row["ttft_ms"] is None else f", first token after {duration(row['ttft_ms'])}"
     facts = [
         ("tokens", f"{tokens(row)} ({row['usage_source']}){cached}"),
-        ("cost", f"{money(row['cost_usd'])} ({row['cost_status']}){_rates(price)}"),
-        ("time", f"{taken}, our part {duration(row['overhead_ms'])}"),
+        ("cost", f"{money(row['cost_usd'])} ({row['cost_status']})"),
+        *(("", line) for line in lines_of(row, price)),
+        ("time", f"{duration(row['duration_ms'])}{first}, our part {duration(row['overhead_ms'])}"),
         ("finish", f"{row['finish_reason'] or '-'} ({row['finish_kind']})"),
     ]
     if row["request_modified"]:
@@ -167,14 +173,6 @@ def _attempt(item: Row) -> str:
     ended = item["error"] or f"answered {item['http_status']}"
     reused = ", connection reused" if item["reused"] else ""
     return f"{harmless(item['upstream'])}: {ended} in {duration(item['duration_ms'])}{reused}"
-
-
-def _rates(price: Row | None) -> str:
-    if price is None:
-        return ""
-    rates = price["rates"]
-    named = [f"{label} ${rates[key]}" for label, key in (("in", "input_mtok"), ("out", "output_mtok")) if key in rates]
-    return f" at {', '.join(named)} per million, {price['source']} {price['source_version']}"
 
 
 def _indent(text: str) -> str:

@@ -18,7 +18,14 @@ from proxy.protocol.endpoints import INJECTABLE, operation_of
 from proxy.protocol.injection import Edit, edits_of_scan, usage_edits
 
 ECHO_MODEL = "dashcam/echo"
-ECHO = Provider(name="dashcam", kind="dashcam", base_url="dashcam:/v1", root_url="dashcam:", models=(ECHO_MODEL,))
+ECHO = Provider(
+    name="dashcam",
+    kind="dashcam",
+    base_url="dashcam:/v1",
+    root_url="dashcam:",
+    models=(ECHO_MODEL,),
+    stream_usage="inject",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
