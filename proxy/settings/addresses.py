@@ -63,12 +63,17 @@ def kind_of(name: str, base_url: str) -> str:
     return _HOSTS.get(urlsplit(base_url).hostname or "", "custom")
 
 
-def provider_of(name: str, url: str, **values: object) -> Provider:
-    """Return a provider with its kind's manners; ``values`` win. ``ValueError`` says what is wrong."""
+def check_name(name: str) -> None:
+    """Raise ``ValueError`` when a provider cannot be called that."""
     if not _NAME.match(name):
         raise ValueError(f"{name!r} is no provider name: use a-z, 0-9, '-' and '_', at most 40")
     if name in RESERVED:
         raise ValueError(f"{name!r} is reserved; choose another name for this provider")
+
+
+def provider_of(name: str, url: str, **values: object) -> Provider:
+    """Return a provider with its kind's manners; ``values`` win. ``ValueError`` says what is wrong."""
+    check_name(name)
     base, root = split_address(url)
     kind = str(values.pop("kind", None) or kind_of(name, base))
     if kind not in KNOWN_KINDS:

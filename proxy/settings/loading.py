@@ -12,14 +12,16 @@ import sys
 import tempfile
 import tomllib
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
 from proxy.domain.provider import Provider
 from proxy.errors import ConfigurationError
 from proxy.settings import access, credentials, values
 from proxy.settings.addresses import parse_upstreams, provider_of
+from proxy.settings.schema import SettingsFile
 
 PREFIX = "DASHCAM_"
 ALIASES = {
@@ -31,80 +33,6 @@ ALIASES = {
 }
 OTHERS = frozenset({"CONFIG", "UPSTREAM", "ADMIN_TOKEN", "ADMIN_TOKEN_FILE", "PROXY_KEYS", "PROXY_KEYS_FILE", "URL"})
 _SOCKET_ROOM = 90
-
-
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class _Server(_Section):
-    host: str
-    port: int = Field(ge=1, le=65535)
-    workers: int = Field(ge=1, le=64)
-    allowed_hosts: list[str]
-
-    @field_validator("allowed_hosts", mode="before")
-    @classmethod
-    def _split(cls, value: object) -> object:
-        return value.replace(",", " ").split() if isinstance(value, str) else value
-
-
-class _Recording(_Section):
-    bodies: bool
-    mode: Literal["process"]
-    on_full: Literal["metadata_only", "reject", "drop"]
-    max_body_bytes: int = Field(ge=4096)
-    segment_bytes: int = Field(ge=65536)
-    segment_seconds: float = Field(gt=0)
-    sync_interval: float = Field(ge=0.01, le=60)
-    spool_max_bytes: int = Field(ge=1 << 20)
-    min_free_bytes: int = Field(ge=0)
-
-
-class _Limits(_Section):
-    header_bytes: int = Field(ge=1024)
-    header_timeout: float = Field(gt=0)
-    body_bytes: int = Field(ge=1024)
-    body_idle_timeout: float = Field(gt=0)
-    keep_alive: float = Field(gt=0)
-    write_stall: float = Field(gt=0)
-    in_flight: int = Field(ge=1)
-    drain: float = Field(ge=0)
-    linger_seconds: float = Field(ge=0)
-    linger_bytes: int = Field(ge=0)
-    spill_bytes: int = Field(ge=1024)
-
-
-class _Log(_Section):
-    level: Literal["debug", "info", "warning", "error"]
-    format: Literal["text", "json"]
-    file: str
-    keep_days: int = Field(ge=1)
-
-
-class _Provider(_Section):
-    url: str
-    kind: str | None = None
-    key_env: str | None = None
-    stream_usage: Literal["inject", "passive"] | None = None
-    headers: dict[str, str] | None = None
-    ca_file: str | None = None
-    client_cert: str | None = None
-    client_key: str | None = None
-    connect_timeout: float | None = Field(default=None, gt=0)
-    first_byte_timeout: float | None = Field(default=None, gt=0)
-    idle_timeout: float | None = Field(default=None, gt=0)
-    on_client_gone: Literal["cancel", "drain"] | None = None
-
-
-class _All(_Section):
-    data_dir: str
-    run_dir: str
-    server: _Server
-    recording: _Recording
-    limits: _Limits
-    log: _Log
-    providers: dict[str, _Provider] = {}
 
 
 def load(
@@ -194,20 +122,27 @@ def _merge(base: dict[str, Any], new: dict[str, Any], problems: list[str], origi
     return merged
 
 
-def _check(merged: dict[str, Any], problems: list[str], path: str | None) -> _All | None:
+def _check(merged: dict[str, Any], problems: list[str], path: str | None) -> SettingsFile | None:
     try:
-        return _All.model_validate(merged)
+        return SettingsFile.model_validate(merged)
     except ValidationError as error:
         origin = path or "settings"
         for item in error.errors():
-            key = ".".join(str(part) for part in item["loc"])
-            said = "is not a setting" if item["type"] == "extra_forbidden" else item["msg"]
-            given = "" if item["type"] in ("missing", "extra_forbidden") else f" (given: {str(item['input'])[:60]!r})"
-            problems.append(f"{origin}: {key}: {said}{given}")
+            problems.append(f"{origin}: {_told(item)}")
         return None
 
 
-def _providers(checked: _All | None, upstreams: list[str], problems: list[str]) -> tuple[Provider, ...]:
+def _told(item: ErrorDetails) -> str:
+    """Return key, what is wrong with it, and what was given; a header's value may be a secret and is not shown."""
+    key = ".".join(str(part) for part in item["loc"] if part != "[key]")
+    if item["type"] == "extra_forbidden":
+        return f"{key}: is not a setting"
+    said = item["msg"].removeprefix("Value error, ")
+    is_shown = item["type"] != "missing" and "headers" not in item["loc"]
+    return f"{key}: {said}" + (f" (given: {str(item['input'])[:60]!r})" if is_shown else "")
+
+
+def _providers(checked: SettingsFile | None, upstreams: list[str], problems: list[str]) -> tuple[Provider, ...]:
     found: dict[str, Provider] = {}
     wanted: list[tuple[str, str, dict[str, Any]]] = [(name, url, {}) for name, url in parse_upstreams(upstreams)]
     for name, item in (checked.providers if checked else {}).items():
@@ -227,7 +162,7 @@ def _providers(checked: _All | None, upstreams: list[str], problems: list[str]) 
 
 
 def _settings(
-    checked: _All, providers: tuple[Provider, ...], admin_token: str | None, proxy_keys: str | None
+    checked: SettingsFile, providers: tuple[Provider, ...], admin_token: str | None, proxy_keys: str | None
 ) -> values.Settings:
     data_dir = data_folder(checked.data_dir)
     server, log = checked.server.model_dump(), checked.log.model_dump()

@@ -1,0 +1,137 @@
+"""The shape of the settings file: every key, its type and its range. Unknown keys are mistakes.
+
+pydantic reads and checks; no value of these classes leaves the floor (``values`` are what the processes get).
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
+
+from proxy.domain.provider import KNOWN_KINDS
+from proxy.settings.addresses import check_name, split_address
+
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_HEADER_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
+
+
+def _header_name(name: str) -> str:
+    if not _HEADER_NAME.fullmatch(name):
+        raise ValueError("this is no name of a header")
+    return name
+
+
+def _header_value(value: str) -> str:
+    if not _HEADER_VALUE.fullmatch(value):
+        raise ValueError("a header's value is one line of Latin-1 text")
+    return value
+
+
+def _address(url: str) -> str:
+    split_address(url)
+    return url
+
+
+def _provider_name(name: str) -> str:
+    check_name(name)
+    return name
+
+
+def _kind(kind: str) -> str:
+    if kind not in KNOWN_KINDS:
+        raise ValueError(f"this kind is not known; use one of {', '.join(KNOWN_KINDS)}")
+    return kind
+
+
+def _existing(path: str) -> str:
+    if not Path(path).is_file():
+        raise ValueError("there is no such file")
+    return path
+
+
+HeaderName = Annotated[str, AfterValidator(_header_name)]
+HeaderValue = Annotated[str, AfterValidator(_header_value)]
+Url = Annotated[str, AfterValidator(_address)]
+Kind = Annotated[str, AfterValidator(_kind)]
+ProviderName = Annotated[str, AfterValidator(_provider_name)]
+ExistingFile = Annotated[str, AfterValidator(_existing)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class _Server(_Section):
+    host: str
+    port: int = Field(ge=1, le=65535)
+    workers: int = Field(ge=1, le=64)
+    allowed_hosts: list[str]
+
+    @field_validator("allowed_hosts", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        return value.replace(",", " ").split() if isinstance(value, str) else value
+
+
+class _Recording(_Section):
+    bodies: bool
+    mode: Literal["process"]
+    on_full: Literal["metadata_only", "reject", "drop"]
+    max_body_bytes: int = Field(ge=4096)
+    segment_bytes: int = Field(ge=65536)
+    segment_seconds: float = Field(gt=0)
+    sync_interval: float = Field(ge=0.01, le=60)
+    spool_max_bytes: int = Field(ge=1 << 20)
+    min_free_bytes: int = Field(ge=0)
+
+
+class _Limits(_Section):
+    header_bytes: int = Field(ge=1024)
+    header_timeout: float = Field(gt=0)
+    body_bytes: int = Field(ge=1024)
+    body_idle_timeout: float = Field(gt=0)
+    keep_alive: float = Field(gt=0)
+    write_stall: float = Field(gt=0)
+    in_flight: int = Field(ge=1)
+    drain: float = Field(ge=0)
+    linger_seconds: float = Field(ge=0)
+    linger_bytes: int = Field(ge=0)
+    # A body below this lies in one record, and no record is larger than 64 MB.
+    spill_bytes: int = Field(ge=1024, le=32 * 1024 * 1024)
+
+
+class _Log(_Section):
+    level: Literal["debug", "info", "warning", "error"]
+    format: Literal["text", "json"]
+    file: str
+    keep_days: int = Field(ge=1)
+
+
+class _Provider(_Section):
+    url: Url
+    kind: Kind | None = None
+    key_env: str | None = None
+    stream_usage: Literal["inject", "passive"] | None = None
+    headers: dict[HeaderName, HeaderValue] | None = None
+    ca_file: ExistingFile | None = None
+    client_cert: ExistingFile | None = None
+    client_key: ExistingFile | None = None
+    connect_timeout: float | None = Field(default=None, gt=0)
+    first_byte_timeout: float | None = Field(default=None, gt=0)
+    idle_timeout: float | None = Field(default=None, gt=0)
+    on_client_gone: Literal["cancel", "drain"] | None = None
+
+
+class SettingsFile(_Section):
+    """All of it: what ``config/dashcam.toml`` holds."""
+
+    data_dir: str
+    run_dir: str
+    server: _Server
+    recording: _Recording
+    limits: _Limits
+    log: _Log
+    providers: dict[ProviderName, _Provider] = {}

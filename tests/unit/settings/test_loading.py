@@ -1,0 +1,181 @@
+"""Defaults ← file ← .env ← environment ← flags; every mistake at once, with its place."""
+
+from __future__ import annotations
+
+import math
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+
+from proxy.errors import ConfigurationError
+from proxy.resources import config_folder
+from proxy.settings import loading
+from proxy.settings.loading import data_folder, load, read_env_file, run_folder
+from proxy.settings.values import Settings
+
+DEFAULTS = config_folder() / "dashcam.toml"
+
+
+@pytest.fixture(autouse=True)
+def clean(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No variable and no .env of whoever runs the tests."""
+    for name in os.environ:
+        if name.startswith("DASHCAM_") or name == "XDG_RUNTIME_DIR":
+            monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+
+
+def loaded(folder: Path, toml: str = "", **values: Any) -> Settings:
+    (folder / "c.toml").write_text(toml)
+    flags = {"data_dir": str(folder / "data"), **values.pop("flags", {})}
+    return load(defaults=DEFAULTS, config=str(folder / "c.toml"), flags=flags, **values)
+
+
+def mistakes(folder: Path, toml: str = "", **values: Any) -> list[str]:
+    with pytest.raises(ConfigurationError) as caught:
+        loaded(folder, toml, **values)
+    return caught.value.problems
+
+
+def test_nothing_has_to_be_configured(tmp_path: Path) -> None:
+    found = loaded(tmp_path)
+    assert (found.server.host, found.server.port, found.recording.bodies) == ("127.0.0.1", 8484, True)
+    assert [item.name for item in found.providers] == ["openai"]
+
+
+def test_flags_over_environment_over_file_over_defaults(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    toml = "[server]\nport = 1001\nworkers = 2\n[limits]\nin_flight = 7"
+    monkeypatch.setenv("DASHCAM_SERVER__PORT", "1002")
+    monkeypatch.setenv("DASHCAM_WORKERS", "3")
+    found = loaded(tmp_path, toml, flags={"server": {"port": 1003}})
+    assert (found.server.port, found.server.workers, found.limits.in_flight) == (1003, 3, 7)
+    assert found.limits.drain == loaded(tmp_path).limits.drain
+
+
+def test_an_env_file_fills_what_the_environment_leaves_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / ".env").write_text("DASHCAM_PORT=1004\nDASHCAM_WORKERS=5\nEMPTY\n# no\n")
+    monkeypatch.setenv("DASHCAM_PORT", "1005")
+    monkeypatch.setenv("DASHCAM_WORKERS", "")
+    monkeypatch.delenv("DASHCAM_WORKERS")
+    found = loaded(tmp_path)
+    assert (found.server.port, found.server.workers) == (1005, 5)
+
+
+def test_an_env_file_that_was_named_must_be_there() -> None:
+    with pytest.raises(ConfigurationError, match=r"--env-file: nope\.env does not exist"):
+        read_env_file("nope.env")
+
+
+def test_lists_in_variables_are_separated_by_commas_or_blanks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DASHCAM_SERVER__ALLOWED_HOSTS", "a.example, b.example")
+    monkeypatch.setenv("DASHCAM_UPSTREAM", "ollama=http://a:1,http://b:2/v1")
+    found = loaded(tmp_path)
+    assert found.server.allowed_hosts == ("a.example", "b.example")
+    assert [item.base_url for item in found.providers] == ["http://a:1/v1", "http://b:2/v1"]
+
+
+def test_every_mistake_is_told_at_once_with_its_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DASHCAM_FOO", "1")
+    monkeypatch.setenv("DASHCAM_LOG", "x")
+    toml = """
+        nonsense = 1
+        [server]
+        port = 0
+        [limits]
+        drain = inf
+        [providers.v1]
+        url = "http://x"
+        [providers.a]
+        url = "ftp://x"
+        kind = "nobody"
+        ca_file = "/nope"
+        [providers.b]
+        """
+    found = mistakes(tmp_path, toml, upstreams=["c=nothing"])
+    wanted = [
+        "DASHCAM_FOO is not a setting", "DASHCAM_LOG is not a setting", "nonsense: is not a setting",
+        "server.port: Input should be greater", "limits.drain: Input should be a finite number",
+        "providers.v1: 'v1' is reserved", "providers.a.url: 'ftp://x' is no http", "providers.a.kind: this kind",
+        "providers.a.ca_file: there is no such file", "providers.b.url: Field required",
+        "providers.c: 'nothing' is no http",
+    ]  # fmt: skip
+    assert [word for word in wanted if not any(word in line for line in found)] == []
+    assert len(found) == len(wanted)
+    assert sum(str(tmp_path / "c.toml") in line for line in found) == 8
+
+
+def test_a_section_is_no_value(tmp_path: Path) -> None:
+    assert any("server is a section, not a value" in line for line in mistakes(tmp_path, "server = 5"))
+
+
+@pytest.mark.parametrize("content", [b"[server\n", b"\xff\xfe", None])
+def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, content: bytes | None) -> None:
+    path = tmp_path / "broken.toml"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(ConfigurationError, match=r"broken\.toml"):
+        load(defaults=DEFAULTS, config=str(path))
+
+
+def test_a_header_that_may_be_a_secret_is_not_repeated(tmp_path: Path) -> None:
+    toml = (
+        '[providers.a]\nurl = "http://x"\n[providers.a.headers]\nX-Key = "sk-hidden\\nX: y"\n"bad name" = "sk-hidden"'
+    )
+    found = mistakes(tmp_path, toml)
+    assert len(found) == 2
+    assert "sk-hidden" not in "".join(found)
+
+
+def test_a_wider_address_is_refused_with_what_to_set(tmp_path: Path) -> None:
+    (told,) = mistakes(tmp_path, flags={"server": {"host": "0.0.0.0"}})
+    for name in ("DASHCAM_ADMIN_TOKEN", "DASHCAM_PROXY_KEYS", "DASHCAM_SERVER__ALLOWED_HOSTS"):
+        assert f"export {name}=" in told
+
+
+def test_only_digests_of_our_keys_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    token, key = "t0ken-of-the-operator-9182736450xyz", "pr0xy-key-of-somebody-5463728190abc"
+    monkeypatch.setenv("DASHCAM_ADMIN_TOKEN", token)
+    (tmp_path / "keys").write_text(f"{key}\n")
+    monkeypatch.setenv("DASHCAM_PROXY_KEYS_FILE", str(tmp_path / "keys"))
+    found = loaded(tmp_path, "[server]\nhost = '0.0.0.0'\nallowed_hosts = ['x.example']")
+    assert token not in repr(found)
+    assert key not in repr(found)
+    assert len(found.proxy_keys) == 1
+
+
+@hypothesis_settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=40)
+@given(st.one_of(st.floats(), st.integers(), st.text(max_size=8), st.booleans(), st.lists(st.integers(), max_size=2)))
+def test_any_value_is_taken_or_told(tmp_path: Path, value: object) -> None:
+    try:
+        found = loaded(tmp_path, flags={"limits": {"drain": value}})
+    except ConfigurationError as error:
+        assert error.problems[0].startswith(f"{tmp_path}/c.toml: limits.drain: ")  # noqa: PT017 - either way is right
+    else:
+        assert math.isfinite(found.limits.drain)
+        assert found.limits.drain >= 0
+
+
+def test_folders_are_the_user_s_own(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(loading.sys, "platform", "linux")  # type: ignore[attr-defined]
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    assert data_folder("") == tmp_path / "dashcam"
+    monkeypatch.delenv("XDG_DATA_HOME")
+    assert data_folder("") == Path.home() / ".local" / "share" / "dashcam"
+    monkeypatch.setattr(loading.sys, "platform", "darwin")  # type: ignore[attr-defined]
+    assert data_folder("") == Path.home() / "Library" / "Application Support" / "dashcam"
+    assert data_folder("~/x") == Path.home() / "x"
+
+
+def test_each_data_folder_has_a_run_folder_short_enough_for_a_socket(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    first, second = run_folder("", tmp_path / "a"), run_folder("", tmp_path / "b")
+    assert first != second == run_folder("", tmp_path / "b")
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path / ("long" * 30)))
+    assert len(str(run_folder("", tmp_path / ("x" * 200)))) < 80
+    assert run_folder(str(tmp_path / "r"), tmp_path) == tmp_path / "r"
