@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import ipaddress
 
-from proxy.settings.credentials import weakness_of
+from proxy.settings.credentials import split_keys, weakness_of
 
 
 def is_loopback(host: str) -> bool:
@@ -25,7 +25,8 @@ def problems_of(host: str, has_hosts: bool, admin_token: str | None, proxy_keys:
     problems = []
     if admin_token and (weakness := weakness_of(admin_token)):
         problems.append(f"DASHCAM_ADMIN_TOKEN {weakness}; make one with: openssl rand -hex 32")
-    for key in (proxy_keys or "").replace(",", " ").split():
+    keys = split_keys(proxy_keys)
+    for key in keys:
         if weakness := weakness_of(key):
             problems.append(f"DASHCAM_PROXY_KEYS: a key {weakness}; make one with: openssl rand -hex 32")
     if is_loopback(host):
@@ -33,7 +34,7 @@ def problems_of(host: str, has_hosts: bool, admin_token: str | None, proxy_keys:
     missing = []
     if not admin_token:
         missing.append("  export DASHCAM_ADMIN_TOKEN=$(openssl rand -hex 32)")
-    if not proxy_keys:
+    if not keys:
         missing.append("  export DASHCAM_PROXY_KEYS=$(openssl rand -hex 32)")
     if not has_hosts:
         missing.append("  export DASHCAM_SERVER__ALLOWED_HOSTS=the-name-clients-use.example")

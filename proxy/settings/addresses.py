@@ -16,6 +16,8 @@ RESERVED = frozenset(
     {"v1", "api", "metrics", "healthz", "readyz", "docs", "assets", "console", "static", "login", "dashcam"}
 )
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}\Z")
+_PLACE = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[^\x00-\x20\x7f:@\[\]]+)(?::[0-9]{1,5})?\Z")
+_PATH = re.compile(r"[!-~]*\Z")
 _HOSTS = {
     "api.openai.com": "openai",
     "openrouter.ai": "openrouter",
@@ -40,15 +42,20 @@ _KEY_ENV = {
 
 
 def split_address(url: str) -> tuple[str, str]:
-    """Return (base, root) of an address; ``ValueError`` says what is wrong with it."""
-    parts = urlsplit(url.strip())
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ValueError(f"{url!r} is no http or https address")
-    if "@" in parts.netloc:
+    """Return (base, root) of an address; ``ValueError`` says what is wrong with it, but repeats no secret."""
+    text = url.strip()
+    parts = urlsplit(text)
+    if "@" in (parts.netloc or text):
         raise ValueError("an address must not hold a user or password; name a key variable instead")
     if parts.query or parts.fragment:
-        raise ValueError(f"{url!r} must not have a query or fragment")
-    _ = parts.port
+        raise ValueError("an address must not have a query or fragment")
+    if parts.scheme not in ("http", "https") or not _PLACE.match(parts.netloc):
+        raise ValueError(f"{url!r} is no http or https address")
+    if parts.port == 0:
+        raise ValueError("a port is a number from 1 to 65535")
+    # The path goes into request lines as it is; urlsplit has taken out tabs and line breaks without a word.
+    if not _PATH.match(parts.path) or len(text.split()) != 1:
+        raise ValueError(f"{url!r} must not have blanks, and its path must be ASCII: write anything else as %XX")
     path = parts.path.rstrip("/")
     origin = f"{parts.scheme}://{parts.netloc.lower()}"
     if not path:

@@ -19,7 +19,7 @@ _WELL_KNOWN = ("changeme", "password", "secret", "admin", "0123456789", "abcdefg
 
 
 def read_secret(name: str, environment: Mapping[str, str] | None = None) -> str | None:
-    """Return a secret, or None when it is not set; ``ConfigurationError`` when its file cannot be read."""
+    """Return a secret, or None when it is not set; ``ConfigurationError`` when it or its file cannot be read."""
     values = os.environ if environment is None else environment
     path = values.get(f"{name}_FILE")
     if path:
@@ -27,7 +27,10 @@ def read_secret(name: str, environment: Mapping[str, str] | None = None) -> str 
             return Path(path).read_text(encoding="utf-8").strip() or None
         except (OSError, UnicodeDecodeError) as error:
             raise ConfigurationError(f"{name}_FILE: {path} cannot be read: {error}") from error
-    return values.get(name, "").strip() or None
+    value = values.get(name, "").strip()
+    if any("\ud800" <= character <= "\udfff" for character in value):
+        raise ConfigurationError(f"{name}: is no UTF-8 text")
+    return value or None
 
 
 def provider_keys(providers: Iterable[Provider]) -> dict[str, bytes]:
@@ -45,10 +48,14 @@ def digest(secret: str) -> str:
     return hashlib.sha256(secret.encode("utf-8")).hexdigest()
 
 
+def split_keys(keys: str | None) -> list[str]:
+    """Return the keys of a text that separates them by commas, spaces or lines."""
+    return (keys or "").replace(",", " ").split()
+
+
 def key_digests(keys: str | None) -> dict[str, str]:
     """Return digest → public id for keys separated by commas, spaces or lines."""
-    listed = (keys or "").replace(",", " ").split()
-    return {digest(key): digest(key)[:8] for key in listed}
+    return {digest(key): digest(key)[:8] for key in split_keys(keys)}
 
 
 def weakness_of(secret: str) -> str | None:

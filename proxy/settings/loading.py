@@ -33,6 +33,8 @@ ALIASES = {
 }
 OTHERS = frozenset({"CONFIG", "UPSTREAM", "ADMIN_TOKEN", "ADMIN_TOKEN_FILE", "PROXY_KEYS", "PROXY_KEYS_FILE", "URL"})
 _SOCKET_ROOM = 90
+_NOT_SHOWN = frozenset({"headers", "url", "key_env"})
+_IS_SECTION = frozenset({"model_type", "dict_type"})
 
 
 def load(
@@ -59,11 +61,9 @@ def load(
     checked = _check(merged, problems, path)
     upstreams = upstreams or environment.get("DASHCAM_UPSTREAM", "").replace(",", " ").split()
     providers = _providers(checked, upstreams, problems)
-    admin_token, proxy_keys = (
-        credentials.read_secret("DASHCAM_ADMIN_TOKEN"),
-        credentials.read_secret("DASHCAM_PROXY_KEYS"),
-    )
-    host, allowed = str(merged["server"].get("host")), merged["server"].get("allowed_hosts")
+    admin_token, proxy_keys = _secret("DASHCAM_ADMIN_TOKEN", problems), _secret("DASHCAM_PROXY_KEYS", problems)
+    host = str(merged["server"].get("host"))
+    allowed = checked.server.allowed_hosts if checked else merged["server"].get("allowed_hosts")
     problems += access.problems_of(host, bool(allowed), admin_token, proxy_keys)
     if problems or checked is None:
         raise ConfigurationError(problems)
@@ -79,9 +79,22 @@ def read_env_file(path: str | None) -> None:
         if path:
             raise ConfigurationError(f"--env-file: {path} does not exist")
         return
-    for name, value in dotenv_values(chosen).items():
-        if value is not None:
-            os.environ.setdefault(name, value)
+    # A setting may be said under another name (DASHCAM_PORT, DASHCAM_SERVER__PORT), a secret may be in a file.
+    said = {place for name, value in os.environ.items() if value for place in (_place_of(name), (f"{name}_FILE",))}
+    try:
+        for name, value in dotenv_values(chosen).items():
+            if value is not None and _place_of(name) not in said:
+                os.environ.setdefault(name, value)
+    except (OSError, ValueError) as error:
+        raise ConfigurationError(f"{chosen}: cannot be read: {error}") from error
+
+
+def _secret(name: str, problems: list[str]) -> str | None:
+    try:
+        return credentials.read_secret(name)
+    except ConfigurationError as error:
+        problems += error.problems
+        return None
 
 
 def _read_toml(path: Path) -> dict[str, Any]:
@@ -93,20 +106,27 @@ def _read_toml(path: Path) -> dict[str, Any]:
         raise ConfigurationError(f"{path}: is no valid TOML: {error}") from error
 
 
+def _place_of(name: str) -> tuple[str, ...]:
+    """Return the keys that a variable sets; one that sets none is known by its own name."""
+    rest = name.removeprefix(PREFIX)
+    if rest == name or (rest not in ALIASES and "__" not in rest):
+        return (name,)
+    return ALIASES.get(rest) or tuple(part.lower() for part in rest.split("__"))
+
+
 def _of_environment(environment: dict[str, str], problems: list[str]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name, value in sorted(environment.items()):
-        rest = name.removeprefix(PREFIX)
-        keys = ALIASES.get(rest) or tuple(part.lower() for part in rest.split("__") if "__" in rest)
-        if rest in OTHERS or value == "":
+        if name.removeprefix(PREFIX) in OTHERS or value == "":
             continue
-        if not keys or (len(keys) == 1 and rest not in ALIASES):
+        keys = _place_of(name)
+        if keys == (name,):
             problems.append(f"environment: {name} is not a setting; sections are written DASHCAM_SECTION__KEY")
             continue
-        place = found
-        for key in keys[:-1]:
-            place = place.setdefault(key, {})
-        place[keys[-1]] = value
+        nested: Any = value
+        for key in reversed(keys):
+            nested = {key: nested}
+        found = _merge(found, nested, problems, "environment")
     return found
 
 
@@ -133,12 +153,14 @@ def _check(merged: dict[str, Any], problems: list[str], path: str | None) -> Set
 
 
 def _told(item: ErrorDetails) -> str:
-    """Return key, what is wrong with it, and what was given; a header's value may be a secret and is not shown."""
+    """Return key, what is wrong with it, and what was given, unless a secret may stand there."""
     key = ".".join(str(part) for part in item["loc"] if part != "[key]")
     if item["type"] == "extra_forbidden":
         return f"{key}: is not a setting"
+    if item["type"] in _IS_SECTION:
+        return f"{key}: is a section, not a value"
     said = item["msg"].removeprefix("Value error, ")
-    is_shown = item["type"] != "missing" and "headers" not in item["loc"]
+    is_shown = item["type"] != "missing" and not _NOT_SHOWN.intersection(item["loc"])
     return f"{key}: {said}" + (f" (given: {str(item['input'])[:60]!r})" if is_shown else "")
 
 
@@ -182,19 +204,26 @@ def _settings(
 def data_folder(configured: str) -> Path:
     """Return the data folder: as configured, else the user's own for such files."""
     if configured:
-        return Path(configured).expanduser().resolve()
+        return _folder(configured)
     if sys.platform == "darwin":
         return Path.home() / "Library" / "Application Support" / "dashcam"
-    base = os.environ.get("XDG_DATA_HOME")
-    return (Path(base) if base else Path.home() / ".local" / "share") / "dashcam"
+    base = os.environ.get("XDG_DATA_HOME", "")
+    return (Path(base) if os.path.isabs(base) else Path.home() / ".local" / "share") / "dashcam"
+
+
+def _folder(configured: str) -> Path:
+    try:
+        return Path(configured).expanduser().resolve()
+    except (OSError, RuntimeError, ValueError) as error:
+        raise ConfigurationError(f"{configured!r} is no folder: {error}") from error
 
 
 def run_folder(configured: str, data_dir: Path) -> Path:
     """Return the run folder: one per data folder, short enough for a socket's path."""
     if configured:
-        return Path(configured).expanduser().resolve()
+        return _folder(configured)
     mark = hashlib.sha256(str(data_dir).encode()).hexdigest()[:10]
-    base = os.environ.get("XDG_RUNTIME_DIR")
-    if base and Path(base).is_dir() and len(base) < _SOCKET_ROOM - 40:
+    base = os.environ.get("XDG_RUNTIME_DIR", "")
+    if os.path.isabs(base) and Path(base).is_dir() and len(base) < _SOCKET_ROOM - 40:
         return Path(base) / "dashcam" / mark
     return Path(tempfile.gettempdir()) / f"dashcam-{os.getuid()}-{mark}"

@@ -16,6 +16,8 @@ from proxy.settings.addresses import check_name, split_address
 
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _HEADER_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
+_HOST_NAME = re.compile(r"\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+")
+_VARIABLE = re.compile(r"(?:[A-Za-z_][A-Za-z0-9_]*)?")
 
 
 def _header_name(name: str) -> str:
@@ -28,6 +30,18 @@ def _header_value(value: str) -> str:
     if not _HEADER_VALUE.fullmatch(value):
         raise ValueError("a header's value is one line of Latin-1 text")
     return value
+
+
+def _host_name(name: str) -> str:
+    if not _HOST_NAME.fullmatch(name):
+        raise ValueError("a host is its name or address alone, without scheme, port or wildcard; IPv6 in brackets")
+    return name
+
+
+def _variable(name: str) -> str:
+    if not _VARIABLE.fullmatch(name):
+        raise ValueError("this is the name of the variable that holds the key, never the key itself")
+    return name
 
 
 def _address(url: str) -> str:
@@ -52,8 +66,12 @@ def _existing(path: str) -> str:
     return path
 
 
+# The settings travel as JSON, which ends at 64 bits.
+Whole = Annotated[int, Field(lt=1 << 63)]
 HeaderName = Annotated[str, AfterValidator(_header_name)]
 HeaderValue = Annotated[str, AfterValidator(_header_value)]
+HostName = Annotated[str, AfterValidator(_host_name)]
+VariableName = Annotated[str, AfterValidator(_variable)]
 Url = Annotated[str, AfterValidator(_address)]
 Kind = Annotated[str, AfterValidator(_kind)]
 ProviderName = Annotated[str, AfterValidator(_provider_name)]
@@ -65,10 +83,10 @@ class _Section(BaseModel):
 
 
 class _Server(_Section):
-    host: str
-    port: int = Field(ge=1, le=65535)
-    workers: int = Field(ge=1, le=64)
-    allowed_hosts: list[str]
+    host: str = Field(min_length=1)
+    port: Whole = Field(ge=1, le=65535)
+    workers: Whole = Field(ge=1, le=64)
+    allowed_hosts: list[HostName]
 
     @field_validator("allowed_hosts", mode="before")
     @classmethod
@@ -80,40 +98,40 @@ class _Recording(_Section):
     bodies: bool
     mode: Literal["process"]
     on_full: Literal["metadata_only", "reject", "drop"]
-    max_body_bytes: int = Field(ge=4096)
-    segment_bytes: int = Field(ge=65536)
+    max_body_bytes: Whole = Field(ge=4096)
+    segment_bytes: Whole = Field(ge=65536)
     segment_seconds: float = Field(gt=0)
     sync_interval: float = Field(ge=0.01, le=60)
-    spool_max_bytes: int = Field(ge=1 << 20)
-    min_free_bytes: int = Field(ge=0)
+    spool_max_bytes: Whole = Field(ge=1 << 20)
+    min_free_bytes: Whole = Field(ge=0)
 
 
 class _Limits(_Section):
-    header_bytes: int = Field(ge=1024)
+    header_bytes: Whole = Field(ge=1024)
     header_timeout: float = Field(gt=0)
-    body_bytes: int = Field(ge=1024)
+    body_bytes: Whole = Field(ge=1024)
     body_idle_timeout: float = Field(gt=0)
     keep_alive: float = Field(gt=0)
     write_stall: float = Field(gt=0)
-    in_flight: int = Field(ge=1)
+    in_flight: Whole = Field(ge=1)
     drain: float = Field(ge=0)
     linger_seconds: float = Field(ge=0)
-    linger_bytes: int = Field(ge=0)
+    linger_bytes: Whole = Field(ge=0)
     # A body below this lies in one record, and no record is larger than 64 MB.
-    spill_bytes: int = Field(ge=1024, le=32 * 1024 * 1024)
+    spill_bytes: Whole = Field(ge=1024, le=32 * 1024 * 1024)
 
 
 class _Log(_Section):
     level: Literal["debug", "info", "warning", "error"]
     format: Literal["text", "json"]
     file: str
-    keep_days: int = Field(ge=1)
+    keep_days: Whole = Field(ge=1)
 
 
 class _Provider(_Section):
     url: Url
     kind: Kind | None = None
-    key_env: str | None = None
+    key_env: VariableName | None = None
     stream_usage: Literal["inject", "passive"] | None = None
     headers: dict[HeaderName, HeaderValue] | None = None
     ca_file: ExistingFile | None = None
