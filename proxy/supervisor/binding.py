@@ -30,20 +30,23 @@ def balances() -> bool:
 
 
 def bind(host: str, port: int, count: int) -> list[socket.socket]:
-    """Return ``count`` bound sockets; ``PortTakenError`` when somebody listens there, ``OSError`` otherwise."""
+    """Return ``count`` listening sockets; ``PortTakenError`` when somebody listens there, ``OSError`` otherwise."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     address = socket.getaddrinfo(host.strip("[]"), port, family, socket.SOCK_STREAM)[0][4]
-    _probe(family, address)
-    return [_socket(family, address, shared=True) for _ in range(count)]
-
-
-def _probe(family: int, address: tuple[object, ...]) -> None:
+    made: list[socket.socket] = []
     try:
         _socket(family, address, shared=False).close()
+        for _ in range(count):
+            made.append(_socket(family, address, shared=True))
+            # From now on a probe meets us: it would pass over sockets that do not listen yet.
+            made[-1].listen()
     except OSError as error:
+        for item in made:
+            item.close()
         if error.errno == errno.EADDRINUSE:
             raise PortTakenError from error
         raise
+    return made
 
 
 def _socket(family: int, address: tuple[object, ...], *, shared: bool) -> socket.socket:

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 _FIRST_PAUSE = 0.1
 _LONGEST_PAUSE = 5.0
@@ -31,7 +31,6 @@ class Child:
     restart_at: float = 0.0
     pause: float = _FIRST_PAUSE
     restarts: int = 0
-    pids: list[int] = field(default_factory=list)
 
     def start(self, now: float) -> None:
         """Start the process."""
@@ -43,19 +42,29 @@ class Child:
     def watch(self, now: float) -> int | None:
         """Note a death and plan the restart; restart when it is due. Returns the exit status of a fresh death."""
         if self.process is None:
-            if now >= self.restart_at:
-                self.restarts += 1
-                self.start(now)
-            return None
+            return self._restart(now) if now >= self.restart_at else None
         status = self.process.poll()
         if status is None:
             return None
         if now - self.started_at > _HEALTHY_SECONDS:
             self.pause = _FIRST_PAUSE
-        self.restart_at = now + self.pause
-        self.pause = min(_LONGEST_PAUSE, self.pause * 2)
+        self._plan(now)
         self.process = None
         return status
+
+    def _restart(self, now: float) -> int | None:
+        self.restarts += 1
+        try:
+            self.start(now)
+        except OSError:
+            # No memory or no process to be had: the others live on, and it is tried again.
+            self._plan(now)
+            return os.EX_OSERR
+        return None
+
+    def _plan(self, now: float) -> None:
+        self.restart_at = now + self.pause
+        self.pause = min(_LONGEST_PAUSE, self.pause * 2)
 
     def terminate(self) -> None:
         """Ask the process to leave."""

@@ -46,6 +46,7 @@ def test_health_and_readiness_are_answered_without_control(dashcam: RunningDashc
 
 
 def test_the_banner_is_short_and_says_what_to_do(dashcam: RunningDashcam) -> None:
+    wait_until(lambda: "Ctrl+C" in dashcam.log(), "the banner is there")
     said = dashcam.log()
     banner = said[: said.find("export OPENAI_BASE_URL") + 200]
     assert f"OPENAI_BASE_URL={dashcam.url}/v1" in said
