@@ -4,6 +4,7 @@
 
     DashcamError
     ├── ConfigurationError      the person who started us made a mistake; nothing was bound      exit 4
+    ├── UsageError              what was typed cannot be carried out                             exit 2
     ├── ClientError             the caller's request cannot be served as it is                   4xx
     ├── UpstreamError           the provider or the way to it failed                             502/504
     ├── SpoolError              a segment cannot be written or read
@@ -37,6 +38,12 @@ class ConfigurationError(DashcamError):
     def __init__(self, problems: list[str] | str, *, hint: str | None = None) -> None:
         self.problems = [problems] if isinstance(problems, str) else list(problems)
         super().__init__("\n".join(self.problems), hint=hint)
+
+
+class UsageError(DashcamError):
+    """What was typed cannot be carried out."""
+
+    code = "usage"
 
 
 class ClientError(DashcamError):

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import io
+import os
 import sys
 from typing import Annotated, Any
 
 import typer
 
-from proxy.errors import ConfigurationError, DashcamError, NotFoundError, UnreachableError
+from proxy.errors import ConfigurationError, DashcamError, NotFoundError, UnreachableError, UsageError
 
-EXIT = {NotFoundError: 3, ConfigurationError: 4, UnreachableError: 5}
+EXIT = {UsageError: 2, NotFoundError: 3, ConfigurationError: 4, UnreachableError: 5}
 EXAMPLES = """
 Examples:
 
@@ -207,16 +209,26 @@ def db_info(json: Json = False, data_dir: DataDir = None, config: Config = None,
 def run_app() -> int:
     """Run the command line; return the exit code."""
     try:
+        code = _run()
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # The reader of a pipe has seen enough; what is left must not fail once more when Python ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    return code
+
+
+def _run() -> int:
+    try:
         app(standalone_mode=True)
     except DashcamError as error:
         return complain(error)
     except KeyboardInterrupt:
         return 130
-    except BrokenPipeError:
-        # The reader of a pipe has seen enough.
-        sys.stderr.close()
-        return 0
     except SystemExit as leaving:
+        # Typer makes a failure of a broken pipe.
+        if isinstance(leaving.__context__, BrokenPipeError):
+            raise leaving.__context__ from None
         return leaving.code if isinstance(leaving.code, int) else 1
     return 0
 
@@ -239,4 +251,8 @@ def run_main() -> None:
     if sys.platform == "win32":
         print("dashcam: Windows is not supported; use WSL or Docker.", file=sys.stderr)
         sys.exit(1)
+    for stream in (sys.stdout, sys.stderr):
+        # A terminal that is not UTF-8 gets a question mark instead of a traceback.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
     sys.exit(run_app())

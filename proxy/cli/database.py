@@ -5,14 +5,13 @@ from __future__ import annotations
 import orjson
 
 from proxy.settings.values import Settings
-from proxy.store.migration import head
 from proxy.store.reading import Reader
 
 
 def info(settings: Settings, *, as_json: bool) -> None:
     """Print path, size, number of calls and revision."""
     reader = Reader(settings.database_path)
-    found = {"path": str(settings.database_path), **reader.counts(), "revision": head()}
+    found = {"path": str(settings.database_path), **reader.counts(), "revision": reader.revision()}
     reader.close()
     if as_json:
         print(orjson.dumps(found).decode())

@@ -5,15 +5,14 @@ from __future__ import annotations
 import os
 import platform
 import urllib.error
-import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import orjson
 
 from proxy import __version__
-from proxy.cli.instance import find
-from proxy.cli.terminal import paint
+from proxy.cli.instance import fetch, find
+from proxy.cli.terminal import json_text, on_one_line, paint
 from proxy.errors import ConfigurationError, StoreError
 from proxy.settings.credentials import read_secret
 from proxy.settings.values import Settings
@@ -38,7 +37,7 @@ def examine(settings_of: Callable[[], Settings], *, as_json: bool) -> int:
     findings = list(_findings(settings_of))
     if as_json:
         shown = [{"subject": f.subject, "ok": f.is_ok, "detail": f.detail, "next": f.next} for f in findings]
-        print(orjson.dumps(shown, option=orjson.OPT_INDENT_2).decode())
+        print(json_text(shown, orjson.OPT_INDENT_2))
     else:
         for item in findings:
             _print(item)
@@ -47,7 +46,7 @@ def examine(settings_of: Callable[[], Settings], *, as_json: bool) -> int:
 
 def _print(item: Finding) -> None:
     word, colour = {True: ("ok  ", "green"), None: ("note", "yellow"), False: ("bad ", "red")}[item.is_ok]
-    print(f"{paint(word, colour)}  {item.subject:<14} {item.detail}")
+    print(f"{paint(word, colour)}  {item.subject:<14} {on_one_line(item.detail)}")
     if item.next and item.is_ok is not True:
         print(f"      {'':<14} next: {item.next}")
 
@@ -66,15 +65,23 @@ def _server(settings: Settings) -> Finding:
     if url is None:
         return Finding("server", None, "not running for this data folder", "dashcam serve")
     try:
-        with urllib.request.urlopen(f"{url}/api/v1/recorder", timeout=5.0) as answer:  # noqa: S310 - our own address
-            ledger = orjson.loads(answer.read())
-    except (urllib.error.URLError, OSError, ValueError) as error:
-        detail = f"running at {url}, but its recorder does not answer: {error}"
-        return Finding("server", False, detail, "look at its log")
-    if ledger["last_error"]:
-        return Finding("recorder", False, f"{ledger['last_error']}; {ledger['pending']} calls wait in the spool")
-    detail = f"running at {url}; {ledger['stored']} of {ledger['accepted']} calls stored, {ledger['pending']} pending"
+        ledger = orjson.loads(fetch(f"{url}/api/v1/recorder", 5.0))
+        failure, pending = ledger["last_error"], ledger["pending"]
+        detail = f"running at {url}; {ledger['stored']} of {ledger['accepted']} calls stored, {pending} pending"
+    except urllib.error.HTTPError as error:
+        if error.code in (401, 403):
+            return Finding("server", True, f"running at {url}; its recorder answers to the admin token only")
+        return _silent(url, str(error))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        return _silent(url, str(error))
+    if failure:
+        return Finding("recorder", False, f"{failure}; {pending} calls wait in the spool")
     return Finding("server", True, detail)
+
+
+def _silent(url: str, reason: str) -> Finding:
+    detail = f"running at {url}, but its recorder does not answer: {reason}"
+    return Finding("server", False, detail, "look at its log")
 
 
 def _database(settings: Settings) -> list[Finding]:
@@ -85,7 +92,10 @@ def _database(settings: Settings) -> list[Finding]:
         counts = reader.counts()
         reader.close()
     except StoreError as error:
-        return [*found, Finding("database", None, error.message, error.hint)]
+        if not settings.database_path.exists():
+            return [*found, Finding("database", None, error.message, error.hint)]
+        hint = error.hint or "move the file away and start again (a new one is made), or restore a backup"
+        return [*found, Finding("database", False, error.message, hint)]
     detail = f"{settings.database_path}: {counts['interactions']} calls, {counts['bytes'] / 1e6:,.1f} MB"
     return [*found, Finding("database", True, detail)]
 

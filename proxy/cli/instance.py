@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import subprocess
 import time
 import urllib.error
 import urllib.request
 from pathlib import Path
+from typing import Any
 
 from proxy.cli.serve import prepare, supervisor_command
 from proxy.errors import UnreachableError
@@ -16,22 +18,38 @@ from proxy.supervisor.binding import running_instance
 
 _READY_SECONDS = 15.0
 _RECORDED_SECONDS = 2.0
+_NOT_FOR_US = (401, 403)
+_DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+
+def open_own(request: str | urllib.request.Request, seconds: float) -> Any:
+    """Open one of our own addresses, past whatever HTTP_PROXY says: no proxy knows this machine's loopback."""
+    return _DIRECT.open(request, timeout=seconds)
+
+
+def fetch(url: str, seconds: float) -> bytes:
+    """Return what one of our own addresses answers; ``OSError`` when it does not, or not in HTTP."""
+    try:
+        with open_own(url, seconds) as answer:
+            return bytes(answer.read())
+    except http.client.HTTPException as error:
+        raise ConnectionError(f"what answers there does not speak HTTP ({type(error).__name__})") from error
 
 
 def is_ready(url: str) -> bool:
     """Return True when something at the address says it is ready."""
     try:
-        with urllib.request.urlopen(f"{url}/readyz", timeout=2.0) as answer:  # noqa: S310 - our own address
-            return bool(answer.status == 200)
-    except (urllib.error.URLError, OSError, ValueError):
+        fetch(f"{url}/readyz", 2.0)
+    except (OSError, ValueError):
         return False
+    return True
 
 
 def find(settings: Settings) -> str | None:
     """Return the URL of the instance that serves this data folder, None when none runs."""
     running = running_instance(Path(settings.run_dir))
-    url = str(running.get("url")) if running else None
-    return url if url and is_ready(url) else None
+    url = running.get("url") if running else None
+    return url if isinstance(url, str) and is_ready(url) else None
 
 
 def wait_until_recorded(url: str) -> None:
@@ -39,11 +57,13 @@ def wait_until_recorded(url: str) -> None:
     deadline = time.monotonic() + _RECORDED_SECONDS
     while time.monotonic() < deadline:
         try:
-            with urllib.request.urlopen(f"{url}/api/v1/recorder", timeout=1.0) as answer:  # noqa: S310 - our own address
-                if json.load(answer)["pending"] == 0:
-                    return
-        except (OSError, ValueError, KeyError):
-            # Not for us to read without a token, or control restarts: the summary is made of what is there.
+            if json.loads(fetch(f"{url}/api/v1/recorder", 1.0))["pending"] == 0:
+                return
+        except urllib.error.HTTPError as error:
+            # A short program is over before control has started; without a token we may not ask at all.
+            if error.code in _NOT_FOR_US:
+                return
+        except (OSError, ValueError, KeyError, TypeError):
             return
         time.sleep(0.05)
 
@@ -66,22 +86,24 @@ class TemporaryInstance:
                 supervisor_command(self._settings), stdin=subprocess.DEVNULL, stdout=output, stderr=output,
                 start_new_session=True,
             )  # fmt: skip
-        return self._wait(log)
+        try:
+            return self._wait(self._process, log)
+        except BaseException:
+            # Also at Ctrl+C: it has a session of its own and would stay behind.
+            self.__exit__()
+            raise
 
-    def _wait(self, log: Path) -> str:
+    def _wait(self, process: subprocess.Popen[bytes], log: Path) -> str:
         deadline = time.monotonic() + _READY_SECONDS
-        while time.monotonic() < deadline:
+        while process.poll() is None and time.monotonic() < deadline:
             url = find(self._settings)
             if url:
                 return url
-            assert self._process is not None
-            if self._process.poll() is not None:
-                break
             time.sleep(0.05)
-        self.__exit__()
         said = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
         reason = said[-1] if said else "no reason given"
-        raise UnreachableError(f"Dashcam did not start: {reason}", hint="dashcam doctor")
+        what = "did not start" if process.poll() is not None else f"is not ready after {_READY_SECONDS:.0f} s"
+        raise UnreachableError(f"Dashcam {what}: {reason}", hint="dashcam doctor")
 
     def __exit__(self, *_reason: object) -> None:
         if self._process is not None and self._process.poll() is None:

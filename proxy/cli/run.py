@@ -11,7 +11,7 @@ import time
 from proxy.cli.instance import TemporaryInstance, wait_until_recorded
 from proxy.cli.terminal import money
 from proxy.domain.cost import from_pico
-from proxy.errors import NotFoundError
+from proxy.errors import NotFoundError, StoreError
 from proxy.settings.values import Settings
 from proxy.store.reading import Reader
 
@@ -23,7 +23,11 @@ def run(settings: Settings, command: list[str]) -> int:
         environment = {**os.environ, "OPENAI_BASE_URL": f"{url}/v1", "OPENAI_API_BASE": f"{url}/v1"}  # noqa: TID251 - handed on
         status = _run_child(command, environment)
         wait_until_recorded(url)
-    _summarise(settings, began)
+    try:
+        _summarise(settings, began)
+    except StoreError as error:
+        # The program's own exit code is what scripts look at.
+        print(f"dashcam: no summary: {error.message}", file=sys.stderr)
     return status
 
 

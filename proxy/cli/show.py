@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 
 from proxy.cli.cost import lines_of
-from proxy.cli.terminal import duration, harmless, local_time, money, paint, tokens
+from proxy.cli.terminal import duration, harmless, json_text, local_time, money, on_one_line, paint, tokens
 from proxy.domain.recording import AnswerHead, CallStart, Piece, RecordedCall
 from proxy.interpret.reading import read_answer
 from proxy.protocol.injection import apply
@@ -44,10 +44,10 @@ def show(settings: Settings, wanted: Wanted) -> None:
     attempts, price = reader.attempts(row["id"]), reader.price(row["price_id"])
     reader.close()
     if wanted.form == "raw":
-        _print_raw(bodies, wanted)
+        _print_raw(row, bodies, wanted)
     elif wanted.form == "json":
         document = {**row, "attempts_made": attempts, "price": price, **{k: _readable(b) for k, b in bodies.items()}}
-        print(orjson.dumps(document, option=orjson.OPT_INDENT_2).decode())
+        print(json_text(document, orjson.OPT_INDENT_2))
     else:
         _print_page(row, bodies, attempts, price)
 
@@ -58,10 +58,12 @@ def sent_form(body: StoredBody) -> bytes:
     return apply(body.content, edits)
 
 
-def _print_raw(bodies: dict[str, StoredBody | None], wanted: Wanted) -> None:
+def _print_raw(row: Row, bodies: dict[str, StoredBody | None], wanted: Wanted) -> None:
     for side in wanted.sides:
         body = bodies[side]
-        if body is not None:
+        if body is None:
+            print(f"dashcam: no {side} to show: {_NO_CONTENT[row['content_state']]}", file=sys.stderr)
+        else:
             sys.stdout.buffer.write(sent_form(body) if wanted.is_sent and side == "request" else body.content)
             sys.stdout.buffer.write(b"\n" if sys.stdout.isatty() else b"")
     sys.stdout.buffer.flush()
@@ -77,12 +79,12 @@ def _readable(body: StoredBody | None) -> Any:
 
 def _print_page(row: Row, bodies: dict[str, StoredBody | None], attempts: list[Row], price: Row | None) -> None:
     colour = "green" if row["success"] else "yellow" if row["outcome"] == "client_gone" else "red"
-    name, when = harmless(row["model"] or row["operation"]), local_time(row["started_at"], is_utc=False)
+    name, when = on_one_line(row["model"] or row["operation"]), local_time(row["started_at"], is_utc=False)
     print(f"{paint(name, 'bold')}  {paint(row['outcome'], colour)}  {row['http_status'] or '-'}   {row['id']}")
-    print(f"{when}  {row['method']} {harmless(row['endpoint'])} → {row['provider'] or '-'}")
+    print(f"{when}  {on_one_line(row['method'])} {on_one_line(row['endpoint'])} → {row['provider'] or '-'}")
     if row["error_message"] or row["error_code"]:
-        words = f"{row['error_type'] or 'error'} / {row['error_code'] or '-'}: {harmless(row['error_message'] or '')}"
-        print(paint(words, "red"))
+        words = f"{row['error_type'] or 'error'} / {row['error_code'] or '-'}: {row['error_message'] or ''}"
+        print(paint(on_one_line(words), "red"))
     print()
     _print_request(row, bodies["request"])
     _print_answer(row, bodies["response"])
@@ -94,21 +96,18 @@ def _print_request(row: Row, body: StoredBody | None) -> None:
         print(paint(f"request: {_NO_CONTENT[row['content_state']]}", "dim"), end="\n\n")
         return
     values = parse_object(body.content)
-    if values is None:
-        print(
-            paint(f"request: {body.facts['media_type'] or 'no media type'}, {body.facts['length']} bytes", "dim"),
-            end="\n\n",
-        )
+    said = values.get("messages", values.get("input", values.get("prompt"))) if values else None
+    if said is None:
+        print(paint(f"request: {_size(body)}", "dim"), end="\n\n")
         return
-    said = values.get("messages", values.get("input", values.get("prompt")))
     if row["tool_names"]:
-        print(paint(f"tools: {harmless(', '.join(row['tool_names']))}", "dim"), end="\n\n")
+        print(paint(f"tools: {on_one_line(', '.join(row['tool_names']))}", "dim"), end="\n\n")
     for message in said if isinstance(said, list) else [{"role": "user", "content": said}]:
         _print_message(mapping(message) or {"role": "user", "content": message})
 
 
 def _print_message(message: dict[str, Any]) -> None:
-    print(paint(harmless(message.get("role") or message.get("type") or "?"), "bold"))
+    print(paint(on_one_line(message.get("role") or message.get("type") or "?"), "bold"))
     content = message.get("content", message.get("output"))
     if isinstance(content, str):
         print(_indent(content))
@@ -133,13 +132,15 @@ def _print_answer(row: Row, body: StoredBody | None) -> None:
         return
     assembly = read_answer(_as_call(row, body)).assembly
     if assembly is None:
-        print(_indent(f"{body.facts['media_type'] or 'no media type'}, {body.facts['length']} bytes; see --raw"))
+        print(_indent(_size(body)))
     else:
         for index in sorted(assembly.choices):
             choice = assembly.choices[index]
             if choice.reasoning:
                 print(paint(_indent("".join(choice.reasoning)), "dim"))
-            print(_indent("".join(choice.content or choice.refusal or choice.transcript)))
+            text = "".join(choice.content or choice.refusal or choice.transcript)
+            if text or not choice.tool_calls:
+                print(_indent(text))
             for call in choice.tool_calls:
                 print(_indent(f"→ {call.name}({''.join(call.arguments)})"))
     print()
@@ -160,7 +161,7 @@ def _print_facts(row: Row, attempts: list[Row], price: Row | None) -> None:
         ("cost", f"{money(row['cost_usd'])} ({row['cost_status']})"),
         *(("", line) for line in lines_of(row, price)),
         ("time", f"{duration(row['duration_ms'])}{first}, our part {duration(row['overhead_ms'])}"),
-        ("finish", f"{row['finish_reason'] or '-'} ({row['finish_kind']})"),
+        ("finish", f"{on_one_line(row['finish_reason'] or '-')} ({row['finish_kind']})"),
     ]
     if row["request_modified"]:
         facts.append(("changed", "usage was asked for; see the request as it was sent with --raw --sent"))
@@ -172,7 +173,11 @@ def _print_facts(row: Row, attempts: list[Row], price: Row | None) -> None:
 def _attempt(item: Row) -> str:
     ended = item["error"] or f"answered {item['http_status']}"
     reused = ", connection reused" if item["reused"] else ""
-    return f"{harmless(item['upstream'])}: {ended} in {duration(item['duration_ms'])}{reused}"
+    return f"{on_one_line(item['upstream'])}: {ended} in {duration(item['duration_ms'])}{reused}"
+
+
+def _size(body: StoredBody) -> str:
+    return f"{on_one_line(body.facts['media_type'] or 'no media type')}, {body.facts['length']} bytes; see --raw"
 
 
 def _indent(text: str) -> str:

@@ -12,13 +12,26 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
+import orjson
+
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+_IN_JSON = re.compile(f"{_CONTROL.pattern}|[\u2028\u2029]")
 _COLOURS = {"dim": "\x1b[2m", "bold": "\x1b[1m", "red": "\x1b[31m", "green": "\x1b[32m", "yellow": "\x1b[33m"}
 
 
 def harmless(text: object) -> str:
     """Return text without control characters, escapes and direction overrides."""
     return _CONTROL.sub("\ufffd", str(text))
+
+
+def on_one_line(text: object) -> str:
+    """Return harmless text whose white space, line ends included, is single blanks: it cannot pose as another row."""
+    return " ".join(harmless(text).split())
+
+
+def json_text(value: object, option: int = 0) -> str:
+    """Return JSON that shows nothing harmful and whose lines end nowhere else; orjson escapes only ASCII's controls."""
+    return _IN_JSON.sub(lambda found: f"\\u{ord(found[0]):04x}", orjson.dumps(value, option=option).decode())
 
 
 def has_colours() -> bool:
@@ -76,7 +89,7 @@ def _number(value: int | None) -> str:
 
 def one_line(row: dict[str, Any]) -> str:
     """Return a row on one line."""
-    name = harmless(row["model"] or row["operation"])
+    name = on_one_line(row["model"] or row["operation"])
     parts = [str(row["id"])[:13], name, row["outcome"], f"{tokens(row)} tokens", money(row["cost_usd"])]
     parts.append(duration(row["duration_ms"]))
     return " · ".join(parts)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import sys
 import time
 import urllib.request
 
-from proxy.cli.instance import TemporaryInstance
+from proxy.cli.instance import TemporaryInstance, open_own
 from proxy.cli.terminal import one_line
 from proxy.errors import NotFoundError, UnreachableError
 from proxy.settings.values import Settings
@@ -33,11 +34,11 @@ def _call(url: str) -> str:
     )
     print(f"Asking dashcam/echo at {url}/v1 …\n", file=sys.stderr)
     try:
-        with urllib.request.urlopen(request, timeout=30.0) as answer:  # noqa: S310 - our own address
+        with open_own(request, 30.0) as answer:
             for line in answer:
                 _print_delta(line)
             return str(answer.headers["x-dashcam-id"])
-    except OSError as error:
+    except (OSError, http.client.HTTPException) as error:
         raise UnreachableError(f"the call failed: {error}", hint="dashcam doctor") from error
 
 

@@ -65,6 +65,19 @@ class Reader:
         sql = f"SELECT * FROM interaction{where} ORDER BY id {order} LIMIT ?"  # noqa: S608 - conditions are ours
         return self._rows(sql, (*values, limit))
 
+    def last_recorded(self) -> int:
+        """Return the number of the newest row in the order of recording; 0 when there is none."""
+        found = self._rows("SELECT coalesce(max(rowid), 0) AS number FROM interaction", ())
+        return int(found[0]["number"])
+
+    def recorded_after(self, number: int, filters: Filters, limit: int) -> tuple[list[Row], int]:
+        """Return rows in the order they were recorded in, and the number of the last one looked at."""
+        conditions, values = _conditions(filters)
+        where = " AND ".join(["rowid > ?", *conditions])
+        sql = f"SELECT rowid AS number, * FROM interaction WHERE {where} ORDER BY rowid LIMIT ?"  # noqa: S608 - ours
+        rows = self._rows(sql, (number, *values, limit))
+        return rows, max([number, *(row.pop("number") for row in rows)])
+
     def interaction(self, reference: str) -> Row:
         """Return one row by a unique prefix of its id (6 characters or more), ``last`` or ``last-N``."""
         last = _LAST.match(reference)
@@ -126,6 +139,11 @@ class Reader:
             f"FROM interaction WHERE {' AND '.join(conditions)}"
         )
         return self._rows(sql, tuple(values))[0]
+
+    def revision(self) -> str | None:
+        """Return the schema's revision."""
+        found = self._rows("SELECT version_num FROM alembic_version", ())
+        return str(found[0]["version_num"]) if found else None
 
     def counts(self) -> Row:
         """Return how many rows there are and how many bytes the file has."""

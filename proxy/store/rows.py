@@ -17,11 +17,11 @@ from proxy.store import tables
 from proxy.store.columns import instant_text
 
 _USD = {"cost_usd": "cost_pico_usd", "input_cost_usd": "input_cost_pico_usd", "output_cost_usd": "output_cost_pico_usd"}
-_COLUMNS = [column.name for column in tables.InteractionRow.__table__.columns]  # type: ignore[attr-defined]
-_read_all = attrgetter(*[_USD.get(name, name) for name in _COLUMNS])
-_USD_AT = [_COLUMNS.index(name) for name in _USD]
-_INSTANTS_AT = [_COLUMNS.index(name) for name in ("started_at", "completed_at")]
-_JSON_AT = [_COLUMNS.index(name) for name in ("tool_names", "usage_raw", "tags", "metadata")]
+COLUMNS = [column.name for column in tables.InteractionRow.__table__.columns]  # type: ignore[attr-defined]
+_read_all = attrgetter(*[_USD.get(name, name) for name in COLUMNS])
+_USD_AT = [COLUMNS.index(name) for name in _USD]
+_INSTANTS_AT = [COLUMNS.index(name) for name in ("started_at", "completed_at")]
+_JSON_AT = [COLUMNS.index(name) for name in ("tool_names", "usage_raw", "tags", "metadata")]
 
 
 def insert_sql(table: Table, *, ignore: bool = False) -> str:

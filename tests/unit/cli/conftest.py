@@ -1,0 +1,70 @@
+"""The command line in this process, on a data folder of its own."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from proxy.cli.app import run_app
+from proxy.domain.interaction import Entry
+from proxy.store.migration import upgrade
+from proxy.store.writing import StoreWriter, WriteBatch
+
+
+@dataclass
+class Said:
+    """What a command left behind."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def lines(self) -> list[str]:
+        return self.out.splitlines()
+
+
+Command = Callable[..., Said]
+Record = Callable[..., None]
+
+
+@pytest.fixture(autouse=True)
+def alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No settings, no .env, no colours and no zone of whoever runs the tests."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DASHCAM_DATA_DIR", str(tmp_path / "data"))
+    monkeypatch.setenv("DASHCAM_RUN_DIR", str(tmp_path / "run"))
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+
+
+@pytest.fixture
+def dashcam(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
+    """Run a command as it is typed."""
+
+    def run(*arguments: str, is_terminal: bool = False) -> Said:
+        monkeypatch.setattr(sys, "argv", ["dashcam", *arguments])
+        monkeypatch.setattr(sys.stdout, "isatty", lambda: is_terminal)
+        code = run_app()
+        return Said(code, *capsys.readouterr())
+
+    return run
+
+
+@pytest.fixture
+def record(tmp_path: Path) -> Record:
+    """Put entries on record."""
+
+    def write(*entries: Entry) -> None:
+        path = tmp_path / "data" / "dashcam.db"
+        upgrade(path)
+        writer = StoreWriter(path)
+        for entry in entries:
+            writer.write(WriteBatch(entries=[("s", entry)]), lambda _: {})
+        writer.close()
+
+    return write

@@ -1,0 +1,244 @@
+"""The command line as a whole: exit codes, words for errors, and nothing recorded that steers a terminal."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from proxy.cli.app import app
+from proxy.cli.terminal import json_text
+from proxy.domain.interaction import Entry
+from proxy.domain.outcome import Outcome
+from tests.support.entries import an_entry
+from tests.unit.cli.conftest import Command, Record
+from tests.unit.cli.test_instance import answering
+
+COMMANDS = ("serve", "run", "try", "logs", "tail", "show", "doctor", "version")
+# An escape sequence, a title, the 8-bit form of an escape, a row's end, another line's end, a turned direction.
+HOSTILE = "\x1b[2J\x1b]0;owned\x07\x9b31m\r\nforged\tx\u2028\u202egnp.exe\x7f"
+SAYS_HOSTILE = json.dumps(
+    {
+        "messages": [
+            {
+                "role": HOSTILE,
+                "content": HOSTILE,
+                "tool_calls": [{"function": {"name": HOSTILE, "arguments": HOSTILE}}],
+            },
+            {"role": "user", "content": [{"type": HOSTILE}, {"type": "text", "text": HOSTILE}]},
+        ]
+    },
+    ensure_ascii=False,
+).encode()
+ANSWERS_HOSTILE = json.dumps(
+    {"choices": [{"message": {"content": HOSTILE, "reasoning_content": HOSTILE,
+                              "tool_calls": [{"id": "1", "function": {"name": HOSTILE, "arguments": HOSTILE}}]}}]},
+    ensure_ascii=False,
+).encode()  # fmt: skip
+TYPED = [sys.executable, "-m", "proxy"]
+
+
+def hostile(**changes: Any) -> Entry:
+    named = dict.fromkeys(("model", "endpoint", "error_type", "error_code", "error_message", "finish_reason"), HOSTILE)
+    return an_entry(SAYS_HOSTILE, ANSWERS_HOSTILE, **{**named, "tool_names": (HOSTILE,), **changes})
+
+
+def typed(*arguments: str, **environment: str) -> subprocess.CompletedProcess[bytes]:
+    return subprocess.run(
+        [*TYPED, *arguments], env={**os.environ, **environment}, capture_output=True, timeout=60, check=False
+    )
+
+
+def steering(text: str) -> set[str]:
+    return {letter for letter in text if not letter.isprintable() and letter not in "\n\t"}
+
+
+# exit codes
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_help(dashcam: Command, command: str) -> None:
+    said = dashcam(command, "--help")
+    assert (said.code, said.err) == (0, "")
+    assert f"{command} [OPTIONS]" in said.out
+
+
+def test_help_begins_with_what_it_is_for_and_ends_with_examples(dashcam: Command) -> None:
+    said = dashcam("-h")
+    assert said.code == 0
+    assert said.out.index("set OPENAI_BASE_URL") < said.out.index("Examples:")
+    shown = [line.split()[1] for line in said.lines if line.strip().startswith("dashcam ")]
+    assert set(shown) <= {command.name or command.callback.__name__ for command in app.registered_commands
+                          if command.callback}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "told"),
+    [
+        (("lgos",), 2, "Did you mean 'logs'"),
+        (("logs", "--colour"), 2, "--colour"),
+        (("logs", "-n", "0"), 2, "--limit"),
+        (("logs", "-n", "many"), 2, "--limit"),
+        (("logs", "--json", "--follow"), 2, "use --jsonl"),
+        (("show", "zz"), 3, "is no id"),
+        (("show", "\x1b[2J"), 3, "is no id"),
+        (("logs", "--config", "nowhere.toml"), 4, "nowhere.toml"),
+        (("serve", "--port", "70000"), 4, "server.port"),
+        (("serve", "--upstream", "ftp://x"), 4, "ftp"),
+    ],
+)
+def test_mistakes_have_their_exit_code_and_are_told_on_standard_error(
+    dashcam: Command, record: Record, arguments: tuple[str, ...], code: int, told: str
+) -> None:
+    record()
+    said = dashcam(*arguments)
+    assert (said.code, said.out) == (code, "")
+    assert told in said.err
+    assert not steering(said.err)
+
+
+@pytest.mark.parametrize("since", ["9" * 12 + "d", "9" * 5000 + "d", "9999999d", "0001-01-01", "9999-12-31", "f" * 32])
+@pytest.mark.parametrize("flag", ["--since", "--until"])
+def test_no_time_is_so_far_away_that_it_fails(dashcam: Command, record: Record, flag: str, since: str) -> None:
+    record(an_entry())
+    said = dashcam("logs", flag, since)
+    assert said.code == 0 or (said.code == 2 and "is no time" in said.err and len(said.err) < 200)
+
+
+# the database
+
+
+@pytest.mark.parametrize("arguments", [("logs",), ("tail",), ("show",), ("show", "--raw"), ("db", "info")])
+def test_without_a_database_the_next_command_is_told(dashcam: Command, arguments: tuple[str, ...]) -> None:
+    said = dashcam(*arguments)
+    assert (said.code, said.out) == (1, "")
+    assert "there is no database at" in said.err
+    assert "next: start Dashcam with: dashcam serve" in said.err
+
+
+def test_before_the_first_call_the_last_one_is_not_found(dashcam: Command, record: Record) -> None:
+    record()
+    said = dashcam("show", "last")
+    assert (said.code, said.out) == (3, "")
+    assert "next: list them with: dashcam logs" in said.err
+
+
+@pytest.mark.parametrize("content", [b"", b"SQLite format 3\0" + b"\xff" * 9000, b"no database" * 1000])
+def test_a_damaged_database_is_told_and_is_a_problem_for_the_doctor(
+    dashcam: Command, tmp_path: Path, content: bytes
+) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "dashcam.db").write_bytes(content)
+    for arguments in (("logs",), ("show",), ("db", "info")):
+        said = dashcam(*arguments)
+        assert (said.code, said.out) == (1, "")
+        assert "cannot be read" in said.err
+    said = dashcam("doctor", "--json")
+    (finding,) = [item for item in json.loads(said.out) if item["subject"] == "database"]
+    assert (said.code, finding["ok"]) == (7, False)
+    assert "restore a backup" in finding["next"]
+
+
+@pytest.mark.parametrize(
+    ("answer", "code", "told"),
+    [
+        ((200, b'{"last_error":null,"stored":2,"accepted":3,"pending":1}'), 0, "2 of 3 calls stored, 1 pending"),
+        ((200, b'{"last_error":"disk\\u001b[2J","stored":2,"accepted":3,"pending":1}'), 7, "1 calls wait in the spool"),
+        ((401, b""), 0, "its recorder answers to the admin token only"),
+        ((503, b""), 7, "its recorder does not answer"),
+        ((200, b"[]"), 7, "its recorder does not answer"),
+        ((200, b"<html>"), 7, "its recorder does not answer"),
+    ],
+)
+def test_the_doctor_says_how_the_recorder_is(
+    dashcam: Command, record: Record, tmp_path: Path, answer: tuple[int, bytes], code: int, told: str
+) -> None:
+    record()
+    (tmp_path / "run").mkdir()
+    with answering((200, b""), answer) as server:
+        (tmp_path / "run" / "instance.json").write_text(json.dumps({"url": server.url}))
+        said = dashcam("doctor")
+    assert said.code == code
+    assert told in said.out
+    assert not steering(said.out)
+
+
+# what was recorded
+
+
+@pytest.mark.parametrize("is_terminal", [True, False])
+@pytest.mark.parametrize("command", ["logs", "logs --jsonl", "logs --json", "show", "show --json"])
+def test_nothing_recorded_steers_the_terminal(
+    dashcam: Command, record: Record, monkeypatch: pytest.MonkeyPatch, command: str, is_terminal: bool
+) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    record(hostile(outcome=Outcome.UPSTREAM_ERROR, success=False, http_status=500))
+    out = dashcam(*command.split(), is_terminal=is_terminal).out
+    assert "forged" in out
+    assert not steering(out)
+
+
+def test_a_recorded_line_end_cannot_forge_a_row(dashcam: Command, record: Record) -> None:
+    record(hostile(), hostile())
+    fields = "model,tool_names,error_code,outcome"
+    for is_terminal in (True, False):
+        lines = dashcam("logs", "--fields", fields, is_terminal=is_terminal).lines
+        assert len(lines) == 3
+        assert all(line.count("\t") in (0, 3) for line in lines)
+    head, where, error, *_ = dashcam("show").lines
+    assert "completed  200" in head
+    assert "POST" in where
+    assert error.count("forged") == 3
+
+
+def test_json_is_the_same_value_whatever_was_recorded(dashcam: Command, record: Record) -> None:
+    record(hostile())
+    (row,) = map(json.loads, dashcam("logs", "--jsonl").lines)
+    assert (row["model"], row["tool_names"]) == (HOSTILE, [HOSTILE])
+    assert (
+        json.loads(dashcam("show", "--json").out)["response"]["content"]["choices"][0]["message"]["content"] == HOSTILE
+    )
+    assert json.loads(json_text({HOSTILE: ["é", "\u2066", 1.5]})) == {HOSTILE: ["é", "\u2066", 1.5]}
+
+
+def test_what_was_not_kept_is_told_beside_the_bytes(dashcam: Command, record: Record) -> None:
+    entry = an_entry(b'{"a":1}', content_state="off")
+    record(Entry(interaction=entry.interaction))
+    said = dashcam("show", "--raw")
+    assert (said.code, said.out) == (0, "")
+    assert said.err.splitlines() == [
+        f"dashcam: no {side} to show: not recorded: recording.bodies is off" for side in ("request", "response")
+    ]
+
+
+def test_a_request_without_messages_says_how_to_read_it(dashcam: Command, record: Record) -> None:
+    record(an_entry(b'{"a":1}'))
+    assert "request: application/json, 7 bytes; see --raw" in dashcam("show").lines
+
+
+# the other end
+
+
+def test_a_reader_that_has_seen_enough_is_no_failure(record: Record) -> None:
+    record(an_entry())
+    for command in ("logs", "logs --jsonl", "show", "show --raw", "db path", "version"):
+        reading, writing = os.pipe()
+        os.close(reading)
+        made = subprocess.run(
+            [*TYPED, *command.split()], stdout=writing, stderr=subprocess.PIPE, timeout=60, check=False
+        )
+        os.close(writing)
+        assert (command, made.returncode, made.stderr) == (command, 0, b"")
+
+
+def test_a_terminal_that_is_not_utf_8_gets_question_marks(record: Record) -> None:
+    record(an_entry(model="modèle"))
+    made = typed("show", PYTHONIOENCODING="ascii")
+    assert (made.returncode, made.stderr) == (0, b"")
+    assert b"mod?le" in made.stdout
+    assert b"/v1/chat/completions ? openai" in made.stdout

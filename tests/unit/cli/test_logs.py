@@ -1,0 +1,136 @@
+"""Lists: filters, forms, and what is said when nothing or too much matches."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+
+import pytest
+
+from proxy.cli.logs import instant_of
+from proxy.domain.identity import id_time_ns, parse_id
+from proxy.domain.outcome import Outcome
+from proxy.errors import UsageError
+from proxy.store.reading import Filters, Reader
+from tests.support.entries import STARTED_AT, an_entry
+from tests.unit.cli.conftest import Command, Record
+
+
+def test_a_pipe_gets_tabs_with_the_columns_names_and_the_newest_last(dashcam: Command, record: Record) -> None:
+    record(an_entry(model="first"), an_entry(model="second"))
+    said = dashcam("logs", "--fields", "model,tokens,outcome")
+    assert said.lines == ["model\ttokens\toutcome", "first\t10+5\tcompleted", "second\t10+5\tcompleted"]
+    assert dashcam("logs", "--fields", "model", "--no-headers", "-n", "1").lines == ["second"]
+
+
+def test_a_terminal_gets_a_table_with_colours_unless_it_wants_none(
+    dashcam: Command, record: Record, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record(an_entry(), an_entry(outcome=Outcome.TIMED_OUT, success=False))
+    said = dashcam("logs", "--utc", is_terminal=True)
+    assert "\x1b[32mcompleted" in said.out
+    assert "\x1b[31mtimed_out" in said.out
+    monkeypatch.setenv("NO_COLOR", "1")
+    heading, *rows = dashcam("logs", "--utc", is_terminal=True).lines
+    assert heading.split()[:3] == ["TIME", "ID", "MODEL"]
+    assert len({line.index("gpt-5") for line in rows} | {heading.index("MODEL")}) == 1
+    assert "\x1b" not in "".join(rows)
+
+
+def test_json_is_the_whole_row(dashcam: Command, record: Record) -> None:
+    record(an_entry(tool_names=("a",)), an_entry())
+    first, second = json.loads(dashcam("logs", "--json").out)
+    assert (first["tool_names"], second["cost_pico_usd"]) == (["a"], 2_500_000)
+    assert [json.loads(line)["id"] for line in dashcam("logs", "--jsonl").lines] == [first["id"], second["id"]]
+
+
+def test_filters(dashcam: Command, record: Record) -> None:
+    record(an_entry(model="gpt-5"), an_entry(model="gpt-5-mini", outcome=Outcome.CLIENT_GONE), an_entry(model="o4"))
+
+    def models(*arguments: str) -> list[str]:
+        return dashcam("logs", "--fields", "model", "--no-headers", *arguments).lines
+
+    assert models("--model", "gpt-5") == ["gpt-5"]
+    assert models("--model", "gpt-5*") == ["gpt-5", "gpt-5-mini"]
+    assert models("--outcome", "client_gone") == ["gpt-5-mini"]
+    assert models("--provider", "nobody") == []
+    assert models("--since", "2099-01-01") == []
+    assert models("--until", "2099-01-01", "-n", "2") == ["gpt-5-mini", "o4"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("--outcome", "fine"), "use one of completed,"),
+        (("--since", "yesterday"), "use 7d, 3h,"),
+        (("--fields", "model,nonsense"), "nonsense is no column; the columns are tokens, id,"),
+    ],
+)
+def test_what_cannot_be_is_a_usage_error_that_lists_what_can(
+    dashcam: Command, record: Record, arguments: tuple[str, ...], told: str
+) -> None:
+    record()
+    said = dashcam("logs", *arguments)
+    assert (said.code, said.out) == (2, "")
+    assert told in said.err
+
+
+def test_before_the_first_call_the_next_command_is_told(dashcam: Command, record: Record) -> None:
+    said = dashcam("logs")
+    assert said.code == 1
+    assert "next: start Dashcam with: dashcam serve" in said.err
+    record()
+    assert "dashcam try" in dashcam("logs", is_terminal=True).err
+
+
+def test_that_there_is_more_is_told_on_a_terminal_only(dashcam: Command, record: Record) -> None:
+    record(*(an_entry() for _ in range(3)))
+    said = dashcam("logs", "-n", "2", is_terminal=True)
+    assert len(said.lines) == 3
+    assert "dashcam logs -n 10" in said.err
+    assert dashcam("logs", "-n", "2").err == dashcam("logs", "-n", "3", is_terminal=True).err == ""
+
+
+def test_recorded_control_characters_never_reach_the_screen(dashcam: Command, record: Record) -> None:
+    record(an_entry(model="\x1b[2Jgone\x07\u202e"))
+    for is_terminal in (True, False):
+        out = dashcam("logs", is_terminal=is_terminal).out
+        assert "gone" in out
+        assert not set(out) & set("\x07\u202e")
+        assert "\x1b[2J" not in out
+
+
+def test_a_file_that_is_no_database_is_told(dashcam: Command, tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "dashcam.db").write_bytes(b"no database at all" * 100)
+    said = dashcam("logs")
+    assert said.code == 1
+    assert "cannot be read" in said.err
+    assert "Traceback" not in said.err
+
+
+def test_following_goes_by_the_order_of_recording_not_of_starting(record: Record, tmp_path: Path) -> None:
+    """A long call started first and is recorded last."""
+    long, short = an_entry(model="long"), an_entry(model="short")
+    record(short)
+    reader = Reader(tmp_path / "data" / "dashcam.db")
+    seen = reader.last_recorded()
+    record(long)
+    rows, seen = reader.recorded_after(seen, Filters(), 10)
+    assert [row["model"] for row in rows] == ["long"]
+    assert reader.recorded_after(seen, Filters(), 10) == ([], seen)
+    reader.close()
+
+
+def test_instants_as_people_say_them() -> None:
+    identity = an_entry().interaction.id
+    now = time.time_ns() // 1_000_000
+    week = instant_of("7d", "--since")
+    assert week is not None
+    assert abs(now - week - 7 * 86_400_000) < 60_000
+    assert instant_of(identity, "--since") == id_time_ns(parse_id(identity)) // 1_000_000 == STARTED_AT
+    assert instant_of("2026-11-01T00:00:00+00:00", "--since") == 1_793_491_200_000
+    assert instant_of(None, "--since") is None
+    with pytest.raises(UsageError, match="--until: 'soon'"):
+        instant_of("soon", "--until")

@@ -1,0 +1,93 @@
+"""One call read back: as a page, as JSON, as bytes."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from proxy.domain.outcome import ContentState, Outcome
+from tests.support.entries import an_entry
+from tests.unit.cli.conftest import Command, Record
+
+REQUEST = json.dumps(
+    {
+        "model": "m",
+        "messages": [
+            {"role": "system", "content": "Be brief."},
+            {"role": "assistant", "tool_calls": [{"function": {"name": "look", "arguments": '{"at":1}'}}]},
+            {"role": "user", "content": [{"type": "text", "text": "What is it?"}, {"type": "image_url"}]},
+        ],
+    }
+).encode()
+ANSWER = json.dumps(
+    {
+        "choices": [
+            {
+                "message": {
+                    "content": "Forty-two.",
+                    "reasoning_content": "Let me think.",
+                    "tool_calls": [{"id": "1", "function": {"name": "note", "arguments": "{}"}}],
+                }
+            }
+        ]
+    }
+).encode()
+HEADERS = (("content-type", "application/json"),)
+
+
+def test_a_page_has_messages_tools_answer_and_facts(dashcam: Command, record: Record) -> None:
+    record(an_entry(REQUEST, ANSWER, tool_names=("look", "note"), finish_reason="stop"))
+    page = dashcam("show").out
+    order = ["tools: look, note", "system", "Be brief.", "→ look(", "What is it?", "[image_url]", "answer",
+             "Let me think.", "Forty-two.", "→ note({})", "tokens     10+5",
+             "cost       $", "finish     stop"]  # fmt: skip
+    places = [page.index(word) for word in order]
+    assert places == sorted(places)
+    assert "\x1b" not in page
+
+
+@pytest.mark.parametrize(("state", "told"), [("off", "recording.bodies is off"), ("truncated", "only a part was kept")])
+def test_what_is_not_there_is_told(dashcam: Command, record: Record, state: str, told: str) -> None:
+    entry = an_entry(content_state=ContentState(state))
+    entry = type(entry)(interaction=entry.interaction)
+    record(entry)
+    assert dashcam("show").out.count(told) == 2
+
+
+def test_a_failure_is_told_first(dashcam: Command, record: Record) -> None:
+    record(an_entry(outcome=Outcome.TIMED_OUT, success=False, error_type="upstream_error", error_code="timed_out",
+                    error_message="no\x1b[31m answer", http_status=504))  # fmt: skip
+    head, _, error, *_ = dashcam("show", is_terminal=False).lines
+    assert "timed_out  504" in head
+    assert error == "upstream_error / timed_out: no\ufffd[31m answer"
+
+
+def test_json_has_everything(dashcam: Command, record: Record) -> None:
+    record(an_entry(REQUEST, ANSWER))
+    found = json.loads(dashcam("show", "--json").out)
+    assert found["request"]["content"]["messages"][0]["role"] == "system"
+    assert found["response"]["content"]["choices"][0]["message"]["content"] == "Forty-two."
+    assert found["model"] == "gpt-5"
+
+
+def test_raw_is_the_bytes_and_nothing_else(dashcam: Command, record: Record) -> None:
+    asked, answered = '{"a":"é"}', "\x00\x1b[2J ü"
+    record(an_entry(asked.encode(), answered.encode()))
+    assert dashcam("show", "--raw", "--request").out == asked
+    assert dashcam("show", "--raw", "--response").out == answered
+    assert dashcam("show", "--raw").out == asked + answered
+
+
+def test_references(dashcam: Command, record: Record) -> None:
+    entries = [an_entry(model="older"), an_entry(model="newer")]
+    record(*entries)
+    assert dashcam("show", "last").out.startswith("newer")
+    assert dashcam("show", "last-1").out.startswith("older")
+    assert dashcam("show", entries[0].interaction.id).out.startswith("older")
+    for reference, told in (("last-2", "no call"), ("0" * 12, "no call"), ("zz", "is no id"),
+                            (entries[0].interaction.id[:6], "more than one")):  # fmt: skip
+        said = dashcam("show", reference)
+        assert (said.code, said.out) == (3, "")
+        assert told in said.err
+        assert "next: " in said.err
