@@ -1,6 +1,6 @@
 """Where a chat request may be cut so that repeated messages are stored once: byte offsets at element borders.
 
-A request repeats its whole history. The offsets returned lie in front of each element of the top-level ``messages`` or
+A request repeats its whole history. The offsets returned lie behind each element of the top-level ``messages`` or
 ``input`` array and around ``tools`` and ``instructions``; slices between them join to the original bytes, always, since
 only offsets are returned. A body that is not understood, or that has more structure than is worth a look, has none. One
 linear pass over structure, strings are jumped over; nothing is parsed and nothing raises.
@@ -43,7 +43,8 @@ def cuts_of(body: bytes) -> tuple[int, ...]:
                 is_cutting = False
             depth -= 1
         elif mark == b"," and depth == 2 and is_cutting:
-            found.append(match.end())
+            # The comma goes with what follows it: the last message now is a middle one in the next request.
+            found.append(at)
         elif mark == b":" and depth == 1:
             key = previous[1:-1]
         elif mark == b'"' and depth == 1 and key == b"instructions" and previous == b":":

@@ -30,9 +30,9 @@ def test_each_message_is_a_slice_of_its_own() -> None:
     body = b'{"model":"m","messages":[{"a":[1,2]},"x,]",{"b":"}"}],"tools":[{"f":1}],"stream":true}'
     assert slices(body) == [
         b'{"model":"m","messages":[',
-        b'{"a":[1,2]},',
-        b'"x,]",',
-        b'{"b":"}"}',
+        b'{"a":[1,2]}',
+        b',"x,]"',
+        b',{"b":"}"}',
         b'],"tools":',
         b'[{"f":1}]',
         b',"stream":true}',
@@ -41,13 +41,13 @@ def test_each_message_is_a_slice_of_its_own() -> None:
 
 def test_instructions_and_input() -> None:
     body = b'{"instructions" : "be, \\"kind\\"", "input":[{"messages":[1,2]}, {"c":2}]}'
-    assert slices(body)[1:4] == [b'"be, \\"kind\\""', b', "input":[', b'{"messages":[1,2]},']
+    assert slices(body)[1:4] == [b'"be, \\"kind\\""', b', "input":[', b'{"messages":[1,2]}']
 
 
 def test_a_longer_history_repeats_the_slices_of_the_shorter() -> None:
     turns = [{"role": "user", "content": f"turn {number}, [said]"} for number in range(6)]
     short, long = (orjson.dumps({"model": "m", "messages": turns[:count]}) for count in (3, 6))
-    assert set(slices(short)[1:3]) < set(slices(long))
+    assert set(slices(short)) - {b"]}"} < set(slices(long))
 
 
 _JSON = st.recursive(
