@@ -25,6 +25,8 @@ Row = dict[str, Any]
 _JSON = ("tool_names", "usage_raw", "tags", "metadata", "headers", "edits", "rates", "dropped")
 _ID = re.compile(r"[0-9a-fA-F-]{6,36}\Z")
 _LAST = re.compile(r"last(?:-(\d{1,6}))?\Z")
+# As the indexes lie: ordered by id, a list of one model would first sort a million rows of it.
+_NEWEST_FIRST = "ORDER BY started_at DESC, id DESC"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +39,6 @@ class Filters:
     provider: str | None = None
     outcome: str | None = None
     operation: str | None = None
-    after_id: str | None = None
-    newest_first: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +58,8 @@ class Reader:
         self._engine = open_reader(path)
 
     def list_interactions(self, filters: Filters, limit: int) -> list[Row]:
-        """Return rows in the order of their ids, which is that of time."""
-        conditions, values = _conditions(filters)
-        order = "DESC" if filters.newest_first else "ASC"
-        where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
-        sql = f"SELECT * FROM interaction{where} ORDER BY id {order} LIMIT ?"  # noqa: S608 - conditions are ours
-        return self._rows(sql, (*values, limit))
+        """Return rows, the newest first."""
+        return self._rows(*listing(filters, limit))
 
     def last_recorded(self) -> int:
         """Return the number of the newest row in the order of recording; 0 when there is none."""
@@ -82,7 +78,8 @@ class Reader:
         """Return one row by a unique prefix of its id (6 characters or more), ``last`` or ``last-N``."""
         last = _LAST.match(reference)
         if last:
-            found = self._rows("SELECT * FROM interaction ORDER BY id DESC LIMIT 1 OFFSET ?", (int(last[1] or 0),))
+            sql = f"SELECT * FROM interaction {_NEWEST_FIRST} LIMIT 1 OFFSET ?"  # noqa: S608 - ours
+            found = self._rows(sql, (int(last[1] or 0),))
         elif _ID.match(reference):
             upper = reference.lower() + "g"
             sql = "SELECT * FROM interaction WHERE id >= ? AND id < ? ORDER BY id LIMIT 2"
@@ -185,6 +182,13 @@ def _decoded(row: Mapping[str, Any]) -> Row:
     return values
 
 
+def listing(filters: Filters, limit: int) -> tuple[str, tuple[Any, ...]]:
+    """Return the statement that lists what is wanted, the newest first, and its values."""
+    conditions, values = _conditions(filters)
+    where = f"WHERE {' AND '.join(conditions)} " if conditions else ""
+    return f"SELECT * FROM interaction {where}{_NEWEST_FIRST} LIMIT ?", (*values, limit)  # noqa: S608 - ours
+
+
 def _conditions(filters: Filters) -> tuple[list[str], list[Any]]:
     conditions: list[str] = []
     values: list[Any] = []
@@ -204,7 +208,4 @@ def _conditions(filters: Filters) -> tuple[list[str], list[Any]]:
     if filters.until is not None:
         conditions.append("started_at < ?")
         values.append(instant_text(filters.until))
-    if filters.after_id is not None:
-        conditions.append("id < ?" if filters.newest_first else "id > ?")
-        values.append(filters.after_id)
     return conditions, values

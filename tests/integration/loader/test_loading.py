@@ -49,7 +49,7 @@ class Bench:
     def rows(self) -> list[dict[str, Any]]:
         reader = Reader(self.settings.database_path)
         try:
-            return reader.list_interactions(Filters(newest_first=False), 1000)
+            return reader.list_interactions(Filters(), 1000)[::-1]
         finally:
             reader.close()
 

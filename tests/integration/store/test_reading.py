@@ -8,7 +8,8 @@ import pytest
 
 from proxy.domain.outcome import Outcome
 from proxy.errors import NotFoundError, StoreError
-from proxy.store.reading import Filters, Reader
+from proxy.store.engine import open_reader
+from proxy.store.reading import Filters, Reader, listing
 from proxy.store.writing import StoreWriter, WriteBatch
 from tests.support.entries import STARTED_AT, an_entry
 
@@ -41,6 +42,27 @@ def filled(writer: StoreWriter, reader: Reader) -> Reader:
 )
 def test_filters(filled: Reader, filters: Filters, expected: int) -> None:
     assert len(filled.list_interactions(filters, 10)) == expected
+
+
+@pytest.mark.parametrize(
+    "filters",
+    [
+        Filters(),
+        Filters(model="gpt-5"),
+        Filters(outcome="completed"),
+        Filters(provider="openai"),
+        Filters(since=STARTED_AT, until=STARTED_AT + 1),
+        Filters(model="gpt-5", outcome="completed", since=STARTED_AT),
+    ],
+)
+def test_no_list_sorts_all_that_it_could_show(path: Path, filled: Reader, filters: Filters) -> None:
+    sql, values = listing(filters, 20)
+    with open_reader(path).begin() as connection:
+        plan = [row[3] for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {sql}", values)]
+    assert len(filled.list_interactions(filters, 20)) > 0
+    # Only calls of the same millisecond may have to be put in order, the "last term" or "right part".
+    assert "USE TEMP B-TREE FOR ORDER BY" not in plan
+    assert any("USING INDEX" in step for step in plan)
 
 
 def test_last_and_the_ones_before(filled: Reader) -> None:

@@ -146,5 +146,3 @@ def test_the_newest_first(writer: StoreWriter, reader: Reader) -> None:
     write(writer, *entries)
     listed = reader.list_interactions(Filters(), 2)
     assert [row["id"] for row in listed] == [entries[2].interaction.id, entries[1].interaction.id]
-    older = reader.list_interactions(Filters(after_id=listed[-1]["id"]), 5)
-    assert [row["id"] for row in older] == [entries[0].interaction.id]
