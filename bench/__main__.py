@@ -7,7 +7,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from bench import footprint, recording, relaying, report, targets
+from bench import footprint, recording, relaying, report, storing, targets
 from bench.processes import IS_PINNING
 from bench.relaying import Figures
 from bench.targets import Target
@@ -53,11 +53,13 @@ def _streams(folder: Path, direct: Target, _seconds: float, _million: bool) -> F
 
 def _recording(folder: Path, direct: Target, seconds: float, million: bool) -> Figures:
     with targets.dashcam(folder / "record", direct) as (ours, running):
-        figures = recording.measure(ours, running, seconds * 2, "empty")
+        figures = storing.measure_trace(ours, running)
+        figures |= recording.measure(ours, running, seconds * 2, "empty")
         if million:
             say("filling the store with a million rows …")
             figures |= recording.fill(ours, running)
             figures |= recording.measure(ours, running, seconds * 2, "million")
+            figures |= storing.measure_list(running)
     return figures
 
 

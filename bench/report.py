@@ -18,6 +18,7 @@ AT_LEAST = {
     "chunk_cpu_ratio_to_nginx": 0.9,
     "sustained_rows_per_s_empty": 4000,
     "sustained_rows_per_s_million": 4000,
+    "trace_bytes_ratio_raw_to_disk": 20,
 }
 AT_MOST = {
     "added_latency_ratio_to_nginx": 1.5,
@@ -28,6 +29,7 @@ AT_MOST = {
     "installed_mb": 125,
     "installed_packages": 45,
     "help_s": 0.3,
+    "list_page_p95_ms_million": 200,
     "failed_calls": 0,
     "failed_streams": 0,
 }
