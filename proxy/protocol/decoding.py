@@ -1,4 +1,4 @@
-"""Undoing Content-Encoding on a copy, within a cap: gzip, deflate, zstd, brotli where its library is installed.
+"""Undoing Content-Encoding on a copy, within a cap: gzip, deflate, zstd, brotli.
 
 The bytes that are relayed are never touched. A wrong label, a cut stream or a bomb gives what could be decoded and a
 word about why the rest is missing.
@@ -6,10 +6,12 @@ word about why the rest is missing.
 
 from __future__ import annotations
 
-import importlib
 import sys
 import zlib
 from collections.abc import Callable
+from typing import Protocol
+
+import brotli
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -17,6 +19,7 @@ else:
     from backports import zstd
 
 MAX_DECODED = 64 * 1024 * 1024
+_CUT = "the stream is cut short"
 
 
 def decode(data: bytes, encodings: str | None, limit: int = MAX_DECODED) -> tuple[bytes, str | None]:
@@ -34,60 +37,62 @@ def decode(data: bytes, encodings: str | None, limit: int = MAX_DECODED) -> tupl
     return data, None
 
 
-def _inflate(data: bytes, limit: int, window: int) -> tuple[bytes, str | None]:
+class _Decompressor(Protocol):
+    """What gzip's, deflate's and zstd's have in common: each undoes one member of a stream."""
+
+    @property
+    def eof(self) -> bool: ...
+
+    @property
+    def unused_data(self) -> bytes: ...
+
+    def decompress(self, data: bytes, max_length: int, /) -> bytes: ...
+
+
+def _undo(data: bytes, limit: int, make: Callable[[], _Decompressor]) -> tuple[bytes, str | None]:
+    """Undo all members of a stream, one behind the other."""
     decoded = bytearray()
     while data:
-        decoder = zlib.decompressobj(window)
+        decoder = make()
         try:
             decoded += decoder.decompress(data, limit - len(decoded) + 1)
-        except zlib.error as problem:
+        except (zlib.error, zstd.ZstdError) as problem:
             return bytes(decoded), str(problem)
         if len(decoded) > limit:
-            return bytes(decoded[:limit]), f"more than {limit} bytes when decoded"
+            return bytes(decoded[:limit]), _too_much(limit)
         if not decoder.eof:
-            return bytes(decoded), "the stream is cut short"
+            return bytes(decoded), _CUT
         data = decoder.unused_data
     return bytes(decoded), None
+
+
+def _too_much(limit: int) -> str:
+    return f"more than {limit} bytes when decoded"
 
 
 def _gzip(data: bytes, limit: int) -> tuple[bytes, str | None]:
-    return _inflate(data, limit, 31)
+    return _undo(data, limit, lambda: zlib.decompressobj(31))
 
 
 def _deflate(data: bytes, limit: int) -> tuple[bytes, str | None]:
-    decoded, error = _inflate(data, limit, 15)
-    return (decoded, error) if decoded or not error else _inflate(data, limit, -15)
+    decoded, error = _undo(data, limit, zlib.decompressobj)
+    # Some servers send it without the head that the standard asks for.
+    return (decoded, error) if decoded or not error else _undo(data, limit, lambda: zlib.decompressobj(-15))
 
 
 def _zstd(data: bytes, limit: int) -> tuple[bytes, str | None]:
-    decoded = bytearray()
-    while data:
-        decoder = zstd.ZstdDecompressor()
-        try:
-            decoded += decoder.decompress(data, limit - len(decoded) + 1)
-        except zstd.ZstdError as problem:
-            return bytes(decoded), str(problem)
-        if len(decoded) > limit:
-            return bytes(decoded[:limit]), f"more than {limit} bytes when decoded"
-        if not decoder.eof:
-            return bytes(decoded), "the stream is cut short"
-        data = decoder.unused_data
-    return bytes(decoded), None
+    return _undo(data, limit, zstd.ZstdDecompressor)
 
 
 def _brotli(data: bytes, limit: int) -> tuple[bytes, str | None]:
+    decoder = brotli.Decompressor()
     try:
-        brotli = importlib.import_module("brotli")
-    except ImportError:
-        return data, "no decoder"
-    try:
-        decoded = brotli.Decompressor().process(data, output_buffer_limit=limit + 1)
-    except TypeError:
-        # Releases before 1.2 cannot be told where to stop, and a bomb is not worth an answer.
-        return data, "no decoder"
+        decoded = decoder.process(data, output_buffer_limit=limit + 1)
     except brotli.error as problem:
         return b"", str(problem)
-    return decoded[:limit], None if len(decoded) <= limit else f"more than {limit} bytes when decoded"
+    if len(decoded) > limit:
+        return decoded[:limit], _too_much(limit)
+    return decoded, None if decoder.is_finished() or not data else _CUT
 
 
 _DECODERS: dict[str, Callable[[bytes, int], tuple[bytes, str | None]]] = {

@@ -8,6 +8,7 @@ import zlib
 from collections.abc import Callable
 from functools import partial
 
+import brotli
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -36,6 +37,7 @@ RAW_DEFLATE = zlib.compress(DATA)[2:-4]
         (zstd.compress(DATA), "zstd"),
         (zstd.compress(DATA[:9]) + zstd.compress(DATA[9:]), "zstd"),
         (zstd.compress(gzip_of(DATA)), "gzip, zstd"),
+        (brotli.compress(DATA), "br"),
         (DATA, "identity"),
         (DATA, None),
         (DATA, ""),
@@ -46,7 +48,8 @@ def test_known_encodings(encoded: bytes, name: str | None) -> None:
 
 
 @pytest.mark.parametrize(
-    ("pack", "name"), [(gzip.compress, "gzip"), (zstd.compress, "zstd"), (zlib.compress, "deflate")]
+    ("pack", "name"),
+    [(gzip.compress, "gzip"), (zstd.compress, "zstd"), (zlib.compress, "deflate"), (brotli.compress, "br")],
 )
 def test_bombs_are_capped(pack: Callable[[bytes], bytes], name: str) -> None:
     decoded, error = decode(pack(bytes(1_000_000)), name, limit=1000)
@@ -54,12 +57,13 @@ def test_bombs_are_capped(pack: Callable[[bytes], bytes], name: str) -> None:
     assert error == f"{name}: more than 1000 bytes when decoded"
 
 
-@pytest.mark.parametrize("name", ["gzip", "zstd", "deflate"])
+@pytest.mark.parametrize("name", ["gzip", "zstd", "deflate", "br"])
 def test_a_cut_body_gives_what_there_is(name: str) -> None:
     packs: dict[str, Callable[[bytes], bytes]] = {
         "gzip": gzip.compress,
         "zstd": zstd.compress,
         "deflate": zlib.compress,
+        "br": brotli.compress,
     }
     decoded, error = decode(packs[name](DATA)[:-6], name)
     assert DATA.startswith(decoded)
