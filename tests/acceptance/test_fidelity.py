@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import gzip
 import json
-from collections.abc import Iterator
+import zlib
+from collections.abc import Callable, Iterator
 
+import brotli
 import openai
 import pytest
 from openai.types.chat import ChatCompletionToolUnionParam
@@ -193,19 +195,22 @@ def test_a_rate_limit_reaches_the_client_with_its_headers(
     assert (row["outcome"], row["http_status"], row["error_code"]) == ("upstream_error", 429, "rate_limit_exceeded")
 
 
+@pytest.mark.parametrize(
+    ("pack", "name"), [(gzip.compress, "gzip"), (brotli.compress, "br"), (zlib.compress, "deflate")]
+)
 def test_a_compressed_answer_passes_compressed_and_is_read_in_the_record(
-    dashcam: RunningDashcam, upstream: ScriptedUpstream
+    dashcam: RunningDashcam, upstream: ScriptedUpstream, pack: Callable[[bytes], bytes], name: str
 ) -> None:
     said = {"role": "assistant", "content": "squeezed"}
-    body = gzip.compress(
+    body = pack(
         json.dumps({"model": "gpt-4o", "choices": [{"index": 0, "message": said, "finish_reason": "stop"}]}).encode()
     )
 
     async def scenario(turn: Turn) -> None:
-        await turn.answer(body, JSON, b"Content-Encoding: gzip")
+        await turn.answer(body, JSON, b"Content-Encoding: " + name.encode())
 
     answer, row = ask(dashcam, upstream, scenario, PLAIN)
-    assert (answer.body, answer.header("content-encoding")) == (body, "gzip")
+    assert (answer.body, answer.header("content-encoding")) == (body, name)
     assert (row["output_preview"], row["outcome"]) == ("squeezed", "completed")
 
 
