@@ -17,7 +17,7 @@ from proxy.settings.values import Settings
 from proxy.supervisor.binding import running_instance
 
 _READY_SECONDS = 15.0
-_RECORDED_SECONDS = 2.0
+_RECORDED_SECONDS = 10.0
 _NOT_FOR_US = (401, 403)
 _DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
@@ -53,11 +53,12 @@ def find(settings: Settings) -> str | None:
 
 
 def wait_until_recorded(url: str) -> None:
-    """Give the recorder a moment to write what has just been answered; a summary is worth that, and no more."""
+    """Give the recorder a moment to write what has just been answered, and to make a database where there is none."""
     deadline = time.monotonic() + _RECORDED_SECONDS
     while time.monotonic() < deadline:
         try:
-            if json.loads(fetch(f"{url}/api/v1/recorder", 1.0))["pending"] == 0:
+            ledger = json.loads(fetch(f"{url}/api/v1/recorder", 1.0))
+            if ledger["is_open"] and ledger["pending"] == 0:
                 return
         except urllib.error.HTTPError as error:
             # A short program is over before control has started; without a token we may not ask at all.

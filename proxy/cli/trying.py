@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import sys
@@ -10,19 +11,19 @@ import urllib.request
 
 from proxy.cli.instance import TemporaryInstance, open_own
 from proxy.cli.terminal import one_line
-from proxy.errors import NotFoundError, UnreachableError
+from proxy.errors import NotFoundError, StoreError, UnreachableError
 from proxy.settings.values import Settings
 from proxy.store.reading import Reader, Row
 
 _QUESTION = "Hello Dashcam, please record this call and say it back to me."
-_ROW_SECONDS = 10.0
+ROW_SECONDS = 10.0
 
 
 def try_it(settings: Settings) -> None:
     """Call, print what streams back, and show that it is on record."""
     with TemporaryInstance(settings) as url:
         identity = _call(url)
-        row = _wait_for_row(settings, identity)
+        row = wait_for_row(settings, identity)
     print(f"\n\nOn record: {one_line(row)}", file=sys.stderr)
     print(f"Read it back with: dashcam show {identity[:13]}", file=sys.stderr)
 
@@ -50,16 +51,14 @@ def _print_delta(line: bytes) -> None:
     sys.stdout.flush()
 
 
-def _wait_for_row(settings: Settings, identity: str) -> Row:
-    deadline = time.monotonic() + _ROW_SECONDS
+def wait_for_row(settings: Settings, identity: str) -> Row:
+    """Return the row of a call; the first call ever may be answered before control has made the database."""
+    deadline = time.monotonic() + ROW_SECONDS
     while True:
         try:
-            reader = Reader(settings.database_path)
-            try:
+            with contextlib.closing(Reader(settings.database_path)) as reader:
                 return reader.interaction(identity)
-            finally:
-                reader.close()
-        except NotFoundError:
+        except (NotFoundError, StoreError):
             if time.monotonic() > deadline:
                 raise
             time.sleep(0.05)

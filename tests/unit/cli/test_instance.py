@@ -83,8 +83,8 @@ def says(settings: Settings, **values: object) -> None:
     (Path(settings.run_dir) / "instance.json").write_text(json.dumps(values))
 
 
-def ledger(pending: int) -> tuple[int, bytes]:
-    return 200, json.dumps({"pending": pending}).encode()
+def ledger(pending: int, is_open: bool = True) -> tuple[int, bytes]:
+    return 200, json.dumps({"pending": pending, "is_open": is_open}).encode()
 
 
 def test_nobody_is_found_where_nobody_wrote_or_answers(settings: Settings) -> None:
@@ -124,9 +124,9 @@ def test_our_own_address_is_never_asked_through_a_proxy(serve: Serve) -> None:
 
 
 def test_the_recorder_is_asked_until_nothing_is_pending_also_while_it_starts(serve: Serve) -> None:
-    server = serve((503, b""), ledger(2), ledger(1), ledger(0))
+    server = serve((503, b""), ledger(0, is_open=False), ledger(2), ledger(1), ledger(0))
     wait_until_recorded(server.url)
-    assert server.asked == ["/api/v1/recorder"] * 4
+    assert server.asked == ["/api/v1/recorder"] * 5
 
 
 @pytest.mark.parametrize("answer", [(401, b""), (403, b""), (200, b"not JSON"), (200, b"[]"), (200, b"{}")])

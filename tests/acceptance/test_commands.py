@@ -1,0 +1,51 @@
+"""``dashcam try`` and ``dashcam run`` as they are typed for the first time: nothing runs, and there is no database."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.dashcam import RunningDashcam
+from tests.support.processes import free_port
+
+CALL = """
+import json, os, urllib.request
+asked = {"model": "dashcam/echo", "messages": [{"role": "user", "content": "from a child"}]}
+url = os.environ["OPENAI_BASE_URL"] + "/chat/completions"
+urllib.request.urlopen(urllib.request.Request(url, json.dumps(asked).encode(), {"content-type": "application/json"}))
+raise SystemExit(3)
+"""
+
+
+@pytest.fixture
+def fresh(tmp_path: Path) -> Iterator[RunningDashcam]:
+    """An instance that nobody has started."""
+    dashcam = RunningDashcam(tmp_path, environment={"DASHCAM_PORT": str(free_port())})
+    yield dashcam
+    dashcam.close()
+
+
+def said(made: subprocess.CompletedProcess[bytes]) -> str:
+    return made.stderr.decode()
+
+
+def test_try_proves_the_chain_with_nothing_there(fresh: RunningDashcam) -> None:
+    made = fresh.cli("try")
+    assert made.returncode == 0, said(made)
+    assert "please record this call" in made.stdout.decode()
+    assert "On record: " in said(made)
+    assert fresh.query("select model, outcome, is_stream from interaction") == [
+        {"model": "dashcam/echo", "outcome": "completed", "is_stream": 1}
+    ]
+
+
+def test_run_starts_the_proxy_hands_its_address_on_and_sums_up(fresh: RunningDashcam) -> None:
+    made = fresh.cli("run", "--", sys.executable, "-c", CALL)
+    assert made.returncode == 3, said(made)
+    assert "dashcam: 1 calls, 0 not completed" in said(made)
+    assert json.loads(fresh.cli("logs", "--json").stdout)[0]["input_preview"] == "from a child"
