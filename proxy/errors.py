@@ -5,12 +5,12 @@
     DashcamError
     ├── ConfigurationError      the person who started us made a mistake; nothing was bound      exit 4
     ├── UsageError              what was typed cannot be carried out                             exit 2
-    ├── ClientError             the caller's request cannot be served as it is                   4xx
     ├── UpstreamError           the provider or the way to it failed                             502/504
     ├── SpoolError              a segment cannot be written or read
     ├── StoreError              the database refused or is away
     ├── NotFoundError           a record, a file or a name does not exist                        exit 3
-    └── UnreachableError        a running Dashcam was expected and does not answer               exit 5
+    ├── UnreachableError        a running Dashcam was expected and does not answer               exit 5
+    └── NotAllowedError         a running Dashcam does not let us in                             exit 6
 
 The class says *whose fault* it was. ``code`` is stable and may be matched by programs; the class docstring is
 the default message. Lower errors are translated at the edge of the library's home with ``raise … from``.
@@ -46,12 +46,6 @@ class UsageError(DashcamError):
     code = "usage"
 
 
-class ClientError(DashcamError):
-    """The request cannot be served as it is."""
-
-    code = "invalid_request"
-
-
 class UpstreamError(DashcamError):
     """The upstream did not answer as it should."""
 
@@ -80,3 +74,9 @@ class UnreachableError(DashcamError):
     """No running Dashcam answers at this address."""
 
     code = "unreachable"
+
+
+class NotAllowedError(DashcamError):
+    """The running Dashcam does not let us in."""
+
+    code = "not_allowed"

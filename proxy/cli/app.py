@@ -9,9 +9,16 @@ from typing import Annotated, Any
 
 import typer
 
-from proxy.errors import ConfigurationError, DashcamError, NotFoundError, UnreachableError, UsageError
+from proxy.errors import (
+    ConfigurationError,
+    DashcamError,
+    NotAllowedError,
+    NotFoundError,
+    UnreachableError,
+    UsageError,
+)
 
-EXIT = {UsageError: 2, NotFoundError: 3, ConfigurationError: 4, UnreachableError: 5}
+EXIT = {UsageError: 2, NotFoundError: 3, ConfigurationError: 4, UnreachableError: 5, NotAllowedError: 6}
 EXAMPLES = """
 Examples:
 

@@ -7,11 +7,13 @@ import http.client
 import json
 import sys
 import time
+import urllib.error
 import urllib.request
 
 from proxy.cli.instance import TemporaryInstance, open_own
 from proxy.cli.terminal import one_line
-from proxy.errors import NotFoundError, StoreError, UnreachableError
+from proxy.errors import NotAllowedError, NotFoundError, StoreError, UnreachableError
+from proxy.settings.credentials import read_secret, split_keys
 from proxy.settings.values import Settings
 from proxy.store.reading import Reader, Row
 
@@ -31,7 +33,7 @@ def try_it(settings: Settings) -> None:
 def _call(url: str) -> str:
     body = {"model": "dashcam/echo", "stream": True, "messages": [{"role": "user", "content": _QUESTION}]}
     request = urllib.request.Request(  # noqa: S310 - our own address
-        f"{url}/v1/chat/completions", json.dumps(body).encode(), {"content-type": "application/json"}
+        f"{url}/v1/chat/completions", json.dumps(body).encode(), {"content-type": "application/json", **_credentials()}
     )
     print(f"Asking dashcam/echo at {url}/v1 …\n", file=sys.stderr)
     try:
@@ -39,8 +41,19 @@ def _call(url: str) -> str:
             for line in answer:
                 _print_delta(line)
             return str(answer.headers["x-dashcam-id"])
+    except urllib.error.HTTPError as error:
+        if error.code != 401:
+            raise UnreachableError(f"the call failed: {error}", hint="dashcam doctor") from error
+        hint = "set DASHCAM_PROXY_KEYS here as well, then: dashcam try"
+        raise NotAllowedError(f"the Dashcam at {url} wants one of its proxy keys", hint=hint) from error
     except (OSError, http.client.HTTPException) as error:
         raise UnreachableError(f"the call failed: {error}", hint="dashcam doctor") from error
+
+
+def _credentials() -> dict[str, str]:
+    """Return the header that lets us in where callers must show a key, and we know it."""
+    keys = split_keys(read_secret("DASHCAM_PROXY_KEYS"))
+    return {"authorization": f"Bearer {keys[0]}"} if keys else {}
 
 
 def _print_delta(line: bytes) -> None:

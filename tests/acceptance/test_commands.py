@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -49,3 +50,19 @@ def test_run_starts_the_proxy_hands_its_address_on_and_sums_up(fresh: RunningDas
     assert made.returncode == 3, said(made)
     assert "dashcam: 1 calls, 0 not completed" in said(made)
     assert json.loads(fresh.cli("logs", "--json").stdout)[0]["input_preview"] == "from a child"
+
+
+def test_try_shows_a_proxy_key_where_one_is_wanted_and_known(tmp_path: Path) -> None:
+    environment = {"DASHCAM_PORT": str(free_port()), "DASHCAM_PROXY_KEYS": secrets.token_hex(32)}
+    guarded = RunningDashcam(tmp_path, environment=environment)
+    try:
+        made = guarded.cli("try")
+        assert made.returncode == 0, said(made)
+        guarded.start()
+        del guarded.environment["DASHCAM_PROXY_KEYS"]
+        refused = guarded.cli("try")
+    finally:
+        guarded.close()
+    assert refused.returncode == 6
+    assert "wants one of its proxy keys" in said(refused)
+    assert environment["DASHCAM_PROXY_KEYS"] not in said(refused)
