@@ -11,8 +11,9 @@ from dataclasses import dataclass
 import orjson
 
 from proxy import __version__
-from proxy.cli.instance import fetch, find
+from proxy.cli.instance import ask_recorder, find
 from proxy.cli.terminal import json_text, on_one_line, paint
+from proxy.domain.provider import Provider
 from proxy.errors import ConfigurationError, StoreError
 from proxy.settings.credentials import read_secret
 from proxy.settings.values import Settings
@@ -65,14 +66,14 @@ def _server(settings: Settings) -> Finding:
     if url is None:
         return Finding("server", None, "not running for this data folder", "dashcam serve")
     try:
-        ledger = orjson.loads(fetch(f"{url}/api/v1/recorder", 5.0))
+        ledger = ask_recorder(url, 5.0)
         failure, pending = ledger["last_error"], ledger["pending"]
         detail = f"running at {url}; {ledger['stored']} of {ledger['accepted']} calls stored, {pending} pending"
     except urllib.error.HTTPError as error:
         if error.code in (401, 403):
             return Finding("server", True, f"running at {url}; its recorder answers to the admin token only")
         return _silent(url, str(error))
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError) as error:
         return _silent(url, str(error))
     if failure:
         return Finding("recorder", False, f"{failure}; {pending} calls wait in the spool")
@@ -111,10 +112,7 @@ def _folder(settings: Settings) -> Finding:
     return Finding("data folder", is_enough, detail, "free some space; bodies are dropped when it is short")
 
 
-def _provider(provider: object) -> Finding:
-    from proxy.domain.provider import Provider
-
-    assert isinstance(provider, Provider)
+def _provider(provider: Provider) -> Finding:
     subject = f"provider {provider.name}"
     if provider.key_env is None or read_secret(provider.key_env):
         key = "needs no key" if provider.key_env is None else f"key from {provider.key_env}"

@@ -13,6 +13,7 @@ from typing import Any
 
 from proxy.cli.serve import prepare, supervisor_command
 from proxy.errors import UnreachableError
+from proxy.settings.credentials import read_secret
 from proxy.settings.values import Settings
 from proxy.supervisor.binding import running_instance
 
@@ -27,13 +28,23 @@ def open_own(request: str | urllib.request.Request, seconds: float) -> Any:
     return _DIRECT.open(request, timeout=seconds)
 
 
-def fetch(url: str, seconds: float) -> bytes:
+def fetch(request: str | urllib.request.Request, seconds: float) -> bytes:
     """Return what one of our own addresses answers; ``OSError`` when it does not, or not in HTTP."""
     try:
-        with open_own(url, seconds) as answer:
+        with open_own(request, seconds) as answer:
             return bytes(answer.read())
     except http.client.HTTPException as error:
         raise ConnectionError(f"what answers there does not speak HTTP ({type(error).__name__})") from error
+
+
+def ask_recorder(url: str, seconds: float) -> dict[str, Any]:
+    """Return the recorder's account, with the admin token when we have it; errors as ``fetch``, or ``ValueError``."""
+    token = read_secret("DASHCAM_ADMIN_TOKEN")
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    ledger = json.loads(fetch(urllib.request.Request(f"{url}/api/v1/recorder", headers=headers), seconds))  # noqa: S310 - our own address
+    if not isinstance(ledger, dict):
+        raise ValueError("its account is no JSON object")
+    return ledger
 
 
 def is_ready(url: str) -> bool:
@@ -57,14 +68,14 @@ def wait_until_recorded(url: str) -> None:
     deadline = time.monotonic() + _RECORDED_SECONDS
     while time.monotonic() < deadline:
         try:
-            ledger = json.loads(fetch(f"{url}/api/v1/recorder", 1.0))
+            ledger = ask_recorder(url, 1.0)
             if ledger["is_open"] and ledger["pending"] == 0:
                 return
         except urllib.error.HTTPError as error:
-            # A short program is over before control has started; without a token we may not ask at all.
+            # A short program is over before control has started; without its token we may not ask at all.
             if error.code in _NOT_FOR_US:
                 return
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError):
             return
         time.sleep(0.05)
 

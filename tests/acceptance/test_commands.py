@@ -66,3 +66,19 @@ def test_try_shows_a_proxy_key_where_one_is_wanted_and_known(tmp_path: Path) -> 
     assert refused.returncode == 6
     assert "wants one of its proxy keys" in said(refused)
     assert environment["DASHCAM_PROXY_KEYS"] not in said(refused)
+
+
+def test_the_recorder_is_asked_with_the_admin_token_that_is_known(tmp_path: Path) -> None:
+    token = secrets.token_hex(32)
+    guarded = RunningDashcam(tmp_path, environment={"DASHCAM_ADMIN_TOKEN": token})
+    try:
+        guarded.start()
+        guarded.ledger()
+        known = guarded.cli("doctor")
+        del guarded.environment["DASHCAM_ADMIN_TOKEN"]
+        unknown = guarded.cli("doctor")
+    finally:
+        guarded.close()
+    assert "0 of 0 calls stored" in known.stdout.decode()
+    assert "answers to the admin token only" in unknown.stdout.decode()
+    assert token not in known.stdout.decode() + said(known)
