@@ -7,7 +7,7 @@ is. Local providers cost 0, which is not the same as unknown.
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import UTC, datetime
 from decimal import Decimal
 from functools import lru_cache
 
@@ -18,7 +18,8 @@ from proxy.domain.usage import Usage
 from proxy.pricing.rates import find_price
 
 _MILLION, _THOUSAND = Decimal(1_000_000), Decimal(1000)
-_DAY_MS, _FIRST_DAY = 86_400_000, date(1970, 1, 1).toordinal()
+_PERIOD_SECONDS = 1800
+"""Some prices depend on the time of day (DeepSeek's), and change at full or half hours."""
 _REPORTING = frozenset({"openrouter"})
 """Kinds whose ``usage.cost`` is the charge in USD; elsewhere the unit of such a member is not known."""
 _CLOUD = ("-cloud", ":cloud")
@@ -70,7 +71,7 @@ def cost_of(
         return _NOTHING
     if usage.input_tokens is None and usage.output_tokens is None:
         return _UNPRICED
-    price = find_price(kind, model, (tier or "").lower(), _day_of(at_ms // _DAY_MS)) if model else None
+    price = find_price(kind, model, (tier or "").lower(), _period_of(at_ms // 1000 // _PERIOD_SECONDS)) if model else None
     if price is None:
         return _UNPRICED
     try:
@@ -81,9 +82,9 @@ def cost_of(
 
 
 @lru_cache(maxsize=64)
-def _day_of(number: int) -> str:
-    """Return the ISO date of a day counted from 1970-01-01."""
-    return date.fromordinal(_FIRST_DAY + number).isoformat()
+def _period_of(number: int) -> str:
+    """Return the ISO instant at which a half hour counted from 1970 begins."""
+    return datetime.fromtimestamp(number * _PERIOD_SECONDS, UTC).isoformat()
 
 
 def _status(usage: Usage, outcome: Outcome, *, is_whole: bool, is_regional: bool) -> CostStatus:

@@ -1,4 +1,4 @@
-"""Unit prices from genai-prices, resolved once per provider kind, model, tier and day, and pinned as a ``Price``.
+"""Unit prices from genai-prices, resolved once per provider kind, model, tier and half hour, and pinned as a ``Price``.
 
 An unknown service tier would silently get the standard price there, so tiers are compared against the known ones
 first. Long-context prices are a cliff, not a bracket: they are kept as ``name>start``, and the cost picks one for all
@@ -29,8 +29,8 @@ def source_version() -> str:
 
 
 @lru_cache(maxsize=8192)
-def find_price(kind: str, model: str, tier: str, day: str) -> Price | None:
-    """Return the price on a day (ISO date), or None when the model or the tier has none."""
+def find_price(kind: str, model: str, tier: str, at: str) -> Price | None:
+    """Return the price at an instant (ISO, UTC), or None when the model or the tier has none."""
     provider = next((item for item in _providers() if item.id == _PROVIDER_IDS.get(kind, kind)), None)
     found = provider.find_model(model.lower(), all_providers=_providers()) if provider else None
     if found is None:
@@ -39,8 +39,7 @@ def find_price(kind: str, model: str, tier: str, day: str) -> Price | None:
     if tier not in known and tier not in _STANDARD_TIERS:
         return None
     context = {"service_tier": tier} if tier in known else None
-    at = datetime.fromisoformat(day).replace(hour=12, tzinfo=UTC)
-    rates = _flatten(found.get_prices(at, context))
+    rates = _flatten(found.get_prices(datetime.fromisoformat(at).replace(tzinfo=UTC), context))
     return _pin(kind, found.id, tier or "default", rates) if "input_mtok" in rates else None
 
 

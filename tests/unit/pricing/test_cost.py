@@ -192,3 +192,17 @@ def test_how_far_an_amount_may_be_trusted(facts: dict[str, Any], status: CostSta
 
 def test_an_estimate_says_nothing_of_the_input() -> None:
     assert ask(usage=usage(None, 9, source=UsageSource.ESTIMATED_CHARS)).input_pico_usd is None
+
+
+def test_prices_that_depend_on_the_time_of_day() -> None:
+    """DeepSeek's nights were cheaper: the price data has 0.27 from 00:30 to 16:30 UTC, else half of it."""
+    midnight = 1_794_960_000_000  # 2026-11-18T00:00:00Z
+
+    def rate(hour: float) -> Decimal:
+        cost = ask(kind="deepseek", model="deepseek-chat", at_ms=midnight + int(hour * 3_600_000))
+        assert cost.price is not None
+        return Decimal(cost.price.rates["input_mtok"])
+
+    assert rate(0.5) == rate(12) == rate(16.4)
+    assert rate(0.4) == rate(16.6) == rate(23)
+    assert rate(0) != rate(12)

@@ -1,4 +1,4 @@
-"""Prices are found by provider, model, tier and day, and pinned under the digest of what they say."""
+"""Prices are found by provider, model, tier and instant, and pinned under the digest of what they say."""
 
 from __future__ import annotations
 
