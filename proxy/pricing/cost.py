@@ -23,6 +23,8 @@ _PERIOD_SECONDS = 1800
 _REPORTING = frozenset({"openrouter"})
 """Kinds whose ``usage.cost`` is the charge in USD; elsewhere the unit of such a member is not known."""
 _CLOUD = ("-cloud", ":cloud")
+_MAX_MODEL = 256
+"""No priced model has a longer name; prices are cached by name, and a name may be as long as a body."""
 _FREE = frozenset({"models", "moderations", "input_tokens", "files", "batches", "vector_stores", "conversations"})
 _READS = frozenset({"responses_read", "completions_read"})
 _BROKEN = frozenset(
@@ -71,7 +73,7 @@ def cost_of(
         return _NOTHING
     if usage.input_tokens is None and usage.output_tokens is None:
         return _UNPRICED
-    price = find_price(kind, model, (tier or "").lower(), _period_of(at_ms // 1000 // _PERIOD_SECONDS)) if model else None
+    price = _find(kind, model or "", (tier or "").lower(), at_ms)
     if price is None:
         return _UNPRICED
     try:
@@ -79,6 +81,12 @@ def cost_of(
     except OverflowError:
         # Counts that no call can have; a provider may claim anything.
         return _UNPRICED
+
+
+def _find(kind: str, model: str, tier: str, at_ms: int) -> Price | None:
+    if not model or len(model) > _MAX_MODEL or len(tier) > _MAX_MODEL:
+        return None
+    return find_price(kind, model, tier, _period_of(at_ms // 1000 // _PERIOD_SECONDS))
 
 
 @lru_cache(maxsize=64)

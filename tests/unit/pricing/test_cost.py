@@ -13,6 +13,7 @@ from proxy.domain.cost import Cost, Price, from_pico
 from proxy.domain.outcome import CostStatus, Outcome, UsageSource
 from proxy.domain.usage import NO_USAGE, Usage
 from proxy.pricing.cost import cost_of, multiply
+from proxy.pricing.rates import find_price
 
 RATES = {"input_mtok": "4", "cache_read_mtok": "0.40", "cache_write_mtok": "5", "output_mtok": "20"}
 AT = 1_795_000_000_000
@@ -206,3 +207,10 @@ def test_prices_that_depend_on_the_time_of_day() -> None:
     assert rate(0.5) == rate(12) == rate(16.4)
     assert rate(0.4) == rate(16.6) == rate(23)
     assert rate(0) != rate(12)
+
+
+@pytest.mark.parametrize("facts", [{"model": "m" * 100_000}, {"tier": "t" * 100_000}])
+def test_names_as_long_as_a_body_are_not_kept(facts: dict[str, str]) -> None:
+    before = find_price.cache_info().currsize
+    assert ask(**facts).status is CostStatus.UNPRICED
+    assert find_price.cache_info().currsize == before
