@@ -1,7 +1,8 @@
 """What control's endpoints share: the loader in its thread, the totals, the account.
 
 The database is opened and upgraded in that thread, and opened again for as long as it takes: the socket answers at
-once, and says what is wrong.
+once, and says what is wrong. Only the process with the lock loads: a control whose supervisor was killed still ends its
+batch while the next one starts, and each would count the other's rows as lost.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import contextlib
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import structlog
 
@@ -19,6 +21,7 @@ from proxy.errors import SpoolError, StoreError
 from proxy.loader.ledger import balance
 from proxy.loader.loading import Loader
 from proxy.settings.values import Settings
+from proxy.spool.disk import RealDisk
 from proxy.spool.page import Page
 from proxy.store.engine import sqlite_warning
 from proxy.store.migration import upgrade
@@ -29,6 +32,7 @@ log = structlog.get_logger("control")
 
 OPEN_AGAIN_SECONDS = 2.0
 LEAVE_SECONDS = 5.0
+_LOCK_AGAIN_SECONDS = 0.1
 
 
 class Services:
@@ -40,6 +44,7 @@ class Services:
         self.loader: Loader | None = None
         self._say = say
         self._failure: str | None = None
+        self._lock: int | None = None
         self._thread = threading.Thread(target=self._load, name="loader", daemon=True)
         self._leaving = threading.Event()
 
@@ -70,9 +75,12 @@ class Services:
                 self._leaving.wait(OPEN_AGAIN_SECONDS)
                 continue
             self._run()
-            return
+            break
+        if self._lock is not None:
+            RealDisk().close(self._lock)
 
     def _open(self) -> None:
+        self._be_alone()
         path = self.settings.database_path
         done = upgrade(path)
         if done.before != done.after:
@@ -84,6 +92,17 @@ class Services:
         with contextlib.closing(Reader(path)) as reader:
             self.totals.seed(reader.totals())
         self.loader, self._failure = loader, None
+
+    def _be_alone(self) -> None:
+        """Wait until no other process loads; the kernel frees the lock when its holder dies."""
+        path = Path(self.settings.data_dir) / "loader.lock"
+        RealDisk().make_folder(path.parent)
+        while self._lock is None:
+            self._lock = RealDisk().lock(path)
+            if self._lock is None:
+                self._failure = "another control process still loads; waiting for its end"
+                if self._leaving.wait(_LOCK_AGAIN_SECONDS):
+                    raise StoreError(self._failure)
 
     def _run(self) -> None:
         assert self.loader is not None

@@ -129,6 +129,27 @@ class TestLife:
         assert stored == 10
         assert again.end() == 0
 
+    def test_two_at_once_load_one_after_the_other(self, settings: Settings) -> None:
+        token = {"authorization": f"Bearer {TOKEN}"}
+        old = RunningControl(settings)
+        wait_until(old.answers, "control answers")
+        wait_until(lambda: b'"open"' in old.ask("/healthz")[2], "the store is open")
+        settings.control_socket.unlink()
+        new = RunningControl(settings)
+        wait_until(new.answers, "the second one answers")
+        wait_until(lambda: b'"failing"' in new.ask("/healthz")[2], "the second one waits")
+        assert b"another control process" in new.ask("/api/v1/recorder", headers=token)[2]
+        gateway = SpoolingGateway(settings)
+        for _ in range(10):
+            gateway.call()
+        assert old.end() == 0
+        wait_until(lambda: b'"open"' in new.ask("/healthz")[2], "the second one loads")
+        gateway.die()
+        wait_until(lambda: orjson.loads(new.ask("/api/v1/recorder", headers=token)[2])["pending"] == 0, "all is loaded")
+        ledger = orjson.loads(new.ask("/api/v1/recorder", headers=token)[2])
+        assert (ledger["accepted"], ledger["stored"], ledger["dropped"], ledger["balanced"]) == (10, 10, {}, True)
+        assert new.end() == 0
+
     def test_a_database_that_is_none_is_told_and_waited_for(self, settings: Settings) -> None:
         path = settings.database_path
         path.parent.mkdir(parents=True)
