@@ -1,7 +1,8 @@
 """The writer's segments: the one in use, a spare made ahead, and old ones waiting to be sealed.
 
 Making a file waits for the disk (its folder is synced), so the syncing thread makes the spare; the request path only
-swaps descriptors, which are plain attributes: each is written by one thread and read by the other.
+swaps descriptors, which are plain attributes: each is written by one thread and read by the other. A disk that takes
+not even the first segment keeps no gateway from starting: every append fails until there is a spare.
 """
 
 from __future__ import annotations
@@ -10,8 +11,11 @@ import errno
 import threading
 from pathlib import Path
 
+from proxy.errors import SpoolError
 from proxy.spool.disk import Disk
 from proxy.spool.framing import SEGMENT_HEADER, new_mark, segment_header
+
+_NO_FILE = -1
 
 
 class Segment:
@@ -42,9 +46,25 @@ class Segments:
         self._making = threading.Lock()
         self.sealing: list[Segment] = []
         self.spare: Segment | None = None
-        self.current = self._make(0.0)
+        self._lock: int | None = None
+        self.current = self._first()
+
+    def _first(self) -> Segment:
+        try:
+            return self._make(0.0)
+        except OSError:
+            return Segment(self._folder, 0, _NO_FILE, 0.0)
+
+    def _hold_folder(self) -> None:
+        """Make the folder and take its lock, before there is a segment: the loader takes an unlocked one for dead."""
+        self._disk.make_folder(self._folder / "bodies")
+        self._lock = self._disk.lock(self._folder / "lock")
+        if self._lock is None:
+            raise SpoolError(f"another process writes to {self._folder}; each gateway needs a spool of its own")
 
     def _make(self, now: float) -> Segment:
+        if self._lock is None:
+            self._hold_folder()
         number = self._next_number
         path = self._folder / f"{number:08d}.seg"
         descriptor = self._disk.create(path)
@@ -81,11 +101,14 @@ class Segments:
         return True
 
     def close(self) -> None:
-        """Close all files, removing a spare that was never used."""
+        """Close all files, removing a spare that was never used, and let go of the folder."""
         for segment in [*self.sealing, self.current]:
-            self._disk.close(segment.descriptor)
+            if segment.descriptor != _NO_FILE:
+                self._disk.close(segment.descriptor)
         self.sealing = []
         if self.spare is not None:
             self._disk.close(self.spare.descriptor)
             self._disk.unlink(self.spare.path)
             self.spare = None
+        if self._lock is not None:
+            self._disk.close(self._lock)

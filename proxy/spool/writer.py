@@ -17,7 +17,6 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from proxy.domain.recording import AnswerHead, CallEnd, CallStart
-from proxy.errors import SpoolError
 from proxy.settings.values import RecordingSettings
 from proxy.spool import records
 from proxy.spool.bodies import SideFile
@@ -49,11 +48,6 @@ class SpoolWriter:
         self.folder = root / f"{boot}-{worker}"
         self._page = page
         self._recording = recording
-        self._disk.make_folder(self.folder / "bodies")
-        lock = self._disk.lock(self.folder / "lock")
-        if lock is None:
-            raise SpoolError(f"another process writes to {self.folder}; each gateway needs a spool of its own")
-        self._lock = lock
         self._segments = Segments(self._disk, self.folder)
         self.syncing = SyncThread(self._disk, self.folder, self._segments, page, recording)
         self._sequence = 0
@@ -208,7 +202,6 @@ class SpoolWriter:
         self._catch_up()
         self.syncing.stop()
         self._segments.close()
-        self._disk.close(self._lock)
 
 
 def _bodiless(end: CallEnd) -> CallEnd:

@@ -66,6 +66,8 @@ class FakeDisk:
         return self._descriptor(path)
 
     def append(self, descriptor: int, data: bytes) -> int:
+        if descriptor not in self._opened:
+            raise OSError(errno.EBADF, "bad descriptor")
         taken = len(data) if self.room is None else min(len(data), self.room)
         if data and not taken:
             raise OSError(errno.ENOSPC, "no space left")
@@ -93,6 +95,8 @@ class FakeDisk:
             raise FileNotFoundError(errno.ENOENT, "no such folder", str(path))
 
     def close(self, descriptor: int) -> None:
+        if descriptor not in self.open:
+            raise OSError(errno.EBADF, "bad descriptor")
         path = self.open.pop(descriptor)
         del self._opened[descriptor]
         if self.locked.get(path) == descriptor:

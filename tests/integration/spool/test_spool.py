@@ -48,18 +48,8 @@ class SpoolMachine(RuleBasedStateMachine):
     def start_writer(self) -> None:
         boot = f"boot{next(self.boots)}"
         self.page = Page.create(Path(self.folder.name) / f"{boot}.page", boot, 0)
-        self.maybe_writer: SpoolWriter | None = None
-        try:
-            self.maybe_writer = SpoolWriter(ROOT, boot, 0, self.page, SMALL, self.disk, has_thread=False)
-        except OSError:
-            # A full disk: the process would be started again until there is room.
-            self.disk.kill_processes()
+        self.writer = SpoolWriter(ROOT, boot, 0, self.page, SMALL, self.disk, has_thread=False)
         self.open_ids = []
-
-    @property
-    def writer(self) -> SpoolWriter:
-        assert self.maybe_writer is not None
-        return self.maybe_writer
 
     def teardown(self) -> None:
         self.page.close()
@@ -67,32 +57,29 @@ class SpoolMachine(RuleBasedStateMachine):
 
     # -- the gateway ----------------------------------------------------------------------------------------
 
-    @precondition(lambda self: self.maybe_writer is not None)
     @rule(size=st.integers(0, 3000))
     def start(self, size: int) -> None:
         identity = next(self.ids).to_bytes(16, "big")
         self.writer.start(identity, START, bytes(size))
         self.open_ids.append(identity)
 
-    @precondition(lambda self: self.maybe_writer is not None and self.open_ids)
+    @precondition(lambda self: self.open_ids)
     @rule(data=st.data(), size=st.integers(0, 3000), has_head=st.booleans())
     def piece(self, data: st.DataObject, size: int, has_head: bool) -> None:
         identity = data.draw(st.sampled_from(self.open_ids))
         self.writer.piece(identity, 7, b"p" * size, AnswerHead(status=200) if has_head else None)
 
-    @precondition(lambda self: self.maybe_writer is not None and self.open_ids)
+    @precondition(lambda self: self.open_ids)
     @rule(data=st.data(), has_last=st.booleans())
     def end(self, data: st.DataObject, has_last: bool) -> None:
         identity = data.draw(st.sampled_from(self.open_ids))
         self.open_ids.remove(identity)
         self.writer.end(identity, END, (9, b"last") if has_last else None)
 
-    @precondition(lambda self: self.maybe_writer is not None)
     @rule()
     def refuse(self) -> None:
         self.writer.reject(next(self.ids).to_bytes(16, "big"), START, END)
 
-    @precondition(lambda self: self.maybe_writer is not None)
     @rule(seconds=st.sampled_from([0.2, 20.0]))
     def sync(self, seconds: float) -> None:
         self.now += seconds
@@ -141,7 +128,7 @@ class SpoolMachine(RuleBasedStateMachine):
 
     @rule(data=st.data())
     def flip(self, data: st.DataObject) -> None:
-        current = self.writer.folder.name if self.maybe_writer else ""
+        current = self.writer.folder.name
         paths = [
             path
             for path, file in self.disk.files.items()
@@ -191,14 +178,11 @@ class SpoolMachine(RuleBasedStateMachine):
     @invariant()
     def the_page_accounts_for_every_start(self) -> None:
         values = self.page.read_all()
-        if self.maybe_writer is None:
-            return
         kept = self.disk.kept.get(self.writer.folder.name, [])
         starts = sum(item.type == 1 for item in kept)
         dropped = values["dropped_spool_full"] + values["dropped_policy"]
         assert values["accepted"] == starts + dropped
 
-    @precondition(lambda self: self.maybe_writer is not None)
     @rule()
     def everything_kept_comes_back(self) -> None:
         for name in self.reader.names():

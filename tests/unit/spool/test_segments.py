@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from proxy.errors import SpoolError
 from proxy.spool.framing import SEGMENT_HEADER, mark_of
 from proxy.spool.segments import Segments
 from tests.support.disk import FakeDisk
@@ -26,13 +28,23 @@ class FileMakingDisk(FakeDisk):
             self.room = room
 
 
+class FolderlessDisk(FakeDisk):
+    """Makes no folder while it is full."""
+
+    is_full = True
+
+    def make_folder(self, path: Path) -> None:
+        if self.is_full:
+            raise OSError(errno.ENOSPC, "no space left")
+        super().make_folder(path)
+
+
 def segments_on(disk: FakeDisk) -> Segments:
-    disk.make_folder(FOLDER)
     return Segments(disk, FOLDER)
 
 
 def names(disk: FakeDisk) -> list[str]:
-    return disk.names(FOLDER)
+    return [name for name in disk.names(FOLDER) if name.endswith(".seg")]
 
 
 def test_the_first_segment_is_there_from_the_beginning() -> None:
@@ -89,7 +101,7 @@ def test_a_full_disk_tried_again_and_again_leaves_neither_file_nor_descriptor(ro
         disk.room = room
         with pytest.raises(OSError, match="no space left"):
             segments.make_spare(0.0)
-        assert (names(disk), len(disk.open)) == (["00000001.seg"], 1)
+        assert (names(disk), len(disk.open)) == (["00000001.seg"], 2), "the segment and the lock"
     assert not segments.rotate()
     disk.room = None
     segments.make_spare(0.0)
@@ -104,14 +116,38 @@ def test_a_folder_that_cannot_be_synced_leaves_neither_file_nor_descriptor() -> 
     for _ in range(3):
         with pytest.raises(FileNotFoundError):
             segments.make_spare(0.0)
-        assert (names(disk), len(disk.open)) == (["00000001.seg"], 1)
+        assert (names(disk), len(disk.open)) == (["00000001.seg"], 2), "the segment and the lock"
     assert segments.spare is None
 
 
-def test_a_disk_without_room_for_the_first_is_an_error() -> None:
+def test_a_disk_without_room_for_the_first_begins_with_the_spare() -> None:
     disk = FileMakingDisk()
     disk.room = 3
-    with pytest.raises(OSError, match="no space left"):
-        segments_on(disk)
-    assert not disk.open
+    segments = segments_on(disk)
+    with pytest.raises(OSError, match="bad descriptor"):
+        disk.append(segments.current.descriptor, b"a record")
     assert not names(disk)
+    disk.room = None
+    segments.make_spare(0.0)
+    assert segments.rotate()
+    assert mark_of(disk.read(segments.current.path, 0, 16)) == segments.mark
+    segments.close()
+    assert not disk.open
+
+
+def test_a_folder_that_cannot_be_made_is_made_and_locked_with_the_first_spare() -> None:
+    disk = FolderlessDisk()
+    segments = segments_on(disk)
+    assert not disk.folders
+    disk.is_full = False
+    segments.make_spare(0.0)
+    assert disk.lock(FOLDER / "lock") is None, "locked before there is a segment"
+    segments.close()
+    assert not disk.open
+
+
+def test_a_folder_of_another_process_is_refused() -> None:
+    disk = FakeDisk()
+    segments_on(disk)
+    with pytest.raises(SpoolError, match="another process writes"):
+        segments_on(disk)
