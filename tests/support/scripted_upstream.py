@@ -18,6 +18,8 @@ from dataclasses import dataclass
 from typing import Any
 
 _LINGER_ZERO = struct.pack("ii", 1, 0)
+_ASKS_FOR_MODELS = b"GET /v1/models HTTP/1.1"
+"""What control asks by itself, at any time: no turn of a scenario."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,8 +204,12 @@ class ScriptedUpstream:
         while not writer.is_closing():
             head = await reader.readuntil(b"\r\n\r\n")
             request = Received(number, head, await _body(head, reader) if self._reads_body else b"")
+            turn = Turn(self, request, reader, writer)
+            if request.request_line == _ASKS_FOR_MODELS:
+                await turn.answer(b'{"data":[]}', b"Content-Type: application/json")
+                continue
             self.requests.append(request)
-            await self.scenario(Turn(self, request, reader, writer))
+            await self.scenario(turn)
 
 
 async def _body(head: bytes, reader: asyncio.StreamReader) -> bytes:
