@@ -1,9 +1,10 @@
-"""How a recorded call ended: the gateway's word, with three exceptions that only the bytes can tell.
+"""How a recorded call ended: the gateway's word, with four exceptions that only the bytes can tell.
 
 An error inside an answer of status 200 is an ``upstream_error``. An answer whose transport ended cleanly although the
 stream never said that it was over (no ``[DONE]``, no finish reason, no terminal event) broke off: ``upstream_aborted``.
-And a call whose gateway died after the whole answer had been kept is ``completed``; without an end it is otherwise
-``interrupted``. Only an answer that was kept whole can prove anything by what is missing from it.
+A client that left with a whole stream in its hands, before the transport's own end, is not gone: clients read to
+``[DONE]`` and close. And a call whose gateway died after the whole answer had been kept is ``completed``; without an
+end it is otherwise ``interrupted``. Only an answer that was kept whole can prove anything by what is missing from it.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from proxy.domain.recording import CallEnd, RecordedCall
 from proxy.interpret.reading import Reading
 from proxy.protocol.assembly import AnswerError
 from proxy.protocol.endpoints import GENERATING
+from proxy.protocol.stripping import UsageStripper
 
 _CUT = AnswerError(
     "The answer ended without [DONE], a finish reason or a terminal event.", "upstream_error", "answer_incomplete"
@@ -23,16 +25,28 @@ def ending_of(call: RecordedCall, reading: Reading) -> tuple[Outcome, AnswerErro
     """Return the outcome, and the error that explains it where there is one."""
     assembly, end = reading.assembly, call.end
     inner = assembly.error if assembly else None
+    is_whole_stream = assembly is not None and assembly.is_terminal and reading.is_event_stream
     if end is None:
-        is_whole = assembly is not None and assembly.is_terminal and inner is None and reading.is_event_stream
-        return (Outcome.COMPLETED if is_whole else Outcome.INTERRUPTED), inner
+        return (Outcome.COMPLETED if is_whole_stream and inner is None else Outcome.INTERRUPTED), inner
     if end.error_code is not None:
         return end.outcome, AnswerError(end.error_message, end.error_type, end.error_code)
-    if end.outcome is not Outcome.COMPLETED:
+    has_left_with_all = end.outcome is Outcome.CLIENT_GONE and is_whole_stream and _was_handed_all(call, end)
+    if end.outcome is not Outcome.COMPLETED and not has_left_with_all:
         return end.outcome, inner
     if inner is not None:
         return Outcome.UPSTREAM_ERROR, inner
     return (Outcome.UPSTREAM_ABORTED, _CUT) if _is_cut(call, end, reading) else (Outcome.COMPLETED, None)
+
+
+def _was_handed_all(call: RecordedCall, end: CallEnd) -> bool:
+    """Return True when the client was handed all that came, or all of it but the usage that it had not asked for."""
+    if call.lost_bytes:
+        return False
+    if end.sent_bytes == end.received_bytes or not call.start.usage_injected:
+        return end.sent_bytes == end.received_bytes
+    stripper = UsageStripper()
+    sent = sum([len(stripper.feed(piece.data)) for piece in call.pieces]) + len(stripper.finish())
+    return sent == end.sent_bytes
 
 
 def _is_cut(call: RecordedCall, end: CallEnd, reading: Reading) -> bool:

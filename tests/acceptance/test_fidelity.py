@@ -98,6 +98,23 @@ def test_a_piece_reaches_the_client_before_the_next_one_is_sent(
     assert dashcam.row(id=stream.response.headers["x-dashcam-id"])["outcome"] == "completed"
 
 
+def test_a_client_that_closes_behind_done_has_not_left_too_early(
+    client: openai.OpenAI, dashcam: RunningDashcam, upstream: ScriptedUpstream
+) -> None:
+    async def never_ends(turn: Turn) -> None:
+        await turn.head(*SSE)
+        await turn.chunk(chunk(content="all of it", finish_reason="stop") + DONE)
+        await turn.client_closed()
+
+    upstream.scenario = never_ends
+    with client.chat.completions.create(
+        model="gpt-4o", messages=[{"role": "user", "content": "hi"}], stream=True
+    ) as stream:
+        assert [piece.choices[0].delta.content for piece in stream] == ["all of it"]
+    row = dashcam.row(id=stream.response.headers["x-dashcam-id"])
+    assert (row["outcome"], row["output_preview"]) == ("completed", "all of it")
+
+
 def test_usage_is_asked_for_and_taken_out_again(dashcam: RunningDashcam, upstream: ScriptedUpstream) -> None:
     sent = b'{"model":"gpt-4o","stream":true,"messages":[{"role":"user","content":"hi"}]}'
     words = chunk(content="hello", finish_reason="stop")

@@ -23,6 +23,30 @@ def test_an_ending_that_was_seen_is_not_explained_away(outcome: Outcome) -> None
         assert ending_of(call, read_answer(call))[0] is outcome
 
 
+WHOLE = chat_chunks({"content": "x"})
+USAGE = events({"choices": [], "usage": {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2}})
+
+
+@pytest.mark.parametrize(
+    ("data", "sent", "is_injected", "expected"),
+    [
+        (WHOLE, len(WHOLE), False, Outcome.COMPLETED),
+        (WHOLE, len(WHOLE) - 1, False, Outcome.CLIENT_GONE),
+        (WHOLE[:-9], len(WHOLE) - 9, False, Outcome.CLIENT_GONE),
+        (USAGE + WHOLE, len(WHOLE), True, Outcome.COMPLETED),
+        (USAGE + WHOLE, len(WHOLE) - 1, True, Outcome.CLIENT_GONE),
+        (USAGE + WHOLE, len(WHOLE), False, Outcome.CLIENT_GONE),
+    ],
+)
+def test_who_leaves_with_the_whole_stream_is_not_gone(
+    data: bytes, sent: int, is_injected: bool, expected: Outcome
+) -> None:
+    call = recorded(data, media=SSE, outcome=Outcome.CLIENT_GONE, usage_injected=is_injected)
+    assert call.end is not None
+    call = replace(call, end=replace(call.end, sent_bytes=sent))
+    assert ending_of(call, read_answer(call))[0] is expected
+
+
 def test_the_gateway_s_own_error_comes_first() -> None:
     call = recorded(BROKEN, media=SSE, outcome=Outcome.UPSTREAM_ABORTED)
     assert call.end is not None
