@@ -15,7 +15,7 @@ from proxy.cli.serve import prepare, supervisor_command
 from proxy.errors import UnreachableError
 from proxy.settings.credentials import read_secret
 from proxy.settings.values import Settings
-from proxy.supervisor.binding import running_instance
+from proxy.supervisor import instance
 
 _READY_SECONDS = 15.0
 _RECORDED_SECONDS = 10.0
@@ -58,7 +58,7 @@ def is_ready(url: str) -> bool:
 
 def find(settings: Settings) -> str | None:
     """Return the URL of the instance that serves this data folder, None when none runs."""
-    running = running_instance(Path(settings.run_dir))
+    running = instance.find(Path(settings.data_dir))
     url = running.get("url") if running else None
     return url if isinstance(url, str) and is_ready(url) else None
 

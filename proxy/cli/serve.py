@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import sys
 from pathlib import Path
@@ -12,6 +11,7 @@ import orjson
 from proxy.errors import ConfigurationError
 from proxy.settings.snapshot import base_snapshot, publish
 from proxy.settings.values import Settings
+from proxy.supervisor import instance
 from proxy.supervisor.banner import public_url
 
 _SOCKET_PATH = 100
@@ -39,29 +39,21 @@ def prepare(settings: Settings) -> None:
         _make_private(folder)
     if len(str(settings.control_socket)) > _SOCKET_PATH:
         raise ConfigurationError(f"run_dir: {settings.run_dir} is too long for a socket's path; choose a shorter one")
-    if _is_served(settings):
-        # Another instance works from these files; the supervisor will say so and leave.
-        return
-    path = Path(settings.run_dir) / "settings.json"
+    data_dir, path = Path(settings.data_dir), Path(settings.run_dir) / "settings.json"
+    is_served = instance.is_served(data_dir)
+    # What another instance works from stays as it is; the supervisor will say that it runs, and leave.
+    if not is_served or not path.exists():
+        _write_settings(path, settings)
+    if not is_served:
+        instance.forget(data_dir)
+        publish(settings.snapshot_path, base_snapshot(settings))
+
+
+def _write_settings(path: Path, settings: Settings) -> None:
     temporary = path.with_suffix(".new")
     temporary.touch(mode=0o600)
     temporary.write_bytes(orjson.dumps(settings.to_mapping()))
     temporary.replace(path)
-    publish(settings.snapshot_path, base_snapshot(settings))
-
-
-def _is_served(settings: Settings) -> bool:
-    """Return True while an instance holds the data folder's lock."""
-    if not (Path(settings.run_dir) / "settings.json").exists():
-        return False
-    descriptor = os.open(Path(settings.data_dir) / "instance.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    finally:
-        os.close(descriptor)
-    return False
 
 
 def _make_private(folder: Path) -> None:

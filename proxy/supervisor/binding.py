@@ -8,11 +8,10 @@ without SO_REUSEPORT comes first: with it a second instance would silently share
 from __future__ import annotations
 
 import errno
-import json
 import socket
+import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 DEFAULT_PORT = 8484
 WAIT_SECONDS = 30.0
@@ -24,8 +23,6 @@ class PortTakenError(Exception):
 
 def balances() -> bool:
     """Return True where SO_REUSEPORT spreads connections (Linux); elsewhere one gateway listens."""
-    import sys
-
     return sys.platform.startswith("linux")
 
 
@@ -91,12 +88,3 @@ def _next_free(host: str, port: int, count: int, say: Callable[[str], None]) -> 
         say(f"port {port} is taken by another program; using {candidate} instead")
         return sockets, candidate
     raise PortTakenError
-
-
-def running_instance(run_dir: Path) -> dict[str, object] | None:
-    """Return what a running instance of this data folder wrote about itself, or None."""
-    try:
-        values = json.loads((run_dir / "instance.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    return values if isinstance(values, dict) else None

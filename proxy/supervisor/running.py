@@ -8,8 +8,6 @@ which loses nothing that was finished. Exit 0 after a drain, 5 when this data fo
 from __future__ import annotations
 
 import contextlib
-import fcntl
-import json
 import os
 import select
 import signal
@@ -22,8 +20,8 @@ from proxy import __version__
 from proxy.errors import SpoolError
 from proxy.settings.values import Settings
 from proxy.spool.page import Page
-from proxy.supervisor import banner
-from proxy.supervisor.binding import DEFAULT_PORT, PortTakenError, balances, bind_patiently, running_instance
+from proxy.supervisor import banner, instance
+from proxy.supervisor.binding import DEFAULT_PORT, PortTakenError, balances, bind_patiently
 from proxy.supervisor.children import Child, reap_strangers
 
 ALREADY_RUNNING = 5
@@ -36,7 +34,7 @@ class Supervisor:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._run_dir = Path(settings.run_dir)
+        self._data_dir = Path(settings.data_dir)
         self._children: list[Child] = []
         self._sockets: list[socket.socket] = []
         self._port = settings.server.port
@@ -45,7 +43,7 @@ class Supervisor:
 
     def run(self) -> int:
         """Serve until told to leave; return the exit code."""
-        lock = self._lock()
+        lock = instance.lock(self._data_dir)
         if lock is None:
             return self._refuse_second()
         try:
@@ -63,23 +61,12 @@ class Supervisor:
             self._watch()
             self._drain()
         finally:
-            with contextlib.suppress(FileNotFoundError):
-                (self._run_dir / "instance.json").unlink()
+            instance.forget(self._data_dir)
             os.close(lock)
         return 0
 
-    def _lock(self) -> int | None:
-        path = Path(self._settings.data_dir) / "instance.lock"
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(descriptor)
-            return None
-        return descriptor
-
     def _refuse_second(self) -> int:
-        running = running_instance(self._run_dir) or {}
+        running = instance.find(self._data_dir) or {}
         where = running.get("url", "an address it has not told yet")
         _say(f"Dashcam already serves {self._settings.data_dir} at {where} (pid {running.get('pid', 'unknown')}).")
         return ALREADY_RUNNING
@@ -95,7 +82,7 @@ class Supervisor:
     def _start(self) -> None:
         read_end, self._write_end = os.pipe()
         os.set_inheritable(self._write_end, False)
-        run_dir = str(self._run_dir)
+        run_dir = self._settings.run_dir
         for worker, item in enumerate(self._sockets):
             arguments = (
                 "-m",
@@ -114,14 +101,8 @@ class Supervisor:
         now = time.monotonic()
         for child in self._children:
             child.start(now)
-        self._write_instance()
-
-    def _write_instance(self) -> None:
         url = banner.public_url(self._settings.server.host, self._port)
-        values = {"pid": os.getpid(), "url": url, "version": __version__, "data_dir": self._settings.data_dir}
-        path = self._run_dir / "instance.json"
-        path.write_text(json.dumps(values), encoding="utf-8")
-        path.chmod(0o600)
+        instance.announce(self._data_dir, {"pid": os.getpid(), "url": url, "version": __version__})
 
     # -- life -----------------------------------------------------------------------------------------------
 

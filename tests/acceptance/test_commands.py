@@ -82,3 +82,20 @@ def test_the_recorder_is_asked_with_the_admin_token_that_is_known(tmp_path: Path
     assert "0 of 0 calls stored" in known.stdout.decode()
     assert "answers to the admin token only" in unknown.stdout.decode()
     assert token not in known.stdout.decode() + said(known)
+
+
+def test_what_a_killed_instance_wrote_leads_to_nobody_else(tmp_path: Path) -> None:
+    """Its port may be another Dashcam's by now, whose rows lie elsewhere."""
+    killed, other = (RunningDashcam(tmp_path / name, environment={"DASHCAM_PORT": str(free_port())}) for name in "ab")
+    for dashcam in (killed, other):
+        dashcam.folder.mkdir()
+    other.port, other.url = killed.port, killed.url
+    try:
+        killed.start().kill_everything()
+        other.start()
+        made = killed.cli("try")
+    finally:
+        other.close()
+        killed.close()
+    assert made.returncode == 0, said(made)
+    assert len(killed.query("select id from interaction")) == 1

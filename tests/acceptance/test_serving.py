@@ -66,6 +66,17 @@ def test_a_second_instance_on_the_same_port_says_where_the_first_one_is(dashcam:
     assert (dashcam.data_dir / "snapshot.json").read_bytes() == snapshot
 
 
+def test_a_second_instance_with_another_run_folder_changes_nothing_either(dashcam: RunningDashcam) -> None:
+    """A service manager and a shell seldom agree on XDG_RUNTIME_DIR; the data folder is the same."""
+    snapshot = (dashcam.data_dir / "snapshot.json").read_bytes()
+    second = RunningDashcam(dashcam.folder)
+    made = second.cli("serve", "--upstream", "http://127.0.0.1:9/v1")
+    second.close()
+    assert made.returncode == 5
+    assert dashcam.url in made.stderr.decode()
+    assert (dashcam.data_dir / "snapshot.json").read_bytes() == snapshot
+
+
 def test_every_mistake_of_the_configuration_is_told_at_once_and_no_port_is_bound(dashcam: RunningDashcam) -> None:
     settings = dashcam.folder / "wrong.toml"
     settings.write_text('[server]\nport = "many"\ncolour = "blue"\n[recording]\nmode = "sometimes"\n')

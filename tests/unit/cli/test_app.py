@@ -17,7 +17,7 @@ from proxy.domain.interaction import Entry
 from proxy.domain.outcome import Outcome
 from tests.support.entries import an_entry
 from tests.unit.cli.conftest import Command, Record
-from tests.unit.cli.test_instance import answering
+from tests.unit.cli.test_instance import answering, running
 
 COMMANDS = ("serve", "run", "try", "logs", "tail", "show", "doctor", "version")
 # An escape sequence, a title, the 8-bit form of an escape, a row's end, another line's end, a turned direction.
@@ -159,9 +159,7 @@ def test_the_doctor_says_how_the_recorder_is(
     dashcam: Command, record: Record, tmp_path: Path, answer: tuple[int, bytes], code: int, told: str
 ) -> None:
     record()
-    (tmp_path / "run").mkdir()
-    with answering((200, b""), answer) as server:
-        (tmp_path / "run" / "instance.json").write_text(json.dumps({"url": server.url}))
+    with answering((200, b""), answer) as server, running(tmp_path / "data", url=server.url):
         said = dashcam("doctor")
     assert said.code == code
     assert told in said.out

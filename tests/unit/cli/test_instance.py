@@ -19,7 +19,7 @@ import pytest
 from proxy.cli.instance import TemporaryInstance, fetch, find, is_ready, wait_until_recorded
 from proxy.errors import UnreachableError
 from proxy.settings.values import ServerSettings, Settings
-from proxy.supervisor.binding import running_instance
+from proxy.supervisor import instance
 from tests.support.processes import ROOT, free_port, is_alive
 from tests.support.waiting import wait_until
 
@@ -76,32 +76,48 @@ def settings(tmp_path: Path) -> Iterator[Settings]:
     # A socket's path may have a hundred characters; a test's own folder can be longer.
     with tempfile.TemporaryDirectory() as run_dir:
         server = ServerSettings(port=free_port())
+        (tmp_path / "data").mkdir()
         yield Settings(data_dir=str(tmp_path / "data"), run_dir=run_dir, server=server)
 
 
-def says(settings: Settings, **values: object) -> None:
-    (Path(settings.run_dir) / "instance.json").write_text(json.dumps(values))
+@contextlib.contextmanager
+def running(data_dir: Path, **values: object) -> Iterator[None]:
+    """Hold a data folder as an instance does that wrote this about itself."""
+    descriptor = instance.lock(data_dir)
+    assert descriptor is not None
+    instance.announce(data_dir, values)
+    yield
+    os.close(descriptor)
+
+
+Says = Callable[..., None]
+
+
+@pytest.fixture
+def says(settings: Settings) -> Iterator[Says]:
+    with contextlib.ExitStack() as instances:
+        yield lambda **values: instances.enter_context(running(Path(settings.data_dir), **values))
 
 
 def ledger(pending: int, is_open: bool = True) -> tuple[int, bytes]:
     return 200, json.dumps({"pending": pending, "is_open": is_open}).encode()
 
 
-def test_nobody_is_found_where_nobody_wrote_or_answers(settings: Settings) -> None:
+def test_nobody_is_found_where_nobody_wrote_or_answers(settings: Settings, says: Says) -> None:
     assert find(settings) is None
-    says(settings, url=f"http://127.0.0.1:{free_port()}", pid=1)
+    says(url=f"http://127.0.0.1:{free_port()}", pid=1)
     assert find(settings) is None
 
 
 @pytest.mark.parametrize("url", [None, 5, "", "nonsense", "http://[", ["http://127.0.0.1"]])
-def test_a_file_with_nonsense_is_nobody(settings: Settings, url: object) -> None:
-    says(settings, url=url)
+def test_a_file_with_nonsense_is_nobody(settings: Settings, says: Says, url: object) -> None:
+    says(url=url)
     assert find(settings) is None
 
 
-def test_who_says_to_be_ready_is_found(settings: Settings, serve: Serve) -> None:
+def test_who_says_to_be_ready_is_found(settings: Settings, serve: Serve, says: Says) -> None:
     server = serve((503, b"starting"), (200, b""))
-    says(settings, url=server.url)
+    says(url=server.url)
     assert find(settings) is None
     assert find(settings) == server.url
     assert server.asked == ["/readyz", "/readyz"]
@@ -136,9 +152,9 @@ def test_a_recorder_that_will_not_tell_is_asked_once(serve: Serve, answer: tuple
     assert len(server.asked) == 1
 
 
-def test_a_running_instance_is_used_and_left_running(settings: Settings, serve: Serve) -> None:
+def test_a_running_instance_is_used_and_left_running(settings: Settings, serve: Serve, says: Says) -> None:
     server = serve((200, b""))
-    says(settings, url=server.url)
+    says(url=server.url)
     with TemporaryInstance(settings) as url:
         assert url == server.url
     assert is_ready(server.url)
@@ -154,10 +170,10 @@ def test_why_it_did_not_start_is_told(tmp_path: Path, settings: Settings) -> Non
 
 
 def test_ctrl_c_while_it_starts_leaves_no_process_behind(settings: Settings) -> None:
-    folder, seen = Path(settings.run_dir), list[object]()
+    folder, seen = Path(settings.data_dir), list[object]()
 
     def interrupt() -> None:
-        seen.append(wait_until(lambda: running_instance(folder) or {}, "it has written who it is")["pid"])
+        seen.append(wait_until(lambda: instance.find(folder) or {}, "it has written who it is")["pid"])
         _thread.interrupt_main()
 
     thread = threading.Thread(target=interrupt)

@@ -6,14 +6,11 @@ import contextlib
 import select
 import socket
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from proxy.supervisor import binding
-from proxy.supervisor.binding import PortTakenError, bind, bind_patiently, running_instance
+from proxy.supervisor.binding import PortTakenError, bind, bind_patiently
 from tests.support.processes import free_port
 
 HOST = "127.0.0.1"
@@ -109,16 +106,3 @@ def test_waiting_has_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(binding, "WAIT_SECONDS", 0.0)
     with socket.create_server((HOST, 0)) as blocker, pytest.raises(PortTakenError):
         bind_patiently(HOST, blocker.getsockname()[1], 1, may_move=False, say=lambda _: None)
-
-
-def test_a_running_instance_is_what_it_wrote_about_itself(tmp_path: Path) -> None:
-    assert running_instance(tmp_path) is None
-    (tmp_path / "instance.json").write_text('{"pid": 1, "url": "http://127.0.0.1:8484"}')
-    assert running_instance(tmp_path) == {"pid": 1, "url": "http://127.0.0.1:8484"}
-
-
-@given(content=st.binary(max_size=30) | st.sampled_from([b"[]", b"null", b"{", b'{"pid":', b"\xff", b"5"]))
-def test_a_file_that_was_cut_off_is_nobody(content: bytes, tmp_path_factory: pytest.TempPathFactory) -> None:
-    folder = tmp_path_factory.getbasetemp()
-    (folder / "instance.json").write_bytes(content)
-    assert isinstance(running_instance(folder), dict | None)

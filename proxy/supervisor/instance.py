@@ -1,0 +1,55 @@
+"""The mark of a running instance, in its data folder: a lock, and a file that says who and where it is.
+
+The lock is what counts: it goes with its holder, however that ends. The file stays behind after a kill -9, and its
+address may be another Dashcam's by then, so nobody is found by the file alone.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from proxy.spool.disk import RealDisk
+
+_LOCK, _FILE = "instance.lock", "instance.json"
+
+
+def lock(data_dir: Path) -> int | None:
+    """Take the data folder for as long as the descriptor is open; None while another instance has it."""
+    return RealDisk().lock(data_dir / _LOCK)
+
+
+def is_served(data_dir: Path) -> bool:
+    """Return True while an instance has the data folder."""
+    if not (data_dir / _LOCK).exists():
+        return False
+    descriptor = lock(data_dir)
+    if descriptor is None:
+        return True
+    os.close(descriptor)
+    return False
+
+
+def find(data_dir: Path) -> dict[str, object] | None:
+    """Return what the running instance of this data folder wrote about itself, None when none runs or has written."""
+    try:
+        values = json.loads((data_dir / _FILE).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return values if isinstance(values, dict) and is_served(data_dir) else None
+
+
+def announce(data_dir: Path, values: Mapping[str, object]) -> None:
+    """Write down who and where we are; for the holder of the lock."""
+    path = data_dir / _FILE
+    path.write_text(json.dumps(values), encoding="utf-8")
+    path.chmod(0o600)
+
+
+def forget(data_dir: Path) -> None:
+    """Remove what an instance that is gone wrote."""
+    with contextlib.suppress(FileNotFoundError):
+        (data_dir / _FILE).unlink()
