@@ -3,7 +3,8 @@
 Lines end with LF, CR or CRLF, also when a CR and its LF come in two pieces; U+2028 and the like are ordinary text. One
 byte-order mark at the start is ignored, one space after the colon too; several ``data`` lines are joined with LF.
 Comments, ``id``, ``retry`` and unknown fields are skipped. An event without data is none. The decoder watches a copy:
-nothing it does can reach the client. It never raises; an event beyond the cap is dropped and counted.
+nothing it does can reach the client. It never raises. An event may be as long as what was kept of the answer: the last
+one of a Responses stream repeats the whole, images included, and tells how it ended and what it cost.
 """
 
 from __future__ import annotations
@@ -11,7 +12,6 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-MAX_EVENT = 8 * 1024 * 1024
 _LINE_END = re.compile(rb"\r\n|\n|\r")
 _BOM = b"\xef\xbb\xbf"
 
@@ -30,22 +30,17 @@ class EventDecoder:
 
     def __init__(self) -> None:
         self._rest: list[bytes] = []
-        self._rest_size = 0
-        self._is_skipping = False
         self._offset = 0
         self._name = ""
         self._data: list[bytes] = []
-        self._size = 0
         self._is_first_line = True
-        self.dropped = 0
-        self.is_unterminated = False
 
     def feed(self, piece: bytes) -> list[Event]:
         """Return the events that this piece made whole."""
         events: list[Event] = []
         if self._rest and b"\n" not in piece and b"\r" not in piece and not self._rest[-1].endswith(b"\r"):
             # A long line in many pieces is joined once, not once a piece.
-            self._keep(piece)
+            self._rest.append(piece)
             return events
         data = b"".join(self._rest) + piece
         start = 0
@@ -55,21 +50,9 @@ class EventDecoder:
                 break
             self._line(data[start : match.start()], self._offset + match.end(), events)
             start = match.end()
-        self._rest, self._rest_size = [], 0
         self._offset += start
-        self._keep(data[start:])
+        self._rest = [data[start:]] if start < len(data) else []
         return events
-
-    def _keep(self, rest: bytes) -> None:
-        """Keep the beginning of a line; of one that is too long only that it was."""
-        self._rest_size += len(rest)
-        self._rest.append(rest)
-        if self._rest_size > MAX_EVENT + 1:
-            # Its first bytes say which field it is, its last one may be half a line end.
-            line = b"".join(self._rest)
-            self._offset += len(line) - 11
-            self._rest, self._rest_size = [line[:10], line[-1:]], 11
-            self._is_skipping = True
 
     def finish(self) -> list[Event]:
         """Return what the end of the stream makes whole."""
@@ -77,11 +60,10 @@ class EventDecoder:
         rest = b"".join(self._rest)
         if rest:
             self._offset += len(rest)
-            self._rest, self._rest_size = [], 0
+            self._rest = []
             self._line(rest.removesuffix(b"\r"), self._offset, events)
         if self._data:
-            self.is_unterminated = True
-            self._line(b"", self._offset, events)
+            self._dispatch(self._offset, events)
         return events
 
     def _line(self, line: bytes, end: int, events: list[Event]) -> None:
@@ -93,22 +75,15 @@ class EventDecoder:
             return
         field, _, value = line.partition(b":")
         value = value.removeprefix(b" ")
-        if self._is_skipping or len(line) > MAX_EVENT:
-            self._is_skipping = False
-            self._size += MAX_EVENT + 1 if field == b"data" else 0
-        elif field == b"data":
-            self._size += len(value)
-            if self._size <= MAX_EVENT:
-                self._data.append(value)
+        if field == b"data":
+            self._data.append(value)
         elif field == b"event":
             self._name = value.decode("utf-8", "replace")
 
     def _dispatch(self, end: int, events: list[Event]) -> None:
-        if self._size > MAX_EVENT:
-            self.dropped += 1
-        elif self._data:
+        if self._data:
             events.append(Event(self._name, b"\n".join(self._data), end))
-        self._name, self._data, self._size = "", [], 0
+        self._name, self._data = "", []
 
 
 def decode(data: bytes) -> list[Event]:

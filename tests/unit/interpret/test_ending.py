@@ -9,7 +9,7 @@ import pytest
 from proxy.domain.outcome import Outcome
 from proxy.interpret.ending import ending_of
 from proxy.interpret.reading import read_answer
-from tests.support.recorded import SSE, chat_chunks, events, recorded
+from tests.support.recorded import SSE, chat_chunks, events, recorded, response_events
 
 BROKEN = events({"error": {"message": "no"}})
 
@@ -54,3 +54,16 @@ def test_the_gateway_s_own_error_comes_first() -> None:
     error = ending_of(call, read_answer(call))[1]
     assert error is not None
     assert (error.code, error.message) == ("upstream_aborted", "reset")
+
+
+def test_a_last_event_that_repeats_a_large_image_ends_the_answer_all_the_same() -> None:
+    image = {"type": "image_generation_call", "result": "A" * (9 * 1024 * 1024)}
+    usage = {"input_tokens": 3, "output_tokens": 4, "total_tokens": 7}
+    whole = {"id": "r", "status": "completed", "output": [image], "usage": usage}
+    call = recorded(
+        response_events({"type": "response.completed", "response": whole}), media=SSE, operation="responses"
+    )
+    reading = read_answer(call)
+    assert ending_of(call, reading) == (Outcome.COMPLETED, None)
+    assert reading.assembly is not None
+    assert reading.assembly.usage.total_tokens == 7
