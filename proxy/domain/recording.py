@@ -37,7 +37,6 @@ class CallStart:
     request_sha256: str | None = None
     side_file: str | None = None
     edits: tuple[tuple[int, int, str], ...] = ()
-    usage_injected: bool = False
     request_headers: tuple[tuple[str, str], ...] = ()
     key_id: str | None = None
     content: str = "stored"
@@ -45,11 +44,10 @@ class CallStart:
 
 @dataclass(kw_only=True)
 class AnswerHead:
-    """Status and allow-listed headers of the answer, with the instant they arrived."""
+    """Status and allow-listed headers of the answer."""
 
     status: int
     headers: tuple[tuple[str, str], ...] = ()
-    at_ns: int = 0
 
 
 @dataclass(kw_only=True)
@@ -83,7 +81,6 @@ class CallEnd:
     ended_ns: int
     status: int | None = None
     head: AnswerHead | None = None
-    first_byte_ns: int | None = None
     last_byte_ns: int | None = None
     received_bytes: int = 0
     sent_bytes: int = 0

@@ -206,7 +206,6 @@ class Gateway:
             request_sha256=inbound.sha256,
             side_file=inbound.side_file,
             edits=plan.edits,
-            usage_injected=bool(plan.edits),
             request_headers=departure.recorded,
             key_id=caller.key_id,
             content="stored" if self.snapshot.record_bodies else "off",

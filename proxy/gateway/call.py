@@ -1,6 +1,6 @@
 """One call on the client's side: the request as it came, and the channel the reply leaves by.
 
-The reply is written straight to the transport: status line and headers as the upstream gave them, framed by us
+The reply is written straight to the transport: status and headers as the upstream gave them, framed by us
 (``Content-Length`` kept when the body is passed unchanged, else chunked). A body that breaks is never ended
 cleanly: ``abort`` closes the connection without the terminating chunk, which every client notices.
 

@@ -179,7 +179,7 @@ class Exchange:
             self.observation.hash_what_is_sent()
             head.drop_length()
         head.add(b"x-dashcam-id", self.observation.call_id)
-        self.observation.answered(answer.status, head.recorded, answer.timing.head_ns or time.monotonic_ns())
+        self.observation.answered(answer.status, head.recorded)
         pieces = answer.take_ready()
         if answer.is_complete and self._stripper is None and len(pieces) <= 1:
             self._relay_whole(answer, head, pieces)

@@ -74,10 +74,10 @@ class Observation:
             fact.error, fact.error_message = failure.reason.value, failure.message[:500]
         self.attempts += (fact,)
 
-    def answered(self, status: int, headers: tuple[tuple[str, str], ...], at: int) -> None:
+    def answered(self, status: int, headers: tuple[tuple[str, str], ...]) -> None:
         """Keep the answer's head; it is written with the first piece or the end."""
         self.status = status
-        self._head = AnswerHead(status=status, headers=headers, at_ns=self.offset(at))
+        self._head = AnswerHead(status=status, headers=headers)
 
     def piece(self, at: int, data: bytes) -> None:
         """Append one piece as the upstream gave it."""
@@ -121,13 +121,12 @@ class Observation:
             self.first_byte_at = at
 
     def _call_end(self, outcome: Outcome, ended_at: int, error: Ending | None) -> CallEnd:
-        first, last, zero = self.first_byte_at, self.last_byte_at, self.accepted_at
+        last, zero = self.last_byte_at, self.accepted_at
         end = CallEnd(
             outcome=outcome,
             ended_ns=ended_at - zero,
             status=self.status,
             head=None if self._is_head_written else self._head,
-            first_byte_ns=None if first is None else first - zero,
             last_byte_ns=None if last is None else last - zero,
             received_bytes=self.received_bytes,
             sent_bytes=self.sent_bytes,

@@ -31,7 +31,7 @@ ALIASES = {
     "DATA_DIR": ("data_dir",),
     "RUN_DIR": ("run_dir",),
 }
-OTHERS = frozenset({"CONFIG", "UPSTREAM", "ADMIN_TOKEN", "ADMIN_TOKEN_FILE", "PROXY_KEYS", "PROXY_KEYS_FILE", "URL"})
+OTHERS = frozenset({"CONFIG", "UPSTREAM", "ADMIN_TOKEN", "ADMIN_TOKEN_FILE", "PROXY_KEYS", "PROXY_KEYS_FILE"})
 _SOCKET_ROOM = 90
 _NOT_SHOWN = frozenset({"headers", "url", "key_env"})
 _IS_SECTION = frozenset({"model_type", "dict_type"})

@@ -70,7 +70,7 @@ class LogSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """All of it. ``data_dir`` and ``run_dir`` are absolute; ``database_url`` empty means SQLite in the data folder.
+    """All of it. ``data_dir`` and ``run_dir`` are absolute.
 
     ``proxy_keys`` maps the SHA-256 hex digest of each accepted key to its short public id and
     ``admin_token_sha256`` is the digest of the admin token: digests only, so that no secret is written down.
@@ -78,7 +78,6 @@ class Settings:
 
     data_dir: str
     run_dir: str
-    database_url: str = ""
     server: ServerSettings = field(default_factory=ServerSettings)
     recording: RecordingSettings = field(default_factory=RecordingSettings)
     limits: LimitSettings = field(default_factory=LimitSettings)
@@ -89,7 +88,7 @@ class Settings:
 
     @property
     def database_path(self) -> Path:
-        """The SQLite file used when no ``database_url`` is set."""
+        """The SQLite file."""
         return Path(self.data_dir) / "dashcam.db"
 
     @property

@@ -8,12 +8,11 @@ program does not know are listed and left alone.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from proxy.spool.disk import Disk, RealDisk
-from proxy.spool.framing import SEGMENT_HEADER, Damage, Record, RecordType, mark_of, scan
+from proxy.spool.framing import SEGMENT_HEADER, Damage, Record, mark_of, scan
 
 READ_BYTES = 1 << 20
 QUARANTINE = "quarantine"
@@ -171,20 +170,6 @@ class Source:
         """Return how many bytes lie after a position."""
         sizes = [self._disk.size(self._path(number)) for number in self.segments() if number >= position.segment]
         return max(0, sum(sizes) - position.offset)
-
-    def unread(self, position: Position) -> Iterator[Record]:
-        """Yield the records after a position (for the ledger's own count)."""
-        while True:
-            batch = self.read(position, 8 * READ_BYTES, is_final=False)
-            for located in batch.records:
-                yield located.record
-            if batch.is_at_end or batch.next == position:
-                return
-            position = batch.next
-
-    def unread_starts(self, position: Position) -> int:
-        """Count the calls accepted after a position."""
-        return sum(1 for record in self.unread(position) if record.type == RecordType.START)
 
     def body(self, name: str, limit: int) -> bytes | None:
         """Return up to ``limit`` bytes of a side file; None when it is gone."""

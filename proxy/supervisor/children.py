@@ -30,7 +30,6 @@ class Child:
     started_at: float = 0.0
     restart_at: float = 0.0
     pause: float = _FIRST_PAUSE
-    restarts: int = 0
 
     def start(self, now: float) -> None:
         """Start the process."""
@@ -53,7 +52,6 @@ class Child:
         return status
 
     def _restart(self, now: float) -> int | None:
-        self.restarts += 1
         try:
             self.start(now)
         except OSError:

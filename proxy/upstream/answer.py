@@ -27,7 +27,6 @@ class Answer:
     """
 
     status = 0
-    reason = b""
     unread = 0
     has_received = False
     has_head = False

@@ -87,7 +87,6 @@ class UpstreamClient:
     async def dial(self, head: RequestHead, body: bytes | BodySource, stale: Timing | None = None) -> Answer:
         """Send a request on a new connection and wait for the answer's head; ``stale``: of the try it replaces."""
         timing = Timing(stale.started_ns if stale is not None else time.monotonic_ns())
-        timing.stale_retries = int(stale is not None)
         pool = self._pool_of(head.origin)
         try:
             connection = await self._dialler.dial(pool.origin, lambda: UpstreamConnection(pool, self._busy))

@@ -222,12 +222,6 @@ class UpstreamConnection(asyncio.Protocol):
         if self.answer is not None and self.answer.is_complete:
             self._keeps_alive = False
 
-    def on_status(self, reason: bytes) -> None:
-        """Keep the reason phrase."""
-        assert self.answer is not None
-        if not self.answer.has_head:
-            self.answer.reason += reason
-
     def on_header(self, name: bytes, value: bytes) -> None:
         """Keep a header as it came."""
         assert self.answer is not None
@@ -244,7 +238,7 @@ class UpstreamConnection(asyncio.Protocol):
         if status < 100:
             raise ValueError(f"{status} is no status")
         if status < 200:
-            answer.headers, answer.reason = [], b""
+            answer.headers = []
             return
         answer.status = status
         answer.has_head = True

@@ -31,7 +31,7 @@ class FailureReason(StrEnum):
 class Timing:
     """Instants of one attempt in monotonic nanoseconds; None when it never came."""
 
-    __slots__ = ("connected_ns", "head_ns", "reused", "sent_ns", "stale_retries", "started_ns")
+    __slots__ = ("connected_ns", "head_ns", "reused", "sent_ns", "started_ns")
 
     def __init__(
         self,
@@ -46,7 +46,6 @@ class Timing:
         self.sent_ns = sent_ns
         self.head_ns = head_ns
         self.reused = reused
-        self.stale_retries = 0
 
 
 class UpstreamFailure(UpstreamError):  # noqa: N818 - it is the upstream's failure, not an error of ours

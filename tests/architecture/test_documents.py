@@ -19,8 +19,8 @@ from tests.support.checkout import ROOT
 
 README = (ROOT / "README.md").read_text()
 SHIPPED = ROOT / "config" / "dashcam.toml"
-NOT_IN_A_FILE = {"database_url", "providers", "proxy_keys", "admin_token_sha256"}
-"""Fields that come from elsewhere: secrets, providers (a table of their own), and what other stores will need."""
+NOT_IN_A_FILE = {"providers", "proxy_keys", "admin_token_sha256"}
+"""Fields that come from elsewhere: secrets, and providers (a table of their own)."""
 
 
 def declared() -> set[str]:

@@ -57,7 +57,7 @@ def recorded(
         id=bytes(range(16)),
         start=CallStart(**facts),  # type: ignore[arg-type]
         request=asked,
-        head=AnswerHead(status=status, headers=(("content-type", media), *headers), at_ns=20 * MS),
+        head=AnswerHead(status=status, headers=(("content-type", media), *headers)),
         pieces=kept,
         end=end,
         lost_bytes=lost_bytes,

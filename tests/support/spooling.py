@@ -54,7 +54,7 @@ def a_start(**changes: object) -> CallStart:
 
 def a_head(content_type: str = "application/json", status: int = 200) -> AnswerHead:
     """Return an answer's head."""
-    return AnswerHead(status=status, at_ns=2_000_000, headers=(("content-type", content_type),))
+    return AnswerHead(status=status, headers=(("content-type", content_type),))
 
 
 def an_end(**changes: object) -> CallEnd:
@@ -67,7 +67,6 @@ def an_end(**changes: object) -> CallEnd:
         "outcome": Outcome.COMPLETED,
         "ended_ns": 10_000_000,
         "status": 200,
-        "first_byte_ns": 2_000_000,
         "last_byte_ns": 9_000_000,
         "attempts": (attempt,),
         **changes,

@@ -72,7 +72,7 @@ async def test_the_same_answer_byte_by_byte(client: UpstreamClient, provider: Pr
     raw = interim + head + b"2\r\nok\r\n0\r\n\r\n"
     async with ScriptedUpstream(sending(*[raw[at : at + 1] for at in range(len(raw))])) as upstream:
         answer = await ask(client, provider(upstream.url))
-        assert (answer.status, answer.reason, await body_of(answer)) == (200, b"Fine", b"ok")
+        assert (answer.status, await body_of(answer)) == (200, b"ok")
         assert answer.headers == [(b"X-A", b"b"), (b"Transfer-Encoding", b"chunked")]
 
 
@@ -172,7 +172,7 @@ async def test_bytes_after_the_end_never_reach_another_call(
     first = sending(OK + b"Content-Length: 2\r\n\r\nok" + surplus)
     async with ScriptedUpstream(one_after_another(first, answer_ok)) as upstream:
         answer = await ask(client, provider(upstream.url))
-        assert (answer.status, answer.reason, await body_of(answer)) == (200, b"OK", b"ok")
+        assert (answer.status, await body_of(answer)) == (200, b"ok")
         assert client.idle == 0
         again = await ask(client, provider(upstream.url))
         assert (again.status, await body_of(again)) == (200, b'{"ok":true}')

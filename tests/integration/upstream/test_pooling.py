@@ -93,7 +93,7 @@ async def test_a_stale_connection_is_replaced_once(
         where = provider(upstream.url)
         await send(client, where, "POST", b"/", [], b"1")
         answer = await send(client, where, "POST", b"/", [], b"2")
-        assert (answer.status, answer.timing.stale_retries, answer.timing.reused) == (200, 1, False)
+        assert (answer.status, answer.timing.reused) == (200, False)
         assert [item.body for item in upstream.requests] == [b"1", b"2", b"2"]
 
 
