@@ -1,7 +1,7 @@
 """Where settings come from: shipped defaults ← file ← environment ← flags; all mistakes are told at once.
 
-pydantic-settings reads and checks; what leaves here is plain frozen values. Unknown keys are mistakes, also in the
-environment's ``DASHCAM_SECTION__KEY``. For the command line only: the child processes get the result as JSON.
+pydantic checks; what leaves here is plain frozen values. Unknown keys are mistakes, also in the environment's
+``DASHCAM_SECTION__KEY``. For the command line only: the child processes get the result as JSON.
 """
 
 from __future__ import annotations

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 import tomllib
 from email.message import Message
+from importlib.metadata import packages_distributions
 
 import pytest
 
@@ -13,10 +15,16 @@ from tests.architecture import advisories, licences
 from tests.support.checkout import ROOT
 
 LOCKS = ("requirements.lock", "requirements-dev.lock")
+NOT_COMPARED = {"dashcam", "pydantic-core", "backports-zstd"}
+"""Ourselves, a part of what is named, and what is installed only where the standard library lacks it."""
+
+
+def normal(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def names(text: str) -> set[str]:
-    return {re.sub(r"[-_.]+", "-", name).lower() for name, _ in advisories.locked(text)}
+    return {normal(name) for name, _ in advisories.locked(text)}
 
 
 def metadata(**fields: str) -> Message:
@@ -41,6 +49,26 @@ def test_every_direct_need_is_locked() -> None:
     tools = {re.split(r"[<>=;\[ ]", line)[0].lower() for line in project["dependency-groups"]["dev"]}
     assert wanted - names((ROOT / LOCKS[0]).read_text()) == set()
     assert (wanted | tools) - names((ROOT / LOCKS[1]).read_text()) == set()
+
+
+def imported() -> set[str]:
+    """Return the packages that the program imports, by the names they are installed under."""
+    found = set()
+    for path in (*(ROOT / "proxy").rglob("*.py"), *(ROOT / "migrations").rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Import):
+                found |= {item.name for item in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module:
+                found.add(node.module)
+    homes = packages_distributions()
+    return {normal(home) for name in found for home in homes.get(name.split(".")[0], ())}
+
+
+def test_what_is_imported_is_named_and_what_is_named_is_imported() -> None:
+    """A need of a need may leave it any day; and a name that nobody imports is installed for nothing."""
+    lines = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
+    named = {normal(re.split(r"[<>=;\[ ]", line)[0]) for line in lines}
+    assert imported() - NOT_COMPARED == named - NOT_COMPARED
 
 
 def test_both_locks_name_the_same_versions() -> None:
