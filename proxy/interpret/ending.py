@@ -42,7 +42,7 @@ def _was_handed_all(call: RecordedCall, end: CallEnd) -> bool:
     """Return True when the client was handed all that came, or all of it but the usage that it had not asked for."""
     if call.lost_bytes:
         return False
-    if end.sent_bytes == end.received_bytes or not call.start.usage_injected:
+    if end.sent_bytes == end.received_bytes or not call.start.edits:
         return end.sent_bytes == end.received_bytes
     stripper = UsageStripper()
     sent = sum([len(stripper.feed(piece.data)) for piece in call.pieces]) + len(stripper.finish())

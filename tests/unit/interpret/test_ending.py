@@ -23,6 +23,7 @@ def test_an_ending_that_was_seen_is_not_explained_away(outcome: Outcome) -> None
         assert ending_of(call, read_answer(call))[0] is outcome
 
 
+EDITS = ((1, 0, '"stream_options":{"include_usage":true},'),)
 WHOLE = chat_chunks({"content": "x"})
 USAGE = events({"choices": [], "usage": {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2}})
 
@@ -41,7 +42,7 @@ USAGE = events({"choices": [], "usage": {"prompt_tokens": 1, "completion_tokens"
 def test_who_leaves_with_the_whole_stream_is_not_gone(
     data: bytes, sent: int, is_injected: bool, expected: Outcome
 ) -> None:
-    call = recorded(data, media=SSE, outcome=Outcome.CLIENT_GONE, usage_injected=is_injected)
+    call = recorded(data, media=SSE, outcome=Outcome.CLIENT_GONE, edits=EDITS if is_injected else ())
     assert call.end is not None
     call = replace(call, end=replace(call.end, sent_bytes=sent))
     assert ending_of(call, read_answer(call))[0] is expected
