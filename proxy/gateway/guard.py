@@ -15,6 +15,7 @@ from urllib.parse import unquote, urlsplit
 
 _HOST = re.compile(rb"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::([0-9]{1,5}))?\Z")
 _BAD_PATH = re.compile(r"//|\\|\x00|(?:^|/)\.\.?(?:/|\Z)")
+_CLIMBING = re.compile(r"(?:^|/)\.\.(?:/|\Z)")
 _CONTROLS = re.compile(rb"[\x00-\x20\x7f#]")
 _LOCAL = ("localhost", "127.0.0.1", "[::1]")
 
@@ -76,7 +77,10 @@ class Guard:
         )
 
     def _is_own(self, origin: bytes) -> bool:
-        netloc = urlsplit(origin.decode("latin-1")).netloc.encode("latin-1")
+        try:
+            netloc = urlsplit(origin.decode("latin-1")).netloc.encode("latin-1")
+        except ValueError:
+            return False
         match = _HOST.match(netloc)
         return bool(match) and match.group(1).lower() in self._hosts  # type: ignore[union-attr]
 
@@ -89,7 +93,9 @@ def check_path(target: bytes) -> Refusal | None:
         return Refusal(400, "invalid_path", "The request target must be an absolute path such as /v1/chat/completions.")
     if _CONTROLS.search(target):
         return Refusal(400, "invalid_path", "The path contains characters that must be percent-encoded.")
-    if _BAD_PATH.search(path) or ("%" in path and _BAD_PATH.search(_decoded(path))):
+    if _BAD_PATH.search(path) or (
+        "%" in path and (_BAD_PATH.search(_decoded(path)) or _CLIMBING.search(unquote(path)))
+    ):
         return Refusal(400, "invalid_path", "The path contains '..', '.', '//', a backslash or NUL.")
     return None
 

@@ -33,7 +33,9 @@ def test_a_missing_host_is_refused() -> None:
     assert code(OPEN) == "invalid_host"
 
 
-@pytest.mark.parametrize("origin", ["http://evil.example", "null", "http://localhost.evil.example", "file://"])
+@pytest.mark.parametrize(
+    "origin", ["http://evil.example", "null", "http://localhost.evil.example", "file://", "http://[x"]
+)
 def test_foreign_pages_cannot_spend_money_without_keys(origin: str) -> None:
     assert code(OPEN, host="localhost", origin=origin) == "browser_origin_refused"
     assert code(KEYED, host="localhost", origin=origin) is None
@@ -53,6 +55,8 @@ def test_our_own_pages_are_welcome() -> None:
     [
         b"/v1/../api",
         b"/v1/%2e%2e/api",
+        b"/v1/..%2fapi",
+        b"/v1/x%2F..%2F..%2Fapi",
         b"/v1/.%2E/x",
         b"/v1/./x",
         b"/v1//x",
