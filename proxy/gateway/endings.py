@@ -91,15 +91,12 @@ def rejected(refusal: Refusal) -> Ending:
 def reply(ending: Ending, call_id: bytes) -> tuple[ReplyHead, bytes]:
     """Return head and body of our own error answer."""
     body = error_body(ending.message, kind=ending.kind, code=ending.code)
-    headers = [
-        (b"content-type", b"application/json"),
-        (b"content-length", b"%d" % len(body)),
-        (b"x-dashcam-id", call_id),
-        (b"x-dashcam-error", ending.code.encode()),
-    ]
+    head = ReplyHead([(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))])
+    head.add(b"x-dashcam-id", call_id)
+    head.add(b"x-dashcam-error", ending.code.encode())
     if ending.should_retry is not None:
-        headers.append((b"x-should-retry", b"true" if ending.should_retry else b"false"))
+        head.add(b"x-should-retry", b"true" if ending.should_retry else b"false")
     if ending.retry_after_ms is not None:
-        headers.append((b"retry-after-ms", b"%d" % ending.retry_after_ms))
-        headers.append((b"retry-after", b"%d" % -(-ending.retry_after_ms // 1000)))
-    return ReplyHead(headers), body
+        head.add(b"retry-after-ms", b"%d" % ending.retry_after_ms)
+        head.add(b"retry-after", b"%d" % -(-ending.retry_after_ms // 1000))
+    return head, body

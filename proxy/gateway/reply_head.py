@@ -1,7 +1,7 @@
 """The head of the client's reply: the upstream's headers in one pass, without those of its connection.
 
 What passes, what is recorded and what the gateway itself must know (type, length, encoding) is decided by one rule per
-name, looked up once for each header. Everything but hop-by-hop headers goes to the client as it came.
+name, looked up once for each header. Everything but hop-by-hop headers and our own names goes to the client as it came.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ _rules: dict[bytes, tuple[int, str]] = {}
 def _rule_of(raw: bytes) -> tuple[int, str]:
     """Return what a name means, and how it is recorded."""
     name = raw.lower()
-    rule = _SPECIAL.get(name, 0) | _DROP * (name in HOP_BY_HOP) | _RECORD * is_recorded(name)
+    is_dropped = name in HOP_BY_HOP or name.startswith(b"x-dashcam-")
+    rule = _SPECIAL.get(name, 0) | _DROP * is_dropped | _RECORD * is_recorded(name)
     if len(_rules) < _MAX_CACHED:
         _rules[raw] = rule, name.decode("latin-1")
     return rule, name.decode("latin-1")
@@ -61,7 +62,7 @@ class ReplyHead:
 
     def _note(self, rule: int, value: bytes) -> None:
         if rule & _TYPE:
-            self.content_type = self.content_type or value
+            self.content_type = self.content_type or value.lower()
         elif rule & _LENGTH:
             self.has_length = True
         elif rule & _ENCODING:

@@ -14,7 +14,7 @@ ANSWER = [
     (b"X-Hop", b"1"),
     (b"x-request-id", b"req_1"),
     (b"Content-Length", b"5"),
-    (b"CONTENT-Type", b"text/event-stream; charset=utf-8"),
+    (b"CONTENT-Type", b"Text/Event-stream; charset=utf-8"),
     (b"Content-Encoding", b"gzip"),
 ]
 
@@ -36,7 +36,7 @@ def test_only_the_allow_list_is_recorded() -> None:
     recorded = dict(ReplyHead(ANSWER).recorded)
     assert recorded == {
         "x-request-id": "req_1",
-        "content-type": "text/event-stream; charset=utf-8",
+        "content-type": "Text/Event-stream; charset=utf-8",
         "content-encoding": "gzip",
     }
 
@@ -52,6 +52,12 @@ def test_a_length_that_will_be_wrong_is_dropped() -> None:
     head.drop_length()
     assert b"Content-Length" not in head.lines
     assert not head.has_length
+
+
+def test_our_own_names_are_not_the_upstream_s_to_use() -> None:
+    head = ReplyHead([(b"X-Dashcam-Error", b"forged"), (b"x-dashcam-id", b"inner"), (b"X", b"1")])
+    assert head.lines[::4] == [b"X"]
+    assert head.recorded == (("x-dashcam-error", "forged"), ("x-dashcam-id", "inner"))
 
 
 def test_ours_comes_last() -> None:
