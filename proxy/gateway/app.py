@@ -13,6 +13,7 @@ import time
 from collections.abc import Coroutine, Mapping
 from functools import lru_cache
 from typing import Any
+from urllib.parse import unquote
 
 import structlog
 
@@ -22,7 +23,7 @@ from proxy.domain.snapshot import Snapshot
 from proxy.gateway import endings, health
 from proxy.gateway.admission import Admission, Departure
 from proxy.gateway.authentication import Caller
-from proxy.gateway.body import ClientLeftError, Inbound, read_body, small_body
+from proxy.gateway.body import ClientLeftError, Inbound, read_body, small_body, too_large
 from proxy.gateway.call import ClientCall
 from proxy.gateway.client_head import ClientHead
 from proxy.gateway.echo import EchoUpstream
@@ -40,6 +41,7 @@ from proxy.spool.writer import SpoolWriter
 from proxy.upstream.client import UpstreamClient
 
 LEAVE_SECONDS = 2.0
+_SECRET_WORDS = ("key", "token", "secret", "sig", "passw", "auth", "cred", "jwt")
 
 log = structlog.get_logger("gateway")
 
@@ -140,6 +142,8 @@ class Gateway:
     def _refusal_of(self, call: ClientCall) -> Refusal | None:
         if call.upgrade:
             return NO_WEBSOCKET
+        if call.declared_bytes > self.limits.body_bytes:
+            return too_large(self.limits.body_bytes)
         return OVERLOADED if len(self.exchanges) >= self.limits.in_flight else None
 
     async def _relay_when_whole(
@@ -229,7 +233,7 @@ class Gateway:
             target=_safe_target(head.target),
             operation=place.operation,
             provider=place.provider.name if place.provider else "",
-            request_bytes=call.received_bytes,
+            request_bytes=max(call.received_bytes, call.declared_bytes),
             request_headers=recorded,
             key_id=caller.key_id if caller else None,
             content="off",
@@ -283,6 +287,6 @@ def _safe_target(target: bytes) -> str:
     members = []
     for member in query.decode("latin-1").split("&"):
         name, equals, _ = member.partition("=")
-        hidden = equals and any(word in name.lower() for word in ("key", "token", "secret", "sig", "password"))
+        hidden = equals and any(word in unquote(name).lower() for word in _SECRET_WORDS)
         members.append(f"{name}=***" if hidden else member)
     return f"{path.decode('latin-1')}?{'&'.join(members)}"

@@ -44,15 +44,21 @@ class Connection(Protocol):
         """The reply is whole."""
         ...
 
+    def linger(self) -> None:
+        """Close once the client has had time to read, although it has not sent all."""
+        ...
+
 
 class ClientCall:
     """A request with its body so far, and the reply to it. Instants are monotonic nanoseconds.
 
-    ``is_taken``: the gateway answers it; until then its body is still being collected.
+    ``is_taken``: the gateway answers it; until then its body is still being collected. ``declared_bytes``: how long a
+    body is said to be that is not waited for before.
     """
 
     parts: list[bytes]
     received_bytes = 0
+    declared_bytes = 0
     body_complete = False
     expects_continue = False
     upgrade = False
@@ -184,9 +190,12 @@ class ClientCall:
 
     def _complete(self) -> None:
         self.is_complete = True
-        if not self.keep_alive:
-            self.transport.close()
         self.connection.call_completed()
+        if not self.keep_alive:
+            if self.body_complete:
+                self.transport.close()
+            else:
+                self.connection.linger()
 
     def leave(self) -> None:
         """The client has gone: wake whoever waits, tell the owner once."""

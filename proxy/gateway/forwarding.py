@@ -108,11 +108,8 @@ async def _pump(call: ClientCall, answer: Answer) -> None:
 
 def _refuse(call: ClientCall, status: int, code: str, message: str) -> None:
     body = error_body(message, kind="server_error" if status >= 500 else "invalid_request_error", code=code)
-    headers = [
-        (b"content-type", b"application/json"),
-        (b"content-length", b"%d" % len(body)),
-        (b"x-dashcam-error", code.encode()),
-    ]
+    head = ReplyHead([(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))])
+    head.add(b"x-dashcam-error", code.encode())
     if not call.body_complete:
         call.keep_alive = False
-    call.begin(status, ReplyHead(headers), body, last=True)
+    call.begin(status, head, body, last=True)

@@ -3,6 +3,7 @@
 What stock uvicorn leaves open is closed here, where it can still be noticed [measured, facts of reliability 1.4]: a
 connection that sends nothing, half a head or a byte a second; a header of 20 MB; a pipelined second request, which
 would hide that the client has left. A second request before the answer's end closes the connection after the answer.
+A client that is refused while it still sends is listened to for a moment, since a reset would overtake the answer.
 
 A small request becomes a call when it is whole; one with a large or chunked body when its head is, so that the body
 can be written aside as it arrives. Deadlines are one number per connection, looked at by the sweep in ``app``:
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 _MAX_HEADERS = 256
 _DRIP_SECONDS = 60.0
 _DRIP_BYTES_PER_SECOND = 1024
+_LINGER_SECONDS = 5.0
 
 
 class GatewayProtocol(HttpToolsProtocol):
@@ -36,8 +38,7 @@ class GatewayProtocol(HttpToolsProtocol):
 
     def __init__(self, *args: Any, **keywords: Any) -> None:
         super().__init__(*args, **keywords)
-        # Uvicorn tolerates data after "Connection: close"; we close after that answer and want no more.
-        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
+        self.parser = self._new_parser()
         self.gateway = cast("Gateway", self.app)
         self.limits = self.gateway.limits
         self.call: ClientCall | None = None
@@ -45,10 +46,16 @@ class GatewayProtocol(HttpToolsProtocol):
         self.in_head = True
         self.is_refused = False
         self._last_head: ClientHead | None = None
+        self._declined: ClientHead | None = None
         self._ignores_input = False
         self._head_bytes = 0
-        self._body_began = 0.0
         self._stall_handle: asyncio.TimerHandle | None = None
+
+    def _new_parser(self) -> httptools.HttpRequestParser:
+        parser = httptools.HttpRequestParser(self)
+        # Uvicorn tolerates data after "Connection: close"; we close after that answer and want no more.
+        parser.set_dangerous_leniencies(lenient_data_after_close=True)
+        return parser
 
     # -- connection -----------------------------------------------------------------------------------------
 
@@ -77,8 +84,9 @@ class GatewayProtocol(HttpToolsProtocol):
             return
         try:
             self.parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
-            self._ignores_input = True
+        except httptools.HttpParserUpgrade as offer:
+            self._go_on_without(data[offer.args[0] :])
+            return
         except httptools.HttpParserError as error:
             if not self.is_refused:
                 self.refuse(400, "invalid_http", f"The request is not valid HTTP/1.1: {error}.")
@@ -87,19 +95,44 @@ class GatewayProtocol(HttpToolsProtocol):
             self._head_bytes += len(data)
             if self._head_bytes > self.limits.header_bytes + len(data):
                 self.refuse_head()
+        elif self.call is not None and not self.call.body_complete:
+            self._wait_for_body(self.call)
+
+    def _go_on_without(self, rest: bytes) -> None:
+        """Read a request again without its offer of another protocol (h2c), which we decline: its body follows."""
+        head, self._declined = self._declined, None
+        if head is None:
+            self._ignores_input = True
+            return
+        self.parser = self._new_parser()
+        lines = [b"%s: %s" % item for item in head.headers if item[0].lower() != b"upgrade"]
+        if self.body_length:
+            lines.append(b"Content-Length: %d" % self.body_length)
+        request_line = b"%s %s HTTP/1.1" % (head.raw_method, head.target)
+        self.data_received(b"\r\n".join((request_line, *lines, b"", rest)))
 
     def refuse(self, status: int, code: str, message: str) -> None:
         """Answer a request that never became a call, and close."""
         self.is_refused = self._ignores_input = True
         self.gateway.note_refused_connection()
-        if self.call is not None and not self.call.is_complete and self.call.is_taken:
-            self.call.keep_alive = False
+        call = self.call
+        if (
+            call is not None
+            and call.is_taken
+            and not call.is_complete
+            and (call.body_complete or call.response_started)
+        ):
+            # Not about the request that is being answered: nothing may be put between its answer's pieces.
+            call.keep_alive = False
             self.transport.abort()
             return
         body = error_body(message, kind="invalid_request_error", code=code)
         head = b"HTTP/1.1 %d \r\ncontent-type: application/json\r\nx-dashcam-error: %s\r\n" % (status, code.encode())
         self.transport.write(b"%scontent-length: %d\r\nconnection: close\r\n\r\n%s" % (head, len(body), body))
-        self.transport.close()
+        if self.in_head:
+            self.transport.close()
+        else:
+            self.linger()
 
     def refuse_head(self) -> None:
         """Answer a head that is larger than we keep."""
@@ -140,17 +173,19 @@ class GatewayProtocol(HttpToolsProtocol):
             self._ignores_input = True
             return
         head = self._head()
+        if self.parser.should_upgrade() and not head.wants_websocket:
+            self._declined = head
+            return
         is_current = self.parser.get_http_version() == "1.1"
         call = self.call = ClientCall(self, head, time.monotonic_ns(), is_current and self.parser.should_keep_alive())
         call.can_chunk = is_current
-        if self.parser.should_upgrade():
-            # Other protocols than WebSocket are offers that may be ignored (h2c); the connection is not used again.
-            call.upgrade = head.wants_websocket
+        if head.wants_websocket and self.parser.should_upgrade():
+            call.upgrade = True
             call.keep_alive = False
         call.expects_continue = head.expects_continue
         if head.is_chunked or self.body_length > self.limits.spill_bytes or call.upgrade or call.expects_continue:
-            self._body_began = self.loop.time()
-            self.deadline = self._body_began + self.limits.body_idle_timeout
+            self._wait_for_body(call)
+            call.declared_bytes = self.body_length
             call.is_taken = True
             self.gateway.take(call)
 
@@ -161,6 +196,11 @@ class GatewayProtocol(HttpToolsProtocol):
         if head is not None and head.equals(method, self.url, self.headers):
             return head
         head = ClientHead(method, self.url, self.headers)
+        if method == b"CONNECT":
+            self.refuse(
+                405, "method_not_allowed", "CONNECT is not relayed: this is a proxy for API calls, not for tunnels."
+            )
+            raise ValueError("CONNECT")
         if head.has_two_hosts():
             self.refuse(400, "invalid_host", "The request carries more than one Host header.")
             raise ValueError("two Host headers")
@@ -178,12 +218,13 @@ class GatewayProtocol(HttpToolsProtocol):
         if call is None or self._ignores_input or call.is_complete:
             return
         call.feed_body(body)
-        if call.is_taken:
-            now = self.loop.time()
-            floor = self._body_began + _DRIP_SECONDS + call.received_bytes / _DRIP_BYTES_PER_SECOND
-            self.deadline = min(now + self.limits.body_idle_timeout, floor)
-            if len(call.parts) > 1:
-                self.flow.pause_reading()
+        if call.is_taken and len(call.parts) > 1:
+            self.flow.pause_reading()
+
+    def _wait_for_body(self, call: ClientCall) -> None:
+        """What is still to come of a body may take its time, but not for ever."""
+        floor = call.accepted_at / 1e9 + _DRIP_SECONDS + call.received_bytes / _DRIP_BYTES_PER_SECOND
+        self.deadline = min(self.loop.time() + self.limits.body_idle_timeout, floor)
 
     def on_message_complete(self) -> None:
         """The request is whole: from here on only the answer's own deadlines count."""
@@ -207,14 +248,23 @@ class GatewayProtocol(HttpToolsProtocol):
         if not self.transport.is_closing():
             self.flow.resume_reading()
 
+    def linger(self) -> None:
+        """Close when the client has read the answer: what it still sends meanwhile is taken and thrown away."""
+        self._ignores_input = True
+        if self.transport.is_closing():
+            return
+        self.deadline = self.loop.time() + _LINGER_SECONDS
+        self.flow.resume_reading()
+        self.transport.write_eof()
+
     def expire(self) -> None:
         """The deadline has passed: end the connection, with a reason when a request had begun."""
         self.deadline = math.inf
-        if self.call is not None and not self.call.body_complete:
-            if self.call.is_taken:
-                self.transport.abort()
-            else:
-                self.refuse(408, "request_timeout", "The request body did not arrive in time.")
+        if self._ignores_input:
+            self.transport.close()
+        elif self.call is not None and not self.call.body_complete:
+            self.refuse(408, "request_timeout", "The request body did not arrive in time.")
+            self.transport.close()
         elif self._head_bytes and self.in_head:
             self.refuse(408, "request_timeout", "The request head did not arrive in time.")
         else:

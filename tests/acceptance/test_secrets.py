@@ -83,7 +83,9 @@ def sweep(start_dashcam: Starter, oracle: str, tmp_path_factory: pytest.TempPath
     assert made.call(whole, theirs).status == 401
     assert made.call(PROMPT.encode(), ours).status == 400
     assert made.call(whole + b" " * 400_000, ours).status == 413
-    made.call(whole, ours, path=f"/v1/chat/completions?key={QUERY_KEY}&api_key={QUERY_KEY}")
+    made.call(
+        whole, ours, path=f"/v1/chat/completions?key={QUERY_KEY}&api_key={QUERY_KEY}&auth={QUERY_KEY}&%6bey={QUERY_KEY}"
+    )
     assert made.call(whole, ours, path="/nobody/v1/chat/completions").status == 502
     made.call(whole, ours, path=f"/v1/../{PROMPT.replace(' ', '-')}")
     made.say(request(whole, ours, "Content-Length: 7"))

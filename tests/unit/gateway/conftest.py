@@ -52,11 +52,25 @@ class Line:
         self.flow = FlowControl(self.transport)
         self.peer = "192.0.2.7"
         self.completed = 0
+        self.is_lingering = False
+
+    def linger(self) -> None:
+        self.is_lingering = True
 
     def call_completed(self) -> None:
         self.completed += 1
 
     def call(
-        self, method: bytes = b"GET", target: bytes = b"/", headers: Headers | None = None, keep_alive: bool = True
+        self,
+        method: bytes = b"GET",
+        target: bytes = b"/",
+        headers: Headers | None = None,
+        *,
+        keep_alive: bool = True,
+        is_whole: bool = False,
     ) -> ClientCall:
-        return ClientCall(self, ClientHead(method, target, headers or []), 0, keep_alive)
+        """Return a call; ``is_whole``: its body has arrived."""
+        call = ClientCall(self, ClientHead(method, target, headers or []), 0, keep_alive)
+        if is_whole:
+            call.end_body()
+        return call

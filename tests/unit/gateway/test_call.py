@@ -57,13 +57,19 @@ def send(call: ClientCall, head: ReplyHead, pieces: list[bytes], status: int = 2
 @given(pieces=PIECES, is_sized=st.booleans(), keep_alive=st.booleans())
 def test_any_pieces_arrive_as_one_clean_body(pieces: list[bytes], is_sized: bool, keep_alive: bool) -> None:
     line, whole = Line(), b"".join(pieces)
-    call = line.call(keep_alive=keep_alive)
+    call = line.call(keep_alive=keep_alive, is_whole=True)
     send(call, sized(len(whole)) if is_sized else PLAIN, pieces)
     seen = Seen(line.wire.written)
     assert (seen.status, seen.body, seen.is_whole) == (200, whole, True)
     assert (b"transfer-encoding" in seen.headers) is not is_sized
     assert (seen.headers.get(b"connection"), line.wire.is_closed) == ((None, False) if keep_alive else (b"close", True))
     assert (call.is_complete, line.completed) == (True, 1)
+
+
+def test_who_still_sends_is_listened_to_for_a_moment() -> None:
+    line = Line()
+    send(line.call(keep_alive=False), sized(2), [b"no"])
+    assert (line.is_lingering, line.wire.is_closed, line.completed) == (True, False, 1)
 
 
 @given(pieces=PIECES)
@@ -95,7 +101,7 @@ def test_a_reply_that_breaks_is_never_clean(pieces: list[bytes], is_sized: bool)
 @pytest.mark.parametrize("breaks", [True, False])
 def test_where_only_the_close_tells_the_end_a_break_is_a_reset(breaks: bool) -> None:
     line = Line()
-    call = line.call(keep_alive=False)
+    call = line.call(keep_alive=False, is_whole=True)
     call.can_chunk = False
     call.begin(200, PLAIN, b"begun ", last=False)
     assert not call.is_chunked

@@ -122,7 +122,7 @@ async def test_a_body_beyond_the_limit_is_refused_without_waiting_for_its_end(fo
     await forwarder.forward(call)
     assert error_of(line) == (413, "request_too_large")
     assert b"connection: close" in line.wire.written
-    assert line.wire.is_closed
+    assert line.is_lingering
 
 
 async def test_a_client_that_leaves_frees_control(control: ScriptedUpstream, forwarder: ControlForwarder) -> None:
