@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
 import orjson
+
+from proxy.protocol.jsontext import written
 
 PREVIEW = 200
 _SLACK = 40
@@ -42,9 +43,8 @@ def plain(value: str | None) -> str | None:
 def storable(value: Mapping[str, Any] | None) -> Mapping[str, object] | None:
     """Return a provider's object as JSON columns take it: what cannot be written down is spelt out as text."""
     try:
-        written = orjson.dumps(value)
+        encoded = orjson.dumps(value)
     except TypeError:
-        # Lone surrogates and integers beyond 64 bit, which only the standard library reads.
-        written = json.dumps(value, default=str).encode()
-        return {"text": written.decode()[:TEXT_BYTES]}
-    return value if b"\\u0000" not in written else {"text": written.decode()[:TEXT_BYTES]}
+        # Lone surrogates, integers beyond 64 bit and deep nesting, which only the standard library takes.
+        return {"text": written(value, is_ascii=True)[:TEXT_BYTES]}
+    return value if b"\\u0000" not in encoded else {"text": encoded.decode()[:TEXT_BYTES]}

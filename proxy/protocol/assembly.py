@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from proxy.domain.usage import NO_USAGE, Usage
-from proxy.protocol.jsontext import mapping, text
+from proxy.protocol.jsontext import mapping, text, written
 
 
 @dataclass(slots=True)
@@ -114,9 +114,9 @@ def read_error(value: object) -> AnswerError | None:
     if values.get("object") == "error":
         return AnswerError(_word(values.get("message")), _word(values.get("type")), _word(values.get("code")))
     if "detail" in values and "choices" not in values:
-        return AnswerError(message=str(values["detail"])[:500])
+        return AnswerError(message=written(values["detail"]))
     return None
 
 
 def _word(value: object) -> str | None:
-    return None if value is None or value == "" else str(value)
+    return None if value is None or value == "" else written(value)

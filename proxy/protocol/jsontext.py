@@ -15,6 +15,7 @@ import orjson
 MAX_SLOW_BYTES = 8 * 1024 * 1024
 MISSING: Any = object()
 _COUNTABLE = 2**53
+_MAX_DIGITS = 400
 
 
 def parse(data: bytes) -> Any:
@@ -35,9 +36,24 @@ def _parse_slowly(data: bytes) -> Any:
     if not data or len(data) > MAX_SLOW_BYTES:
         return MISSING
     try:
-        return json.loads(data.decode("utf-8-sig", "replace"))
+        return json.loads(data.decode("utf-8-sig", "replace"), parse_int=_integer)
     except (ValueError, RecursionError):
         return MISSING
+
+
+def _integer(digits: str) -> int | float:
+    """Return an integer; of one with hundreds of digits, which Python refuses to read, its size as a float."""
+    return int(digits) if len(digits) < _MAX_DIGITS else float(digits)
+
+
+def written(value: object, *, is_ascii: bool = False) -> str:
+    """Return any value that was read as JSON text, a text as it is; what is too deep to be written down is not."""
+    if isinstance(value, str):
+        return value
+    try:
+        return json.dumps(value, ensure_ascii=is_ascii)
+    except RecursionError:
+        return "(nested too deeply)"
 
 
 def text(value: object) -> str | None:

@@ -6,11 +6,10 @@ status 200. A non-streamed answer is one such line.
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from proxy.protocol.assembly import Assembly, ToolCall, read_error
-from proxy.protocol.jsontext import items, mapping, parse_object, text
+from proxy.protocol.jsontext import items, mapping, parse_object, text, written
 from proxy.protocol.usage import read_usage
 
 
@@ -43,8 +42,7 @@ def _take(assembly: Assembly, values: dict[str, Any], end: int) -> None:
         choice.reasoning.append(thinking)
     for item in map(mapping, items(message.get("tool_calls"))):
         function = mapping(item.get("function"))
-        asked = function.get("arguments", "")
-        arguments = asked if isinstance(asked, str) else json.dumps(asked, ensure_ascii=False)
+        arguments = written(function.get("arguments", ""))
         choice.tool_calls.append(ToolCall(text(item.get("id")), text(function.get("name")), [arguments]))
     if (content or thinking or message.get("tool_calls")) and assembly.first_token_end is None:
         assembly.first_token_end = end

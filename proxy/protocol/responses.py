@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from proxy.protocol.assembly import AnswerError, Assembly, Choice, ToolCall, read_error
-from proxy.protocol.jsontext import count, items, mapping, parse_object, text
+from proxy.protocol.jsontext import count, items, mapping, parse_object, text, written
 from proxy.protocol.sse import Event
 from proxy.protocol.usage import read_usage
 
@@ -135,7 +135,7 @@ def _take_item(choice: Choice, item: dict[str, Any]) -> None:
         ]
     elif text(item.get("name")):
         call = ToolCall(
-            text(item.get("call_id")), item["name"], [str(item.get("arguments") or item.get("input") or "")]
+            text(item.get("call_id")), item["name"], [written(item.get("arguments") or item.get("input") or "")]
         )
         choice.tool_calls.append(call)
 

@@ -144,7 +144,7 @@ def test_an_error_inside_a_200(body: dict[str, object]) -> None:
         (b'{"error":{"message":"no"}}', "no"),
         (b'[{"error":{"message":"no"}}]', "no"),
         (b'{"message":"no"}', "no"),
-        (b'{"detail":[{"msg":"no"}]}', "[{'msg': 'no'}]"),
+        (b'{"detail":[{"msg":"no"}]}', '[{"msg": "no"}]'),
         (b"<html>no</html>", None),
         (b"", None),
         (b"null", None),
@@ -288,6 +288,21 @@ def test_bodies_that_were_not_to_be_kept_leave_no_text() -> None:
     assert (entry.request, entry.response, entry.input_text, entry.output_text) == (None, None, None, None)
     assert (entry.interaction.input_preview, entry.interaction.content_state) == (None, ContentState.OFF)
     assert row(STREAM, media=SSE, lost_bytes=1).content_state is ContentState.TRUNCATED
+
+
+@pytest.mark.parametrize("depth", [300, 980, 1000, 1010, 1020])
+def test_deep_values_where_words_belong(depth: int) -> None:
+    deep = b"[" * depth + b"]" * depth
+    assert row(b'{"error":{"message":%s}}' % deep, status=400, outcome=Outcome.UPSTREAM_ERROR).error_message
+    assert row(b'{"detail":%s}' % deep, status=400, outcome=Outcome.UPSTREAM_ERROR).error_message
+    assert row(b'{"choices":[],"usage":{"prompt_tokens":1,"x":%s}}' % deep).input_tokens == 1
+    called = b'{"output":[{"type":"function_call","name":"f","arguments":%s}]}' % deep
+    assert (read(recorded(called, operation="responses")).output_text or "").startswith("f(")
+
+
+def test_arguments_that_are_no_text_are_shown_as_json() -> None:
+    called = {"output": [{"type": "function_call", "name": "f", "arguments": {"a": None, "b": True}}]}
+    assert read(recorded(orjson.dumps(called), operation="responses")).output_text == 'f({"a": null, "b": true})'
 
 
 def test_texts_and_objects_that_no_database_takes() -> None:

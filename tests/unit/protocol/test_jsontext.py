@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.protocol.jsontext import MISSING, count, parse, parse_object
+from proxy.protocol.jsontext import MISSING, count, parse, parse_object, written
 
 
 @pytest.mark.parametrize(
@@ -20,6 +20,8 @@ from proxy.protocol.jsontext import MISSING, count, parse, parse_object
         (b'{"a":"\xff"}', {"a": "\ufffd"}),
         (b'{"a":1,"a":2}', {"a": 2}),
         (b'\n\n {"a":1}', {"a": 1}),
+        (b'{"a":%s,"b":2}' % (b"9" * 5000), {"a": math.inf, "b": 2}),
+        (b'{"a":-%s}' % (b"9" * 50), {"a": -float("9" * 50)}),
     ],
 )
 def test_traps(data: bytes, expected: object) -> None:
@@ -35,6 +37,14 @@ def test_what_is_no_json_is_missing(data: bytes) -> None:
     value = parse(data)
     assert value is MISSING or isinstance(value, dict)
     assert parse_object(b"[1]") is None
+
+
+def test_values_are_written_as_json_and_never_raise() -> None:
+    deep: object = 1
+    for _ in range(5000):
+        deep = [deep]
+    assert written({"a": None, "b": [True, "é"]}) == '{"a": null, "b": [true, "é"]}'
+    assert (written("as it is"), written(deep)) == ("as it is", "(nested too deeply)")
 
 
 @given(st.binary(max_size=200))
