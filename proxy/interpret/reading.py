@@ -17,6 +17,7 @@ from proxy.protocol.decoding import decode
 from proxy.protocol.endpoints import GENERATING
 from proxy.protocol.jsontext import MISSING, items, mapping, parse, text
 
+_EVENTS = "text/event-stream"
 _TEXTUAL = frozenset({"transcription", "translation"})
 _READS = frozenset({"responses_read", "completions_read", "batches", "threads"})
 """Endpoints that repeat what was counted when it was made."""
@@ -50,7 +51,7 @@ def read_answer(call: RecordedCall) -> Reading:
     if encoding and data:
         data, error = decode(data, encoding)
     operation = call.start.operation
-    if media == "text/event-stream" or (operation in GENERATING and data.startswith((b"data:", b"event:"))):
+    if _holds_events(operation, media, data):
         assembly = _assemble_events(operation, sse.decode(data))
         end = assembly.first_token_end
         return Reading(assembly, None if end is None or encoding else _arrival(call.pieces, end), error, True)
@@ -63,6 +64,14 @@ def read_answer(call: RecordedCall) -> Reading:
     return _read_whole(operation, media, data, head.status, error)
 
 
+def _holds_events(operation: str, media: str, data: bytes) -> bool:
+    """Go by the label, but for events and objects that say themselves what they are."""
+    if media == _EVENTS:
+        # Errors are often one JSON object under the label that was asked for.
+        return not data.lstrip().startswith((b"{", b"["))
+    return operation in GENERATING and data.startswith((b"data:", b"event:"))
+
+
 def _assemble_events(operation: str, events: list[sse.Event]) -> Assembly:
     if operation.startswith("responses"):
         return _without_counts(operation, responses.assemble_events(events))
@@ -73,7 +82,7 @@ def _read_whole(operation: str, media: str, data: bytes, status: int, error: str
     """Read an answer that came in one piece: JSON where it is, and the text of a transcription."""
     if operation in _TEXTUAL and media.startswith("text/"):
         return Reading(_of_text(data.decode("utf-8", "replace")), None, error)
-    if not (media.endswith("json") or operation in GENERATING or status >= 400):
+    if not (media.endswith("json") or media == _EVENTS or operation in GENERATING or status >= 400):
         return Reading(None, None, error)
     value = parse(data.lstrip())
     if value is MISSING:

@@ -111,11 +111,18 @@ def read_error(value: object) -> AnswerError | None:
         return AnswerError(_word(error.get("message")), _word(error.get("type")), _word(error.get("code")))
     if isinstance(error, str) and error:
         return AnswerError(message=error)
-    if values.get("object") == "error":
-        return AnswerError(_word(values.get("message")), _word(values.get("type")), _word(values.get("code")))
+    if error:
+        return AnswerError(message=written(error))
+    if "error" in (values.get("object"), values.get("type")):
+        return flat_error(values)
     if "detail" in values and "choices" not in values:
         return AnswerError(message=written(values["detail"]))
     return None
+
+
+def flat_error(values: dict[str, Any]) -> AnswerError:
+    """Return an error whose members stand alone, as in events that are named so and in older servers' answers."""
+    return AnswerError(_word(values.get("message")), _word(values.get("type")), _word(values.get("code")))
 
 
 def _word(value: object) -> str | None:

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from proxy.protocol.assembly import AnswerError, Assembly, Choice, ToolCall, read_error
-from proxy.protocol.jsontext import MISSING, items, mapping, parse, text
+from proxy.protocol.assembly import AnswerError, Assembly, Choice, ToolCall, flat_error, read_error
+from proxy.protocol.jsontext import items, mapping, parse, text
 from proxy.protocol.sse import Event
 from proxy.protocol.usage import merge, read_timings, read_usage, says_something
 
@@ -23,7 +23,13 @@ def assemble_events(events: list[Event]) -> Assembly:
             assembly.is_terminal = True
             break
         chunk = parse(event.data)
-        if chunk is not MISSING and isinstance(chunk, dict):
+        if isinstance(chunk, list):
+            # Some providers wrap their errors into an array.
+            chunk = next(iter(chunk), None)
+        if event.name == "error":
+            said = {"message": event.data.decode("utf-8", "replace")}
+            assembly.error = flat_error(chunk if isinstance(chunk, dict) else said)
+        if isinstance(chunk, dict):
             _take_chunk(assembly, chunk, event.end)
     _finish(assembly)
     return assembly
@@ -47,10 +53,8 @@ def assemble_whole(values: dict[str, Any]) -> Assembly:
 
 
 def _take_chunk(assembly: Assembly, chunk: dict[str, Any], end: int) -> None:
-    error = read_error(chunk)
-    if error is not None:
-        assembly.error = error
-        return
+    # A provider that breaks off says its error together with the usage and the reason.
+    assembly.error = read_error(chunk) or assembly.error
     assembly.note_identity(chunk)
     _take_usage(assembly, chunk)
     for position, item in enumerate(items(chunk.get("choices"))):

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from proxy.protocol.assembly import AnswerError, Assembly, Choice, ToolCall, read_error
+from proxy.protocol.assembly import AnswerError, Assembly, Choice, ToolCall, flat_error, read_error
 from proxy.protocol.jsontext import count, items, mapping, parse_object, text, written
 from proxy.protocol.sse import Event
 from proxy.protocol.usage import read_usage
@@ -85,7 +85,7 @@ def _take_event(assembly: Assembly, values: dict[str, Any], event: Event, unfini
     elif kind == "response.output_item.done":
         unfinished.replace(values)
     elif kind == "error" or (not kind and "error" in values):
-        assembly.error = read_error(values) or _flat_error(values)
+        assembly.error = read_error(values) or flat_error(values)
     elif kind.startswith("response.") and isinstance(values.get("response"), dict):
         assembly.note_identity(values["response"])
 
@@ -154,7 +154,3 @@ def _reason(response: dict[str, Any]) -> str | None:
 
 def _failed(response: dict[str, Any]) -> AnswerError | None:
     return AnswerError(message="the response failed") if response.get("status") == "failed" else None
-
-
-def _flat_error(values: dict[str, Any]) -> AnswerError:
-    return AnswerError(text(values.get("message")), "error", text(values.get("code")))

@@ -156,6 +156,21 @@ def test_error_answers_of_all_shapes(body: bytes, message: str | None) -> None:
     assert (item.error_message, item.cost_pico_usd, item.cost_status) == (message, 0, CostStatus.FREE)
 
 
+def test_an_error_says_its_usage_and_reason_too() -> None:
+    choice = {"index": 0, "delta": {"content": ""}, "finish_reason": "error"}
+    last = {"id": "g", "model": "gpt-5.4", "error": {"code": 502, "message": "died"}, "choices": [choice]}
+    item = row(events({**last, "usage": USAGE}), media=SSE)
+    assert (item.outcome, item.error_code, item.finish_kind) == (Outcome.UPSTREAM_ERROR, "502", FinishKind.ERROR)
+    assert (item.model, item.output_tokens, item.cost_pico_usd) == ("gpt-5.4", 300, 7_000_000_000)
+
+
+def test_one_object_under_the_label_of_a_stream() -> None:
+    item = row(b'{"error":{"message":"no","code":"c"}}', media=SSE, status=400, outcome=Outcome.UPSTREAM_ERROR)
+    assert (item.error_message, item.error_code) == ("no", "c")
+    said = row(b'\n{"choices":[{"message":{"content":"hi"},"finish_reason":"stop"}]}', media=SSE, is_stream=True)
+    assert (said.outcome, said.output_preview, said.is_stream) == (Outcome.COMPLETED, "hi", True)
+
+
 def test_a_job_that_failed_was_read_without_a_failure() -> None:
     body = orjson.dumps({"id": "ftjob-1", "object": "fine_tuning.job", "error": {"message": "bad file"}})
     assert row(body, operation="fine_tuning", method="GET").outcome is Outcome.COMPLETED

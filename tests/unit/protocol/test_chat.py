@@ -142,6 +142,11 @@ def test_errors_in_a_stream() -> None:
     made = stream(chat_chunks(first, finish=None, done=False) + events({"error": {"message": "no", "code": 502}}))
     assert made.error is not None
     assert (made.output_text(), made.error.message, made.error.code) == ("x", "no", "502")
+    flat = b'event: error\ndata: {"code":"server_error","message":"no","param":null}\n\ndata: [DONE]\n\n'
+    for last in (flat, b"event: error\ndata: no\n\n", events([{"error": {"message": "no"}}])):
+        made = stream(chat_chunks(first, finish=None, done=False) + last)
+        assert made.error is not None
+        assert (made.output_text(), made.error.message) == ("x", "no")
     ended = stream(chat_chunks(first, finish="error"))
     assert ended.error is not None
     assert ended.error.code == "finish_error"
