@@ -93,7 +93,11 @@ def _tool_names(values: dict[str, Any]) -> tuple[str, ...]:
     names = []
     for item in (*items(values.get("tools")), *items(values.get("functions"))):
         tool = mapping(item)
-        name = text(mapping(tool.get("function")).get("name")) or text(tool.get("name")) or text(tool.get("type"))
+        name = (
+            text(mapping(tool.get("function") or tool.get("custom")).get("name"))
+            or text(tool.get("name"))
+            or text(tool.get("type"))
+        )
         if name:
             names.append(clean(name, 128) or "")
     return tuple(names[:_MAX_TOOLS])

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from proxy.protocol.assembly import AnswerError, Assembly, Choice, ToolCall, flat_error, read_error
-from proxy.protocol.jsontext import items, mapping, parse, text
+from proxy.protocol.jsontext import items, mapping, parse, text, written
 from proxy.protocol.sse import Event
 from proxy.protocol.usage import merge, read_timings, read_usage, says_something
 
@@ -87,7 +87,7 @@ def _finish(assembly: Assembly) -> None:
 
 def _take_delta(choice: Choice, delta: dict[str, Any]) -> bool:
     """Add a delta; True when it said something."""
-    said = _append(choice.content, delta.get("content"))
+    said = _take_content(choice, delta.get("content"))
     said |= _append(choice.reasoning, delta.get("reasoning_content") or delta.get("reasoning"))
     said |= _append(choice.refusal, delta.get("refusal"))
     said |= _append(choice.transcript, mapping(delta.get("audio")).get("transcript"))
@@ -98,10 +98,7 @@ def _take_delta(choice: Choice, delta: dict[str, Any]) -> bool:
 
 
 def _take_message(choice: Choice, message: dict[str, Any]) -> None:
-    content = message.get("content")
-    if isinstance(content, list):
-        content = "".join(str(mapping(part).get("text") or "") for part in content)
-    _append(choice.content, content)
+    _take_content(choice, message.get("content"))
     _append(choice.reasoning, message.get("reasoning_content") or message.get("reasoning"))
     _append(choice.refusal, message.get("refusal"))
     _append(choice.transcript, mapping(message.get("audio")).get("transcript"))
@@ -110,13 +107,26 @@ def _take_message(choice: Choice, message: dict[str, Any]) -> None:
     _take_function_call(choice, message.get("function_call"))
 
 
+def _take_content(choice: Choice, content: object) -> bool:
+    """Add content, which is a text or (Mistral) a list of parts, thoughts among them; True when it said something."""
+    if not isinstance(content, list):
+        return _append(choice.content, content)
+    said = False
+    for part in map(mapping, content):
+        said |= _append(choice.content, part.get("text"))
+        for thought in map(mapping, items(part.get("thinking"))):
+            said |= _append(choice.reasoning, thought.get("text"))
+    return said
+
+
 def _take_tool_call(choice: Choice, values: dict[str, Any]) -> bool:
-    function = mapping(values.get("function"))
+    function = mapping(values.get("function") or values.get("custom"))
     identity, name = text(values.get("id")), text(function.get("name"))
     call = _call_of(choice, values.get("index"), identity, name)
     call.id = call.id or identity
     call.name = call.name or name
-    return _append(call.arguments, function.get("arguments")) or name is not None
+    arguments = function.get("arguments") or function.get("input")
+    return _append(call.arguments, written(arguments) if arguments else None) or name is not None
 
 
 def _call_of(choice: Choice, index: object, identity: str | None, name: str | None) -> ToolCall:

@@ -15,6 +15,7 @@ from proxy.protocol.sse import Event
 from proxy.protocol.usage import read_usage
 
 _ARGUMENTS = ("response.function_call_arguments", "response.mcp_call_arguments", "response.custom_tool_call_input")
+_CALLS = ("function_call", "custom_tool_call")
 _TERMINAL = frozenset({"response.completed", "response.incomplete", "response.failed", "response.cancelled"})
 
 
@@ -145,9 +146,7 @@ def _reason(response: dict[str, Any]) -> str | None:
     status = text(response.get("status"))
     if status == "incomplete":
         return text(mapping(response.get("incomplete_details")).get("reason")) or status
-    if status == "completed" and any(
-        mapping(item).get("type") == "function_call" for item in items(response.get("output"))
-    ):
+    if status == "completed" and any(mapping(item).get("type") in _CALLS for item in items(response.get("output"))):
         return "tool_calls"
     return status
 

@@ -320,6 +320,18 @@ def test_arguments_that_are_no_text_are_shown_as_json() -> None:
     assert read(recorded(orjson.dumps(called), operation="responses")).output_text == 'f({"a": null, "b": true})'
 
 
+def test_custom_tools_have_their_names() -> None:
+    tools = [{"type": "custom", "custom": {"name": "grep"}}, {"type": "web_search"}]
+    assert row(b"{}", request={"tools": tools}).tool_names == ("grep", "web_search")
+    called = {"status": "completed", "output": [{"type": "custom_tool_call", "name": "grep", "input": "foo"}]}
+    item = row(orjson.dumps(called), operation="responses")
+    assert (item.output_preview, item.finish_reason, item.finish_kind) == (
+        "grep(foo)",
+        "tool_calls",
+        FinishKind.TOOL_CALL,
+    )
+
+
 def test_texts_and_objects_that_no_database_takes() -> None:
     chunks = b'data: {"model":"m\\u0000","choices":[{"index":0,'
     chunks += b'"delta":{"content":"a\\u0000\\ud83d"},"finish_reason":"\\ud83d"}],'

@@ -137,6 +137,28 @@ def test_usage_of_all_dialects() -> None:
     assert counts(content, {"choices": [], "timings": {"prompt_n": 4, "cache_n": 6, "predicted_n": 3}}) == (10, 3)
 
 
+def test_custom_tools() -> None:
+    begun = {"index": 0, "id": "c", "type": "custom", "custom": {"name": "grep", "input": ""}}
+    made = stream(chat_chunks({"tool_calls": [begun]}, {"tool_calls": [{"index": 0, "custom": {"input": "foo"}}]}))
+    whole = assemble_whole({"choices": [{"message": {"tool_calls": [{"custom": {"name": "grep", "input": "foo"}}]}}]})
+    assert made.output_text() == whole.output_text() == "grep(foo)"
+    assert made.first_token_end is not None
+
+
+def test_arguments_that_are_an_object() -> None:
+    call = {"function": {"name": "f", "arguments": {"a": None}}}
+    assert assemble_whole({"choices": [{"message": {"tool_calls": [call]}}]}).output_text() == 'f({"a": null})'
+
+
+def test_content_in_parts() -> None:
+    thought = {"content": [{"type": "thinking", "thinking": [{"type": "text", "text": "hm"}]}]}
+    said = {"content": [{"type": "text", "text": "Hello"}]}
+    made = stream(chat_chunks(thought, said, {"content": " you"}))
+    assert (made.output_text(), made.choices[0].reasoning) == ("Hello you", ["hm"])
+    first = stream(chat_chunks(thought, finish=None, done=False))
+    assert made.first_token_end == first.first_token_end is not None
+
+
 def test_errors_in_a_stream() -> None:
     first = {"content": "x"}
     made = stream(chat_chunks(first, finish=None, done=False) + events({"error": {"message": "no", "code": 502}}))
