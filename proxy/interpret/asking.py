@@ -67,11 +67,17 @@ def newest_turn(values: dict[str, Any]) -> str | None:
         for item in reversed(messages):
             if isinstance(item, str):
                 return item or None
-            if mapping(item).get("role", "user") == "user" and (said := _said(mapping(item).get("content"))):
+            if _is_user(mapping(item)) and (said := _said(mapping(item).get("content"))):
                 return said
-        return next((said for item in reversed(messages) if (said := _said(mapping(item).get("content")))), None)
+        with_role = (item for item in map(mapping, reversed(messages)) if "role" in item)
+        return next((said for item in with_role if (said := _said(item.get("content")))), None)
     prompt = values.get("prompt")
     return prompt if isinstance(prompt, str) and prompt else _said(prompt)
+
+
+def _is_user(item: dict[str, Any]) -> bool:
+    """True for a user's turn; of what has no role only messages, not a model's own thoughts and calls."""
+    return bool(item["role"] == "user" if "role" in item else item.get("type", "message") == "message")
 
 
 def _said(content: object) -> str | None:

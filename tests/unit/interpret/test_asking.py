@@ -36,6 +36,17 @@ from tests.support.recorded import recorded
             },
             "a",
         ),
+        (
+            {
+                "input": [
+                    {"role": "user", "content": [{"type": "input_text", "text": "a"}]},
+                    {"type": "reasoning", "content": [{"type": "reasoning_text", "text": "a thought"}]},
+                    {"type": "function_call_output", "output": "9"},
+                ]
+            },
+            "a",
+        ),
+        ({"input": [{"type": "message", "content": "a"}, {"content": "b"}]}, "b"),
         ({"prompt": "a"}, "a"),
         ({"prompt": ["a", "b"]}, "a\nb"),
         ({"messages": None}, None),
