@@ -25,6 +25,7 @@ class Request:
     tool_names: tuple[str, ...] = ()
     service_tier: str | None = None
     user_id: str | None = None
+    decode_error: str | None = None
 
 
 NOTHING = Request({})
@@ -37,12 +38,13 @@ def read_request(call: RecordedCall) -> Request:
     body = call.request
     if not body:
         return NOTHING
-    encoding = dict(call.start.request_headers).get("content-encoding")
+    encoding, error = dict(call.start.request_headers).get("content-encoding"), None
     if encoding:
-        body, _ = decode(body, encoding)
+        body, error = decode(body, encoding)
+        error = error and f"request: {error}"
     values = parse_object(body)
     if values is None:
-        return NOTHING
+        return Request({}, decode_error=error)
     options = mapping(values.get("options"))
     return Request(
         values,
@@ -55,6 +57,7 @@ def read_request(call: RecordedCall) -> Request:
         tool_names=_tool_names(values),
         service_tier=text(values.get("service_tier")),
         user_id=text(values.get("safety_identifier")) or text(values.get("user")),
+        decode_error=error,
     )
 
 

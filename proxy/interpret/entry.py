@@ -140,7 +140,7 @@ def _interaction(parts: _Parts, *, keeps: bool) -> Interaction:
         finish_kind=kind_of(next((reason for reason in reasons if reason), None)) if reasons else FinishKind.NONE,
         attempts=len(end.attempts) if end is not None else 0,
         request_modified=bool(start.edits),
-        decode_error=clean(parts.reading.decode_error, 200),
+        decode_error=clean(parts.reading.decode_error or request.decode_error, 200),
         **_counts(parts),
         **_content(parts, keeps=keeps),
     )

@@ -56,7 +56,7 @@ def read_answer(call: RecordedCall) -> Reading:
         end = assembly.first_token_end
         return Reading(assembly, None if end is None or encoding else _arrival(call.pieces, end), error, True)
     if not data:
-        return NOTHING
+        return Reading(None, None, error)
     if operation.startswith("ollama") and head.status < 400:
         assembly = ndjson.assemble(data)
         end = assembly.first_token_end if call.start.is_stream or media == "application/x-ndjson" else None

@@ -261,6 +261,14 @@ def test_compressed_both_ways() -> None:
     assert broken.decode_error.startswith("gzip: ")
 
 
+def test_what_cannot_be_decoded_is_said_so() -> None:
+    label = (("content-encoding", "zstd"),)
+    broken = row(b'{"choices":[]}', body=b"\x28\xb5\x2f\xfdno", request_headers=label)
+    assert (broken.decode_error or "").startswith("request: zstd: ")
+    assert (row(b'{"choices":[]}', headers=label).decode_error or "").startswith("zstd: ")
+    assert row(b'{"choices":[]}').decode_error is None
+
+
 def test_other_endpoints_by_their_facts() -> None:
     item = row(
         b"\x00\x01" * 50,
