@@ -1,6 +1,6 @@
 """Token counts of one call, normalised; the provider's own object is kept raw beside them.
 
-Cached, cache-write and audio counts are *parts of* the input (or output) total, reasoning is part of the
+Cached, cache-write, audio and image counts are *parts of* the input (or output) total, reasoning is part of the
 output total: the normaliser in ``protocol.usage`` brings exceptions such as xAI into this form.
 ``None`` means "not said", which is not zero.
 """
@@ -28,6 +28,8 @@ class Usage:
     reasoning_tokens: int | None = None
     input_audio_tokens: int | None = None
     output_audio_tokens: int | None = None
+    input_image_tokens: int | None = None
+    output_image_tokens: int | None = None
     web_searches: int | None = None
     source: UsageSource = UsageSource.NONE
     reported_cost_usd: str | None = None

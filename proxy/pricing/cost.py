@@ -1,8 +1,8 @@
 """The amount: counts times rates, in exact decimals, with the lines that explain it.
 
-The input is split into cached, cache-written, audio and the rest, each at its own rate where there is one, else at the
-input rate; the output into audio and the rest, reasoning included. What a provider reports as its charge is taken as it
-is. Local providers cost 0, which is not the same as unknown.
+The input is split into cached, cache-written, audio, image and the rest, each at its own rate where there is one, else
+at the input rate; the output into audio, image and the rest, reasoning included. What a provider reports as its charge
+is taken as it is. Local providers cost 0, which is not the same as unknown.
 """
 
 from __future__ import annotations
@@ -144,13 +144,20 @@ def _input_parts(usage: Usage, asked: int) -> dict[str, int]:
     """Split off what has a rate of its own; parts never exceed the whole, whatever a provider counts."""
     cached = min(usage.cached_tokens or 0, asked)
     written = min(usage.cache_write_tokens or 0, asked - cached)
-    audio = min(usage.input_audio_tokens or 0, asked - cached - written)
-    return {"cache_read_mtok": cached, "cache_write_mtok": written, "input_audio_mtok": audio}
+    return {
+        "cache_read_mtok": cached,
+        "cache_write_mtok": written,
+        "input_audio_mtok": usage.input_audio_tokens or 0,
+        "input_image_mtok": usage.input_image_tokens or 0,
+    }
 
 
 def _output_parts(usage: Usage, rates: dict[str, Decimal]) -> dict[str, int]:
     """Split off audio, and reasoning only where it has a price of its own."""
-    parts = {"output_audio_mtok": usage.output_audio_tokens or 0}
+    parts = {
+        "output_audio_mtok": usage.output_audio_tokens or 0,
+        "output_image_mtok": usage.output_image_tokens or 0,
+    }
     if "output_reasoning_mtok" in rates:
         parts["output_reasoning_mtok"] = usage.reasoning_tokens or 0
     return parts

@@ -405,3 +405,14 @@ def test_pieces_with_equal_times_are_fine() -> None:
     entry = read(replace(call, pieces=(Piece(5, STREAM[:50]), Piece(5, STREAM[50:]))))
     assert entry.response is not None
     assert entry.response.timings == ((0, 50), (0, len(STREAM) - 50))
+
+
+def test_an_edited_image_is_priced_as_an_image() -> None:
+    counts = {
+        "input_tokens": 1000,
+        "output_tokens": 100,
+        "input_tokens_details": {"text_tokens": 200, "image_tokens": 800},
+    }
+    body = orjson.dumps({"data": [], "usage": counts})
+    item = row(body, operation="images", model="gpt-image-1", target="/v1/images/edits")
+    assert (item.cost_status, item.cost_pico_usd) == (CostStatus.COMPUTED, 13_000_000_000)

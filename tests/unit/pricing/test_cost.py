@@ -66,6 +66,14 @@ def test_audio_has_its_own_rates_both_ways() -> None:
     )
 
 
+def test_images_have_their_own_rates_both_ways() -> None:
+    drawn = price(input_image_mtok="40", output_image_mtok="80")
+    counts = usage(100, 100, input_image_tokens=50, output_image_tokens=25)
+    assert amount(multiply(drawn, counts)) == Decimal("0.0002") + Decimal("0.002") + Decimal("0.0015") + Decimal(
+        "0.002"
+    )
+
+
 def test_a_part_without_a_rate_costs_the_whole_s_rate_and_a_free_part_nothing() -> None:
     plain = Price(
         id="p", provider="o", model="m", tier="default", rates={"input_mtok": "4"}, source="s", source_version="1"
