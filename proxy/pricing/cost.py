@@ -129,6 +129,8 @@ def multiply(price: Price, usage: Usage, status: CostStatus = CostStatus.COMPUTE
     inputs = _lines(rates, asked, _input_parts(usage, asked), "input_mtok")
     outputs = _lines(rates, said, _output_parts(usage, rates), "output_mtok")
     fees = _fees(rates, usage)
+    if status is CostStatus.COMPUTED and _leaves_out(rates, usage):
+        status = CostStatus.LOWER_BOUND
     input_usd, output_usd, fee_usd = _sum(inputs), _sum(outputs), _sum(fees)
     return Cost(
         status=status,
@@ -138,6 +140,17 @@ def multiply(price: Price, usage: Usage, status: CostStatus = CostStatus.COMPUTE
         price=price,
         lines=(*inputs, *outputs, *fees),
     )
+
+
+def _leaves_out(rates: dict[str, Decimal], usage: Usage) -> bool:
+    """True when a side's count was not said, or when what costs more than text, or a fee, has no published rate."""
+    dearer = {
+        "input_audio_mtok": usage.input_audio_tokens,
+        "output_audio_mtok": usage.output_audio_tokens,
+        "web_searches_kcount": usage.web_searches,
+    }
+    is_one_sided = usage.input_tokens is None or (usage.output_tokens is None and bool(rates.get("output_mtok")))
+    return is_one_sided or any(number and name not in rates for name, number in dearer.items())
 
 
 def _input_parts(usage: Usage, asked: int) -> dict[str, int]:
