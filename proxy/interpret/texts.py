@@ -22,7 +22,16 @@ def clean(value: str | None, limit: int) -> str | None:
     if "\0" in value:
         value = value.replace("\0", "\ufffd")
     value = value[:limit]
-    return value if value.isascii() else value.encode("utf-8", "replace").decode("utf-8")
+    return value if value.isascii() else _paired(value)
+
+
+def _paired(value: str) -> str:
+    """Join what was one character and came as two halves, in two pieces of a stream; replace halves left alone."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return value.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    return value
 
 
 def preview(value: str | None) -> str | None:

@@ -340,6 +340,11 @@ def test_custom_tools_have_their_names() -> None:
     )
 
 
+def test_a_character_that_streams_in_two_halves() -> None:
+    halves = STREAM.replace(b'"Hello"', b'"\\ud83d"').replace(b'" you"', b'"\\ude00"')
+    assert read(recorded(halves, media=SSE)).output_text == "\U0001f600"
+
+
 def test_texts_and_objects_that_no_database_takes() -> None:
     chunks = b'data: {"model":"m\\u0000","choices":[{"index":0,'
     chunks += b'"delta":{"content":"a\\u0000\\ud83d"},"finish_reason":"\\ud83d"}],'
@@ -347,7 +352,7 @@ def test_texts_and_objects_that_no_database_takes() -> None:
     body = b'{"model":"\\ud83d","messages":[{"role":"user","content":"x\\u0000\\ud83d"}],'
     body += b'"tools":[{"name":"t\\u0000\\ud83d"}],"temperature":1e400}'
     entry = read(recorded(chunks, body=body, media=SSE))
-    assert entry.output_text == "a\ufffd?"
+    assert entry.output_text == "a\ufffd\ufffd"
     assert (entry.interaction.model, entry.interaction.temperature) == ("m\ufffd", None)
     assert entry.interaction.usage_raw is not None
 

@@ -27,6 +27,11 @@ def test_a_preview_is_one_short_line(value: str | None, expected: str | None) ->
     assert preview(value) == expected
 
 
+def test_halves_of_a_character_are_joined() -> None:
+    assert clean("a\ud83d\ude00b", 9) == "a\U0001f600b"
+    assert clean("\ude00\ud83d", 9) == "\ufffd\ufffd"
+
+
 def test_plain_text_is_cut_at_a_character() -> None:
     said = plain("é" * 5000)
     assert said == "é" * 2048
