@@ -35,13 +35,14 @@ def percentile(measure: str, share: float) -> str:
 VIEWS = {
     "v_daily_cost": """
       SELECT substr(hour, 1, 10) AS day, provider, model, sum(calls) AS calls,
-        sum(CASE WHEN outcome = 'completed' THEN 0 ELSE calls END) AS errors,
+        sum(CASE WHEN outcome IN ('completed', 'client_gone') THEN 0 ELSE calls END) AS errors,
         sum(input_tokens) AS input_tokens, sum(output_tokens) AS output_tokens, sum(cached_tokens) AS cached_tokens,
         sum(cost_pico_usd) / 1e12 AS cost_usd, sum(unpriced_calls) AS unpriced_calls
       FROM rollup_hourly GROUP BY 1, 2, 3
     """,
     "v_hourly": """
-      SELECT hour, sum(calls) AS calls, sum(CASE WHEN outcome = 'completed' THEN 0 ELSE calls END) AS errors,
+      SELECT hour, sum(calls) AS calls,
+        sum(CASE WHEN outcome IN ('completed', 'client_gone') THEN 0 ELSE calls END) AS errors,
         sum(input_tokens) AS input_tokens, sum(output_tokens) AS output_tokens,
         sum(cost_pico_usd) / 1e12 AS cost_usd, sum(duration_ms_sum) / sum(calls) AS average_ms
       FROM rollup_hourly GROUP BY hour

@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from proxy.domain.interaction import Entry
+from proxy.domain.outcome import Outcome
 from proxy.store.reading import Filters, Reader
 from proxy.store.writing import (
     ParkedPart,
@@ -86,6 +87,15 @@ def test_every_view_answers(path: Path, writer: StoreWriter, view: str) -> None:
     rows = database.execute(f"SELECT * FROM {view}").fetchall()
     database.close()
     assert len(rows) == (0 if view == "v_failures" else 1)
+
+
+def test_a_client_that_left_is_no_error_in_any_view(path: Path, writer: StoreWriter) -> None:
+    write(writer, *(an_entry(outcome=each, success=False) for each in (Outcome.CLIENT_GONE, Outcome.TIMED_OUT)))
+    database = sqlite3.connect(path)
+    errors = [database.execute(f"SELECT calls, errors FROM {view}").fetchall() for view in ("v_daily_cost", "v_hourly")]
+    failures = database.execute("SELECT outcome FROM v_failures").fetchall()
+    database.close()
+    assert (errors, failures) == ([[(2, 1)], [(2, 1)]], [("timed_out",)])
 
 
 def test_a_repeated_history_is_stored_once(path: Path, writer: StoreWriter, reader: Reader) -> None:
