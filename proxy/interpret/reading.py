@@ -17,6 +17,7 @@ from proxy.protocol.decoding import decode
 from proxy.protocol.endpoints import GENERATING
 from proxy.protocol.jsontext import MISSING, items, mapping, parse, text
 
+_SENTENCE = 2000
 _EVENTS = "text/event-stream"
 _TEXTUAL = frozenset({"transcription", "translation"})
 _READS = frozenset({"responses_read", "completions_read", "batches", "threads"})
@@ -85,6 +86,9 @@ def _read_whole(operation: str, media: str, data: bytes, status: int, error: str
     if not (media.endswith("json") or media == _EVENTS or operation in GENERATING or status >= 400):
         return Reading(None, None, error)
     value = parse(data.lstrip())
+    if value is MISSING and status >= 400 and media == "text/plain" and error is None:
+        # Load balancers say in a plain sentence what is wrong.
+        return Reading(Assembly(error=AnswerError(text(data[:_SENTENCE].decode("utf-8", "replace").strip()))))
     if value is MISSING:
         return Reading(None, None, error or ("the answer is no JSON" if media.endswith("json") else None))
     if isinstance(value, list):

@@ -171,6 +171,13 @@ def test_one_object_under_the_label_of_a_stream() -> None:
     assert (said.outcome, said.output_preview, said.is_stream) == (Outcome.COMPLETED, "hi", True)
 
 
+def test_an_error_in_a_plain_sentence() -> None:
+    facts: dict[str, Any] = {"media": "text/plain", "status": 503, "outcome": Outcome.UPSTREAM_ERROR}
+    assert row(b"no healthy upstream\n", **facts).error_message == "no healthy upstream"
+    assert (row(b" ", **facts).error_message, row(b"", **facts).error_message) == (None, None)
+    assert row(b"1" * 9000 + b"x", **facts).error_message == "1" * 500
+
+
 def test_a_job_that_failed_was_read_without_a_failure() -> None:
     body = orjson.dumps({"id": "ftjob-1", "object": "fine_tuning.job", "error": {"message": "bad file"}})
     assert row(body, operation="fine_tuning", method="GET").outcome is Outcome.COMPLETED
