@@ -18,6 +18,8 @@ import orjson
 from proxy.protocol.scanning import Member, scan
 
 _BORDER = re.compile(rb"\r\n\r\n|\n\n|\r\r")
+# What may stand before the data of an event: a byte-order mark, comments, a name, an id.
+_DATA = re.compile(rb"(?:\xef\xbb\xbf)?+(?:(?!data:)[^\r\n]*+(?>\r\n|\r|\n))*+data:")
 _USAGE = b'"usage"'
 _MEMBERS = frozenset({b"usage"})
 MAX_HELD = 1 << 20
@@ -63,11 +65,13 @@ class UsageStripper:
 
 def _strip(event: bytes) -> bytes:
     """Drop the event, cut its null usage, or return it as it is."""
-    start = event.find(b"{")
-    end = event.rfind(b"}") + 1
-    if not event.startswith(b"data:") or start < 0 or end <= start or b"\n" in event[:end] or b"\r" in event[:end]:
+    before = _DATA.match(event)
+    if before is None:
         return event
+    start, end = event.find(b"{", before.end()), event.rfind(b"}") + 1
     payload = event[start:end]
+    if start < 0 or b"\n" in payload or b"\r" in payload:
+        return event
     try:
         values = orjson.loads(payload)
     except orjson.JSONDecodeError:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -43,6 +44,22 @@ def test_any_cut_gives_the_same_bytes(cuts: list[int]) -> None:
 def test_usage_on_the_finish_chunk_keeps_the_chunk() -> None:
     event = b'data: {"choices":[{"finish_reason":"stop"}],"usage":{"total_tokens":5}}\n\n'
     assert strip([event]) == event
+
+
+@pytest.mark.parametrize(
+    "before", [b"id: 7\n", b"event: message\r\n", b": kept alive\n", b"\n", b"\xef\xbb\xbf", b"id: 1\r\n" * 9000]
+)
+def test_lines_before_the_data_change_nothing(before: bytes) -> None:
+    chunk = before + b'data: {"choices":[{"delta":{}}]%b}\n\n'
+    totals = before + b'data: {"choices":[],"usage":{"total_tokens":1}}\n\n'
+    stripper = UsageStripper()
+    assert stripper.feed(chunk % b',"usage":null' + totals + chunk % b"") == (chunk % b"") * 2
+    assert stripper.finish() == b""
+
+
+def test_data_in_several_lines_passes() -> None:
+    event = b'data: {"choices":[],\ndata: "usage":{"total_tokens":1}}\n\n'
+    assert UsageStripper().feed(event) == event
 
 
 def test_an_event_is_handed_on_as_soon_as_it_is_whole() -> None:
