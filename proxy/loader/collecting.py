@@ -44,7 +44,7 @@ class OpenCall:
 
     def add(self, piece: Piece, limit: int) -> None:
         """Keep a piece, within the limits."""
-        if not self.tail and self.kept + len(piece.data) <= limit:
+        if not self.tail and not self.lost and self.kept + len(piece.data) <= limit:
             self.kept += len(piece.data)
             self.pieces.append(piece)
             return
@@ -72,10 +72,11 @@ class OpenCall:
             found.append((RecordType.START, records.encode_start(self.start, self.request)))
         if self.head is not None:
             found.append((RecordType.CHUNK, records.encode_head(self.head)))
-        news = [*self.pieces[self._parked_pieces :], *list(self.tail)[self._parked_tail :]]
-        found += [(RecordType.CHUNK, records.encode_piece(piece.at_ns, piece.data)) for piece in news]
+        found += _chunks(self.pieces[self._parked_pieces :])
         if self.lost > self._parked_lost:
+            # Before the tail: what comes after something lost is not taken for the answer's beginning.
             found.append((RecordType.AMEND, records.encode_facts({"lost": self.lost - self._parked_lost})))
+        found += _chunks(list(self.tail)[self._parked_tail :])
         return b"".join([encode(kind, self.identity, self.sequence, payload) for kind, payload in found])
 
     def parked(self, sequence: int, now: float) -> None:
@@ -95,6 +96,10 @@ class OpenCall:
             end=end,
             lost_bytes=self.lost,
         )
+
+
+def _chunks(pieces: Iterable[Piece]) -> list[tuple[int, bytes]]:
+    return [(RecordType.CHUNK, records.encode_piece(piece.at_ns, piece.data)) for piece in pieces]
 
 
 @dataclass(frozen=True, slots=True)

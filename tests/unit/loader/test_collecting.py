@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from proxy.domain.recording import Piece, RecordedCall
@@ -152,6 +152,7 @@ def test_one_huge_piece_is_cut_to_its_tail() -> None:
     assert call.lost_bytes == len(data) - collecting.TAIL_BYTES
 
 
+@example(sizes=[9, 4, 2, 120_000, 120_000, 22_142], parks={5}, restarts={5}, limit=11)
 @given(
     sizes=st.lists(st.integers(0, 120_000), max_size=30),
     parks=st.sets(st.integers(0, 30)),
