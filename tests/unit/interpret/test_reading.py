@@ -2,10 +2,27 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import orjson
+import pytest
+
+from proxy.domain.interaction import Entry
+from proxy.domain.outcome import CostStatus, FinishKind, Outcome
+from proxy.interpret.entry import interpret
 from proxy.interpret.reading import read_answer
-from tests.support.recorded import SSE, chat_chunks, recorded
+from proxy.pricing.cost import cost_of
+from tests.support.recorded import SSE, chat_chunks, events, recorded
 
 STREAM = chat_chunks({"content": "x"})
+
+
+def read(*args: Any, **facts: Any) -> Entry:
+    return interpret(recorded(*args, **facts), cost_of)
+
+
+def row(*args: Any, **facts: Any) -> Any:
+    return read(*args, **facts).interaction
 
 
 def test_a_mislabelled_stream_is_read_as_one() -> None:
@@ -30,3 +47,78 @@ def test_what_cannot_be_read_is_told() -> None:
     assert read_answer(recorded(b"{", media="application/json")).decode_error == "the answer is no JSON"
     assert read_answer(recorded(b"x", headers=(("content-encoding", "snappy"),))).decode_error == "snappy: no decoder"
     assert read_answer(recorded(b"", media="application/json")).decode_error is None
+
+
+def test_an_error_says_its_usage_and_reason_too() -> None:
+    choice = {"index": 0, "delta": {"content": ""}, "finish_reason": "error"}
+    last = {"id": "g", "model": "gpt-5.4", "error": {"code": 502, "message": "died"}, "choices": [choice]}
+    counts = {"prompt_tokens": 1000, "completion_tokens": 300, "total_tokens": 1300}
+    item = row(events({**last, "usage": counts}), media=SSE)
+    assert (item.outcome, item.error_code, item.finish_kind) == (Outcome.UPSTREAM_ERROR, "502", FinishKind.ERROR)
+    assert (item.model, item.output_tokens, item.cost_pico_usd) == ("gpt-5.4", 300, 7_000_000_000)
+
+
+def test_one_object_under_the_label_of_a_stream() -> None:
+    item = row(b'{"error":{"message":"no","code":"c"}}', media=SSE, status=400, outcome=Outcome.UPSTREAM_ERROR)
+    assert (item.error_message, item.error_code) == ("no", "c")
+    said = row(b'\n{"choices":[{"message":{"content":"hi"},"finish_reason":"stop"}]}', media=SSE, is_stream=True)
+    assert (said.outcome, said.output_preview, said.is_stream) == (Outcome.COMPLETED, "hi", True)
+
+
+def test_an_error_in_a_plain_sentence() -> None:
+    facts: dict[str, Any] = {"media": "text/plain", "status": 503, "outcome": Outcome.UPSTREAM_ERROR}
+    assert row(b"no healthy upstream\n", **facts).error_message == "no healthy upstream"
+    assert (row(b" ", **facts).error_message, row(b"", **facts).error_message) == (None, None)
+    assert row(b"1" * 9000 + b"x", **facts).error_message == "1" * 500
+
+
+def test_what_cannot_be_decoded_is_said_so() -> None:
+    label = (("content-encoding", "zstd"),)
+    broken = row(b'{"choices":[]}', body=b"\x28\xb5\x2f\xfdno", request_headers=label)
+    assert (broken.decode_error or "").startswith("request: zstd: ")
+    assert (row(b'{"choices":[]}', headers=label).decode_error or "").startswith("zstd: ")
+    assert row(b'{"choices":[]}').decode_error is None
+
+
+@pytest.mark.parametrize("depth", [300, 980, 1000, 1010, 1020])
+def test_deep_values_where_words_belong(depth: int) -> None:
+    deep = b"[" * depth + b"]" * depth
+    assert row(b'{"error":{"message":%s}}' % deep, status=400, outcome=Outcome.UPSTREAM_ERROR).error_message
+    assert row(b'{"detail":%s}' % deep, status=400, outcome=Outcome.UPSTREAM_ERROR).error_message
+    assert row(b'{"choices":[],"usage":{"prompt_tokens":1,"x":%s}}' % deep).input_tokens == 1
+    called = b'{"output":[{"type":"function_call","name":"f","arguments":%s}]}' % deep
+    assert (read(called, operation="responses").output_text or "").startswith("f(")
+
+
+def test_arguments_that_are_no_text_are_shown_as_json() -> None:
+    called = {"output": [{"type": "function_call", "name": "f", "arguments": {"a": None, "b": True}}]}
+    assert read(orjson.dumps(called), operation="responses").output_text == 'f({"a": null, "b": true})'
+
+
+def test_custom_tools_have_their_names() -> None:
+    tools = [{"type": "custom", "custom": {"name": "grep"}}, {"type": "web_search"}]
+    assert row(b"{}", request={"tools": tools}).tool_names == ("grep", "web_search")
+    called = {"status": "completed", "output": [{"type": "custom_tool_call", "name": "grep", "input": "foo"}]}
+    item = row(orjson.dumps(called), operation="responses")
+    assert (item.output_preview, item.finish_reason, item.finish_kind) == (
+        "grep(foo)",
+        "tool_calls",
+        FinishKind.TOOL_CALL,
+    )
+
+
+def test_a_character_that_streams_in_two_halves() -> None:
+    halves = chat_chunks({"content": "H"}, {"content": "L"})
+    halves = halves.replace(b'"H"', b'"\\ud83d"').replace(b'"L"', b'"\\ude00"')
+    assert read(halves, media=SSE).output_text == "\U0001f600"
+
+
+def test_an_edited_image_is_priced_as_an_image() -> None:
+    counts = {
+        "input_tokens": 1000,
+        "output_tokens": 100,
+        "input_tokens_details": {"text_tokens": 200, "image_tokens": 800},
+    }
+    body = orjson.dumps({"data": [], "usage": counts})
+    item = row(body, operation="images", model="gpt-image-1", target="/v1/images/edits")
+    assert (item.cost_status, item.cost_pico_usd) == (CostStatus.COMPUTED, 13_000_000_000)
