@@ -12,9 +12,11 @@ from proxy.protocol.assembly import Assembly, ToolCall, read_error
 from proxy.protocol.jsontext import items, mapping, parse_object, text, written
 from proxy.protocol.usage import read_usage
 
+_COUNTS = ("prompt_eval_count", "eval_count")
+
 
 def assemble(data: bytes) -> Assembly:
-    """Assemble a whole answer of /api/chat or /api/generate."""
+    """Assemble a whole answer of /api/chat, /api/generate or /api/embed."""
     assembly = Assembly()
     position = 0
     for line in data.split(b"\n"):
@@ -49,7 +51,9 @@ def _take(assembly: Assembly, values: dict[str, Any], end: int) -> None:
     if values.get("done") is True:
         choice.finish_reason = text(values.get("done_reason")) or "stop"
         assembly.is_terminal = True
-        counts = {name: values.get(name, 0) for name in ("prompt_eval_count", "eval_count")}
+    if values.get("done") is True or "embeddings" in values:
+        names = _COUNTS[:1] if "embeddings" in values else _COUNTS
+        counts = {name: values.get(name, 0) for name in names}
         counts |= {name: value for name, value in values.items() if name.endswith("_duration")}
         assembly.usage_raw = counts
         assembly.usage = read_usage(counts)

@@ -34,5 +34,10 @@ def test_generate_and_a_cloud_behind_it() -> None:
     assert (made.output_text(), made.finish_reasons(), made.is_remote) == ("hi", ["stop"], True)
 
 
+def test_embeddings_have_an_input_only() -> None:
+    made = assemble(b'{"model":"nomic","embeddings":[[0.1]],"total_duration":7,"prompt_eval_count":8}')
+    assert (made.usage.input_tokens, made.usage.output_tokens, made.model) == (8, None, "nomic")
+
+
 def test_rubbish_is_skipped() -> None:
     assert assemble(b"\n\nnull\n[1]\n{bad\n").output_text() == ""
