@@ -25,7 +25,7 @@ def ending_of(call: RecordedCall, reading: Reading) -> tuple[Outcome, AnswerErro
     """Return the outcome, and the error that explains it where there is one."""
     assembly, end = reading.assembly, call.end
     inner = assembly.error if assembly else None
-    is_whole_stream = assembly is not None and assembly.is_terminal and reading.is_event_stream
+    is_whole_stream = assembly is not None and assembly.is_terminal and reading.is_stream
     if end is None:
         return (Outcome.COMPLETED if is_whole_stream and inner is None else Outcome.INTERRUPTED), inner
     if end.error_code is not None:

@@ -122,7 +122,7 @@ def _interaction(parts: _Parts, *, keeps: bool) -> Interaction:
         provider=start.provider or None,
         model_requested=clean(start.model or request.model, 200),
         model=clean((assembly.model if assembly else None) or start.model or request.model, 200),
-        is_stream=start.is_stream or parts.reading.is_event_stream,
+        is_stream=start.is_stream or parts.reading.is_stream,
         temperature=request.temperature,
         top_p=request.top_p,
         top_k=request.top_k,

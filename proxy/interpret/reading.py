@@ -28,13 +28,13 @@ _READS = frozenset({"responses_read", "completions_read", "batches", "threads"})
 class Reading:
     """``assembly`` is None where the endpoint's answer is not assembled; ``first_token_ns`` is since accepted.
 
-    ``is_event_stream``: the answer came as server-sent events, whatever was asked for.
+    ``is_stream``: the answer came as server-sent events or as lines, whatever was asked for.
     """
 
     assembly: Assembly | None
     first_token_ns: int | None = None
     decode_error: str | None = None
-    is_event_stream: bool = False
+    is_stream: bool = False
 
 
 NOTHING = Reading(None)
@@ -60,8 +60,9 @@ def read_answer(call: RecordedCall) -> Reading:
         return Reading(None, None, error)
     if operation.startswith("ollama") and head.status < 400:
         assembly = ndjson.assemble(data)
-        end = assembly.first_token_end if call.start.is_stream or media == "application/x-ndjson" else None
-        return Reading(assembly, None if end is None or encoding else _arrival(call.pieces, end), error)
+        is_stream = call.start.is_stream or media == "application/x-ndjson"
+        end = assembly.first_token_end if is_stream else None
+        return Reading(assembly, None if end is None or encoding else _arrival(call.pieces, end), error, is_stream)
     return _read_whole(operation, media, data, head.status, error)
 
 

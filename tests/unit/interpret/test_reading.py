@@ -27,16 +27,25 @@ def row(*args: Any, **facts: Any) -> Any:
 
 def test_a_mislabelled_stream_is_read_as_one() -> None:
     reading = read_answer(recorded(STREAM, media="text/plain"))
-    assert reading.is_event_stream
+    assert reading.is_stream
     assert reading.assembly is not None
     assert reading.assembly.output_text() == "x"
 
 
 def test_a_whole_answer_to_a_stream_request() -> None:
     reading = read_answer(recorded(b'\n\n {"choices":[{"message":{"content":"x"}}]}', is_stream=True))
-    assert (reading.is_event_stream, reading.first_token_ns) == (False, None)
+    assert (reading.is_stream, reading.first_token_ns) == (False, None)
     assert reading.assembly is not None
     assert reading.assembly.output_text() == "x"
+
+
+def test_lines_that_were_not_asked_for_are_a_stream() -> None:
+    lines = [b'{"message":{"content":"a"},"done":false}\n', b'{"done":true,"eval_count":1}\n']
+    item = row(lines, media="application/x-ndjson", operation="ollama_chat")
+    assert (item.is_stream, item.ttft_ms) == (True, 30)
+    died = row(lines, media="application/x-ndjson", operation="ollama_chat", outcome=None)
+    assert died.outcome is Outcome.COMPLETED
+    assert not row(lines[1], operation="ollama_chat").is_stream
 
 
 def test_the_first_token_arrives_with_the_piece_that_made_it_whole() -> None:
