@@ -86,12 +86,14 @@ def _read_whole(operation: str, media: str, data: bytes, status: int, error: str
         return Reading(_of_text(data.decode("utf-8", "replace")), None, error)
     if not (media.endswith("json") or media == _EVENTS or operation in GENERATING or status >= 400):
         return Reading(None, None, error)
+    # An error page is what it is; a page instead of an answer is not.
+    is_json_due = media.endswith("json") or (operation in GENERATING and status < 300)
     value = parse(data.lstrip())
     if value is MISSING and status >= 400 and media == "text/plain" and error is None:
         # Load balancers say in a plain sentence what is wrong.
         return Reading(Assembly(error=AnswerError(text(data[:_SENTENCE].decode("utf-8", "replace").strip()))))
     if value is MISSING:
-        return Reading(None, None, error or ("the answer is no JSON" if media.endswith("json") else None))
+        return Reading(None, None, error or ("the answer is no JSON" if is_json_due else None))
     if isinstance(value, list):
         # Some providers wrap their errors into an array.
         value = next(iter(value), None)

@@ -54,6 +54,9 @@ def test_the_first_token_arrives_with_the_piece_that_made_it_whole() -> None:
 
 def test_what_cannot_be_read_is_told() -> None:
     assert read_answer(recorded(b"{", media="application/json")).decode_error == "the answer is no JSON"
+    page = b"<html>Log in first</html>"
+    assert read_answer(recorded(page, media="text/html")).decode_error == "the answer is no JSON"
+    assert read_answer(recorded(page, media="text/html", status=502)).decode_error is None
     assert read_answer(recorded(b"x", headers=(("content-encoding", "snappy"),))).decode_error == "snappy: no decoder"
     assert read_answer(recorded(b"", media="application/json")).decode_error is None
 
