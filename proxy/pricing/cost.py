@@ -97,7 +97,7 @@ def _period_of(number: int) -> str:
 
 def _status(usage: Usage, outcome: Outcome, *, is_whole: bool, is_regional: bool) -> CostStatus:
     is_exact = usage.source in (UsageSource.REPORTED, UsageSource.UPSTREAM_TIMINGS)
-    if outcome in _BROKEN and not (is_exact and is_whole):
+    if (outcome in _BROKEN and not (is_exact and is_whole)) or usage.input_tokens is None:
         return CostStatus.LOWER_BOUND
     if not is_exact:
         return CostStatus.COMPUTED_FROM_ESTIMATE

@@ -14,7 +14,7 @@ import orjson
 
 MAX_SLOW_BYTES = 8 * 1024 * 1024
 MISSING: Any = object()
-_COUNTABLE = 2**53
+_COUNTABLE = 10**9
 _MAX_DIGITS = 400
 
 
@@ -62,7 +62,10 @@ def text(value: object) -> str | None:
 
 
 def count(value: object) -> int | None:
-    """Return a token count that a 64-bit column can hold, or None; a whole float counts."""
+    """Return a token count, or None; a whole float counts, and what no call can have (a milliard) does not.
+
+    So no provider can make up counts that overflow a sum over the table.
+    """
     if type(value) is int:
         return value if 0 <= value < _COUNTABLE else None
     if not isinstance(value, float) or not value.is_integer():

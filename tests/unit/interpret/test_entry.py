@@ -207,7 +207,7 @@ def test_without_usage_the_visible_output_is_estimated() -> None:
     assert (item.output_tokens, item.usage_source, item.cost_status) == (
         2,
         UsageSource.ESTIMATED_CHARS,
-        CostStatus.COMPUTED_FROM_ESTIMATE,
+        CostStatus.LOWER_BOUND,
     )
     assert row(chat_chunks({}), media=SSE).usage_source is UsageSource.NONE
 

@@ -179,7 +179,8 @@ def test_only_a_provider_known_for_it_reports_its_charge() -> None:
         ({"outcome": Outcome.CLIENT_GONE, "is_whole": False}, CostStatus.LOWER_BOUND),
         ({"outcome": Outcome.CLIENT_GONE, "is_whole": True}, CostStatus.COMPUTED),
         ({"outcome": Outcome.UPSTREAM_ABORTED, "is_whole": False}, CostStatus.LOWER_BOUND),
-        ({"usage": usage(None, 9, source=UsageSource.ESTIMATED_CHARS)}, CostStatus.COMPUTED_FROM_ESTIMATE),
+        ({"usage": usage(9, 9, source=UsageSource.ESTIMATED_CHARS)}, CostStatus.COMPUTED_FROM_ESTIMATE),
+        ({"usage": usage(None, 9, source=UsageSource.ESTIMATED_CHARS)}, CostStatus.LOWER_BOUND),
         (
             {"usage": usage(None, 9, source=UsageSource.ESTIMATED_CHARS), "outcome": Outcome.CLIENT_GONE},
             CostStatus.LOWER_BOUND,
