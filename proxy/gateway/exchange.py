@@ -102,6 +102,7 @@ class Exchange:
         self._answer = None
         message = await _read_some(refused, _MAX_REFUSAL)
         self.plan = self.plan.without_edits()
+        self.observation.edits_undone = True
         try:
             answer = await self._sending.send(())
         except UpstreamFailure as failure:
@@ -260,10 +261,12 @@ class Exchange:
             self._end_with(endings.SHUT_DOWN)
 
     def _failed(self, failure: UpstreamFailure) -> None:
+        if self._is_answered:
+            self.observation.broke_off(failure)
         if self.call.is_gone:
             self._leave()
             return
-        tell = endings.in_answer if self.call.response_started else endings.before_answer
+        tell = endings.in_answer if self._is_answered else endings.before_answer
         self._end_with(tell(failure, self.plan.provider.name))
 
     def _end_with(self, ending: endings.Ending) -> None:

@@ -29,6 +29,7 @@ class Observation:
     sent_bytes = 0
     is_started = False
     is_ended = False
+    edits_undone = False
     attempts: tuple[AttemptFact, ...] = ()
     _head: AnswerHead | None = None
     _is_head_written = False
@@ -73,6 +74,12 @@ class Observation:
             fact.ended_ns = time.monotonic_ns() - zero
             fact.error, fact.error_message = failure.reason.value, failure.message[:500]
         self.attempts += (fact,)
+
+    def broke_off(self, failure: UpstreamFailure) -> None:
+        """The answer of the last try ended before its time."""
+        fact = self.attempts[-1]
+        fact.ended_ns = time.monotonic_ns() - self.accepted_at
+        fact.error, fact.error_message = failure.reason.value, failure.message[:500]
 
     def answered(self, status: int, headers: tuple[tuple[str, str], ...]) -> None:
         """Keep the answer's head; it is written with the first piece or the end."""
@@ -132,6 +139,7 @@ class Observation:
             sent_bytes=self.sent_bytes,
             sha256=self._sha256.hexdigest() if self._sha256 is not None else None,
             attempts=self.attempts,
+            edits_undone=self.edits_undone,
         )
         if error is not None:
             end.error_type, end.error_code, end.error_message = error.kind, error.code, error.message[:500]

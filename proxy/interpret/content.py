@@ -20,6 +20,11 @@ def content_state_of(call: RecordedCall, *, keeps: bool) -> ContentState:
     return ContentState.TRUNCATED if is_cut else ContentState.STORED
 
 
+def edits_of(call: RecordedCall) -> tuple[tuple[int, int, str], ...]:
+    """Return what turns the client's bytes into those that were answered."""
+    return () if call.end is not None and call.end.edits_undone else call.start.edits
+
+
 def request_body_of(call: RecordedCall) -> Body | None:
     """Return the client's own bytes, with what turns them into the ones that were sent."""
     if call.request is None:
@@ -32,7 +37,7 @@ def request_body_of(call: RecordedCall) -> Body | None:
         length=call.start.request_bytes,
         sha256=call.start.request_sha256,
         cuts=cuts_of(call.request),
-        edits=call.start.edits,
+        edits=edits_of(call),
         headers=call.start.request_headers,
     )
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from proxy.domain.outcome import Outcome
 from proxy.domain.recording import CallEnd, RecordedCall
+from proxy.interpret.content import edits_of
 from proxy.interpret.reading import Reading
 from proxy.protocol.assembly import AnswerError
 from proxy.protocol.endpoints import GENERATING
@@ -42,7 +43,7 @@ def _was_handed_all(call: RecordedCall, end: CallEnd) -> bool:
     """Return True when the client was handed all that came, or all of it but the usage that it had not asked for."""
     if call.lost_bytes:
         return False
-    if end.sent_bytes == end.received_bytes or not call.start.edits:
+    if end.sent_bytes == end.received_bytes or not edits_of(call):
         return end.sent_bytes == end.received_bytes
     stripper = UsageStripper()
     sent = sum([len(stripper.feed(piece.data)) for piece in call.pieces]) + len(stripper.finish())

@@ -21,7 +21,7 @@ from proxy.domain.outcome import SUCCESSFUL, FinishKind, Outcome, UsageSource
 from proxy.domain.recording import RecordedCall
 from proxy.domain.usage import NO_USAGE, Usage
 from proxy.interpret.asking import Request, read_request
-from proxy.interpret.content import content_state_of, request_body_of, response_body_of, sent_sha256
+from proxy.interpret.content import content_state_of, edits_of, request_body_of, response_body_of, sent_sha256
 from proxy.interpret.ending import ending_of
 from proxy.interpret.language import language_of
 from proxy.interpret.reading import Reading, read_answer
@@ -139,7 +139,7 @@ def _interaction(parts: _Parts, *, keeps: bool) -> Interaction:
         finish_reason=_finish_reason(reasons),
         finish_kind=kind_of(next((reason for reason in reasons if reason), None)) if reasons else FinishKind.NONE,
         attempts=len(end.attempts) if end is not None else 0,
-        request_modified=bool(start.edits),
+        request_modified=bool(edits_of(call)),
         decode_error=clean(parts.reading.decode_error or request.decode_error, 200),
         **_counts(parts),
         **_content(parts, keeps=keeps),

@@ -155,7 +155,8 @@ def test_an_upstream_that_refuses_the_usage_option_gets_the_untouched_request(
         assert (first.status, second.status, len(upstream.requests)) == (200, 200, 3)
         assert [item.body == sent for item in upstream.requests] == [False, True, True]
         row = dashcam.row(id=first.header("x-dashcam-id"))
-        assert row["attempts"] == 2
+        assert (row["attempts"], row["request_modified"]) == (2, 0)
+        assert dashcam.cli("show", row["id"], "--raw", "--sent").stdout == sent
 
 
 def test_tool_calls_stream_and_are_assembled(

@@ -122,6 +122,9 @@ async def test_a_stream_cut_between_events_gets_an_error_event_and_no_clean_end(
     assert call.answer == EVENT
     assert call.end is not None
     assert call.end.outcome is Outcome.UPSTREAM_ABORTED
+    (attempt,) = call.end.attempts
+    assert (attempt.status, attempt.error) == (200, "closed_early")
+    assert attempt.ended_ns is not None
 
 
 async def test_a_stream_cut_inside_an_event_just_breaks(proxy: RunningGateway, upstream: ScriptedUpstream) -> None:
