@@ -39,6 +39,16 @@ def prepare(settings: Settings) -> None:
         _make_private(folder)
     if len(str(settings.control_socket)) > _SOCKET_PATH:
         raise ConfigurationError(f"run_dir: {settings.run_dir} is too long for a socket's path; choose a shorter one")
+    try:
+        _write_files(settings)
+    except OSError as error:
+        raise ConfigurationError(
+            f"{error.filename or settings.data_dir} cannot be written: {error.strerror}",
+            hint="free some space, or choose another folder with --data-dir",
+        ) from error
+
+
+def _write_files(settings: Settings) -> None:
     data_dir, path = Path(settings.data_dir), Path(settings.run_dir) / "settings.json"
     is_served = instance.is_served(data_dir)
     # What another instance works from stays as it is; the supervisor will say that it runs, and leave.

@@ -102,7 +102,11 @@ class Supervisor:
         for child in self._children:
             child.start(now)
         url = banner.public_url(self._settings.server.host, self._port)
-        instance.announce(self._data_dir, {"pid": os.getpid(), "url": url, "version": __version__})
+        try:
+            instance.announce(self._data_dir, {"pid": os.getpid(), "url": url, "version": __version__})
+        except OSError as error:
+            # A full disk keeps nobody from relaying; only the command line will not find us.
+            _say(f"cannot write down that Dashcam runs here: {error}")
 
     # -- life -----------------------------------------------------------------------------------------------
 

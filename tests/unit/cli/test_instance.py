@@ -17,7 +17,8 @@ from pathlib import Path
 import pytest
 
 from proxy.cli.instance import TemporaryInstance, fetch, find, is_ready, wait_until_recorded
-from proxy.errors import UnreachableError
+from proxy.cli.serve import prepare
+from proxy.errors import ConfigurationError, UnreachableError
 from proxy.settings.values import ServerSettings, Settings
 from proxy.supervisor import instance
 from tests.support.processes import ROOT, free_port, is_alive
@@ -184,3 +185,10 @@ def test_ctrl_c_while_it_starts_leaves_no_process_behind(settings: Settings) -> 
     (pid,) = seen
     assert isinstance(pid, int)
     assert not is_alive(pid)
+
+
+def test_a_folder_that_takes_no_file_is_told_with_the_way_out(settings: Settings) -> None:
+    (Path(settings.run_dir) / "settings.new").mkdir(parents=True)
+    with pytest.raises(ConfigurationError, match=r"settings.new cannot be written: Is a directory") as caught:
+        prepare(settings)
+    assert "--data-dir" in str(caught.value.hint)
