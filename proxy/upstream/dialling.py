@@ -1,7 +1,7 @@
 """Opening a connection: resolve off the loop, check the address, race IPv6 against IPv4 (RFC 8305).
 
-Names are resolved in a thread and kept for 30 s. The address that was checked is the address that is dialled. One
-time-out covers the whole of it: resolving, connecting, TLS.
+Names are resolved in a thread, each once at a time, and kept for 30 s. The address that was checked is the address
+that is dialled. One time-out covers the whole of it: resolving, connecting, TLS.
 """
 
 from __future__ import annotations
@@ -39,6 +39,7 @@ class Dialler:
         self._forbidden = forbidden
         self._resolve = resolve
         self._cache: dict[tuple[str, int], tuple[float, Sequence[str]]] = {}
+        self._asking: dict[tuple[str, int], asyncio.Future[Sequence[str]]] = {}
 
     async def dial(self, origin: Origin, factory: Callable[[], P]) -> P:
         """Return a connected protocol; ``UpstreamFailure`` says why there is none."""
@@ -76,8 +77,13 @@ class Dialler:
         known = self._cache.get(key)
         if known is not None and known[0] > time.monotonic():
             return known[1]
+        asking = self._asking.get(key)
+        if asking is None:
+            # Threads that resolve are few: a name server that says nothing may hold one of them, not one for each call.
+            asking = self._asking[key] = asyncio.ensure_future(self._resolve(origin.host, origin.port))
+            asking.add_done_callback(lambda _: self._asking.pop(key, None))
         try:
-            addresses = await self._resolve(origin.host, origin.port)
+            addresses = await asyncio.shield(asking)
         except (OSError, UnicodeError) as error:
             why = getattr(error, "strerror", None) or error
             message = f"the name {origin.host!r} cannot be resolved: {why}"

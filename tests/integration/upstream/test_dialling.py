@@ -109,6 +109,27 @@ async def test_names_are_resolved_once_in_a_while(provider: Providers) -> None:
     await client.close()
 
 
+async def test_a_silent_name_server_is_asked_once_however_many_wait_or_leave(provider: Providers) -> None:
+    asked, answer = [], asyncio.Event()
+
+    async def resolve(host: str, port: int) -> Sequence[str]:
+        asked.append(host)
+        await answer.wait()
+        return ["127.0.0.1"]
+
+    client = UpstreamClient(resolve=resolve)
+    async with ScriptedUpstream() as upstream:
+        url = f"http://slow.test:{upstream.port}"
+        for _ in range(2):
+            assert await reason_of(client, provider(url, connect_timeout=0.05)) is FailureReason.CONNECT_TIMEOUT
+        waiting = [asyncio.ensure_future(send(client, provider(url), "GET", b"/", [], b"")) for _ in range(5)]
+        await asyncio.sleep(0)
+        answer.set()
+        assert [reply.status for reply in await asyncio.gather(*waiting)] == [200] * 5
+    assert asked == ["slow.test"]
+    await client.close()
+
+
 @pytest.mark.parametrize("addresses", [["::1", "127.0.0.1"], ["127.0.0.1", "::1"]])
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
 async def test_the_family_that_answers_wins(provider: Providers, addresses: list[str], host: str) -> None:
