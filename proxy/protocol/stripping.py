@@ -47,8 +47,10 @@ class UsageStripper:
             start = border.end()
         self._held = data[start:]
         if len(self._held) > MAX_HELD or (self._is_passing and self._held):
-            output.append(self._held)
-            self._held, self._is_passing = b"", True
+            passed = self._held.rstrip(b"\r\n")
+            output.append(passed)
+            # Line breaks at the very end may be half a border.
+            self._held, self._is_passing = self._held[len(passed) :], True
         return b"".join(output)
 
     def finish(self) -> bytes:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.protocol.stripping import UsageStripper
+from proxy.protocol.stripping import MAX_HELD, UsageStripper
 
 PLAIN = (
     b': comment\n\ndata: {"id":"1","choices":[{"index":0,"delta":{"content":"a \\"usage\\":null b"}}]}\n\n'
@@ -77,6 +77,14 @@ def test_an_event_too_long_to_hold_passes_unexamined() -> None:
     pieces = [event[start : start + 65536] for start in range(0, len(event), 65536)]
     after = b'data: {"choices":[1],"usage":null}\n\n'
     assert strip([*pieces, after]) == event + b'data: {"choices":[1]}\n\n'
+
+
+@pytest.mark.parametrize("border", [b"\n\n", b"\r\n\r\n", b"\r\r"])
+def test_the_end_of_a_long_event_is_seen_however_it_is_cut(border: bytes) -> None:
+    event = b'data: {"x":"' + b"y" * (MAX_HELD + 1)
+    rest = b'"}' + border + b'data: {"choices":[],"usage":{"total_tokens":5}}' + border
+    for cut in range(1, len(border) + 3):
+        assert strip([event, rest[:cut], rest[cut:]]) == event + b'"}' + border
 
 
 @given(st.binary(max_size=300), st.integers(1, 50))
