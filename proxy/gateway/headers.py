@@ -16,7 +16,8 @@ HOP_BY_HOP = frozenset(
     b" upgrade".split()
 )
 _OURS_TO_SET = frozenset(b"host content-length expect".split())
-CREDENTIALS = frozenset(b"authorization api-key x-api-key".split())
+CREDENTIALS = frozenset(b"authorization api-key x-api-key cookie openai-organization openai-project".split())
+"""Whose call it is: all of these are the client's, or none, where a configured key takes their place."""
 _RECORDED = frozenset(
     b"content-type content-encoding user-agent accept idempotency-key x-client-request-id traceparent tracestate"
     b" http-referer x-title retry-after retry-after-ms x-should-retry x-request-id x-generation-id apim-request-id"

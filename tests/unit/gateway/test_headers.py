@@ -44,6 +44,12 @@ def test_credentials_are_dropped_when_ours_are_used_and_never_recorded() -> None
     assert dict(recorded)["x-dashcam-tags"] == "t"
 
 
+def test_nothing_of_the_clients_identity_stays_beside_a_key_of_ours() -> None:
+    whose = [(b"Cookie", b"session=1"), (b"OpenAI-Organization", b"org-1"), (b"OpenAI-Project", b"proj-1")]
+    assert request_headers(whose, drop_credentials=False, plain_answer=False)[0] == whose
+    assert request_headers(whose, drop_credentials=True, plain_answer=False)[0] == []
+
+
 def test_an_answer_that_must_be_read_is_asked_for_plainly() -> None:
     passed, _ = request_headers(REQUEST, drop_credentials=False, plain_answer=True)
     assert dict(passed)[b"Accept-Encoding"] == b"identity"
