@@ -32,14 +32,18 @@ class Origin:
         return self._hash
 
     @property
+    def _name(self) -> str:
+        return f"[{self.host}]" if ":" in self.host else self.host
+
+    @property
     def host_header(self) -> bytes:
         """The value of ``Host`` for requests to it."""
-        name = f"[{self.host}]" if ":" in self.host else self.host
+        name = self._name
         is_default = self.port == (443 if self.is_tls else 80)
         return name.encode("idna" if not name.isascii() else "ascii") + (b"" if is_default else b":%d" % self.port)
 
     def __str__(self) -> str:
-        return self.unix_path or f"{'https' if self.is_tls else 'http'}://{self.host}:{self.port}"
+        return self.unix_path or f"{'https' if self.is_tls else 'http'}://{self._name}:{self.port}"
 
 
 def origin_of(provider: Provider) -> Origin:

@@ -20,7 +20,7 @@ def provider(url: str, **values: object) -> Provider:
         ("http://localhost:11434", b"localhost:11434", "http://localhost:11434"),
         ("http://models/v1", b"models", "http://models:80"),
         ("http://models:443/v1", b"models:443", "http://models:443"),
-        ("http://[::1]:8000/v1", b"[::1]:8000", "http://::1:8000"),
+        ("http://[::1]:8000/v1", b"[::1]:8000", "http://[::1]:8000"),
         ("https://bücher.example/v1", b"xn--bcher-kva.example", "https://bücher.example:443"),
     ],
 )
