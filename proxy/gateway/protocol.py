@@ -204,6 +204,9 @@ class GatewayProtocol(HttpToolsProtocol):
         if head.has_two_hosts():
             self.refuse(400, "invalid_host", "The request carries more than one Host header.")
             raise ValueError("two Host headers")
+        if head.is_chunked and head.known[b"transfer-encoding"].lower() != b"chunked":
+            self.refuse(400, "invalid_http", "The only Transfer-Encoding of a request that is understood is 'chunked'.")
+            raise ValueError("unknown transfer coding")
         if head.size() > self.limits.header_bytes or len(head.headers) > _MAX_HEADERS:
             self.refuse_head()
             raise ValueError("head too large")

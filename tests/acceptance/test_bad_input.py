@@ -59,6 +59,8 @@ BAD_FRAMING = {
     "a length that is no number": request(chat(), "Content-Length: many"),
     "a negative length": request(chat(), "Content-Length: -5"),
     "length and chunks": request(b"0\r\n\r\n", "Content-Length: 5", "Transfer-Encoding: chunked"),
+    "a coding before chunks": request(b"5\r\nhello\r\n0\r\n\r\n", "Transfer-Encoding: gzip, chunked"),
+    "a coding of nobody's": request(b"5\r\nhello\r\n0\r\n\r\n", "Transfer-Encoding: xchunked"),
     "a folded header": request(chat(), "X-Folded: one\r\n two"),
     "a line that is no header": request(chat(), "no colon here"),
     "no http at all": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03 hello\r\n\r\n",
