@@ -79,6 +79,7 @@ class Gateway:
         self.exchanges: set[Exchange] = set()
         self.is_draining = False
         self._drained = asyncio.Event()
+        self._arriving = 0
         self._tasks: set[asyncio.Task[None]] = set()
         self._keys = keys
         self._mint = IdentityMint()
@@ -144,16 +145,21 @@ class Gateway:
             return NO_WEBSOCKET
         if call.declared_bytes > self.limits.body_bytes:
             return too_large(self.limits.body_bytes)
-        return OVERLOADED if len(self.exchanges) >= self.limits.in_flight else None
+        return OVERLOADED if len(self.exchanges) + self._arriving >= self.limits.in_flight else None
 
     async def _relay_when_whole(
         self, call: ClientCall, observation: Observation, admission: Admission, caller: Caller
     ) -> None:
-        inbound = await read_body(call, self.limits, self.spool, observation.identity)
-        if isinstance(inbound, Refusal):
-            self._reject(call, observation, admission, inbound, caller)
-        else:
-            self._relay(call, observation, admission, caller, inbound)
+        self._arriving += 1
+        try:
+            inbound = await read_body(call, self.limits, self.spool, observation.identity)
+            if isinstance(inbound, Refusal):
+                self._reject(call, observation, admission, inbound, caller)
+            else:
+                self._relay(call, observation, admission, caller, inbound)
+        finally:
+            self._arriving -= 1
+            self._look_if_drained()
 
     def _relay(
         self, call: ClientCall, observation: Observation, admission: Admission, caller: Caller, inbound: Inbound
@@ -176,7 +182,10 @@ class Gateway:
         """An exchange is over."""
         self.exchanges.discard(exchange)
         self.page.set(Page.IN_FLIGHT, len(self.exchanges))
-        if self.is_draining and not self.exchanges:
+        self._look_if_drained()
+
+    def _look_if_drained(self) -> None:
+        if self.is_draining and not self.exchanges and not self._arriving:
             self._drained.set()
 
     def _wait_for(self, step: Coroutine[Any, Any, None], call: ClientCall, observation: Observation) -> None:
@@ -264,7 +273,7 @@ class Gateway:
         """Wait for open calls until the deadline (loop time), then end what is left with a reason."""
         self.is_draining = True
         loop = asyncio.get_running_loop()
-        if self.exchanges:
+        if self.exchanges or self._arriving:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._drained.wait(), max(0.0, deadline - loop.time()))
         for exchange in list(self.exchanges):

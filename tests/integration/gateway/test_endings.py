@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -265,6 +266,39 @@ async def test_draining_lets_open_calls_finish_and_ends_the_rest_with_a_reason(
         (call,) = await ended(proxy)
         assert call.end is not None
         assert call.end.outcome is Outcome.SHUT_DOWN
+
+
+async def test_draining_waits_for_a_request_that_is_still_arriving(
+    proxy: RunningGateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("proxy.gateway.app.LEAVE_SECONDS", 0.0)
+    async with Client(proxy.port) as client:
+        await client.send("POST", "/v1/files", b"", "Content-Length: 300000")
+        await until(lambda: any(item.call for item in proxy.server._connections()))
+        proxy.server.leave()
+        await until(lambda: proxy.gateway.is_draining)
+        await client.raw(b"x" * 300_000)
+        assert (await client.reply()).status == 200
+    (call,) = await ended(proxy)
+    assert (call.start.request_bytes, call.end and call.end.outcome) == (300_000, Outcome.COMPLETED)
+
+
+async def test_requests_that_are_still_arriving_count_as_calls_in_flight(
+    tmp_path: Path, upstream: ScriptedUpstream
+) -> None:
+    settings = Settings(
+        data_dir=str(tmp_path),
+        run_dir=str(tmp_path / "run"),
+        limits=replace(LIMITS, in_flight=1),
+        providers=(provider(upstream.port),),
+    )
+    async with running_gateway(tmp_path, settings) as proxy, Client(proxy.port) as first, Client(proxy.port) as second:
+        await first.send("POST", "/v1/files", b"", "Content-Length: 300000")
+        await until(lambda: any(item.call for item in proxy.server._connections()))
+        assert code(await second.ask("POST", "/v1/x", b"{}")) == "proxy_overloaded"
+        await first.raw(b"x" * 300_000)
+        assert (await first.reply()).status == 200
+        assert (await second.ask("POST", "/v1/x", b"{}")).status == 200
 
 
 async def test_a_second_request_before_the_answer_closes_after_it(
