@@ -197,7 +197,7 @@ class Gateway:
         try:
             await step
         except ClientLeftError:
-            return
+            self.note_refused_connection()
         except Exception:  # noqa: BLE001 - the edge of a call: logged, and ended all the same
             self.apologise(call, observation)
 

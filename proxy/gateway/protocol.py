@@ -114,17 +114,13 @@ class GatewayProtocol(HttpToolsProtocol):
     def refuse(self, status: int, code: str, message: str) -> None:
         """Answer a request that never became a call, and close."""
         self.is_refused = self._ignores_input = True
-        self.gateway.note_refused_connection()
         call = self.call
-        if (
-            call is not None
-            and call.is_taken
-            and not call.is_complete
-            and (call.body_complete or call.response_started)
-        ):
-            # Not about the request that is being answered: nothing may be put between its answer's pieces.
+        if call is None or not call.is_taken or call.is_complete:
+            # Of a call that is taken, who reads its body counts that it never came.
+            self.gateway.note_refused_connection()
+        elif call.body_complete or call.response_started:
+            # What follows a whole request is no request: the answer under way is the last one here.
             call.keep_alive = False
-            self.transport.abort()
             return
         body = error_body(message, kind="invalid_request_error", code=code)
         head = b"HTTP/1.1 %d \r\ncontent-type: application/json\r\nx-dashcam-error: %s\r\n" % (status, code.encode())

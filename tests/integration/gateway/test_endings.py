@@ -11,6 +11,7 @@ import pytest
 
 from proxy.domain.outcome import Outcome
 from proxy.settings.values import Settings
+from proxy.spool.page import Page
 from tests.integration.gateway.conftest import CHUNKED, LIMITS, SSE
 from tests.support.client import Client, Reply
 from tests.support.gateway import RunningGateway, SpooledCall, provider, running_gateway, until
@@ -268,6 +269,20 @@ async def test_draining_lets_open_calls_finish_and_ends_the_rest_with_a_reason(
         assert call.end.outcome is Outcome.SHUT_DOWN
 
 
+@pytest.mark.parametrize("leaves", [True, False], ids=["left", "too slow"])
+async def test_a_request_that_never_arrived_whole_is_counted_once(proxy: RunningGateway, leaves: bool) -> None:
+    async with Client(proxy.port) as client:
+        await client.send("POST", "/v1/files", b"", "Content-Length: 300000")
+        await until(lambda: any(item.call for item in proxy.server._connections()))
+        if leaves:
+            client.reset()
+        else:
+            assert code(await client.reply()) == "request_timeout"
+    await until(lambda: not proxy.server._connections())
+    await until(lambda: proxy.page.get(Page.REFUSED_CONNECTIONS) > 0)
+    assert (proxy.page.get(Page.REFUSED_CONNECTIONS), proxy.calls()) == (1, [])
+
+
 async def test_draining_waits_for_a_request_that_is_still_arriving(
     proxy: RunningGateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -310,6 +325,26 @@ async def test_a_second_request_before_the_answer_closes_after_it(
         assert (await client.reply()).status == 200
         assert await client.is_closed()
     assert len(upstream.requests) == 1
+
+
+async def test_bytes_behind_a_whole_request_do_not_cost_its_answer(
+    proxy: RunningGateway, upstream: ScriptedUpstream
+) -> None:
+    async def script(turn: Turn) -> None:
+        await turn.released()
+        await answer_ok(turn)
+
+    upstream.scenario = script
+    async with Client(proxy.port) as client:
+        await client.raw(b"POST /v1/x HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\n\r\n{}")
+        await until(lambda: len(upstream.requests) == 1)
+        upstream.gate.set()
+        reply = await client.reply()
+        assert (reply.status, reply.headers("connection")) == (200, ["close"])
+        assert await client.is_closed()
+    (call,) = await ended(proxy)
+    assert call.end is not None
+    assert call.end.outcome is Outcome.COMPLETED
 
 
 async def test_nothing_is_left_open_after_many_leaving_clients(
