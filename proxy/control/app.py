@@ -84,7 +84,7 @@ def _discovery(settings: Settings) -> Discovery:
         base = replace(base, providers=tuple(providers))
     fixed = frozenset(item.name for item in settings.providers if item.models)
     path = settings.snapshot_path
-    return Discovery(path, publish(path, base), provider_keys(base.providers), fixed)
+    return Discovery(path, publish(path, base), provider_keys(base.providers), fixed, settings.server.port)
 
 
 async def _home(_request: Request) -> Response:

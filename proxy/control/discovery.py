@@ -13,6 +13,7 @@ import ssl
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import httpx2
 import structlog
@@ -20,6 +21,7 @@ import structlog
 from proxy.domain.provider import Provider
 from proxy.domain.snapshot import Snapshot
 from proxy.protocol.jsontext import items, mapping, parse_object, text
+from proxy.settings.access import is_loopback
 from proxy.settings.snapshot import publish
 
 log = structlog.get_logger("discovery")
@@ -34,12 +36,15 @@ _PRIVATE_SUFFIXES = (".localhost", ".local", ".internal", ".lan", ".home.arpa")
 
 
 class Discovery:
-    """Keeps the snapshot's model lists fresh. ``keys`` are the configured keys by provider name."""
+    """Keeps the snapshot's model lists fresh. ``keys`` are the configured keys by provider, ``port`` is our own."""
 
-    def __init__(self, path: Path, snapshot: Snapshot, keys: Mapping[str, bytes], fixed: frozenset[str]) -> None:
+    def __init__(
+        self, path: Path, snapshot: Snapshot, keys: Mapping[str, bytes], fixed: frozenset[str], port: int
+    ) -> None:
         self._path = path
         self._keys = keys
         self._fixed = fixed
+        self._port = port
         self.snapshot = snapshot
 
     async def run(self) -> None:
@@ -68,6 +73,8 @@ class Discovery:
 
     def _may_ask(self, provider: Provider) -> bool:
         if provider.name in self._fixed or not provider.base_url.startswith(("http://", "https://")):
+            return False
+        if leads_home(provider.base_url, self._port):
             return False
         return provider.name in self._keys or provider.is_local or is_private(provider.host)
 
@@ -122,6 +129,12 @@ def names_of(data: bytes) -> tuple[str, ...] | None:
     names = [name for item in items(values["data"]) if (name := text(mapping(item).get("id")))]
     usable = (name for name in names if len(name) <= MAX_NAME and name.isprintable())
     return tuple(dict.fromkeys(usable))[:MAX_MODELS]
+
+
+def leads_home(url: str, port: int) -> bool:
+    """Return True for an address of our own listener: each question would be a call that we record."""
+    parts = urlsplit(url)
+    return parts.port == port and is_loopback(parts.hostname or "")
 
 
 def is_private(host: str) -> bool:

@@ -44,6 +44,10 @@ class Connection(Protocol):
         """The reply is whole."""
         ...
 
+    def end(self) -> None:
+        """Close once what was written has left."""
+        ...
+
     def linger(self) -> None:
         """Close once the client has had time to read, although it has not sent all."""
         ...
@@ -186,14 +190,14 @@ class ClientCall:
         if self._ends_by_close:
             self.transport.abort()
         elif not self.transport.is_closing():
-            self.transport.close()
+            self.connection.end()
 
     def _complete(self) -> None:
         self.is_complete = True
         self.connection.call_completed()
         if not self.keep_alive:
             if self.body_complete:
-                self.transport.close()
+                self.connection.end()
             else:
                 self.connection.linger()
 

@@ -126,7 +126,7 @@ class GatewayProtocol(HttpToolsProtocol):
         head = b"HTTP/1.1 %d \r\ncontent-type: application/json\r\nx-dashcam-error: %s\r\n" % (status, code.encode())
         self.transport.write(b"%scontent-length: %d\r\nconnection: close\r\n\r\n%s" % (head, len(body), body))
         if self.in_head:
-            self.transport.close()
+            self.end()
         else:
             self.linger()
 
@@ -247,6 +247,11 @@ class GatewayProtocol(HttpToolsProtocol):
         if not self.transport.is_closing():
             self.flow.resume_reading()
 
+    def end(self) -> None:
+        """Close once what was written has left; a client that never takes it is cut off."""
+        self.deadline = self.loop.time() + self.limits.write_stall
+        self.transport.close()
+
     def linger(self) -> None:
         """Close when the client has read the answer: what it still sends meanwhile is taken and thrown away."""
         self._ignores_input = True
@@ -259,8 +264,8 @@ class GatewayProtocol(HttpToolsProtocol):
     def expire(self) -> None:
         """The deadline has passed: end the connection, with a reason when a request had begun."""
         self.deadline = math.inf
-        if self._ignores_input:
-            self.transport.close()
+        if self._ignores_input or self.transport.is_closing():
+            self.transport.abort()
         elif self.call is not None and not self.call.body_complete:
             self.refuse(408, "request_timeout", "The request body did not arrive in time.")
             self.transport.close()

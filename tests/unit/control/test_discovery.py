@@ -5,7 +5,7 @@ from __future__ import annotations
 import orjson
 import pytest
 
-from proxy.control.discovery import MAX_MODELS, is_private, names_of
+from proxy.control.discovery import MAX_MODELS, is_private, leads_home, names_of
 
 
 def listed(*names: object) -> bytes:
@@ -45,3 +45,10 @@ def test_a_private_host_may_be_asked(host: str) -> None:
 @pytest.mark.parametrize("host", ["api.openai.com", "8.8.8.8", "2606:4700::1111", "local.example.com"])
 def test_a_public_host_may_not(host: str) -> None:
     assert not is_private(host)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::1]", "127.9.9.9"])
+def test_we_do_not_ask_ourselves(host: str) -> None:
+    assert leads_home(f"http://{host}:8484/v1", 8484)
+    assert not leads_home(f"http://{host}:8485/v1", 8484)
+    assert not leads_home("http://other.lan:8484/v1", 8484)

@@ -54,6 +54,9 @@ class Line:
         self.completed = 0
         self.is_lingering = False
 
+    def end(self) -> None:
+        self.transport.close()
+
     def linger(self) -> None:
         self.is_lingering = True
 
