@@ -6,14 +6,14 @@ import contextlib
 import re
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import orjson
 
-from proxy.cli.terminal import duration, json_text, local_time, money, on_one_line, paint, tokens
+from proxy.cli.table import Table, print_headings, print_tabs
+from proxy.cli.terminal import json_text
 from proxy.domain.identity import id_time_ns, parse_id
 from proxy.domain.outcome import Outcome
 from proxy.errors import UsageError
@@ -23,12 +23,6 @@ from proxy.store.rows import COLUMNS
 
 _SPAN = re.compile(r"(\d+)\s*([smhdw])\Z")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
-_DEFAULT = ("started_at", "id", "model", "outcome", "http_status", "tokens", "cost_usd", "duration_ms", "ttft_ms")
-_HEADINGS = {
-    "started_at": "TIME", "id": "ID", "model": "MODEL", "outcome": "OUTCOME", "http_status": "STATUS",
-    "tokens": "TOKENS", "cost_usd": "COST", "duration_ms": "TIME TAKEN", "ttft_ms": "FIRST TOKEN",
-}  # fmt: skip
-_COLOURS = {Outcome.COMPLETED: "green", Outcome.CLIENT_GONE: "yellow"}
 _POLL_SECONDS = 0.4
 _LATEST = 253_402_300_799_999  # the last millisecond of the year 9999, behind which no date has a text
 
@@ -49,38 +43,50 @@ class Listing:
     is_utc: bool = False
     follow: bool = False
 
+    @property
+    def is_filtered(self) -> bool:
+        """True where not every call is asked for."""
+        return any((self.since, self.until, self.model, self.outcome, self.provider))
+
 
 def list_calls(settings: Settings, listing: Listing) -> None:
     """Print what is asked for, the newest last."""
     if listing.follow and listing.form == "json":
         raise UsageError("--json is one document, and with --follow it never ends; use --jsonl")
     filters = _filters(listing)
-    columns = tuple(listing.fields.split(",")) if listing.fields else _DEFAULT
-    _check_columns(columns)
+    columns = tuple(listing.fields.split(",")) if listing.fields else None
+    _check_columns(columns or ())
     reader = Reader(settings.database_path)
     seen = reader.last_recorded()
     rows = list(reversed(reader.list_interactions(filters, listing.limit + 1)))
-    _print(rows[-listing.limit :], columns, listing, heads=listing.has_headers)
+    show = _printer(listing, columns)
+    show(rows[-listing.limit :])
+    sys.stdout.flush()
+    if listing.form == "table" and sys.stdout.isatty():
+        _hint(len(rows), listing)
     if listing.follow:
-        _follow(reader, filters, columns, listing, seen)
-    elif listing.form == "table" and sys.stdout.isatty():
-        _hint(len(rows), listing.limit)
+        _follow(reader, filters, show, seen)
 
 
-def _hint(found: int, limit: int) -> None:
-    if not found:
-        print("No calls match. Point OPENAI_BASE_URL at Dashcam, or see: dashcam try", file=sys.stderr)
-    elif found > limit:
-        print(f"Older calls match too. See more with: dashcam logs -n {min(limit * 5, 100_000)}", file=sys.stderr)
+def _hint(found: int, listing: Listing) -> None:
+    if listing.follow:
+        if not found:
+            print("Waiting for calls; Ctrl+C ends it.", file=sys.stderr)
+    elif not found and listing.is_filtered:
+        print("No calls match; every one of the filters must. List all with: dashcam logs", file=sys.stderr)
+    elif not found:
+        print("No calls yet. Point OPENAI_BASE_URL at Dashcam, or see: dashcam try", file=sys.stderr)
+    elif found > listing.limit:
+        print(f"Older calls match too. See more with: -n {min(listing.limit * 5, 100_000)}", file=sys.stderr)
 
 
-def _follow(reader: Reader, filters: Filters, columns: Sequence[str], listing: Listing, seen: int) -> None:
+def _follow(reader: Reader, filters: Filters, show: Callable[[Sequence[Row]], None], seen: int) -> None:
     """Go on in the order of recording: a long call is recorded after younger ones."""
     while True:
         time.sleep(_POLL_SECONDS)
         rows, seen = reader.recorded_after(seen, filters, 500)
-        if rows:
-            _print(rows, columns, listing, heads=False)
+        show(rows)
+        sys.stdout.flush()
 
 
 def _filters(listing: Listing) -> Filters:
@@ -122,54 +128,14 @@ def _check_columns(columns: Sequence[str]) -> None:
         raise UsageError(f"--fields: {', '.join(unknown)} is no column; the columns are {known}")
 
 
-def _print(rows: Sequence[Row], columns: Sequence[str], listing: Listing, *, heads: bool) -> None:
+def _printer(listing: Listing, columns: Sequence[str] | None) -> Callable[[Sequence[Row]], None]:
+    """Return what prints rows; it may be called again for those that come later."""
     if listing.form == "json":
-        sys.stdout.write(json_text(list(rows), orjson.OPT_INDENT_2) + "\n")
-    elif listing.form == "jsonl":
-        sys.stdout.writelines(json_text(row) + "\n" for row in rows)
-    elif sys.stdout.isatty():
-        _print_table(rows, columns, listing, heads=heads)
-    else:
-        _print_tabs(rows, columns, heads=heads)
-    sys.stdout.flush()
-
-
-def _print_tabs(rows: Sequence[Row], columns: Sequence[str], *, heads: bool) -> None:
-    if heads:
-        print("\t".join(columns))
-    for row in rows:
-        values = [tokens(row) if name == "tokens" else row[name] for name in columns]
-        print("\t".join("" if value is None else _plain(value) for value in values))
-
-
-def _print_table(rows: Sequence[Row], columns: Sequence[str], listing: Listing, *, heads: bool) -> None:
-    cells = [[_cell(row, name, listing) for name in columns] for row in rows]
-    headings = [_HEADINGS.get(name, name.upper()) for name in columns]
-    widths = [max(len(line[index]) for line in [headings, *cells]) for index in range(len(columns))]
-    if heads and cells:
-        print(paint("  ".join(text.ljust(width) for text, width in zip(headings, widths, strict=True)), "dim"))
-    for row, line in zip(rows, cells, strict=True):
-        padded = [text.ljust(width) for text, width in zip(line, widths, strict=True)]
-        if "outcome" in columns:
-            index = list(columns).index("outcome")
-            padded[index] = paint(padded[index], _COLOURS.get(row["outcome"], "red"))
-        print("  ".join(padded).rstrip())
-
-
-def _cell(row: Row, name: str, listing: Listing) -> str:
-    value: Any = row.get(name)
-    if name == "tokens":
-        return tokens(row)
-    if name in ("started_at", "completed_at"):
-        return local_time(value, is_utc=listing.is_utc)
-    if name.endswith("_usd") and "pico" not in name:
-        return money(value)
-    if name.endswith("_ms"):
-        return duration(value)
-    if name == "id":
-        return str(value)[:13]
-    return "-" if value is None else _plain(value)[:60]
-
-
-def _plain(value: Any) -> str:
-    return on_one_line(json_text(value) if isinstance(value, list | dict) else value)
+        return lambda rows: print(json_text(list(rows), orjson.OPT_INDENT_2))
+    if listing.form == "jsonl":
+        return lambda rows: sys.stdout.writelines(json_text(row) + "\n" for row in rows)
+    if sys.stdout.isatty():
+        return Table(columns, is_utc=listing.is_utc, has_headers=listing.has_headers).print
+    if listing.has_headers:
+        print_headings(columns)
+    return lambda rows: print_tabs(rows, columns)

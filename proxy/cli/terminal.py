@@ -75,6 +75,11 @@ def duration(milliseconds: float | None) -> str:
     return f"{milliseconds:,.0f} ms" if milliseconds < 10_000 else f"{milliseconds / 1000:,.1f} s"
 
 
+def short_id(identity: object) -> str:
+    """Return as much of an id as one types: its millisecond, and what tells calls of one millisecond apart."""
+    return str(identity)[:18]
+
+
 def tokens(row: dict[str, Any]) -> str:
     """Return the counts of a row; estimates carry a tilde."""
     if row["input_tokens"] is None and row["output_tokens"] is None:
@@ -90,6 +95,6 @@ def _number(value: int | None) -> str:
 def one_line(row: dict[str, Any]) -> str:
     """Return a row on one line."""
     name = on_one_line(row["model"] or row["operation"])
-    parts = [str(row["id"])[:13], name, row["outcome"], f"{tokens(row)} tokens", money(row["cost_usd"])]
+    parts = [short_id(row["id"]), name, row["outcome"], f"{tokens(row)} tokens", money(row["cost_usd"])]
     parts.append(duration(row["duration_ms"]))
     return " · ".join(parts)

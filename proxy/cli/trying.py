@@ -11,7 +11,7 @@ import urllib.error
 import urllib.request
 
 from proxy.cli.instance import TemporaryInstance, open_own
-from proxy.cli.terminal import one_line
+from proxy.cli.terminal import one_line, short_id
 from proxy.errors import NotAllowedError, NotFoundError, StoreError, UnreachableError
 from proxy.settings.credentials import read_secret, split_keys
 from proxy.settings.values import Settings
@@ -27,7 +27,7 @@ def try_it(settings: Settings) -> None:
         identity = _call(url)
         row = wait_for_row(settings, identity)
     print(f"\n\nOn record: {one_line(row)}", file=sys.stderr)
-    print(f"Read it back with: dashcam show {identity[:13]}", file=sys.stderr)
+    print(f"Read it back with: dashcam show {short_id(identity)}", file=sys.stderr)
 
 
 def _call(url: str) -> str:

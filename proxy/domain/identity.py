@@ -1,7 +1,8 @@
 """Interaction ids: UUIDv7, minted by us, so that they sort by time and never depend on a provider.
 
 A process's ids are strictly increasing, also when the wall clock steps back: the millisecond is never
-lowered, and within one millisecond a 74-bit random tail is counted upwards (RFC 9562, method 2).
+lowered, and within one millisecond a 74-bit random tail is counted upwards (RFC 9562, method 2), in its first twelve
+bits: calls that come at once have ids that differ in their first 18 characters, which is what people see and type.
 The standard library has ``uuid7`` only from Python 3.14 on.
 """
 
@@ -13,6 +14,7 @@ import uuid
 
 _TAIL_BITS = 74
 _TAIL_MASK = (1 << _TAIL_BITS) - 1
+_STEP = 1 << 62
 
 
 class IdentityMint:
@@ -27,12 +29,11 @@ class IdentityMint:
     def mint(self, now_ns: int | None = None) -> bytes:
         """Return a new id for the instant ``now_ns`` (Unix nanoseconds; default: now)."""
         millisecond = (time.time_ns() if now_ns is None else now_ns) // 1_000_000
-        if millisecond > self._millisecond:
-            self._millisecond = millisecond
-            # The top bit stays clear so that counting up cannot overflow within one millisecond.
+        self._tail += _STEP
+        if millisecond > self._millisecond or self._tail > _TAIL_MASK:
+            self._millisecond = max(millisecond, self._millisecond + 1)
+            # The top bit stays clear: there is room for 2,000 more before the next millisecond is taken for this one.
             self._tail = int.from_bytes(os.urandom(10), "big") & (_TAIL_MASK >> 1)
-        else:
-            self._tail += 1
         tail = self._tail
         value = (self._millisecond & 0xFFFF_FFFF_FFFF) << 80
         value |= 0x7 << 76 | (tail >> 62 & 0xFFF) << 64

@@ -34,12 +34,13 @@ Record = Callable[..., None]
 
 @pytest.fixture(autouse=True)
 def alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """No settings, no .env, no colours and no zone of whoever runs the tests."""
+    """No settings, no .env, no colours, no width and no zone of whoever runs the tests."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("DASHCAM_DATA_DIR", str(tmp_path / "data"))
     monkeypatch.setenv("DASHCAM_RUN_DIR", str(tmp_path / "run"))
     monkeypatch.delenv("NO_COLOR", raising=False)
     monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "160")
 
 
 @pytest.fixture

@@ -88,8 +88,13 @@ def test_that_there_is_more_is_told_on_a_terminal_only(dashcam: Command, record:
     record(*(an_entry() for _ in range(3)))
     said = dashcam("logs", "-n", "2", is_terminal=True)
     assert len(said.lines) == 3
-    assert "dashcam logs -n 10" in said.err
+    assert "See more with: -n 10" in said.err
     assert dashcam("logs", "-n", "2").err == dashcam("logs", "-n", "3", is_terminal=True).err == ""
+
+
+def test_what_matches_nothing_is_not_called_nothing_yet(dashcam: Command, record: Record) -> None:
+    record(an_entry())
+    assert "No calls match" in dashcam("logs", "--model", "nobody", is_terminal=True).err
 
 
 def test_recorded_control_characters_never_reach_the_screen(dashcam: Command, record: Record) -> None:

@@ -25,3 +25,10 @@ def test_an_id_is_a_uuid_of_version_seven_and_tells_its_millisecond(instant: int
     assert id_time_ns(identity) == max(instant, 1_000_000) // 1_000_000 * 1_000_000
     assert id_text(identity) == str(value)
     assert parse_id(id_text(identity)) == identity
+
+
+def test_ids_of_one_instant_differ_in_what_people_see_and_still_increase_when_there_are_very_many() -> None:
+    mint = IdentityMint()
+    ids = [mint.mint(1_795_000_000_000_000_000) for _ in range(5000)]
+    assert len({id_text(identity)[:18] for identity in ids}) == len(ids)
+    assert ids == sorted(ids)

@@ -1,0 +1,126 @@
+"""Rows as a table that fits a terminal, or as tab-separated lines for a pipe.
+
+A line never wraps by our doing: where there is no room, the instant and the model are shortened and what matters least
+is left out, unless the columns were asked for. The columns stay where the first rows put them.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from typing import Any
+
+from proxy.cli.terminal import duration, json_text, local_time, money, on_one_line, paint, short_id, tokens
+from proxy.domain.outcome import Outcome
+from proxy.store.reading import Row
+
+DEFAULT = ("started_at", "id", "model", "outcome", "http_status", "tokens", "cost_usd", "duration_ms", "ttft_ms")
+_HEADINGS = {
+    "started_at": "TIME", "id": "ID", "model": "MODEL", "outcome": "OUTCOME", "http_status": "STATUS",
+    "tokens": "TOKENS", "cost_usd": "COST", "duration_ms": "TOOK", "ttft_ms": "FIRST TOKEN",
+}  # fmt: skip
+_COLOURS = {Outcome.COMPLETED: "green", Outcome.CLIENT_GONE: "yellow"}
+_SHED = ("ttft_ms", "http_status", "duration_ms", "tokens", "cost_usd", "started_at")
+_GAP = "  "
+_LEAST_MODEL = 12
+_CELL = 60
+
+
+class Table:
+    """One listing on a terminal; what comes later stands below what came first."""
+
+    def __init__(self, fields: Sequence[str] | None, *, is_utc: bool, has_headers: bool) -> None:
+        self._columns = tuple(fields or DEFAULT)
+        self._is_chosen = fields is not None
+        self._is_utc = is_utc
+        self._owes_headings = has_headers
+        self._is_narrow = False
+        self._model = _CELL
+        self._widths: dict[str, int] = {}
+
+    def print(self, rows: Sequence[Row]) -> None:
+        """Print rows, the first ones below the headings."""
+        if not rows:
+            return
+        if not self._widths:
+            self._fit(rows)
+        cells = self._cells(rows)
+        self._widen(cells)
+        if self._owes_headings:
+            self._owes_headings = False
+            print(paint(self._line({name: _heading(name) for name in self._columns}), "dim"))
+        for index, row in enumerate(rows):
+            print(self._line({name: cells[name][index] for name in self._columns}, _COLOURS.get(row["outcome"], "red")))
+
+    def _fit(self, rows: Sequence[Row]) -> None:
+        room = shutil.get_terminal_size().columns
+        self._widen(self._cells(rows))
+        if self._is_chosen or self._width() <= room:
+            return
+        self._is_narrow, self._widths = True, {}
+        self._widen(self._cells(rows))
+        spare = max(0, self._widths["model"] - _LEAST_MODEL)
+        for name in _SHED:
+            if self._width() - spare <= room:
+                break
+            self._columns = tuple(kept for kept in self._columns if kept != name)
+        self._model = self._widths["model"] = self._widths["model"] - min(spare, max(0, self._width() - room))
+
+    def _widen(self, cells: dict[str, list[str]]) -> None:
+        for name in self._columns:
+            self._widths[name] = max(self._widths.get(name, len(_heading(name))), *map(len, cells[name]))
+
+    def _width(self) -> int:
+        return sum(self._widths[name] for name in self._columns) + len(_GAP) * (len(self._columns) - 1)
+
+    def _line(self, texts: dict[str, str], colour: str | None = None) -> str:
+        padded = [texts[name].ljust(self._widths[name]) for name in self._columns]
+        padded[-1] = padded[-1].rstrip()
+        if colour and "outcome" in self._columns:
+            index = self._columns.index("outcome")
+            padded[index] = paint(padded[index], colour)
+        return _GAP.join(padded)
+
+    def _cells(self, rows: Sequence[Row]) -> dict[str, list[str]]:
+        return {name: [self._cell(row, name) for row in rows] for name in self._columns}
+
+    def _cell(self, row: Row, name: str) -> str:
+        value: Any = row.get(name)
+        if name == "tokens":
+            return tokens(row)
+        if name in ("started_at", "completed_at"):
+            text = local_time(value, is_utc=self._is_utc)
+            return text[5:19] if self._is_narrow else text
+        if name.endswith("_usd") and "pico" not in name:
+            return money(value)
+        if name.endswith("_ms"):
+            return duration(value)
+        if name == "id":
+            return short_id(value)
+        if name == "model":
+            return _cut(_plain(value or f"({row['operation']})"), self._model)
+        return "-" if value is None else _cut(_plain(value), _CELL)
+
+
+def print_headings(fields: Sequence[str] | None) -> None:
+    """Print the columns' own names for other programs."""
+    print("\t".join(fields or DEFAULT))
+
+
+def print_tabs(rows: Sequence[Row], fields: Sequence[str] | None) -> None:
+    """Print rows for other programs, whole values."""
+    for row in rows:
+        values = [tokens(row) if name == "tokens" else row[name] for name in fields or DEFAULT]
+        print("\t".join("" if value is None else _plain(value) for value in values))
+
+
+def _plain(value: Any) -> str:
+    return on_one_line(json_text(value) if isinstance(value, list | dict) else value)
+
+
+def _heading(name: str) -> str:
+    return _HEADINGS.get(name, name.upper())
+
+
+def _cut(text: str, most: int) -> str:
+    return text if len(text) <= most else f"{text[: most - 1]}…"
