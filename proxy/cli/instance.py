@@ -95,8 +95,8 @@ class TemporaryInstance:
         log = Path(self._settings.run_dir) / "supervisor.log"
         with log.open("wb") as output:
             self._process = subprocess.Popen(
-                supervisor_command(self._settings), stdin=subprocess.DEVNULL, stdout=output, stderr=output,
-                start_new_session=True,
+                [*supervisor_command(self._settings), "--temporary"],
+                stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True,
             )  # fmt: skip
         try:
             return self._wait(self._process, log)
@@ -113,7 +113,7 @@ class TemporaryInstance:
                 return url
             time.sleep(0.05)
         said = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-        reason = said[-1] if said else "no reason given"
+        reason = said[-1].removeprefix("dashcam: ") if said else "no reason given"
         what = "did not start" if process.poll() is not None else f"is not ready after {_READY_SECONDS:.0f} s"
         raise UnreachableError(f"Dashcam {what}: {reason}", hint="dashcam doctor")
 

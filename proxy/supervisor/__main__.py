@@ -16,9 +16,11 @@ def main() -> None:
     """Run the supervisor to its end."""
     parser = argparse.ArgumentParser(prog="proxy.supervisor")
     parser.add_argument("--run-dir", type=Path, required=True)
-    run_dir = parser.parse_args().run_dir
+    parser.add_argument("--temporary", action="store_true", help="for the length of one command")
+    given = parser.parse_args()
+    run_dir = given.run_dir
     settings = settings_from_mapping(orjson.loads((run_dir / "settings.json").read_bytes()))
-    sys.exit(Supervisor(settings).run())
+    sys.exit(Supervisor(settings, is_temporary=given.temporary).run())
 
 
 if __name__ == "__main__":

@@ -60,10 +60,10 @@ def _socket(family: int, address: tuple[object, ...], *, shared: bool) -> socket
 
 
 def bind_patiently(
-    host: str, port: int, count: int, *, may_move: bool, say: Callable[[str], None]
+    host: str, port: int, count: int, *, may_move: bool, say: Callable[[str], None], patience: float = WAIT_SECONDS
 ) -> tuple[list[socket.socket], int]:
-    """Bind, moving to a free port when allowed, else waiting up to 30 s; return (sockets, port)."""
-    deadline = time.monotonic() + WAIT_SECONDS
+    """Bind, moving to a free port when allowed, else waiting up to ``patience`` seconds; return (sockets, port)."""
+    deadline = time.monotonic() + patience
     has_said = False
     while True:
         try:
@@ -74,7 +74,7 @@ def bind_patiently(
             if time.monotonic() >= deadline:
                 raise
         if not has_said:
-            say(f"port {port} is taken by another program; waiting up to {WAIT_SECONDS:.0f} s for it")
+            say(f"port {port} is taken by another program; waiting up to {patience:.0f} s for it")
             has_said = True
         time.sleep(0.25)
 

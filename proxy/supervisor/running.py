@@ -21,7 +21,7 @@ from proxy.errors import SpoolError
 from proxy.settings.values import Settings
 from proxy.spool.page import Page
 from proxy.supervisor import banner, instance
-from proxy.supervisor.binding import DEFAULT_PORT, PortTakenError, balances, bind_patiently
+from proxy.supervisor.binding import DEFAULT_PORT, WAIT_SECONDS, PortTakenError, balances, bind_patiently
 from proxy.supervisor.children import Child, reap_strangers
 
 ALREADY_RUNNING = 5
@@ -30,10 +30,11 @@ _GRACE = 5.0
 
 
 class Supervisor:
-    """One running Dashcam."""
+    """One running Dashcam; a temporary one is told its address by nobody, so any port is as good, and nobody waits."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, *, is_temporary: bool = False) -> None:
         self._settings = settings
+        self._is_temporary = is_temporary
         self._data_dir = Path(settings.data_dir)
         self._children: list[Child] = []
         self._sockets: list[socket.socket] = []
@@ -49,7 +50,9 @@ class Supervisor:
         try:
             self._bind()
         except PortTakenError:
-            _say(f"port {self._port} is still taken by another program. Stop it, or use: dashcam serve --port N")
+            _say(
+                f"port {self._port} is taken by another program. Stop it, or choose another with --port or DASHCAM_PORT"
+            )
             return 1
         except OSError as error:
             _say(f"cannot listen at {self._settings.server.host}:{self._port}: {error.strerror or error}")
@@ -76,8 +79,11 @@ class Supervisor:
     def _bind(self) -> None:
         server = self._settings.server
         count = server.workers if balances() else 1
-        may_move = server.port == DEFAULT_PORT and sys.stderr.isatty()
-        self._sockets, self._port = bind_patiently(server.host, server.port, count, may_move=may_move, say=_say)
+        may_move = server.port == DEFAULT_PORT and (self._is_temporary or sys.stderr.isatty())
+        patience = 0.0 if self._is_temporary else WAIT_SECONDS
+        self._sockets, self._port = bind_patiently(
+            server.host, server.port, count, may_move=may_move, say=_say, patience=patience
+        )
 
     def _start(self) -> None:
         read_end, self._write_end = os.pipe()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import secrets
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -14,6 +16,7 @@ import pytest
 from tests.support.dashcam import RunningDashcam
 from tests.support.processes import free_port
 
+DEFAULT_PORT = 8484
 CALL = """
 import json, os, urllib.request
 asked = {"model": "dashcam/echo", "messages": [{"role": "user", "content": "from a child"}]}
@@ -43,6 +46,27 @@ def test_try_proves_the_chain_with_nothing_there(fresh: RunningDashcam) -> None:
     assert fresh.query("select model, outcome, is_stream from interaction") == [
         {"model": "dashcam/echo", "outcome": "completed", "is_stream": 1}
     ]
+
+
+def test_try_needs_no_certain_port(tmp_path: Path) -> None:
+    """Whoever has the default one: nobody has been told that address."""
+    fresh = RunningDashcam(tmp_path)
+    with contextlib.ExitStack() as stack:
+        with contextlib.suppress(OSError):
+            stack.enter_context(socket.create_server(("127.0.0.1", DEFAULT_PORT)))
+        made = fresh.cli("try")
+    fresh.close()
+    assert made.returncode == 0, said(made)
+
+
+def test_a_port_that_was_chosen_and_is_taken_is_told_at_once(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        fresh = RunningDashcam(tmp_path, environment={"DASHCAM_PORT": str(port)})
+        made = fresh.cli("try")
+        fresh.close()
+    assert made.returncode == 5
+    assert f"did not start: port {port} is taken by another program. Stop it, or choose" in said(made)
 
 
 def test_run_starts_the_proxy_hands_its_address_on_and_sums_up(fresh: RunningDashcam) -> None:

@@ -165,7 +165,7 @@ def test_a_running_instance_is_used_and_left_running(settings: Settings, serve: 
 def test_why_it_did_not_start_is_told(tmp_path: Path, settings: Settings) -> None:
     elsewhere = ServerSettings(host="192.0.2.1", port=settings.server.port)
     wrong = Settings(data_dir=str(tmp_path / "data"), run_dir=settings.run_dir, server=elsewhere)
-    with pytest.raises(UnreachableError, match=r"did not start: dashcam: cannot listen at 192\.0\.2\.1") as caught:
+    with pytest.raises(UnreachableError, match=r"did not start: cannot listen at 192\.0\.2\.1") as caught:
         TemporaryInstance(wrong).__enter__()
     assert caught.value.hint == "dashcam doctor"
 
