@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import signal
 import subprocess
 import time
 import urllib.error
@@ -86,8 +87,13 @@ class TemporaryInstance:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._process: subprocess.Popen[bytes] | None = None
+        self._handlers: dict[int, Any] = {}
 
     def __enter__(self) -> str:
+        # By default these end Python on the spot, and what was started would stay behind; nohup's choice is kept.
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            if signal.getsignal(number) == signal.SIG_DFL:
+                self._handlers[number] = signal.signal(number, _leave)
         url = find(self._settings)
         if url:
             return url
@@ -121,3 +127,10 @@ class TemporaryInstance:
         if self._process is not None and self._process.poll() is None:
             self._process.terminate()
             self._process.wait()
+        for number, handler in self._handlers.items():
+            signal.signal(number, handler)
+        self._handlers.clear()
+
+
+def _leave(number: int, _frame: object) -> None:
+    raise SystemExit(128 + number)

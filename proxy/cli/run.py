@@ -38,12 +38,16 @@ def _run_child(command: list[str], environment: dict[str, str]) -> int:
         raise NotFoundError(f"{command[0]!r} is no program that can be found") from error
     except PermissionError as error:
         raise NotFoundError(f"{command[0]!r} cannot be run: {error.strerror}") from error
-    # Ctrl+C reaches the child too: it decides, and the summary still comes.
-    previous = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # Ctrl+C reaches the child too: it decides, and the summary still comes. What ends us is handed on to it.
+    previous = {signal.SIGINT: signal.signal(signal.SIGINT, signal.SIG_IGN)}
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) != signal.SIG_IGN:
+            previous[number] = signal.signal(number, lambda received, _frame: child.send_signal(received))
     try:
         status = child.wait()
     finally:
-        signal.signal(signal.SIGINT, previous)
+        for number, handler in previous.items():
+            signal.signal(number, handler)
     return status if status >= 0 else 128 - status
 
 

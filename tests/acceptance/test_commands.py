@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import secrets
+import signal
 import socket
 import subprocess
 import sys
@@ -67,6 +68,18 @@ def test_a_port_that_was_chosen_and_is_taken_is_told_at_once(tmp_path: Path) -> 
         fresh.close()
     assert made.returncode == 5
     assert f"did not start: port {port} is taken by another program. Stop it, or choose" in said(made)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_what_ends_run_ends_the_program_and_the_proxy_too(fresh: RunningDashcam, number: int) -> None:
+    command = [sys.executable, "-m", "proxy", "run", "--", "sh", "-c", "echo ready; exec sleep 60"]
+    running = subprocess.Popen(command, cwd=fresh.folder, env=fresh.environment, stdout=subprocess.PIPE)
+    assert running.stdout is not None
+    with running.stdout as output:
+        assert output.readline() == b"ready\n"
+        running.send_signal(number)
+        assert running.wait(30) == 128 + number
+    assert not (Path(fresh.cli("db", "path").stdout.decode()).parent / "instance.json").exists()
 
 
 def test_run_starts_the_proxy_hands_its_address_on_and_sums_up(fresh: RunningDashcam) -> None:
