@@ -88,6 +88,7 @@ class TemporaryInstance:
         self._settings = settings
         self._process: subprocess.Popen[bytes] | None = None
         self._handlers: dict[int, Any] = {}
+        self.is_shared = False
 
     def __enter__(self) -> str:
         # By default these end Python on the spot, and what was started would stay behind; nohup's choice is kept.
@@ -96,6 +97,7 @@ class TemporaryInstance:
                 self._handlers[number] = signal.signal(number, _leave)
         url = find(self._settings)
         if url:
+            self.is_shared = True
             return url
         prepare(self._settings)
         log = Path(self._settings.run_dir) / "supervisor.log"

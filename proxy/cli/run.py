@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -19,12 +20,13 @@ from proxy.store.reading import Reader
 def run(settings: Settings, command: list[str]) -> int:
     """Run the program; return its exit code."""
     began = time.time_ns() // 1_000_000
-    with TemporaryInstance(settings) as url:
+    proxy = TemporaryInstance(settings)
+    with proxy as url:
         environment = {**os.environ, "OPENAI_BASE_URL": f"{url}/v1", "OPENAI_API_BASE": f"{url}/v1"}  # noqa: TID251 - handed on
         status = _run_child(command, environment)
         wait_until_recorded(url)
     try:
-        _summarise(settings, began)
+        _summarise(settings, began, url, is_shared=proxy.is_shared)
     except StoreError as error:
         # The program's own exit code is what scripts look at.
         print(f"dashcam: no summary: {error.message}", file=sys.stderr)
@@ -51,14 +53,18 @@ def _run_child(command: list[str], environment: dict[str, str]) -> int:
     return status if status >= 0 else 128 - status
 
 
-def _summarise(settings: Settings, began: int) -> None:
-    reader = Reader(settings.database_path)
-    sums = reader.summary(began)
-    reader.close()
+def _summarise(settings: Settings, began: int, url: str, *, is_shared: bool) -> None:
+    with contextlib.closing(Reader(settings.database_path)) as reader:
+        sums = reader.summary(began)
+    if not sums["calls"]:
+        print(f"dashcam: no call came to {url}/v1; does the program read OPENAI_BASE_URL?", file=sys.stderr)
+        return
     cost = "unknown" if sums["cost_pico_usd"] is None else money(from_pico(sums["cost_pico_usd"]))
     note = f" ({sums['unpriced']} without a price)" if sums["unpriced"] else ""
+    # Callers of a running instance are not told apart.
+    whose = " meanwhile, of every program that uses this Dashcam" if is_shared else ""
     print(
-        f"dashcam: {sums['calls']} calls, {sums['errors']} not completed, {sums['input_tokens']:,} + "
-        f"{sums['output_tokens']:,} tokens, cost {cost}{note}. List them: dashcam logs",
+        f"dashcam: {sums['calls']} call{'s' if sums['calls'] > 1 else ''}{whose}, {sums['errors']} not completed, "
+        f"{sums['input_tokens']:,} + {sums['output_tokens']:,} tokens, cost {cost}{note}. List them: dashcam logs",
         file=sys.stderr,
     )

@@ -85,8 +85,16 @@ def test_what_ends_run_ends_the_program_and_the_proxy_too(fresh: RunningDashcam,
 def test_run_starts_the_proxy_hands_its_address_on_and_sums_up(fresh: RunningDashcam) -> None:
     made = fresh.cli("run", "--", sys.executable, "-c", CALL)
     assert made.returncode == 3, said(made)
-    assert "dashcam: 1 calls, 0 not completed" in said(made)
+    assert "dashcam: 1 call, 0 not completed" in said(made)
     assert json.loads(fresh.cli("logs", "--json").stdout)[0]["input_preview"] == "from a child"
+
+
+def test_run_says_so_where_no_call_came_and_where_calls_may_be_another_programs(fresh: RunningDashcam) -> None:
+    fresh.start()
+    silent = fresh.cli("run", "--", sys.executable, "-c", "")
+    made = fresh.cli("run", "--", sys.executable, "-c", CALL)
+    assert f"no call came to {fresh.url}/v1" in said(silent)
+    assert "dashcam: 1 call meanwhile, of every program that uses this Dashcam, 0 not completed" in said(made)
 
 
 def test_try_shows_a_proxy_key_where_one_is_wanted_and_known(tmp_path: Path) -> None:
