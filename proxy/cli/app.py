@@ -136,6 +136,8 @@ def logs(
     """List recorded calls, the newest last."""
     from proxy.cli.logs import Listing, list_calls
 
+    if json and jsonl:
+        raise UsageError("--json is one document and --jsonl is many; choose one")
     listing = Listing(
         since=since, until=until, model=model, outcome=outcome, provider=provider, limit=limit, fields=fields,
         form="json" if json else "jsonl" if jsonl else "table", has_headers=not no_headers, is_utc=utc, follow=follow,
@@ -168,7 +170,7 @@ def show(
     raw: Annotated[bool, typer.Option("--raw", help="The bytes as they were: request, then answer.")] = False,
     request: Annotated[bool, typer.Option("--request", help="Only the request (with --raw).")] = False,
     response: Annotated[bool, typer.Option("--response", help="Only the answer (with --raw).")] = False,
-    sent: Annotated[bool, typer.Option("--sent", help="The request as it was sent, where we changed it.")] = False,
+    sent: Annotated[bool, typer.Option("--sent", help="The request as it left for the provider (with --raw).")] = False,
     json: Json = False,
     data_dir: DataDir = None,
     config: Config = None,
@@ -178,6 +180,10 @@ def show(
     from proxy.cli.show import Wanted
     from proxy.cli.show import show as display
 
+    if raw and json:
+        raise UsageError("--raw is bytes and --json is a document; choose one")
+    if (request or response or sent) and not raw:
+        raise UsageError("--request, --response and --sent choose between bytes; use them with --raw")
     sides = tuple(side for side, chosen in (("request", request or sent), ("response", response)) if chosen)
     wanted = Wanted(reference, sides or ("request", "response"), "raw" if raw else "json" if json else "text", sent)
     display(settings_from(config, data_dir, env_file), wanted)

@@ -131,7 +131,7 @@ def _print_answer(row: Row, body: StoredBody | None) -> None:
         print()
         return
     assembly = read_answer(_as_call(row, body)).assembly
-    if assembly is None:
+    if assembly is None or not assembly.choices:
         print(_indent(_size(body)))
     else:
         for index in sorted(assembly.choices):

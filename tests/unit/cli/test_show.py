@@ -63,6 +63,11 @@ def test_a_failure_is_told_first(dashcam: Command, record: Record) -> None:
     assert error == "upstream_error / timed_out: no\ufffd[31m answer"
 
 
+def test_an_answer_without_content_says_how_to_read_it(dashcam: Command, record: Record) -> None:
+    record(an_entry(REQUEST, b'{"error":{"message":"no"}}', outcome=Outcome.UPSTREAM_ERROR, http_status=401))
+    assert "bytes; see --raw" in dashcam("show").out.partition("answer")[2]
+
+
 def test_json_has_everything(dashcam: Command, record: Record) -> None:
     record(an_entry(REQUEST, ANSWER))
     found = json.loads(dashcam("show", "--json").out)
