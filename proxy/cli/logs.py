@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
 import sys
 import time
@@ -14,7 +13,6 @@ import orjson
 
 from proxy.cli.table import Table, print_headings, print_tabs
 from proxy.cli.terminal import json_text
-from proxy.domain.identity import id_time_ns, parse_id
 from proxy.domain.outcome import Outcome
 from proxy.errors import UsageError
 from proxy.settings.values import Settings
@@ -22,6 +20,7 @@ from proxy.store.reading import Filters, Reader, Row
 from proxy.store.rows import COLUMNS
 
 _SPAN = re.compile(r"(\d+)\s*([smhdw])\Z")
+_ID_TIME = re.compile(r"([0-9a-f]{8})-([0-9a-f]{4})(-|\Z)")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 _POLL_SECONDS = 0.4
 _LATEST = 253_402_300_799_999  # the last millisecond of the year 9999, behind which no date has a text
@@ -116,8 +115,9 @@ def _milliseconds(text: str) -> int:
     span = _SPAN.match(text)
     if span:
         return time.time_ns() // 1_000_000 - timedelta(**{_UNITS[span[2]]: int(span[1])}) // timedelta(milliseconds=1)
-    with contextlib.suppress(ValueError):
-        return id_time_ns(parse_id(text)) // 1_000_000
+    identity = _ID_TIME.match(text.lower())
+    if identity:
+        return int(identity[1] + identity[2], 16)
     return int(datetime.fromisoformat(text).astimezone(UTC).timestamp() * 1000)
 
 
