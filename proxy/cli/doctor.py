@@ -7,6 +7,7 @@ import platform
 import urllib.error
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import orjson
 
@@ -16,7 +17,7 @@ from proxy.cli.terminal import json_text, on_one_line, paint
 from proxy.domain.provider import Provider
 from proxy.errors import ConfigurationError, StoreError
 from proxy.settings.credentials import read_secret
-from proxy.settings.values import Settings
+from proxy.settings.values import Settings, settings_from_mapping
 from proxy.store.engine import sqlite_version, sqlite_warning
 from proxy.store.reading import Reader
 
@@ -56,13 +57,26 @@ def _findings(settings_of: Callable[[], Settings]) -> list[Finding]:
     try:
         settings = settings_of()
     except ConfigurationError as error:
-        return [Finding("configuration", False, "; ".join(error.problems), "correct it, then: dashcam doctor")]
-    found = [Finding("configuration", True, "valid"), _server(settings), *_database(settings)]
-    return [*found, _folder(settings), *map(_provider, settings.providers)]
-
-
-def _server(settings: Settings) -> Finding:
+        hint = "correct it, then: dashcam doctor"
+        last = len(error.problems) - 1
+        return [
+            Finding("configuration", False, text, hint if index == last else None)
+            for index, text in enumerate(error.problems)
+        ]
     url = find(settings)
+    found = [Finding("configuration", True, "valid"), _server(url), *_database(settings)]
+    return [*found, _folder(settings), *map(_provider, settings.providers if url is None else _served(settings))]
+
+
+def _served(settings: Settings) -> tuple[Provider, ...]:
+    """Return the providers that the running instance was started with; its flags are not ours."""
+    try:
+        return settings_from_mapping(orjson.loads((Path(settings.run_dir) / "settings.json").read_bytes())).providers
+    except (OSError, ValueError):
+        return settings.providers
+
+
+def _server(url: str | None) -> Finding:
     if url is None:
         return Finding("server", None, "not running for this data folder", "dashcam serve")
     try:
@@ -117,8 +131,8 @@ def _provider(provider: Provider) -> Finding:
     if provider.key_env is None or read_secret(provider.key_env):
         key = "needs no key" if provider.key_env is None else f"key from {provider.key_env}"
         return Finding(subject, True, f"{provider.base_url} ({provider.kind}), {key}")
-    detail = f"{provider.base_url} ({provider.kind}); {provider.key_env} is not set, so clients must send their own key"
-    return Finding(subject, None, detail)
+    detail = f"{provider.key_env} is not set here; where the server has none, clients must send their own key"
+    return Finding(subject, None, f"{provider.base_url} ({provider.kind}); {detail}")
 
 
 def versions(*, as_json: bool) -> None:

@@ -129,6 +129,16 @@ def test_the_recorder_is_asked_with_the_admin_token_that_is_known(tmp_path: Path
     assert token not in known.stdout.decode() + said(known)
 
 
+def test_the_doctor_tells_whom_the_running_instance_asks(tmp_path: Path) -> None:
+    dashcam = RunningDashcam(tmp_path, "--upstream", "ollama=http://127.0.0.1:9/v1")
+    try:
+        told = dashcam.start().cli("doctor").stdout.decode()
+    finally:
+        dashcam.close()
+    assert "provider ollama" in told
+    assert "api.openai.com" not in told
+
+
 def test_what_a_killed_instance_wrote_leads_to_nobody_else(tmp_path: Path) -> None:
     """Its port may be another Dashcam's by now, whose rows lie elsewhere."""
     killed, other = (RunningDashcam(tmp_path / name, environment={"DASHCAM_PORT": str(free_port())}) for name in "ab")

@@ -32,7 +32,8 @@ def test_a_broken_configuration_is_a_problem_found(dashcam: Command, tmp_path: P
     assert said.code == 7
     assert "server.port" in said.out
     assert "nonsense" in said.out
-    assert "next: correct it" in said.out
+    assert [line[:4] for line in said.lines[:2]] == ["bad ", "bad "]
+    assert said.out.count("next: correct it") == 1
 
 
 def test_versions(dashcam: Command) -> None:
