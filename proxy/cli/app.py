@@ -22,13 +22,11 @@ EXIT = {UsageError: 2, NotFoundError: 3, ConfigurationError: 4, UnreachableError
 EXAMPLES = """
 Examples:
 
-  dashcam serve                               start recording at http://127.0.0.1:8484
-
-  dashcam run -- python app.py                record one program, print a summary at its end
-
-  dashcam logs --since 7d --outcome timed_out  list what went wrong this week
-
-  dashcam show last                           read the newest call back: messages, timings, cost
+\b
+  dashcam serve                    record at http://127.0.0.1:8484
+  dashcam run -- python app.py     record one program
+  dashcam logs --since 7d          list the calls of a week
+  dashcam show last                read the newest one back
 """
 
 app = typer.Typer(
@@ -40,7 +38,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-db = typer.Typer(help="The database.", no_args_is_help=True, rich_markup_mode=None)
+db = typer.Typer(help="Say where and how large the database is.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(db, name="db")
 
 Config = Annotated[str | None, typer.Option("--config", metavar="FILE", help="Settings file (TOML).")]
@@ -50,8 +48,8 @@ Upstreams = Annotated[
     list[str] | None, typer.Option("--upstream", metavar="[NAME=]URL", help="Where calls go; repeatable.")
 ]
 Json = Annotated[bool, typer.Option("--json", help="One JSON document.")]
-Since = Annotated[str | None, typer.Option("--since", help="7d, 3h, 2026-11-01, or an id.")]
-Until = Annotated[str | None, typer.Option("--until", help="The same, exclusive.")]
+Since = Annotated[str | None, typer.Option("--since", metavar="WHEN", help="7d, 3h, 2026-11-01, or an id.")]
+Until = Annotated[str | None, typer.Option("--until", metavar="WHEN", help="The same, exclusive.")]
 
 
 def settings_from(
@@ -70,23 +68,31 @@ def settings_from(
 
 
 @app.callback(invoke_without_command=True)
-def default(context: typer.Context) -> None:
+def default(
+    context: typer.Context,
+    is_version_wanted: Annotated[bool, typer.Option("--version", help="Say which Dashcam this is.")] = False,
+) -> None:
     """Start the server when no command is given."""
+    if is_version_wanted:
+        version()
+        raise typer.Exit
     if context.invoked_subcommand is None:
         serve()
 
 
 @app.command()
 def serve(
-    host: Annotated[str | None, typer.Option(help="Address to listen at.")] = None,
-    port: Annotated[int | None, typer.Option(help="Port to listen at.")] = None,
-    workers: Annotated[int | None, typer.Option(help="Gateway processes.")] = None,
+    host: Annotated[
+        str | None, typer.Option(metavar="ADDRESS", help="Address to listen at (default: 127.0.0.1).")
+    ] = None,
+    port: Annotated[int | None, typer.Option(metavar="N", help="Port to listen at (default: 8484).")] = None,
+    workers: Annotated[int | None, typer.Option(metavar="N", help="Gateway processes (default: 1).")] = None,
     upstream: Upstreams = None,
     data_dir: DataDir = None,
     config: Config = None,
     env_file: EnvFile = None,
 ) -> None:
-    """Start recording."""
+    """Start recording, until Ctrl+C."""
     from proxy.cli.serve import serve as start
 
     start(settings_from(config, data_dir, env_file, upstream, host=host, port=port, workers=workers))
@@ -94,14 +100,17 @@ def serve(
 
 @app.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
 def run(
-    command: Annotated[list[str], typer.Argument(metavar="-- CMD…", help="The program and its arguments.")],
-    port: Annotated[int | None, typer.Option(help="Port to listen at.")] = None,
+    command: Annotated[list[str], typer.Argument(metavar="CMD", help="The program and its arguments.")],
+    port: Annotated[int | None, typer.Option(metavar="N", help="Port to listen at, if none runs.")] = None,
     upstream: Upstreams = None,
     data_dir: DataDir = None,
     config: Config = None,
     env_file: EnvFile = None,
 ) -> None:
-    """Run a program with its calls recorded; starts the proxy if none runs."""
+    """Run a program with its calls recorded.
+
+    Starts the proxy if none runs, sets OPENAI_BASE_URL, and sums up at the end: dashcam run -- python app.py
+    """
     from proxy.cli.run import run as start
 
     raise typer.Exit(start(settings_from(config, data_dir, env_file, upstream, port=port), command))
@@ -109,7 +118,10 @@ def run(
 
 @app.command("try")
 def try_it(data_dir: DataDir = None, config: Config = None, env_file: EnvFile = None) -> None:
-    """Make one streamed call to the built-in echo model: proves the chain with no key and no network."""
+    """Prove the whole chain without a key.
+
+    Makes one streamed call to the built-in echo model, which needs no network, and shows that it is on record.
+    """
     from proxy.cli.trying import try_it as go
 
     go(settings_from(config, data_dir, env_file))
@@ -119,11 +131,13 @@ def try_it(data_dir: DataDir = None, config: Config = None, env_file: EnvFile = 
 def logs(
     since: Since = None,
     until: Until = None,
-    model: Annotated[str | None, typer.Option(help="A model; may end in *.")] = None,
-    outcome: Annotated[str | None, typer.Option(help="completed, upstream_error, client_gone, …")] = None,
-    provider: Annotated[str | None, typer.Option(help="A provider's name.")] = None,
-    limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=100_000, help="At most so many.")] = 20,
-    fields: Annotated[str | None, typer.Option(help="Columns, separated by commas.")] = None,
+    model: Annotated[str | None, typer.Option(metavar="NAME", help="A model; may end in *.")] = None,
+    outcome: Annotated[
+        str | None, typer.Option(metavar="OUTCOME", help="completed, upstream_error, client_gone, …")
+    ] = None,
+    provider: Annotated[str | None, typer.Option(metavar="NAME", help="A provider.")] = None,
+    limit: Annotated[int, typer.Option("--limit", "-n", metavar="N", min=1, max=100_000, help="At most so many.")] = 20,
+    fields: Annotated[str | None, typer.Option(metavar="A,B,…", help="Columns; a wrong one lists all.")] = None,
     json: Json = False,
     jsonl: Annotated[bool, typer.Option("--jsonl", help="One JSON object a line.")] = False,
     no_headers: Annotated[bool, typer.Option("--no-headers", help="Leave the heading out.")] = False,
@@ -150,8 +164,10 @@ app.command("list", hidden=True)(logs)
 
 @app.command()
 def tail(
-    model: Annotated[str | None, typer.Option(help="A model; may end in *.")] = None,
-    outcome: Annotated[str | None, typer.Option(help="completed, upstream_error, client_gone, …")] = None,
+    model: Annotated[str | None, typer.Option(metavar="NAME", help="A model; may end in *.")] = None,
+    outcome: Annotated[
+        str | None, typer.Option(metavar="OUTCOME", help="completed, upstream_error, client_gone, …")
+    ] = None,
     jsonl: Annotated[bool, typer.Option("--jsonl", help="One JSON object a line.")] = False,
     data_dir: DataDir = None,
     config: Config = None,
@@ -191,7 +207,10 @@ def show(
 
 @app.command()
 def doctor(json: Json = False, data_dir: DataDir = None, config: Config = None, env_file: EnvFile = None) -> None:
-    """Say what was found, what is wrong, and what to type next; exit 7 when something is wrong."""
+    """Say what is wrong and what to type next.
+
+    Exits with 7 when something is wrong.
+    """
     from proxy.cli.doctor import examine
 
     raise typer.Exit(examine(lambda: settings_from(config, data_dir, env_file), as_json=json))

@@ -77,6 +77,19 @@ def test_help_begins_with_what_it_is_for_and_ends_with_examples(dashcam: Command
                           if command.callback}  # fmt: skip
 
 
+def test_help_is_whole_sentences_and_examples_one_a_line(dashcam: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A terminal of 80 columns cut the summaries with dots and wrapped the examples."""
+    monkeypatch.setenv("COLUMNS", "80")
+    page = dashcam("--help").out
+    assert "..." not in page.partition("Commands:")[2]
+    assert page.partition("Examples:")[2].count("\n    dashcam ") == 4
+    assert "<str>" not in "".join(dashcam(command, "--help").out for command in ("serve", "logs", "tail"))
+
+
+def test_the_version_is_told_as_an_option_too(dashcam: Command) -> None:
+    assert dashcam("--version").out == dashcam("version").out
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "told"),
     [
