@@ -3,7 +3,8 @@
 ``duration_ms`` runs from the acceptance of the request to the end of the call. ``upstream_ms`` is the part of it that
 was spent waiting for upstreams, summed over the tries: dialling, and from the moment the request had left to the last
 byte of the answer. ``overhead_ms`` is all the rest: reading and planning, recording, waiting for the pool, and the
-client's own slowness in taking the answer after its last byte had come. ``ttft_ms`` runs from the acceptance to the
+client's own slowness in taking the answer after its last byte had come. When a client leaves, the time we read on for
+the sake of its usage is waiting too. ``ttft_ms`` runs from the acceptance to the
 arrival of the piece that made the first event with content whole; None where that cannot be known.
 """
 
@@ -12,6 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from proxy.domain.interaction import Attempt
+from proxy.domain.outcome import Outcome
 from proxy.domain.recording import AttemptFact, CallEnd, RecordedCall
 from proxy.interpret.texts import clean
 
@@ -53,6 +55,8 @@ def _end_of(end: CallEnd, position: int) -> int:
         return fact.ended_ns
     if position + 1 < len(end.attempts):
         return end.attempts[position + 1].started_ns
+    if end.outcome is Outcome.CLIENT_GONE:
+        return end.ended_ns
     if end.last_byte_ns is not None:
         return end.last_byte_ns
     return fact.head_ns if fact.head_ns is not None else end.ended_ns

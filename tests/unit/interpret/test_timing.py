@@ -16,8 +16,10 @@ def fact(number: int, started: int, **instants: Any) -> AttemptFact:
     return AttemptFact(number=number, provider="p", upstream="u", started_ns=started * MS, **values)
 
 
-def times(*attempts: AttemptFact, ended: int = 100, last: int | None = None) -> tuple[float | None, ...]:
-    end = CallEnd(outcome=Outcome.COMPLETED, ended_ns=ended * MS, attempts=attempts)
+def times(
+    *attempts: AttemptFact, ended: int = 100, last: int | None = None, outcome: Outcome = Outcome.COMPLETED
+) -> tuple[float | None, ...]:
+    end = CallEnd(outcome=outcome, ended_ns=ended * MS, attempts=attempts)
     end.last_byte_ns = None if last is None else last * MS
     made = durations_of(end)
     return made.duration, made.upstream, made.overhead
@@ -49,6 +51,10 @@ def test_a_try_whose_answer_was_thrown_away_ends_where_the_next_begins() -> None
 
 def test_a_client_that_left_before_the_answer() -> None:
     assert times(fact(1, 10, sent_ns=10)) == (100, 90, 10)
+
+
+def test_reading_on_for_a_client_that_left_is_not_our_part() -> None:
+    assert times(fact(1, 2, sent_ns=3, head_ns=10), last=40, outcome=Outcome.CLIENT_GONE) == (100, 97, 3)
 
 
 def test_a_call_that_we_refused_is_all_ours() -> None:
