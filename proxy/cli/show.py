@@ -171,9 +171,11 @@ def _print_facts(row: Row, attempts: list[Row], price: Row | None) -> None:
 
 
 def _attempt(item: Row) -> str:
-    ended = item["error"] or f"answered {item['http_status']}"
+    answered = f"answered {item['http_status']}" if item["http_status"] else ""
+    failed = f"failed ({item['error']})" if item["error"] else ""
+    ended = ", then ".join(filter(None, (answered, failed)))
     reused = ", connection reused" if item["reused"] else ""
-    return f"{on_one_line(item['upstream'])}: {ended} in {duration(item['duration_ms'])}{reused}"
+    return f"{on_one_line(item['upstream'])}: {ended or 'no answer'} in {duration(item['duration_ms'])}{reused}"
 
 
 def _size(body: StoredBody) -> str:

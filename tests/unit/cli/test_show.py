@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
+from typing import Any
 
 import pytest
 
+from proxy.domain.interaction import Attempt
 from proxy.domain.outcome import ContentState, Outcome
 from tests.support.entries import an_entry
 from tests.unit.cli.conftest import Command, Record
@@ -66,6 +69,25 @@ def test_a_failure_is_told_first(dashcam: Command, record: Record) -> None:
 def test_an_answer_without_content_says_how_to_read_it(dashcam: Command, record: Record) -> None:
     record(an_entry(REQUEST, b'{"error":{"message":"no"}}', outcome=Outcome.UPSTREAM_ERROR, http_status=401))
     assert "bytes; see --raw" in dashcam("show").out.partition("answer")[2]
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"http_status": 200}, "answered 200 in 80 ms"),
+        ({"error": "dns"}, "failed (dns) in 80 ms"),
+        ({"http_status": 200, "error": "closed_early"}, "answered 200, then failed (closed_early) in 80 ms"),
+        ({}, "no answer in 80 ms"),
+    ],
+)
+def test_how_a_try_went(dashcam: Command, record: Record, changes: dict[str, Any], told: str) -> None:
+    entry = an_entry(REQUEST, ANSWER)
+    attempt = Attempt(
+        interaction_id=entry.interaction.id, number=1, provider="openai", upstream="http://x/v1", started_at=0,
+        duration_ms=80.0, **changes,
+    )  # fmt: skip
+    record(replace(entry, attempts=(attempt,)))
+    assert f"attempt 1  http://x/v1: {told}" in dashcam("show").out
 
 
 def test_json_has_everything(dashcam: Command, record: Record) -> None:
