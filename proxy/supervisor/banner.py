@@ -28,6 +28,11 @@ def render(settings: Settings, port: int, version: str, *, colours: bool) -> str
         f"  {dim}Data{plain}        {settings.database_path}",
         f"  {dim}Providers{plain}   {providers}",
         f"  {dim}Keeps{plain}       {kept}   {dim}Try it: dashcam try   Stop: Ctrl+C{plain}",
+        *(
+            [f"  {dim}Callers{plain}     show one of DASHCAM_PROXY_KEYS as their OPENAI_API_KEY"]
+            if settings.proxy_keys
+            else []
+        ),
         "",
     ]
     return "\n".join(lines)

@@ -63,8 +63,14 @@ def test_it_tells_whether_what_is_said_is_kept() -> None:
     assert "facts only, no requests or answers" in render(without, 8484, "1", colours=False)
 
 
+def test_it_tells_callers_to_show_a_key_where_one_is_wanted() -> None:
+    guarded = dataclasses.replace(SETTINGS, proxy_keys={"k": "digest"})
+    assert "show one of DASHCAM_PROXY_KEYS" in render(guarded, 8484, "1", colours=False)
+    assert "DASHCAM_PROXY_KEYS" not in render(SETTINGS, 8484, "1", colours=False)
+
+
 def test_it_has_at_most_twelve_lines() -> None:
-    on_ipv6 = dataclasses.replace(SETTINGS, server=ServerSettings(host="::1"))
+    on_ipv6 = dataclasses.replace(SETTINGS, server=ServerSettings(host="::1"), proxy_keys={"k": "digest"})
     assert len(render(on_ipv6, 8484, "1", colours=True).splitlines()) <= 12
 
 
