@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import orjson
 
 from proxy.settings.values import Settings
@@ -17,4 +19,4 @@ def info(settings: Settings, *, as_json: bool) -> None:
         print(orjson.dumps(found).decode())
         return
     for name, value in found.items():
-        print(f"{name}\t{value}")
+        print(f"{name:<12}  {value}" if sys.stdout.isatty() else f"{name}\t{value}")

@@ -20,6 +20,7 @@ def test_info_is_about_this_file(dashcam: Command, record: Record) -> None:
     found = json.loads(dashcam("db", "info", "--json").out)
     assert (found["interactions"], found["revision"]) == (1, head())
     assert "interactions\t1" in dashcam("db", "info").lines
+    assert "interactions  1" in dashcam("db", "info", is_terminal=True).lines
     assert found["bytes"] > 0
 
 
