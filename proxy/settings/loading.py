@@ -52,13 +52,16 @@ def load(
     read_env_file(env_file)
     environment = {name: value for name, value in os.environ.items() if name.startswith(PREFIX)}
     problems: list[str] = []
-    merged = _read_toml(defaults)
     path = config or environment.get("DASHCAM_CONFIG")
-    if path:
-        merged = _merge(merged, _read_toml(Path(path)), problems, str(path))
-    merged = _merge(merged, _of_environment(environment, problems), problems, "environment")
-    merged = _merge(merged, flags or {}, problems, "flag")
-    checked = _check(merged, problems, path)
+    layers = {
+        **({str(path): _read_toml(Path(path))} if path else {}),
+        "environment": _of_environment(environment, problems),
+        "flag": flags or {},
+    }
+    merged = _read_toml(defaults)
+    for origin, layer in layers.items():
+        merged = _merge(merged, layer, problems, origin)
+    checked = _check(merged, problems, layers)
     upstreams = upstreams or environment.get("DASHCAM_UPSTREAM", "").replace(",", " ").split()
     providers = _providers(checked, upstreams, problems)
     admin_token, proxy_keys = _secret("DASHCAM_ADMIN_TOKEN", problems), _secret("DASHCAM_PROXY_KEYS", problems)
@@ -142,14 +145,26 @@ def _merge(base: dict[str, Any], new: dict[str, Any], problems: list[str], origi
     return merged
 
 
-def _check(merged: dict[str, Any], problems: list[str], path: str | None) -> SettingsFile | None:
+def _check(merged: dict[str, Any], problems: list[str], layers: dict[str, dict[str, Any]]) -> SettingsFile | None:
     try:
         return SettingsFile.model_validate(merged)
     except ValidationError as error:
-        origin = path or "settings"
-        for item in error.errors():
-            problems.append(f"{origin}: {_told(item)}")
+        problems += [f"{_origin(item['loc'], layers)}: {_told(item)}" for item in error.errors()]
         return None
+
+
+def _origin(loc: tuple[int | str, ...], layers: dict[str, dict[str, Any]]) -> str:
+    """Return where the value that is wrong was said: in the last layer that says most of its keys."""
+
+    def depth(layer: Any) -> int:
+        count = 0
+        for part in loc:
+            if not isinstance(layer, dict) or part not in layer:
+                break
+            layer, count = layer[part], count + 1
+        return count
+
+    return max(reversed(layers), key=lambda origin: depth(layers[origin]))
 
 
 def _told(item: ErrorDetails) -> str:

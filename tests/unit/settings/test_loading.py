@@ -148,13 +148,26 @@ def test_only_digests_of_our_keys_are_kept(tmp_path: Path, monkeypatch: pytest.M
     assert len(found.proxy_keys) == 1
 
 
+def test_a_mistake_is_told_of_where_it_was_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DASHCAM_PORT", "x")
+    flags = {"server": {"workers": 0}}
+    with pytest.raises(ConfigurationError) as caught:
+        loaded(tmp_path, '[server]\nport = "y"\nalowed_hosts = []\n', flags=flags)
+    told = sorted(line.partition(": I")[0].removeprefix(str(tmp_path)) for line in caught.value.problems)
+    assert told == [
+        "/c.toml: server.alowed_hosts: is not a setting",
+        "environment: server.port",
+        "flag: server.workers",
+    ]
+
+
 @hypothesis_settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=40)
 @given(st.one_of(st.floats(), st.integers(), st.text(max_size=8), st.booleans(), st.lists(st.integers(), max_size=2)))
 def test_any_value_is_taken_or_told(tmp_path: Path, value: object) -> None:
     try:
         found = loaded(tmp_path, flags={"limits": {"drain": value}})
     except ConfigurationError as error:
-        assert error.problems[0].startswith(f"{tmp_path}/c.toml: limits.drain: ")  # noqa: PT017 - either way is right
+        assert error.problems[0].startswith("flag: limits.drain: ")  # noqa: PT017 - either way is right
     else:
         assert math.isfinite(found.limits.drain)
         assert found.limits.drain >= 0
