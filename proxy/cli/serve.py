@@ -29,8 +29,11 @@ def serve(settings: Settings) -> None:
 
 
 def supervisor_command(settings: Settings) -> list[str]:
-    """Return the command that runs a supervisor for prepared settings."""
-    return [sys.executable, "-m", "proxy.supervisor", "--run-dir", settings.run_dir]
+    """Return the command that runs a supervisor for prepared settings.
+
+    Without -P the working folder would come first: an application's own ``proxy`` or ``json.py`` would be run as ours.
+    """
+    return [sys.executable, "-P", "-m", "proxy.supervisor", "--run-dir", settings.run_dir]
 
 
 def prepare(settings: Settings) -> None:

@@ -34,7 +34,7 @@ class Child:
     def start(self, now: float) -> None:
         """Start the process."""
         self.process = subprocess.Popen(
-            [sys.executable, *self.arguments], pass_fds=tuple(self.descriptors), stdin=subprocess.DEVNULL
+            [sys.executable, "-P", *self.arguments], pass_fds=tuple(self.descriptors), stdin=subprocess.DEVNULL
         )
         self.started_at = now
 

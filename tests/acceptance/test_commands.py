@@ -49,6 +49,14 @@ def test_try_proves_the_chain_with_nothing_there(fresh: RunningDashcam) -> None:
     ]
 
 
+@pytest.mark.parametrize("name", ["proxy.py", "orjson.py", "select.py"])
+def test_an_applications_own_modules_are_not_run_as_ours(fresh: RunningDashcam, name: str) -> None:
+    (fresh.folder / name).write_text("raise SystemExit('the application was run')")
+    command = [str(Path(sys.executable).with_name("dashcam")), "try"]
+    made = subprocess.run(command, cwd=fresh.folder, env=fresh.environment, capture_output=True, timeout=60)
+    assert made.returncode == 0, said(made)
+
+
 def test_try_needs_no_certain_port(tmp_path: Path) -> None:
     """Whoever has the default one: nobody has been told that address."""
     fresh = RunningDashcam(tmp_path)
