@@ -9,12 +9,9 @@ library loggers (uvicorn, httpx2, alembic) come through here from WARNING on.
 from __future__ import annotations
 
 import logging
-import logging.handlers
-import os
 import re
 import sys
 from collections.abc import MutableMapping
-from io import TextIOWrapper
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +19,7 @@ import orjson
 import structlog
 
 from proxy.settings.values import LogSettings
+from proxy.telemetry.daily_file import DailyFile
 from proxy.telemetry.sink import BoundedSink
 
 _LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
@@ -29,6 +27,7 @@ _SECRET = re.compile(
     r"(sk-[A-Za-z0-9_-]{6})[A-Za-z0-9_-]+|(?i:(bearer\s+|api[-_]?key[\"'=:\s]+))[^\s\"',}]{8,}|(dashcam_[a-z]+_)[A-Za-z0-9]+"
 )
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+_COLOUR = re.compile(rb"\x1b\[[0-9;]*m")
 _MAX_FIELD = 2000
 
 EventDict = MutableMapping[str, Any]
@@ -64,29 +63,23 @@ class _TextRenderer:
         return str(self._renderer(logger, name, event)).encode("utf-8", "replace")
 
 
-class _PrivateFile(logging.handlers.TimedRotatingFileHandler):
-    """A rotated file that only its owner can read."""
-
-    def _open(self) -> TextIOWrapper:
-        descriptor = os.open(self.baseFilename, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
-        return TextIOWrapper(os.fdopen(descriptor, "ab"), encoding=self.encoding)
-
-
 class _FileSink:
-    """Adds a daily rotated file beside another sink."""
+    """Adds a daily file beside another sink; a file that cannot be written is told once, and holds nothing up."""
 
-    def __init__(self, first: BoundedSink, path: str, keep_days: int) -> None:
-        Path(path).parent.mkdir(parents=True, exist_ok=True)
-        self._first = first
-        self._handler = _PrivateFile(
-            path, when="midnight", backupCount=keep_days, utc=True, encoding="utf-8", delay=True
-        )
+    def __init__(self, first: BoundedSink, file: DailyFile) -> None:
+        self._first, self._file = first, file
+        self._fails = False
 
     def msg(self, line: bytes) -> None:
         """Write to both."""
         self._first.msg(line)
-        text = re.sub(r"\x1b\[[0-9;]*m", "", line.decode("utf-8", "replace"))
-        self._handler.handle(logging.LogRecord("dashcam", 20, "", 0, text, None, None))
+        try:
+            self._file.write(_COLOUR.sub(b"", line) + b"\n")
+            self._fails = False
+        except OSError as error:
+            if not self._fails:
+                self._first.msg(f"log.file cannot be written: {error}".encode())
+            self._fails = True
 
     debug = info = warning = warn = error = critical = exception = fatal = log = msg
 
@@ -102,7 +95,7 @@ class _Bridge(logging.Handler):
 def configure(settings: LogSettings, *, process: str) -> BoundedSink:
     """Set logging up for this process; returns the sink so that its owner can close it."""
     sink = BoundedSink(sys.stderr.fileno())
-    target = _FileSink(sink, settings.file, settings.keep_days) if settings.file else sink
+    target = _FileSink(sink, DailyFile(Path(settings.file), settings.keep_days)) if settings.file else sink
     is_json = settings.format == "json"
     renderer = _render_json if is_json else _TextRenderer(has_colours=sys.stderr.isatty())
     structlog.configure(

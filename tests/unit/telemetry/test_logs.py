@@ -37,9 +37,6 @@ def written(monkeypatch: pytest.MonkeyPatch) -> Iterator[Read]:
         return os.read(reading, 65536).decode().split("\n")[:-1]
 
     yield run
-    target = structlog.get_config()["logger_factory"]()
-    if hasattr(target, "_handler"):
-        target._handler.close()
     structlog.reset_defaults()
     logging.getLogger().handlers[:] = handlers
     logging.getLogger().setLevel(level)
@@ -75,6 +72,14 @@ def test_a_file_gets_the_same_lines(written: Read, tmp_path: Path) -> None:
     path = tmp_path / "logs" / "dashcam.log"
     lines = written(LogSettings(file=str(path)))
     assert path.read_text().split("\n")[:-1] == lines
+
+
+def test_a_file_that_cannot_be_written_is_told_once_and_every_line_is_on_standard_error(
+    written: Read, tmp_path: Path
+) -> None:
+    lines = written(LogSettings(file=str(tmp_path)))
+    assert [line for line in lines if "cannot be written" in line] == [lines[1]]
+    assert len(lines) == 4
 
 
 @pytest.mark.parametrize(
