@@ -6,6 +6,7 @@ import _thread
 import contextlib
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -170,6 +171,15 @@ def test_why_it_did_not_start_is_told(tmp_path: Path, settings: Settings) -> Non
     assert caught.value.hint == "dashcam doctor"
 
 
+@pytest.fixture
+def hears_ctrl_c() -> Iterator[None]:
+    """A shell starts what runs in its background deaf to Ctrl+C, and children inherit that."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("hears_ctrl_c")
 def test_ctrl_c_while_it_starts_leaves_no_process_behind(settings: Settings) -> None:
     folder, seen = Path(settings.data_dir), list[object]()
 
