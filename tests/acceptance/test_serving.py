@@ -15,6 +15,7 @@ import pytest
 from tests.acceptance.conftest import Starter
 from tests.support import oracle as oracle_upstream
 from tests.support.dashcam import RunningDashcam
+from tests.support.processes import children, is_alive, kill
 from tests.support.raw_http import RawClient, exchange, request
 from tests.support.waiting import wait_until
 
@@ -118,6 +119,27 @@ def test_an_orderly_end_lets_streams_finish_and_exits_0(start_dashcam: Starter, 
         reader.join(30)
     assert seen[0].endswith(b"data: [DONE]\n\n")
     assert leaving.query("select outcome from interaction") == [{"outcome": "completed"}]
+
+
+def test_a_second_signal_ends_everything_at_once_and_the_call_is_on_record(start_dashcam: Starter, oracle: str) -> None:
+    leaving = start_dashcam("--upstream", f"openai={oracle}/v1")
+    with RawClient(leaving.port) as client:
+        client.send(chat("cut short", is_stream=True, pieces=5000))
+        wait_until(lambda: leaving.samples()["dashcam_in_flight_requests"][frozenset()] == 1, "the stream is open")
+        leaving.signal(signal.SIGTERM)
+        wait_until(lambda: "gateway_draining" in leaving.log(), "the first signal was heard")
+        leaving.stop()
+        assert not client.read().is_whole
+    leaving.start()
+    assert leaving.row(input_preview="cut short")["outcome"] == "interrupted"
+
+
+def test_a_killed_supervisor_leaves_no_process_behind(start_dashcam: Starter, oracle: str) -> None:
+    orphans = start_dashcam("--upstream", f"openai={oracle}/v1")
+    below = children(orphans.pid)
+    assert len(below) == 2
+    kill(orphans.pid)
+    wait_until(lambda: not any(is_alive(pid) for pid in below), "gateway and control have left")
 
 
 def test_a_full_pipe_that_nobody_reads_holds_no_call_up(start_dashcam: Starter, oracle: str) -> None:

@@ -68,6 +68,14 @@ def test_every_command_has_help(dashcam: Command, command: str) -> None:
     assert f"{command} [OPTIONS]" in said.out
 
 
+def test_help_waits_for_nothing_that_it_does_not_need() -> None:
+    """Each of these takes longer to import than ``--help`` may take."""
+    heavy = {"sqlalchemy", "sqlmodel", "pydantic", "starlette", "uvicorn", "httpx2", "genai_prices", "rich", "asyncio"}
+    code = f"import sys, proxy.cli.app; print(*{heavy} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == []
+
+
 def test_help_begins_with_what_it_is_for_and_ends_with_examples(dashcam: Command) -> None:
     said = dashcam("-h")
     assert said.code == 0
