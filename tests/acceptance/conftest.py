@@ -8,10 +8,12 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import openai
 import pytest
 
 from tests.support.dashcam import RunningDashcam
 from tests.support.processes import ROOT, clean_environment
+from tests.support.scenarios import impatient
 from tests.support.scripted_upstream import ScriptedUpstream, in_thread
 
 Starter = Callable[..., RunningDashcam]
@@ -70,3 +72,18 @@ def upstream() -> Iterator[ScriptedUpstream]:
     """An upstream that does what each test says."""
     with in_thread(ScriptedUpstream()) as running:
         yield running
+
+
+@pytest.fixture(scope="module")
+def dashcam(
+    start_dashcam: Starter, upstream: ScriptedUpstream, tmp_path_factory: pytest.TempPathFactory
+) -> RunningDashcam:
+    """Dashcam in front of the scripted upstream, with little patience."""
+    return start_dashcam(*impatient(tmp_path_factory.mktemp("settings"), upstream))
+
+
+@pytest.fixture
+def client(dashcam: RunningDashcam) -> Iterator[openai.OpenAI]:
+    """The official client, which points at it."""
+    with openai.OpenAI(base_url=f"{dashcam.url}/v1", api_key="sk-real-key", max_retries=0) as made:
+        yield made

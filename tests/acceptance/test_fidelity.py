@@ -8,7 +8,7 @@ from __future__ import annotations
 import gzip
 import json
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import brotli
 import openai
@@ -19,21 +19,8 @@ from tests.acceptance.conftest import Starter
 from tests.support import scripted_upstream
 from tests.support.dashcam import RunningDashcam
 from tests.support.raw_http import exchange, request
-from tests.support.scenarios import DONE, JSON, PLAIN, SSE, STREAM, ask, chunk, impatient, streams
+from tests.support.scenarios import DONE, JSON, PLAIN, SSE, STREAM, ask, chunk, streams
 from tests.support.scripted_upstream import ScriptedUpstream, Turn
-
-
-@pytest.fixture(scope="module")
-def dashcam(
-    start_dashcam: Starter, upstream: ScriptedUpstream, tmp_path_factory: pytest.TempPathFactory
-) -> RunningDashcam:
-    return start_dashcam(*impatient(tmp_path_factory.mktemp("settings"), upstream))
-
-
-@pytest.fixture
-def client(dashcam: RunningDashcam) -> Iterator[openai.OpenAI]:
-    with openai.OpenAI(base_url=f"{dashcam.url}/v1", api_key="sk-real-key", max_retries=0) as made:
-        yield made
 
 
 def test_request_and_answer_pass_byte_for_byte(dashcam: RunningDashcam, upstream: ScriptedUpstream) -> None:

@@ -5,8 +5,7 @@ Each scenario is played by the scripted upstream behind the running program, and
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import openai
 import pytest
@@ -15,21 +14,8 @@ from tests.acceptance.conftest import Starter
 from tests.support import scripted_upstream
 from tests.support.dashcam import RunningDashcam
 from tests.support.raw_http import exchange, request
-from tests.support.scenarios import JSON, PLAIN, SSE, STREAM, ask, chunk, impatient
+from tests.support.scenarios import JSON, PLAIN, SSE, STREAM, ask, chunk
 from tests.support.scripted_upstream import ScriptedUpstream, Turn
-
-
-@pytest.fixture(scope="module")
-def dashcam(
-    start_dashcam: Starter, upstream: ScriptedUpstream, tmp_path_factory: pytest.TempPathFactory
-) -> RunningDashcam:
-    return start_dashcam(*impatient(tmp_path_factory.mktemp("settings"), upstream))
-
-
-@pytest.fixture
-def client(dashcam: RunningDashcam) -> Iterator[openai.OpenAI]:
-    with openai.OpenAI(base_url=f"{dashcam.url}/v1", api_key="sk-real-key", max_retries=0) as made:
-        yield made
 
 
 def breaks(how: Callable[[Turn], None], *, after: tuple[bytes, ...] = ()) -> scripted_upstream.Scenario:
@@ -38,7 +24,7 @@ def breaks(how: Callable[[Turn], None], *, after: tuple[bytes, ...] = ()) -> scr
             await turn.head(*SSE)
             for event in after:
                 await turn.chunk(event)
-            await asyncio.sleep(0.05)  # the pieces must have left before the reset discards what has not
+            await turn.arrived()
         how(turn)
 
     return scenario

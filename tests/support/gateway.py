@@ -7,7 +7,7 @@ import contextlib
 import os
 import socket
 import uuid
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,6 +26,7 @@ from proxy.spool.page import Page
 from proxy.spool.reader import Position, SpoolReader
 from proxy.spool.writer import SpoolWriter
 from proxy.upstream.client import UpstreamClient
+from tests.support.waiting import wait_until_async
 
 
 @dataclass
@@ -86,12 +87,6 @@ class SpooledCall:
             self.answer += last.data
 
 
-async def until(condition: Callable[[], bool]) -> None:
-    """Wait until something holds that has no event of its own; the test's time-out is the deadline."""
-    while not condition():  # noqa: ASYNC110 - see above
-        await asyncio.sleep(0.005)
-
-
 def provider(port: int, **values: object) -> Provider:
     """Return a provider at a loopback port."""
     root = f"http://127.0.0.1:{port}"
@@ -116,7 +111,7 @@ async def running_gateway(folder: Path, settings: Settings) -> AsyncIterator[Run
     server = GatewayServer(gateway, SnapshotWatch(settings.snapshot_path, gateway), listener, read_fd)
     port = listener.getsockname()[1]
     task = asyncio.get_running_loop().create_task(server.run(), name="gateway under test")
-    await until(lambda: bool(page.get(Page.READY)))
+    await wait_until_async(lambda: bool(page.get(Page.READY)), "the gateway is ready")
     try:
         yield RunningGateway(port, settings, gateway, server, page)
     finally:

@@ -9,13 +9,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import fcntl
 import socket
 import ssl
 import struct
+import termios
 import threading
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
+
+from tests.support.waiting import wait_until_async
 
 _LINGER_ZERO = struct.pack("ii", 1, 0)
 _ASKS_FOR_MODELS = b"GET /v1/models HTTP/1.1"
@@ -88,6 +92,15 @@ class Turn:
     async def read(self, size: int) -> bytes:
         """Read exactly so many bytes of a body that was not read before the turn."""
         return await self._reader.readexactly(size)
+
+    async def arrived(self) -> None:
+        """Wait until everything sent is with the other side: a reset discards what is still here."""
+        connection = self._writer.get_extra_info("socket")
+
+        def is_all_there() -> bool:
+            return fcntl.ioctl(connection, termios.TIOCOUTQ, bytes(4)) == bytes(4)
+
+        await wait_until_async(is_all_there, "what was sent has arrived")
 
     def close(self) -> None:
         """Close the connection cleanly."""

@@ -34,3 +34,17 @@ async def wait_until_async(condition: Callable[[], Found], what: str, *, seconds
             raise AssertionError(f"after {seconds:g} s still not: {what} (last seen: {found!r})")
         await asyncio.sleep(_INTERVAL_SECONDS)
     return found
+
+
+async def wait_until_still(value: Callable[[], int], seconds: float = 0.2) -> None:
+    """Wait until a count that grows has stood still for so long."""
+    loop = asyncio.get_running_loop()
+    seen, since = value(), loop.time()
+
+    def stands() -> bool:
+        nonlocal seen, since
+        if value() != seen:
+            seen, since = value(), loop.time()
+        return seen > 0 and loop.time() - since >= seconds
+
+    await wait_until_async(stands, "the count stands still")

@@ -14,11 +14,26 @@ from proxy.settings.values import Settings
 from proxy.spool.page import Page
 from tests.integration.gateway.conftest import CHUNKED, LIMITS, SSE
 from tests.support.client import Client, Reply
-from tests.support.gateway import RunningGateway, SpooledCall, provider, running_gateway, until
+from tests.support.gateway import RunningGateway, SpooledCall, provider, running_gateway
 from tests.support.scripted_upstream import ScriptedUpstream, Turn, answer_ok
+from tests.support.waiting import wait_until_async
 
 STREAM = b'{"model":"m","stream":true,"stream_options":{"include_usage":true}}'
 EVENT = b'data: {"choices":[{"delta":{"content":"x"}}]}\n\n'
+
+
+async def one_event(turn: Turn) -> None:
+    """Begin a stream that never goes on."""
+    await turn.head(SSE, CHUNKED)
+    await turn.chunk(EVENT)
+    await turn.client_closed()
+
+
+async def leave_after_one_event(proxy: RunningGateway) -> None:
+    async with Client(proxy.port) as client:
+        await client.send("POST", "/v1/chat/completions", STREAM)
+        await client.read_until(b"\n\n")
+        client.reset()
 
 
 def code(reply: Reply) -> str:
@@ -32,7 +47,7 @@ async def ended(proxy: RunningGateway, count: int = 1) -> list[SpooledCall]:
         calls = proxy.calls()
         return len(calls) >= count and all(call.end is not None for call in calls)
 
-    await until(have_ended)
+    await wait_until_async(have_ended, "so many calls have ended")
     calls = proxy.calls()
     assert all(call.ends == 1 for call in calls)
     return calls
@@ -68,15 +83,12 @@ async def test_a_refused_connection_is_a_502(tmp_path: Path, unused_port: int) -
 
 
 async def test_silence_before_the_answer_is_a_504(proxy: RunningGateway, upstream: ScriptedUpstream) -> None:
-    async def script(turn: Turn) -> None:
-        await turn.client_closed()
-
-    upstream.scenario = script
+    upstream.scenario = Turn.client_closed
     async with Client(proxy.port) as client:
         reply = await client.ask("POST", "/v1/chat/completions", b"{}")
     assert (reply.status, code(reply)) == (504, "timed_out")
     assert await outcome_of(proxy) is Outcome.TIMED_OUT
-    await until(lambda: upstream.open_connections == 0)
+    await wait_until_async(lambda: upstream.open_connections == 0, "the upstream is free")
 
 
 @pytest.mark.parametrize("way", ["reset", "close"])
@@ -158,12 +170,7 @@ async def test_a_body_shorter_than_it_said_is_no_clean_answer(
 
 
 async def test_silence_in_a_stream_times_out_with_an_event(proxy: RunningGateway, upstream: ScriptedUpstream) -> None:
-    async def script(turn: Turn) -> None:
-        await turn.head(SSE, CHUNKED)
-        await turn.chunk(EVENT)
-        await turn.client_closed()
-
-    upstream.scenario = script
+    upstream.scenario = one_event
     async with Client(proxy.port) as client:
         reply = await client.ask("POST", "/v1/chat/completions", STREAM)
     assert b'"timed_out"' in reply.body
@@ -187,32 +194,21 @@ async def test_a_body_that_ends_by_close_ends_cleanly(proxy: RunningGateway, ups
 async def test_a_client_that_leaves_before_the_answer_frees_the_upstream(
     proxy: RunningGateway, upstream: ScriptedUpstream
 ) -> None:
-    async def script(turn: Turn) -> None:
-        await turn.client_closed()
-
-    upstream.scenario = script
+    upstream.scenario = Turn.client_closed
     async with Client(proxy.port) as client:
         await client.send("POST", "/v1/chat/completions", b"{}")
-        await until(lambda: len(upstream.requests) == 1)
+        await wait_until_async(lambda: len(upstream.requests) == 1, "the upstream was asked")
         client.reset()
-    await until(lambda: upstream.open_connections == 0)
+    await wait_until_async(lambda: upstream.open_connections == 0, "the upstream is free")
     assert await outcome_of(proxy) is Outcome.CLIENT_GONE
 
 
 async def test_a_client_that_leaves_in_a_silent_stream_frees_the_upstream(
     proxy: RunningGateway, upstream: ScriptedUpstream
 ) -> None:
-    async def script(turn: Turn) -> None:
-        await turn.head(SSE, CHUNKED)
-        await turn.chunk(EVENT)
-        await turn.client_closed()
-
-    upstream.scenario = script
-    async with Client(proxy.port) as client:
-        await client.send("POST", "/v1/chat/completions", STREAM)
-        await client.read_until(b"\n\n")
-        client.reset()
-    await until(lambda: upstream.open_connections == 0)
+    upstream.scenario = one_event
+    await leave_after_one_event(proxy)
+    await wait_until_async(lambda: upstream.open_connections == 0, "the upstream is free")
     (call,) = await ended(proxy)
     assert call.answer == EVENT
     assert call.end is not None
@@ -232,11 +228,8 @@ async def test_the_usage_of_an_almost_finished_answer_is_kept(
         await turn.chunk(b"")
 
     upstream.scenario = script
-    async with Client(proxy.port) as client:
-        await client.send("POST", "/v1/chat/completions", STREAM)
-        await client.read_until(b"\n\n")
-        client.reset()
-    await until(lambda: any(item.call.is_gone for item in proxy.gateway.exchanges))
+    await leave_after_one_event(proxy)
+    await wait_until_async(lambda: any(item.call.is_gone for item in proxy.gateway.exchanges), "it was noticed")
     left.set()
     (call,) = await ended(proxy)
     assert b"prompt_tokens" in call.answer
@@ -247,12 +240,7 @@ async def test_the_usage_of_an_almost_finished_answer_is_kept(
 async def test_draining_lets_open_calls_finish_and_ends_the_rest_with_a_reason(
     tmp_path: Path, upstream: ScriptedUpstream
 ) -> None:
-    async def script(turn: Turn) -> None:
-        await turn.head(SSE, CHUNKED)
-        await turn.chunk(EVENT)
-        await turn.client_closed()
-
-    upstream.scenario = script
+    upstream.scenario = one_event
     settings = Settings(
         data_dir=str(tmp_path), run_dir=str(tmp_path / "run"), limits=LIMITS, providers=(provider(upstream.port),)
     )
@@ -350,21 +338,10 @@ async def test_bytes_behind_a_whole_request_do_not_cost_its_answer(
 async def test_nothing_is_left_open_after_many_leaving_clients(
     proxy: RunningGateway, upstream: ScriptedUpstream
 ) -> None:
-    async def script(turn: Turn) -> None:
-        await turn.head(SSE, CHUNKED)
-        await turn.chunk(EVENT)
-        await turn.client_closed()
+    upstream.scenario = one_event
 
-    upstream.scenario = script
-
-    async def leave() -> None:
-        async with Client(proxy.port) as client:
-            await client.send("POST", "/v1/chat/completions", STREAM)
-            await client.read_until(b"\n\n")
-            client.reset()
-
-    await asyncio.gather(*(leave() for _ in range(120)))
-    await until(lambda: upstream.open_connections == 0)
+    await asyncio.gather(*(leave_after_one_event(proxy) for _ in range(120)))
+    await wait_until_async(lambda: upstream.open_connections == 0, "the upstream is free")
     calls = await ended(proxy, 120)
     assert {call.end.outcome for call in calls if call.end} == {Outcome.CLIENT_GONE}
     assert not proxy.gateway.exchanges

@@ -9,8 +9,9 @@ import pytest
 
 from tests.integration.gateway.conftest import LIMITS
 from tests.support.client import Client
-from tests.support.gateway import RunningGateway, until
+from tests.support.gateway import RunningGateway
 from tests.support.scripted_upstream import ScriptedUpstream
+from tests.support.waiting import wait_until_async
 
 H2C = (b"Connection: Upgrade, HTTP2-Settings", b"Upgrade: h2c", b"HTTP2-Settings: AAMAAABkAAQAAP__")
 START = b"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\n"
@@ -80,7 +81,7 @@ async def test_a_small_body_may_take_longer_than_a_head(proxy: RunningGateway, u
         for _ in range(4):
             await client.raw(b" " * 100)
             due = loop.time() + LIMITS.body_idle_timeout * 0.6
-            await until(lambda: loop.time() > due)  # noqa: B023
+            await wait_until_async(lambda: loop.time() > due, "its time has come")  # noqa: B023
         assert (await client.reply()).status == 200
     assert loop.time() - began > LIMITS.header_timeout + LIMITS.body_idle_timeout
     assert upstream.requests[0].body == b" " * 400

@@ -15,7 +15,7 @@ from proxy.upstream.body import FileBody
 from proxy.upstream.client import UpstreamClient
 from tests.support.asking import send
 from tests.support.scripted_upstream import ScriptedUpstream, Turn, answer_ok, one_after_another
-from tests.support.waiting import wait_until_async
+from tests.support.waiting import wait_until_async, wait_until_still
 
 Providers = Callable[..., Provider]
 
@@ -48,10 +48,7 @@ async def test_a_slow_reader_slows_the_upstream_and_is_not_timed_out(
 
     async with ScriptedUpstream(flood) as upstream:
         answer = await send(client, provider(upstream.url, idle_timeout=0.1), "GET", b"/", [], b"")
-        seen = -1
-        while seen != sent:
-            seen = sent
-            await asyncio.sleep(0.2)
+        await wait_until_still(lambda: sent)
         assert sent < total, "the upstream was not slowed down"
         assert HIGH_WATER < answer.unread <= HIGH_WATER + 256 * 1024
         received = sum([len(data) for _, data in answer.take_ready()])
@@ -104,10 +101,7 @@ async def test_a_large_body_waits_for_a_slow_upstream(
     async with ScriptedUpstream(slow, reads_body=False, receive_buffer=65536) as upstream:
         body = Counted(str(path), len(data))
         call = asyncio.ensure_future(send(client, provider(upstream.url), "POST", b"/", [], body))
-        seen = -1
-        while seen != given or not given:
-            seen = given
-            await asyncio.sleep(0.1)
+        await wait_until_still(lambda: given)
         assert given < len(data), "the file was read ahead of the upstream"
         upstream.release()
         assert (await call).status == 200

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 import ssl
 from collections.abc import Callable, Iterator, Sequence
@@ -76,8 +77,9 @@ async def test_never_accepted(client: UpstreamClient, provider: Providers, deaf_
 async def test_leaving_while_it_connects_leaves_nothing_behind(
     client: UpstreamClient, provider: Providers, deaf_port: int
 ) -> None:
+    before = len(os.listdir("/dev/fd"))
     call = asyncio.ensure_future(send(client, provider(f"http://127.0.0.1:{deaf_port}"), "GET", b"/", [], b""))
-    await asyncio.sleep(0.05)
+    await wait_until_async(lambda: len(os.listdir("/dev/fd")) > before, "it has a socket")
     call.cancel()
     with pytest.raises(asyncio.CancelledError):
         await call

@@ -12,8 +12,8 @@ import pytest
 from proxy.gateway.call import ClientCall
 from proxy.gateway.client_head import Headers
 from proxy.gateway.forwarding import MAX_BODY, MAX_OPEN, ControlForwarder
-from tests.support.gateway import until
 from tests.support.scripted_upstream import ScriptedUpstream, Turn
+from tests.support.waiting import wait_until_async
 from tests.unit.gateway.conftest import Line
 
 
@@ -136,9 +136,9 @@ async def test_a_client_that_leaves_frees_control(control: ScriptedUpstream, for
     call = asked(line)
     async with asyncio.TaskGroup() as group:
         group.create_task(forwarder.forward(call))
-        await until(lambda: b"data: 1" in line.wire.written)
+        await wait_until_async(lambda: b"data: 1" in line.wire.written, "the event passed")
         call.leave()
-    await until(lambda: control.open_connections == 0)
+    await wait_until_async(lambda: control.open_connections == 0, "control is free")
     assert not line.wire.written.endswith(b"0\r\n\r\n")
 
 
@@ -152,9 +152,9 @@ async def test_a_client_that_leaves_before_the_answer_frees_its_slot(
     call = asked(Line())
     async with asyncio.TaskGroup() as group:
         group.create_task(forwarder.forward(call))
-        await until(lambda: len(control.requests) == 1)
+        await wait_until_async(lambda: len(control.requests) == 1, "control was asked")
         call.leave()
-    await until(lambda: control.open_connections == 0)
+    await wait_until_async(lambda: control.open_connections == 0, "control is free")
 
 
 async def test_half_a_request_never_reaches_control(control: ScriptedUpstream, forwarder: ControlForwarder) -> None:
@@ -162,7 +162,7 @@ async def test_half_a_request_never_reaches_control(control: ScriptedUpstream, f
     call.feed_body(b'{"delete":')
     async with asyncio.TaskGroup() as group:
         group.create_task(forwarder.forward(call))
-        await until(lambda: not call.parts)
+        await wait_until_async(lambda: not call.parts, "it was taken")
         call.leave()
     assert control.connections == 0
 
@@ -177,7 +177,7 @@ async def test_a_busy_console_is_bounded(control: ScriptedUpstream, forwarder: C
     async with asyncio.TaskGroup() as group:
         for line in lines:
             group.create_task(forwarder.forward(asked(line)))
-        await until(lambda: len(control.requests) == MAX_OPEN)
+        await wait_until_async(lambda: len(control.requests) == MAX_OPEN, "every slot is taken")
         refused = Line()
         await forwarder.forward(asked(refused))
         assert error_of(refused) == (503, "control_busy")
