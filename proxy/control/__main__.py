@@ -42,7 +42,9 @@ class ControlServer(uvicorn.Server):
     async def run_to_the_end(self, listening: socket.socket) -> None:
         """Serve until told to leave."""
         loop = asyncio.get_running_loop()
+        # Ctrl+C and a closed terminal reach the whole group; they are the supervisor's to hear.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
         loop.add_signal_handler(signal.SIGTERM, self._leave)
         os.set_blocking(self._parent_fd, False)
         loop.add_reader(self._parent_fd, self._parent_spoke)

@@ -56,8 +56,9 @@ async def serve(settings: Settings, worker: int, listener: socket.socket, parent
 
 
 def listen_to_signals(server: GatewayServer) -> None:
-    """SIGTERM drains, a second one exits at once; Ctrl+C is the supervisor's to hear."""
+    """SIGTERM drains, a second one exits at once; Ctrl+C and a closed terminal are the supervisor's to hear."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
     asked: list[int] = []
 
     def terminate() -> None:

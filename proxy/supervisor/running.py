@@ -57,8 +57,7 @@ class Supervisor:
         except OSError as error:
             _say(f"cannot listen at {self._settings.server.host}:{self._port}: {error.strerror or error}")
             return 1
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-            signal.signal(number, lambda received, _frame: self._signals.append(received))
+        self._listen_to_signals()
         self._start()
         try:
             self._watch()
@@ -73,6 +72,14 @@ class Supervisor:
         where = running.get("url", "an address it has not told yet")
         _say(f"Dashcam already serves {self._settings.data_dir} at {where} (pid {running.get('pid', 'unknown')}).")
         return ALREADY_RUNNING
+
+    def _listen_to_signals(self) -> None:
+        numbers = [signal.SIGTERM, signal.SIGINT]
+        if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
+            # Ignored from the start, it is nohup's: the terminal may go, and we stay.
+            numbers.append(signal.SIGHUP)
+        for number in numbers:
+            signal.signal(number, lambda received, _frame: self._signals.append(received))
 
     # -- start ----------------------------------------------------------------------------------------------
 

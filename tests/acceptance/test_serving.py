@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 
 import pytest
 
@@ -103,7 +104,21 @@ def test_what_died_is_started_again(dashcam: RunningDashcam) -> None:
     assert exchange(dashcam.port, chat("after the restart")).status == 200
 
 
-def test_an_orderly_end_lets_streams_finish_and_exits_0(start_dashcam: Starter, oracle: str) -> None:
+def stop(leaving: RunningDashcam) -> int:
+    return leaving.stop()
+
+
+def hang_up(leaving: RunningDashcam) -> int:
+    """Close the terminal: all its processes hear of it, and only the supervisor may act on it."""
+    for pid in (*leaving.pids("proxy.gateway"), *leaving.pids("proxy.control"), leaving.pid):
+        os.kill(pid, signal.SIGHUP)
+    return leaving.wait()
+
+
+@pytest.mark.parametrize("end", [stop, hang_up])
+def test_an_orderly_end_lets_streams_finish_and_exits_0(
+    start_dashcam: Starter, oracle: str, end: Callable[[RunningDashcam], int]
+) -> None:
     leaving = start_dashcam("--upstream", f"openai={oracle}/v1")
     seen: list[bytes] = []
     with RawClient(leaving.port) as client:
@@ -115,7 +130,7 @@ def test_an_orderly_end_lets_streams_finish_and_exits_0(start_dashcam: Starter, 
         reader = threading.Thread(target=read)
         reader.start()
         wait_until(lambda: leaving.samples()["dashcam_in_flight_requests"][frozenset()] == 1, "the stream is open")
-        assert leaving.stop() == 0
+        assert end(leaving) == 0
         reader.join(30)
     assert seen[0].endswith(b"data: [DONE]\n\n")
     assert leaving.query("select outcome from interaction") == [{"outcome": "completed"}]
@@ -140,6 +155,19 @@ def test_a_killed_supervisor_leaves_no_process_behind(start_dashcam: Starter, or
     assert len(below) == 2
     kill(orphans.pid)
     wait_until(lambda: not any(is_alive(pid) for pid in below), "gateway and control have left")
+
+
+def test_under_nohup_a_closed_terminal_is_no_matter(start_dashcam: Starter, oracle: str) -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        dashcam = start_dashcam("--upstream", f"openai={oracle}/v1")
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    dashcam.signal(signal.SIGHUP)
+    # Whatever the supervisor makes of a signal, it does before it starts anything again.
+    (old,) = dashcam.kill("proxy.control")
+    wait_until(lambda: dashcam.pids("proxy.control") not in ([], [old]), "control is started again")
+    assert exchange(dashcam.port, chat("still there")).status == 200
 
 
 def test_a_full_pipe_that_nobody_reads_holds_no_call_up(start_dashcam: Starter, oracle: str) -> None:

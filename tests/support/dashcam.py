@@ -83,6 +83,11 @@ class RunningDashcam:
         wait_until(lambda: not any(is_alive(pid) for pid in below), f"the children of {self!r} are gone")
         return code
 
+    def wait(self, seconds: float = 45.0) -> int:
+        """Wait until it has left; return its exit code."""
+        assert self._process is not None
+        return self._process.wait(seconds)
+
     def close(self) -> None:
         """Stop it, and remove what is not in the test's folder."""
         self.stop()
