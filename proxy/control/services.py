@@ -26,7 +26,6 @@ from proxy.spool.page import Page
 from proxy.store.engine import sqlite_warning
 from proxy.store.migration import upgrade
 from proxy.store.reading import Reader
-from proxy.store.writing import StoreGoneError
 from proxy.telemetry.families import Totals
 
 log = structlog.get_logger("control")
@@ -76,6 +75,7 @@ class Services:
                 self._leaving.wait(OPEN_AGAIN_SECONDS)
                 continue
             self._run()
+            break
         if self._lock is not None:
             RealDisk().close(self._lock)
 
@@ -108,11 +108,7 @@ class Services:
         assert self.loader is not None
         if self._leaving.is_set():
             self.loader.stop()
-        try:
-            self.loader.run()
-        except StoreGoneError as error:
-            log.error("store_gone", reason=error.message)
-            self.loader, self._failure = None, error.message
+        self.loader.run()
 
     def _announce(self, entry: Entry) -> None:
         if self.settings.log.format == "json":

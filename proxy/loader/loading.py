@@ -2,9 +2,8 @@
 
 The store may be away for a day: the same batch is tried again with growing pauses, the spool keeps the rest, and the
 gateway never notices. A row that the database refuses is found by halving the batch and put into quarantine; its
-neighbours go in. A gateway's spool that cannot be read rests for a while and holds nobody else up. Any other error,
-also a defect of ours, is logged and shown in the ledger, and the loader starts over from the committed positions:
-nothing ends it but ``stop`` and a database whose file was taken away.
+neighbours go in. Any other error, also a defect of ours, is logged and shown in the ledger, and the loader starts over
+from the committed positions: nothing ends it but ``stop``.
 """
 
 from __future__ import annotations
@@ -27,14 +26,7 @@ from proxy.settings.values import Settings
 from proxy.spool.reader import SpoolReader
 from proxy.store.accounts import EARLIER
 from proxy.store.reading import Reader, Row
-from proxy.store.writing import (
-    RowError,
-    SourceState,
-    StoreGoneError,
-    StoreUnavailableError,
-    StoreWriter,
-    WriteBatch,
-)
+from proxy.store.writing import RowError, SourceState, StoreUnavailableError, StoreWriter, WriteBatch
 from proxy.telemetry.families import Totals
 
 log = structlog.get_logger("loader")
@@ -57,15 +49,6 @@ class Written:
         return Written(self.stored + other.stored, self.quarantined + other.quarantined)
 
 
-@dataclass(frozen=True, slots=True)
-class Rest:
-    """Why a source is left alone for now, until when (monotonic seconds), and how often that was so."""
-
-    reason: str
-    until: float
-    times: int
-
-
 class Loader:
     """Owns the reader of the spool and the writer of the store; ``run`` is for one thread, the rest for any."""
 
@@ -77,13 +60,12 @@ class Loader:
         self._writer = StoreWriter(settings.database_path)
         self._sources: dict[str, FollowedSource] = {}
         self._left_alone: set[str] = set()
-        self._resting: dict[str, Rest] = {}
         self._leaving = threading.Event()
         self._lock = threading.Lock()
         self._has_announced = False
         self._failing_since: float | None = None
         self._failures = 0
-        self._failure: str | None = None
+        self.last_error: str | None = None
         self.last_commit_at = time.time()
         self._fold_accounts()
         reader = Reader(settings.database_path)
@@ -105,16 +87,14 @@ class Loader:
     # -- life -----------------------------------------------------------------------------------------------
 
     def run(self) -> None:
-        """Load until told to stop, then what is left for a few seconds more; ``StoreGoneError`` ends it too."""
-        try:
-            pause = 0.0
-            while not self._leaving.wait(pause):
-                pause = self._careful_round()
-            deadline = time.monotonic() + DRAIN_SECONDS
-            while time.monotonic() < deadline and self._failing_since is None and self._careful_round() == 0.0:
-                pass
-        finally:
-            self._writer.close()
+        """Load until told to stop, then what is left of the spool for a few seconds more."""
+        pause = 0.0
+        while not self._leaving.wait(pause):
+            pause = self._careful_round()
+        deadline = time.monotonic() + DRAIN_SECONDS
+        while time.monotonic() < deadline and self._failing_since is None and self._careful_round() == 0.0:
+            pass
+        self._writer.close()
 
     def stop(self) -> None:
         """Let the batch in hand end, then leave."""
@@ -126,8 +106,6 @@ class Loader:
             if self._must_start_over:
                 self._start_over()
             has_work = self.round()
-        except StoreGoneError:
-            raise
         except Exception as error:  # noqa: BLE001 - the loader's batch: logged, shown in the ledger, tried again
             self._must_start_over = True
             return self._back_off(error)
@@ -144,18 +122,18 @@ class Loader:
 
     def _back_off(self, error: Exception) -> float:
         """Note a failure and return the pause before the next try: full jitter, doubling up to 15 s, for ever."""
-        self._failure = f"{type(error).__name__}: {error}" if not str(error) else str(error)
+        self.last_error = f"{type(error).__name__}: {error}" if not str(error) else str(error)
         self._failing_since = self._failing_since or time.time()
         ceiling = min(_LONGEST_PAUSE, _SHORTEST_PAUSE * 2 ** min(self._failures, 10))
         self._failures += 1
-        log.warning("loading_paused", error=type(error).__name__, reason=self._failure, seconds=round(ceiling, 1))
+        log.warning("loading_paused", error=type(error).__name__, reason=self.last_error, seconds=round(ceiling, 1))
         # Not for secrets: spreads the retries of several hosts.
         return random.uniform(_SHORTEST_PAUSE, max(_SHORTEST_PAUSE, ceiling))  # noqa: S311
 
     def _succeed(self) -> None:
         if self._failing_since is not None:
             log.info("loading_resumed", seconds=round(time.time() - self._failing_since, 1))
-        self._failing_since, self._failures, self._failure = None, 0, None
+        self._failing_since, self._failures, self.last_error = None, 0, None
 
     # -- one round ------------------------------------------------------------------------------------------
 
@@ -163,37 +141,11 @@ class Loader:
         """Look at every source once; True when there is more to do at once."""
         self._find_sources()
         # A list, not a generator: every source has its turn.
-        return any([self._advance_or_rest(followed) for followed in list(self._sources.values())])
-
-    def _advance_or_rest(self, followed: FollowedSource) -> bool:
-        try:
-            has_work = self._advance(followed)
-        except OSError as error:
-            self._let_rest(followed.name, error)
-            return False
-        self._resting.pop(followed.name, None)
-        return has_work
-
-    def _let_rest(self, name: str, error: OSError) -> None:
-        """Its files cannot be read: forget what is in hand of it, and look again later."""
-        times = self._resting[name].times + 1 if name in self._resting else 1
-        pause = min(_LONGEST_PAUSE, _SHORTEST_PAUSE * 2**times)
-        reason = f"the spool {name} cannot be read: {error}"
-        log.warning("source_resting", source=name, reason=str(error), seconds=round(pause, 1))
-        states, parked = _load_states(Reader(self._settings.database_path))
-        with self._lock:
-            del self._sources[name]
-            self._resting[name] = Rest(reason, time.monotonic() + pause, times)
-            self._parked = parked
-            self._states.pop(name, None)
-            if name in states:
-                self._states[name] = states[name]
+        return any([self._advance(followed) for followed in list(self._sources.values())])
 
     def _find_sources(self) -> None:
         for name in self._spool.names():
             if name in self._sources or name in self._left_alone:
-                continue
-            if name in self._resting and time.monotonic() < self._resting[name].until:
                 continue
             page = self._settings.pages_dir / f"{name}.page"
             limit = self._settings.recording.max_body_bytes
@@ -288,12 +240,6 @@ class Loader:
 
     # -- what others may ask --------------------------------------------------------------------------------
 
-    @property
-    def last_error(self) -> str | None:
-        """What keeps calls from the store now, or None."""
-        with self._lock:
-            return self._failure or next((rest.reason for rest in self._resting.values()), None)
-
     def pages(self) -> list[dict[str, int]]:
         """Return the pages of the gateways that run."""
         with self._lock:
@@ -306,7 +252,7 @@ class Loader:
             accounts = [source.account() for source in followed]
             accounts += [closed_account(row) for name, row in self._states.items() if name not in self._sources]
             ages = [source.oldest_age_seconds() for source in followed]
-            sizes = [source.pending_bytes() for source in followed]
+            sizes = [source.source.size_after(source.committed) for source in followed]
         return {
             **balance(accounts),
             "pending_bytes": sum(sizes),

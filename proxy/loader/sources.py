@@ -176,10 +176,7 @@ class FollowedSource:
         for _ in range(3):
             self._refresh()
             before, dropped = self._accepted, dict(self._dropped)
-            pending = len(self.collector.open) + len(self.in_hand)
-            with contextlib.suppress(OSError):
-                # Files that cannot be read are told of where they are loaded.
-                pending += self._unread_starts()
+            pending = len(self.collector.open) + len(self.in_hand) + self._unread_starts()
             known = self.stored + self.quarantined + pending + sum(dropped.values())
             self._refresh()
             if before <= known <= self._accepted:
@@ -207,12 +204,6 @@ class FollowedSource:
             if batch.is_at_end or not has_moved:
                 break
         return self._counted - self.collector.starts_seen
-
-    def pending_bytes(self) -> int:
-        """Return how much lies behind the committed position; 0 where it cannot be read."""
-        with contextlib.suppress(OSError):
-            return self.source.size_after(self.committed)
-        return 0
 
     def oldest_age_seconds(self) -> float:
         """Return the age of the oldest call that is not in the store; 0 when there is none."""

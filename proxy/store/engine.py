@@ -9,11 +9,10 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Callable
 from pathlib import Path
 
 from sqlalchemy import Engine, create_engine, event
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DatabaseError
 from sqlalchemy.pool import NullPool, StaticPool
 
 from proxy.errors import StoreError
@@ -42,30 +41,20 @@ def open_writer(path: Path) -> Engine:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     if not path.exists():
         os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
-    return _engine(lambda: sqlite3.connect(path, check_same_thread=False), _WRITER, is_writer=True)
+    return _engine(f"sqlite:///{path}", _WRITER, is_writer=True)
 
 
 def open_reader(path: Path) -> Engine:
     """Open the database read-only; ``StoreError`` when it is not there."""
     if not path.exists():
         raise StoreError(f"there is no database at {path} yet", hint="start Dashcam with: dashcam serve")
-    address = f"{path.absolute().as_uri()}?mode=ro"
-    return _engine(lambda: sqlite3.connect(address, uri=True, check_same_thread=False), _READER, is_writer=False)
+    return _engine(f"sqlite:///file:{path}?mode=ro&uri=true", _READER, is_writer=False)
 
 
-def is_damaged(error: DBAPIError) -> bool:
-    """Return True when the file itself is at fault, and not what was to be written."""
-    return _code_of(error) in {sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT}
-
-
-def _code_of(error: DBAPIError) -> int:
-    return int(getattr(error.orig, "sqlite_errorcode", 0)) & 0xFF
-
-
-def unusable(path: Path, error: DBAPIError) -> StoreError:
-    """Return what to tell a person about a database that cannot be opened, upgraded or written."""
-    code = _code_of(error)
-    if is_damaged(error):
+def unusable(path: Path, error: DatabaseError) -> StoreError:
+    """Return what to tell a person about a database that cannot be opened or upgraded."""
+    code = getattr(error.orig, "sqlite_errorcode", 0) & 0xFF
+    if code in {sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT}:
         hint = "move the file away and start again (a new one is made), or restore a backup"
     elif code in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}:
         hint = "end the other program that holds it"
@@ -74,9 +63,10 @@ def unusable(path: Path, error: DBAPIError) -> StoreError:
     return StoreError(f"the database {path} cannot be used: {error.orig}", hint=hint)
 
 
-def _engine(connect: Callable[[], sqlite3.Connection], pragmas: tuple[str, ...], *, is_writer: bool) -> Engine:
-    # Connected by hand: in an address put together from it, a path with '#', '?' or '%' leads elsewhere.
-    engine = create_engine("sqlite://", creator=connect, poolclass=StaticPool if is_writer else NullPool)
+def _engine(url: str, pragmas: tuple[str, ...], *, is_writer: bool) -> Engine:
+    engine = create_engine(
+        url, poolclass=StaticPool if is_writer else NullPool, connect_args={"check_same_thread": False}
+    )
 
     @event.listens_for(engine, "connect")
     def prepare(connection: sqlite3.Connection, _record: object) -> None:

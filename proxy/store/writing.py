@@ -3,8 +3,7 @@
 A row that is there already changes nothing: not the row, not a rollup, not a counter. So a batch may be replayed any
 number of times, and the position that lets a segment be freed is committed with what it stands for.
 
-Errors say what to do: ``StoreUnavailableError`` to try again later, ``StoreGoneError`` to open the store anew,
-``RowError`` that a row can never go in.
+Errors say what to do: ``StoreUnavailableError`` to try again later, ``RowError`` that a row can never go in.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ from proxy.errors import StoreError
 from proxy.store import accounts, rows, tables
 from proxy.store.bodies import BodyWriter
 from proxy.store.columns import instant_text
-from proxy.store.engine import is_damaged, open_writer, unusable
+from proxy.store.engine import open_writer
 from proxy.store.rollups import LATENCY_SQL, ROLLUP_SQL, latency_rows, rollup_rows
 
 TotalKey = tuple[str, str]
@@ -35,12 +34,6 @@ class StoreUnavailableError(StoreError):
     """The database is away, locked or full; the same batch may be tried again."""
 
     code = "store_unavailable"
-
-
-class StoreGoneError(StoreError):
-    """The database's file was removed or replaced: what is written to the open one is lost."""
-
-    code = "store_gone"
 
 
 class RowError(StoreError):
@@ -135,14 +128,10 @@ class StoreWriter:
     """The one writer of a SQLite store; for one thread."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path
         self._engine = open_writer(path)
-        self._file = _file_at(path)
 
     def write(self, batch: WriteBatch, totals_of: TotalsOf) -> WriteResult:
         """Write one batch; returns what was new."""
-        if _file_at(self._path) != self._file:
-            raise StoreGoneError(f"the database {self._path} was removed or replaced while it was open")
         try:
             with self._engine.begin() as connection:
                 return _write(connection, batch, totals_of)
@@ -150,11 +139,7 @@ class StoreWriter:
             raise RowError(f"the database refuses a row: {_reason(error)}") from error
         except (OperationalError, InterfaceError) as error:
             raise StoreUnavailableError(f"the database cannot be written: {_reason(error)}") from error
-        except DBAPIError as error:
-            if is_damaged(error):
-                raise StoreUnavailableError(unusable(self._path, error).message) from error
-            raise RowError(f"a value cannot be stored: {_reason(error)}") from error
-        except (StatementError, OverflowError, ValueError, TypeError) as error:
+        except (DBAPIError, StatementError, OverflowError, ValueError, TypeError) as error:
             raise RowError(f"a value cannot be stored: {_reason(error)}") from error
 
     def fold(self, sources: Sequence[str]) -> None:
@@ -165,15 +150,6 @@ class StoreWriter:
     def close(self) -> None:
         """Checkpoint and close."""
         self._engine.dispose()
-
-
-def _file_at(path: Path) -> tuple[int, int] | None:
-    """Return what tells a file from another one that has taken its name."""
-    try:
-        status = path.stat()
-    except FileNotFoundError:
-        return None
-    return status.st_dev, status.st_ino
 
 
 def _reason(error: BaseException) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import os
 import signal
@@ -19,7 +18,6 @@ import pytest
 from proxy.domain.provider import Provider
 from proxy.settings.snapshot import load, load_or_none
 from proxy.settings.values import Settings
-from proxy.store.reading import Reader
 from tests.support.control import LOOPBACK, RunningControl
 from tests.support.spooling import SpoolingGateway, settings_in
 from tests.support.waiting import wait_until
@@ -166,22 +164,6 @@ class TestLife:
         path.unlink()
         wait_until(lambda: b'"open"' in control.ask("/healthz")[2], "the store is open")
         assert control.end() == 0
-
-    def test_a_database_that_is_taken_away_is_made_anew(self, settings: Settings) -> None:
-        token = {"authorization": f"Bearer {TOKEN}"}
-        control = RunningControl(settings)
-        wait_until(control.answers, "control answers")
-        wait_until(lambda: b'"open"' in control.ask("/healthz")[2], "the store is open")
-        for path in settings.database_path.parent.glob("dashcam.db*"):
-            path.unlink()
-        gateway = SpoolingGateway(settings)
-        for _ in range(3):
-            gateway.call()
-        wait_until(lambda: orjson.loads(control.ask("/api/v1/recorder", headers=token)[2])["stored"] == 3, "stored")
-        assert control.end() == 0
-        gateway.die()
-        with contextlib.closing(Reader(settings.database_path)) as reader:
-            assert reader.counts()["interactions"] == 3
 
 
 class ModelServer(ThreadingHTTPServer):

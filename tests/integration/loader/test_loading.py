@@ -300,16 +300,6 @@ def test_segments_go_once_their_calls_are_stored(bench: Bench, settings: Setting
     gateway.die()
 
 
-def test_a_spool_that_cannot_be_read_holds_no_other_up(
-    bench: Bench, gateway: SpoolingGateway, settings: Settings
-) -> None:
-    (settings.spool_dir / "aaa-0" / "00000001.seg").mkdir(parents=True)
-    gateway.call()
-    ledger = bench.load()
-    assert (ledger["stored"], ledger["balanced"]) == (1, True)
-    assert "the spool aaa-0 cannot be read" in str(bench.loader.last_error)
-
-
 class TestRunning:
     """The loader in its thread, as control runs it."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import replace
@@ -14,13 +13,11 @@ from hypothesis import strategies as st
 
 from proxy.domain.interaction import Entry
 from proxy.domain.outcome import Outcome
-from proxy.store.migration import upgrade
 from proxy.store.reading import Filters, Reader
 from proxy.store.writing import (
     ParkedPart,
     RowError,
     SourceState,
-    StoreGoneError,
     StoreUnavailableError,
     StoreWriter,
     Totals,
@@ -159,36 +156,3 @@ def test_the_newest_first(writer: StoreWriter, reader: Reader) -> None:
     write(writer, *entries)
     listed = reader.list_interactions(Filters(), 2)
     assert [row["id"] for row in listed] == [entries[2].interaction.id, entries[1].interaction.id]
-
-
-@pytest.mark.parametrize("name", ["my data", "a#b", "a?b", "a%41b", "ünï"])
-def test_the_database_is_where_it_was_said_to_be(tmp_path: Path, name: str) -> None:
-    path = tmp_path / name / "dashcam.db"
-    upgrade(path)
-    with contextlib.closing(StoreWriter(path)) as writer:
-        write(writer, an_entry())
-    with contextlib.closing(Reader(path)) as reader:
-        assert reader.counts()["interactions"] == 1
-    assert [item.name for item in tmp_path.iterdir()] == [name]
-
-
-def test_a_file_that_was_taken_away_is_not_written_to(path: Path, writer: StoreWriter) -> None:
-    path.rename(path.with_name("elsewhere"))
-    with pytest.raises(StoreGoneError):
-        write(writer, an_entry())
-    upgrade(path)
-    with pytest.raises(StoreGoneError):
-        write(writer, an_entry())
-
-
-def test_a_damaged_file_is_no_reason_to_set_rows_aside(path: Path, writer: StoreWriter) -> None:
-    write(writer, *[an_entry() for _ in range(50)])
-    writer.close()
-    with sqlite3.connect(path) as connection:
-        size = connection.execute("PRAGMA page_size").fetchone()[0]
-        (root,) = connection.execute("SELECT rootpage FROM sqlite_master WHERE name = 'interaction'").fetchone()
-    with path.open("r+b") as file:
-        file.seek((root - 1) * size)
-        file.write(b"\xff" * size)
-    with pytest.raises(StoreUnavailableError, match="malformed"):
-        write(StoreWriter(path), an_entry())
