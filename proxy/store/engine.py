@@ -10,8 +10,9 @@ from __future__ import annotations
 import os
 import sqlite3
 from pathlib import Path
+from urllib.parse import quote
 
-from sqlalchemy import Engine, create_engine, event
+from sqlalchemy import URL, Engine, create_engine, event
 from sqlalchemy.exc import DatabaseError
 from sqlalchemy.pool import NullPool, StaticPool
 
@@ -41,14 +42,15 @@ def open_writer(path: Path) -> Engine:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     if not path.exists():
         os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
-    return _engine(f"sqlite:///{path}", _WRITER, is_writer=True)
+    return _engine(URL.create("sqlite", database=str(path)), _WRITER, is_writer=True)
 
 
 def open_reader(path: Path) -> Engine:
     """Open the database read-only; ``StoreError`` when it is not there."""
     if not path.exists():
         raise StoreError(f"there is no database at {path} yet", hint="start Dashcam with: dashcam serve")
-    return _engine(f"sqlite:///file:{path}?mode=ro&uri=true", _READER, is_writer=False)
+    place = URL.create("sqlite", database=f"file:{quote(str(path))}", query={"mode": "ro", "uri": "true"})
+    return _engine(place, _READER, is_writer=False)
 
 
 def unusable(path: Path, error: DatabaseError) -> StoreError:
@@ -63,7 +65,7 @@ def unusable(path: Path, error: DatabaseError) -> StoreError:
     return StoreError(f"the database {path} cannot be used: {error.orig}", hint=hint)
 
 
-def _engine(url: str, pragmas: tuple[str, ...], *, is_writer: bool) -> Engine:
+def _engine(url: URL, pragmas: tuple[str, ...], *, is_writer: bool) -> Engine:
     engine = create_engine(
         url, poolclass=StaticPool if is_writer else NullPool, connect_args={"check_same_thread": False}
     )

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from proxy.domain.interaction import Entry
 from proxy.domain.outcome import Outcome
+from proxy.store.migration import upgrade
 from proxy.store.reading import Filters, Reader
 from proxy.store.writing import (
     ParkedPart,
@@ -47,6 +48,20 @@ def test_a_row_comes_back_with_its_bodies_and_texts(writer: StoreWriter, reader:
     body = reader.body(entry.interaction.id, "request")
     assert body is not None
     assert body.content == b'{"x":"y"}'
+
+
+@pytest.mark.parametrize("name", ["my data", "a#b", "a?b", "a%41b", "ünï", "a?mode=memory"])
+def test_the_database_lies_where_its_path_says_whatever_the_folder_is_called(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name / "dashcam.db"
+    upgrade(path)
+    writer = StoreWriter(path)
+    assert write(writer, an_entry()) == 1
+    reader = Reader(path)
+    assert reader.counts()["interactions"] == 1
+    reader.close()
+    writer.close()
+    assert [item.name for item in tmp_path.iterdir()] == [name]
+    assert [item.name for item in path.parent.iterdir()] == [path.name]
 
 
 @KEEPS_FOLDER
