@@ -13,7 +13,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from sqlalchemy import URL, Engine, create_engine, event
-from sqlalchemy.exc import DatabaseError
+from sqlalchemy.exc import DatabaseError, DBAPIError
 from sqlalchemy.pool import NullPool, StaticPool
 
 from proxy.errors import StoreError
@@ -21,6 +21,7 @@ from proxy.errors import StoreError
 SAFE_SQLITE = (3, 51, 3)
 _WRITER = ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=5000", "cache_size=-65536",
            "temp_store=MEMORY", "wal_autocheckpoint=2000")  # fmt: skip
+_DAMAGED = {sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT}
 _READER = ("query_only=1", "wal_autocheckpoint=0", "busy_timeout=5000", "cache_size=-16384")
 
 
@@ -55,14 +56,23 @@ def open_reader(path: Path) -> Engine:
 
 def unusable(path: Path, error: DatabaseError) -> StoreError:
     """Return what to tell a person about a database that cannot be opened or upgraded."""
-    code = getattr(error.orig, "sqlite_errorcode", 0) & 0xFF
-    if code in {sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT}:
+    code = _code(error)
+    if code in _DAMAGED:
         hint = "move the file away and start again (a new one is made), or restore a backup"
     elif code in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}:
         hint = "end the other program that holds it"
     else:
         hint = "check the folder's rights and the disk's space"
     return StoreError(f"the database {path} cannot be used: {error.orig}", hint=hint)
+
+
+def is_damaged(error: DBAPIError) -> bool:
+    """True when the file is no database, or no longer a sound one: the fault of no row."""
+    return _code(error) in _DAMAGED
+
+
+def _code(error: DBAPIError) -> int:
+    return int(getattr(error.orig, "sqlite_errorcode", 0)) & 0xFF
 
 
 def _engine(url: URL, pragmas: tuple[str, ...], *, is_writer: bool) -> Engine:

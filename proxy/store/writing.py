@@ -15,14 +15,22 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection
-from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, InterfaceError, OperationalError, StatementError
+from sqlalchemy.exc import (
+    DatabaseError,
+    DataError,
+    DBAPIError,
+    IntegrityError,
+    InterfaceError,
+    OperationalError,
+    StatementError,
+)
 
 from proxy.domain.interaction import Entry
 from proxy.errors import StoreError
 from proxy.store import accounts, rows, tables
 from proxy.store.bodies import BodyWriter
 from proxy.store.columns import instant_text
-from proxy.store.engine import open_writer
+from proxy.store.engine import is_damaged, open_writer
 from proxy.store.rollups import LATENCY_SQL, ROLLUP_SQL, latency_rows, rollup_rows
 
 TotalKey = tuple[str, str]
@@ -31,7 +39,7 @@ TotalsOf = Callable[[Sequence[Entry]], Totals]
 
 
 class StoreUnavailableError(StoreError):
-    """The database is away, locked or full; the same batch may be tried again."""
+    """The database is away, locked, full or damaged; the same batch may be tried again."""
 
     code = "store_unavailable"
 
@@ -139,6 +147,11 @@ class StoreWriter:
             raise RowError(f"the database refuses a row: {_reason(error)}") from error
         except (OperationalError, InterfaceError) as error:
             raise StoreUnavailableError(f"the database cannot be written: {_reason(error)}") from error
+        except DatabaseError as error:
+            if not is_damaged(error):
+                raise RowError(f"a value cannot be stored: {_reason(error)}") from error
+            # The spool keeps every call until somebody has put a sound file in its place.
+            raise StoreUnavailableError(f"the database is damaged: {_reason(error)}") from error
         except (DBAPIError, StatementError, OverflowError, ValueError, TypeError) as error:
             raise RowError(f"a value cannot be stored: {_reason(error)}") from error
 

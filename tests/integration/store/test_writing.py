@@ -171,3 +171,17 @@ def test_the_newest_first(writer: StoreWriter, reader: Reader) -> None:
     write(writer, *entries)
     listed = reader.list_interactions(Filters(), 2)
     assert [row["id"] for row in listed] == [entries[2].interaction.id, entries[1].interaction.id]
+
+
+def test_a_damaged_database_is_the_fault_of_no_row(path: Path, writer: StoreWriter) -> None:
+    write(writer, *(an_entry() for _ in range(50)))
+    writer.close()
+    database = sqlite3.connect(path)
+    (size,) = database.execute("PRAGMA page_size").fetchone()
+    (root,) = database.execute("SELECT rootpage FROM sqlite_master WHERE name LIKE 'ix_interaction_model%'").fetchone()
+    database.close()
+    with path.open("r+b") as file:
+        file.seek((root - 1) * size)
+        file.write(b"\xa5" * size)
+    with pytest.raises(StoreUnavailableError, match="damaged"):
+        write(StoreWriter(path), an_entry())
