@@ -36,6 +36,7 @@ IDLE_SECONDS = 0.05
 PARK_SECONDS = 60.0
 DRAIN_SECONDS = 3.0
 _SHORTEST_PAUSE, _LONGEST_PAUSE = 0.1, 15.0
+_UNREADABLE_PAUSE = 1.0
 
 
 @dataclass(slots=True)
@@ -65,7 +66,7 @@ class Loader:
         self._has_announced = False
         self._failing_since: float | None = None
         self._failures = 0
-        self.last_error: str | None = None
+        self._failure: str | None = None
         self.last_commit_at = time.time()
         self._fold_accounts()
         reader = Reader(settings.database_path)
@@ -73,6 +74,7 @@ class Loader:
         self._names = ModelNames([*configured, *reader.known_models(50)])
         self._states, self._parked = _load_states(reader)
         self._must_start_over = False
+        self._unreadable: dict[str, tuple[float, str]] = {}
         # Before anybody asks: the account of a gateway that runs is newer than its line in the store.
         self._find_sources()
 
@@ -122,18 +124,18 @@ class Loader:
 
     def _back_off(self, error: Exception) -> float:
         """Note a failure and return the pause before the next try: full jitter, doubling up to 15 s, for ever."""
-        self.last_error = f"{type(error).__name__}: {error}" if not str(error) else str(error)
+        self._failure = f"{type(error).__name__}: {error}" if not str(error) else str(error)
         self._failing_since = self._failing_since or time.time()
         ceiling = min(_LONGEST_PAUSE, _SHORTEST_PAUSE * 2 ** min(self._failures, 10))
         self._failures += 1
-        log.warning("loading_paused", error=type(error).__name__, reason=self.last_error, seconds=round(ceiling, 1))
+        log.warning("loading_paused", error=type(error).__name__, reason=self._failure, seconds=round(ceiling, 1))
         # Not for secrets: spreads the retries of several hosts.
         return random.uniform(_SHORTEST_PAUSE, max(_SHORTEST_PAUSE, ceiling))  # noqa: S311
 
     def _succeed(self) -> None:
         if self._failing_since is not None:
             log.info("loading_resumed", seconds=round(time.time() - self._failing_since, 1))
-        self._failing_since, self._failures, self.last_error = None, 0, None
+        self._failing_since, self._failures, self._failure = None, 0, None
 
     # -- one round ------------------------------------------------------------------------------------------
 
@@ -156,14 +158,27 @@ class Loader:
 
     def _advance(self, followed: FollowedSource) -> bool:
         now = time.monotonic()
-        with self._lock:
-            progress = followed.look(READ_BYTES, now)
-            parking = followed.parts_to_park(now, PARK_SECONDS)
+        if now < self._unreadable.get(followed.name, (now, ""))[0]:
+            return False
+        try:
+            with self._lock:
+                progress = followed.look(READ_BYTES, now)
+                parking = followed.parts_to_park(now, PARK_SECONDS)
+        except OSError as error:
+            # A bad sector, a lost right: nothing was taken, and the other sources go on.
+            self._set_unreadable(followed.name, now, error)
+            return False
+        self._unreadable.pop(followed.name, None)
         if progress.has_read or progress.finished or progress.damage or parking or followed.is_exhausted:
             self._commit(followed, progress, parking, now)
         # Gone with what it left open: the next look closes its account.
         gave_up = followed.is_dead and not followed.is_exhausted
         return (progress.has_read and not progress.is_at_end) or gave_up
+
+    def _set_unreadable(self, name: str, now: float, error: OSError) -> None:
+        if name not in self._unreadable:
+            log.error("source_unreadable", source=name, reason=str(error))
+        self._unreadable[name] = now + _UNREADABLE_PAUSE, f"the spool of {name} cannot be read: {error}"
 
     # -- committing -----------------------------------------------------------------------------------------
 
@@ -229,7 +244,9 @@ class Loader:
     def _free(self, followed: FollowedSource, prepared: Prepared) -> None:
         for name in prepared.side_files:
             followed.source.free_body(name)
-        is_gone = followed.free()
+        with self._lock:
+            # Whoever counts what is pending must not meet a segment on its way out.
+            is_gone = followed.free()
         if followed.is_exhausted:
             if not is_gone:
                 # Segments of a version we do not know: a newer program will read them.
@@ -239,6 +256,11 @@ class Loader:
                 del self._sources[followed.name]
 
     # -- what others may ask --------------------------------------------------------------------------------
+
+    @property
+    def last_error(self) -> str | None:
+        """What keeps calls from the store now: all of them, or those of a source that cannot be read."""
+        return self._failure or next((reason for _, reason in list(self._unreadable.values())), None)
 
     def pages(self) -> list[dict[str, int]]:
         """Return the pages of the gateways that run."""

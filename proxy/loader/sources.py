@@ -197,7 +197,10 @@ class FollowedSource:
             self._counted_at, self._counted = self._read_at, self.collector.starts_seen
         left = _COUNT_BYTES
         while left > 0:
-            batch = self.source.read(self._counted_at, 1 << 20, is_final=self.is_dead)
+            try:
+                batch = self.source.read(self._counted_at, 1 << 20, is_final=self.is_dead)
+            except OSError:
+                break
             self._counted += sum(1 for located in batch.records if located.record.type == RecordType.START)
             has_moved, self._counted_at = batch.next != self._counted_at, batch.next
             left -= 1 << 20

@@ -8,6 +8,7 @@ program does not know are listed and left alone.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from proxy.spool.framing import SEGMENT_HEADER, Damage, Record, mark_of, scan
 
 READ_BYTES = 1 << 20
 QUARANTINE = "quarantine"
+_NAME = re.compile(r"[0-9a-z]+-\d+")
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -167,8 +169,11 @@ class Source:
         return mark_of(self._disk.read(self._path(number), 0, SEGMENT_HEADER.size)) is not None
 
     def size_after(self, position: Position) -> int:
-        """Return how many bytes lie after a position."""
-        sizes = [self._disk.size(self._path(number)) for number in self.segments() if number >= position.segment]
+        """Return how many bytes lie after a position, 0 when that cannot be seen."""
+        try:
+            sizes = [self._disk.size(self._path(number)) for number in self.segments() if number >= position.segment]
+        except OSError:
+            return 0
         return max(0, sum(sizes) - position.offset)
 
     def body(self, name: str, limit: int) -> bytes | None:
@@ -216,9 +221,18 @@ class SpoolReader:
         self._disk = disk or RealDisk()
 
     def names(self) -> list[str]:
-        """Return the sources' names, sorted; a folder without a segment is none (yet): its writer locks it first."""
-        names = self._disk.names(self._root)
-        return [name for name in names if name != QUARANTINE and self.source(name).segments()]
+        """Return the sources' names, sorted; a folder without a segment is none (yet): its writer locks it first.
+
+        What is not called like one is not ours: a file manager's notes, the ``lost+found`` of a volume.
+        """
+        return [name for name in self._disk.names(self._root) if _NAME.fullmatch(name) and self._has_segments(name)]
+
+    def _has_segments(self, name: str) -> bool:
+        try:
+            return bool(self.source(name).segments())
+        except OSError:
+            # Whoever reads it learns why, without holding the other sources up.
+            return True
 
     def source(self, name: str) -> Source:
         """Return one source."""

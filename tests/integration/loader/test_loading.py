@@ -300,6 +300,32 @@ def test_segments_go_once_their_calls_are_stored(bench: Bench, settings: Setting
     gateway.die()
 
 
+@pytest.mark.parametrize("name", [".DS_Store", "lost+found", "notes-1.txt"])
+def test_what_is_no_source_stops_nobody(bench: Bench, gateway: SpoolingGateway, name: str) -> None:
+    (bench.settings.spool_dir / name).write_bytes(b"x")
+    gateway.call()
+    assert bench.load()["stored"] == 1
+
+
+def test_a_source_that_cannot_be_read_does_not_hold_the_others_up(bench: Bench, gateway: SpoolingGateway) -> None:
+    other = SpoolingGateway(bench.settings, boot="aaa")
+    other.call()
+    folder = bench.settings.spool_dir / other.name
+    (segment,) = folder.glob("00000001.seg")
+    segment.rename(folder / "aside")
+    segment.mkdir()
+    gateway.call()
+    ledger = bench.load()
+    assert (ledger["accepted"], ledger["stored"], ledger["sources"][0]["stored"]) == (2, 1, 0)
+    assert "aaa-0 cannot be read" in str(bench.loader.last_error)
+    segment.rmdir()
+    (folder / "aside").rename(segment)
+    bench.loader_anew()
+    ledger = bench.load()
+    assert (ledger["accepted"], ledger["stored"], ledger["balanced"], bench.loader.last_error) == (2, 2, True, None)
+    other.die()
+
+
 class TestRunning:
     """The loader in its thread, as control runs it."""
 
