@@ -60,8 +60,9 @@ class Services:
     def stop(self) -> None:
         """Let the loader end its batch; at most 5 s."""
         self._leaving.set()
-        if self.loader is not None:
-            self.loader.stop()
+        loader = self.loader
+        if loader is not None:
+            loader.stop()
         self._thread.join(timeout=LEAVE_SECONDS)
 
     def _load(self) -> None:
@@ -75,7 +76,6 @@ class Services:
                 self._leaving.wait(OPEN_AGAIN_SECONDS)
                 continue
             self._run()
-            break
         if self._lock is not None:
             RealDisk().close(self._lock)
 
@@ -105,10 +105,14 @@ class Services:
                     raise StoreError(self._failure)
 
     def _run(self) -> None:
-        assert self.loader is not None
+        loader = self.loader
+        assert loader is not None
         if self._leaving.is_set():
-            self.loader.stop()
-        self.loader.run()
+            loader.stop()
+        loader.run()
+        # Told to leave, or the database is another file now: then it is opened anew.
+        if not self._leaving.is_set():
+            self.loader = None
 
     def _announce(self, entry: Entry) -> None:
         if self.settings.log.format == "json":
@@ -121,7 +125,8 @@ class Services:
     @property
     def last_error(self) -> str | None:
         """What keeps calls from the store now, or None."""
-        return self.loader.last_error if self.loader is not None else self._failure
+        loader = self.loader
+        return loader.last_error if loader is not None else self._failure
 
     def ledger(self) -> dict[str, object]:
         """Return the recorder's account, with how it works and when it last wrote. Reads files: not for the loop."""
@@ -136,8 +141,9 @@ class Services:
 
     def pages(self) -> list[dict[str, int]]:
         """Return the pages of the running gateways; while the store is closed, all pages that are there."""
-        if self.loader is not None:
-            return self.loader.pages()
+        loader = self.loader
+        if loader is not None:
+            return loader.pages()
         found = []
         for path in sorted(self.settings.pages_dir.glob("*.page")):
             with contextlib.suppress(SpoolError):

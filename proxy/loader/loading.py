@@ -26,7 +26,7 @@ from proxy.settings.values import Settings
 from proxy.spool.reader import SpoolReader
 from proxy.store.accounts import EARLIER
 from proxy.store.reading import Reader, Row
-from proxy.store.writing import RowError, SourceState, StoreUnavailableError, StoreWriter, WriteBatch
+from proxy.store.writing import RowError, SourceState, StoreMovedError, StoreUnavailableError, StoreWriter, WriteBatch
 from proxy.telemetry.families import Totals
 
 log = structlog.get_logger("loader")
@@ -89,14 +89,24 @@ class Loader:
     # -- life -----------------------------------------------------------------------------------------------
 
     def run(self) -> None:
-        """Load until told to stop, then what is left of the spool for a few seconds more."""
+        """Load until told to stop, then what is left of the spool for a few seconds more.
+
+        Also ends when the database is no longer the file that was opened: the next loader starts from what is there.
+        """
+        try:
+            self._run()
+        except StoreMovedError as error:
+            log.error("store_moved", reason=error.message)
+        finally:
+            self._writer.close()
+
+    def _run(self) -> None:
         pause = 0.0
         while not self._leaving.wait(pause):
             pause = self._careful_round()
         deadline = time.monotonic() + DRAIN_SECONDS
         while time.monotonic() < deadline and self._failing_since is None and self._careful_round() == 0.0:
             pass
-        self._writer.close()
 
     def stop(self) -> None:
         """Let the batch in hand end, then leave."""
@@ -108,6 +118,8 @@ class Loader:
             if self._must_start_over:
                 self._start_over()
             has_work = self.round()
+        except StoreMovedError:
+            raise
         except Exception as error:  # noqa: BLE001 - the loader's batch: logged, shown in the ledger, tried again
             self._must_start_over = True
             return self._back_off(error)
@@ -116,6 +128,7 @@ class Loader:
 
     def _start_over(self) -> None:
         """Forget what was read and not committed, and go back to what the store knows."""
+        self._writer.check_place()
         states, parked = _load_states(Reader(self._settings.database_path))
         with self._lock:
             self._sources.clear()

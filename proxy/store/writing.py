@@ -3,7 +3,8 @@
 A row that is there already changes nothing: not the row, not a rollup, not a counter. So a batch may be replayed any
 number of times, and the position that lets a segment be freed is committed with what it stands for.
 
-Errors say what to do: ``StoreUnavailableError`` to try again later, ``RowError`` that a row can never go in.
+Errors say what to do: ``StoreUnavailableError`` to try again later, ``StoreMovedError`` to open the database anew,
+``RowError`` that a row can never go in.
 """
 
 from __future__ import annotations
@@ -42,6 +43,12 @@ class StoreUnavailableError(StoreError):
     """The database is away, locked, full or damaged; the same batch may be tried again."""
 
     code = "store_unavailable"
+
+
+class StoreMovedError(StoreError):
+    """The file at the database's path is not the one that was opened: it must be opened anew."""
+
+    code = "store_moved"
 
 
 class RowError(StoreError):
@@ -137,9 +144,12 @@ class StoreWriter:
 
     def __init__(self, path: Path) -> None:
         self._engine = open_writer(path)
+        self._path = path
+        self._file = _file_at(path)
 
     def write(self, batch: WriteBatch, totals_of: TotalsOf) -> WriteResult:
         """Write one batch; returns what was new."""
+        self.check_place()
         try:
             with self._engine.begin() as connection:
                 return _write(connection, batch, totals_of)
@@ -155,6 +165,14 @@ class StoreWriter:
         except (DBAPIError, StatementError, OverflowError, ValueError, TypeError) as error:
             raise RowError(f"a value cannot be stored: {_reason(error)}") from error
 
+    def check_place(self) -> None:
+        """Raise ``StoreMovedError`` when the path leads to another file than when it was opened, or to none.
+
+        SQLite would go on writing into the file that has lost its name, and the spool be freed for nothing.
+        """
+        if _file_at(self._path) != self._file:
+            raise StoreMovedError(f"the database {self._path} was moved, removed or replaced")
+
     def fold(self, sources: Sequence[str]) -> None:
         """Fold the accounts of sources that are closed and gone into one."""
         with self._engine.begin() as connection:
@@ -163,6 +181,14 @@ class StoreWriter:
     def close(self) -> None:
         """Checkpoint and close."""
         self._engine.dispose()
+
+
+def _file_at(path: Path) -> tuple[int, int] | None:
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _reason(error: BaseException) -> str:

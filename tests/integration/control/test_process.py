@@ -15,9 +15,11 @@ from pathlib import Path
 import orjson
 import pytest
 
+from proxy.domain.identity import id_text
 from proxy.domain.provider import Provider
 from proxy.settings.snapshot import load, load_or_none
 from proxy.settings.values import Settings
+from proxy.store.reading import Reader
 from tests.support.control import LOOPBACK, RunningControl
 from tests.support.spooling import SpoolingGateway, settings_in
 from tests.support.waiting import wait_until
@@ -53,6 +55,27 @@ def test_a_call_in_the_spool_is_stored_counted_and_announced(control: RunningCon
     assert "dashcam_stored_requests_total 1.0" in metrics
     wait_until(lambda: "First call recorded: gpt-4o-mini" in control.log.read_text(), "it is announced")
     gateway.die()
+
+
+def test_a_database_that_is_removed_under_it_is_made_anew_and_no_call_goes_with_it() -> None:
+    with tempfile.TemporaryDirectory(prefix="dc-") as name:
+        control = RunningControl(settings_in(Path(name)))
+        wait_until(control.answers, "control answers")
+        wait_until(lambda: control.ledger()["is_open"], "the store is open")
+        gateway = SpoolingGateway(control.settings)
+        gateway.call()
+        wait_until(lambda: control.ledger()["stored"] == 1, "the call is stored")
+        for path in Path(control.settings.data_dir).glob("dashcam.db*"):
+            path.unlink()
+        last = gateway.call()
+        # The first one is still in the spool, and comes back.
+        wait_until(lambda: control.ledger()["stored"] == 2, "both calls are stored")
+        reader = Reader(control.settings.database_path)
+        assert reader.interaction(id_text(last))["outcome"] == "completed"
+        reader.close()
+        assert "dashcam_stored_requests_total 2.0" in control.ask("/metrics")[2].decode()
+        gateway.die()
+        assert control.end() == 0
 
 
 def test_open_metrics_are_spoken_too(control: RunningControl) -> None:
