@@ -21,7 +21,7 @@ from proxy.settings.values import RecordingSettings
 from proxy.spool import records
 from proxy.spool.bodies import SideFile
 from proxy.spool.disk import Disk, RealDisk
-from proxy.spool.framing import RecordType, encode
+from proxy.spool.framing import SEGMENT_HEADER, RecordType, encode
 from proxy.spool.page import Page
 from proxy.spool.segments import Segment, Segments
 from proxy.spool.syncing import SyncThread
@@ -51,6 +51,7 @@ class SpoolWriter:
         self._segments = Segments(self._disk, self.folder)
         self.syncing = SyncThread(self._disk, self.folder, self._segments, page, recording)
         self._sequence = 0
+        self._resting_size = 0
         self._unrecorded: set[bytes] = set()
         self._without_body: set[bytes] = set()
         self._waiting_ends: deque[tuple[bytes, bytes]] = deque()
@@ -130,9 +131,18 @@ class SpoolWriter:
         return SideFile(self._disk, self.folder / "bodies" / identity.hex())
 
     def stats(self, values: Mapping[str, int]) -> None:
-        """Append the gateway's health, and try again what could not be written."""
+        """Append the gateway's health, and try again what could not be written.
+
+        Until what calls left is in a sealed segment, which the loader frees; then a machine at rest keeps its disk at
+        rest: a segment with nothing in it but one STATS gets no second one.
+        """
         self._catch_up()
-        self._append(self._record(RecordType.STATS, _NOBODY, records.encode_facts(values)))
+        if self._segments.current.size == self._resting_size:
+            return
+        self._resting_size = 0
+        record = self._record(RecordType.STATS, _NOBODY, records.encode_facts(values))
+        if self._append(record) and self._segments.current.size == SEGMENT_HEADER.size + len(record):
+            self._resting_size = self._segments.current.size
 
     # -- appending ------------------------------------------------------------------------------------------
 

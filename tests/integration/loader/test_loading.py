@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -298,6 +299,27 @@ def test_segments_go_once_their_calls_are_stored(bench: Bench, settings: Setting
     assert len(list((settings.spool_dir / gateway.name).glob("*.seg"))) <= 2
     assert len(bench.rows()) == 30
     gateway.die()
+
+
+def test_a_gateway_at_rest_lets_the_disk_rest_once_nothing_of_a_call_is_in_its_spool(
+    bench: Bench, gateway: SpoolingGateway
+) -> None:
+    folder = bench.settings.spool_dir / gateway.name
+
+    def seconds_pass(now: float) -> dict[str, int]:
+        gateway.writer.syncing.round(now)
+        gateway.writer.stats(gateway.page.read_all())
+        gateway.writer.syncing.round(now + 0.2)
+        bench.load()
+        return {path.name: path.stat().st_size for path in folder.glob("*.seg")}
+
+    for _ in range(2):
+        gateway.call("a secret of yesterday")
+        now = time.monotonic()
+        found = [seconds_pass(now + number * 5.0) for number in range(8)]
+        assert found[4] == found[5] == found[7]
+        assert not [path for path in folder.glob("*.seg") if b"secret" in path.read_bytes()]
+    assert len(bench.rows()) == 2
 
 
 @pytest.mark.parametrize("name", [".DS_Store", "lost+found", "notes-1.txt"])
