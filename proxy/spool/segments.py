@@ -57,6 +57,8 @@ class Segments:
 
     def _hold_folder(self) -> None:
         """Make the folder and take its lock, before there is a segment: the loader takes an unlocked one for dead."""
+        # One by one: a folder that is only made on the way to another one gets the rights of the umask.
+        self._disk.make_folder(self._folder)
         self._disk.make_folder(self._folder / "bodies")
         self._lock = self._disk.lock(self._folder / "lock")
         if self._lock is None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
+import stat
 import threading
 import time
 from collections.abc import Iterator
@@ -298,6 +300,19 @@ def test_segments_go_once_their_calls_are_stored(bench: Bench, settings: Setting
     bench.load()
     assert len(list((settings.spool_dir / gateway.name).glob("*.seg"))) <= 2
     assert len(bench.rows()) == 30
+    gateway.die()
+
+
+def test_the_spool_is_its_owners_alone_under_any_umask(settings: Settings) -> None:
+    before = os.umask(0)
+    try:
+        gateway = SpoolingGateway(settings)
+        gateway.call()
+    finally:
+        os.umask(before)
+    found = {stat.S_IMODE(path.stat().st_mode) for path in (settings.spool_dir / gateway.name).rglob("*")}
+    assert found == {0o700, 0o600}
+    assert stat.S_IMODE((settings.spool_dir / gateway.name).stat().st_mode) == 0o700
     gateway.die()
 
 
