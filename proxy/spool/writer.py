@@ -182,8 +182,10 @@ class SpoolWriter:
                 return True
             self._disk.truncate(descriptor, size)
         except OSError:
-            # ENOSPC, EDQUOT, EIO: policy decides what is kept, the page tells. A new segment may fare better.
-            self.syncing.must_rotate = True
+            pass
+        # The spare has a block of its own already, which takes a small record on a full disk; and only what is rotated
+        # away can be freed: where the spool itself has filled the disk, it is this segment that must go.
+        self.syncing.must_rotate = True
         self._page.set(Page.DEGRADED, 1)
         return False
 
