@@ -26,6 +26,7 @@ from proxy.spool.page import Page
 log = structlog.get_logger("gateway")
 
 _STATS_SECONDS = 5.0
+_TELL_AGAIN_SECONDS = 60.0
 _BACKLOG = 4096
 
 
@@ -40,6 +41,8 @@ class GatewayServer:
         self._state = ServerState()
         self._leaving = asyncio.Event()
         self._stats_at = 0.0
+        self._tell_at = 0.0
+        self._is_degraded = False
 
     async def run(self) -> None:
         """Serve until told to leave, then drain."""
@@ -82,6 +85,7 @@ class GatewayServer:
                 self._sweep(now)
                 self._watch.look()
                 self._note_stats(now)
+                self._tell_degraded(now)
 
     def _sweep(self, now: float) -> None:
         for connection in [item for item in self._connections() if item.deadline < now]:
@@ -102,6 +106,17 @@ class GatewayServer:
         if now >= self._stats_at:
             self._stats_at = now + _STATS_SECONDS
             self._gateway.spool.stats(page.read_all())
+
+    def _tell_degraded(self, now: float) -> None:
+        """Say that the spool cannot keep everything, at most once a minute, and when that is over."""
+        values = self._gateway.page.read_all()
+        if values["degraded"] and now >= self._tell_at:
+            self._tell_at, self._is_degraded = now + _TELL_AGAIN_SECONDS, True
+            lost = {name: values[name] for name in ("bodies_dropped", "dropped_spool_full", "fsync_failures")}
+            log.error("recorder_degraded", hint="the spool's disk is full or failing", **lost)
+        elif self._is_degraded and not values["degraded"]:
+            self._is_degraded = False
+            log.info("recorder_recovered")
 
     async def _drain(self, loop: asyncio.AbstractEventLoop, server: asyncio.Server) -> None:
         limit = self._gateway.limits.drain

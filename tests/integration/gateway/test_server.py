@@ -1,0 +1,35 @@
+"""What a gateway says about itself while it serves."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from structlog.testing import capture_logs
+
+from proxy.settings.values import RecordingSettings
+from proxy.spool.page import Page
+from tests.support.gateway import RunningGateway, running_gateway
+from tests.support.waiting import wait_until_async
+
+
+async def test_a_spool_that_cannot_keep_everything_is_told_once_a_minute_and_when_it_is_over(
+    proxy: RunningGateway, tmp_path: Path
+) -> None:
+    # Nothing has ever so much room, and everything has this much.
+    full, free = RecordingSettings(min_free_bytes=1 << 62), RecordingSettings(min_free_bytes=0)
+    settings = replace(proxy.settings, data_dir=str(tmp_path / "full"), run_dir=str(tmp_path / "full"), recording=full)
+    with capture_logs() as lines:
+        async with running_gateway(tmp_path / "full", settings) as running:
+            await wait_until_async(lambda: "recorder_degraded" in told(lines), "it is told")
+            first = running.page.read_all()["heartbeat_ns"]
+            await wait_until_async(lambda: running.page.get(Page.HEARTBEAT_NS) > first, "it has looked again")
+            running.gateway.spool.syncing._recording = free
+            await wait_until_async(lambda: "recorder_recovered" in told(lines), "the end is told")
+    assert told(lines) == ["recorder_degraded", "recorder_recovered"]
+    assert [line["log_level"] for line in lines if line["event"] in told(lines)] == ["error", "info"]
+
+
+def told(lines: Sequence[Mapping[str, object]]) -> list[str]:
+    return [str(line["event"]) for line in lines if str(line["event"]).startswith("recorder_")]
