@@ -19,7 +19,8 @@ from proxy.protocol.scanning import Member, scan
 
 _BORDER = re.compile(rb"\r\n\r\n|\n\n|\r\r")
 # What may stand before the data of an event: a byte-order mark, comments, a name, an id.
-_DATA = re.compile(rb"(?:\xef\xbb\xbf)?+(?:(?!data:)[^\r\n]*+(?>\r\n|\r|\n))*+data:")
+# Nothing possessive: Python 3.11.2, which Debian ships, matches such patterns wrongly where they nest.
+_DATA = re.compile(rb"(?:\xef\xbb\xbf)?(?:(?!data:)[^\r\n]*(?:\r\n|\r(?!\n)|\n))*data:")
 _USAGE = b'"usage"'
 _MEMBERS = frozenset({b"usage"})
 MAX_HELD = 1 << 20

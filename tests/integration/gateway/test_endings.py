@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from proxy.domain.outcome import Outcome
 from proxy.settings.values import Settings
-from proxy.spool.page import Page
 from tests.integration.gateway.conftest import CHUNKED, LIMITS, SSE
 from tests.support.client import Client, Reply
 from tests.support.gateway import RunningGateway, SpooledCall, provider, running_gateway
@@ -257,53 +255,6 @@ async def test_draining_lets_open_calls_finish_and_ends_the_rest_with_a_reason(
         assert call.end.outcome is Outcome.SHUT_DOWN
 
 
-@pytest.mark.parametrize("leaves", [True, False], ids=["left", "too slow"])
-async def test_a_request_that_never_arrived_whole_is_counted_once(proxy: RunningGateway, leaves: bool) -> None:
-    async with Client(proxy.port) as client:
-        await client.send("POST", "/v1/files", b"", "Content-Length: 300000")
-        await until(lambda: any(item.call for item in proxy.server._connections()))
-        if leaves:
-            client.reset()
-        else:
-            assert code(await client.reply()) == "request_timeout"
-    await until(lambda: not proxy.server._connections())
-    await until(lambda: proxy.page.get(Page.REFUSED_CONNECTIONS) > 0)
-    assert (proxy.page.get(Page.REFUSED_CONNECTIONS), proxy.calls()) == (1, [])
-
-
-async def test_draining_waits_for_a_request_that_is_still_arriving(
-    proxy: RunningGateway, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("proxy.gateway.app.LEAVE_SECONDS", 0.0)
-    async with Client(proxy.port) as client:
-        await client.send("POST", "/v1/files", b"", "Content-Length: 300000")
-        await until(lambda: any(item.call for item in proxy.server._connections()))
-        proxy.server.leave()
-        await until(lambda: proxy.gateway.is_draining)
-        await client.raw(b"x" * 300_000)
-        assert (await client.reply()).status == 200
-    (call,) = await ended(proxy)
-    assert (call.start.request_bytes, call.end and call.end.outcome) == (300_000, Outcome.COMPLETED)
-
-
-async def test_requests_that_are_still_arriving_count_as_calls_in_flight(
-    tmp_path: Path, upstream: ScriptedUpstream
-) -> None:
-    settings = Settings(
-        data_dir=str(tmp_path),
-        run_dir=str(tmp_path / "run"),
-        limits=replace(LIMITS, in_flight=1),
-        providers=(provider(upstream.port),),
-    )
-    async with running_gateway(tmp_path, settings) as proxy, Client(proxy.port) as first, Client(proxy.port) as second:
-        await first.send("POST", "/v1/files", b"", "Content-Length: 300000")
-        await until(lambda: any(item.call for item in proxy.server._connections()))
-        assert code(await second.ask("POST", "/v1/x", b"{}")) == "proxy_overloaded"
-        await first.raw(b"x" * 300_000)
-        assert (await first.reply()).status == 200
-        assert (await second.ask("POST", "/v1/x", b"{}")).status == 200
-
-
 async def test_a_second_request_before_the_answer_closes_after_it(
     proxy: RunningGateway, upstream: ScriptedUpstream
 ) -> None:
@@ -325,7 +276,7 @@ async def test_bytes_behind_a_whole_request_do_not_cost_its_answer(
     upstream.scenario = script
     async with Client(proxy.port) as client:
         await client.raw(b"POST /v1/x HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\n\r\n{}")
-        await until(lambda: len(upstream.requests) == 1)
+        await wait_until_async(lambda: upstream.requests, "the request has arrived")
         upstream.gate.set()
         reply = await client.reply()
         assert (reply.status, reply.headers("connection")) == (200, ["close"])

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import http.client
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
+from proxy.domain.outcome import Outcome
+from proxy.settings.values import Settings
+from proxy.spool.page import Page
 from tests.integration.gateway.conftest import LIMITS
+from tests.integration.gateway.test_endings import code, ended
 from tests.support.client import Client
-from tests.support.gateway import RunningGateway
+from tests.support.gateway import RunningGateway, provider, running_gateway
 from tests.support.scripted_upstream import ScriptedUpstream
 from tests.support.waiting import wait_until_async
 
@@ -85,3 +91,50 @@ async def test_a_small_body_may_take_longer_than_a_head(proxy: RunningGateway, u
         assert (await client.reply()).status == 200
     assert loop.time() - began > LIMITS.header_timeout + LIMITS.body_idle_timeout
     assert upstream.requests[0].body == b" " * 400
+
+
+@pytest.mark.parametrize("leaves", [True, False], ids=["left", "too slow"])
+async def test_a_request_that_never_arrived_whole_is_counted_once(proxy: RunningGateway, leaves: bool) -> None:
+    async with Client(proxy.port) as client:
+        await client.send("POST", "/v1/files", b"", "Content-Length: 300000")
+        await wait_until_async(lambda: any(item.call for item in proxy.server._connections()), "the call has begun")
+        if leaves:
+            client.reset()
+        else:
+            assert code(await client.reply()) == "request_timeout"
+    await wait_until_async(lambda: not proxy.server._connections(), "the connection is gone")
+    await wait_until_async(lambda: proxy.page.get(Page.REFUSED_CONNECTIONS), "it is counted")
+    assert (proxy.page.get(Page.REFUSED_CONNECTIONS), proxy.calls()) == (1, [])
+
+
+async def test_draining_waits_for_a_request_that_is_still_arriving(
+    proxy: RunningGateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("proxy.gateway.app.LEAVE_SECONDS", 0.0)
+    async with Client(proxy.port) as client:
+        await client.send("POST", "/v1/files", b"", "Content-Length: 300000")
+        await wait_until_async(lambda: any(item.call for item in proxy.server._connections()), "the call has begun")
+        proxy.server.leave()
+        await wait_until_async(lambda: proxy.gateway.is_draining, "the drain has begun")
+        await client.raw(b"x" * 300_000)
+        assert (await client.reply()).status == 200
+    (call,) = await ended(proxy)
+    assert (call.start.request_bytes, call.end and call.end.outcome) == (300_000, Outcome.COMPLETED)
+
+
+async def test_requests_that_are_still_arriving_count_as_calls_in_flight(
+    tmp_path: Path, upstream: ScriptedUpstream
+) -> None:
+    settings = Settings(
+        data_dir=str(tmp_path),
+        run_dir=str(tmp_path / "run"),
+        limits=replace(LIMITS, in_flight=1),
+        providers=(provider(upstream.port),),
+    )
+    async with running_gateway(tmp_path, settings) as proxy, Client(proxy.port) as first, Client(proxy.port) as second:
+        await first.send("POST", "/v1/files", b"", "Content-Length: 300000")
+        await wait_until_async(lambda: any(item.call for item in proxy.server._connections()), "the call has begun")
+        assert code(await second.ask("POST", "/v1/x", b"{}")) == "proxy_overloaded"
+        await first.raw(b"x" * 300_000)
+        assert (await first.reply()).status == 200
+        assert (await second.ask("POST", "/v1/x", b"{}")).status == 200

@@ -3,89 +3,18 @@
 from __future__ import annotations
 
 import os
-import sqlite3
 import stat
-import threading
 import time
-from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
 
 import pytest
 
 import proxy.loader.loading
 from proxy.domain.identity import id_text
-from proxy.domain.interaction import Entry
-from proxy.loader.loading import Loader
 from proxy.settings.values import Settings
-from proxy.store.migration import upgrade
-from proxy.store.reading import Filters, Reader
-from proxy.telemetry.families import Totals
-from tests.support.spooling import SpoolingGateway, a_head, a_start, an_end, question, reply, settings_in
-from tests.support.waiting import wait_until
+from tests.integration.loader.conftest import Bench
+from tests.support.spooling import SpoolingGateway, a_head, a_start, an_end, question, reply
 
 TOO_LARGE = 2**63
-
-
-class Bench:
-    """A store, and loaders one after the other."""
-
-    def __init__(self, settings: Settings) -> None:
-        self.settings = settings
-        self.totals = Totals()
-        self.announced: list[Entry] = []
-        upgrade(settings.database_path)
-        self.loader = self.loader_anew()
-
-    def loader_anew(self) -> Loader:
-        """Return a loader as a restarted control would make it."""
-        self.loader = Loader(self.settings, self.totals, self.announced.append)
-        return self.loader
-
-    def load(self) -> dict[str, Any]:
-        """Do rounds until nothing is left to do; return the ledger."""
-        for _ in range(3):
-            while self.loader.round():
-                pass
-        return self.loader.ledger()
-
-    def rows(self) -> list[dict[str, Any]]:
-        reader = Reader(self.settings.database_path)
-        try:
-            return reader.list_interactions(Filters(), 1000)[::-1]
-        finally:
-            reader.close()
-
-    def body(self, identity: bytes, side: str) -> bytes:
-        reader = Reader(self.settings.database_path)
-        found = reader.body(id_text(identity), side)
-        reader.close()
-        assert found is not None
-        return found.content
-
-    def sql(self, statement: str) -> list[tuple[Any, ...]]:
-        connection = sqlite3.connect(self.settings.database_path)
-        try:
-            return connection.execute(statement).fetchall()
-        finally:
-            connection.close()
-
-
-@pytest.fixture
-def settings(tmp_path: Path) -> Settings:
-    return settings_in(tmp_path)
-
-
-@pytest.fixture
-def bench(settings: Settings) -> Bench:
-    return Bench(settings)
-
-
-@pytest.fixture
-def gateway(settings: Settings) -> Iterator[SpoolingGateway]:
-    made = SpoolingGateway(settings)
-    yield made
-    made.die()
 
 
 def test_a_call_becomes_one_row_with_its_bodies(bench: Bench, gateway: SpoolingGateway) -> None:
@@ -361,59 +290,3 @@ def test_a_source_that_cannot_be_read_does_not_hold_the_others_up(bench: Bench, 
     ledger = bench.load()
     assert (ledger["accepted"], ledger["stored"], ledger["balanced"], bench.loader.last_error) == (2, 2, True, None)
     other.die()
-
-
-class TestRunning:
-    """The loader in its thread, as control runs it."""
-
-    @pytest.fixture
-    def thread(self, bench: Bench) -> Iterator[threading.Thread]:
-        made = threading.Thread(target=bench.loader.run, daemon=True)
-        yield made
-        bench.loader.stop()
-        made.join(10)
-        assert not made.is_alive()
-
-    def test_a_locked_database_is_waited_for(
-        self, bench: Bench, gateway: SpoolingGateway, thread: threading.Thread
-    ) -> None:
-        other = sqlite3.connect(bench.settings.database_path, isolation_level=None)
-        other.execute("BEGIN EXCLUSIVE")
-        gateway.call()
-        thread.start()
-        wait_until(lambda: bench.loader.last_error, "the trouble is told")
-        failing: dict[str, Any] = bench.loader.ledger()
-        assert (failing["accepted"], failing["pending"], failing["balanced"]) == (1, 1, True)
-        assert failing["loader_lag_seconds"] > 0
-        other.execute("ROLLBACK")
-        other.close()
-        wait_until(lambda: bench.loader.ledger()["stored"] == 1, "the call is stored")
-        assert bench.loader.last_error is None
-
-    def test_a_defect_is_told_and_tried_again(
-        self, bench: Bench, gateway: SpoolingGateway, thread: threading.Thread
-    ) -> None:
-        gateway.call()
-        folder = bench.settings.spool_dir / gateway.name
-        aside = folder.with_name("aside")
-        (segment,) = folder.glob("*.seg")
-        segment.rename(aside)
-        segment.mkdir()
-        thread.start()
-        wait_until(lambda: bench.loader.last_error, "the trouble is told")
-        segment.rmdir()
-        aside.rename(segment)
-        wait_until(lambda: bench.loader.ledger()["stored"] == 1, "the call is stored")
-        assert (bench.loader.last_error, len(bench.rows())) == (None, 1)
-
-    def test_what_is_in_the_spool_when_it_is_told_to_stop_is_still_loaded(
-        self, bench: Bench, gateway: SpoolingGateway, thread: threading.Thread
-    ) -> None:
-        for _ in range(20):
-            gateway.call()
-        gateway.die()
-        bench.loader.stop()
-        thread.start()
-        thread.join(10)
-        assert len(bench.rows()) == 20
-        assert not list(bench.settings.spool_dir.glob("boot-*"))
