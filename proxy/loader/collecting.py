@@ -65,6 +65,12 @@ class OpenCall:
             self._parked_tail -= 1
             self._parked_lost += len(gone.data)
 
+    def skip(self, lost: int) -> None:
+        """Bytes were lost before they could be parked: the oldest go first, so the tail parked before them is gone."""
+        while self.tail:
+            self._forget_oldest()
+        self.lost += lost
+
     def part(self) -> bytes:
         """Return what is not parked yet as records; ``parked`` says that they are kept."""
         found: list[tuple[int, bytes]] = []
@@ -153,7 +159,7 @@ class Collector:
 
     def _learn(self, call: OpenCall, record: Record) -> None:
         if record.type == RecordType.AMEND:
-            call.lost += int(records.decode_facts(record.payload).get("lost", 0))
+            call.skip(int(records.decode_facts(record.payload).get("lost", 0)))
             return
         found = records.decode_chunk(record.payload)
         if isinstance(found, AnswerHead):

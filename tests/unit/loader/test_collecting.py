@@ -152,6 +152,7 @@ def test_one_huge_piece_is_cut_to_its_tail() -> None:
     assert call.lost_bytes == len(data) - collecting.TAIL_BYTES
 
 
+@example(sizes=[0, 1, 0, 6, 22_139, 120_000, 120_000], parks={0, 1, 6}, restarts={0, 1, 6}, limit=0)
 @example(sizes=[9, 4, 2, 120_000, 120_000, 22_142], parks={5}, restarts={5}, limit=11)
 @given(
     sizes=st.lists(st.integers(0, 120_000), max_size=30),
