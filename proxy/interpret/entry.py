@@ -168,6 +168,10 @@ def _counts(parts: _Parts) -> dict[str, Any]:
     )
 
 
+def _read_bytes(call: RecordedCall) -> int:
+    return sum(len(piece.data) for piece in call.pieces) + call.lost_bytes
+
+
 def _content(parts: _Parts, *, keeps: bool) -> dict[str, Any]:
     """Return the columns about the bodies and what they say."""
     call, request = parts.call, parts.request
@@ -175,7 +179,7 @@ def _content(parts: _Parts, *, keeps: bool) -> dict[str, Any]:
     return dict(
         content_state=content_state_of(call, keeps=keeps),
         request_bytes=start.request_bytes,
-        response_bytes=end.received_bytes if end is not None else sum(len(piece.data) for piece in call.pieces),
+        response_bytes=end.received_bytes if end is not None else _read_bytes(call),
         response_sha256=sent_sha256(call),
         input_preview=preview(request.input_text) if keeps else None,
         output_preview=preview(parts.output) if keeps else None,

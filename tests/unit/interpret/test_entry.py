@@ -355,3 +355,7 @@ def test_pieces_with_equal_times_are_fine() -> None:
     entry = read(replace(call, pieces=(Piece(5, STREAM[:50]), Piece(5, STREAM[50:]))))
     assert entry.response is not None
     assert entry.response.timings == ((0, 50), (0, len(STREAM) - 50))
+
+
+def test_an_interrupted_answer_is_as_long_as_what_came_of_it_also_where_not_all_is_kept() -> None:
+    assert row(b"data: {", media=SSE, outcome=None, lost_bytes=9).response_bytes == 16
