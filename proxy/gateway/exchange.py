@@ -238,11 +238,11 @@ class Exchange:
     # -- endings --------------------------------------------------------------------------------------------
 
     def _client_left(self) -> None:
-        """Called when the client leaves: stop asking, or read on briefly for the usage of an almost finished answer."""
-        if self._answer is None or self.observation.first_byte_at is None:
-            self._leave()
-            return
+        """Called when the client leaves: read to the end where policy says so, else briefly for the usage, or stop."""
         if self.plan.provider.on_client_gone == "cancel":
+            if self._answer is None or self.observation.first_byte_at is None:
+                self._leave()
+                return
             limits = self._gateway.limits
             self._linger_until = self.observation.received_bytes + limits.linger_bytes
             self._linger_handle = asyncio.get_running_loop().call_later(limits.linger_seconds, self._leave)

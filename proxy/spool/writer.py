@@ -77,7 +77,11 @@ class SpoolWriter:
         if not is_kept:
             is_kept = self._start_without_body(identity, start)
         self._page.add(Page.ACCEPTED, 1)
-        return is_kept or self._recording.on_full != "reject"
+        if not is_kept and self._recording.on_full == "reject":
+            # It is refused: no end will come that lets go of it.
+            self._unrecorded.discard(identity)
+            return False
+        return True
 
     def _start_without_body(self, identity: bytes, start: CallStart) -> bool:
         if self._recording.on_full == "metadata_only":

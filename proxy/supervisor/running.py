@@ -153,14 +153,16 @@ class Supervisor:
         drain = self._settings.limits.drain
         if sys.stderr.isatty():
             _say(f"finishing open calls, at most {drain:g} s; press Ctrl+C again to stop at once")
-        self._leave(gateways, drain + _GRACE)
+        _ask_to_leave(gateways)
+        # Ours are open too: until they close the kernel takes callers in, whom nobody will answer.
         for item in self._sockets:
             item.close()
-        self._leave(control, _GRACE + 2.0)
+        self._wait_for(gateways, drain + _GRACE)
+        _ask_to_leave(control)
+        self._wait_for(control, _GRACE + 2.0)
 
-    def _leave(self, children: list[Child], seconds: float) -> None:
-        for child in children:
-            child.terminate()
+    def _wait_for(self, children: list[Child], seconds: float) -> None:
+        """Wait until they have left; end them when the time is over or a second signal has come."""
         deadline = time.monotonic() + seconds
         while any(child.process is not None and child.process.poll() is None for child in children):
             if len(self._signals) > 1 or time.monotonic() > deadline:
@@ -168,6 +170,11 @@ class Supervisor:
             time.sleep(_TICK)
         for child in children:
             child.wait(time.monotonic())
+
+
+def _ask_to_leave(children: list[Child]) -> None:
+    for child in children:
+        child.terminate()
 
 
 def _has_colours() -> bool:

@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -136,6 +137,14 @@ def test_an_orderly_end_lets_streams_finish_and_exits_0(
     assert leaving.query("select outcome from interaction") == [{"outcome": "completed"}]
 
 
+def _is_taken_in(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=5).close()
+    except ConnectionError:
+        return False
+    return True
+
+
 def test_a_second_signal_ends_everything_at_once_and_the_call_is_on_record(start_dashcam: Starter, oracle: str) -> None:
     leaving = start_dashcam("--upstream", f"openai={oracle}/v1")
     with RawClient(leaving.port) as client:
@@ -143,6 +152,7 @@ def test_a_second_signal_ends_everything_at_once_and_the_call_is_on_record(start
         wait_until(lambda: leaving.samples()["dashcam_in_flight_requests"][frozenset()] == 1, "the stream is open")
         leaving.signal(signal.SIGTERM)
         wait_until(lambda: "gateway_draining" in leaving.log(), "the first signal was heard")
+        wait_until(lambda: not _is_taken_in(leaving.port), "new callers are refused at once")
         leaving.stop()
         assert not client.read().is_whole
     leaving.start()

@@ -67,12 +67,15 @@ async def test_a_full_disk_means_what_was_chosen(
         assert proxy.page.get(Page.ACCEPTED) == len(kept) + sum(dropped)
 
 
+@pytest.mark.parametrize("has_begun", [True, False])
 async def test_with_drain_an_answer_is_read_to_its_end_for_a_client_that_left(
-    tmp_path: Path, upstream: ScriptedUpstream
+    tmp_path: Path, upstream: ScriptedUpstream, has_begun: bool
 ) -> None:
     left = asyncio.Event()
 
     async def script(turn: Turn) -> None:
+        if not has_begun:
+            await left.wait()
         await turn.head(SSE, CHUNKED)
         await turn.chunk(b"data: 1\n\n")
         await left.wait()
@@ -83,7 +86,10 @@ async def test_with_drain_an_answer_is_read_to_its_end_for_a_client_that_left(
     async with gateway(tmp_path, upstream, on_client_gone="drain") as proxy:
         async with Client(proxy.port) as client:
             await client.send("POST", PATH, b'{"stream":true}')
-            await client.read_until(b"\n\n")
+            if has_begun:
+                await client.read_until(b"\n\n")
+            else:
+                await wait_until_async(lambda: upstream.requests, "the request has arrived")
             client.reset()
         await wait_until_async(lambda: any(item.call.is_gone for item in proxy.gateway.exchanges), "it was noticed")
         left.set()
