@@ -8,20 +8,19 @@ import gc
 import os
 import signal
 import socket
-import uuid
 from pathlib import Path
 
 import orjson
 import uvloop
 
+from proxy.domain.snapshot import Snapshot
 from proxy.gateway.app import Gateway
 from proxy.gateway.forwarding import ControlForwarder
 from proxy.gateway.refreshing import SnapshotWatch
 from proxy.gateway.server import GatewayServer
 from proxy.settings.credentials import provider_keys
-from proxy.settings.snapshot import load
+from proxy.settings.snapshot import base_snapshot, load
 from proxy.settings.values import Settings, settings_from_mapping
-from proxy.spool.page import Page
 from proxy.spool.writer import SpoolWriter
 from proxy.telemetry.logs import configure
 from proxy.upstream.addresses import ANY
@@ -40,19 +39,25 @@ def parse_arguments() -> argparse.Namespace:
 
 async def serve(settings: Settings, worker: int, listener: socket.socket, parent_fd: int) -> None:
     """Put the gateway together and run it to its end."""
-    boot = uuid.uuid4().hex
-    page = Page.create(settings.pages_dir / f"{boot}-{worker}.page", boot, worker)
-    spool = SpoolWriter(settings.spool_dir, boot, worker, page, settings.recording)
-    snapshot = load(settings.snapshot_path)
+    spool = SpoolWriter.begin(settings, worker)
+    snapshot = _snapshot(settings)
     upstream = UpstreamClient(forbidden=own_addresses(listener))
     forwarder = ControlForwarder(settings.control_socket)
-    gateway = Gateway(settings, snapshot, provider_keys(snapshot.providers), spool, page, upstream, forwarder)
+    gateway = Gateway(settings, snapshot, provider_keys(snapshot.providers), spool, upstream, forwarder)
     server = GatewayServer(gateway, SnapshotWatch(settings.snapshot_path, gateway), listener, parent_fd)
     listen_to_signals(server)
     # What lives until the end need not be looked at again by the collector.
     gc.collect()
     gc.freeze()
     await server.run()
+
+
+def _snapshot(settings: Settings) -> Snapshot:
+    """Return the last published snapshot; where somebody removed it, what the settings alone say until the next one."""
+    try:
+        return load(settings.snapshot_path)
+    except FileNotFoundError:
+        return base_snapshot(settings)
 
 
 def listen_to_signals(server: GatewayServer) -> None:

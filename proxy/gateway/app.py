@@ -65,14 +65,13 @@ class Gateway:
         snapshot: Snapshot,
         keys: Mapping[str, bytes],
         spool: SpoolWriter,
-        page: Page,
         upstream: UpstreamClient,
         forwarder: ControlForwarder,
     ) -> None:
         self.settings = settings
         self.limits = settings.limits
         self.spool = spool
-        self.page = page
+        self.page = spool.page
         self.upstream = upstream
         self.forwarder = forwarder
         self.echo = EchoUpstream()
@@ -94,6 +93,14 @@ class Gateway:
         self.snapshot = snapshot
         self.guard = Guard(snapshot.allowed_hosts, has_keys=bool(snapshot.proxy_keys))
         self.page.set(Page.SNAPSHOT_REVISION, snapshot.revision)
+
+    def spool_anew(self) -> None:
+        """Begin another spool, since the files of this one were removed; calls under way end in the old one, unkept."""
+        old = self.page
+        self.spool = SpoolWriter.begin(self.settings, self.spool.worker)
+        self.page = self.spool.page
+        for gauge in (Page.READY, Page.DRAINING, Page.IN_FLIGHT, Page.OPEN_STREAMS, Page.SNAPSHOT_REVISION):
+            self.page.set(gauge, old.get(gauge))
 
     def remember_without_usage(self, provider: str) -> None:
         """This provider refuses the usage option: stop adding it until the next start."""

@@ -18,6 +18,7 @@ import structlog
 import uvicorn
 from uvicorn.server import ServerState
 
+from proxy.errors import SpoolError
 from proxy.gateway.app import Gateway
 from proxy.gateway.protocol import GatewayProtocol
 from proxy.gateway.refreshing import INTERVAL_SECONDS, SnapshotWatch
@@ -84,6 +85,7 @@ class GatewayServer:
                 self._note_stall(now - due)
                 self._sweep(now)
                 self._watch.look()
+                self._keep_spool()
                 self._note_stats(now)
                 self._tell_degraded(now)
 
@@ -106,6 +108,18 @@ class GatewayServer:
         if now >= self._stats_at:
             self._stats_at = now + _STATS_SECONDS
             self._gateway.spool.stats(page.read_all())
+
+    def _keep_spool(self) -> None:
+        """Begin another spool where somebody removed ours; tried again with the next tick."""
+        if not self._gateway.spool.is_gone:
+            return
+        folder = str(self._gateway.spool.folder)
+        try:
+            self._gateway.spool_anew()
+        except (OSError, SpoolError) as error:
+            log.error("spool_removed", folder=folder, reason=str(error))
+            return
+        log.error("spool_removed", folder=folder, hint="calls not yet stored are lost; new ones are recorded again")
 
     def _tell_degraded(self, now: float) -> None:
         """Say that the spool cannot keep everything, at most once a minute, and when that is over."""

@@ -21,7 +21,10 @@ _LOOK_SECONDS = 1.0
 
 
 class SyncThread:
-    """Owned by the writer; ``is_full`` and ``must_rotate`` are read on the request path."""
+    """Owned by the writer; ``is_full`` and ``must_rotate`` are read on the request path.
+
+    ``is_gone``: somebody removed the files we write to, so that nothing appended is kept.
+    """
 
     def __init__(self, disk: Disk, folder: Path, segments: Segments, page: Page, recording: RecordingSettings) -> None:
         self._disk = disk
@@ -33,6 +36,7 @@ class SyncThread:
         self._leaving = threading.Event()
         self._failed: set[int] = set()
         self.is_full = False
+        self.is_gone = False
         self.must_rotate = False
         self._thread = threading.Thread(target=self._run, name="spool-sync", daemon=True)
 
@@ -63,6 +67,7 @@ class SyncThread:
         if now - self._looked_at >= _LOOK_SECONDS:
             self._looked_at = now
             self.is_full = self._looks_full()
+            self.is_gone = self.is_gone or self._is_removed(current)
         if segments.spare is None:
             # After the look, which would take back what a spare that cannot be made says on the page.
             self._make_spare(now)
@@ -112,6 +117,18 @@ class SyncThread:
         if is_full or not self._failed:
             self._page.set(Page.DEGRADED, int(is_full))
         return is_full
+
+    def _is_removed(self, segment: Segment) -> bool:
+        """True when the file of the segment in use is no longer there; the loader frees only those before it."""
+        if segment.number == 0 or segment is not self._segments.current:
+            return False
+        try:
+            self._disk.size(segment.path)
+        except FileNotFoundError:
+            return segment is self._segments.current
+        except OSError:
+            return False
+        return False
 
     def _size(self, name: str) -> int:
         try:

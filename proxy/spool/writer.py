@@ -12,12 +12,14 @@ dropped holds at every moment, also when the process dies between any two lines 
 from __future__ import annotations
 
 import time
+import uuid
 from collections import deque
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Self
 
 from proxy.domain.recording import AnswerHead, CallEnd, CallStart
-from proxy.settings.values import RecordingSettings
+from proxy.settings.values import RecordingSettings, Settings
 from proxy.spool import records
 from proxy.spool.bodies import SideFile
 from proxy.spool.disk import Disk, RealDisk
@@ -46,7 +48,8 @@ class SpoolWriter:
     ) -> None:
         self._disk = disk or RealDisk()
         self.folder = root / f"{boot}-{worker}"
-        self._page = page
+        self.worker = worker
+        self.page = page
         self._recording = recording
         self._segments = Segments(self._disk, self.folder)
         self.syncing = SyncThread(self._disk, self.folder, self._segments, page, recording)
@@ -58,8 +61,20 @@ class SpoolWriter:
         if has_thread:
             self.syncing.start()
 
+    @classmethod
+    def begin(cls, settings: Settings, worker: int) -> Self:
+        """Begin a spool of its own, with its page, for one gateway process."""
+        boot = uuid.uuid4().hex
+        page = Page.create(settings.pages_dir / f"{boot}-{worker}.page", boot, worker)
+        return cls(settings.spool_dir, boot, worker, page, settings.recording)
+
     def __repr__(self) -> str:
         return f"<SpoolWriter {self.folder.name} {self._segments.current!r} sequence={self._sequence}>"
+
+    @property
+    def is_gone(self) -> bool:
+        """True when the spool's files were removed: only a new writer keeps anything again."""
+        return self.syncing.is_gone
 
     # -- one call -------------------------------------------------------------------------------------------
 
@@ -67,8 +82,8 @@ class SpoolWriter:
         """Note a call before its upstream is dialled; False when policy wants it refused."""
         self._catch_up()
         if self.syncing.is_full and self._recording.on_full == "reject":
-            self._page.add(Page.DROPPED_POLICY, 1)
-            self._page.add(Page.ACCEPTED, 1)
+            self.page.add(Page.DROPPED_POLICY, 1)
+            self.page.add(Page.ACCEPTED, 1)
             return False
         keeps_body = not self.syncing.is_full
         is_kept = keeps_body and self._append(
@@ -76,7 +91,7 @@ class SpoolWriter:
         )
         if not is_kept:
             is_kept = self._start_without_body(identity, start)
-        self._page.add(Page.ACCEPTED, 1)
+        self.page.add(Page.ACCEPTED, 1)
         if not is_kept and self._recording.on_full == "reject":
             # It is refused: no end will come that lets go of it.
             self._unrecorded.discard(identity)
@@ -86,12 +101,12 @@ class SpoolWriter:
     def _start_without_body(self, identity: bytes, start: CallStart) -> bool:
         if self._recording.on_full == "metadata_only":
             self._without_body.add(identity)
-            self._page.add(Page.BODIES_DROPPED, 1)
+            self.page.add(Page.BODIES_DROPPED, 1)
             if self._append(self._record(RecordType.START, identity, records.encode_start(start, b""))):
                 return True
             self._without_body.discard(identity)
         self._unrecorded.add(identity)
-        self._page.add(Page.DROPPED_SPOOL_FULL, 1)
+        self.page.add(Page.DROPPED_SPOOL_FULL, 1)
         return False
 
     def piece(self, identity: bytes, at_ns: int, data: bytes, head: AnswerHead | None = None) -> None:
@@ -106,7 +121,7 @@ class SpoolWriter:
         record += self._record(RecordType.CHUNK, identity, records.encode_piece(at_ns, data))
         if not self._append(record):
             self._without_body.add(identity)
-            self._page.add(Page.BODIES_DROPPED, 1)
+            self.page.add(Page.BODIES_DROPPED, 1)
 
     def end(self, identity: bytes, end: CallEnd, last: tuple[int, bytes] | None = None) -> None:
         """Append the end, with the last piece when it was not appended before."""
@@ -117,7 +132,7 @@ class SpoolWriter:
         if identity not in self._without_body:
             if self._append(self._record(RecordType.END, identity, records.encode_end(end, last))):
                 return
-            self._page.add(Page.BODIES_DROPPED, 1)
+            self.page.add(Page.BODIES_DROPPED, 1)
         self._without_body.discard(identity)
         self._append_later(identity, records.encode_end(_bodiless(end), None))
 
@@ -127,8 +142,8 @@ class SpoolWriter:
         both = self._record(RecordType.START, identity, records.encode_start(start, b""))
         both += self._record(RecordType.END, identity, records.encode_end(end, None))
         if not self._append(both):
-            self._page.add(Page.DROPPED_SPOOL_FULL, 1)
-        self._page.add(Page.ACCEPTED, 1)
+            self.page.add(Page.DROPPED_SPOOL_FULL, 1)
+        self.page.add(Page.ACCEPTED, 1)
 
     def open_body(self, identity: bytes) -> SideFile:
         """Open a side file for a large request body; ``SpoolError`` when the disk refuses."""
@@ -166,7 +181,7 @@ class SpoolWriter:
         segment.size += size
         segment.is_dirty = True
         took = time.monotonic_ns() - began
-        slots = self._page.slots
+        slots = self.page.slots
         slots[Page.APPENDED_RECORDS] += 1
         slots[Page.APPENDED_BYTES] += size
         slots[Page.APPEND_NS_TOTAL] += took
@@ -190,7 +205,7 @@ class SpoolWriter:
         # The spare has a block of its own already, which takes a small record on a full disk; and only what is rotated
         # away can be freed: where the spool itself has filled the disk, it is this segment that must go.
         self.syncing.must_rotate = True
-        self._page.set(Page.DEGRADED, 1)
+        self.page.set(Page.DEGRADED, 1)
         return False
 
     def _append_later(self, identity: bytes, payload: bytes) -> None:
@@ -199,7 +214,7 @@ class SpoolWriter:
         if len(self._waiting_ends) < _MAX_WAITING_ENDS:
             self._waiting_ends.append((identity, payload))
         else:
-            self._page.add(Page.DROPPED_WRITE_ERROR, 1)
+            self.page.add(Page.DROPPED_WRITE_ERROR, 1)
 
     def _catch_up(self) -> None:
         """Write the ENDs that had to wait, before anything newer is numbered."""

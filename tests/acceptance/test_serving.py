@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -16,7 +18,7 @@ import pytest
 
 from tests.acceptance.conftest import Starter
 from tests.support import oracle as oracle_upstream
-from tests.support.dashcam import RunningDashcam
+from tests.support.dashcam import Row, RunningDashcam
 from tests.support.processes import children, is_alive, kill
 from tests.support.raw_http import RawClient, exchange, request
 from tests.support.waiting import wait_until
@@ -195,3 +197,30 @@ def test_a_full_pipe_that_nobody_reads_holds_no_call_up(start_dashcam: Starter, 
     finally:
         os.close(reading)
         os.close(writing)
+
+
+def previews(dashcam: RunningDashcam, text: str) -> list[Row]:
+    if not dashcam.database_path.exists():
+        return []
+    try:
+        return dashcam.query("select 1 from interaction where input_preview = ?", text)
+    except sqlite3.OperationalError:
+        # The database is being made again.
+        return []
+
+
+@pytest.mark.parametrize("part", ["spool", "."])
+def test_a_removed_folder_is_made_again_and_calls_go_on(start_dashcam: Starter, oracle: str, part: str) -> None:
+    dashcam = start_dashcam("--upstream", f"openai={oracle}/v1")
+    assert exchange(dashcam.port, chat("before")).status == 200
+    dashcam.settle()
+    for path in (dashcam.data_dir / part).iterdir():
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    wait_until(lambda: "spool_removed" in dashcam.log(), "the gateway has noticed")
+    assert exchange(dashcam.port, chat("after")).status == 200
+    wait_until(lambda: previews(dashcam, "after"), "the call after that is on record")
+    (gateway,) = dashcam.pids("proxy.gateway")
+    kill(gateway)
+    wait_until(lambda: dashcam.pids("proxy.gateway") not in ([], [gateway]), "there is a new gateway")
+    assert exchange(dashcam.port, chat("later")).status == 200
+    wait_until(lambda: previews(dashcam, "later"), "so is one of the next gateway")

@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import os
 import socket
-import uuid
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -98,15 +97,14 @@ def provider(port: int, **values: object) -> Provider:
 async def running_gateway(folder: Path, settings: Settings) -> AsyncIterator[RunningGateway]:
     """Run a gateway until the block ends, then drain it."""
     publish(settings.snapshot_path, base_snapshot(settings))
-    boot = uuid.uuid4().hex
-    page = Page.create(settings.pages_dir / f"{boot}-0.page", boot, 0)
-    spool = SpoolWriter(settings.spool_dir, boot, 0, page, settings.recording)
+    spool = SpoolWriter.begin(settings, 0)
+    page = spool.page
     listener = socket.socket()
     listener.bind(("127.0.0.1", 0))
     listener.setblocking(False)
     upstream = UpstreamClient(forbidden=own_addresses(listener))
     forwarder = ControlForwarder(settings.control_socket)
-    gateway = Gateway(settings, load(settings.snapshot_path), {}, spool, page, upstream, forwarder)
+    gateway = Gateway(settings, load(settings.snapshot_path), {}, spool, upstream, forwarder)
     read_fd, write_fd = os.pipe()
     server = GatewayServer(gateway, SnapshotWatch(settings.snapshot_path, gateway), listener, read_fd)
     port = listener.getsockname()[1]
