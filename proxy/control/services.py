@@ -18,7 +18,7 @@ import structlog
 from proxy.control.announcing import announcement
 from proxy.domain.interaction import Entry
 from proxy.errors import SpoolError, StoreError
-from proxy.loader.ledger import balance
+from proxy.loader.ledger import unopened
 from proxy.loader.loading import Loader
 from proxy.settings.values import Settings
 from proxy.spool.disk import RealDisk
@@ -131,7 +131,7 @@ class Services:
     def ledger(self) -> dict[str, object]:
         """Return the recorder's account, with how it works and when it last wrote. Reads files: not for the loop."""
         loader = self.loader
-        account = balance([]) if loader is None else loader.ledger()
+        account = unopened(self.pages()) if loader is None else loader.ledger()
         since = None if loader is None else round(max(0.0, time.time() - loader.last_commit_at), 3)
         mode = self.settings.recording.mode
         return {

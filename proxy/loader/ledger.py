@@ -37,6 +37,18 @@ def balance(accounts: Sequence[Account]) -> dict[str, object]:
     }
 
 
+def unopened(pages: Sequence[Mapping[str, int]]) -> dict[str, object]:
+    """Return what the gateways' pages tell while the store cannot be asked: what only that knows is None."""
+    accepted = sum(page.get("accepted", 0) for page in pages)
+    drops: Counter[str] = Counter()
+    for page in pages:
+        drops.update(
+            {name.removeprefix("dropped_"): n for name, n in page.items() if name.startswith("dropped_") and n}
+        )
+    unknown = dict.fromkeys((*_SUMS[1:], "balanced"))
+    return {"accepted": accepted, **unknown, "dropped": dict(drops), "sources": []}
+
+
 def _number(value: object) -> int:
     assert isinstance(value, int)
     return value

@@ -161,10 +161,12 @@ class TestLife:
         new = RunningControl(settings)
         wait_until(new.answers, "the second one answers")
         wait_until(lambda: b'"failing"' in new.ask("/healthz")[2], "the second one waits")
-        assert b"another control process" in new.ask("/api/v1/recorder", headers=token)[2]
         gateway = SpoolingGateway(settings)
         for _ in range(10):
             gateway.call()
+        waiting = orjson.loads(new.ask("/api/v1/recorder", headers=token)[2])
+        assert "another control process" in waiting["last_error"]
+        assert (waiting["accepted"], waiting["stored"], waiting["balanced"]) == (10, None, None)
         assert old.end() == 0
         wait_until(lambda: b'"open"' in new.ask("/healthz")[2], "the second one loads")
         gateway.die()
