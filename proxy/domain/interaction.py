@@ -9,7 +9,8 @@ costs three times as much when it is; nobody changes one all the same.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 from proxy.domain.cost import Price
 from proxy.domain.outcome import ContentState, CostStatus, FinishKind, Outcome, UsageSource
@@ -146,7 +147,10 @@ class Body:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """All that one call adds to the store, written in one transaction."""
+    """All that one call adds to the store, written in one transaction.
+
+    ``answer_id`` names an answer that may be read again (a response, a batch); ``repeats``: this call read one.
+    """
 
     interaction: Interaction
     attempts: tuple[Attempt, ...] = ()
@@ -155,3 +159,18 @@ class Entry:
     input_text: str | None = None
     output_text: str | None = None
     price: Price | None = None
+    answer_id: str | None = None
+    repeats: bool = False
+
+
+_UNCOUNTED = (
+    "input_tokens", "output_tokens", "total_tokens", "cached_tokens", "cache_write_tokens", "reasoning_tokens",
+    "audio_tokens", "price_id",
+)  # fmt: skip
+
+
+def uncounted(item: Interaction) -> Interaction:
+    """Return a call without counts and cost of its own: those it reports are another's; its ``usage_raw`` stays."""
+    nothing: dict[str, Any] = dict.fromkeys(_UNCOUNTED)
+    nothing |= dict.fromkeys(("cost_pico_usd", "input_cost_pico_usd", "output_cost_pico_usd"), 0)
+    return replace(item, **nothing, usage_source=UsageSource.NONE, cost_status=CostStatus.FREE)

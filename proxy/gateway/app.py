@@ -174,8 +174,9 @@ class Gateway:
         assert admission.place is not None
         plan = decide(admission.place, inbound, admission.snapshot, self._without_usage)
         departure = admission.departure(plan, caller)
-        start = self._start_of(call, plan, inbound, caller, departure)
-        if not observation.start(start, inbound.data if inbound.is_kept else b""):
+        is_secret = admission.place.operation.is_secret
+        start = self._start_of(call, plan, inbound, caller, departure, keeps=not is_secret)
+        if not observation.start(start, inbound.data if inbound.is_kept else b"", is_secret=is_secret):
             inbound.discard()
             self._answer_refusal(call, observation, endings.rejected(RECORDER_FULL))
             return
@@ -209,7 +210,7 @@ class Gateway:
             self.apologise(call, observation)
 
     def _start_of(
-        self, call: ClientCall, plan: Plan, inbound: Inbound, caller: Caller, departure: Departure
+        self, call: ClientCall, plan: Plan, inbound: Inbound, caller: Caller, departure: Departure, *, keeps: bool
     ) -> CallStart:
         facts: RequestFacts = inbound.facts
         return CallStart(
@@ -228,7 +229,7 @@ class Gateway:
             edits=plan.edits,
             request_headers=departure.recorded,
             key_id=caller.key_id,
-            content="stored" if self.snapshot.record_bodies else "off",
+            content="stored" if keeps and self.snapshot.record_bodies else "off",
         )
 
     def _reject(
@@ -247,7 +248,7 @@ class Gateway:
             accepted_at_ns=_wall_clock(call.accepted_at),
             method=head.method,
             target=_safe_target(head.target),
-            operation=place.operation,
+            operation=place.operation.name,
             provider=place.provider.name if place.provider else "",
             request_bytes=max(call.received_bytes, call.declared_bytes),
             request_headers=recorded,

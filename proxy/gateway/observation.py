@@ -49,9 +49,9 @@ class Observation:
         """Return an instant as nanoseconds since the call was accepted."""
         return instant - self.accepted_at
 
-    def start(self, start: CallStart, body: bytes) -> bool:
+    def start(self, start: CallStart, body: bytes, *, is_secret: bool = False) -> bool:
         """Note the call as accepted and planned; False when policy says to refuse it instead."""
-        self.is_started = self._spool.start(self.identity, start, body)
+        self.is_started = self._spool.start(self.identity, start, body, is_secret=is_secret)
         return self.is_started
 
     def attempted(

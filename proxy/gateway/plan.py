@@ -14,7 +14,7 @@ from urllib.parse import unquote, urlsplit
 from proxy.domain.provider import Provider
 from proxy.domain.snapshot import Snapshot
 from proxy.gateway.body import Inbound
-from proxy.protocol.endpoints import INJECTABLE, operation_of
+from proxy.protocol.endpoints import Operation, operation_of
 from proxy.protocol.injection import Edit, edits_of_scan, usage_edits
 
 ECHO_MODEL = "dashcam/echo"
@@ -34,7 +34,7 @@ class Destination:
 
     provider: Provider | None
     rest: bytes
-    operation: str
+    operation: Operation
 
 
 @dataclass(slots=True)
@@ -74,14 +74,14 @@ def decide(place: Destination, inbound: Inbound, snapshot: Snapshot, without_usa
     base = _path_of(provider.root_url if place.provider else provider.base_url)
     edits: tuple[Edit, ...] = ()
     if (
-        place.operation in INJECTABLE
+        place.operation.injectable
         and inbound.facts.is_stream
         and inbound.facts.include_usage is not True
         and provider.stream_usage == "inject"
         and provider.name not in without_usage
     ):
         edits = edits_of_scan(inbound.scanner) if inbound.scanner else usage_edits(inbound.data, inbound.facts)
-    return Plan(provider, base + place.rest or b"/", place.operation, edits)
+    return Plan(provider, base + place.rest or b"/", place.operation.name, edits)
 
 
 def choose(snapshot: Snapshot, model: str | None) -> Provider:

@@ -14,12 +14,14 @@ from proxy.domain.recording import CallEnd, RecordedCall
 from proxy.interpret.content import edits_of
 from proxy.interpret.reading import Reading
 from proxy.protocol.assembly import AnswerError
-from proxy.protocol.endpoints import GENERATING
+from proxy.protocol.endpoints import Answer, operation_named
 from proxy.protocol.stripping import UsageStripper
 
 _CUT = AnswerError(
     "The answer ended without [DONE], a finish reason or a terminal event.", "upstream_error", "answer_incomplete"
 )
+
+_WITH_TERMINAL = frozenset({Answer.RUN, Answer.TRANSCRIPT, Answer.RESPONSES})
 
 
 def ending_of(call: RecordedCall, reading: Reading) -> tuple[Outcome, AnswerError | None]:
@@ -51,8 +53,9 @@ def _was_handed_all(call: RecordedCall, end: CallEnd) -> bool:
 
 
 def _is_cut(call: RecordedCall, end: CallEnd, reading: Reading) -> bool:
-    assembly = reading.assembly
-    if assembly is None or assembly.has_ended or call.start.operation not in GENERATING:
+    assembly, operation = reading.assembly, operation_named(call.start.operation)
+    says_when_over = operation.generates or (reading.is_stream and operation.answer in _WITH_TERMINAL)
+    if assembly is None or assembly.has_ended or not says_when_over:
         return False
     kept = sum(len(piece.data) for piece in call.pieces)
     return reading.decode_error is None and call.lost_bytes == 0 and kept == end.received_bytes

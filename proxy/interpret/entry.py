@@ -28,7 +28,7 @@ from proxy.interpret.reading import Reading, read_answer
 from proxy.interpret.texts import clean, plain, preview, storable
 from proxy.interpret.timing import attempts_of, durations_of
 from proxy.protocol.assembly import AnswerError
-from proxy.protocol.endpoints import GENERATING
+from proxy.protocol.endpoints import operation_named
 from proxy.protocol.finish import kind_of
 
 CostOf = Callable[..., Cost]
@@ -74,7 +74,7 @@ def interpret(call: RecordedCall, cost_of: CostOf) -> Entry:
 def _usage(call: RecordedCall, reading: Reading, output: str) -> Usage:
     """Return reported counts, else an estimate of the visible output, labelled as one."""
     usage = reading.assembly.usage if reading.assembly else NO_USAGE
-    if usage.source is not UsageSource.NONE or not output or call.start.operation not in GENERATING:
+    if usage.source is not UsageSource.NONE or not output or not operation_named(call.start.operation).generates:
         return usage
     estimate = -(-len(output.encode("utf-8", "replace")) // _BYTES_PER_TOKEN)
     return Usage(output_tokens=estimate, source=UsageSource.ESTIMATED_CHARS, raw=usage.raw)
@@ -92,7 +92,17 @@ def _entry(parts: _Parts) -> Entry:
         input_text=plain(parts.request.input_text) if keeps else None,
         output_text=plain(parts.output) if keeps else None,
         price=parts.cost.price,
+        answer_id=_answer_id(parts),
+        repeats=operation_named(call.start.operation).repeats,
     )
+
+
+def _answer_id(parts: _Parts) -> str | None:
+    """Return the id of an answer that may be read again, or is: its counts belong to one call only."""
+    operation, assembly = operation_named(parts.call.start.operation), parts.reading.assembly
+    if assembly is None or not (operation.is_awaited or operation.repeats):
+        return None
+    return clean(assembly.response_id, 200)
 
 
 def _interaction(parts: _Parts, *, keeps: bool) -> Interaction:

@@ -1,4 +1,4 @@
-"""The answer of a recorded call: decoded, assembled, with the instant of its first token.
+"""The answer of a recorded call: decoded, assembled by its operation's dialect, with the instant of its first token.
 
 That instant is the arrival of the piece that made the first event with content whole. It stays unknown for answers that
 are no stream, and for compressed streams, whose events have no place of their own in the bytes that arrived.
@@ -10,18 +10,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from proxy.domain.recording import Piece, RecordedCall
-from proxy.domain.usage import Usage
-from proxy.protocol import chat, ndjson, responses, sse
+from proxy.protocol import chat, ndjson, outputs, responses, sse
 from proxy.protocol.assembly import AnswerError, Assembly, read_error
 from proxy.protocol.decoding import decode
-from proxy.protocol.endpoints import GENERATING
+from proxy.protocol.endpoints import Answer, Operation, operation_named
 from proxy.protocol.jsontext import MISSING, items, mapping, parse, text
 
 _SENTENCE = 2000
 _EVENTS = "text/event-stream"
-_TEXTUAL = frozenset({"transcription", "translation"})
-_READS = frozenset({"responses_read", "completions_read", "batches", "threads"})
-"""Endpoints that repeat what was counted when it was made."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,14 +47,14 @@ def read_answer(call: RecordedCall) -> Reading:
     data, error = b"".join([piece.data for piece in call.pieces]), None
     if encoding and data:
         data, error = decode(data, encoding)
-    operation = call.start.operation
+    operation = operation_named(call.start.operation)
     if _holds_events(operation, media, data):
         assembly = _assemble_events(operation, sse.decode(data))
         end = assembly.first_token_end
         return Reading(assembly, None if end is None or encoding else _arrival(call.pieces, end), error, True)
     if not data:
         return Reading(None, None, error)
-    if operation.startswith("ollama") and head.status < 400:
+    if operation.answer is Answer.OLLAMA and head.status < 400:
         assembly = ndjson.assemble(data)
         is_stream = call.start.is_stream or media == "application/x-ndjson"
         end = assembly.first_token_end if is_stream else None
@@ -66,28 +62,30 @@ def read_answer(call: RecordedCall) -> Reading:
     return _read_whole(operation, media, data, head.status, error)
 
 
-def _holds_events(operation: str, media: str, data: bytes) -> bool:
+def _holds_events(operation: Operation, media: str, data: bytes) -> bool:
     """Go by the label, but for events and objects that say themselves what they are."""
     if media == _EVENTS:
         # Errors are often one JSON object under the label that was asked for.
         return not data.lstrip().startswith((b"{", b"["))
-    return operation in GENERATING and data.startswith((b"data:", b"event:"))
+    return operation.generates and data.startswith((b"data:", b"event:"))
 
 
-def _assemble_events(operation: str, events: list[sse.Event]) -> Assembly:
-    if operation.startswith("responses"):
-        return _without_counts(operation, responses.assemble_events(events))
-    return _without_counts(operation, chat.assemble_events(events))
+def _assemble_events(operation: Operation, events: list[sse.Event]) -> Assembly:
+    if operation.answer is Answer.RESPONSES:
+        return responses.assemble_events(events)
+    if operation.answer is Answer.CHAT:
+        return chat.assemble_events(events)
+    return outputs.assemble_events(events)
 
 
-def _read_whole(operation: str, media: str, data: bytes, status: int, error: str | None) -> Reading:
+def _read_whole(operation: Operation, media: str, data: bytes, status: int, error: str | None) -> Reading:
     """Read an answer that came in one piece: JSON where it is, and the text of a transcription."""
-    if operation in _TEXTUAL and media.startswith("text/"):
+    if operation.answer is Answer.TRANSCRIPT and media.startswith("text/") and status < 400:
         return Reading(_of_text(data.decode("utf-8", "replace")), None, error)
-    if not (media.endswith("json") or media == _EVENTS or operation in GENERATING or status >= 400):
+    if not (media.endswith("json") or media == _EVENTS or operation.generates or status >= 400):
         return Reading(None, None, error)
     # An error page is what it is; a page instead of an answer is not.
-    is_json_due = media.endswith("json") or (operation in GENERATING and status < 300)
+    is_json_due = media.endswith("json") or (operation.generates and status < 300)
     value = parse(data.lstrip())
     if value is MISSING and status >= 400 and media == "text/plain" and error is None:
         # Load balancers say in a plain sentence what is wrong.
@@ -100,40 +98,28 @@ def _read_whole(operation: str, media: str, data: bytes, status: int, error: str
     return Reading(_of_object(operation, mapping(value), status), None, error)
 
 
-def _of_object(operation: str, values: dict[str, Any], status: int) -> Assembly | None:
+def _of_object(operation: Operation, values: dict[str, Any], status: int) -> Assembly | None:
     if status >= 400:
         return Assembly(error=read_error(values) or _plain_error(values))
-    if operation in _READS:
-        return _without_counts(operation, _of_read(operation, values))
-    if operation.startswith("responses"):
-        return responses.assemble_whole(values)
-    if operation in GENERATING or "usage" in values:
-        assembly = chat.assemble_whole(values)
-        if operation in _TEXTUAL:
-            assembly.choice(0).content += [text(values.get("text")) or ""]
-        return assembly
-    if operation in _TEXTUAL and text(values.get("text")):
-        return _of_text(values["text"])
-    # A job that failed has an ``error`` too, and reading it has not.
-    return Assembly(error=read_error(values)) if values.get("error") and "id" not in values else None
+    if operation.answer is Answer.FACTS:
+        # A job that failed has an ``error`` too, and reading it has not.
+        return Assembly(error=read_error(values)) if values.get("error") and "id" not in values else None
+    if operation.answer is Answer.RESPONSES:
+        return _of_read(operation, values, responses.assemble_whole(values))
+    if operation.answer is Answer.CHAT:
+        return _of_read(operation, values, chat.assemble_whole(values))
+    return outputs.assemble_whole(values)
 
 
-def _of_read(operation: str, values: dict[str, Any]) -> Assembly:
-    assembly = responses.assemble_whole(values) if operation == "responses_read" else chat.assemble_whole(values)
-    if "id" in values:
+def _of_read(operation: Operation, values: dict[str, Any], assembly: Assembly) -> Assembly:
+    """What failed when it was made has an ``error``, and reading it has not."""
+    if operation.repeats and "id" in values:
         assembly.error = None
     return assembly
 
 
-def _without_counts(operation: str, assembly: Assembly) -> Assembly:
-    """Take the counts out of an answer that repeats them; the provider's own object stays."""
-    if operation in _READS and assembly.usage.raw is not None:
-        assembly.usage = Usage(raw=assembly.usage.raw)
-    return assembly
-
-
 def _of_text(said: str) -> Assembly:
-    assembly = Assembly()
+    assembly = Assembly(is_terminal=True)
     assembly.choice(0).content.append(said)
     return assembly
 

@@ -16,6 +16,7 @@ from proxy.domain.outcome import CostStatus, Outcome, UsageSource
 from proxy.domain.provider import LOCAL_KINDS
 from proxy.domain.usage import Usage
 from proxy.pricing.rates import find_price
+from proxy.protocol.endpoints import operation_named
 
 _MILLION, _THOUSAND = Decimal(1_000_000), Decimal(1000)
 _PERIOD_SECONDS = 1800
@@ -25,8 +26,6 @@ _REPORTING = frozenset({"openrouter"})
 _CLOUD = ("-cloud", ":cloud")
 _MAX_MODEL = 256
 """No priced model has a longer name; prices are cached by name, and a name may be as long as a body."""
-_FREE = frozenset({"models", "moderations", "input_tokens", "files", "batches", "vector_stores", "conversations"})
-_READS = frozenset({"responses_read", "completions_read"})
 _BROKEN = frozenset(
     {
         Outcome.CLIENT_GONE,
@@ -62,7 +61,10 @@ def cost_of(
     ``at_ms`` (Unix milliseconds) picks the dated price; ``tier`` is the one the answer names. ``is_whole``: the answer
     said that it was over, so that its counts are the final ones. ``is_remote``: a local server asked a cloud.
     """
-    if outcome in (Outcome.REJECTED, Outcome.UPSTREAM_UNREACHABLE) or operation in _FREE | _READS:
+    what = operation_named(operation)
+    if outcome in (Outcome.REJECTED, Outcome.UPSTREAM_UNREACHABLE) or what.is_free:
+        return _NOTHING
+    if what.repeats and usage.source is UsageSource.NONE:
         return _NOTHING
     if kind in LOCAL_KINDS and not is_remote and not (model or "").endswith(_CLOUD):
         return _LOCAL

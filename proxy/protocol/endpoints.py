@@ -1,74 +1,216 @@
-"""Which operation a path is: one table, longest match first.
+"""Which operation a path is, and what is known of each operation: the one table that all floors ask.
 
 A path is taken below a provider's base (``/chat/completions``) or root (``/v1/chat/completions``,
 ``/openai/deployments/NAME/chat/completions``, ``/api/chat``): only its end decides, so that every mount point
 means the same. What the table does not know is ``other``: still relayed and recorded by its facts.
+
+An operation says how its answer is read (``Answer``), and what follows from it: whether text is generated, whether a
+stream reports usage only when asked, whether it is free, whether it repeats what was counted when it was made, whether
+its answer is a secret. Rows are in the order of the inventory of OpenAI's paths, the dialects of others behind them.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from enum import StrEnum
 from functools import lru_cache
 
-GENERATING = frozenset({"chat", "completions", "responses", "ollama_chat", "ollama_generate"})
-"""Operations whose answer is text that was generated, and therefore assembled."""
 
-INJECTABLE = frozenset({"chat", "completions"})
-"""Operations whose streams report usage only when asked (``stream_options.include_usage``)."""
+class Answer(StrEnum):
+    """How an answer is read: by which dialect, or by its ``usage`` and its error alone."""
 
-_POST_ENDINGS = {
-    "/chat/completions": "chat",
-    "/completions": "completions",
-    "/responses": "responses",
-    "/responses/compact": "responses_compact",
-    "/responses/input_tokens": "input_tokens",
-    "/decisions": "decisions",
-    "/embeddings": "embeddings",
-    "/moderations": "moderations",
-    "/images/generations": "images",
-    "/images/edits": "images",
-    "/images/variations": "images",
-    "/audio/transcriptions": "transcription",
-    "/audio/translations": "translation",
-    "/audio/speech": "speech",
-    "/batches": "batches",
-    "/files": "files",
-    "/api/chat": "ollama_chat",
-    "/api/generate": "ollama_generate",
-    "/api/embed": "ollama_embed",
-}
+    CHAT = "chat"
+    RESPONSES = "responses"
+    OLLAMA = "ollama"
+    RUN = "run"
+    TRANSCRIPT = "transcript"
+    USAGE = "usage"
+    FACTS = "facts"
 
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """What is known of all calls of one kind.
+
+    ``generates``: the answer is text, estimated where its tokens are not reported. ``injectable``: a stream reports
+    usage only when asked. ``is_free``: it costs nothing. ``repeats``: it shows again, or only now, what another call
+    paid for. ``is_awaited``: its answer may come later, to a call that repeats. ``is_secret``: the answer holds a key.
+    """
+
+    name: str
+    answer: Answer = Answer.FACTS
+    generates: bool = False
+    injectable: bool = False
+    is_free: bool = False
+    repeats: bool = False
+    is_awaited: bool = False
+    is_secret: bool = False
+
+
+_OPERATIONS = (
+    Operation("chat", Answer.CHAT, generates=True, injectable=True),
+    Operation("completions", Answer.CHAT, generates=True, injectable=True),
+    Operation("responses", Answer.RESPONSES, generates=True, is_awaited=True),
+    Operation("responses_compact", Answer.RESPONSES),
+    Operation("responses_read", Answer.RESPONSES, repeats=True),
+    Operation("completions_read", Answer.CHAT, repeats=True),
+    Operation("input_tokens", is_free=True),
+    Operation("decisions", Answer.USAGE),
+    Operation("embeddings", Answer.USAGE),
+    Operation("moderations", is_free=True),
+    Operation("images", Answer.USAGE),
+    Operation("transcription", Answer.TRANSCRIPT),
+    Operation("translation", Answer.TRANSCRIPT),
+    Operation("speech", Answer.USAGE),
+    Operation("videos"),
+    Operation("videos_read", is_free=True),
+    Operation("realtime"),
+    Operation("live"),
+    Operation("agents", Answer.RUN, is_awaited=True),
+    Operation("agents_read", Answer.RUN, repeats=True),
+    Operation("runs", Answer.RUN, is_awaited=True),
+    Operation("runs_read", Answer.RUN, repeats=True),
+    Operation("threads", is_free=True),
+    Operation("batches", Answer.RUN, is_awaited=True),
+    Operation("batches_read", Answer.RUN, repeats=True),
+    Operation("graders", Answer.USAGE),
+    Operation("evals", is_free=True),
+    Operation("fine_tuning"),
+    Operation("fine_tuning_read", is_free=True),
+    Operation("models", is_free=True),
+    Operation("files", is_free=True),
+    Operation("vector_stores", is_free=True),
+    Operation("containers", is_free=True),
+    Operation("conversations", is_free=True),
+    Operation("prompts", is_free=True),
+    Operation("organization", is_free=True),
+    Operation("secrets", is_free=True, is_secret=True),
+    Operation("messages", Answer.USAGE),
+    Operation("rerank", Answer.USAGE),
+    Operation("ollama_chat", Answer.OLLAMA, generates=True),
+    Operation("ollama_generate", Answer.OLLAMA, generates=True),
+    Operation("ollama_embed", Answer.OLLAMA),
+    Operation("ollama_models", Answer.FACTS, is_free=True),
+    Operation("other"),
+)
+OPERATIONS = {item.name: item for item in _OPERATIONS}
+_OTHER = OPERATIONS["other"]
+
+_READ, _WRITE, _ANY = frozenset({"GET", "HEAD"}), frozenset({"POST"}), frozenset[str]()
+_PATHS: tuple[tuple[frozenset[str], str, str], ...] = (
+    (_ANY, "admin_api_keys", "secrets"),
+    (_ANY, "admin_api_keys/*", "secrets"),
+    (_ANY, "service_accounts", "secrets"),
+    (_ANY, "service_accounts/*", "secrets"),
+    (_ANY, "service_accounts/*/api_keys", "secrets"),
+    (_ANY, "api_keys", "secrets"),
+    (_ANY, "api_keys/*", "secrets"),
+    (_ANY, "realtime/client_secrets", "secrets"),
+    (_ANY, "realtime/sessions", "secrets"),
+    (_ANY, "realtime/transcription_sessions", "secrets"),
+    (_ANY, "chatkit/sessions", "secrets"),
+    (_ANY, "vaults/*/credentials", "secrets"),
+    (_ANY, "vaults/*/credentials/*", "secrets"),
+    (_ANY, "webhook_endpoints", "secrets"),
+    (_ANY, "webhook_endpoints/*", "secrets"),
+    (_ANY, "webhook_endpoints/*/*", "secrets"),
+    (_WRITE, "chat/completions", "chat"),
+    (_ANY, "chat/completions", "completions_read"),
+    (_ANY, "chat/completions/*", "completions_read"),
+    (_ANY, "chat/completions/*/messages", "completions_read"),
+    (_WRITE, "completions", "completions"),
+    (_WRITE, "responses", "responses"),
+    (_WRITE, "responses/compact", "responses_compact"),
+    (_WRITE, "responses/input_tokens", "input_tokens"),
+    (_ANY, "responses/*", "responses_read"),
+    (_ANY, "responses/*/cancel", "responses_read"),
+    (_ANY, "responses/*/input_items", "conversations"),
+    (_WRITE, "decisions", "decisions"),
+    (_WRITE, "embeddings", "embeddings"),
+    (_WRITE, "moderations", "moderations"),
+    (_WRITE, "images/generations", "images"),
+    (_WRITE, "images/edits", "images"),
+    (_WRITE, "images/variations", "images"),
+    (_WRITE, "audio/transcriptions", "transcription"),
+    (_WRITE, "audio/translations", "translation"),
+    (_WRITE, "audio/speech", "speech"),
+    (_WRITE, "videos", "videos"),
+    (_WRITE, "videos/edits", "videos"),
+    (_WRITE, "videos/extensions", "videos"),
+    (_WRITE, "videos/*/remix", "videos"),
+    (_WRITE, "realtime/calls", "realtime"),
+    (_WRITE, "live/sessions", "live"),
+    (_WRITE, "agents/sessions", "agents"),
+    (_WRITE, "agents/sessions/*/events", "agents"),
+    (_READ, "agents/sessions/*/turns/*", "agents_read"),
+    (_ANY, "threads/*/messages", "threads"),
+    (_WRITE, "threads/runs", "runs"),
+    (_WRITE, "threads/*/runs", "runs"),
+    (_WRITE, "threads/*/runs/*/submit_tool_outputs", "runs_read"),
+    (_ANY, "threads/*/runs/*", "runs_read"),
+    (_ANY, "threads/*/runs/*/cancel", "runs_read"),
+    (_WRITE, "batches", "batches"),
+    (_ANY, "batches/*", "batches_read"),
+    (_ANY, "batches/*/cancel", "batches_read"),
+    (_WRITE, "fine_tuning/jobs", "fine_tuning"),
+    (_WRITE, "graders/run", "graders"),
+    (_WRITE, "graders/validate", "evals"),
+    (_WRITE, "messages", "messages"),
+    (_WRITE, "messages/count_tokens", "input_tokens"),
+    (_WRITE, "rerank", "rerank"),
+    (_WRITE, "api/chat", "ollama_chat"),
+    (_WRITE, "api/generate", "ollama_generate"),
+    (_WRITE, "api/embed", "ollama_embed"),
+    (_WRITE, "api/embeddings", "ollama_embed"),
+    *(
+        (_ANY, f"api/{name}", "ollama_models")
+        for name in ("tags", "show", "ps", "pull", "push", "create", "copy", "delete", "version")
+    ),
+)
+# What holds keys comes first, it must not be taken for anything that is kept; then the longest.
+_RULES = sorted(
+    ((methods, tail.split("/"), OPERATIONS[name]) for methods, tail, name in _PATHS),
+    key=lambda rule: (not rule[2].is_secret, -len(rule[1])),
+)
 _SEGMENTS = {
     "models": "models",
     "files": "files",
     "uploads": "files",
-    "batches": "batches",
+    "batches": "batches_read",
     "vector_stores": "vector_stores",
+    "containers": "containers",
     "conversations": "conversations",
+    "prompts": "prompts",
     "responses": "responses_read",
     "completions": "completions_read",
-    "videos": "videos",
+    "videos": "videos_read",
+    "vaults": "secrets",
     "threads": "threads",
-    "fine_tuning": "fine_tuning",
+    "assistants": "threads",
+    "fine_tuning": "fine_tuning_read",
+    "evals": "evals",
     "organization": "organization",
+    "projects": "organization",
 }
 
 
+def operation_named(name: str) -> Operation:
+    """Return an operation; one of a newer version, met in an old spool or table, is ``other``."""
+    return OPERATIONS.get(name, _OTHER)
+
+
 @lru_cache(maxsize=4096)
-def operation_of(method: str, path: str) -> str:
-    """Return the operation word for a method and a decoded path."""
-    path = path.rstrip("/")
-    if method == "POST":
-        for start in _tail_starts(path):
-            operation = _POST_ENDINGS.get(path[start:])
-            if operation is not None:
-                return operation
-    return next((_SEGMENTS[part] for part in path.split("/") if part in _SEGMENTS), "other")
+def operation_of(method: str, path: str) -> Operation:
+    """Return the operation of a method and a decoded path."""
+    parts = [part for part in path.split("/") if part]
+    for methods, tail, operation in _RULES:
+        if (not methods or method in methods) and _ends_with(parts, tail):
+            return operation
+    return next((OPERATIONS[_SEGMENTS[part]] for part in parts if part in _SEGMENTS), _OTHER)
 
 
-def _tail_starts(path: str) -> list[int]:
-    """Where the last two segments and the last one start: the table's keys are that long, longest first."""
-    last = path.rfind("/")
-    if last < 0:
-        return []
-    previous = path.rfind("/", 0, last)
-    return [previous, last] if previous >= 0 else [last]
+def _ends_with(parts: list[str], tail: list[str]) -> bool:
+    if len(parts) < len(tail):
+        return False
+    ends = parts[len(parts) - len(tail) :]
+    return all(wanted in ("*", part) for wanted, part in zip(tail, ends, strict=True))

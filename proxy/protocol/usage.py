@@ -82,7 +82,7 @@ def _written(raw: Mapping[str, Any]) -> dict[str, Any]:
 
 def says_something(usage: object) -> bool:
     """False for none and for the zeros that some servers put on every chunk before the real counts come."""
-    return any(mapping(usage).values())
+    return any(says_something(part) if isinstance(part, dict) else part for part in mapping(usage).values())
 
 
 def merge(earlier: dict[str, Any] | None, later: object) -> dict[str, Any] | None:

@@ -78,13 +78,19 @@ class SpoolWriter:
 
     # -- one call -------------------------------------------------------------------------------------------
 
-    def start(self, identity: bytes, start: CallStart, body: bytes) -> bool:
-        """Note a call before its upstream is dialled; False when policy wants it refused."""
+    def start(self, identity: bytes, start: CallStart, body: bytes, *, is_secret: bool = False) -> bool:
+        """Note a call before its upstream is dialled; False when policy wants it refused.
+
+        Of one that ``is_secret`` neither body ever reaches the disk.
+        """
         self._catch_up()
         if self.syncing.is_full and self._recording.on_full == "reject":
             self.page.add(Page.DROPPED_POLICY, 1)
             self.page.add(Page.ACCEPTED, 1)
             return False
+        if is_secret:
+            self._without_body.add(identity)
+            body = b""
         keeps_body = not self.syncing.is_full
         is_kept = keeps_body and self._append(
             self._record(RecordType.START, identity, records.encode_start(start, body))

@@ -245,6 +245,18 @@ class PriceRow(SQLModel, table=True):
     valid_from: str | None = _text(10)
 
 
+class MadeAnswerRow(SQLModel, table=True):
+    """Which call made an answer that others may read again, and whether its counts are on record."""
+
+    __tablename__ = "made_answer"
+
+    provider: str = Field(primary_key=True, max_length=100)
+    response_id: str = Field(primary_key=True, max_length=200)
+    interaction_id: str = Field(max_length=36)
+    is_counted: bool
+    started_at: datetime = Field(sa_type=Instant)
+
+
 class RollupRow(SQLModel, table=True):
     """Calls, tokens and cost per hour and what they were grouped by; empty text means none."""
 

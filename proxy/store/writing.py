@@ -29,6 +29,7 @@ from sqlalchemy.exc import (
 from proxy.domain.interaction import Entry
 from proxy.errors import StoreError
 from proxy.store import accounts, rows, tables
+from proxy.store.answers import settle
 from proxy.store.bodies import BodyWriter
 from proxy.store.columns import instant_text
 from proxy.store.engine import is_damaged, open_writer
@@ -198,7 +199,7 @@ def _reason(error: BaseException) -> str:
 
 def _write(connection: Connection, batch: WriteBatch, totals_of: TotalsOf) -> WriteResult:
     new = _absent(connection, batch.entries)
-    entries = [entry for _, entry in new]
+    entries = settle(connection, [entry for _, entry in new])
     if entries:
         _insert_entries(connection, entries)
     totals = totals_of(entries) if entries else {}

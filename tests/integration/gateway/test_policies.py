@@ -132,3 +132,27 @@ async def test_a_new_snapshot_is_in_use_without_a_restart_and_a_damaged_one_is_n
         async with Client(proxy.port) as client:
             assert (await client.ask("POST", PATH, b"{}")).status == 200
         assert [call.start.provider for call in proxy.calls()] == ["other"]
+
+
+@pytest.mark.parametrize("length", [b"Content-Length: 24", CHUNKED])
+async def test_a_key_in_an_answer_reaches_the_client_and_no_disk(
+    proxy: RunningGateway, upstream: ScriptedUpstream, length: bytes
+) -> None:
+    secret, asked = b'{"value":"sk-canary-77"}', b'{"name":"canary-name"}'
+
+    async def script(turn: Turn) -> None:
+        await turn.head(b"Content-Type: application/json", length)
+        await (turn.chunk(secret) if length is CHUNKED else turn.send(secret))
+        if length is CHUNKED:
+            await turn.chunk(b"")
+
+    upstream.scenario = script
+    async with Client(proxy.port) as client:
+        reply = await client.ask("POST", "/v1/organization/admin_api_keys", asked)
+    assert (reply.status, reply.body) == (200, secret)
+    (call,) = proxy.calls()
+    assert (call.start.operation, call.start.content, call.request, call.answer) == ("secrets", "off", b"", b"")
+    assert call.end is not None
+    assert (call.end.outcome, call.end.received_bytes) == (Outcome.COMPLETED, len(secret))
+    written = b"".join([path.read_bytes() for path in proxy.settings.spool_dir.rglob("*") if path.is_file()])
+    assert b"canary" not in written

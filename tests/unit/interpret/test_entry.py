@@ -161,12 +161,27 @@ def test_a_job_that_failed_was_read_without_a_failure() -> None:
     assert row(body, operation="fine_tuning", method="GET").outcome is Outcome.COMPLETED
 
 
-def test_reading_an_answer_again_counts_nothing_again() -> None:
-    entry = read(recorded(answer("responses_stream.sse"), media=SSE, operation="responses_read", method="GET"))
-    item = entry.interaction
-    assert (item.input_tokens, item.output_tokens, item.usage_source) == (None, None, UsageSource.NONE)
-    assert (item.cost_status, item.cost_pico_usd) == (CostStatus.FREE, 0)
-    assert item.usage_raw is not None
+def test_an_answer_that_may_be_read_again_has_a_name() -> None:
+    stream = answer("responses_stream.sse")
+    made = read(recorded(stream, media=SSE, operation="responses"))
+    again = read(recorded(stream, media=SSE, operation="responses_read", method="GET"))
+    assert made.answer_id is not None
+    assert (again.answer_id, again.repeats, made.repeats) == (made.answer_id, True, False)
+    assert read(recorded(STREAM, media=SSE)).answer_id is None
+
+
+def test_an_answer_that_is_still_to_come_has_no_counts_yet() -> None:
+    waiting: dict[str, object] = {
+        "id": "resp_1",
+        "object": "response",
+        "status": "queued",
+        "usage": None,
+        "error": None,
+        "output": [],
+    }
+    for operation in ("responses", "responses_read"):
+        item = row(orjson.dumps(waiting), operation=operation)
+        assert (item.outcome, item.output_tokens, item.usage_source) == (Outcome.COMPLETED, None, UsageSource.NONE)
 
 
 @pytest.mark.parametrize(

@@ -151,7 +151,8 @@ def test_a_known_model_is_computed_and_pinned() -> None:
         ({"usage": usage(2**52, 1)}, CostStatus.UNPRICED, None),
         ({"operation": "moderations", "usage": NO_USAGE}, CostStatus.FREE, 0),
         ({"operation": "models", "usage": NO_USAGE}, CostStatus.FREE, 0),
-        ({"operation": "responses_read"}, CostStatus.FREE, 0),
+        ({"operation": "responses_read", "usage": NO_USAGE}, CostStatus.FREE, 0),
+        ({"operation": "files"}, CostStatus.FREE, 0),
         ({"outcome": Outcome.REJECTED, "usage": NO_USAGE}, CostStatus.FREE, 0),
         ({"outcome": Outcome.UPSTREAM_ERROR, "usage": NO_USAGE}, CostStatus.FREE, 0),
         (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from proxy.protocol.endpoints import operation_of
+from proxy.protocol.endpoints import OPERATIONS, Answer, operation_named, operation_of
 
 
 @pytest.mark.parametrize(
@@ -22,6 +22,32 @@ from proxy.protocol.endpoints import operation_of
         ("GET", "/models", "models"),
         ("GET", "/models/openai/gpt-5", "models"),
         ("POST", "/api/chat", "ollama_chat"),
+        ("GET", "/chat/completions/chatcmpl-1", "completions_read"),
+        ("POST", "/responses/resp_1/cancel", "responses_read"),
+        ("POST", "/responses/input_tokens", "input_tokens"),
+        ("POST", "/images/edits", "images"),
+        ("POST", "/audio/transcriptions", "transcription"),
+        ("POST", "/videos/video_1/remix", "videos"),
+        ("GET", "/videos/video_1", "videos_read"),
+        ("POST", "/threads/runs", "runs"),
+        ("POST", "/threads/thread_1/runs", "runs"),
+        ("GET", "/threads/thread_1/runs/run_1", "runs_read"),
+        ("POST", "/threads/thread_1/messages", "threads"),
+        ("POST", "/batches", "batches"),
+        ("GET", "/batches/batch_1", "batches_read"),
+        ("POST", "/agents/sessions/s/events", "agents"),
+        ("GET", "/agents/sessions/s/turns/t", "agents_read"),
+        ("GET", "/vector_stores/vs/files", "vector_stores"),
+        ("POST", "/fine_tuning/jobs", "fine_tuning"),
+        ("GET", "/fine_tuning/jobs", "fine_tuning_read"),
+        ("POST", "/organization/admin_api_keys", "secrets"),
+        ("POST", "/organization/projects/p/service_accounts", "secrets"),
+        ("POST", "/v1/realtime/client_secrets", "secrets"),
+        ("POST", "/vaults/v/credentials", "secrets"),
+        ("POST", "/webhook_endpoints/w/rotate_secret", "secrets"),
+        ("POST", "/api/pull", "ollama_models"),
+        ("POST", "/api/embeddings", "ollama_embed"),
+        ("POST", "/messages", "messages"),
         ("POST", "/brand_new_thing", "other"),
         ("PATCH", "/v1/brand_new_thing", "other"),
         ("POST", "", "other"),
@@ -29,4 +55,16 @@ from proxy.protocol.endpoints import operation_of
     ],
 )
 def test_operation(method: str, path: str, operation: str) -> None:
-    assert operation_of(method, path) == operation
+    assert operation_of(method, path).name == operation
+
+
+def test_a_name_of_a_newer_version_is_read_like_any_other() -> None:
+    assert operation_named("from_the_future").name == "other"
+    assert all(operation_named(name) is item for name, item in OPERATIONS.items())
+
+
+def test_what_is_read_again_has_a_call_that_made_it() -> None:
+    """Whatever repeats an answer reads it in the dialect of an operation that makes one."""
+    made = {item.answer for item in OPERATIONS.values() if not item.repeats}
+    assert {item.answer for item in OPERATIONS.values() if item.repeats} <= made - {Answer.FACTS}
+    assert not any(item.repeats and item.is_awaited for item in OPERATIONS.values())

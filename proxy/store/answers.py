@@ -1,0 +1,48 @@
+"""Counting an answer once: its tokens and its cost belong to one row, however often it is fetched.
+
+A response, a batch or a run is made by one call and may be read by many. Where the making call reported the counts (an
+ordinary response) they are its own, and reads repeat them. Where it could not yet (``background``, a batch) the first
+read that finds the answer complete has them. Either way a read is linked to the call that made what it reads.
+
+An answer that was made elsewhere, or before Dashcam was there, is not counted when it is read: it was not paid for
+here. A read that is loaded before the call that made it (two gateways, a backlog) is not counted either; the next is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from sqlalchemy import Connection
+
+from proxy.domain.interaction import Entry, uncounted
+from proxy.domain.outcome import UsageSource
+from proxy.store.columns import instant_text
+
+_MADE = (
+    "INSERT OR IGNORE INTO made_answer (provider, response_id, interaction_id, is_counted, started_at) "
+    "VALUES (?, ?, ?, ?, ?)"
+)
+_FIND = "SELECT interaction_id, is_counted FROM made_answer WHERE provider = ? AND response_id = ?"
+_COUNT = "UPDATE made_answer SET is_counted = 1 WHERE provider = ? AND response_id = ?"
+
+
+def settle(connection: Connection, entries: Sequence[Entry]) -> list[Entry]:
+    """Note the answers that were made, and leave the counts of each to one of these new entries at most."""
+    return [entry if entry.answer_id is None else _settled(connection, entry, entry.answer_id) for entry in entries]
+
+
+def _settled(connection: Connection, entry: Entry, answer_id: str) -> Entry:
+    item = entry.interaction
+    key = (item.provider or "", answer_id)
+    has_counts = item.usage_source is not UsageSource.NONE
+    if not entry.repeats:
+        connection.exec_driver_sql(_MADE, (*key, item.id, has_counts, instant_text(item.started_at)))
+        return entry
+    found = connection.exec_driver_sql(_FIND, key).one_or_none()
+    maker, is_counted = found or (None, True)
+    if has_counts and not is_counted:
+        connection.exec_driver_sql(_COUNT, key)
+    elif has_counts:
+        item = uncounted(item)
+    return replace(entry, interaction=replace(item, parent_id=maker), price=entry.price if item.price_id else None)
