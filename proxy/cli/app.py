@@ -136,6 +136,12 @@ def logs(
         str | None, typer.Option(metavar="OUTCOME", help="completed, upstream_error, client_gone, …")
     ] = None,
     provider: Annotated[str | None, typer.Option(metavar="NAME", help="A provider.")] = None,
+    user: Annotated[str | None, typer.Option(metavar="ID", help="A user.")] = None,
+    session: Annotated[str | None, typer.Option(metavar="ID", help="A session.")] = None,
+    tag: Annotated[list[str] | None, typer.Option(metavar="TAG", help="With this tag; repeatable.")] = None,
+    meta: Annotated[list[str] | None, typer.Option(metavar="KEY=VALUE", help="With this pair; repeatable.")] = None,
+    of_app: Annotated[str | None, typer.Option("--app", metavar="NAME", help="An application.")] = None,
+    environment: Annotated[str | None, typer.Option(metavar="NAME", help="An environment.")] = None,
     limit: Annotated[int, typer.Option("--limit", "-n", metavar="N", min=1, max=100_000, help="At most so many.")] = 20,
     fields: Annotated[str | None, typer.Option(metavar="A,B,…", help="Columns; a wrong one lists all.")] = None,
     json: Json = False,
@@ -153,7 +159,9 @@ def logs(
     if json and jsonl:
         raise UsageError("--json is one document and --jsonl is many; choose one")
     listing = Listing(
-        since=since, until=until, model=model, outcome=outcome, provider=provider, limit=limit, fields=fields,
+        since=since, until=until, model=model, outcome=outcome, provider=provider, user=user, session=session,
+        app=of_app, environment=environment, tags=tuple(tag or ()), metadata=tuple(meta or ()), limit=limit,
+        fields=fields,
         form="json" if json else "jsonl" if jsonl else "table", has_headers=not no_headers, is_utc=utc, follow=follow,
     )  # fmt: skip
     list_calls(settings_from(config, data_dir, env_file), listing)

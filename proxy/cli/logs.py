@@ -35,6 +35,12 @@ class Listing:
     model: str | None = None
     outcome: str | None = None
     provider: str | None = None
+    user: str | None = None
+    session: str | None = None
+    app: str | None = None
+    environment: str | None = None
+    tags: tuple[str, ...] = ()
+    metadata: tuple[str, ...] = ()
     limit: int = 20
     fields: str | None = None
     form: str = "table"
@@ -45,7 +51,12 @@ class Listing:
     @property
     def is_filtered(self) -> bool:
         """True where not every call is asked for."""
-        return any((self.since, self.until, self.model, self.outcome, self.provider))
+        return any(
+            (
+                self.since, self.until, self.model, self.outcome, self.provider,
+                self.user, self.session, self.app, self.environment, self.tags, self.metadata,
+            )
+        )  # fmt: skip
 
 
 def list_calls(settings: Settings, listing: Listing) -> None:
@@ -98,7 +109,20 @@ def _filters(listing: Listing) -> Filters:
         model=listing.model,
         outcome=listing.outcome,
         provider=listing.provider,
+        user=listing.user,
+        session=listing.session,
+        app=listing.app,
+        environment=listing.environment,
+        tags=listing.tags,
+        metadata=tuple(map(_pair, listing.metadata)),
     )
+
+
+def _pair(text: str) -> tuple[str, str]:
+    key, equals, value = text.partition("=")
+    if not key or not equals:
+        raise UsageError(f"--meta: {text[:80]!r} is no pair; write KEY=VALUE, as in: --meta team=eu")
+    return key, value
 
 
 def instant_of(text: str | None, flag: str) -> int | None:

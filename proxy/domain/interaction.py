@@ -23,7 +23,9 @@ class Interaction:
     # identity
     id: str
     provider_request_id: str | None = None
+    client_request_id: str | None = None
     parent_id: str | None = None
+    retry_count: int | None = None
     trace_id: str | None = None
     session_id: str | None = None
     user_id: str | None = None

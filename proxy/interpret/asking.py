@@ -24,7 +24,6 @@ class Request:
     max_tokens: int | None = None
     tool_names: tuple[str, ...] = ()
     service_tier: str | None = None
-    user_id: str | None = None
     decode_error: str | None = None
 
 
@@ -56,7 +55,6 @@ def read_request(call: RecordedCall) -> Request:
         max_tokens=_max_tokens(values, options),
         tool_names=_tool_names(values),
         service_tier=text(values.get("service_tier")),
-        user_id=text(values.get("safety_identifier")) or text(values.get("user")),
         decode_error=error,
     )
 

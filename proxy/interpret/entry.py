@@ -25,6 +25,7 @@ from proxy.interpret.content import content_state_of, edits_of, request_body_of,
 from proxy.interpret.ending import ending_of
 from proxy.interpret.language import language_of
 from proxy.interpret.reading import Reading, read_answer
+from proxy.interpret.tagging import tags_of
 from proxy.interpret.texts import clean, plain, preview, storable
 from proxy.interpret.timing import attempts_of, durations_of
 from proxy.protocol.assembly import AnswerError
@@ -114,11 +115,17 @@ def _interaction(parts: _Parts, *, keeps: bool) -> Interaction:
     headers = dict(call.head.headers) if call.head else {}
     started_ms = start.accepted_at_ns // 1_000_000
     times, first = durations_of(end), parts.reading.first_token_ns
+    tags = tags_of(start.request_headers, request.values)
     return Interaction(
         id=id_text(call.id),
         provider_request_id=clean(headers.get("x-request-id") or (assembly.response_id if assembly else None), 200),
-        trace_id=_trace_id(dict(start.request_headers).get("traceparent")),
-        user_id=clean(request.user_id, 200),
+        client_request_id=tags.client_id,
+        retry_count=tags.retry,
+        trace_id=tags.trace_id,
+        session_id=tags.session_id,
+        user_id=tags.user_id,
+        app=tags.app,
+        environment=tags.environment,
         key_id=start.key_id,
         started_at=started_ms,
         completed_at=None if end is None else started_ms + end.ended_ns // 1_000_000,
@@ -150,6 +157,8 @@ def _interaction(parts: _Parts, *, keeps: bool) -> Interaction:
         finish_kind=kind_of(next((reason for reason in reasons if reason), None)) if reasons else FinishKind.NONE,
         attempts=len(end.attempts) if end is not None else 0,
         request_modified=bool(edits_of(call)),
+        tags=tags.tags,
+        metadata=tags.metadata or None,
         decode_error=clean(parts.reading.decode_error or request.decode_error, 200),
         **_counts(parts),
         **_content(parts, keeps=keeps),
@@ -209,11 +218,3 @@ def _finish_reason(reasons: list[str | None]) -> str | None:
 def _api_version(headers: dict[str, str], query: str) -> str | None:
     asked = parse_qs(query).get("api-version") if "api-version" in query else None
     return asked[0] if asked else headers.get("openai-version")
-
-
-def _trace_id(traceparent: str | None) -> str | None:
-    parts = (traceparent or "").split("-")
-    is_valid = (
-        len(parts) >= 4 and len(parts[1]) == 32 and set(parts[1]) <= set("0123456789abcdef") and parts[1].strip("0")
-    )
-    return parts[1] if is_valid else None

@@ -20,10 +20,12 @@ from proxy.errors import NotFoundError, StoreError
 from proxy.store.bodies import read_body, read_varints
 from proxy.store.columns import instant_text
 from proxy.store.engine import open_reader
+from proxy.store.rows import TAG_KEY
 
 Row = dict[str, Any]
 _JSON = ("tool_names", "usage_raw", "tags", "metadata", "headers", "edits", "rates", "dropped")
 _ID = re.compile(r"[0-9a-fA-F-]{6,36}\Z")
+_UUID_LENGTH = 36
 _LAST = re.compile(r"last(?:-(\d{1,6}))?\Z")
 # As the indexes lie: ordered by id, a list of one model would first sort a million rows of it.
 _NEWEST_FIRST = "ORDER BY started_at DESC, id DESC"
@@ -31,7 +33,7 @@ _NEWEST_FIRST = "ORDER BY started_at DESC, id DESC"
 
 @dataclass(frozen=True, slots=True)
 class Filters:
-    """What to list. Instants are Unix milliseconds; texts match exactly, ``model`` may end in ``*``."""
+    """What to list. Instants are Unix milliseconds; texts match exactly, ``model`` may end in ``*``; all must match."""
 
     since: int | None = None
     until: int | None = None
@@ -39,6 +41,19 @@ class Filters:
     provider: str | None = None
     outcome: str | None = None
     operation: str | None = None
+    user: str | None = None
+    session: str | None = None
+    app: str | None = None
+    environment: str | None = None
+    tags: tuple[str, ...] = ()
+    metadata: tuple[tuple[str, str], ...] = ()
+
+
+_EXACT = {
+    "provider": "provider", "outcome": "outcome", "operation": "operation", "user": "user_id",
+    "session": "session_id", "app": "app", "environment": "environment",
+}  # fmt: skip
+_HAS_LABEL = "id IN (SELECT interaction_id FROM interaction_metadata WHERE key = ? AND value = ?)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +90,7 @@ class Reader:
         return rows, max([number, *(row.pop("number") for row in rows)])
 
     def interaction(self, reference: str) -> Row:
-        """Return one row by a unique prefix of its id (6 characters or more), ``last`` or ``last-N``."""
+        """Return one row by ``last``, ``last-N``, a unique prefix of its id (6 characters), or the caller's own id."""
         last = _LAST.match(reference)
         if last:
             sql = f"SELECT * FROM interaction {_NEWEST_FIRST} LIMIT 1 OFFSET ?"  # noqa: S608 - ours
@@ -84,6 +99,10 @@ class Reader:
             upper = reference.lower() + "g"
             sql = "SELECT * FROM interaction WHERE id >= ? AND id < ? ORDER BY id LIMIT 2"
             found = self._rows(sql, (reference.lower(), upper))
+            if not found and len(reference) == _UUID_LENGTH:
+                # The caller's own id; no index holds it, so this looks at every row.
+                sql = f"SELECT * FROM interaction WHERE client_request_id = ? {_NEWEST_FIRST} LIMIT 1"  # noqa: S608
+                found = self._rows(sql, (reference.lower(),))
         else:
             raise NotFoundError(f"{reference!r} is no id", hint="give at least 6 characters of an id, or: last")
         if not found:
@@ -192,11 +211,14 @@ def listing(filters: Filters, limit: int) -> tuple[str, tuple[Any, ...]]:
 def _conditions(filters: Filters) -> tuple[list[str], list[Any]]:
     conditions: list[str] = []
     values: list[Any] = []
-    for column in ("provider", "outcome", "operation"):
-        wanted = getattr(filters, column)
+    for name, column in _EXACT.items():
+        wanted = getattr(filters, name)
         if wanted is not None:
             conditions.append(f"{column} = ?")
             values.append(wanted)
+    for key, value in (*((f"{TAG_KEY}{tag}", tag) for tag in filters.tags), *filters.metadata):
+        conditions.append(_HAS_LABEL)
+        values += [key, value]
     if filters.model is not None:
         stem = filters.model.removesuffix("*")
         is_open = stem != filters.model

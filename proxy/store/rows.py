@@ -17,6 +17,7 @@ from proxy.store import tables
 from proxy.store.columns import instant_text
 
 _USD = {"cost_usd": "cost_pico_usd", "input_cost_usd": "input_cost_pico_usd", "output_cost_usd": "output_cost_pico_usd"}
+TAG_KEY = "tag:"
 COLUMNS = [column.name for column in tables.InteractionRow.__table__.columns]  # type: ignore[attr-defined]
 _read_all = attrgetter(*[_USD.get(name, name) for name in COLUMNS])
 _USD_AT = [COLUMNS.index(name) for name in _USD]
@@ -66,6 +67,14 @@ def attempt_row(item: Attempt) -> tuple[Any, ...]:
         item.error_message,
         item.reused,
     )
+
+
+def label_rows(item: Interaction) -> list[tuple[str, str, str]]:
+    """Return the rows of ``interaction_metadata``: a pair each, and a tag as the key ``tag:NAME``."""
+    if not item.tags and not item.metadata:
+        return []
+    labels = {f"{TAG_KEY}{tag}": tag for tag in item.tags} | dict(item.metadata or {})
+    return [(item.id, key, value) for key, value in labels.items()]
 
 
 def price_row(item: Price) -> tuple[Any, ...]:

@@ -80,7 +80,9 @@ class InteractionRow(SQLModel, table=True):
 
     id: str = Field(primary_key=True, max_length=36)
     provider_request_id: str | None = _text(200)
+    client_request_id: str | None = _text(200)
     parent_id: str | None = _text(36)
+    retry_count: int | None = None
     trace_id: str | None = _text(64)
     session_id: str | None = _text(200)
     user_id: str | None = _text(200)

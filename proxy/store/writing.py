@@ -121,6 +121,7 @@ _INTERACTION = rows.insert_sql(tables.InteractionRow.__table__)  # type: ignore[
 _ATTEMPT = rows.insert_sql(tables.AttemptRow.__table__)  # type: ignore[attr-defined]
 _BODY = rows.insert_sql(tables.InteractionBodyRow.__table__)  # type: ignore[attr-defined]
 _TEXT = rows.insert_sql(tables.InteractionTextRow.__table__)  # type: ignore[attr-defined]
+_LABEL = rows.insert_sql(tables.InteractionMetadataRow.__table__)  # type: ignore[attr-defined]
 _PRICE = rows.insert_sql(tables.PriceRow.__table__, ignore=True)  # type: ignore[attr-defined]
 _PARKED = rows.insert_sql(tables.OpenCallRow.__table__, ignore=True)  # type: ignore[attr-defined]
 _TOTAL = (
@@ -249,6 +250,7 @@ def _insert_entries(connection: Connection, entries: Sequence[Entry]) -> None:
     _many(connection, _PRICE, [rows.price_row(price) for price in prices.values()])
     _many(connection, _INTERACTION, [rows.interaction_row(item) for item in interactions])
     _many(connection, _ATTEMPT, [rows.attempt_row(item) for entry in entries for item in entry.attempts])
+    _many(connection, _LABEL, [row for item in interactions for row in rows.label_rows(item)])
     _many(connection, _BODY, body_rows)
     _many(connection, _TEXT, texts)
     _many(connection, ROLLUP_SQL, rollup_rows(interactions))

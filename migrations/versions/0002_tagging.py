@@ -1,0 +1,24 @@
+"""The caller's own id of a call, and which repetition of it an SDK says it is.
+
+Two columns that may be empty: the previous release reads and writes the table as before.
+"""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0002"
+down_revision = "0001"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.add_column("interaction", sa.Column("client_request_id", sa.String(length=200), nullable=True))
+    op.add_column("interaction", sa.Column("retry_count", sa.Integer(), nullable=True))
+
+
+def downgrade() -> None:
+    op.drop_column("interaction", "retry_count")
+    op.drop_column("interaction", "client_request_id")
