@@ -12,6 +12,9 @@ LOCAL_KINDS = frozenset({"ollama", "vllm", "llamacpp", "lmstudio", "dashcam"})
 INJECTING_KINDS = frozenset({"openai", "ollama"})
 """Kinds whose streams are asked for usage by default (``stream_usage`` = inject)."""
 
+UNSTORED_METADATA_KINDS = frozenset({"openai"})
+"""Kinds that refuse chat completions with ``metadata`` and without ``store`` (``unstored_metadata`` = keep)."""
+
 KNOWN_KINDS = (
     "anthropic",
     "azure",
@@ -37,7 +40,9 @@ class Provider:
 
     ``base_url`` is what ``/v1/…`` is joined to and ``root_url`` what ``/{name}/…`` is joined to, both without
     a trailing slash. ``key_env`` names the environment variable (or secret file) that holds the key; without
-    one the client's own credentials are passed on. Time-outs are in seconds.
+    one the client's own credentials are passed on. Time-outs are in seconds. ``unstored_metadata`` "keep" keeps a chat
+    completion's metadata here unless it is to be stored, "send" leaves it in. ``gateway_headers`` "send" passes what
+    speaks to other gateways on, for a provider that is one.
     """
 
     name: str
@@ -46,6 +51,8 @@ class Provider:
     root_url: str
     key_env: str | None = None
     stream_usage: str = "passive"
+    unstored_metadata: str = "send"
+    gateway_headers: str = "keep"
     models: tuple[str, ...] = ()
     headers: tuple[tuple[str, str], ...] = ()
     ca_file: str | None = None

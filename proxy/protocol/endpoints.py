@@ -35,6 +35,7 @@ class Operation:
     ``generates``: the answer is text, estimated where its tokens are not reported. ``injectable``: a stream reports
     usage only when asked. ``is_free``: it costs nothing. ``repeats``: it shows again, or only now, what another call
     paid for. ``is_awaited``: its answer may come later, to a call that repeats. ``is_secret``: the answer holds a key.
+    ``refuses_metadata``: OpenAI refuses it with ``metadata`` that is not to be stored there.
     """
 
     name: str
@@ -45,10 +46,11 @@ class Operation:
     repeats: bool = False
     is_awaited: bool = False
     is_secret: bool = False
+    refuses_metadata: bool = False
 
 
 _OPERATIONS = (
-    Operation("chat", Answer.CHAT, generates=True, injectable=True),
+    Operation("chat", Answer.CHAT, generates=True, injectable=True, refuses_metadata=True),
     Operation("completions", Answer.CHAT, generates=True, injectable=True),
     Operation("responses", Answer.RESPONSES, generates=True, is_awaited=True),
     Operation("responses_compact", Answer.RESPONSES),

@@ -1,4 +1,6 @@
-"""Asking for usage in a stream that did not ask, by editing only the bytes that say so.
+"""The two changes made to requests, by editing only the bytes that say so.
+
+A stream that did not ask for usage is asked for it; ``metadata`` that the provider would refuse is taken out.
 
 An edit is (offset, bytes removed, text inserted). The rest of the client's body leaves as it came: same key
 order, same spelling, so that provider-side prompt caches still match. Works on the whole small body, or on the
@@ -50,6 +52,29 @@ def _inside(options: Member) -> tuple[Edit, ...]:
         return () if said.raw is None else ((options.start + said.start, said.end - said.start, "true"),)
     comma = "," if options.raw[1:-1].strip() else ""
     return ((options.start + 1, 0, _OPTION + comma),)
+
+
+def metadata_edits(scanner: TopLevelScanner) -> tuple[Edit, ...]:
+    """Return the edits that take the top-level ``metadata`` out of a scanned body, each time it stands there."""
+    if not scanner.is_sound or b"metadata" not in scanner.members:
+        return ()
+    doubles = [member for key, member in scanner.doubles if key == b"metadata"]
+    edits: list[Edit] = []
+    begins_at = scanner.open_brace
+    for member in [*doubles, scanner.members[b"metadata"]]:
+        if member.before != begins_at:
+            edits.append((member.before, member.after - member.before, ""))
+            continue
+        # Nothing is left before it: the comma behind it goes, if there is one, and the next one begins the object.
+        end = member.after + member.has_next
+        edits.append((member.before + 1, end - member.before - 1, ""))
+        begins_at = member.after
+    return tuple(edits)
+
+
+def is_addition(edit: Edit) -> bool:
+    """Return True for an edit that adds something to a request; what only takes out is none."""
+    return bool(edit[2])
 
 
 def apply(body: bytes, edits: Sequence[Edit]) -> bytes:

@@ -14,7 +14,7 @@ import orjson
 
 from proxy.protocol.scanning import TopLevelScanner, scan
 
-WANTED = frozenset({b"model", b"stream", b"stream_options"})
+WANTED = frozenset({b"model", b"stream", b"stream_options", b"metadata", b"store"})
 MAX_MODEL_LENGTH = 256
 
 
@@ -22,13 +22,15 @@ MAX_MODEL_LENGTH = 256
 class RequestFacts:
     """``include_usage`` is what the client said: True, False, or None when it said nothing.
 
-    ``usage_options`` is True when ``stream_options`` stands in the body at all, also as null.
+    ``usage_options`` is True when ``stream_options`` stands in the body at all, also as null. ``unstored_metadata`` is
+    True when there is ``metadata`` other than null, and ``store`` is not true.
     """
 
     model: str | None = None
     is_stream: bool = False
     include_usage: bool | None = None
     usage_options: bool = False
+    unstored_metadata: bool = False
     is_json: bool = False
 
 
@@ -45,7 +47,9 @@ def parse(body: bytes) -> RequestFacts:
         return facts_of_scan(scan(body, WANTED))
     if not isinstance(values, dict):
         return OPAQUE
-    return _facts(values.get("model"), values.get("stream"), values.get("stream_options"), "stream_options" in values)
+    unstored = values.get("metadata") is not None and values.get("store") is not True
+    present = "stream_options" in values
+    return _facts(values.get("model"), values.get("stream"), values.get("stream_options"), present, unstored)
 
 
 def facts_of_scan(scanner: TopLevelScanner) -> RequestFacts:
@@ -58,17 +62,21 @@ def facts_of_scan(scanner: TopLevelScanner) -> RequestFacts:
             values[name] = orjson.loads(member.raw) if member.raw is not None else None
         except orjson.JSONDecodeError:
             values[name] = None
-    present = b"stream_options" in scanner.members
-    return _facts(values.get(b"model"), values.get(b"stream"), values.get(b"stream_options"), present)
+    members = scanner.members
+    present = b"stream_options" in members
+    unstored = b"metadata" in members and members[b"metadata"].raw != b"null" and values.get(b"store") is not True
+    return _facts(values.get(b"model"), values.get(b"stream"), values.get(b"stream_options"), present, unstored)
 
 
-def _facts(model: object, stream: object, options: object, present: bool) -> RequestFacts:
+def _facts(model: object, stream: object, options: object, present: bool, unstored: bool) -> RequestFacts:
     include = options.get("include_usage") if isinstance(options, dict) else None
     name = model if isinstance(model, str) and 0 < len(model) <= MAX_MODEL_LENGTH else None
-    return _made(name, stream is True, include if isinstance(include, bool) else None, present)
+    return _made(name, stream is True, include if isinstance(include, bool) else None, present, unstored)
 
 
 @lru_cache(maxsize=512)
-def _made(model: str | None, is_stream: bool, include_usage: bool | None, usage_options: bool) -> RequestFacts:
+def _made(
+    model: str | None, is_stream: bool, include_usage: bool | None, usage_options: bool, unstored: bool
+) -> RequestFacts:
     """Make the facts; a few of them serve nearly all calls."""
-    return RequestFacts(model, is_stream, include_usage, usage_options, is_json=True)
+    return RequestFacts(model, is_stream, include_usage, usage_options, unstored, is_json=True)

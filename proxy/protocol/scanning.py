@@ -4,8 +4,9 @@ Bodies above a megabyte are not parsed on the event loop; this scanner is fed th
 over strings at memchr speed and keeps only the top-level members it was asked for, with their byte offsets. It
 also finds the exact span of a member in a small body, for edits that touch nothing else.
 
-A duplicate key overwrites: the last one counts, as in the parsers of the providers. It never raises; ``is_sound``
-says whether what it saw was an object as far as it can tell. It does not validate what it skips.
+A duplicate key overwrites: the last one counts, as in the parsers of the providers; ``doubles`` holds the
+others. It never raises; ``is_sound`` says whether what it saw was an object as far as it can tell. It does not validate
+what it skips.
 """
 
 from __future__ import annotations
@@ -20,18 +21,25 @@ _MAX_KEPT = 4096
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """One top-level member: where its key and its value stand, and the value's bytes when short."""
+    """One top-level member: where its key and its value stand, and the value's bytes when short.
+
+    ``before`` and ``after`` are the offsets of the comma or brace on either side of it; ``has_next``: it is a comma.
+    """
 
     key_start: int
     start: int
     end: int
     raw: bytes | None
+    before: int
+    after: int
+    has_next: bool
 
 
 class TopLevelScanner:
     """Fed slices, tells top-level members; ``open_brace`` is the offset of the object's brace or -1."""
 
     __slots__ = (
+        "_before",
         "_depth",
         "_escaped",
         "_in_string",
@@ -43,6 +51,7 @@ class TopLevelScanner:
         "_parts",
         "_value_start",
         "_wanted",
+        "doubles",
         "is_sound",
         "members",
         "open_brace",
@@ -63,6 +72,8 @@ class TopLevelScanner:
         self.open_brace = -1
         self.is_sound = True
         self.members: dict[bytes, Member] = {}
+        self.doubles: list[tuple[bytes, Member]] = []
+        self._before = -1
 
     def feed(self, data: bytes) -> None:
         """Look at the next slice."""
@@ -98,7 +109,7 @@ class TopLevelScanner:
         elif self._depth == 1 and token == b":" and self._value_start < 0:
             self._begin_value(at)
         elif self._depth == 1 and token == b",":
-            self._end_value(at)
+            self._end_value(at, has_next=True)
         else:
             self._append(token)
 
@@ -116,14 +127,14 @@ class TopLevelScanner:
         if self._depth == 0:
             if token != b"{" or self.open_brace >= 0:
                 self.is_sound = False
-            self.open_brace = at
+            self.open_brace = self._before = at
         else:
             self._append(token)
         self._depth += 1
 
     def _close(self, token: bytes, at: int) -> None:
         if self._depth == 1:
-            self._end_value(at)
+            self._end_value(at, has_next=False)
         else:
             self._append(token)
         self._depth -= 1
@@ -136,11 +147,15 @@ class TopLevelScanner:
         self._parts, self._kept = [], 0
         self._keeping = self._key in self._wanted
 
-    def _end_value(self, at: int) -> None:
+    def _end_value(self, at: int, *, has_next: bool) -> None:
         if self._key in self._wanted and self._value_start >= 0:
             assert self._key is not None
             raw = b"".join(self._parts) if self._keeping else None
-            self.members[self._key] = _member(self._key_start, self._value_start, at, raw)
+            if self._key in self.members:
+                self.doubles.append((self._key, self.members[self._key]))
+            place = self._before, at, has_next
+            self.members[self._key] = _member(self._key_start, self._value_start, at, raw, place)
+        self._before = at
         self._key, self._value_start, self._keeping, self._parts = None, -1, False, []
 
     def _skip_string(self, data: bytes, position: int) -> int:
@@ -186,13 +201,13 @@ def _trailing_backslashes(data: bytes, start: int, end: int) -> int:
     return count
 
 
-def _member(key_start: int, start: int, end: int, raw: bytes | None) -> Member:
+def _member(key_start: int, start: int, end: int, raw: bytes | None, place: tuple[int, int, bool]) -> Member:
     """Trim the white space around a value off its span."""
     if raw is None:
-        return Member(key_start, start, end, None)
+        return Member(key_start, start, end, None, *place)
     left = len(raw) - len(raw.lstrip())
     right = len(raw) - len(raw.rstrip())
-    return Member(key_start, start + left, end - right, raw.strip())
+    return Member(key_start, start + left, end - right, raw.strip(), *place)
 
 
 def scan(body: bytes, wanted: frozenset[bytes]) -> TopLevelScanner:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from urllib.parse import urlsplit
 
-from proxy.domain.provider import INJECTING_KINDS, KNOWN_KINDS, Provider
+from proxy.domain.provider import INJECTING_KINDS, KNOWN_KINDS, UNSTORED_METADATA_KINDS, Provider
 
 RESERVED = frozenset(
     {"v1", "api", "metrics", "healthz", "readyz", "docs", "assets", "console", "static", "login", "dashcam"}
@@ -92,6 +92,7 @@ def provider_of(name: str, url: str, **values: object) -> Provider:
         "root_url": root,
         "key_env": _KEY_ENV.get(kind),
         "stream_usage": "inject" if kind in INJECTING_KINDS else "passive",
+        "unstored_metadata": "keep" if kind in UNSTORED_METADATA_KINDS else "send",
     }
     given = {key: value for key, value in values.items() if value is not None}
     return Provider(**{**made, **given})  # type: ignore[arg-type]

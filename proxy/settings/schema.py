@@ -133,6 +133,8 @@ class _Provider(_Section):
     kind: Kind | None = None
     key_env: VariableName | None = None
     stream_usage: Literal["inject", "passive"] | None = None
+    unstored_metadata: Literal["keep", "send"] | None = None
+    gateway_headers: Literal["keep", "send"] | None = None
     headers: dict[HeaderName, HeaderValue] | None = None
     ca_file: ExistingFile | None = None
     client_cert: ExistingFile | None = None

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.protocol.injection import apply, edits_of_scan, usage_edits
+from proxy.protocol.injection import apply, edits_of_scan, is_addition, metadata_edits, usage_edits
 from proxy.protocol.requests import WANTED, parse
-from proxy.protocol.scanning import scan
+from proxy.protocol.scanning import TopLevelScanner, scan
 
 OPTIONS = [
     b"",
@@ -67,3 +67,48 @@ def test_a_scanned_large_body_gets_the_same_meaning(options: bytes, text: str) -
 @given(st.binary(max_size=60))
 def test_no_edits_is_the_same_bytes(body: bytes) -> None:
     assert apply(body, ()) == body
+
+
+SPACE = st.sampled_from([b"", b" ", b"\n  "])
+MEMBERS = st.sampled_from(
+    [
+        b'"model":"gpt-5"', b'"n":1.0', b'"x":{"metadata":{"a":1},"store":true}',
+        b'"s":"\\u00e9 \\"metadata\\": ,{}"',
+        b'"metadata":{}', b'"metadata" : {"k":"v, }"}',
+        b'"metadata":{"long":"' + b"v" * 5000 + b'"}', b'"metadata":[1,2]',
+    ]
+)  # fmt: skip
+
+
+def _is_metadata(member: bytes) -> bool:
+    return member.startswith(b'"metadata"')
+
+
+@given(st.lists(st.tuples(SPACE, MEMBERS, SPACE), max_size=6), st.data())
+def test_metadata_goes_and_every_other_byte_stays(
+    members: list[tuple[bytes, bytes, bytes]], data: st.DataObject
+) -> None:
+    body = b"{" + b",".join(map(b"".join, members)) + b"}"
+    scanner = TopLevelScanner(WANTED)
+    cut = data.draw(st.integers(0, len(body)))
+    scanner.feed(body[:cut])
+    scanner.feed(body[cut:])
+    assert scanner.finish()
+    kept = [member for member in members if not _is_metadata(member[1])]
+    edits = metadata_edits(scanner)
+    assert apply(body, edits) == b"{" + b",".join(map(b"".join, kept)) + b"}"
+    assert not any(map(is_addition, edits))
+
+
+@given(st.lists(MEMBERS, max_size=4), st.lists(MEMBERS, max_size=4))
+def test_both_edits_together_leave_a_document(before: list[bytes], after: list[bytes]) -> None:
+    body = b"{" + b",".join([*before, b'"stream":true', *after]) + b"}"
+    scanner = scan(body, WANTED)
+    edits = sorted((*edits_of_scan(scanner), *metadata_edits(scanner)), key=lambda edit: edit[:2])
+    expected = {name: value for name, value in json.loads(body).items() if name != "metadata"}
+    assert json.loads(apply(body, edits)) == {**expected, "stream_options": {"include_usage": True}}
+
+
+@pytest.mark.parametrize("body", [b"[]", b'{"a":{"metadata":1}}', b'{"metadata":1', b'{"meta\\u0064ata":1}', b""])
+def test_where_no_metadata_can_be_cut_out_nothing_is(body: bytes) -> None:
+    assert metadata_edits(scan(body, WANTED)) == ()

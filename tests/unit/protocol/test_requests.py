@@ -62,3 +62,22 @@ def test_usage_options_are_told_apart() -> None:
 def test_scanned_and_parsed_bodies_tell_the_same(values: dict[str, object]) -> None:
     body = json.dumps(values).encode()
     assert facts_of_scan(scan(body, FACTS)) == parse(body)
+
+
+@pytest.mark.parametrize(
+    ("body", "is_unstored"),
+    [
+        (b'{"metadata":{"a":"b"}}', True),
+        (b'{"metadata":{},"store":false}', True),
+        (b'{"metadata":{"a":"b"},"store":null}', True),
+        (b'{"metadata":{"a":"b"},"store":"true"}', True),
+        (b'{"metadata":{"a":"b"},"store":true}', False),
+        (b'{"metadata":null}', False),
+        (b'{"x":{"metadata":{}}}', False),
+        (b'{"store":false}', False),
+        (b'{"metadata":{"a":"' + b"b" * 5000 + b'"}}', True),
+    ],
+)
+def test_metadata_that_is_not_to_be_stored_is_seen_either_way(body: bytes, is_unstored: bool) -> None:
+    assert parse(body).unstored_metadata is is_unstored
+    assert facts_of_scan(scan(body, FACTS)).unstored_metadata is is_unstored
