@@ -12,7 +12,7 @@ from proxy.cli.cost import lines_of
 from proxy.cli.terminal import duration, harmless, json_text, local_time, money, on_one_line, paint, tokens
 from proxy.domain.recording import AnswerHead, CallStart, Piece, RecordedCall
 from proxy.interpret.reading import read_answer
-from proxy.protocol.injection import apply
+from proxy.protocol.injection import apply, is_addition
 from proxy.protocol.jsontext import items, mapping, parse_object
 from proxy.settings.values import Settings
 from proxy.store.reading import Reader, Row, StoredBody
@@ -88,7 +88,7 @@ def _print_page(row: Row, bodies: dict[str, StoredBody | None], attempts: list[R
     print()
     _print_request(row, bodies["request"])
     _print_answer(row, bodies["response"])
-    _print_facts(row, attempts, price)
+    _print_facts(row, bodies["request"], attempts, price)
 
 
 def _print_request(row: Row, body: StoredBody | None) -> None:
@@ -153,7 +153,7 @@ def _as_call(row: Row, body: StoredBody) -> RecordedCall:
     return RecordedCall(id=bytes(16), start=start, request=None, head=head, pieces=(Piece(0, body.content),), end=None)
 
 
-def _print_facts(row: Row, attempts: list[Row], price: Row | None) -> None:
+def _print_facts(row: Row, body: StoredBody | None, attempts: list[Row], price: Row | None) -> None:
     cached = f", {row['cached_tokens']} cached" if row["cached_tokens"] else ""
     first = "" if row["ttft_ms"] is None else f", first token after {duration(row['ttft_ms'])}"
     facts = [
@@ -164,10 +164,36 @@ def _print_facts(row: Row, attempts: list[Row], price: Row | None) -> None:
         ("finish", f"{on_one_line(row['finish_reason'] or '-')} ({row['finish_kind']})"),
     ]
     if row["request_modified"]:
-        facts.append(("changed", "usage was asked for; see the request as it was sent with --raw --sent"))
+        facts.append(("changed", f"{_changes(body)}; see the request as it was sent with --raw --sent"))
+    facts += _labels(row)
     facts += [(f"attempt {item['number']}", _attempt(item)) for item in attempts]
     for name, text in facts:
         print(f"{paint(f'{name:<10}', 'dim')} {text}")
+
+
+_LABELS = ("user_id", "session_id", "trace_id", "app", "environment", "client_request_id")
+
+
+def _labels(row: Row) -> list[tuple[str, str]]:
+    """Return what the caller said about the call."""
+    said = [(name.removesuffix("_id").replace("client_request", "own id"), row.get(name)) for name in _LABELS]
+    found = [(name, on_one_line(value)) for name, value in said if value]
+    if row["tags"]:
+        found.append(("tags", on_one_line(", ".join(row["tags"]))))
+    found += [("metadata", on_one_line(f"{key} = {value}")) for key, value in (row["metadata"] or {}).items()]
+    if row.get("retry_count"):
+        before = f" of {row['parent_id']}" if row["parent_id"] else ""
+        found.append(("retry", f"the client's retry {row['retry_count']}{before}"))
+    return found
+
+
+def _changes(body: StoredBody | None) -> str:
+    """Return what the proxy changed in the request."""
+    edits = body.facts["edits"] or () if body is not None else ()
+    is_asked = any(is_addition((offset, removed, text)) for offset, removed, text in edits)
+    is_kept = any(not is_addition((offset, removed, text)) for offset, removed, text in edits)
+    done = [word for word, is_done in (("usage was asked for", is_asked), ("metadata stayed here", is_kept)) if is_done]
+    return " and ".join(done) or "bytes were changed"
 
 
 def _attempt(item: Row) -> str:

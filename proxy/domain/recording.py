@@ -75,7 +75,7 @@ class CallEnd:
     ``sent_bytes`` counts what the client was handed, ``received_bytes`` what the upstream gave. ``sha256`` (hex) is of
     what the client was handed, noted here only when that is not what is recorded: injected usage was taken out again.
     ``bodies_dropped`` says that the full-disk policy kept the facts and not the bodies. ``edits_undone`` says that the
-    answer is to the client's own bytes, because the upstream had refused what was planned.
+    answer is to a request with nothing added, because the upstream had refused that: what was taken out still holds.
     """
 
     outcome: Outcome

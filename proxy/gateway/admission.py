@@ -7,6 +7,7 @@ configured for the provider. A configured key goes to its provider only.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 
 from proxy.domain.provider import Provider
@@ -16,23 +17,34 @@ from proxy.gateway.client_head import ClientHead, Headers
 from proxy.gateway.guard import Guard, Refusal
 from proxy.gateway.headers import Recorded, request_headers
 from proxy.gateway.plan import Plan, destination
+from proxy.gateway.reply_facts import ReplyFacts
+from proxy.protocol.tagging import record_mode
 from proxy.upstream.request import RequestHead, head_for
 
 _AZURE_KEY = b"api-key"
 
 
+def _no_such_provider(snapshot: Snapshot) -> Refusal:
+    names = ", ".join(provider.name for provider in snapshot.providers)
+    return Refusal(400, "unknown_provider", f"x-dashcam-provider names no provider of this Dashcam. It has: {names}.")
+
+
 class Departure:
-    """The head of a request as it leaves for one provider; ``recorded`` is the allow-listed part for the record."""
+    """The head of a request as it leaves for one provider.
 
-    __slots__ = ("_client", "_head", "_headers", "_provider", "_target", "recorded")
+    ``recorded`` is the allow-listed part for the record, ``reply_facts`` what every reply to it says of us.
+    """
 
-    def __init__(self, client: ClientHead, plan: Plan, headers: Headers, recorded: Recorded) -> None:
+    __slots__ = ("_client", "_head", "_headers", "_provider", "_target", "recorded", "reply_facts")
+
+    def __init__(self, client: ClientHead, plan: Plan, headers: Headers, recorded: Recorded, record: str) -> None:
         self._client = client
         self._provider = plan.provider
         self._target = plan.target
         self._headers = headers
         self._head: RequestHead | None = None
         self.recorded = recorded
+        self.reply_facts = ReplyFacts(client, plan.provider.name, recorded, record)
 
     def head(self) -> RequestHead:
         """Return the head, ready to be sent; ``UpstreamFailure`` when it can never leave."""
@@ -44,9 +56,12 @@ class Departure:
 
 
 class Admission:
-    """``refusal`` is the guard's, ``place`` None when the path is not the data plane's."""
+    """``refusal`` is the guard's, ``place`` None when the path is not the data plane's.
 
-    __slots__ = ("_departures", "_head", "_keys", "caller", "place", "refusal", "snapshot")
+    ``record`` is how much of a call the caller lets us keep: full, meta or none.
+    """
+
+    __slots__ = ("_departures", "_head", "_keys", "caller", "place", "record", "refusal", "snapshot")
 
     def __init__(self, head: ClientHead, snapshot: Snapshot, guard: Guard, keys: Mapping[str, bytes]) -> None:
         self._head = head
@@ -55,11 +70,22 @@ class Admission:
         self.refusal: Refusal | None = guard.check(head.target, head.known)
         self.place = destination(head.method, head.target, snapshot)
         self.caller: Caller | Refusal = identify(head.known, snapshot.proxy_keys)
+        self.record = record_mode(head.known, head.headers)
         self._departures: dict[tuple[str, bool], Departure] = {}
+        if b"x-dashcam-provider" in head.known:
+            self._choose(head.known[b"x-dashcam-provider"])
+
+    def _choose(self, name: bytes) -> None:
+        """The client names the provider: one of ours, or the call is refused, never sent elsewhere."""
+        chosen = self.snapshot.provider(name.strip().decode("latin-1"))
+        if self.place is not None and self.place.provider is None and chosen is not None:
+            self.place = dataclasses.replace(self.place, chosen=chosen)
+        elif chosen is None and isinstance(self.caller, Caller):
+            self.caller = _no_such_provider(self.snapshot)
 
     def departure(self, plan: Plan, caller: Caller) -> Departure:
         """Return how the request leaves under a plan; an answer that we must read is asked for uncompressed."""
-        place = (plan.provider.name, bool(plan.edits))
+        place = (plan.provider.name, plan.asks_usage)
         found = self._departures.get(place)
         if found is None:
             found = self._departures[place] = self._compose(plan, caller)
@@ -70,9 +96,14 @@ class Admission:
         key = self._keys.get(provider.name)
         drops = caller.key_id is not None or (key is not None and not caller.has_own_key)
         headers = self._head.headers
-        passed, recorded = request_headers(headers, drop_credentials=drops, plain_answer=bool(plan.edits))
+        passed, recorded = request_headers(
+            headers,
+            drop_credentials=drops,
+            plain_answer=plan.asks_usage,
+            to_gateway=provider.gateway_headers == "send",
+        )
         if drops and key is not None:
             passed.append((_AZURE_KEY, key) if provider.kind == "azure" else (b"Authorization", b"Bearer " + key))
         for name, value in provider.headers:
             passed.append((name.encode("latin-1"), value.encode("latin-1")))
-        return Departure(self._head, plan, passed, recorded)
+        return Departure(self._head, plan, passed, recorded, self.record)

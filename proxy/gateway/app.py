@@ -35,6 +35,7 @@ from proxy.gateway.observation import Observation
 from proxy.gateway.plan import ECHO, Plan, decide
 from proxy.gateway.sending import Sending
 from proxy.protocol.requests import RequestFacts
+from proxy.protocol.tagging import META, NONE
 from proxy.settings.values import Settings
 from proxy.spool.page import Page
 from proxy.spool.writer import SpoolWriter
@@ -159,7 +160,8 @@ class Gateway:
     ) -> None:
         self._arriving += 1
         try:
-            inbound = await read_body(call, self.limits, self.spool, observation.identity)
+            spool = self.spool if admission.record != NONE else None
+            inbound = await read_body(call, self.limits, spool, observation.identity)
             if isinstance(inbound, Refusal):
                 self._reject(call, observation, admission, inbound, caller)
             else:
@@ -174,12 +176,16 @@ class Gateway:
         assert admission.place is not None
         plan = decide(admission.place, inbound, admission.snapshot, self._without_usage)
         departure = admission.departure(plan, caller)
-        is_secret = admission.place.operation.is_secret
-        start = self._start_of(call, plan, inbound, caller, departure, keeps=not is_secret)
-        if not observation.start(start, inbound.data if inbound.is_kept else b"", is_secret=is_secret):
-            inbound.discard()
-            self._answer_refusal(call, observation, endings.rejected(RECORDER_FULL))
-            return
+        if admission.record == NONE:
+            observation.leave_out()
+        else:
+            is_secret = admission.place.operation.is_secret
+            keeps = admission.record != META and not is_secret
+            start = self._start_of(call, plan, inbound, caller, departure, keeps=keeps)
+            if not observation.start(start, inbound.data if inbound.is_kept else b"", is_secret=is_secret):
+                inbound.discard()
+                self._answer_refusal(call, observation, endings.rejected(RECORDER_FULL))
+                return
         sending = Sending(departure, inbound, self.echo if plan.provider is ECHO else self.upstream)
         exchange = Exchange(self, call, plan, sending, observation)
         self.exchanges.add(exchange)
@@ -256,7 +262,10 @@ class Gateway:
             content="off",
         )
         ending = endings.rejected(refusal)
-        observation.reject(start, time.monotonic_ns(), ending)
+        if admission.record == NONE:
+            observation.leave_out(is_over=True)
+        else:
+            observation.reject(start, time.monotonic_ns(), ending)
         self._answer_refusal(call, observation, ending)
 
     def _answer_refusal(self, call: ClientCall, observation: Observation, ending: endings.Ending) -> None:

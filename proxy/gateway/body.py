@@ -57,8 +57,13 @@ def small_body(call: ClientCall) -> Inbound:
     return _small(call.take_body())
 
 
-async def read_body(call: ClientCall, limits: LimitSettings, spool: SpoolWriter, identity: bytes) -> Inbound | Refusal:
-    """Read the body to its end; ``ClientLeftError`` when the client does not wait for that."""
+async def read_body(
+    call: ClientCall, limits: LimitSettings, spool: SpoolWriter | None, identity: bytes
+) -> Inbound | Refusal:
+    """Read the body to its end; ``ClientLeftError`` when the client does not wait for that.
+
+    Without a spool a large body stays in memory too: the disk may not have it.
+    """
     call.send_continue()
     begun: list[bytes] = []
     while await call.more_body():
@@ -77,7 +82,7 @@ def _small(data: bytes) -> Inbound:
 
 
 async def _spill(
-    call: ClientCall, limits: LimitSettings, spool: SpoolWriter, identity: bytes, begun: bytes
+    call: ClientCall, limits: LimitSettings, spool: SpoolWriter | None, identity: bytes, begun: bytes
 ) -> Inbound | Refusal:
     sink = _Sink(spool, identity)
     is_kept = False
@@ -97,17 +102,18 @@ async def _spill(
 
 
 class _Sink:
-    """Takes a large body in slices: into a side file, or into memory where the disk refuses one.
+    """Takes a large body in slices: into a side file, or into memory where the disk refuses one or may not have it.
 
     A full disk must not fail a call: the body then only passes through, and the record goes without it.
     """
 
-    def __init__(self, spool: SpoolWriter, identity: bytes) -> None:
+    def __init__(self, spool: SpoolWriter | None, identity: bytes) -> None:
         self._scanner = TopLevelScanner(WANTED)
         self._parts: list[bytes] = []
         self._side_file: SideFile | None = None
-        with contextlib.suppress(SpoolError):
-            self._side_file = spool.open_body(identity)
+        if spool is not None:
+            with contextlib.suppress(SpoolError):
+                self._side_file = spool.open_body(identity)
 
     def take(self, data: bytes) -> None:
         """Take the next slice."""

@@ -4,7 +4,7 @@ The same bytes, in order, with back-pressure both ways: each piece is appended t
 client, and the end is appended before the last byte leaves. An exchange is moved on by what happens (``advance``: the
 answer changed, the client can take more) and needs no task of its own; only dialling, a body from a file and a second
 attempt wait in one. That second attempt is made only before the first answer byte, for one reason: the upstream
-refused the usage option that we had added, so the client's own bytes are sent once.
+refused the usage option that we had added, so the request is sent once without it.
 
 An exchange ends in exactly one of four ways: the answer's end, the upstream's failure, the client leaving, our
 shutting down; each path ends the observation synchronously, then ``_finish`` lets go of everything.
@@ -98,13 +98,13 @@ class Exchange:
             self._follow(answer)
 
     async def _ask_plainly(self, refused: UpstreamAnswer) -> None:
-        """The usage option may be what was refused: send the client's own bytes, once, and remember."""
+        """The usage option may be what was refused: send the request without it, once, and remember."""
         self._answer = None
         message = await _read_some(refused, _MAX_REFUSAL)
-        self.plan = self.plan.without_edits()
+        self.plan = self.plan.without_additions()
         self.observation.edits_undone = True
         try:
-            answer = await self._sending.send(())
+            answer = await self._sending.send(self.plan.edits)
         except UpstreamFailure as failure:
             self._not_answered(failure)
             return
@@ -149,7 +149,7 @@ class Exchange:
                 self._lost_before_head(answer)
                 return
             self.observation.attempted(self.plan.provider, answer.timing, answer.status, None)
-            if self.plan.edits and answer.status in (400, 422):
+            if self.plan.asks_usage and answer.status in (400, 422):
                 answer.listen(None)
                 self._wait_for(self._ask_plainly(answer))
                 return
@@ -175,11 +175,12 @@ class Exchange:
         self._is_answered = True
         head = ReplyHead(answer.headers)
         self._is_event_stream = head.content_type.startswith(b"text/event-stream")
-        if self.plan.edits and self._is_event_stream and not head.is_encoded:
+        if self.plan.asks_usage and self._is_event_stream and not head.is_encoded:
             self._stripper = UsageStripper()
             self.observation.hash_what_is_sent()
             head.drop_length()
         head.add(b"x-dashcam-id", self.observation.call_id)
+        self._sending.reply_facts.add_to(head, self.plan, self.observation)
         self.observation.answered(answer.status, head.recorded)
         pieces = answer.take_ready()
         if answer.is_complete and self._stripper is None and len(pieces) <= 1:
@@ -279,6 +280,7 @@ class Exchange:
     def _refuse(self, ending: endings.Ending) -> None:
         """Nothing was sent yet: answer with our error."""
         head, body = endings.reply(ending, self.observation.call_id)
+        self._sending.reply_facts.add_to(head, self.plan, self.observation)
         self.observation.status = ending.status
         self.observation.end(ending.outcome, time.monotonic_ns(), error=ending)
         self.call.begin(ending.status, head, body, last=True)

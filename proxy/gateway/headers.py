@@ -1,8 +1,9 @@
 """Which headers of a request pass, which are recorded, which are ours: one table, looked up once per name.
 
 To the upstream everything passes as it came, in order and spelling, but for hop-by-hop headers, ``Host`` and framing
-(the upstream client sets those), ``Expect``, and our own ``x-dashcam-*``. Nothing is added. What is recorded, of a
-request and of a reply (``reply_head``), is an allow-list; credentials are never on it.
+(the upstream client sets those), ``Expect``, our own ``x-dashcam-*``, and what speaks to other gateways (unless the
+provider is one). Nothing is added. What is recorded, of a request and of a reply (``reply_head``), is an allow-list;
+credentials are never on it.
 """
 
 from __future__ import annotations
@@ -10,22 +11,25 @@ from __future__ import annotations
 from functools import lru_cache
 
 from proxy.gateway.client_head import Headers
+from proxy.protocol.tagging import is_for_gateways, is_understood
 
 HOP_BY_HOP = frozenset(
     b"connection keep-alive proxy-connection proxy-authorization proxy-authenticate te trailer transfer-encoding"
     b" upgrade".split()
 )
 _OURS_TO_SET = frozenset(b"host content-length expect".split())
-CREDENTIALS = frozenset(b"authorization api-key x-api-key cookie openai-organization openai-project".split())
+CREDENTIALS = frozenset(
+    b"authorization api-key x-api-key x-goog-api-key cookie openai-organization openai-project".split()
+)
 """Whose call it is: all of these are the client's, or none, where a configured key takes their place."""
 _RECORDED = frozenset(
     b"content-type content-encoding user-agent accept idempotency-key x-client-request-id traceparent tracestate"
     b" http-referer x-title retry-after retry-after-ms x-should-retry x-request-id x-generation-id apim-request-id"
-    b" cf-ray".split()
+    b" cf-ray x-dashcam-error".split()
 )
-_RECORDED_PREFIXES = (b"openai-", b"x-stainless-", b"x-ratelimit-", b"x-ms-", b"x-dashcam-")
+_RECORDED_PREFIXES = (b"openai-", b"x-stainless-", b"x-ratelimit-", b"x-ms-")
 
-_DROP, _RECORD, _CREDENTIAL, _CONNECTION, _ENCODING = 1, 2, 4, 8, 16
+_DROP, _RECORD, _CREDENTIAL, _CONNECTION, _ENCODING, _GATEWAY = 1, 2, 4, 8, 16, 32
 _rules: dict[bytes, int] = {}
 _MAX_CACHED = 4096
 
@@ -34,7 +38,7 @@ Recorded = tuple[tuple[str, str], ...]
 
 def is_recorded(name: bytes) -> bool:
     """Return True for a header (in lower case) that is kept with the call."""
-    return name in _RECORDED or name.startswith(_RECORDED_PREFIXES)
+    return name in _RECORDED or name.startswith(_RECORDED_PREFIXES) or is_understood(name.decode("latin-1"))
 
 
 def _request_rule(raw: bytes) -> int:
@@ -46,6 +50,8 @@ def _request_rule(raw: bytes) -> int:
         rule |= _RECORD
     if name in CREDENTIALS:
         rule |= _CREDENTIAL
+    if is_for_gateways(name.decode("latin-1")):
+        rule |= _GATEWAY
     if name == b"connection":
         rule |= _CONNECTION
     if name == b"accept-encoding":
@@ -55,8 +61,14 @@ def _request_rule(raw: bytes) -> int:
     return rule
 
 
-def request_headers(headers: Headers, *, drop_credentials: bool, plain_answer: bool) -> tuple[Headers, Recorded]:
-    """Return (what goes upstream, what is recorded); ``plain_answer`` asks for an uncompressed answer."""
+def request_headers(
+    headers: Headers, *, drop_credentials: bool, plain_answer: bool, to_gateway: bool = False
+) -> tuple[Headers, Recorded]:
+    """Return (what goes upstream, what is recorded); ``plain_answer`` asks for an uncompressed answer.
+
+    ``to_gateway``: the upstream is a gateway of the kind that other gateways' headers speak to.
+    """
+    drops = _DROP | _CREDENTIAL * drop_credentials | _GATEWAY * (not to_gateway)
     passed: Headers = []
     recorded = []
     named: frozenset[bytes] = frozenset()
@@ -69,7 +81,7 @@ def request_headers(headers: Headers, *, drop_credentials: bool, plain_answer: b
             recorded.append((name.decode("latin-1").lower(), value.decode("latin-1")))
         if rule & _CONNECTION:
             named |= named_by(value)
-        if rule & _DROP or (drop_credentials and rule & _CREDENTIAL):
+        if rule & drops:
             continue
         passed.append((name, b"identity") if plain_answer and rule & _ENCODING else item)
     if named:

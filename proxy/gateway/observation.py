@@ -54,6 +54,11 @@ class Observation:
         self.is_started = self._spool.start(self.identity, start, body, is_secret=is_secret)
         return self.is_started
 
+    def leave_out(self, *, is_over: bool = False) -> None:
+        """The caller lets us keep nothing of this call: it is counted, and no more."""
+        self.is_started, self.is_ended = not is_over, is_over
+        self._spool.leave_out(self.identity, is_over=is_over)
+
     def attempted(
         self, provider: Provider, timing: Timing, status: int | None, failure: UpstreamFailure | None
     ) -> None:

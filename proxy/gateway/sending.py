@@ -11,6 +11,7 @@ from typing import Protocol
 from proxy.gateway.admission import Departure
 from proxy.gateway.body import Inbound
 from proxy.gateway.client_head import Headers
+from proxy.gateway.reply_facts import ReplyFacts
 from proxy.protocol.injection import Edit, apply
 from proxy.upstream.body import BodySource, FileBody
 from proxy.upstream.failure import Timing, UpstreamFailure
@@ -75,6 +76,11 @@ class Sending:
         self._departure = departure
         self._body = body
         self._upstream = upstream
+
+    @property
+    def reply_facts(self) -> ReplyFacts:
+        """What the reply says of us."""
+        return self._departure.reply_facts
 
     def begin(self, edits: tuple[Edit, ...]) -> UpstreamAnswer | None:
         """Send the request with these edits at once; None when that is not possible without waiting."""

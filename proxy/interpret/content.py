@@ -9,6 +9,7 @@ from proxy.domain.outcome import ContentState
 from proxy.domain.recording import RecordedCall
 from proxy.interpret.cutting import cuts_of
 from proxy.interpret.texts import clean
+from proxy.protocol.injection import is_addition
 
 
 def content_state_of(call: RecordedCall, *, keeps: bool) -> ContentState:
@@ -22,7 +23,9 @@ def content_state_of(call: RecordedCall, *, keeps: bool) -> ContentState:
 
 def edits_of(call: RecordedCall) -> tuple[tuple[int, int, str], ...]:
     """Return what turns the client's bytes into those that were answered."""
-    return () if call.end is not None and call.end.edits_undone else call.start.edits
+    if call.end is not None and call.end.edits_undone:
+        return tuple(edit for edit in call.start.edits if not is_addition(edit))
+    return call.start.edits
 
 
 def request_body_of(call: RecordedCall) -> Body | None:

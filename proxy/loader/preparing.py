@@ -75,8 +75,9 @@ def _request_of(source: Source, item: Finished, body_limit: int) -> bytes | None
 
 
 def set_aside(source: str, call: RecordedCall, reason: str) -> Quarantined:
-    """Return the quarantine row of a call."""
-    data = (call.request or b"") + b"\n\n" + b"".join([piece.data for piece in call.pieces])
+    """Return the quarantine row of a call; of one whose content is not to be kept, without it."""
+    keeps = call.start.content != "off"
+    data = (call.request or b"") + b"\n\n" + b"".join([piece.data for piece in call.pieces]) if keeps else b""
     return Quarantined(source, 0, 0, reason, _now_ms(), id_text(call.id), data[:_KEPT_BYTES])
 
 

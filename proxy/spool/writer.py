@@ -104,6 +104,13 @@ class SpoolWriter:
             return False
         return True
 
+    def leave_out(self, identity: bytes, *, is_over: bool = False) -> None:
+        """Count a call of which its caller lets us keep nothing; what is said of it until its end goes nowhere."""
+        if not is_over:
+            self._unrecorded.add(identity)
+        self.page.add(Page.DROPPED_POLICY, 1)
+        self.page.add(Page.ACCEPTED, 1)
+
     def _start_without_body(self, identity: bytes, start: CallStart) -> bool:
         if self._recording.on_full == "metadata_only":
             self._without_body.add(identity)

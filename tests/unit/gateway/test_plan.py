@@ -61,7 +61,7 @@ STREAM = b'{"model":"gpt-5","stream":true}'
 def test_usage_is_asked_for_where_the_provider_is_known_to_understand() -> None:
     made = plan(b"/v1/chat/completions", STREAM)
     assert apply(STREAM, made.edits).startswith(b'{"stream_options":{"include_usage":true},')
-    assert made.without_edits().edits == ()
+    assert made.without_additions().edits == ()
 
 
 @pytest.mark.parametrize(
