@@ -20,6 +20,7 @@ from proxy.domain.identity import id_text
 from proxy.domain.interaction import Entry
 from proxy.loader.ledger import balance, closed_account
 from proxy.loader.preparing import Interpreted, Prepared, prepare, set_aside, set_aside_damage
+from proxy.loader.retries import Retries
 from proxy.loader.sources import FollowedSource, Parking, Progress
 from proxy.loader.totals import ModelNames, totals_of
 from proxy.settings.values import Settings
@@ -66,6 +67,7 @@ class Loader:
         self._has_announced = False
         self._failing_since: float | None = None
         self._failures = 0
+        self._retries = Retries()
         self._failure: str | None = None
         self.last_commit_at = time.time()
         self._fold_accounts()
@@ -197,7 +199,7 @@ class Loader:
 
     def _commit(self, followed: FollowedSource, progress: Progress, parking: Parking, now: float) -> None:
         """Write what one look gave, position included, in one transaction; then free what it stands for."""
-        prepared = prepare(followed.source, progress.finished, self._settings.recording.max_body_bytes)
+        prepared = prepare(followed.source, progress.finished, self._settings.recording.max_body_bytes, self._retries)
         with self._lock:
             state = followed.state(parking)
         batch = WriteBatch(

@@ -18,6 +18,7 @@ from proxy.domain.interaction import Entry
 from proxy.domain.recording import RecordedCall
 from proxy.interpret.entry import interpret
 from proxy.loader.collecting import Finished
+from proxy.loader.retries import Retries
 from proxy.pricing.cost import cost_of
 from proxy.spool.reader import Damaged, Source
 from proxy.store.writing import Quarantined
@@ -44,7 +45,7 @@ class Prepared:
     side_files: list[str] = field(default_factory=list)
 
 
-def prepare(source: Source, finished: Sequence[Finished], body_limit: int) -> Prepared:
+def prepare(source: Source, finished: Sequence[Finished], body_limit: int, retries: Retries) -> Prepared:
     """Interpret finished calls; reads the request bodies that lie in files of their own."""
     prepared = Prepared()
     for item in finished:
@@ -52,7 +53,9 @@ def prepare(source: Source, finished: Sequence[Finished], body_limit: int) -> Pr
         if call.start.side_file is not None:
             prepared.side_files.append(call.start.side_file)
         try:
-            prepared.ready.append(Interpreted(interpret(call, cost_of), call))
+            entry = interpret(call, cost_of)
+            retries.link(call, entry.interaction)
+            prepared.ready.append(Interpreted(entry, call))
         except Exception as error:  # noqa: BLE001 - the loader's batch: recorded, and the others go on
             place = traceback.extract_tb(error.__traceback__)[-1]
             reason = f"interpretation failed: {type(error).__name__} at {place.name}:{place.lineno}"
