@@ -29,7 +29,7 @@ _RECORDED = frozenset(
 )
 _RECORDED_PREFIXES = (b"openai-", b"x-stainless-", b"x-ratelimit-", b"x-ms-")
 
-_DROP, _RECORD, _CREDENTIAL, _CONNECTION, _ENCODING, _GATEWAY = 1, 2, 4, 8, 16, 32
+_DROP, _RECORD, _CREDENTIAL, _CONNECTION, _ENCODING, _GATEWAY, _TAG = 1, 2, 4, 8, 16, 32, 64
 _rules: dict[bytes, int] = {}
 _MAX_CACHED = 4096
 
@@ -50,6 +50,8 @@ def _request_rule(raw: bytes) -> int:
         rule |= _RECORD
     if name in CREDENTIALS:
         rule |= _CREDENTIAL
+    if name.startswith(b"x-dashcam-") or is_understood(name.decode("latin-1")):
+        rule |= _TAG
     if is_for_gateways(name.decode("latin-1")):
         rule |= _GATEWAY
     if name == b"connection":
@@ -87,6 +89,11 @@ def request_headers(
     if named:
         passed = [item for item in passed if item[0].lower() not in named]
     return passed, tuple(recorded)
+
+
+def has_tags(headers: Headers) -> bool:
+    """Return True when a header says something about the call to us; ask after ``request_headers``."""
+    return any(_rules.get(name, _TAG) & _TAG for name, _ in headers)
 
 
 @lru_cache(maxsize=256)

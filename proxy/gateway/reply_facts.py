@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from proxy.gateway.client_head import ClientHead
-from proxy.gateway.headers import Recorded
+from proxy.gateway.headers import Recorded, has_tags
 from proxy.protocol.tagging import OURS, is_understood, read_headers
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ class ReplyFacts:
         self._is_verbose = head.known.get(b"x-dashcam-verbose") in (b"1", b"true")
         self._record = record
         self._lines = _line(b"provider", provider.encode())
-        warning = _warning(head, recorded)
+        warning = _warning(head, recorded) if has_tags(head.headers) else ""
         if warning:
             self._lines += _line(b"warning", warning.encode("ascii"))
 
@@ -55,9 +55,7 @@ def _line(name: bytes, value: bytes) -> list[bytes]:
 
 
 def _warning(head: ClientHead, recorded: Recorded) -> str:
-    """Return what of the tags was cut or not understood; a head without any is not looked at closely."""
-    if not any(is_understood(name) for name, _ in recorded):
-        return _unknown(head)
+    """Return what of the tags was cut or not understood."""
     return "; ".join(filter(None, (read_headers(recorded).warnings(), _unknown(head))))
 
 

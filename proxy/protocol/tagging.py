@@ -70,6 +70,8 @@ def is_for_gateways(name: str) -> bool:
 
 def record_mode(known: Mapping[bytes, bytes], headers: Iterable[tuple[bytes, bytes]]) -> str:
     """Return how much of a call may be kept: the least that any of its headers asks for; what is unclear keeps less."""
+    if _RECORDING.isdisjoint(known):
+        return FULL
     mode = META if any(_asks_for_less(known, name, word) for name, word in _LESS_BYTES) else FULL
     if _RECORD_BYTES in known:
         said = [value.strip().lower().decode("latin-1") for name, value in headers if name.lower() == _RECORD_BYTES]
@@ -79,6 +81,7 @@ def record_mode(known: Mapping[bytes, bytes], headers: Iterable[tuple[bytes, byt
 
 _RECORD_BYTES = _RECORD_NAME.encode()
 _LESS_BYTES = [(name.encode(), word.encode()) for name, word in _LESS.items()]
+_RECORDING = frozenset({_RECORD_BYTES, *(name for name, _ in _LESS_BYTES)})
 
 
 def _asks_for_less(known: Mapping[bytes, bytes], name: bytes, word: bytes) -> bool:

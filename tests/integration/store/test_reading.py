@@ -13,6 +13,8 @@ from proxy.store.reading import Filters, Reader, listing
 from proxy.store.writing import StoreWriter, WriteBatch
 from tests.support.entries import STARTED_AT, an_entry
 
+OWN_ID = "5f1d7a52-0f7e-4d55-9d5b-3b1f0c2a7e11"
+
 
 @pytest.fixture
 def filled(writer: StoreWriter, reader: Reader) -> Reader:
@@ -20,6 +22,18 @@ def filled(writer: StoreWriter, reader: Reader) -> Reader:
         an_entry(),
         an_entry(model="llama3:8b", provider="ollama"),
         an_entry(outcome=Outcome.TIMED_OUT, success=False, started_at=STARTED_AT + 60_000),
+        an_entry(
+            model="tagged",
+            user_id="kim",
+            session_id="s-1",
+            app="shop",
+            environment="prod",
+            provider="p",
+            tags=("eu", "beta"),
+            metadata={"team": "blue", "tag": "eu"},
+            client_request_id=OWN_ID,
+        ),
+        an_entry(model="tagged", user_id="lee", tags=("eu",), metadata={"team": "red"}, provider="p"),
     ]
     writer.write(WriteBatch(entries=[("s", entry) for entry in entries]), lambda _entries: {})
     return reader
@@ -28,14 +42,23 @@ def filled(writer: StoreWriter, reader: Reader) -> Reader:
 @pytest.mark.parametrize(
     ("filters", "expected"),
     [
-        (Filters(), 3),
+        (Filters(), 5),
+        (Filters(user="kim"), 1),
+        (Filters(user="k%"), 0),
+        (Filters(session="s-1", app="shop", environment="prod"), 1),
+        (Filters(tags=("eu",)), 2),
+        (Filters(tags=("eu", "beta")), 1),
+        (Filters(tags=("blue",)), 0),
+        (Filters(metadata=(("team", "red"),)), 1),
+        (Filters(tags=("eu",), metadata=(("team", "blue"),)), 1),
+        (Filters(metadata=(("team", "' OR 1=1 --"),)), 0),
         (Filters(model="gpt-5"), 2),
         (Filters(model="llama*"), 1),
         (Filters(model="llama%"), 0),
         (Filters(provider="ollama"), 1),
         (Filters(outcome="timed_out"), 1),
         (Filters(since=STARTED_AT + 1), 1),
-        (Filters(until=STARTED_AT + 1), 2),
+        (Filters(until=STARTED_AT + 1), 4),
         (Filters(operation="embeddings"), 0),
         (Filters(model="' OR 1=1 --"), 0),
     ],
@@ -86,7 +109,7 @@ def test_a_prefix_of_several_is_ambiguous(filled: Reader) -> None:
 
 def test_a_summary_of_a_span(filled: Reader) -> None:
     sums = filled.summary(STARTED_AT)
-    assert (sums["calls"], sums["errors"], sums["input_tokens"]) == (3, 1, 30)
+    assert (sums["calls"], sums["errors"], sums["input_tokens"]) == (5, 1, 50)
     assert filled.summary(STARTED_AT + 10**9)["calls"] == 0
 
 
@@ -94,3 +117,9 @@ def test_no_database_yet_is_said_with_the_way_out(tmp_path: Path) -> None:
     with pytest.raises(StoreError) as caught:
         Reader(tmp_path / "none.db")
     assert "dashcam serve" in str(caught.value.hint)
+
+
+def test_a_call_is_found_by_its_caller_s_own_id(filled: Reader) -> None:
+    assert filled.interaction(OWN_ID.upper())["user_id"] == "kim"
+    with pytest.raises(NotFoundError):
+        filled.interaction("5f1d7a52-0f7e-4d55-9d5b-3b1f0c2a7e12")

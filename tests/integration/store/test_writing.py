@@ -185,3 +185,14 @@ def test_a_damaged_database_is_the_fault_of_no_row(path: Path, writer: StoreWrit
         file.write(b"\xa5" * size)
     with pytest.raises(StoreUnavailableError, match="damaged"):
         write(StoreWriter(path), an_entry())
+
+
+def test_tags_and_metadata_are_rows_too_for_tools_that_cannot_read_json(path: Path, writer: StoreWriter) -> None:
+    tagged = an_entry(tags=("eu", "x"), metadata={"team": "blue", "tag:x": "said twice"})
+    write(writer, tagged, an_entry())
+    write(writer, tagged)
+    database = sqlite3.connect(path)
+    rows = database.execute("SELECT interaction_id, key, value FROM interaction_metadata ORDER BY key").fetchall()
+    database.close()
+    identity = tagged.interaction.id
+    assert rows == [(identity, "tag:eu", "eu"), (identity, "tag:x", "said twice"), (identity, "team", "blue")]

@@ -140,3 +140,21 @@ def test_instants_as_people_say_them() -> None:
     assert instant_of(None, "--since") is None
     with pytest.raises(UsageError, match="--until: 'soon'"):
         instant_of("soon", "--until")
+
+
+def test_calls_are_listed_by_what_their_callers_said(dashcam: Command, record: Record) -> None:
+    record(
+        an_entry(model="a", user_id="kim", session_id="s", app="shop", environment="prod", tags=("eu",)),
+        an_entry(model="b", user_id="lee", tags=("eu", "beta"), metadata={"team": "x=y"}),
+        an_entry(model="c"),
+    )
+
+    def models(*arguments: str) -> list[str]:
+        return dashcam("logs", "--fields", "model", "--no-headers", *arguments).lines
+
+    assert models("--user", "kim") == models("--session", "s") == models("--app", "shop") == ["a"]
+    assert models("--environment", "prod", "--tag", "eu") == ["a"]
+    assert models("--tag", "eu") == ["a", "b"]
+    assert models("--tag", "eu", "--tag", "beta") == models("--meta", "team=x=y") == ["b"]
+    said = dashcam("logs", "--meta", "team")
+    assert (said.code, "--meta team=eu" in said.err) == (2, True)

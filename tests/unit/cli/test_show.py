@@ -118,3 +118,35 @@ def test_references(dashcam: Command, record: Record) -> None:
         assert (said.code, said.out) == (3, "")
         assert told in said.err
         assert "next: " in said.err
+
+
+def test_a_page_has_what_the_caller_said(dashcam: Command, record: Record) -> None:
+    own_id = "5f1d7a52-0f7e-4d55-9d5b-3b1f0c2a7e11"
+    record(
+        an_entry(
+            user_id="kim\x1b[2J", session_id="s-1", trace_id="t-1", app="shop", environment="prod", tags=("eu", "beta"),
+            metadata={"team": "blue"}, client_request_id=own_id, retry_count=2, parent_id="0193a3e2",
+        )
+    )  # fmt: skip
+    page = dashcam("show", own_id).out
+    for line in ("session    s-1", "trace      t-1", "app        shop", "tags       eu, beta", f"own id     {own_id}",
+                 "metadata   team = blue", "retry      the client's retry 2 of 0193a3e2"):  # fmt: skip
+        assert line in page
+    assert "\x1b" not in page
+
+
+@pytest.mark.parametrize(
+    ("edits", "words"),
+    [
+        (((1, 0, '"a":1,'),), "usage was asked for;"),
+        (((1, 5, ""),), "metadata stayed here;"),
+        (((1, 0, '"a":1,'), (1, 5, "")), "usage was asked for and metadata stayed here;"),
+    ],
+)
+def test_what_was_changed_is_said(
+    dashcam: Command, record: Record, edits: tuple[tuple[int, int, str], ...], words: str
+) -> None:
+    entry = an_entry(request_modified=True)
+    assert entry.request is not None
+    record(replace(entry, request=replace(entry.request, edits=edits)))
+    assert words in dashcam("show").out
