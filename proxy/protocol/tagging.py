@@ -157,6 +157,8 @@ def read_headers(headers: Iterable[tuple[str, str]]) -> Tagging:
         if is_understood(name):
             said.setdefault(name, []).append(_text(value))
     found = Tagging()
+    if not said:
+        return found
     for field_name, (_, names) in _FIELDS.items():
         for value in _values(said, names):
             found.say(field_name, value)

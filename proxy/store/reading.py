@@ -48,12 +48,20 @@ class Filters:
     tags: tuple[str, ...] = ()
     metadata: tuple[tuple[str, str], ...] = ()
 
+    def labels(self) -> list[tuple[str, str]]:
+        """Return tags and metadata as the keys and values of ``interaction_metadata``."""
+        return [*((f"{TAG_KEY}{tag}", tag) for tag in self.tags), *self.metadata]
+
 
 _EXACT = {
     "provider": "provider", "outcome": "outcome", "operation": "operation", "user": "user_id",
     "session": "session_id", "app": "app", "environment": "environment",
 }  # fmt: skip
-_HAS_LABEL = "id IN (SELECT interaction_id FROM interaction_metadata WHERE key = ? AND value = ?)"
+_LABEL = "SELECT interaction_id FROM interaction_metadata WHERE key = ? AND value = ?"
+_IN_RARE = f"id IN ({_LABEL})"
+_IN_COMMON = f"EXISTS ({_LABEL} AND interaction_id = id)"
+_RARE = 2000
+"""Up to so many calls with a label are looked up one by one; where there are more, the newest calls have it soon."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +82,11 @@ class Reader:
 
     def list_interactions(self, filters: Filters, limit: int) -> list[Row]:
         """Return rows, the newest first."""
-        return self._rows(*listing(filters, limit))
+        return self._rows(*listing(filters, limit, has_rare_label=self._has_rare_label(filters)))
+
+    def _has_rare_label(self, filters: Filters) -> bool:
+        sql = f"SELECT count(*) AS calls FROM ({_LABEL} LIMIT ?)"  # noqa: S608 - ours
+        return any(self._rows(sql, (*label, _RARE + 1))[0]["calls"] <= _RARE for label in filters.labels())
 
     def last_recorded(self) -> int:
         """Return the number of the newest row in the order of recording; 0 when there is none."""
@@ -201,14 +213,14 @@ def _decoded(row: Mapping[str, Any]) -> Row:
     return values
 
 
-def listing(filters: Filters, limit: int) -> tuple[str, tuple[Any, ...]]:
+def listing(filters: Filters, limit: int, *, has_rare_label: bool = False) -> tuple[str, tuple[Any, ...]]:
     """Return the statement that lists what is wanted, the newest first, and its values."""
-    conditions, values = _conditions(filters)
+    conditions, values = _conditions(filters, _IN_RARE if has_rare_label else _IN_COMMON)
     where = f"WHERE {' AND '.join(conditions)} " if conditions else ""
     return f"SELECT * FROM interaction {where}{_NEWEST_FIRST} LIMIT ?", (*values, limit)  # noqa: S608 - ours
 
 
-def _conditions(filters: Filters) -> tuple[list[str], list[Any]]:
+def _conditions(filters: Filters, has_label: str = _IN_COMMON) -> tuple[list[str], list[Any]]:
     conditions: list[str] = []
     values: list[Any] = []
     for name, column in _EXACT.items():
@@ -216,9 +228,9 @@ def _conditions(filters: Filters) -> tuple[list[str], list[Any]]:
         if wanted is not None:
             conditions.append(f"{column} = ?")
             values.append(wanted)
-    for key, value in (*((f"{TAG_KEY}{tag}", tag) for tag in filters.tags), *filters.metadata):
-        conditions.append(_HAS_LABEL)
-        values += [key, value]
+    for label in filters.labels():
+        conditions.append(has_label)
+        values += label
     if filters.model is not None:
         stem = filters.model.removesuffix("*")
         is_open = stem != filters.model

@@ -142,6 +142,13 @@ def test_a_long_call_is_parked_and_its_segments_go(
     gateway.die()
 
 
+def test_what_is_not_to_be_kept_is_not_kept_in_quarantine_either(bench: Bench, gateway: SpoolingGateway) -> None:
+    end = an_end(received_bytes=TOO_LARGE, sent_bytes=TOO_LARGE)
+    refused = gateway.call(start=a_start(content="off"), end=end)
+    bench.load()
+    assert bench.sql("SELECT interaction_id, data FROM quarantine") == [(id_text(refused), b"")]
+
+
 def test_a_row_the_database_refuses_goes_aside_alone(bench: Bench, gateway: SpoolingGateway) -> None:
     good = [gateway.call() for _ in range(5)]
     bad = gateway.call(end=an_end(received_bytes=TOO_LARGE, sent_bytes=TOO_LARGE))

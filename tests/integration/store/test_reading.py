@@ -123,3 +123,12 @@ def test_a_call_is_found_by_its_caller_s_own_id(filled: Reader) -> None:
     assert filled.interaction(OWN_ID.upper())["user_id"] == "kim"
     with pytest.raises(NotFoundError):
         filled.interaction("5f1d7a52-0f7e-4d55-9d5b-3b1f0c2a7e12")
+
+
+def test_a_common_label_is_found_like_a_rare_one(filled: Reader, monkeypatch: pytest.MonkeyPatch) -> None:
+    wanted = Filters(tags=("eu",), metadata=(("team", "blue"),))
+    rare = filled.list_interactions(wanted, 9)
+    monkeypatch.setattr("proxy.store.reading._RARE", 0)
+    assert filled.list_interactions(wanted, 9) == rare
+    assert len(rare) == 1
+    assert filled.recorded_after(0, wanted, 9)[0] == rare

@@ -77,3 +77,12 @@ def test_a_name_is_a_path_s_first_part_or_refused(name: str) -> None:
 
 def test_no_kind_is_reserved_but_our_own() -> None:
     assert RESERVED & set(KNOWN_KINDS) == {"dashcam"}
+
+
+@pytest.mark.parametrize(
+    ("name", "kept"), [("openai", "keep"), ("azure", "send"), ("ollama", "send"), ("mine", "send")]
+)
+def test_only_openai_is_spared_metadata_that_is_not_to_be_stored(name: str, kept: str) -> None:
+    made = provider_of(name, "http://127.0.0.1:1/v1")
+    assert (made.unstored_metadata, made.gateway_headers) == (kept, "keep")
+    assert provider_of(name, "http://127.0.0.1:1", unstored_metadata="send").unstored_metadata == "send"
