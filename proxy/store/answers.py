@@ -45,4 +45,8 @@ def _settled(connection: Connection, entry: Entry, answer_id: str) -> Entry:
         connection.exec_driver_sql(_COUNT, key)
     elif has_counts:
         item = uncounted(item)
-    return replace(entry, interaction=replace(item, parent_id=maker), price=entry.price if item.price_id else None)
+    return replace(
+        entry,
+        interaction=replace(item, parent_id=maker or item.parent_id),
+        price=entry.price if item.price_id else None,
+    )
