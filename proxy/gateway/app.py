@@ -160,7 +160,8 @@ class Gateway:
     ) -> None:
         self._arriving += 1
         try:
-            spool = self.spool if admission.record != NONE else None
+            reaches_disk = admission.record != NONE and not (admission.place and admission.place.operation.is_secret)
+            spool = self.spool if reaches_disk else None
             inbound = await read_body(call, self.limits, spool, observation.identity)
             if isinstance(inbound, Refusal):
                 self._reject(call, observation, admission, inbound, caller)

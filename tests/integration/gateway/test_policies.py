@@ -134,11 +134,12 @@ async def test_a_new_snapshot_is_in_use_without_a_restart_and_a_damaged_one_is_n
         assert [call.start.provider for call in proxy.calls()] == ["other"]
 
 
+@pytest.mark.parametrize("size", [10, 500_000])
 @pytest.mark.parametrize("length", [b"Content-Length: 24", CHUNKED])
 async def test_a_key_in_an_answer_reaches_the_client_and_no_disk(
-    proxy: RunningGateway, upstream: ScriptedUpstream, length: bytes
+    proxy: RunningGateway, upstream: ScriptedUpstream, length: bytes, size: int
 ) -> None:
-    secret, asked = b'{"value":"sk-canary-77"}', b'{"name":"canary-name"}'
+    secret, asked = b'{"value":"sk-canary-77"}', b'{"name":"canary-name%s"}' % (b"x" * size)
 
     async def script(turn: Turn) -> None:
         await turn.head(b"Content-Type: application/json", length)
@@ -150,6 +151,7 @@ async def test_a_key_in_an_answer_reaches_the_client_and_no_disk(
     async with Client(proxy.port) as client:
         reply = await client.ask("POST", "/v1/organization/admin_api_keys", asked)
     assert (reply.status, reply.body) == (200, secret)
+    assert upstream.requests[-1].body == asked
     (call,) = proxy.calls()
     assert (call.start.operation, call.start.content, call.request, call.answer) == ("secrets", "off", b"", b"")
     assert call.end is not None
