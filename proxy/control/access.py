@@ -1,4 +1,5 @@
-"""Who may ask control: everybody on loopback while no admin token is set, else who holds it.
+"""Who may ask control: everybody on loopback while no admin token is set, else who holds it (or, for ``/metrics``, the
+metrics token, which opens nothing else).
 
 The gateway says where a request came from in ``x-dashcam-peer``; that a socket is local proves nothing, since all
 comes through one. The check belongs to the endpoint, not to a path: a route without one cannot be made.
@@ -20,11 +21,15 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 _MARK = "says_who_may_ask"
 
 
-def admin_only(endpoint: Endpoint, token_sha256: str | None) -> Endpoint:
-    """Return the endpoint behind the check; ``token_sha256`` is the hex digest of the admin token."""
+def admin_only(endpoint: Endpoint, token_sha256: str | None, narrow_sha256: str | None = None) -> Endpoint:
+    """Return the endpoint behind the check; ``token_sha256`` is the hex digest of the admin token.
+
+    ``narrow_sha256`` is that of a token which opens this endpoint only; it closes it to those without one, too.
+    """
+    digests = tuple(filter(None, (token_sha256, narrow_sha256)))
 
     async def checked(request: Request) -> Response:
-        refusal = _refuse(request, token_sha256)
+        refusal = _refuse(request, digests)
         return refusal if refusal is not None else await endpoint(request)
 
     setattr(checked, _MARK, True)
@@ -42,15 +47,16 @@ def is_protected(endpoint: object) -> bool:
     return bool(getattr(endpoint, _MARK, False))
 
 
-def _refuse(request: Request, token_sha256: str | None) -> Response | None:
-    if token_sha256 is None:
+def _refuse(request: Request, digests: tuple[str, ...]) -> Response | None:
+    if not digests:
         if _is_loopback(request.headers.get("x-dashcam-peer", "")):
             return None
         detail = "without an admin token only loopback may ask"
         return problem(403, "forbidden", detail, "set DASHCAM_ADMIN_TOKEN and send it as a bearer token")
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     given = hashlib.sha256(token.strip().encode()).hexdigest()
-    if scheme.lower() == "bearer" and hmac.compare_digest(given, token_sha256):
+    matches = [hmac.compare_digest(given, digest) for digest in digests]
+    if scheme.lower() == "bearer" and any(matches):
         return None
     return problem(401, "unauthorised", "an admin token is needed", "send it as: Authorization: Bearer TOKEN")
 

@@ -61,7 +61,7 @@ def routes(services: Services) -> list[Route]:
     """Return everything that is served."""
     token = services.settings.admin_token_sha256
     return [
-        _route("/metrics", admin_only(metrics.endpoint(services), token)),
+        _route("/metrics", admin_only(metrics.endpoint(services), token, services.settings.metrics_token_sha256)),
         _route("/api/v1/recorder", admin_only(recorder.endpoint(services), token)),
         _route("/healthz", public(health.endpoint(services))),
         _route("/", public(_home)),

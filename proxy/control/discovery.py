@@ -13,7 +13,6 @@ import ssl
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import httpx2
 import structlog
@@ -21,7 +20,7 @@ import structlog
 from proxy.domain.provider import Provider
 from proxy.domain.snapshot import Snapshot
 from proxy.protocol.jsontext import items, mapping, parse_object, text
-from proxy.settings.access import is_loopback
+from proxy.settings.addresses import leads_home
 from proxy.settings.snapshot import publish
 
 log = structlog.get_logger("discovery")
@@ -129,12 +128,6 @@ def names_of(data: bytes) -> tuple[str, ...] | None:
     names = [name for item in items(values["data"]) if (name := text(mapping(item).get("id")))]
     usable = (name for name in names if len(name) <= MAX_NAME and name.isprintable())
     return tuple(dict.fromkeys(usable))[:MAX_MODELS]
-
-
-def leads_home(url: str, port: int) -> bool:
-    """Return True for an address of our own listener: each question would be a call that we record."""
-    parts = urlsplit(url)
-    return parts.port == port and is_loopback(parts.hostname or "")
 
 
 def is_private(host: str) -> bool:

@@ -20,7 +20,7 @@ def answer(call: ClientCall, page: Page, *, is_draining: bool) -> bool:
     is_ready = bool(page.get(Page.READY)) and not is_draining
     status = 200 if path == b"/healthz" or is_ready else 503
     word = b"draining" if is_draining else b"ok" if is_ready else b"starting"
-    body = b'{"status":"%s"}\n' % word
+    body = b'{"status":"%s","service":"dashcam"}\n' % word
     headers = [
         (b"content-type", b"application/json"),
         (b"content-length", b"%d" % len(body)),

@@ -20,11 +20,14 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def problems_of(host: str, has_hosts: bool, admin_token: str | None, proxy_keys: str | None) -> list[str]:
+def problems_of(
+    host: str, has_hosts: bool, admin_token: str | None, proxy_keys: str | None, metrics_token: str | None = None
+) -> list[str]:
     """Return why this combination must not start."""
     problems = []
-    if admin_token and (weakness := weakness_of(admin_token)):
-        problems.append(f"DASHCAM_ADMIN_TOKEN {weakness}; make one with: openssl rand -hex 32")
+    for name, token in (("DASHCAM_ADMIN_TOKEN", admin_token), ("DASHCAM_METRICS_TOKEN", metrics_token)):
+        if token and (weakness := weakness_of(token)):
+            problems.append(f"{name} {weakness}; make one with: openssl rand -hex 32")
     keys = split_keys(proxy_keys)
     for key in keys:
         if weakness := weakness_of(key):

@@ -8,9 +8,11 @@ host does.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from urllib.parse import urlsplit
 
 from proxy.domain.provider import INJECTING_KINDS, KNOWN_KINDS, UNSTORED_METADATA_KINDS, Provider
+from proxy.settings.access import is_loopback
 
 RESERVED = frozenset(
     {"v1", "api", "metrics", "healthz", "readyz", "docs", "assets", "console", "static", "login", "dashcam"}
@@ -61,6 +63,14 @@ def split_address(url: str) -> tuple[str, str]:
     if not path:
         return f"{origin}/v1", origin
     return origin + path, origin + path.removesuffix("/v1")
+
+
+def leads_home(url: str, port: int, names: Iterable[str] = ()) -> bool:
+    """Return True for an address of our own listener, on loopback or under one of the names it answers to."""
+    parts = urlsplit(url)
+    host = (parts.hostname or "").lower()
+    own = {name.strip("[]").lower() for name in names}
+    return parts.port == port and parts.scheme == "http" and (is_loopback(host) or host in own | {"0.0.0.0", "::"})  # noqa: S104 - compared with
 
 
 def kind_of(name: str, base_url: str) -> str:

@@ -11,6 +11,7 @@ import os
 import sys
 import tempfile
 import tomllib
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,8 @@ from pydantic_core import ErrorDetails
 from proxy.domain.provider import Provider
 from proxy.errors import ConfigurationError
 from proxy.settings import access, credentials, values
-from proxy.settings.addresses import parse_upstreams, provider_of
+from proxy.settings.addresses import leads_home, parse_upstreams, provider_of
+from proxy.settings.keys import adopt_keys, make_keys, wants_keys
 from proxy.settings.schema import SettingsFile
 
 PREFIX = "DASHCAM_"
@@ -31,10 +33,58 @@ ALIASES = {
     "DATA_DIR": ("data_dir",),
     "RUN_DIR": ("run_dir",),
 }
-OTHERS = frozenset({"CONFIG", "UPSTREAM", "ADMIN_TOKEN", "ADMIN_TOKEN_FILE", "PROXY_KEYS", "PROXY_KEYS_FILE"})
+SECRETS = ("DASHCAM_ADMIN_TOKEN", "DASHCAM_METRICS_TOKEN", "DASHCAM_PROXY_KEYS")
+OTHERS = frozenset(
+    {"CONFIG", "UPSTREAM", "FIRST_START_KEYS"}
+    | {name.removeprefix(PREFIX) + ending for name in SECRETS for ending in ("", "_FILE")}
+)
 _SOCKET_ROOM = 90
 _NOT_SHOWN = frozenset({"headers", "url", "key_env"})
 _IS_SECTION = frozenset({"model_type", "dict_type"})
+
+
+@dataclass(frozen=True, slots=True)
+class Layers:
+    """What was said where, before anything is checked: ``said`` maps a file's path, ``environment`` or ``flag`` to it.
+
+    ``from_env_file`` are the variables that ``env_file`` gave; ``defaults`` is what the shipped file says.
+    """
+
+    defaults: dict[str, Any]
+    said: dict[str, dict[str, Any]]
+    merged: dict[str, Any]
+    upstreams: list[str]
+    is_upstream_variable: bool
+    problems: list[str]
+    config: str | None
+    env_file: Path | None
+    from_env_file: frozenset[str]
+
+
+def read_layers(
+    *,
+    defaults: Path,
+    config: str | None = None,
+    flags: dict[str, Any] | None = None,
+    upstreams: list[str] | None = None,
+    env_file: str | None = None,
+) -> Layers:
+    """Read what every place says; ``ConfigurationError`` where a file cannot be read."""
+    taken = read_env_file(env_file)
+    environment = {name: value for name, value in os.environ.items() if name.startswith(PREFIX)}
+    problems: list[str] = []
+    path = config or environment.get("DASHCAM_CONFIG")
+    said = {
+        **({str(path): _read_toml(Path(path))} if path else {}),
+        "environment": _of_environment(environment, problems),
+        "flag": flags or {},
+    }
+    shipped = merged = _read_toml(defaults)
+    for origin, layer in said.items():
+        merged = _merge(merged, layer, problems, origin)
+    used = Path(env_file or ".env") if taken is not None else None
+    asked = upstreams or environment.get("DASHCAM_UPSTREAM", "").replace(",", " ").split()
+    return Layers(shipped, said, merged, asked, not upstreams, problems, path, used, taken or frozenset())
 
 
 def load(
@@ -44,52 +94,70 @@ def load(
     flags: dict[str, Any] | None = None,
     upstreams: list[str] | None = None,
     env_file: str | None = None,
+    makes_keys: bool | None = None,
 ) -> values.Settings:
     """Return the settings; ``ConfigurationError`` holds every mistake with its file and key.
 
-    ``defaults`` is the shipped ``dashcam.toml``.
+    ``defaults`` is the shipped ``dashcam.toml``. ``makes_keys`` None uses the keys of a first start that are there;
+    else those that are not are made, when it is True or the environment wants it.
     """
-    read_env_file(env_file)
-    environment = {name: value for name, value in os.environ.items() if name.startswith(PREFIX)}
-    problems: list[str] = []
-    path = config or environment.get("DASHCAM_CONFIG")
-    layers = {
-        **({str(path): _read_toml(Path(path))} if path else {}),
-        "environment": _of_environment(environment, problems),
-        "flag": flags or {},
-    }
-    merged = _read_toml(defaults)
-    for origin, layer in layers.items():
-        merged = _merge(merged, layer, problems, origin)
-    checked = _check(merged, problems, layers)
-    upstreams = upstreams or environment.get("DASHCAM_UPSTREAM", "").replace(",", " ").split()
-    providers = _providers(checked, upstreams, problems)
-    admin_token, proxy_keys = _secret("DASHCAM_ADMIN_TOKEN", problems), _secret("DASHCAM_PROXY_KEYS", problems)
+    layers = read_layers(defaults=defaults, config=config, flags=flags, upstreams=upstreams, env_file=env_file)
+    return settings_of(layers, makes_keys=makes_keys)
+
+
+def settings_of(layers: Layers, *, makes_keys: bool | None = None) -> values.Settings:
+    """Return the settings that the layers say; errors as ``load``."""
+    problems, merged = list(layers.problems), layers.merged
+    checked = _check(merged, problems, layers.said)
+    providers = _providers(checked, layers.upstreams, problems)
+    if checked:
+        is_making = makes_keys is not None and wants_keys(is_flag=makes_keys)
+        (make_keys if is_making else adopt_keys)(data_folder(checked.data_dir))
+    admin_token, metrics_token, proxy_keys = (_secret(name, problems) for name in SECRETS)
     host = str(merged["server"].get("host"))
     allowed = checked.server.allowed_hosts if checked else merged["server"].get("allowed_hosts")
-    problems += access.problems_of(host, bool(allowed), admin_token, proxy_keys)
+    problems += access.problems_of(host, bool(allowed), admin_token, proxy_keys, metrics_token)
+    if checked:
+        problems += _circles(providers, checked.server.port, [host, *checked.server.allowed_hosts])
     if problems or checked is None:
         raise ConfigurationError(problems)
-    return _settings(checked, providers, admin_token, proxy_keys)
+    digests = [credentials.digest(token) if token else None for token in (admin_token, metrics_token)]
+    return _settings(checked, providers, credentials.key_digests(proxy_keys), *digests)
 
 
-def read_env_file(path: str | None) -> None:
-    """Take variables from a file (``.env`` when it is there); what the environment already says wins."""
+def _circles(providers: tuple[Provider, ...], port: int, names: list[str]) -> list[str]:
+    """Return a mistake for each provider whose address is our own: every call would come back to us."""
+    return [
+        f"providers.{item.name}: {item.base_url} is this Dashcam's own address; say where the provider listens, or "
+        "choose another port for Dashcam with --port"
+        for item in providers
+        if leads_home(item.base_url, port, names)
+    ]
+
+
+def read_env_file(path: str | None) -> frozenset[str] | None:
+    """Take variables from a file (``.env`` when it is there); what the environment already says wins.
+
+    Returns the names that were taken, None where there is no file.
+    """
     from dotenv import dotenv_values
 
     chosen = Path(path) if path else Path(".env")
     if not chosen.is_file():
         if path:
             raise ConfigurationError(f"--env-file: {path} does not exist")
-        return
+        return None
     # A setting may be said under another name (DASHCAM_PORT, DASHCAM_SERVER__PORT), a secret may be in a file.
     said = {place for name, value in os.environ.items() if value for place in (_place_of(name), (f"{name}_FILE",))}
+    taken = set()
     try:
         for name, value in dotenv_values(chosen).items():
-            if value is not None and _place_of(name) not in said:
-                os.environ.setdefault(name, value)
+            if value is not None and _place_of(name) not in said and name not in os.environ:
+                os.environ[name] = value
+                taken.add(name)
     except (OSError, ValueError) as error:
         raise ConfigurationError(f"{chosen}: cannot be read: {error}") from error
+    return frozenset(taken)
 
 
 def _secret(name: str, problems: list[str]) -> str | None:
@@ -199,7 +267,11 @@ def _providers(checked: SettingsFile | None, upstreams: list[str], problems: lis
 
 
 def _settings(
-    checked: SettingsFile, providers: tuple[Provider, ...], admin_token: str | None, proxy_keys: str | None
+    checked: SettingsFile,
+    providers: tuple[Provider, ...],
+    proxy_keys: dict[str, str],
+    admin_token_sha256: str | None,
+    metrics_token_sha256: str | None,
 ) -> values.Settings:
     data_dir = data_folder(checked.data_dir)
     server, log = checked.server.model_dump(), checked.log.model_dump()
@@ -211,8 +283,9 @@ def _settings(
         limits=values.LimitSettings(**checked.limits.model_dump()),
         log=values.LogSettings(**{**log, "file": log["file"] or None}),
         providers=providers,
-        proxy_keys=credentials.key_digests(proxy_keys),
-        admin_token_sha256=credentials.digest(admin_token) if admin_token else None,
+        proxy_keys=proxy_keys,
+        admin_token_sha256=admin_token_sha256,
+        metrics_token_sha256=metrics_token_sha256,
     )
 
 

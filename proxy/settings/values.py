@@ -72,8 +72,8 @@ class LogSettings:
 class Settings:
     """All of it. ``data_dir`` and ``run_dir`` are absolute.
 
-    ``proxy_keys`` maps the SHA-256 hex digest of each accepted key to its short public id and
-    ``admin_token_sha256`` is the digest of the admin token: digests only, so that no secret is written down.
+    ``proxy_keys`` maps the SHA-256 hex digest of each accepted key to its short public id; ``admin_token_sha256`` and
+    ``metrics_token_sha256`` (which opens ``/metrics`` alone) are digests too, so that no secret is written down.
     """
 
     data_dir: str
@@ -85,6 +85,7 @@ class Settings:
     providers: tuple[Provider, ...] = ()
     proxy_keys: Mapping[str, str] = field(default_factory=dict)
     admin_token_sha256: str | None = None
+    metrics_token_sha256: str | None = None
 
     @property
     def database_path(self) -> Path:

@@ -15,6 +15,7 @@ from collections.abc import Callable
 
 DEFAULT_PORT = 8484
 WAIT_SECONDS = 30.0
+STRANGER = "another program"
 
 
 class PortTakenError(Exception):
@@ -60,9 +61,19 @@ def _socket(family: int, address: tuple[object, ...], *, shared: bool) -> socket
 
 
 def bind_patiently(
-    host: str, port: int, count: int, *, may_move: bool, say: Callable[[str], None], patience: float = WAIT_SECONDS
+    host: str,
+    port: int,
+    count: int,
+    *,
+    may_move: bool,
+    say: Callable[[str], None],
+    who: Callable[[], str] = lambda: STRANGER,
+    patience: float = WAIT_SECONDS,
 ) -> tuple[list[socket.socket], int]:
-    """Bind, moving to a free port when allowed, else waiting up to ``patience`` seconds; return (sockets, port)."""
+    """Bind, moving to a free port when allowed, else waiting up to ``patience`` seconds; return (sockets, port).
+
+    ``who`` tells who has the port, for what is said.
+    """
     deadline = time.monotonic() + patience
     has_said = False
     while True:
@@ -70,21 +81,23 @@ def bind_patiently(
             return bind(host, port, count), port
         except PortTakenError:
             if may_move:
-                return _next_free(host, port, count, say)
+                return _next_free(host, port, count, say, who)
             if time.monotonic() >= deadline:
                 raise
         if not has_said:
-            say(f"port {port} is taken by another program; waiting up to {patience:.0f} s for it")
+            say(f"port {port} is taken by {who()}; waiting up to {patience:.0f} s for it")
             has_said = True
         time.sleep(0.25)
 
 
-def _next_free(host: str, port: int, count: int, say: Callable[[str], None]) -> tuple[list[socket.socket], int]:
+def _next_free(
+    host: str, port: int, count: int, say: Callable[[str], None], who: Callable[[], str]
+) -> tuple[list[socket.socket], int]:
     for candidate in range(port + 1, port + 100):
         try:
             sockets = bind(host, candidate, count)
         except PortTakenError:
             continue
-        say(f"port {port} is taken by another program; using {candidate} instead")
+        say(f"port {port} is taken by {who()}; using {candidate} instead")
         return sockets, candidate
     raise PortTakenError

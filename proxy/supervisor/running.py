@@ -21,8 +21,9 @@ from proxy.errors import SpoolError
 from proxy.settings.values import Settings
 from proxy.spool.page import Page
 from proxy.supervisor import banner, instance
-from proxy.supervisor.binding import DEFAULT_PORT, WAIT_SECONDS, PortTakenError, balances, bind_patiently
+from proxy.supervisor.binding import DEFAULT_PORT, STRANGER, WAIT_SECONDS, PortTakenError, balances, bind_patiently
 from proxy.supervisor.children import Child, reap_strangers
+from proxy.supervisor.neighbours import who_listens
 
 ALREADY_RUNNING = 5
 _TICK = 0.05
@@ -50,9 +51,7 @@ class Supervisor:
         try:
             self._bind()
         except PortTakenError:
-            _say(
-                f"port {self._port} is taken by another program. Stop it, or choose another with --port or DASHCAM_PORT"
-            )
+            _say(f"port {self._port} is taken by {self._who()}. Stop it, or choose another with --port or DASHCAM_PORT")
             return 1
         except OSError as error:
             _say(f"cannot listen at {self._settings.server.host}:{self._port}: {error.strerror or error}")
@@ -89,8 +88,13 @@ class Supervisor:
         may_move = server.port == DEFAULT_PORT and (self._is_temporary or sys.stderr.isatty())
         patience = 0.0 if self._is_temporary else WAIT_SECONDS
         self._sockets, self._port = bind_patiently(
-            server.host, server.port, count, may_move=may_move, say=_say, patience=patience
+            server.host, server.port, count, may_move=may_move, say=_say, who=self._who, patience=patience
         )
+
+    def _who(self) -> str:
+        """Return who has the port; by now it may have left."""
+        server = self._settings.server
+        return who_listens(server.host, server.port, Path(self._settings.run_dir)) or STRANGER
 
     def _start(self) -> None:
         read_end, self._write_end = os.pipe()

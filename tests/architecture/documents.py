@@ -31,6 +31,10 @@ _SECRETS = """\
 # DASHCAM_PROXY_KEYS=
 # The token for /metrics and /api; needed when listening anywhere but on loopback. Make one: openssl rand -hex 32
 # DASHCAM_ADMIN_TOKEN=
+# A token that opens /metrics and nothing else.
+# DASHCAM_METRICS_TOKEN=
+# Make the keys that are missing at the first start, keep them in the data folder and show them once.
+# DASHCAM_FIRST_START_KEYS=false
 
 # A settings file, and upstreams as [NAME=]URL, separated by commas.
 # DASHCAM_CONFIG=

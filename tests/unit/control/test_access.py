@@ -41,6 +41,22 @@ async def test_who_holds_the_token_may_ask_from_anywhere() -> None:
     assert await status(DIGEST, authorization=f"bearer  {TOKEN} ") == 200
 
 
+@pytest.mark.parametrize("admin", [DIGEST, None])
+async def test_a_narrow_token_opens_its_own_endpoint_and_no_other(admin: str | None) -> None:
+    narrow = "dashcam_met_" + "p7q2" * 8
+
+    async def asked(token: str) -> int:
+        headers = [(b"authorization", f"Bearer {token}".encode()), (b"x-dashcam-peer", b"127.0.0.1:1;http;public")]
+        request = Request({"type": "http", "method": "GET", "path": "/", "headers": headers})
+        endpoint = admin_only(answer, admin, hashlib.sha256(narrow.encode()).hexdigest())
+        return (await endpoint(request)).status_code
+
+    assert await asked(narrow) == 200
+    assert await asked(TOKEN) == (200 if admin else 401)
+    assert await asked("") == 401
+    assert await status(DIGEST, authorization=f"Bearer {narrow}") == 401
+
+
 @pytest.mark.parametrize(
     "given", ["", "Bearer", "Bearer ", f"Basic {TOKEN}", "Bearer \xff", f"Bearer {TOKEN}x", DIGEST]
 )

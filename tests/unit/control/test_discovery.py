@@ -5,7 +5,8 @@ from __future__ import annotations
 import orjson
 import pytest
 
-from proxy.control.discovery import MAX_MODELS, is_private, leads_home, names_of
+from proxy.control.discovery import MAX_MODELS, is_private, names_of
+from proxy.settings.addresses import leads_home
 
 
 def listed(*names: object) -> bytes:

@@ -80,11 +80,11 @@ def test_the_next_free_port_is_used_where_we_may_move() -> None:
     with socket.create_server((HOST, port)), contextlib.ExitStack() as neighbour:
         with contextlib.suppress(OSError):
             neighbour.enter_context(socket.create_server((HOST, port + 1)))
-        sockets, got = bind_patiently(HOST, port, 1, may_move=True, say=said.append)
+        sockets, got = bind_patiently(HOST, port, 1, may_move=True, say=said.append, who=lambda: "the neighbour")
         with held(sockets):
             assert port + 1 < got < port + 100
             assert sockets[0].getsockname()[1] == got
-    assert said == [f"port {port} is taken by another program; using {got} instead"]
+    assert said == [f"port {port} is taken by the neighbour; using {got} instead"]
 
 
 def test_a_port_that_was_asked_for_is_waited_for_and_that_is_said_once() -> None:
