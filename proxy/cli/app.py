@@ -5,10 +5,29 @@ from __future__ import annotations
 import io
 import os
 import sys
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
+from proxy.cli import completion, preparation
+from proxy.cli.options import (
+    Color,
+    Config,
+    DataDir,
+    EnvFile,
+    Fields,
+    Json,
+    Limit,
+    Model,
+    NoHeaders,
+    OutcomeName,
+    ProviderName,
+    Since,
+    Until,
+    Upstreams,
+    Utc,
+)
+from proxy.cli.resolution import settings_from
 from proxy.errors import (
     ConfigurationError,
     DashcamError,
@@ -19,52 +38,27 @@ from proxy.errors import (
 )
 
 EXIT = {UsageError: 2, NotFoundError: 3, ConfigurationError: 4, UnreachableError: 5, NotAllowedError: 6}
-EXAMPLES = """
-Examples:
+ABOUT = """Dashcam records LLM calls: set OPENAI_BASE_URL, work as before, read every call back.
 
 \b
   dashcam serve                    record at http://127.0.0.1:8484
   dashcam run -- python app.py     record one program
   dashcam logs --since 7d          list the calls of a week
   dashcam show last                read the newest one back
+
+Without a command it is: dashcam serve. Something is wrong? dashcam doctor
 """
 
 app = typer.Typer(
-    help="Dashcam records LLM calls: set OPENAI_BASE_URL, work as before, read every call back.",
-    epilog=EXAMPLES,
+    help=ABOUT,
     no_args_is_help=False,
-    add_completion=True,
+    add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 db = typer.Typer(help="Say where and how large the database is.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(db, name="db")
-
-Config = Annotated[str | None, typer.Option("--config", metavar="FILE", help="Settings file (TOML).")]
-DataDir = Annotated[str | None, typer.Option("--data-dir", metavar="DIR", help="Where the data is.")]
-EnvFile = Annotated[str | None, typer.Option("--env-file", metavar="FILE", help="Variables to read (default: .env).")]
-Upstreams = Annotated[
-    list[str] | None, typer.Option("--upstream", metavar="[NAME=]URL", help="Where calls go; repeatable.")
-]
-Json = Annotated[bool, typer.Option("--json", help="One JSON document.")]
-Since = Annotated[str | None, typer.Option("--since", metavar="WHEN", help="7d, 3h, 2026-11-01, or an id.")]
-Until = Annotated[str | None, typer.Option("--until", metavar="WHEN", help="The same, exclusive.")]
-
-
-def settings_from(
-    config: str | None, data_dir: str | None, env_file: str | None, upstreams: list[str] | None = None, **server: Any
-) -> Any:
-    """Resolve the settings for a command."""
-    from proxy.resources import config_folder
-    from proxy.settings.loading import load
-
-    flags: dict[str, Any] = {"data_dir": data_dir} if data_dir else {}
-    given = {name: value for name, value in server.items() if value is not None}
-    if given:
-        flags["server"] = given
-    defaults = config_folder() / "dashcam.toml"
-    return load(defaults=defaults, config=config, flags=flags, upstreams=upstreams, env_file=env_file)
 
 
 @app.callback(invoke_without_command=True)
@@ -74,7 +68,7 @@ def default(
 ) -> None:
     """Start the server when no command is given."""
     if is_version_wanted:
-        version()
+        preparation.version()
         raise typer.Exit
     if context.invoked_subcommand is None:
         serve()
@@ -88,6 +82,9 @@ def serve(
     port: Annotated[int | None, typer.Option(metavar="N", help="Port to listen at (default: 8484).")] = None,
     workers: Annotated[int | None, typer.Option(metavar="N", help="Gateway processes (default: 1).")] = None,
     upstream: Upstreams = None,
+    first_start_keys: Annotated[
+        bool, typer.Option("--first-start-keys", help="Make the keys that are missing, and show them once.")
+    ] = False,
     data_dir: DataDir = None,
     config: Config = None,
     env_file: EnvFile = None,
@@ -95,7 +92,8 @@ def serve(
     """Start recording, until Ctrl+C."""
     from proxy.cli.serve import serve as start
 
-    start(settings_from(config, data_dir, env_file, upstream, host=host, port=port, workers=workers))
+    flags = {"host": host, "port": port, "workers": workers}
+    start(settings_from(config, data_dir, env_file, upstream, makes_keys=first_start_keys, **flags))
 
 
 @app.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
@@ -131,23 +129,25 @@ def try_it(data_dir: DataDir = None, config: Config = None, env_file: EnvFile = 
 def logs(
     since: Since = None,
     until: Until = None,
-    model: Annotated[str | None, typer.Option(metavar="NAME", help="A model; may end in *.")] = None,
-    outcome: Annotated[
-        str | None, typer.Option(metavar="OUTCOME", help="completed, upstream_error, client_gone, …")
+    model: Model = None,
+    outcome: OutcomeName = None,
+    provider: ProviderName = None,
+    limit: Limit = 20,
+    sort: Annotated[
+        str | None, typer.Option(metavar="COLUMN", help="By this column, the largest last; -COLUMN: the smallest last.")
     ] = None,
-    provider: Annotated[str | None, typer.Option(metavar="NAME", help="A provider.")] = None,
     user: Annotated[str | None, typer.Option(metavar="ID", help="A user.")] = None,
     session: Annotated[str | None, typer.Option(metavar="ID", help="A session.")] = None,
     tag: Annotated[list[str] | None, typer.Option(metavar="TAG", help="With this tag; repeatable.")] = None,
     meta: Annotated[list[str] | None, typer.Option(metavar="KEY=VALUE", help="With this pair; repeatable.")] = None,
     of_app: Annotated[str | None, typer.Option("--app", metavar="NAME", help="An application.")] = None,
     environment: Annotated[str | None, typer.Option(metavar="NAME", help="An environment.")] = None,
-    limit: Annotated[int, typer.Option("--limit", "-n", metavar="N", min=1, max=100_000, help="At most so many.")] = 20,
-    fields: Annotated[str | None, typer.Option(metavar="A,B,…", help="Columns; a wrong one lists all.")] = None,
+    fields: Fields = None,
     json: Json = False,
     jsonl: Annotated[bool, typer.Option("--jsonl", help="One JSON object a line.")] = False,
-    no_headers: Annotated[bool, typer.Option("--no-headers", help="Leave the heading out.")] = False,
-    utc: Annotated[bool, typer.Option("--utc", help="Times in UTC.")] = False,
+    no_headers: NoHeaders = False,
+    utc: Utc = False,
+    color: Color = "auto",
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with new calls.")] = False,
     data_dir: DataDir = None,
     config: Config = None,
@@ -161,8 +161,8 @@ def logs(
     listing = Listing(
         since=since, until=until, model=model, outcome=outcome, provider=provider, user=user, session=session,
         app=of_app, environment=environment, tags=tuple(tag or ()), metadata=tuple(meta or ()), limit=limit,
-        fields=fields,
-        form="json" if json else "jsonl" if jsonl else "table", has_headers=not no_headers, is_utc=utc, follow=follow,
+        fields=fields, sort=sort, form="json" if json else "jsonl" if jsonl else "table", has_headers=not no_headers,
+        is_utc=utc, follow=follow,
     )  # fmt: skip
     list_calls(settings_from(config, data_dir, env_file), listing)
 
@@ -172,11 +172,14 @@ app.command("list", hidden=True)(logs)
 
 @app.command()
 def tail(
-    model: Annotated[str | None, typer.Option(metavar="NAME", help="A model; may end in *.")] = None,
-    outcome: Annotated[
-        str | None, typer.Option(metavar="OUTCOME", help="completed, upstream_error, client_gone, …")
-    ] = None,
+    model: Model = None,
+    outcome: OutcomeName = None,
+    provider: ProviderName = None,
+    fields: Fields = None,
     jsonl: Annotated[bool, typer.Option("--jsonl", help="One JSON object a line.")] = False,
+    no_headers: NoHeaders = False,
+    utc: Utc = False,
+    color: Color = "auto",
     data_dir: DataDir = None,
     config: Config = None,
     env_file: EnvFile = None,
@@ -184,18 +187,55 @@ def tail(
     """Show calls as they are recorded, until Ctrl+C."""
     from proxy.cli.logs import Listing, list_calls
 
-    listing = Listing(model=model, outcome=outcome, limit=10, form="jsonl" if jsonl else "table", follow=True)
+    listing = Listing(
+        model=model, outcome=outcome, provider=provider, fields=fields, limit=10, has_headers=not no_headers,
+        is_utc=utc, form="jsonl" if jsonl else "table", follow=True,
+    )  # fmt: skip
     list_calls(settings_from(config, data_dir, env_file), listing)
 
 
 @app.command()
+def search(
+    text: Annotated[list[str], typer.Argument(metavar="TEXT…", help="Words that must all be there; quote a phrase.")],
+    since: Since = None,
+    until: Until = None,
+    model: Model = None,
+    limit: Limit = 20,
+    json: Json = False,
+    no_headers: NoHeaders = False,
+    utc: Utc = False,
+    color: Color = "auto",
+    data_dir: DataDir = None,
+    config: Config = None,
+    env_file: EnvFile = None,
+) -> None:
+    """Find calls by words of question or answer, the newest first."""
+    from proxy.cli.search import Search
+    from proxy.cli.search import search as find
+
+    wanted = Search(
+        words=tuple(text), since=since, until=until, model=model, limit=limit, form="json" if json else "text",
+        has_headers=not no_headers, is_utc=utc,
+    )  # fmt: skip
+    find(settings_from(config, data_dir, env_file), wanted)
+
+
+@app.command()
 def show(
-    reference: Annotated[str, typer.Argument(metavar="ID|last|last-1", help="6 characters of an id suffice.")] = "last",
+    reference: Annotated[
+        str,
+        typer.Argument(
+            metavar="ID|last|last-1", help="6 characters of an id suffice.", autocompletion=completion.references
+        ),
+    ] = "last",
     raw: Annotated[bool, typer.Option("--raw", help="The bytes as they were: request, then answer.")] = False,
     request: Annotated[bool, typer.Option("--request", help="Only the request (with --raw).")] = False,
     response: Annotated[bool, typer.Option("--response", help="Only the answer (with --raw).")] = False,
     sent: Annotated[bool, typer.Option("--sent", help="The request as it left for the provider (with --raw).")] = False,
     json: Json = False,
+    utc: Utc = False,
+    no_pager: Annotated[bool, typer.Option("--no-pager", help="Print it all at once, also on a terminal.")] = False,
+    color: Color = "auto",
     data_dir: DataDir = None,
     config: Config = None,
     env_file: EnvFile = None,
@@ -209,27 +249,9 @@ def show(
     if (request or response or sent) and not raw:
         raise UsageError("--request, --response and --sent choose between bytes; use them with --raw")
     sides = tuple(side for side, chosen in (("request", request or sent), ("response", response)) if chosen)
-    wanted = Wanted(reference, sides or ("request", "response"), "raw" if raw else "json" if json else "text", sent)
+    form = "raw" if raw else "json" if json else "text"
+    wanted = Wanted(reference, sides or ("request", "response"), form, sent, is_utc=utc, has_pager=not no_pager)
     display(settings_from(config, data_dir, env_file), wanted)
-
-
-@app.command()
-def doctor(json: Json = False, data_dir: DataDir = None, config: Config = None, env_file: EnvFile = None) -> None:
-    """Say what is wrong and what to type next.
-
-    Exits with 7 when something is wrong.
-    """
-    from proxy.cli.doctor import examine
-
-    raise typer.Exit(examine(lambda: settings_from(config, data_dir, env_file), as_json=json))
-
-
-@app.command()
-def version(json: Json = False) -> None:
-    """Say which Dashcam this is."""
-    from proxy.cli.doctor import versions
-
-    versions(as_json=json)
 
 
 @db.command("path")
@@ -246,6 +268,9 @@ def db_info(json: Json = False, data_dir: DataDir = None, config: Config = None,
     info(settings_from(config, data_dir, env_file), as_json=json)
 
 
+preparation.add_to(app)
+
+
 def run_app() -> int:
     """Run the command line; return the exit code."""
     try:
@@ -259,8 +284,11 @@ def run_app() -> int:
 
 
 def _run() -> int:
+    if os.getenv(completion.VARIABLE):
+        completion.prepare()
     try:
-        app(standalone_mode=True)
+        # The name also says which variable a shell asks by; started as a module we would be called otherwise.
+        app(prog_name="dashcam", standalone_mode=True)
     except DashcamError as error:
         return complain(error)
     except KeyboardInterrupt:
@@ -286,10 +314,21 @@ def complain(error: DashcamError) -> int:
     return next((code for kind, code in EXIT.items() if isinstance(error, kind)), 1)
 
 
+def refusal_of(platform: str) -> str | None:
+    """Return why Dashcam does not run on a platform, None where it does."""
+    if platform not in ("win32", "cygwin"):
+        return None
+    return (
+        "dashcam: Windows itself is not supported: Dashcam hands sockets and locks over as Unix does.\n"
+        "  next: run it in WSL (wsl --install) or in Docker; programs on Windows reach it at http://localhost:8484/v1"
+    )
+
+
 def run_main() -> None:
     """Refuse what cannot work, then run."""
-    if sys.platform == "win32":
-        print("dashcam: Windows is not supported; use WSL or Docker.", file=sys.stderr)
+    refusal = refusal_of(sys.platform)
+    if refusal:
+        print(refusal, file=sys.stderr)
         sys.exit(1)
     for stream in (sys.stdout, sys.stderr):
         # A terminal that is not UTF-8 gets a question mark instead of a traceback.

@@ -1,71 +1,58 @@
-"""``dashcam doctor``: what was found, what is wrong, the next command; and ``version``."""
+"""``dashcam doctor``: what was found, what is wrong, the next command; and ``version``.
+
+It changes nothing, and waits for nothing longer than a few seconds. The parts: ``surroundings`` (this shell),
+``holdings`` (the data folder), ``reachability`` (providers), and here the configuration and the running instance.
+"""
 
 from __future__ import annotations
 
-import os
 import platform
 import urllib.error
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import orjson
 
 from proxy import __version__
+from proxy.cli import holdings, reachability, surroundings
+from proxy.cli.findings import Finding, report
 from proxy.cli.instance import ask_recorder, find
-from proxy.cli.terminal import json_text, on_one_line, paint
 from proxy.domain.provider import Provider
-from proxy.errors import ConfigurationError, StoreError
-from proxy.settings.credentials import read_secret
+from proxy.errors import ConfigurationError
 from proxy.settings.values import Settings, settings_from_mapping
-from proxy.store.engine import sqlite_version, sqlite_warning
-from proxy.store.reading import Reader
+from proxy.store.engine import sqlite_version
+from proxy.supervisor import instance
+from proxy.supervisor.banner import public_url
+from proxy.supervisor.neighbours import who_listens
 
-FOUND_PROBLEMS = 7
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing looked at; ``is_ok`` None means worth knowing, not wrong."""
-
-    subject: str
-    is_ok: bool | None
-    detail: str
-    next: str | None = None
+_MUCH_PENDING_BYTES = 64_000_000
 
 
-def examine(settings_of: Callable[[], Settings], *, as_json: bool) -> int:
+def examine(settings_of: Callable[[], Settings], *, as_json: bool, is_online: bool) -> int:
     """Look at everything, print it, return the exit code."""
-    findings = list(_findings(settings_of))
-    if as_json:
-        shown = [{"subject": f.subject, "ok": f.is_ok, "detail": f.detail, "next": f.next} for f in findings]
-        print(json_text(shown, orjson.OPT_INDENT_2))
-    else:
-        for item in findings:
-            _print(item)
-    return FOUND_PROBLEMS if any(item.is_ok is False for item in findings) else 0
+    return report(list(_findings(settings_of, is_online=is_online)), as_json=as_json)
 
 
-def _print(item: Finding) -> None:
-    word, colour = {True: ("ok  ", "green"), None: ("note", "yellow"), False: ("bad ", "red")}[item.is_ok]
-    print(f"{paint(word, colour)}  {item.subject:<14} {on_one_line(item.detail)}")
-    if item.next and item.is_ok is not True:
-        print(f"      {'':<14} next: {item.next}")
-
-
-def _findings(settings_of: Callable[[], Settings]) -> list[Finding]:
+def _findings(settings_of: Callable[[], Settings], *, is_online: bool) -> Iterator[Finding]:
+    yield from surroundings.versions()
     try:
         settings = settings_of()
     except ConfigurationError as error:
-        hint = "correct it, then: dashcam doctor"
         last = len(error.problems) - 1
-        return [
-            Finding("configuration", False, text, hint if index == last else None)
-            for index, text in enumerate(error.problems)
-        ]
+        hint = "correct it, then: dashcam config check"
+        for index, text in enumerate(error.problems):
+            yield Finding("configuration", False, text, hint if index == last else None)
+        return
     url = find(settings)
-    found = [Finding("configuration", True, "valid"), _server(url), *_database(settings)]
-    return [*found, _folder(settings), *map(_provider, settings.providers if url is None else _served(settings))]
+    yield Finding("configuration", True, "valid; see it with: dashcam config show")
+    yield from _server(settings, url)
+    yield from holdings.database(settings)
+    yield from holdings.folder(settings)
+    yield from holdings.left_over(settings)
+    yield from surroundings.shell(settings, url or public_url(settings.server.host, settings.server.port))
+    served = settings.providers if url is None else _served(settings)
+    yield from reachability.findings(served, is_online=is_online)
 
 
 def _served(settings: Settings) -> tuple[Provider, ...]:
@@ -76,63 +63,66 @@ def _served(settings: Settings) -> tuple[Provider, ...]:
         return settings.providers
 
 
-def _server(url: str | None) -> Finding:
+def _server(settings: Settings, url: str | None) -> Iterator[Finding]:
     if url is None:
-        return Finding("server", None, "not running for this data folder", "dashcam serve")
+        yield Finding("server", None, "not running for this data folder", "dashcam serve")
+        yield from _port(settings)
+        yield holdings.spool(settings)
+        return
+    said = instance.find(Path(settings.data_dir)) or {}
+    if said.get("version", __version__) != __version__:
+        detail = f"version {said['version']} runs, and {__version__} is installed"
+        yield Finding("server", None, detail, "stop it, then: dashcam serve")
     try:
         ledger = ask_recorder(url, 5.0)
-        failure, pending = ledger["last_error"], ledger["pending"]
-        detail = f"running at {url}; {ledger['stored']} of {ledger['accepted']} calls stored, {pending} pending"
+        yield from _recorder(url, ledger)
     except urllib.error.HTTPError as error:
         if error.code in (401, 403):
-            return Finding("server", True, f"running at {url}; its recorder answers to the admin token only")
-        return _silent(url, str(error))
+            yield Finding("server", True, f"running at {url}; its recorder answers to the admin token only")
+        else:
+            yield _silent(url, str(error))
     except (OSError, ValueError, KeyError) as error:
-        return _silent(url, str(error))
+        yield _silent(url, str(error))
+
+
+def _port(settings: Settings) -> Iterator[Finding]:
+    """Tell who has our port while we do not run."""
+    host, port = settings.server.host, settings.server.port
+    other = who_listens(host, port, Path(settings.run_dir))
+    if other is not None:
+        detail = f"{port} is taken by {other}; dashcam serve will take the next one, or wait where none may look"
+        yield Finding("port", None, detail, f"stop it, or: dashcam serve --port {port + 1}")
+    else:
+        yield Finding("port", True, f"{port} is free")
+
+
+def _recorder(url: str, ledger: dict[str, Any]) -> Iterator[Finding]:
+    failure, pending = ledger["last_error"], ledger["pending"]
     if failure:
-        return Finding("recorder", False, f"{failure}; {pending} calls wait in the spool")
-    return Finding("server", True, detail)
+        yield Finding("recorder", False, f"{failure}; {pending} calls wait in the spool", "look at its log")
+        return
+    detail = f"running at {url}; {ledger['stored']} of {ledger['accepted']} calls stored, {pending} pending"
+    yield Finding("server", True, detail)
+    if ledger.get("balanced") is False:
+        detail = "the account does not balance: a call is neither stored nor pending nor counted as lost"
+        yield Finding("recorder", False, detail, f"curl -s {url}/api/v1/recorder")
+    waiting = ledger.get("pending_bytes") or 0
+    if waiting > _MUCH_PENDING_BYTES:
+        yield Finding("spool", None, f"{waiting / 1e6:,.0f} MB wait to be loaded", f"curl -s {url}/api/v1/recorder")
+    lost = {reason: count for reason, count in (ledger.get("dropped") or {}).items() if count}
+    if lost:
+        told = ", ".join(f"{count} {reason}" for reason, count in lost.items())
+        yield Finding(
+            "recorder", None, f"calls that were not recorded: {told}", "free some space; see recording.on_full"
+        )
+    if ledger.get("quarantined"):
+        detail = f"{ledger['quarantined']} calls could not be stored and are kept aside, in table quarantine"
+        yield Finding("recorder", None, detail, "sqlite3 \"$(dashcam db path)\" 'select reason from quarantine'")
 
 
 def _silent(url: str, reason: str) -> Finding:
     detail = f"running at {url}, but its recorder does not answer: {reason}"
     return Finding("server", False, detail, "look at its log")
-
-
-def _database(settings: Settings) -> list[Finding]:
-    warning = sqlite_warning()
-    found = [Finding("sqlite", None if warning else True, warning or sqlite_version())]
-    try:
-        reader = Reader(settings.database_path)
-        counts = reader.counts()
-        reader.close()
-    except StoreError as error:
-        if not settings.database_path.exists():
-            return [*found, Finding("database", None, error.message, error.hint)]
-        hint = error.hint or "move the file away and start again (a new one is made), or restore a backup"
-        return [*found, Finding("database", False, error.message, hint)]
-    detail = f"{settings.database_path}: {counts['interactions']} calls, {counts['bytes'] / 1e6:,.1f} MB"
-    return [*found, Finding("database", True, detail)]
-
-
-def _folder(settings: Settings) -> Finding:
-    folder = settings.data_dir
-    while not os.path.isdir(folder):
-        folder = os.path.dirname(folder)
-    status = os.statvfs(folder)
-    free = status.f_bavail * status.f_frsize
-    is_enough = free > settings.recording.min_free_bytes
-    detail = f"{settings.data_dir}: {free / 1e9:,.1f} GB free"
-    return Finding("data folder", is_enough, detail, "free some space; bodies are dropped when it is short")
-
-
-def _provider(provider: Provider) -> Finding:
-    subject = f"provider {provider.name}"
-    if provider.key_env is None or read_secret(provider.key_env):
-        key = "needs no key" if provider.key_env is None else f"key from {provider.key_env}"
-        return Finding(subject, True, f"{provider.base_url} ({provider.kind}), {key}")
-    detail = f"{provider.key_env} is not set here; where the server has none, clients must send their own key"
-    return Finding(subject, None, f"{provider.base_url} ({provider.kind}); {detail}")
 
 
 def versions(*, as_json: bool) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 import sys
 import time
@@ -12,14 +13,15 @@ from datetime import UTC, datetime, timedelta
 import orjson
 
 from proxy.cli.table import Table, print_headings, print_tabs
-from proxy.cli.terminal import json_text
+from proxy.cli.terminal import json_text, on_one_line
 from proxy.domain.outcome import Outcome
 from proxy.errors import UsageError
 from proxy.settings.values import Settings
-from proxy.store.reading import Filters, Reader, Row
+from proxy.store.reading import Filters, Order, Reader, Row
 from proxy.store.rows import COLUMNS
 
 _SPAN = re.compile(r"(\d+)\s*([smhdw])\Z")
+_CALL = re.compile(r"last(-\d+)?\Z|(?=.*[a-f])[0-9a-f]{6,8}\Z")
 _ID_TIME = re.compile(r"([0-9a-f]{8})-([0-9a-f]{4})(-|\Z)")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 _POLL_SECONDS = 0.4
@@ -43,6 +45,7 @@ class Listing:
     metadata: tuple[str, ...] = ()
     limit: int = 20
     fields: str | None = None
+    sort: str | None = None
     form: str = "table"
     has_headers: bool = True
     is_utc: bool = False
@@ -63,12 +66,13 @@ def list_calls(settings: Settings, listing: Listing) -> None:
     """Print what is asked for, the newest last."""
     if listing.follow and listing.form == "json":
         raise UsageError("--json is one document, and with --follow it never ends; use --jsonl")
-    filters = _filters(listing)
-    columns = tuple(listing.fields.split(",")) if listing.fields else None
-    _check_columns(columns or ())
+    order = _order(listing)
+    columns = tuple(name.strip() for name in listing.fields.split(",")) if listing.fields else None
+    check_columns(columns or (), "--fields", ("tokens", *COLUMNS))
     reader = Reader(settings.database_path)
+    filters = _filters(listing, reader)
     seen = reader.last_recorded()
-    rows = list(reversed(reader.list_interactions(filters, listing.limit + 1)))
+    rows = list(reversed(reader.list_interactions(filters, listing.limit + 1, order)))
     show = _printer(listing, columns)
     show(rows[-listing.limit :])
     sys.stdout.flush()
@@ -87,7 +91,8 @@ def _hint(found: int, listing: Listing) -> None:
     elif not found:
         print("No calls yet. Point OPENAI_BASE_URL at Dashcam, or see: dashcam try", file=sys.stderr)
     elif found > listing.limit:
-        print(f"Older calls match too. See more with: -n {min(listing.limit * 5, 100_000)}", file=sys.stderr)
+        kind = "More" if listing.sort else "Older"
+        print(f"{kind} calls match too. See more with: -n {min(listing.limit * 5, 100_000)}", file=sys.stderr)
 
 
 def _follow(reader: Reader, filters: Filters, show: Callable[[Sequence[Row]], None], seen: int) -> None:
@@ -99,13 +104,25 @@ def _follow(reader: Reader, filters: Filters, show: Callable[[Sequence[Row]], No
         sys.stdout.flush()
 
 
-def _filters(listing: Listing) -> Filters:
+def _order(listing: Listing) -> Order | None:
+    """Return what --sort says: the largest last, as the newest is, or with a minus the smallest."""
+    if listing.sort is None:
+        return None
+    if listing.follow:
+        raise UsageError("--sort needs all calls, and with --follow they never end; choose one")
+    column = listing.sort.removeprefix("-")
+    check_columns((column,), "--sort", COLUMNS)
+    return Order(column, is_largest_first=column == listing.sort)
+
+
+def _filters(listing: Listing, reader: Reader) -> Filters:
     outcomes = [item.value for item in Outcome]
     if listing.outcome is not None and listing.outcome not in outcomes:
-        raise UsageError(f"--outcome: {listing.outcome!r} is none; use one of {', '.join(outcomes)}")
+        meant = suggestion(listing.outcome, outcomes)
+        raise UsageError(f"--outcome: {listing.outcome[:80]!r} is none{meant}; use one of {', '.join(outcomes)}")
     return Filters(
-        since=instant_of(listing.since, "--since"),
-        until=instant_of(listing.until, "--until"),
+        since=instant_of(listing.since, "--since", reader),
+        until=instant_of(listing.until, "--until", reader),
         model=listing.model,
         outcome=listing.outcome,
         provider=listing.provider,
@@ -125,31 +142,43 @@ def _pair(text: str) -> tuple[str, str]:
     return key, value
 
 
-def instant_of(text: str | None, flag: str) -> int | None:
-    """Return Unix milliseconds of a span back from now, a date, an instant or an id."""
+def instant_of(text: str | None, flag: str, reader: Reader | None = None) -> int | None:
+    """Return Unix milliseconds of a span back from now, a date, an instant or an id.
+
+    With a ``reader`` also of a call on record: by a part of its id, ``last`` or ``last-N``.
+    """
     if text is None:
         return None
     try:
-        return min(max(0, _milliseconds(text)), _LATEST)
+        return min(max(0, _milliseconds(text, reader)), _LATEST)
     except (ValueError, OverflowError) as error:
-        raise UsageError(f"{flag}: {text[:80]!r} is no time; use 7d, 3h, 2026-11-01 or an id") from error
+        raise UsageError(f"{flag}: {text[:80]!r} is no time; use 7d, 3h, 2026-11-01, an id or last") from error
 
 
-def _milliseconds(text: str) -> int:
+def _milliseconds(text: str, reader: Reader | None) -> int:
     span = _SPAN.match(text)
     if span:
         return time.time_ns() // 1_000_000 - timedelta(**{_UNITS[span[2]]: int(span[1])}) // timedelta(milliseconds=1)
     identity = _ID_TIME.match(text.lower())
     if identity:
         return int(identity[1] + identity[2], 16)
+    if reader is not None and _CALL.match(text.lower()):
+        text = reader.interaction(text)["started_at"]
     return int(datetime.fromisoformat(text).astimezone(UTC).timestamp() * 1000)
 
 
-def _check_columns(columns: Sequence[str]) -> None:
-    unknown = [name for name in columns if name not in COLUMNS and name != "tokens"]
+def check_columns(named: Sequence[str], flag: str, known: Sequence[str]) -> None:
+    """Raise ``UsageError`` with what may be meant, and all that there are, when one is no column."""
+    unknown = [name for name in named if name not in known]
     if unknown:
-        known = ", ".join(["tokens", *COLUMNS])
-        raise UsageError(f"--fields: {', '.join(unknown)} is no column; the columns are {known}")
+        told = ", ".join(f"{on_one_line(name)[:80]}{suggestion(name, known)}" for name in unknown)
+        raise UsageError(f"{flag}: {told} is no column; the columns are {', '.join(known)}")
+
+
+def suggestion(word: str, known: Sequence[str]) -> str:
+    """Return which known word may be meant, as a remark in brackets, or nothing."""
+    close = difflib.get_close_matches(word, known, n=1)
+    return f" (did you mean {close[0]}?)" if close else ""
 
 
 def _printer(listing: Listing, columns: Sequence[str] | None) -> Callable[[Sequence[Row]], None]:

@@ -9,6 +9,7 @@ from typing import Any
 import orjson
 
 from proxy.cli.cost import lines_of
+from proxy.cli.pager import paged
 from proxy.cli.terminal import duration, harmless, json_text, local_time, money, on_one_line, paint, tokens
 from proxy.domain.recording import AnswerHead, CallStart, Piece, RecordedCall
 from proxy.interpret.reading import read_answer
@@ -28,12 +29,17 @@ _NO_CONTENT = {
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Which call, which sides, in which form (text, json, raw); ``is_sent`` wants the request as it was sent."""
+    """Which call, which sides, in which form (text, json, raw); ``is_sent`` wants the request as it was sent.
+
+    ``is_utc`` gives its time in UTC, ``has_pager`` a long page through the pager.
+    """
 
     reference: str
     sides: tuple[str, ...]
     form: str
     is_sent: bool
+    is_utc: bool = False
+    has_pager: bool = True
 
 
 def show(settings: Settings, wanted: Wanted) -> None:
@@ -45,11 +51,16 @@ def show(settings: Settings, wanted: Wanted) -> None:
     reader.close()
     if wanted.form == "raw":
         _print_raw(row, bodies, wanted)
-    elif wanted.form == "json":
-        document = {**row, "attempts_made": attempts, "price": price, **{k: _readable(b) for k, b in bodies.items()}}
-        print(json_text(document, orjson.OPT_INDENT_2))
-    else:
-        _print_page(row, bodies, attempts, price)
+        return
+    with paged(is_wanted=wanted.has_pager):
+        if wanted.form == "json":
+            sides = {side: _readable(body) for side, body in bodies.items()}
+            print(json_text({**row, "attempts_made": attempts, "price": price, **sides}, orjson.OPT_INDENT_2))
+        else:
+            _print_head(row, is_utc=wanted.is_utc)
+            _print_request(row, bodies["request"])
+            _print_answer(row, bodies["response"])
+            _print_facts(row, bodies["request"], attempts, price)
 
 
 def sent_form(body: StoredBody) -> bytes:
@@ -77,18 +88,15 @@ def _readable(body: StoredBody | None) -> Any:
     return {**body.facts, "content": content, "timings": body.timings}
 
 
-def _print_page(row: Row, bodies: dict[str, StoredBody | None], attempts: list[Row], price: Row | None) -> None:
+def _print_head(row: Row, *, is_utc: bool) -> None:
     colour = "green" if row["success"] else "yellow" if row["outcome"] == "client_gone" else "red"
-    name, when = on_one_line(row["model"] or row["operation"]), local_time(row["started_at"], is_utc=False)
+    name, when = on_one_line(row["model"] or row["operation"]), local_time(row["started_at"], is_utc=is_utc)
     print(f"{paint(name, 'bold')}  {paint(row['outcome'], colour)}  {row['http_status'] or '-'}   {row['id']}")
     print(f"{when}  {on_one_line(row['method'])} {on_one_line(row['endpoint'])} → {row['provider'] or '-'}")
     if row["error_message"] or row["error_code"]:
         words = f"{row['error_type'] or 'error'} / {row['error_code'] or '-'}: {row['error_message'] or ''}"
         print(paint(on_one_line(words), "red"))
     print()
-    _print_request(row, bodies["request"])
-    _print_answer(row, bodies["response"])
-    _print_facts(row, bodies["request"], attempts, price)
 
 
 def _print_request(row: Row, body: StoredBody | None) -> None:

@@ -1,6 +1,7 @@
 """How things look in a terminal: times, money, tables; and text that somebody else wrote, made harmless.
 
-Colours only on a terminal, never with NO_COLOR or TERM=dumb. Control characters of recorded text never reach a screen.
+Colours only on a terminal, never with NO_COLOR or TERM=dumb, unless ``--color`` says otherwise. Control characters of
+recorded text never reach a screen.
 """
 
 from __future__ import annotations
@@ -14,9 +15,13 @@ from typing import Any
 
 import orjson
 
+from proxy.errors import UsageError
+
+COLOURS_WHEN = ("auto", "always", "never")
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 _IN_JSON = re.compile(f"{_CONTROL.pattern}|[\u2028\u2029]")
-_COLOURS = {"dim": "\x1b[2m", "bold": "\x1b[1m", "red": "\x1b[31m", "green": "\x1b[32m", "yellow": "\x1b[33m"}
+_COLOURS = {"dim": "\x1b[2m", "bold": "\x1b[1m", "red": "\x1b[31m", "green": "\x1b[32m", "yellow": "\x1b[33m",
+            "match": "\x1b[1;33m"}  # fmt: skip
 
 
 def harmless(text: object) -> str:
@@ -34,8 +39,23 @@ def json_text(value: object, option: int = 0) -> str:
     return _IN_JSON.sub(lambda found: f"\\u{ord(found[0]):04x}", orjson.dumps(value, option=option).decode())
 
 
+class _Choice:
+    """What ``--color`` said; a process runs one command, and all that prints asks here."""
+
+    when = "auto"
+
+
+def settle_colours(when: str) -> None:
+    """Take what ``--color`` says; ``UsageError`` for anything else than auto, always and never."""
+    if when not in COLOURS_WHEN:
+        raise UsageError(f"--color: {when[:40]!r} is none of {', '.join(COLOURS_WHEN)}")
+    _Choice.when = when
+
+
 def has_colours() -> bool:
-    """Return True when standard output is a terminal that wants colours."""
+    """Return True when colours are wanted: by ``--color``, else when standard output is a terminal that has them."""
+    if _Choice.when != "auto":
+        return _Choice.when == "always"
     plain = os.getenv("NO_COLOR") or os.getenv("TERM") == "dumb"
     return sys.stdout.isatty() and not plain
 

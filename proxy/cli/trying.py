@@ -25,8 +25,10 @@ def try_it(settings: Settings) -> None:
     """Call, print what streams back, and show that it is on record."""
     with TemporaryInstance(settings) as url:
         identity = _call(url)
+        # The answer is data: redirected into a file it is a line there, and the talk follows elsewhere.
+        print(flush=True)
         row = wait_for_row(settings, identity)
-    print(f"\n\nOn record: {one_line(row)}", file=sys.stderr)
+    print(f"\nOn record: {one_line(row)}", file=sys.stderr)
     print(f"Read it back with: dashcam show {short_id(identity)}", file=sys.stderr)
 
 

@@ -7,8 +7,10 @@ transaction of its own, so that no reader keeps the write-ahead log from shrinki
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +22,7 @@ from proxy.errors import NotFoundError, StoreError
 from proxy.store.bodies import read_body, read_varints
 from proxy.store.columns import instant_text
 from proxy.store.engine import open_reader
-from proxy.store.rows import TAG_KEY
+from proxy.store.rows import COLUMNS, TAG_KEY
 
 Row = dict[str, Any]
 _JSON = ("tool_names", "usage_raw", "tags", "metadata", "headers", "edits", "rates", "dropped")
@@ -29,6 +31,13 @@ _UUID_LENGTH = 36
 _LAST = re.compile(r"last(?:-(\d{1,6}))?\Z")
 # As the indexes lie: ordered by id, a list of one model would first sort a million rows of it.
 _NEWEST_FIRST = "ORDER BY started_at DESC, id DESC"
+_MODELS = (
+    "WITH RECURSIVE named(name) AS (SELECT min(model) FROM interaction WHERE model >= ? UNION ALL "
+    "SELECT (SELECT min(model) FROM interaction WHERE model > name) FROM named WHERE name IS NOT NULL) "
+    "SELECT name FROM named WHERE substr(name, 1, ?) = ? LIMIT ?"
+)
+PAGE = 2000
+"""So many calls are looked through in one transaction of a search."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +74,22 @@ _RARE = 2000
 
 
 @dataclass(frozen=True, slots=True)
+class Order:
+    """How to list instead of the newest first: by a column of ``interaction``."""
+
+    column: str
+    is_largest_first: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class SearchPage:
+    """Rows with ``input_text`` and ``output_text`` that match, the newest first; ``next`` is where to look on."""
+
+    rows: list[Row]
+    next: Row | None
+
+
+@dataclass(frozen=True, slots=True)
 class StoredBody:
     """One side of a call: its facts and its bytes as they were kept."""
 
@@ -80,13 +105,43 @@ class Reader:
         self._path = path
         self._engine = open_reader(path)
 
-    def list_interactions(self, filters: Filters, limit: int) -> list[Row]:
-        """Return rows, the newest first."""
-        return self._rows(*listing(filters, limit, has_rare_label=self._has_rare_label(filters)))
+    def list_interactions(self, filters: Filters, limit: int, order: Order | None = None) -> list[Row]:
+        """Return rows, the newest first, or as ``order`` says."""
+        return self._rows(*listing(filters, limit, order, has_rare_label=self._has_rare_label(filters)))
 
     def _has_rare_label(self, filters: Filters) -> bool:
         sql = f"SELECT count(*) AS calls FROM ({_LABEL} LIMIT ?)"  # noqa: S608 - ours
         return any(self._rows(sql, (*label, _RARE + 1))[0]["calls"] <= _RARE for label in filters.labels())
+
+    def newest(self) -> float | None:
+        """Return when the newest call began, in Unix seconds."""
+        found = self._rows(f"SELECT started_at FROM interaction {_NEWEST_FIRST} LIMIT 1", ())  # noqa: S608 - ours
+        return datetime.fromisoformat(found[0]["started_at"]).timestamp() if found else None
+
+    def models(self, beginning: str, limit: int) -> list[str]:
+        """Return names of models on record that begin so, by leaps through the index."""
+        return [str(row["name"]) for row in self._rows(_MODELS, (beginning, len(beginning), beginning, limit))]
+
+    def search(self, words: Sequence[str], filters: Filters, before: Row | None) -> SearchPage:
+        """Look through the texts of the next calls before a row (None: from the newest) for all of the words."""
+        look, values = looking(filters, before)
+        edge = self._rows(f"{look} LIMIT 1 OFFSET {PAGE - 1}", values)
+        statement, wanted = matching(words, look, values)
+        return SearchPage(self._rows(statement, wanted), edge[0] if edge else None)
+
+    def quick_check(self, seconds: float) -> list[str] | None:
+        """Return what SQLite's quick check finds wrong, [] when nothing; None when the time was not enough."""
+        deadline = time.monotonic() + seconds
+        try:
+            with self._connect() as connection:
+                driver = connection.connection.driver_connection
+                driver.set_progress_handler(lambda: time.monotonic() > deadline, 100_000)
+                found = [str(row["quick_check"]) for row in _run(connection, "PRAGMA quick_check(3)", ())]
+        except DBAPIError as error:
+            if time.monotonic() > deadline:
+                return None
+            raise StoreError(f"the database at {self._path} cannot be read: {error.orig}") from error
+        return [] if found == ["ok"] else found
 
     def last_recorded(self) -> int:
         """Return the number of the newest row in the order of recording; 0 when there is none."""
@@ -213,11 +268,50 @@ def _decoded(row: Mapping[str, Any]) -> Row:
     return values
 
 
-def listing(filters: Filters, limit: int, *, has_rare_label: bool = False) -> tuple[str, tuple[Any, ...]]:
-    """Return the statement that lists what is wanted, the newest first, and its values."""
+def listing(
+    filters: Filters, limit: int, order: Order | None = None, *, has_rare_label: bool = False
+) -> tuple[str, tuple[Any, ...]]:
+    """Return the statement that lists what is wanted, the newest first or by a column, and its values."""
     conditions, values = _conditions(filters, _IN_RARE if has_rare_label else _IN_COMMON)
     where = f"WHERE {' AND '.join(conditions)} " if conditions else ""
-    return f"SELECT * FROM interaction {where}{_NEWEST_FIRST} LIMIT ?", (*values, limit)  # noqa: S608 - ours
+    return f"SELECT * FROM interaction {where}{_order_by(order)} LIMIT ?", (*values, limit)  # noqa: S608 - ours
+
+
+def _order_by(order: Order | None) -> str:
+    if order is None:
+        return _NEWEST_FIRST
+    if order.column not in COLUMNS:
+        raise ValueError(f"{order.column} is no column")
+    # What is not known is neither large nor small, and never first.
+    direction = "DESC" if order.is_largest_first else "ASC"
+    return f'ORDER BY "{order.column}" IS NULL, "{order.column}" {direction}, started_at DESC, id DESC'
+
+
+def looking(filters: Filters, before: Row | None) -> tuple[str, tuple[Any, ...]]:
+    """Return the statement for the calls to look through, the newest first, without its limit, and its values."""
+    conditions, values = _conditions(filters)
+    if before is not None:
+        conditions.append("(started_at, id) < (?, ?)")
+        values += [before["started_at"], before["id"]]
+    where = f"WHERE {' AND '.join(conditions)} " if conditions else ""
+    return f"SELECT * FROM interaction {where}{_NEWEST_FIRST}", tuple(values)  # noqa: S608 - ours
+
+
+def matching(words: Sequence[str], look: str, values: Sequence[Any]) -> tuple[str, tuple[Any, ...]]:
+    """Return the statement that finds all words in the texts of one page of calls, and its values."""
+    one = "(t.input_text LIKE ? ESCAPE '!' OR t.output_text LIKE ? ESCAPE '!')"
+    patterns = [f"%{like_escaped(word)}%" for word in words]
+    sql = (
+        f"SELECT i.*, t.input_text, t.output_text FROM ({look} LIMIT {PAGE}) AS i "  # noqa: S608 - ours
+        "JOIN interaction_text AS t ON t.interaction_id = i.id "
+        f"WHERE {' AND '.join([one] * len(patterns))} ORDER BY i.started_at DESC, i.id DESC"
+    )
+    return sql, (*values, *(pattern for pattern in patterns for _ in range(2)))
+
+
+def like_escaped(text: str) -> str:
+    """Return text that LIKE takes as it is, with ``!`` as the escape."""
+    return re.sub(r"[!%_]", r"!\g<0>", text)
 
 
 def _conditions(filters: Filters, has_label: str = _IN_COMMON) -> tuple[list[str], list[Any]]:

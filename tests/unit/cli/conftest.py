@@ -34,7 +34,10 @@ Record = Callable[..., None]
 
 @pytest.fixture(autouse=True)
 def alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """No settings, no .env, no colours, no width and no zone of whoever runs the tests."""
+    """No settings, no .env, no colours, no width, no pager and no proxies of whoever runs the tests."""
+    for name in ("OPENAI_BASE_URL", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("PAGER", "cat")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("DASHCAM_DATA_DIR", str(tmp_path / "data"))
     monkeypatch.setenv("DASHCAM_RUN_DIR", str(tmp_path / "run"))

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from proxy.cli.app import app
+from proxy.cli.app import app, refusal_of, run_main
 from proxy.cli.terminal import json_text
 from proxy.domain.interaction import Entry
 from proxy.domain.outcome import Outcome
@@ -19,7 +19,10 @@ from tests.support.entries import an_entry
 from tests.unit.cli.conftest import Command, Record
 from tests.unit.cli.test_instance import answering, running
 
-COMMANDS = ("serve", "run", "try", "logs", "tail", "show", "doctor", "version")
+COMMANDS = (
+    *("serve", "run", "try", "logs", "tail", "search", "show", "env", "doctor", "completion", "version", "db path"),
+    *("db info", "config show", "config check", "config path", "config init"),
+)
 # An escape sequence, a title, the 8-bit form of an escape, a row's end, another line's end, a turned direction.
 HOSTILE = "\x1b[2J\x1b]0;owned\x07\x9b31m\r\nforged\tx\u2028\u202egnp.exe\x7f"
 SAYS_HOSTILE = json.dumps(
@@ -63,7 +66,7 @@ def steering(text: str) -> set[str]:
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_has_help(dashcam: Command, command: str) -> None:
-    said = dashcam(command, "--help")
+    said = dashcam(*command.split(), "--help")
     assert (said.code, said.err) == (0, "")
     assert f"{command} [OPTIONS]" in said.out
 
@@ -76,11 +79,13 @@ def test_help_waits_for_nothing_that_it_does_not_need() -> None:
     assert done.stdout.split() == []
 
 
-def test_help_begins_with_what_it_is_for_and_ends_with_examples(dashcam: Command) -> None:
+def test_help_leads_with_what_it_is_for_and_four_examples_that_exist(dashcam: Command) -> None:
     said = dashcam("-h")
     assert said.code == 0
-    assert said.out.index("set OPENAI_BASE_URL") < said.out.index("Examples:")
-    shown = [line.split()[1] for line in said.lines if line.strip().startswith("dashcam ")]
+    head = said.out.partition("Options:")[0]
+    assert head.index("set OPENAI_BASE_URL") < head.index("dashcam serve  ")
+    shown = [line.split()[1] for line in head.splitlines() if line.startswith("    dashcam ")]
+    assert len(shown) == 4
     assert set(shown) <= {command.name or command.callback.__name__ for command in app.registered_commands
                           if command.callback}  # fmt: skip
 
@@ -90,7 +95,7 @@ def test_help_is_whole_sentences_and_examples_one_a_line(dashcam: Command, monke
     monkeypatch.setenv("COLUMNS", "80")
     page = dashcam("--help").out
     assert "..." not in page.partition("Commands:")[2]
-    assert page.partition("Examples:")[2].count("\n    dashcam ") == 4
+    assert page.partition("Options:")[0].count("\n    dashcam ") == 4
     assert "<str>" not in "".join(dashcam(command, "--help").out for command in ("serve", "logs", "tail"))
 
 
@@ -112,6 +117,18 @@ def test_the_version_is_told_as_an_option_too(dashcam: Command) -> None:
         (("show", "zz"), 3, "is no id"),
         (("show", "\x1b[2J"), 3, "is no id"),
         (("logs", "--config", "nowhere.toml"), 4, "nowhere.toml"),
+        (("logs", "--color", "blue"), 2, "auto, always, never"),
+        (("logs", "--sort", "model", "--follow"), 2, "choose one"),
+        (("logs", "--fields", "modle"), 2, "modle (did you mean model?) is no column"),
+        (("logs", "--sort", "costs_usd"), 2, "did you mean cost_usd?"),
+        (("logs", "--outcome", "complete"), 2, "did you mean completed?"),
+        (("logs", "--since", "last-5"), 3, "no call 'last-5' is on record"),
+        (("search", ""), 2, "nothing to look for"),
+        (("search", "x" * 201), 2, "a part of it is enough"),
+        (("env", "tcsh"), 2, "there is no snippet for 'tcsh'"),
+        (("completion", "tcsh"), 2, "is no shell that can be taught"),
+        (("serve", "--upstream", "http://127.0.0.1:8484/v1"), 4, "is this Dashcam's own address"),
+        (("serve", "--upstream", "http://localhost:9", "--port", "9"), 4, "is this Dashcam's own address"),
         (("serve", "--port", "70000"), 4, "server.port"),
         (("serve", "--upstream", "ftp://x"), 4, "ftp"),
     ],
@@ -162,7 +179,7 @@ def test_a_damaged_database_is_told_and_is_a_problem_for_the_doctor(
         said = dashcam(*arguments)
         assert (said.code, said.out) == (1, "")
         assert "cannot be read" in said.err
-    said = dashcam("doctor", "--json")
+    said = dashcam("doctor", "--json", "--offline")
     (finding,) = [item for item in json.loads(said.out) if item["subject"] == "database"]
     assert (said.code, finding["ok"]) == (7, False)
     assert "restore a backup" in finding["next"]
@@ -184,7 +201,7 @@ def test_the_doctor_says_how_the_recorder_is(
 ) -> None:
     record()
     with answering((200, b""), answer) as server, running(tmp_path / "data", url=server.url):
-        said = dashcam("doctor")
+        said = dashcam("doctor", "--offline")
     assert said.code == code
     assert told in said.out
     assert not steering(said.out)
@@ -241,6 +258,17 @@ def test_what_was_not_kept_is_told_beside_the_bytes(dashcam: Command, record: Re
 def test_a_request_without_messages_says_how_to_read_it(dashcam: Command, record: Record) -> None:
     record(an_entry(b'{"a":1}'))
     assert "request: application/json, 7 bytes; see --raw" in dashcam("show").lines
+
+
+@pytest.mark.parametrize("platform", ["win32", "cygwin"])
+def test_windows_is_refused_with_the_way_out(monkeypatch: pytest.MonkeyPatch, capsys: Any, platform: str) -> None:
+    monkeypatch.setattr(sys, "platform", platform)
+    with pytest.raises(SystemExit) as left:
+        run_main()
+    said = capsys.readouterr()
+    assert (left.value.code, said.out) == (1, "")
+    assert "next: run it in WSL" in said.err
+    assert [refusal_of(name) for name in ("linux", "darwin", "freebsd14")] == [None] * 3
 
 
 # the other end

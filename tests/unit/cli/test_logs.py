@@ -158,3 +158,35 @@ def test_calls_are_listed_by_what_their_callers_said(dashcam: Command, record: R
     assert models("--tag", "eu", "--tag", "beta") == models("--meta", "team=x=y") == ["b"]
     said = dashcam("logs", "--meta", "team")
     assert (said.code, "--meta team=eu" in said.err) == (2, True)
+
+
+def test_the_largest_of_a_column_come_last_and_what_is_unknown_never_does(dashcam: Command, record: Record) -> None:
+    record(an_entry(model="b", duration_ms=20.0), an_entry(model="c", duration_ms=30.0))
+    record(an_entry(model="none", duration_ms=None), an_entry(model="a", duration_ms=10.0))
+
+    def models(*arguments: str) -> list[str]:
+        return dashcam("logs", "--fields", "model", "--no-headers", *arguments).lines
+
+    assert models("--sort", "duration_ms") == ["none", "a", "b", "c"]
+    assert models("--sort", "duration_ms", "-n", "2") == ["b", "c"]
+    assert models("--sort", "-duration_ms", "-n", "2") == ["b", "a"]
+
+
+def test_since_a_call_that_is_on_record(dashcam: Command, record: Record) -> None:
+    entries = [an_entry(model=str(number), started_at=STARTED_AT + number * 1000) for number in range(4)]
+    record(*entries)
+
+    def models(since: str) -> list[str]:
+        return dashcam("logs", "--fields", "model", "--no-headers", "--since", since).lines
+
+    assert models("last") == ["3"]
+    assert models("last-2") == ["1", "2", "3"]
+    assert dashcam("logs", "--since", "abcdef").code == 3
+    assert dashcam("logs", "--since", "abc").code == 2
+
+
+def test_colours_are_as_the_flag_says(dashcam: Command, record: Record) -> None:
+    record(an_entry())
+    assert "\x1b[" not in dashcam("logs", "--color", "never", is_terminal=True).out
+    assert "\x1b[" in dashcam("show", "--color", "always").out
+    assert "\x1b[" not in dashcam("show").out

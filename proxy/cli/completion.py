@@ -1,0 +1,113 @@
+"""What the shell offers after TAB, and the script that teaches it to.
+
+Names come from the record and the settings, read-only and a few at a time. Whatever fails offers nothing: a message in
+the middle of somebody's line helps nobody.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import typer
+
+from proxy.cli.resolution import settings_from
+from proxy.errors import DashcamError, UsageError
+
+if TYPE_CHECKING:
+    from proxy.store.reading import Reader
+
+SHELLS = ("bash", "zsh", "fish", "powershell")
+VARIABLE = "_DASHCAM_COMPLETE"
+_OFFERED = 20
+T = TypeVar("T")
+
+
+def prepare() -> None:
+    """Teach the parser the shells; only needed where a shell asks."""
+    from typer.completion import completion_init  # type: ignore[attr-defined]  # not in its __all__
+
+    completion_init()
+
+
+def script(shell: str) -> str:
+    """Return the script for a shell; ``UsageError`` when it is none that we know."""
+    from typer.completion import get_completion_script  # type: ignore[attr-defined]  # not in its __all__
+
+    name = "powershell" if shell == "pwsh" else shell
+    if name not in SHELLS:
+        raise UsageError(f"{shell[:40]!r} is no shell that can be taught; use one of {', '.join(SHELLS)}")
+    return get_completion_script(prog_name="dashcam", complete_var=VARIABLE, shell=name)
+
+
+def shells() -> list[str]:
+    """Offer the shells."""
+    return list(SHELLS)
+
+
+def colours() -> list[str]:
+    """Offer the words of ``--color``."""
+    return ["auto", "always", "never"]
+
+
+def snippets() -> list[str]:
+    """Offer what there is a snippet for."""
+    from proxy.cli.snippets import KINDS
+
+    return list(KINDS)
+
+
+def outcomes() -> list[str]:
+    """Offer the ways in which a call can end."""
+    from proxy.domain.outcome import Outcome
+
+    return [item.value for item in Outcome]
+
+
+def models(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Offer the models on record."""
+    return _ask(ctx, lambda reader: reader.models(incomplete, _OFFERED))
+
+
+def providers(ctx: typer.Context) -> list[str]:
+    """Offer the providers of the settings."""
+    try:
+        return [item.name for item in _settings(ctx).providers]
+    except DashcamError:
+        return []
+
+
+def references(ctx: typer.Context) -> list[tuple[str, str]]:
+    """Offer the newest calls by their ids, with the model and the outcome beside them."""
+    from proxy.cli.terminal import on_one_line, short_id
+    from proxy.store.reading import Filters
+
+    def newest(reader: Reader) -> list[tuple[str, str]]:
+        rows = reader.list_interactions(Filters(), _OFFERED)
+        return [
+            (short_id(row["id"]), on_one_line(f"{row['model'] or row['operation']} {row['outcome']}")) for row in rows
+        ]
+
+    return [("last", "the newest call"), *_ask(ctx, newest)]
+
+
+def _settings(ctx: typer.Context) -> Any:
+    given = {name: ctx.params.get(name) for name in ("config", "data_dir", "env_file")}
+    return settings_from(**given)
+
+
+def _ask(ctx: typer.Context, question: Callable[[Reader], list[T]]) -> list[T]:
+    try:
+        with _reader(ctx) as reader:
+            return question(reader)
+    except DashcamError:
+        return []
+
+
+@contextlib.contextmanager
+def _reader(ctx: typer.Context) -> Iterator[Reader]:
+    from proxy.store.reading import Reader
+
+    with contextlib.closing(Reader(_settings(ctx).database_path)) as reader:
+        yield reader

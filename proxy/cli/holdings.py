@@ -1,0 +1,94 @@
+"""What the doctor looks at in the data folder: rights, space, the database, what waits, what was left."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from proxy.cli.findings import Finding
+from proxy.errors import StoreError
+from proxy.settings.values import Settings
+from proxy.store.reading import Reader
+
+CHECK_SECONDS = 5.0
+_OLD_SECONDS = 86_400.0
+_LEFT_OVER = (".snapshot.json.*", "keys/.*")
+_RESTORE = "move the file away and start again (a new one is made), or restore a backup"
+
+
+def folder(settings: Settings) -> Iterator[Finding]:
+    """Judge the data folder's rights and space."""
+    chosen = Path(settings.data_dir)
+    existing = next(path for path in (chosen, *chosen.parents) if path.is_dir())
+    status = os.statvfs(existing)
+    free = status.f_bavail * status.f_frsize
+    is_enough = free > settings.recording.min_free_bytes
+    detail = f"{chosen}: {free / 1e9:,.1f} GB free"
+    yield Finding("data folder", is_enough, detail, "free some space; bodies are dropped when it is short")
+    if not os.access(existing, os.W_OK | os.X_OK):
+        yield Finding("rights", False, f"{existing} is not writable for us", "choose another with --data-dir")
+    elif chosen.is_dir():
+        yield rights([chosen, settings.database_path, settings.spool_dir, chosen / "keys"])
+
+
+def rights(paths: list[Path]) -> Finding:
+    """Judge whether others can read what was recorded."""
+    wide = [path for path in paths if path.exists() and path.stat().st_mode & 0o077]
+    if not wide:
+        return Finding("rights", True, "only their owner can read the recordings")
+    told = " ".join(str(path) for path in wide)
+    return Finding("rights", False, f"others on this machine can read {', '.join(map(str, wide))}", f"chmod go= {told}")
+
+
+def database(settings: Settings) -> Iterator[Finding]:
+    """Open the database, count, and let SQLite look at it for a few seconds."""
+    try:
+        reader = Reader(settings.database_path)
+        try:
+            counts, wrong = reader.counts(), reader.quick_check(CHECK_SECONDS)
+            newest = reader.newest()
+        finally:
+            reader.close()
+    except StoreError as error:
+        if not settings.database_path.exists():
+            yield Finding("database", None, error.message, error.hint)
+        else:
+            yield Finding("database", False, error.message, error.hint or _RESTORE)
+        return
+    yield _sound(f"{settings.database_path}: {counts['interactions']} calls, {counts['bytes'] / 1e6:,.1f} MB", wrong)
+    if newest is not None and newest > time.time() + _OLD_SECONDS:
+        yield Finding("clock", False, "the newest call is dated more than a day from now", "set the clock")
+
+
+def _sound(detail: str, wrong: list[str] | None) -> Finding:
+    if wrong:
+        return Finding("database", False, f"{detail}; damaged: {wrong[0]}", _RESTORE)
+    checked = "sound" if wrong == [] else f"too large to be checked in {CHECK_SECONDS:.0f} s"
+    return Finding("database", True, f"{detail}; {checked}")
+
+
+def spool(settings: Settings) -> Finding:
+    """Tell what waits on disk while nothing runs."""
+    size = sum(path.stat().st_size for path in settings.spool_dir.glob("*/*") if path.is_file())
+    if not size:
+        return Finding("spool", True, "nothing waits")
+    return Finding("spool", None, f"{size / 1e6:,.1f} MB wait to be loaded, which the next start does", "dashcam serve")
+
+
+def left_over(settings: Settings) -> Iterator[Finding]:
+    """Tell of files that an interrupted step of ours left, and of a running instance's file that nobody is behind."""
+    old = [
+        path for pattern in _LEFT_OVER for path in Path(settings.data_dir).glob(pattern) if _age(path) > _OLD_SECONDS
+    ]
+    if old:
+        told = " ".join(map(str, old))
+        yield Finding("old files", None, f"{len(old)} left by interrupted writes", f"rm {told}")
+
+
+def _age(path: Path) -> float:
+    try:
+        return time.time() - path.stat().st_mtime
+    except FileNotFoundError:
+        return 0.0

@@ -1,0 +1,58 @@
+"""Completion: the scripts are whole, and what is offered comes from the record; failures offer nothing."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from proxy.cli.completion import SHELLS, VARIABLE
+from tests.support.entries import an_entry
+from tests.unit.cli.conftest import Command, Record
+
+
+def offered(line: str) -> list[str]:
+    environment = {**os.environ, VARIABLE: "complete_bash", "COMP_WORDS": line, "COMP_CWORD": str(line.count(" "))}
+    made = subprocess.run([sys.executable, "-m", "proxy"], env=environment, capture_output=True, text=True, timeout=60)
+    assert made.stderr == ""
+    return made.stdout.split()
+
+
+@pytest.mark.parametrize("shell", [*SHELLS, "pwsh"])
+def test_a_shell_is_taught_by_a_script(dashcam: Command, shell: str) -> None:
+    said = dashcam("completion", shell)
+    assert (said.code, said.err) == (0, "")
+    assert VARIABLE in said.out
+
+
+def test_bash_takes_its_script(dashcam: Command, tmp_path: Path) -> None:
+    script = dashcam("completion", "bash").out
+    check = f"{script}\ncomplete -p dashcam"
+    made = subprocess.run(["bash", "-c", check], capture_output=True, text=True, check=True)
+    assert "_dashcam_completion" in made.stdout
+
+
+def test_commands_options_and_words_are_offered() -> None:
+    assert offered("dashcam se") == ["serve", "search"]
+    assert "--no-pager" in offered("dashcam show --no")
+    assert offered("dashcam logs --outcome client") == ["client_gone"]
+    assert offered("dashcam logs --color al") == ["always"]
+    assert offered("dashcam env po") == ["powershell"]
+
+
+def test_models_and_ids_of_the_record_are_offered(record: Record) -> None:
+    entries = [an_entry(model=name) for name in ("gpt-5", "gpt-5-mini", "o4", "gpt-5")]
+    record(*entries)
+    assert offered("dashcam logs --model gpt") == ["gpt-5", "gpt-5-mini"]
+    ids = offered("dashcam show ")
+    assert ids[0] == "last"
+    assert entries[-1].interaction.id[:18] in ids
+
+
+def test_without_a_record_nothing_is_offered_and_nothing_is_said(tmp_path: Path) -> None:
+    assert offered("dashcam logs --model g") == []
+    (tmp_path / ".env").write_text("DASHCAM_NONSENSE=1")
+    assert offered("dashcam logs --provider o") == []

@@ -1,0 +1,76 @@
+"""What the doctor thinks of the data folder."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from proxy.cli import holdings
+from proxy.settings.values import RecordingSettings, Settings
+from tests.support.entries import an_entry
+from tests.unit.cli.conftest import Record
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return Settings(data_dir=str(tmp_path / "data"), run_dir=str(tmp_path / "run"))
+
+
+def test_a_folder_that_is_not_there_yet_has_space_where_it_will_be(settings: Settings) -> None:
+    (found,) = holdings.folder(settings)
+    assert found.is_ok
+    assert "GB free" in found.detail
+
+
+def test_too_little_space_is_a_problem(settings: Settings) -> None:
+    greedy = replace(settings, recording=RecordingSettings(min_free_bytes=1 << 62))
+    assert next(iter(holdings.folder(greedy))).is_ok is False
+
+
+def test_recordings_that_others_can_read_are_a_problem_with_its_mending(settings: Settings, record: Record) -> None:
+    record()
+    Path(settings.data_dir).chmod(0o700)
+    assert [item.is_ok for item in holdings.folder(settings)] == [True, True]
+    settings.database_path.chmod(0o644)
+    *_, rights = holdings.folder(settings)
+    assert rights.is_ok is False
+    assert rights.next == f"chmod go= {settings.database_path}"
+
+
+def test_a_database_is_sound_damaged_or_too_large_to_tell(
+    settings: Settings, record: Record, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record(*(an_entry(request=os.urandom(3000)) for _ in range(40)))
+    (found,) = holdings.database(settings)
+    assert (found.is_ok, "40 calls" in found.detail, found.detail.endswith("sound")) == (True, True, True)
+    monkeypatch.setattr(holdings, "CHECK_SECONDS", -1.0)
+    content = settings.database_path.read_bytes()
+    monkeypatch.setattr(holdings, "CHECK_SECONDS", 5.0)
+    page = content.index(b"ix_interaction_started_at")
+    assert page > 0
+    damaged = bytearray(content)
+    damaged[-3000:] = b"\xff" * 3000
+    settings.database_path.write_bytes(damaged)
+    (found,) = holdings.database(settings)
+    assert found.is_ok is False
+    assert "damaged" in found.detail or "cannot be read" in found.detail
+
+
+def test_calls_of_the_far_future_tell_of_a_wrong_clock(settings: Settings, record: Record) -> None:
+    record(an_entry(started_at=4_000_000_000_000))
+    *_, found = holdings.database(settings)
+    assert (found.subject, found.is_ok) == ("clock", False)
+
+
+def test_what_interrupted_writes_left_is_told_when_it_is_old(settings: Settings) -> None:
+    folder = Path(settings.data_dir)
+    folder.mkdir()
+    left = folder / ".snapshot.json.77"
+    left.write_text("{}")
+    assert list(holdings.left_over(settings)) == []
+    os.utime(left, (1, 1))
+    (found,) = holdings.left_over(settings)
+    assert found.next == f"rm {left}"

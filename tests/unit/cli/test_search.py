@@ -1,0 +1,97 @@
+"""``dashcam search``: words in questions and answers, the newest first, bounded."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from proxy.cli import search as searching
+from proxy.cli.search import excerpt
+from proxy.domain.interaction import Entry
+from proxy.store import reading
+from tests.support.entries import STARTED_AT, an_entry
+from tests.unit.cli.conftest import Command, Record
+
+
+def said(asked: str, answered: str = "fine", second: int = 0, **changes: Any) -> Entry:
+    entry = an_entry(started_at=STARTED_AT + second * 1000, **changes)
+    return replace(entry, input_text=asked, output_text=answered)
+
+
+def found(dashcam: Command, *arguments: str) -> list[str]:
+    return [line.split("\t")[4] for line in dashcam("search", "--no-headers", *arguments).lines]
+
+
+def test_all_words_must_be_there_on_either_side_and_the_newest_is_first(dashcam: Command, record: Record) -> None:
+    record(said("Refund my order", second=1), said("a cat", "no REFUND for a cat", second=2), said("weather", second=3))
+    assert found(dashcam, "refund") == ["a cat", "Refund my order"]
+    assert found(dashcam, "refund", "cat") == ["a cat"]
+    assert found(dashcam, "my order") == ["Refund my order"]
+    assert found(dashcam, "refund", "-n", "1") == ["a cat"]
+    assert found(dashcam, "refund", "--until", "last") == ["a cat", "Refund my order"]
+    assert found(dashcam, "refund", "--since", "last") == []
+
+
+def test_signs_that_mean_something_to_like_mean_themselves(dashcam: Command, record: Record) -> None:
+    record(said("100% sure!", second=1), said("100 times", second=2), said("snake_case", second=3), said("snakeXcase"))
+    assert found(dashcam, "100%") == ["100% sure!"]
+    assert found(dashcam, "snake_case") == ["snake_case"]
+    assert found(dashcam, "sure!") == ["100% sure!"]
+
+
+def test_json_has_the_row_and_its_texts(dashcam: Command, record: Record) -> None:
+    record(said("find me", model="m"))
+    (row,) = json.loads(dashcam("search", "find", "--json").out)
+    assert (row["model"], row["input_text"], row["output_text"]) == ("m", "find me", "fine")
+    assert json.loads(dashcam("search", "nowhere", "--json").out) == []
+
+
+def test_a_terminal_gets_matches_painted_and_is_told_when_there_is_more_or_nothing(
+    dashcam: Command, record: Record
+) -> None:
+    record(*(said(f"find me {number}", second=number) for number in range(3)))
+    seen = dashcam("search", "FIND", "-n", "2", is_terminal=True)
+    assert "\x1b[1;33mfind\x1b[0m me 2" in seen.out
+    assert "See more with: -n 10" in seen.err
+    assert "has these words" in dashcam("search", "nowhere", is_terminal=True).err
+    assert dashcam("search", "nowhere").err == ""
+
+
+def test_every_page_is_looked_through(dashcam: Command, record: Record, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reading, "PAGE", 2)
+    record(*(said(f"number {number}", second=number // 2) for number in range(9)))
+    assert sorted(found(dashcam, "number")) == [f"number {number}" for number in range(9)]
+    assert found(dashcam, "number 0") == ["number 0"]
+
+
+def test_when_the_time_is_over_it_says_how_to_go_on(
+    dashcam: Command, record: Record, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reading, "PAGE", 1)
+    monkeypatch.setattr(searching, "SECONDS", -1.0)
+    record(said("old", second=1), said("new", second=2))
+    first = dashcam("search", "old")
+    assert len(first.lines) == 1
+    (until,) = re.findall(r"go on with: --until (\S+)", first.err)
+    assert found(dashcam, "old", "--until", until) == ["old"]
+
+
+def test_nothing_that_was_said_steers_the_terminal(dashcam: Command, record: Record) -> None:
+    record(said("find \x1b[2J\nforged\u202e", "\x9b31m"))
+    for is_terminal in (True, False):
+        out = dashcam("search", "find", "--color", "never", is_terminal=is_terminal).out
+        assert not {letter for letter in out if not letter.isprintable() and letter not in "\n\t"}
+
+
+@given(st.text(max_size=300), st.text(min_size=1, max_size=5), st.integers(20, 100))
+def test_an_excerpt_fits_and_shows_the_match(text: str, word: str, width: int) -> None:
+    pattern = re.compile(re.escape(word), re.IGNORECASE)
+    shown = excerpt(text, pattern, width)
+    assert len(shown) <= width
+    assert "\n" not in shown
