@@ -90,8 +90,7 @@ def _port(settings: Settings) -> Iterator[Finding]:
     host, port = settings.server.host, settings.server.port
     other = who_listens(host, port, Path(settings.run_dir))
     if other is not None:
-        detail = f"{port} is taken by {other}; dashcam serve will take the next one, or wait where none may look"
-        yield Finding("port", None, detail, f"stop it, or: dashcam serve --port {port + 1}")
+        yield Finding("port", None, f"{port} is taken by {other}", f"stop it, or: dashcam serve --port {port + 1}")
     else:
         yield Finding("port", True, f"{port} is free")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sys
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -50,6 +51,8 @@ def _print(item: Finding) -> None:
 
 def _lines(detail: str) -> list[str]:
     """Return the words in lines that fit; a long path or address stays whole, to be copied."""
+    if not sys.stdout.isatty():
+        return [on_one_line(detail)]
     room = max(40, shutil.get_terminal_size().columns - _SUBJECT - 7)
     return textwrap.wrap(on_one_line(detail), room, break_long_words=False, break_on_hyphens=False) or [""]
 

@@ -78,7 +78,7 @@ def _write_new(path: Path, key: str) -> bool:
         return False
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _make_private(path.parent)
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         try:
             os.write(descriptor, key.encode() + b"\n")
@@ -95,6 +95,12 @@ def _write_new(path: Path, key: str) -> bool:
         with contextlib.suppress(OSError):
             temporary.unlink()
     return True
+
+
+def _make_private(folder: Path) -> None:
+    """Make a folder and those above it that are missing, each private (``parents=True`` forgets the mode)."""
+    for missing in reversed([path for path in (folder, *folder.parents) if not path.exists()]):
+        missing.mkdir(mode=0o700)
 
 
 def _tell(made: list[tuple[str, str, str, Path]]) -> None:

@@ -34,21 +34,22 @@ def wide(folder: Path, *, makes_keys: bool | None) -> Settings:
 def test_a_wide_address_starts_with_keys_that_are_made_told_once_and_found_again(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made = wide(tmp_path, makes_keys=True)
+    folder = tmp_path / "deep" / "data"
+    made = wide(folder, makes_keys=True)
     said = capsys.readouterr()
     keys = re.findall(r"dashcam_(?:adm|met|key)_\w{43}", said.err)
     assert (len(keys), said.out) == (3, "")
-    assert sorted(path.read_text().strip() for path in (tmp_path / "keys").iterdir()) == sorted(keys)
-    assert {path.stat().st_mode & 0o777 for path in (tmp_path / "keys").iterdir()} == {0o600}
-    assert (tmp_path / "keys").stat().st_mode & 0o777 == 0o700
+    assert sorted(path.read_text().strip() for path in (folder / "keys").iterdir()) == sorted(keys)
+    assert {path.stat().st_mode & 0o777 for path in (folder / "keys").iterdir()} == {0o600}
+    assert {path.stat().st_mode & 0o777 for path in (folder / "keys", folder, folder.parent)} == {0o700}
     for name in KINDS:
         monkeypatch.setenv(f"{name}_FILE", "")
-    again = wide(tmp_path, makes_keys=True)
+    again = wide(folder, makes_keys=True)
     assert again == made
     assert capsys.readouterr().err == ""
     for name in KINDS:
         monkeypatch.setenv(f"{name}_FILE", "")
-    assert wide(tmp_path, makes_keys=None) == made, "any other command finds them too"
+    assert wide(folder, makes_keys=None) == made, "any other command finds them too"
 
 
 def test_without_being_asked_for_none_are_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
