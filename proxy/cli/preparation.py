@@ -116,7 +116,10 @@ def config_init(
     file: Annotated[str, typer.Argument(metavar="FILE", help="Where to write it.")] = "dashcam.toml",
     yes: Annotated[bool, typer.Option("--yes", help="Also over a file that is there.")] = False,
 ) -> None:
-    """Write a settings file to begin with, every setting in it as a comment."""
+    """Write a settings file to begin with.
+
+    Every setting stands in it as a comment, with its default and what it does.
+    """
     from proxy.cli.configuration import init
 
     init(sources(None, None, None)["defaults"], Path(file), is_sure=yes)

@@ -73,6 +73,11 @@ def print_snippet(settings: Settings, kind: str | None) -> None:
         print("dashcam: not running yet; start it with: dashcam serve", file=sys.stderr)
     if settings.proxy_keys:
         print("dashcam: callers show one of the proxy keys as their OPENAI_API_KEY", file=sys.stderr)
+    elif not os.getenv("OPENAI_API_KEY"):
+        print(
+            "dashcam: OpenAI's clients want some OPENAI_API_KEY; without one of your own any word will do",
+            file=sys.stderr,
+        )
 
 
 def snippet(kind: str, url: str) -> str:

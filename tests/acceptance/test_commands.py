@@ -78,6 +78,29 @@ def test_a_port_that_was_chosen_and_is_taken_is_told_at_once(tmp_path: Path) -> 
     assert f"did not start: port {port} is taken by another program. Stop it, or choose" in said(made)
 
 
+def test_a_port_that_another_dashcam_has_is_told_with_its_data_folder(tmp_path: Path) -> None:
+    one = RunningDashcam(tmp_path / "one")
+    one.folder.mkdir()
+    with contextlib.closing(one.start()):
+        other = {**one.environment, "DASHCAM_DATA_DIR": str(tmp_path / "two"), "DASHCAM_PORT": str(one.port)}
+        command = [sys.executable, "-m", "proxy", "try"]
+        made = subprocess.run(command, cwd=one.folder, env=other, capture_output=True, timeout=60, check=False)
+    assert made.returncode == 5
+    assert f"port {one.port} is taken by another Dashcam, which serves {one.data_dir}." in said(made)
+
+
+def test_an_upstream_that_is_ourselves_is_refused_before_anything_listens(fresh: RunningDashcam) -> None:
+    own = f"http://localhost:{fresh.environment['DASHCAM_PORT']}/v1"
+    made = fresh.cli("serve", "--upstream", own)
+    assert made.returncode == 4
+    assert "is this Dashcam's own address" in said(made)
+    assert not (fresh.data_dir / "instance.lock").exists()
+
+
+def test_what_try_prints_into_a_file_is_whole_lines(fresh: RunningDashcam) -> None:
+    assert fresh.cli("try").stdout.decode().endswith("say it back to me.\n")
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_what_ends_run_ends_the_program_and_the_proxy_too(fresh: RunningDashcam, number: int) -> None:
     command = [sys.executable, "-m", "proxy", "run", "--", "sh", "-c", "echo ready; exec sleep 60"]

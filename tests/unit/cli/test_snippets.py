@@ -24,9 +24,11 @@ def test_every_snippet_has_the_address(kind: str) -> None:
     assert "{{" not in text
 
 
-def test_what_sh_evaluates_is_the_address(dashcam: Command) -> None:
+def test_what_sh_evaluates_is_the_address(dashcam: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
     said = dashcam("env", "sh")
     assert "not running yet" in said.err
+    assert "any word will do" in said.err
     command = f'{said.out}\nprintf %s "$OPENAI_BASE_URL"'
     assert subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=True).stdout == f"{URL}/v1"
 
