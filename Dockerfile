@@ -1,4 +1,3 @@
-# syntax=docker/dockerfile:1
 # Dashcam in a container: docker build -t dashcam . && docker compose up
 #
 # Runs as any user (--user), with a read-only root (--read-only): it writes to /data and /dev/shm only. What it needs to
@@ -47,7 +46,7 @@ VOLUME /data
 EXPOSE 8484
 USER 10001:10001
 STOPSIGNAL SIGTERM
-HEALTHCHECK --interval=10s --timeout=5s --start-period=20s --start-interval=1s --retries=3 \
+HEALTHCHECK --interval=10s --timeout=5s --start-period=20s --retries=3 \
   CMD ["python", "-c", "import json, os, urllib.request as ask; url = json.load(open(os.environ['DASHCAM_DATA_DIR'] + '/instance.json'))['url']; ask.build_opener(ask.ProxyHandler({})).open(url + '/readyz', timeout=4)"]
 ENTRYPOINT ["dashcam"]
 CMD ["serve"]

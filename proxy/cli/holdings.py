@@ -34,12 +34,15 @@ def folder(settings: Settings) -> Iterator[Finding]:
 
 
 def rights(paths: list[Path]) -> Finding:
-    """Judge whether others can read what was recorded."""
+    """Judge whether others can read what was recorded; that they can look into a folder of closed files is a note."""
     wide = [path for path in paths if path.exists() and path.stat().st_mode & 0o077]
     if not wide:
         return Finding("rights", True, "only their owner can read the recordings")
-    told = " ".join(str(path) for path in wide)
-    return Finding("rights", False, f"others on this machine can read {', '.join(map(str, wide))}", f"chmod go= {told}")
+    files = [path for path in wide if path.is_file()]
+    verb, told = ("read", files) if files else ("look into", wide)
+    names = ", ".join(map(str, told))
+    return Finding("rights", False if files else None, f"others on this machine can {verb} {names}",
+                   f"chmod go= {' '.join(map(str, wide))}")  # fmt: skip
 
 
 def database(settings: Settings) -> Iterator[Finding]:

@@ -6,6 +6,7 @@ pydantic checks; what leaves here is plain frozen values. Unknown keys are mista
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 import os
 import sys
@@ -108,7 +109,7 @@ def load(
 def settings_of(layers: Layers, *, makes_keys: bool | None = None) -> values.Settings:
     """Return the settings that the layers say; errors as ``load``."""
     problems, merged = list(layers.problems), layers.merged
-    checked = _check(merged, problems, layers.said)
+    checked = _check(merged, problems, layers)
     providers = _providers(checked, layers.upstreams, problems)
     if checked:
         is_making = makes_keys is not None and wants_keys(is_flag=makes_keys)
@@ -213,11 +214,11 @@ def _merge(base: dict[str, Any], new: dict[str, Any], problems: list[str], origi
     return merged
 
 
-def _check(merged: dict[str, Any], problems: list[str], layers: dict[str, dict[str, Any]]) -> SettingsFile | None:
+def _check(merged: dict[str, Any], problems: list[str], layers: Layers) -> SettingsFile | None:
     try:
         return SettingsFile.model_validate(merged)
     except ValidationError as error:
-        problems += [f"{_origin(item['loc'], layers)}: {_told(item)}" for item in error.errors()]
+        problems += [f"{_origin(item['loc'], layers.said)}: {_told(item, layers.defaults)}" for item in error.errors()]
         return None
 
 
@@ -235,16 +236,25 @@ def _origin(loc: tuple[int | str, ...], layers: dict[str, dict[str, Any]]) -> st
     return max(reversed(layers), key=lambda origin: depth(layers[origin]))
 
 
-def _told(item: ErrorDetails) -> str:
+def _told(item: ErrorDetails, known: dict[str, Any]) -> str:
     """Return key, what is wrong with it, and what was given, unless a secret may stand there."""
     key = ".".join(str(part) for part in item["loc"] if part != "[key]")
     if item["type"] == "extra_forbidden":
-        return f"{key}: is not a setting"
+        return f"{key}: is not a setting{_meant(item['loc'], known)}"
     if item["type"] in _IS_SECTION:
         return f"{key}: is a section, not a value"
     said = item["msg"].removeprefix("Value error, ")
     is_shown = item["type"] != "missing" and not _NOT_SHOWN.intersection(item["loc"])
     return f"{key}: {said}" + (f" (given: {str(item['input'])[:60]!r})" if is_shown else "")
+
+
+def _meant(loc: tuple[int | str, ...], known: Any) -> str:
+    """Return which setting of the same section may be meant, as a remark in brackets, or nothing."""
+    *sections, name = loc
+    for section in sections:
+        known = known.get(section) if isinstance(known, dict) else None
+    close = difflib.get_close_matches(str(name), known, n=1) if isinstance(known, dict) else []
+    return f" (did you mean {close[0]}?)" if close else ""
 
 
 def _providers(checked: SettingsFile | None, upstreams: list[str], problems: list[str]) -> tuple[Provider, ...]:

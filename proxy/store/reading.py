@@ -38,6 +38,8 @@ _MODELS = (
 )
 PAGE = 2000
 """So many calls are looked through in one transaction of a search."""
+CHECK_STEPS = 100_000
+"""After so many steps of SQLite's machine a check looks at the clock: some milliseconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +137,7 @@ class Reader:
         try:
             with self._connect() as connection:
                 driver = connection.connection.driver_connection
-                driver.set_progress_handler(lambda: time.monotonic() > deadline, 100_000)
+                driver.set_progress_handler(lambda: time.monotonic() > deadline, CHECK_STEPS)
                 found = [str(row["quick_check"]) for row in _run(connection, "PRAGMA quick_check(3)", ())]
         except DBAPIError as error:
             if time.monotonic() > deadline:

@@ -23,9 +23,10 @@ def test_each_setting_is_shown_with_who_said_it(
     (tmp_path / "c.toml").write_text("[limits]\ndrain = 5.0\n[server]\nworkers = 2\nallowed_hosts = ['a.example']")
     (tmp_path / ".env").write_text("DASHCAM_LOG__LEVEL=debug\n")
     monkeypatch.setenv("DASHCAM_PORT", "9001")
-    monkeypatch.delenv("DASHCAM_LOG__LEVEL", raising=False)
-    found = origins(dashcam("config", "show", "--config", "c.toml", "--data-dir", "d", "--json").out)
+    # Set once, so that what is read from .env is taken back at the end.
+    monkeypatch.setenv("DASHCAM_LOG__LEVEL", "")
     monkeypatch.delenv("DASHCAM_LOG__LEVEL")
+    found = origins(dashcam("config", "show", "--config", "c.toml", "--data-dir", "d", "--json").out)
     assert found["limits.drain"] == (5.0, "file c.toml")
     assert found["server.allowed_hosts"] == (["a.example"], "file c.toml")
     assert found["server.port"] == (9001, "environment DASHCAM_PORT")

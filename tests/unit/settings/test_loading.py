@@ -155,7 +155,7 @@ def test_a_mistake_is_told_of_where_it_was_made(tmp_path: Path, monkeypatch: pyt
         loaded(tmp_path, '[server]\nport = "y"\nalowed_hosts = []\n', flags=flags)
     told = sorted(line.partition(": I")[0].removeprefix(str(tmp_path)) for line in caught.value.problems)
     assert told == [
-        "/c.toml: server.alowed_hosts: is not a setting",
+        "/c.toml: server.alowed_hosts: is not a setting (did you mean allowed_hosts?)",
         "environment: server.port",
         "flag: server.workers",
     ]
