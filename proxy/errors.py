@@ -8,6 +8,7 @@
     ├── UpstreamError           the provider or the way to it failed                             502/504
     ├── SpoolError              a segment cannot be written or read
     ├── StoreError              the database refused or is away
+    ├── PriceDataError          what was given as price data is none
     ├── NotFoundError           a record, a file or a name does not exist                        exit 3
     ├── UnreachableError        a running Dashcam was expected and does not answer               exit 5
     └── NotAllowedError         a running Dashcam does not let us in                             exit 6
@@ -62,6 +63,12 @@ class StoreError(DashcamError):
     """The database refused or is away."""
 
     code = "store_error"
+
+
+class PriceDataError(DashcamError):
+    """What was given as price data is none."""
+
+    code = "price_data_invalid"
 
 
 class NotFoundError(DashcamError):

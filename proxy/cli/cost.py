@@ -8,23 +8,10 @@ from __future__ import annotations
 from decimal import Decimal
 
 from proxy.domain.cost import Price
-from proxy.pricing.cost import multiply
-from proxy.protocol.usage import read_usage
+from proxy.pricing.amount import multiply
+from proxy.pricing.units import UNITS, unit_of
 from proxy.store.reading import Row
-
-_NAMES = {
-    "input_mtok": "input",
-    "cache_read_mtok": "cached input",
-    "cache_write_mtok": "cache writes",
-    "input_audio_mtok": "audio input",
-    "input_image_mtok": "image input",
-    "output_mtok": "output",
-    "output_audio_mtok": "audio output",
-    "output_image_mtok": "image output",
-    "output_reasoning_mtok": "reasoning",
-    "requests_kcount": "request",
-    "web_searches_kcount": "web searches",
-}
+from proxy.store.usage import usage_of
 
 
 def lines_of(row: Row, price: Row | None) -> list[str]:
@@ -32,7 +19,7 @@ def lines_of(row: Row, price: Row | None) -> list[str]:
     if price is None:
         return []
     pinned = Price(**price)
-    cost = multiply(pinned, read_usage(row["usage_raw"]))
+    cost = multiply(pinned, usage_of(row))
     source = f"{pinned.model}, {pinned.tier} tier, prices of {pinned.source} {pinned.source_version}"
     if cost.pico_usd != row["cost_pico_usd"]:
         return [_rates(pinned), source]
@@ -40,8 +27,8 @@ def lines_of(row: Row, price: Row | None) -> list[str]:
 
 
 def _cells(name: str, count: int, rate: Decimal, amount: Decimal) -> tuple[str, ...]:
-    per = "M" if name.endswith("mtok") else "k"
-    return f"{count:,}", _NAMES.get(name, name), f"at ${_plain(rate)}/{per}", f"${_plain(amount)}"
+    unit = unit_of(name)
+    return f"{count:,}", unit.words or name, f"at ${_plain(rate)}/{unit.each}", f"${_plain(amount)}"
 
 
 def _table(rows: list[tuple[str, ...]]) -> list[str]:
@@ -58,5 +45,5 @@ def _plain(amount: Decimal) -> str:
 
 
 def _rates(price: Price) -> str:
-    named = [f"{_NAMES.get(key, key)} ${rate}/M" for key, rate in price.rates.items() if key.endswith("mtok")]
+    named = [f"{unit_of(key).words} ${rate}/{unit_of(key).each}" for key, rate in price.rates.items() if key in UNITS]
     return ", ".join(named)

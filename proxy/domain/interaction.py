@@ -77,6 +77,7 @@ class Interaction:
     audio_tokens: int | None = None
     usage_source: UsageSource = UsageSource.NONE
     usage_raw: Mapping[str, object] | None = None
+    quantities: Mapping[str, int] | None = None
     service_tier: str | None = None
     # money
     cost_pico_usd: int | None = None
@@ -167,7 +168,7 @@ class Entry:
 
 _UNCOUNTED = (
     "input_tokens", "output_tokens", "total_tokens", "cached_tokens", "cache_write_tokens", "reasoning_tokens",
-    "audio_tokens", "price_id",
+    "audio_tokens", "quantities", "price_id",
 )  # fmt: skip
 
 

@@ -17,7 +17,8 @@ from proxy.domain.outcome import UsageSource
 class Usage:
     """Counts in tokens; ``reported_cost_usd`` is the provider's own charge as exact decimal text.
 
-    ``web_searches`` counts calls of a hosted search, each of which costs a fee.
+    ``cache_write_1h_tokens`` and ``cache_write_12h_tokens`` are the parts of the cache writes that live longer. What is
+    billed beside tokens is in ``QUANTITIES``: calls of hosted tools, milliseconds of audio, characters, images.
     """
 
     input_tokens: int | None = None
@@ -30,7 +31,17 @@ class Usage:
     output_audio_tokens: int | None = None
     input_image_tokens: int | None = None
     output_image_tokens: int | None = None
+    cached_audio_tokens: int | None = None
+    cached_image_tokens: int | None = None
+    cache_write_1h_tokens: int | None = None
+    cache_write_12h_tokens: int | None = None
     web_searches: int | None = None
+    file_searches: int | None = None
+    code_sessions: int | None = None
+    live_sources: int | None = None
+    audio_ms: int | None = None
+    characters: int | None = None
+    images: int | None = None
     source: UsageSource = UsageSource.NONE
     reported_cost_usd: str | None = None
     raw: Mapping[str, object] | None = field(default=None, compare=False)
@@ -42,5 +53,11 @@ class Usage:
             return None
         return (self.input_audio_tokens or 0) + (self.output_audio_tokens or 0)
 
+    def quantities(self) -> dict[str, int]:
+        """Return what is billed beside tokens and was counted, by its name in ``QUANTITIES``."""
+        found = {name: getattr(self, name) for name in QUANTITIES}
+        return {name: number for name, number in found.items() if number}
 
+
+QUANTITIES = ("web_searches", "file_searches", "code_sessions", "live_sources", "audio_ms", "characters", "images")
 NO_USAGE = Usage()

@@ -8,7 +8,7 @@ reported no usage its visible output is estimated, and labelled as an estimate; 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -31,6 +31,7 @@ from proxy.interpret.timing import attempts_of, durations_of
 from proxy.protocol.assembly import AnswerError
 from proxy.protocol.endpoints import operation_named
 from proxy.protocol.finish import kind_of
+from proxy.protocol.quantities import spoken_characters
 
 CostOf = Callable[..., Cost]
 _BYTES_PER_TOKEN = 4
@@ -56,7 +57,7 @@ def interpret(call: RecordedCall, cost_of: CostOf) -> Entry:
     assembly = reading.assembly
     outcome, error = ending_of(call, reading)
     output = assembly.output_text() if assembly else ""
-    usage = _usage(call, reading, output)
+    usage = _usage(call, request, reading, output)
     cost = cost_of(
         kind=call.start.provider_kind,
         operation=call.start.operation,
@@ -67,14 +68,18 @@ def interpret(call: RecordedCall, cost_of: CostOf) -> Entry:
         is_whole=assembly is not None and assembly.has_ended,
         is_remote=assembly is not None and assembly.is_remote,
         upstream=call.start.upstream,
+        provider=call.start.provider,
         at_ms=call.start.accepted_at_ns // 1_000_000,
     )
     return _entry(_Parts(call, request, reading, outcome, error, output, usage, cost))
 
 
-def _usage(call: RecordedCall, reading: Reading, output: str) -> Usage:
+def _usage(call: RecordedCall, request: Request, reading: Reading, output: str) -> Usage:
     """Return reported counts, else an estimate of the visible output, labelled as one."""
     usage = reading.assembly.usage if reading.assembly else NO_USAGE
+    characters = spoken_characters(call.start.operation, request.values)
+    if characters is not None:
+        usage = replace(usage, characters=characters)
     if usage.source is not UsageSource.NONE or not output or not operation_named(call.start.operation).generates:
         return usage
     estimate = -(-len(output.encode("utf-8", "replace")) // _BYTES_PER_TOKEN)
@@ -178,6 +183,7 @@ def _counts(parts: _Parts) -> dict[str, Any]:
         audio_tokens=usage.audio_tokens,
         usage_source=usage.source,
         usage_raw=storable(usage.raw) if usage.raw else None,
+        quantities=usage.quantities() or None,
         service_tier=clean(assembly.service_tier if assembly else None, 50),
         cost_pico_usd=cost.pico_usd,
         input_cost_pico_usd=cost.input_pico_usd,

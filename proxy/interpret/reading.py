@@ -15,6 +15,7 @@ from proxy.protocol.assembly import AnswerError, Assembly, read_error
 from proxy.protocol.decoding import decode
 from proxy.protocol.endpoints import Answer, Operation, operation_named
 from proxy.protocol.jsontext import MISSING, items, mapping, parse, text
+from proxy.protocol.quantities import with_exact_cost, with_quantities
 
 _SENTENCE = 2000
 _EVENTS = "text/event-stream"
@@ -50,6 +51,7 @@ def read_answer(call: RecordedCall) -> Reading:
     operation = operation_named(call.start.operation)
     if _holds_events(operation, media, data):
         assembly = _assemble_events(operation, sse.decode(data))
+        assembly.usage = with_exact_cost(assembly.usage, data)
         end = assembly.first_token_end
         return Reading(assembly, None if end is None or encoding else _arrival(call.pieces, end), error, True)
     if not data:
@@ -95,7 +97,10 @@ def _read_whole(operation: Operation, media: str, data: bytes, status: int, erro
     if isinstance(value, list):
         # Some providers wrap their errors into an array.
         value = next(iter(value), None)
-    return Reading(_of_object(operation, mapping(value), status), None, error)
+    assembly = _of_object(operation, mapping(value), status)
+    if assembly is not None:
+        assembly.usage = with_exact_cost(with_quantities(assembly.usage, operation.name, mapping(value)), data)
+    return Reading(assembly, None, error)
 
 
 def _of_object(operation: Operation, values: dict[str, Any], status: int) -> Assembly | None:

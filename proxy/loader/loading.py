@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import structlog
 
@@ -23,6 +24,8 @@ from proxy.loader.preparing import Interpreted, Prepared, prepare, set_aside, se
 from proxy.loader.retries import Retries
 from proxy.loader.sources import FollowedSource, Parking, Progress
 from proxy.loader.totals import ModelNames, totals_of
+from proxy.pricing.cost import cost_of
+from proxy.pricing.current import CurrentPrices
 from proxy.settings.values import Settings
 from proxy.spool.reader import SpoolReader
 from proxy.store.accounts import EARLIER
@@ -69,6 +72,7 @@ class Loader:
         self._failures = 0
         self._retries = Retries()
         self._failure: str | None = None
+        self._prices = CurrentPrices(settings.prices_dir, settings.own_prices_path, _complain_about_prices)
         self.last_commit_at = time.time()
         self._fold_accounts()
         reader = Reader(settings.database_path)
@@ -199,7 +203,9 @@ class Loader:
 
     def _commit(self, followed: FollowedSource, progress: Progress, parking: Parking, now: float) -> None:
         """Write what one look gave, position included, in one transaction; then free what it stands for."""
-        prepared = prepare(followed.source, progress.finished, self._settings.recording.max_body_bytes, self._retries)
+        priced = partial(cost_of, catalogue=self._prices.catalogue()) if progress.finished else cost_of
+        limit = self._settings.recording.max_body_bytes
+        prepared = prepare(followed.source, progress.finished, limit, self._retries, priced)
         with self._lock:
             state = followed.state(parking)
         batch = WriteBatch(
@@ -303,6 +309,10 @@ class Loader:
             waits = [source.lag_seconds() for source in self._sources.values()]
         failing = self._failing_since
         return max([*waits, 0.0 if failing is None else time.time() - failing])
+
+
+def _complain_about_prices(reason: str) -> None:
+    log.error("prices_unusable", reason=reason, hint="the prices from before stay in use; see: dashcam prices list")
 
 
 def _unmoved(followed: FollowedSource) -> SourceState:

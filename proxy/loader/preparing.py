@@ -16,7 +16,7 @@ import structlog
 from proxy.domain.identity import id_text
 from proxy.domain.interaction import Entry
 from proxy.domain.recording import RecordedCall
-from proxy.interpret.entry import interpret
+from proxy.interpret.entry import CostOf, interpret
 from proxy.loader.collecting import Finished
 from proxy.loader.retries import Retries
 from proxy.pricing.cost import cost_of
@@ -45,7 +45,9 @@ class Prepared:
     side_files: list[str] = field(default_factory=list)
 
 
-def prepare(source: Source, finished: Sequence[Finished], body_limit: int, retries: Retries) -> Prepared:
+def prepare(
+    source: Source, finished: Sequence[Finished], body_limit: int, retries: Retries, cost_of: CostOf = cost_of
+) -> Prepared:
     """Interpret finished calls; reads the request bodies that lie in files of their own."""
     prepared = Prepared()
     for item in finished:

@@ -1,50 +1,153 @@
-"""Unit prices from genai-prices, resolved once per provider kind, model, tier and half hour, and pinned as a ``Price``.
+"""Unit prices from genai-prices, resolved once per call's kind of question and half hour, and pinned as a ``Price``.
 
-An unknown service tier would silently get the standard price there, so tiers are compared against the known ones
-first. Long-context prices are a cliff, not a bracket: they are kept as ``name>start``, and the cost picks one for all
-tokens. ``None`` means that nobody published a price.
+A ``Catalogue`` is one state of the price data: what came with the package or what was refreshed since, with the user's
+own prices on top. An unknown service tier would silently get the standard price there, and so would a tier whose prices
+begin later and a tier of another provider's model: all three have no price here. Long-context prices are a cliff, not a
+bracket: they are kept as ``name>start``, and the cost picks one for all tokens. ``None``: nobody published a price.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
+from decimal import Decimal
 from functools import lru_cache
 from importlib.metadata import version
+from typing import NamedTuple
 
 from genai_prices import data_snapshot, types
 
 from proxy.domain.cost import Price
+from proxy.pricing import overrides
+from proxy.pricing.regions import UPLIFT
+from proxy.pricing.units import unit_of
 
 SOURCE = "genai-prices"
+BATCH = "batch"
+REGIONAL = "regional"
 _PROVIDER_IDS = {"xai": "x-ai"}
 _STANDARD_TIERS = frozenset({"", "default", "standard", "auto", "on_demand"})
+_HALF_IN_BATCHES = frozenset({"openai", "azure", "anthropic", "google", "groq", "mistral"})
+"""Kinds that publish half the standard price for batches: it counts where a model has no price of its own."""
+_HALF = Decimal("0.5")
+
+
+class Wanted(NamedTuple):
+    """Which price is looked for: ``at`` is an ISO instant, ``is_regional`` asks for the surcharge of a region."""
+
+    kind: str
+    model: str
+    tier: str
+    at: str
+    provider: str = ""
+    is_batch: bool = False
+    is_regional: bool = False
+
+
+class Catalogue:
+    """One state of the price data. ``find`` remembers what it found; a new state is a new catalogue."""
+
+    def __init__(
+        self,
+        providers: Sequence[types.Provider] | None = None,
+        release: str | None = None,
+        own: overrides.Overrides = overrides.NONE,
+    ) -> None:
+        self._providers = list(data_snapshot.get_snapshot().providers if providers is None else providers)
+        self._by_id = {item.id: item for item in self._providers}
+        self.version = release or source_version()
+        self.own = own
+        self.find = lru_cache(maxsize=8192)(self._find)
+        self.find_own = lru_cache(maxsize=8192)(self._find_own)
+
+    def __repr__(self) -> str:
+        return f"<Catalogue {SOURCE} {self.version} own={len(self.own.rules)}>"
+
+    def _find(self, wanted: Wanted) -> Price | None:
+        """Return the published price; the user's own where it is laid over it."""
+        found = self._model(wanted)
+        if found is None:
+            return None
+        model, is_own = found
+        rates = _rates_of(model, wanted, is_own=is_own)
+        if not rates:
+            return None
+        if wanted.is_regional:
+            rates = {name: _scaled(rate, UPLIFT) if "mtok" in name else rate for name, rate in rates.items()}
+        return pin(wanted, model.id, _tier_text(wanted), rates, (SOURCE, self.version))
+
+    def _find_own(self, wanted: Wanted) -> Price | None:
+        """Return the user's own price for a call; None when no rule is for it."""
+        tier = BATCH if wanted.is_batch else (overrides.STANDARD if wanted.tier in _STANDARD_TIERS else wanted.tier)
+        rule = self.own.find((wanted.provider, wanted.kind), wanted.model, tier, wanted.at[:10])
+        if rule is None:
+            return None
+        below = self.find(wanted) if rule.extends else None
+        rates = {**(below.rates if below else {}), **dict(rule.rates)}
+        return pin(wanted, rule.model, _tier_text(wanted), rates, (self.own.source, self.own.version), rule.since)
+
+    def _model(self, wanted: Wanted) -> tuple[types.ModelInfo, bool] | None:
+        """Return the model, and whether it is the provider's own: Azure falls back to OpenAI's."""
+        provider = self._by_id.get(_PROVIDER_IDS.get(wanted.kind, wanted.kind))
+        found = provider.find_model(wanted.model.lower(), all_providers=self._providers) if provider else None
+        if provider is None or found is None:
+            return None
+        return found, any(found is model for model in provider.models)
+
+    def models(self) -> Iterable[tuple[str, types.ModelInfo]]:
+        """Yield (provider kind, model) of everything that has a price."""
+        kinds = {identity: kind for kind, identity in _PROVIDER_IDS.items()}
+        for provider in self._providers:
+            for model in provider.models:
+                yield kinds.get(provider.id, provider.id), model
+
+
+@lru_cache(maxsize=1)
+def bundled() -> Catalogue:
+    """Return the prices that came with the package."""
+    return Catalogue()
 
 
 @lru_cache(maxsize=1)
 def source_version() -> str:
-    """Return the release of the price data."""
+    """Return the release of the price data that came with the package."""
     return version("genai-prices")
 
 
-@lru_cache(maxsize=8192)
-def find_price(kind: str, model: str, tier: str, at: str) -> Price | None:
-    """Return the price at an instant (ISO, UTC), or None when the model or the tier has none."""
-    provider = next((item for item in _providers() if item.id == _PROVIDER_IDS.get(kind, kind)), None)
-    found = provider.find_model(model.lower(), all_providers=_providers()) if provider else None
-    if found is None:
-        return None
-    known = {variant.when.get("service_tier") for variant in found.price_variants or ()}
-    if tier not in known and tier not in _STANDARD_TIERS:
-        return None
-    context = {"service_tier": tier} if tier in known else None
-    rates = _flatten(found.get_prices(datetime.fromisoformat(at).replace(tzinfo=UTC), context))
-    return _pin(kind, found.id, tier or "default", rates) if "input_mtok" in rates else None
+def tiers_of(model: types.ModelInfo) -> list[str]:
+    """Return the service tiers a model has prices for, the standard one first, ``batch`` last."""
+    named = [variant.when["service_tier"] for variant in model.price_variants or () if "service_tier" in variant.when]
+    has_batch = any(variant.when == {"processing": "batch"} for variant in model.price_variants or ())
+    return list(dict.fromkeys(["default", *named, *([BATCH] if has_batch else [])]))
 
 
-def _providers() -> list[types.Provider]:
-    return data_snapshot.get_snapshot().providers
+def _tier_text(wanted: Wanted) -> str:
+    tier = BATCH if wanted.is_batch else wanted.tier or "default"
+    return f"{tier}/{REGIONAL}" if wanted.is_regional else tier
+
+
+def _rates_of(model: types.ModelInfo, wanted: Wanted, *, is_own: bool) -> dict[str, str] | None:
+    """Return the unit prices that hold for a call; None for a tier nobody published a price of."""
+    at = datetime.fromisoformat(wanted.at).replace(tzinfo=UTC)
+    # What holds for OpenAI's tiers on OpenAI says nothing of the same model elsewhere.
+    variants = [item for item in (model.price_variants or ()) if is_own]
+    active = [item for item in variants if item.constraint is None or item.constraint.active(at)]
+    if wanted.is_batch:
+        if any(item.when == {"processing": "batch"} for item in active):
+            return _flatten(model.get_prices(at, {"processing": "batch"}))
+        if wanted.kind not in _HALF_IN_BATCHES:
+            return None
+        rates = _flatten(model.get_prices(at))
+        return {name: _scaled(rate, _HALF) if "mtok" in name else rate for name, rate in rates.items()}
+    if any(item.when == {"service_tier": wanted.tier} for item in active):
+        return _flatten(model.get_prices(at, {"service_tier": wanted.tier}))
+    return _flatten(model.get_prices(at)) if wanted.tier in _STANDARD_TIERS else None
+
+
+def _scaled(rate: str, factor: Decimal) -> str:
+    return format((Decimal(rate) * factor).normalize(), "f")
 
 
 def _flatten(prices: types.ModelPrice) -> dict[str, str]:
@@ -58,15 +161,19 @@ def _flatten(prices: types.ModelPrice) -> dict[str, str]:
     return rates
 
 
-def _pin(kind: str, model: str, tier: str, rates: dict[str, str]) -> Price:
-    content = json.dumps([kind, model, tier, rates, SOURCE, source_version()], sort_keys=True)
-    identity = hashlib.sha256(content.encode()).hexdigest()[:16]
+def pin(
+    wanted: Wanted, model: str, tier: str, rates: dict[str, str], origin: tuple[str, str], since: str = ""
+) -> Price:
+    """Return unit prices as a value whose id is the digest of what they say."""
+    rates = {name: rate for name, rate in rates.items() if unit_of(name).name or Decimal(rate)}
+    content = json.dumps([wanted.kind, model, tier, rates, *origin], sort_keys=True)
     return Price(
-        id=identity,
-        provider=kind,
-        model=model,
-        tier=tier,
+        id=hashlib.sha256(content.encode()).hexdigest()[:16],
+        provider=wanted.kind,
+        model=model[:200],
+        tier=tier[:50],
         rates=rates,
-        source=SOURCE,
-        source_version=source_version(),
+        source=origin[0],
+        source_version=origin[1],
+        valid_from=since or None,
     )

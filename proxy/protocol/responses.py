@@ -10,7 +10,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from proxy.protocol.assembly import AnswerError, Assembly, Choice, ToolCall, flat_error, read_error
-from proxy.protocol.jsontext import count, items, mapping, parse_object, text, written
+from proxy.protocol.jsontext import items, mapping, parse_object, text, written
+from proxy.protocol.quantities import tool_calls
 from proxy.protocol.sse import Event
 from proxy.protocol.usage import read_usage
 
@@ -116,9 +117,7 @@ def _take_response(assembly: Assembly, response: dict[str, Any]) -> None:
     choice.finish_reason = _reason(response)
     assembly.usage_raw = response.get("usage") if isinstance(response.get("usage"), dict) else None
     assembly.usage = read_usage(assembly.usage_raw)
-    searches = count(mapping(mapping(response.get("tool_usage")).get("web_search")).get("num_requests"))
-    if searches:
-        assembly.usage = replace(assembly.usage, web_searches=searches)
+    assembly.usage = replace(assembly.usage, **tool_calls(response))
     assembly.error = read_error(response) or _failed(response)
 
 

@@ -16,6 +16,7 @@ from proxy.domain.usage import NO_USAGE, Usage
 from proxy.protocol.jsontext import count, mapping
 
 _MAX_COST = 1_000_000
+_MAX_SECONDS = 10_000_000
 
 
 def read_usage(raw: object, *, reported_cost: str | None = None) -> Usage:
@@ -29,7 +30,7 @@ def read_usage(raw: object, *, reported_cost: str | None = None) -> Usage:
     total = count(raw.get("total_tokens"))
     reasoning = count(outputs.get("reasoning_tokens"))
     if asked is None and said is None and total is None:
-        return Usage(raw=raw)
+        return Usage(raw=raw, audio_ms=_audio_ms(raw))
     if "cache_read_input_tokens" in raw or "cache_creation_input_tokens" in raw:
         # Anthropic's dialect counts what it cached beside the input, not in it.
         inputs = {"cached_tokens": raw.get("cache_read_input_tokens"), **_written(raw), **inputs}
@@ -47,6 +48,13 @@ def read_usage(raw: object, *, reported_cost: str | None = None) -> Usage:
         output_audio_tokens=count(outputs.get("audio_tokens")),
         input_image_tokens=count(inputs.get("image_tokens")),
         output_image_tokens=count(outputs.get("image_tokens")),
+        cached_audio_tokens=count(mapping(inputs.get("cached_tokens_details")).get("audio_tokens")),
+        cached_image_tokens=count(mapping(inputs.get("cached_tokens_details")).get("image_tokens")),
+        cache_write_1h_tokens=count(mapping(raw.get("cache_creation")).get("ephemeral_1h_input_tokens")),
+        cache_write_12h_tokens=count(mapping(inputs.get("cache_write_tokens_details")).get("ttl_12h_tokens")),
+        web_searches=count(mapping(raw.get("server_tool_use")).get("web_search_requests")) or None,
+        live_sources=count(raw.get("num_sources_used")) or None,
+        audio_ms=_audio_ms(raw),
         source=UsageSource.REPORTED,
         reported_cost_usd=reported_cost if reported_cost is not None else _cost(raw.get("cost")),
         raw=raw,
@@ -74,6 +82,23 @@ def _cached(raw: Mapping[str, Any], inputs: Mapping[str, Any]) -> int | None:
     """Return the cached count, from the details or (DeepSeek, Moonshot) from beside the totals."""
     found = count(inputs.get("cached_tokens", raw.get("cached_tokens")))
     return _first(raw, "prompt_cache_hit_tokens") if found is None else found
+
+
+def _audio_ms(raw: Mapping[str, Any]) -> int | None:
+    """Return how much audio was billed by its length: a transcription's seconds, or (Mistral) those of a prompt."""
+    seconds = raw.get("seconds") if raw.get("type") == "duration" else raw.get("prompt_audio_seconds")
+    return milliseconds(seconds)
+
+
+def milliseconds(seconds: object) -> int | None:
+    """Return a number of seconds (or its text) as whole milliseconds; None for what no recording can be."""
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float | str):
+        return None
+    try:
+        found = Decimal(str(seconds)[:40])
+    except InvalidOperation:
+        return None
+    return round(found * 1000) if found.is_finite() and 0 <= found < _MAX_SECONDS else None
 
 
 def _written(raw: Mapping[str, Any]) -> dict[str, Any]:

@@ -292,11 +292,17 @@ def _settings(
         recording=values.RecordingSettings(**checked.recording.model_dump()),
         limits=values.LimitSettings(**checked.limits.model_dump()),
         log=values.LogSettings(**{**log, "file": log["file"] or None}),
+        prices=values.PriceSettings(file=_own_prices(checked.prices.file), url=checked.prices.url),
         providers=providers,
         proxy_keys=proxy_keys,
         admin_token_sha256=admin_token_sha256,
         metrics_token_sha256=metrics_token_sha256,
     )
+
+
+def _own_prices(configured: str) -> str | None:
+    """Return the absolute path: the child processes have another working folder, or none."""
+    return str(Path(configured).expanduser().absolute()) if configured else None
 
 
 def data_folder(configured: str) -> Path:

@@ -128,6 +128,18 @@ class _Log(_Section):
     keep_days: Whole = Field(ge=1)
 
 
+class _Prices(_Section):
+    file: str
+    url: str
+
+    @field_validator("url")
+    @classmethod
+    def _is_web_address(cls, value: str) -> str:
+        if not value.startswith(("https://", "http://")):
+            raise ValueError("an address begins with https:// or http://")
+        return value
+
+
 class _Provider(_Section):
     url: Url
     kind: Kind | None = None
@@ -154,4 +166,5 @@ class SettingsFile(_Section):
     recording: _Recording
     limits: _Limits
     log: _Log
+    prices: _Prices
     providers: dict[ProviderName, _Provider] = {}

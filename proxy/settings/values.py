@@ -69,6 +69,14 @@ class LogSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PriceSettings:
+    """``file`` holds the user's own prices (None: none), ``url`` is where ``dashcam prices refresh`` gets new ones."""
+
+    file: str | None = None
+    url: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """All of it. ``data_dir`` and ``run_dir`` are absolute.
 
@@ -82,6 +90,7 @@ class Settings:
     recording: RecordingSettings = field(default_factory=RecordingSettings)
     limits: LimitSettings = field(default_factory=LimitSettings)
     log: LogSettings = field(default_factory=LogSettings)
+    prices: PriceSettings = field(default_factory=PriceSettings)
     providers: tuple[Provider, ...] = ()
     proxy_keys: Mapping[str, str] = field(default_factory=dict)
     admin_token_sha256: str | None = None
@@ -96,6 +105,21 @@ class Settings:
     def spool_dir(self) -> Path:
         """The folder that holds one set of segments per gateway process."""
         return Path(self.data_dir) / "spool"
+
+    @property
+    def prices_dir(self) -> Path:
+        """The folder of refreshed price data."""
+        return Path(self.data_dir) / "prices"
+
+    @property
+    def own_prices_path(self) -> Path | None:
+        """The user's own prices, where there are any."""
+        return Path(self.prices.file) if self.prices.file else None
+
+    @property
+    def amendments_dir(self) -> Path:
+        """The folder in which changes to stored rows wait for the writer."""
+        return Path(self.data_dir) / "amendments"
 
     @property
     def snapshot_path(self) -> Path:

@@ -25,7 +25,7 @@ from proxy.store.engine import open_reader
 from proxy.store.rows import COLUMNS, TAG_KEY
 
 Row = dict[str, Any]
-_JSON = ("tool_names", "usage_raw", "tags", "metadata", "headers", "edits", "rates", "dropped")
+_JSON = ("tool_names", "usage_raw", "tags", "metadata", "headers", "edits", "rates", "dropped", "quantities")
 _ID = re.compile(r"[0-9a-fA-F-]{6,36}\Z")
 _UUID_LENGTH = 36
 _LAST = re.compile(r"last(?:-(\d{1,6}))?\Z")

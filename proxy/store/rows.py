@@ -22,7 +22,7 @@ COLUMNS = [column.name for column in tables.InteractionRow.__table__.columns]  #
 _read_all = attrgetter(*[_USD.get(name, name) for name in COLUMNS])
 _USD_AT = [COLUMNS.index(name) for name in _USD]
 _INSTANTS_AT = [COLUMNS.index(name) for name in ("started_at", "completed_at")]
-_JSON_AT = [COLUMNS.index(name) for name in ("tool_names", "usage_raw", "tags", "metadata")]
+_JSON_AT = [COLUMNS.index(name) for name in ("tool_names", "usage_raw", "tags", "metadata", "quantities")]
 
 
 def insert_sql(table: Table, *, ignore: bool = False) -> str:

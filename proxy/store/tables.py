@@ -158,6 +158,7 @@ class InteractionRow(SQLModel, table=True):
     tags: list[str] | None = Field(default=None, sa_type=JSON)
     metadata_: dict[str, str] | None = Field(default=None, sa_column=Column("metadata", JSON))
     decode_error: str | None = _text(200)
+    quantities: dict[str, int] | None = Field(default=None, sa_type=JSON)
 
 
 class InteractionTextRow(SQLModel, table=True):
@@ -257,6 +258,25 @@ class MadeAnswerRow(SQLModel, table=True):
     interaction_id: str = Field(max_length=36)
     is_counted: bool
     started_at: datetime = Field(sa_type=Instant)
+
+
+class AmendmentRow(SQLModel, table=True):
+    """What a row said before it was priced or interpreted again, and since; the newest one is how it is now."""
+
+    __tablename__ = "amendment"
+    __table_args__ = (Index("ix_amendment_interaction_id", "interaction_id"),)
+
+    number: int | None = Field(default=None, sa_column=Column(_ROW_KEY, primary_key=True, autoincrement=True))
+    interaction_id: str = Field(max_length=36)
+    amended_at: datetime = Field(sa_type=Instant)
+    command: str = Field(max_length=20)
+    reason: str = Field(max_length=200)
+    cost_pico_usd_before: int | None = _count()
+    cost_pico_usd_after: int | None = _count()
+    price_id_before: str | None = _text(40)
+    price_id_after: str | None = _text(40)
+    before: dict[str, Any] = Field(sa_type=JSON)
+    after: dict[str, Any] = Field(sa_type=JSON)
 
 
 class RollupRow(SQLModel, table=True):

@@ -7,9 +7,13 @@ from decimal import Decimal
 import pytest
 
 from proxy.domain.cost import Price
-from proxy.pricing.rates import find_price, source_version
+from proxy.pricing.rates import Wanted, bundled, source_version
 
 DAY = "2026-11-20"
+
+
+def find_price(kind: str, model: str, tier: str, day: str) -> Price | None:
+    return bundled().find(Wanted(kind, model, tier, day))
 
 
 def found(kind: str, model: str, tier: str = "", day: str = DAY) -> Price:

@@ -37,6 +37,7 @@ OTHER_WORDS = {
     "DASHCAM_LOG__LEVEL": "debug",
     "DASHCAM_LOG__FORMAT": "json",
     "DASHCAM_LOG__FILE": "x.log",
+    "DASHCAM_PRICES__URL": "https://prices.example/data.json",
 }
 
 

@@ -1,0 +1,174 @@
+"""The amount: counts times rates, in exact decimals, with the lines that explain it.
+
+The input is split into cached, cache-written, audio, image and the rest, each at its own rate where there is one, else
+at the input rate; the output into audio, image and the rest, reasoning included. Tool calls, audio by the hour,
+characters and images come on top where they have a price. A part that costs more than text and has no published rate
+makes the amount a lower bound.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+from functools import lru_cache
+
+from proxy.domain.cost import Cost, Price, to_pico
+from proxy.domain.outcome import CostStatus
+from proxy.domain.usage import Usage
+from proxy.pricing.units import UNITS
+
+_LEAST_AUDIO_MS = {"groq": 10_000}
+"""Kinds that bill a shortest length of audio."""
+_UNPRICED = Cost(status=CostStatus.UNPRICED)
+
+Line = tuple[str, int, Decimal, Decimal]
+Rates = Mapping[str, Decimal]
+Part = tuple[tuple[str, ...], int]
+"""Names of rates, the first that there is counts, and how many tokens."""
+
+
+def multiply(price: Price, usage: Usage, status: CostStatus = CostStatus.COMPUTED) -> Cost:
+    """Return the cost of these counts at this price; unpriced when they are not what the price is for."""
+    asked = usage.input_tokens or 0
+    said = usage.output_tokens or 0
+    rates = _rates_at(price, asked)
+    if (said and "output_mtok" not in rates) or (asked and "input_mtok" not in rates):
+        return _UNPRICED
+    inputs = _token_lines(rates, asked, _input_parts(usage, asked), "input_mtok")
+    outputs = _token_lines(rates, said, _output_parts(usage, rates), "output_mtok")
+    quantities = _quantities(price, usage, rates)
+    inputs += _counted(rates, quantities, ("input_audio_hours", "audio_hours", "input_mchars"))
+    outputs += _counted(rates, quantities, ("images_kcount",))
+    has_tokens = usage.input_tokens is not None or usage.output_tokens is not None
+    if not (has_tokens and "input_mtok" in rates) and not inputs and not outputs:
+        return _UNPRICED
+    fees = _counted(rates, quantities, ("requests_kcount", "web_searches_kcount", "storage_searches_kcount",
+                                        "code_sessions_kcount"))  # fmt: skip
+    if status is CostStatus.COMPUTED and _leaves_out(rates, usage):
+        status = CostStatus.LOWER_BOUND
+    input_usd, output_usd, fee_usd = _sum(inputs), _sum(outputs), _sum(fees)
+    return Cost(
+        status=status,
+        pico_usd=to_pico(input_usd + output_usd + fee_usd),
+        input_pico_usd=None if usage.input_tokens is None and not inputs else to_pico(input_usd),
+        output_pico_usd=to_pico(output_usd),
+        price=price,
+        lines=(*inputs, *outputs, *fees),
+    )
+
+
+def _quantities(price: Price, usage: Usage, rates: Rates) -> dict[str, int]:
+    """Return the counts that are no tokens, by the name of their unit; audio is counted once, under one name."""
+    audio = usage.audio_ms or 0
+    if audio:
+        audio = max(audio, _LEAST_AUDIO_MS.get(price.provider, 0))
+    return {
+        "input_audio_hours": audio,
+        "audio_hours": 0 if "input_audio_hours" in rates else audio,
+        "input_mchars": usage.characters or 0,
+        "images_kcount": usage.images or 0,
+        "requests_kcount": 1,
+        "web_searches_kcount": usage.web_searches or 0,
+        "storage_searches_kcount": usage.file_searches or 0,
+        "code_sessions_kcount": usage.code_sessions or 0,
+    }
+
+
+def _leaves_out(rates: Rates, usage: Usage) -> bool:
+    """True when a side's count was not said, or when what costs more than text, or a fee, has no published rate."""
+    has_audio_rate = "input_audio_mtok" in rates or "input_audio_hours" in rates
+    dearer = {
+        "input_audio_mtok": 0 if has_audio_rate else usage.input_audio_tokens,
+        "cache_audio_read_mtok": usage.cached_audio_tokens if has_audio_rate else 0,
+        "output_audio_mtok": usage.output_audio_tokens,
+        "cache_write_1h_mtok": usage.cache_write_1h_tokens,
+        "cache_write_12h_mtok": usage.cache_write_12h_tokens,
+        "web_searches_kcount": usage.web_searches,
+        "storage_searches_kcount": usage.file_searches,
+        "code_sessions_kcount": usage.code_sessions,
+        "live_sources": usage.live_sources,
+    }
+    is_by_token = "input_mtok" in rates and not (usage.audio_ms and usage.input_tokens is None)
+    is_one_sided = usage.input_tokens is None or (usage.output_tokens is None and bool(rates.get("output_mtok")))
+    return (is_by_token and is_one_sided) or any(number and name not in rates for name, number in dearer.items())
+
+
+def _input_parts(usage: Usage, asked: int) -> list[Part]:
+    """Split off what may have a rate of its own: (its rate's name and those it falls back on, count)."""
+    cached_audio, cached_image = usage.cached_audio_tokens or 0, usage.cached_image_tokens or 0
+    cached = max(0, (usage.cached_tokens or 0) - cached_audio - cached_image)
+    hour, half_day = usage.cache_write_1h_tokens or 0, usage.cache_write_12h_tokens or 0
+    written = max(0, (usage.cache_write_tokens or 0) - hour - half_day)
+    return [
+        (("cache_audio_read_mtok", "cache_read_mtok", "input_audio_mtok"), cached_audio),
+        (("cache_image_read_mtok", "cache_read_mtok", "input_image_mtok"), cached_image),
+        (("cache_read_mtok",), min(cached, asked)),
+        (("cache_write_1h_mtok", "cache_write_mtok"), hour),
+        (("cache_write_12h_mtok", "cache_write_mtok"), half_day),
+        (("cache_write_mtok",), written),
+        (("input_audio_mtok",), max(0, (usage.input_audio_tokens or 0) - cached_audio)),
+        (("input_image_mtok",), max(0, (usage.input_image_tokens or 0) - cached_image)),
+    ]
+
+
+def _output_parts(usage: Usage, rates: Rates) -> list[Part]:
+    """Split off audio, images, and reasoning only where it has a price of its own."""
+    parts: list[Part] = [
+        (("output_audio_mtok",), usage.output_audio_tokens or 0),
+        (("output_image_mtok",), usage.output_image_tokens or 0),
+    ]
+    if "output_reasoning_mtok" in rates:
+        parts.append((("output_reasoning_mtok",), usage.reasoning_tokens or 0))
+    return parts
+
+
+def _token_lines(rates: Rates, total: int, parts: list[Part], rest_name: str) -> list[Line]:
+    """Return the lines of one side; parts never exceed the whole, whatever a provider counts."""
+    lines, rest = [], total
+    for names, claimed in parts:
+        number = min(claimed, rest)
+        if number > 0:
+            rest -= number
+            rate = next(rates[name] for name in (*names, rest_name) if name in rates)
+            lines.append(_line(names[0], number, rate))
+    if rest > 0:
+        lines.append(_line(rest_name, rest, rates[rest_name]))
+    return lines
+
+
+def _counted(rates: Rates, quantities: Mapping[str, int], names: tuple[str, ...]) -> list[Line]:
+    return [_line(name, quantities[name], rates[name]) for name in names if quantities[name] and name in rates]
+
+
+def _line(name: str, number: int, rate: Decimal) -> Line:
+    return name, number, rate, rate * number / UNITS[name].per
+
+
+def _rates_at(price: Price, asked: int) -> dict[str, Decimal]:
+    """Return the rates for a request of this many input tokens: beyond a step, all tokens cost the step's price."""
+    ladder = _ladder(tuple(price.rates.items()))
+    return next(rates for step, rates in ladder if asked > step)
+
+
+@lru_cache(maxsize=4096)
+def _ladder(rates: tuple[tuple[str, str], ...]) -> list[tuple[int, dict[str, Decimal]]]:
+    """Return (more input tokens than, rates), the highest step first; the last one is for any number."""
+    steps = {int(name.partition(">")[2]) for name, _ in rates if ">" in name}
+    return [(step, _rates_above(rates, step)) for step in (*sorted(steps, reverse=True), -1)]
+
+
+def _rates_above(rates: tuple[tuple[str, str], ...], reached: int) -> dict[str, Decimal]:
+    found: dict[str, tuple[int, Decimal]] = {}
+    for key, rate in rates:
+        name, mark, start = key.partition(">")
+        step = int(start) if mark else -1
+        if step <= reached and step >= found.get(name, (-1, None))[0]:
+            found[name] = step, Decimal(rate)
+    return {name: rate for name, (_, rate) in found.items()}
+
+
+def _sum(lines: list[Line]) -> Decimal:
+    total = Decimal(0)
+    for *_, amount in lines:
+        total += amount
+    return total

@@ -1,0 +1,61 @@
+"""The prices that count now, without a restart: refreshed data and the user's own file are watched.
+
+Whoever asks gets a ``Catalogue``, which never changes; a changed file gives a new one. A file that cannot be used
+leaves the last catalogue in place and says so once: calls go on being priced as before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from proxy.errors import ConfigurationError, PriceDataError
+from proxy.pricing import overrides, release
+from proxy.pricing.rates import Catalogue
+
+Signature = tuple[int, int, int] | None
+
+
+class CurrentPrices:
+    """Watches two files; for one thread. ``complain`` is told what is wrong with one of them, each time it changes."""
+
+    def __init__(self, folder: Path, own: Path | None, complain: Callable[[str], None]) -> None:
+        self._folder = folder
+        self._own = own
+        self._complain = complain
+        self._seen: tuple[Signature, Signature] | None = None
+        self._catalogue: Catalogue | None = None
+
+    def __repr__(self) -> str:
+        return f"<CurrentPrices {self._folder} own={self._own} {self._catalogue!r}>"
+
+    def catalogue(self) -> Catalogue:
+        """Return the prices as the files say now."""
+        seen = _signature(self._folder / release.ACTIVE), _signature(self._own)
+        if self._catalogue is None or seen != self._seen:
+            self._seen = seen
+            try:
+                self._catalogue = open_catalogue(self._folder, self._own)
+            except (PriceDataError, ConfigurationError) as error:
+                self._complain(str(error))
+                self._catalogue = self._catalogue or Catalogue()
+        return self._catalogue
+
+
+def open_catalogue(folder: Path, own: Path | None) -> Catalogue:
+    """Return what the files say now; ``PriceDataError`` or ``ConfigurationError`` when one is no good."""
+    rules = overrides.load(own) if own is not None else overrides.NONE
+    found = release.active(folder)
+    if found is None:
+        return Catalogue(own=rules)
+    return Catalogue(release.load(folder, found), found.version, rules)
+
+
+def _signature(path: Path | None) -> Signature:
+    if path is None:
+        return None
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size, found.st_ino

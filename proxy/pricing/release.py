@@ -1,0 +1,154 @@
+"""Refreshed price data in the data folder: checked, kept under its SHA-256, made active in one step.
+
+``prices/<sha256>.json`` is the data as it came, ``prices/active.json`` says which one counts, since when, from where.
+A file that was active once stays, so that a pinned price can be traced to its source. Nothing here asks the network.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+
+import orjson
+import pydantic
+from genai_prices import types
+
+from proxy.errors import PriceDataError
+
+MAX_BYTES = 64 * 1024 * 1024
+ACTIVE = "active.json"
+_NEEDED = "openai"
+_HINT = "take the file data.json of genai-prices (folder prices/new_data/v2)"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Release:
+    """Price data that was refreshed: its digest, a version for people, when (ISO, UTC) and from where it came."""
+
+    sha256: str
+    version: str
+    refreshed_at: str
+    origin: str
+    providers: int
+    models: int
+
+
+def read(data: bytes) -> list[types.Provider]:
+    """Return the providers of genai-prices' JSON data; ``PriceDataError`` says why it is none."""
+    if len(data) > MAX_BYTES:
+        raise PriceDataError(f"the price data is larger than {MAX_BYTES // 1024 // 1024} MB", hint=_HINT)
+    try:
+        # Amounts never become floats: 0.1 is a tenth.
+        raw = json.loads(data, parse_float=Decimal)
+    except (ValueError, RecursionError) as error:
+        raise PriceDataError(f"the price data is no JSON: {error}", hint=_HINT) from error
+    if not isinstance(raw, list) or not raw:
+        raise PriceDataError("the price data is no list of providers", hint=_HINT)
+    try:
+        # What the package's own updater reads such a file with; it has no public name.
+        providers = types._providers_from_raw(raw)
+    except (pydantic.ValidationError, ValueError, TypeError, KeyError, AttributeError, AssertionError) as error:
+        raise PriceDataError(
+            f"the price data does not have the shape of genai-prices: {_first(error)}", hint=_HINT
+        ) from error
+    _check(providers)
+    return providers
+
+
+def _first(error: Exception) -> str:
+    if isinstance(error, pydantic.ValidationError):
+        found = error.errors(include_input=False, include_url=False)[0]
+        return f"{'.'.join(map(str, found['loc']))}: {found['msg']}"[:300]
+    return f"{type(error).__name__}: {error}"[:300]
+
+
+def _check(providers: list[types.Provider]) -> None:
+    """Refuse amounts that cannot be, doubled names, and data without the provider that everybody uses."""
+    names = [provider.id for provider in providers]
+    if _NEEDED not in names:
+        raise PriceDataError(f"the price data does not know the provider {_NEEDED}", hint=_HINT)
+    if len(set(names)) != len(names):
+        raise PriceDataError("the price data names a provider twice", hint=_HINT)
+    for provider in providers:
+        for model in provider.models:
+            for prices in _all_prices(model):
+                _check_amounts(f"{provider.id}/{model.id}", prices)
+
+
+def _all_prices(model: types.ModelInfo) -> list[types.ModelPrice]:
+    stated = [item.prices for item in model.prices] if isinstance(model.prices, list) else [model.prices]
+    return [*stated, *(variant.prices for variant in model.price_variants or ())]
+
+
+def _check_amounts(place: str, prices: types.ModelPrice) -> None:
+    for name, value in prices._comparable_values().items():
+        steps = (
+            [value.base, *(step.price for step in value.tiers)] if isinstance(value, types.TieredPrices) else [value]
+        )
+        for amount in steps:
+            if not isinstance(amount, Decimal) or not amount.is_finite() or amount < 0:
+                raise PriceDataError(
+                    f"the price data has a price that cannot be: {place}: {name} = {amount}", hint=_HINT
+                )
+
+
+def keep(folder: Path, data: bytes, origin: str, at: datetime) -> Release:
+    """Check price data, store it and make it active; returns what is active now."""
+    providers = read(data)
+    digest = hashlib.sha256(data).hexdigest()
+    release = Release(
+        sha256=digest,
+        version=f"{at.astimezone(UTC):%Y-%m-%d}+{digest[:12]}",
+        refreshed_at=at.astimezone(UTC).isoformat(timespec="seconds"),
+        origin=origin[:500],
+        providers=len(providers),
+        models=sum(len(provider.models) for provider in providers),
+    )
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    _write(folder / f"{digest}.json", data)
+    _write(folder / ACTIVE, orjson.dumps(asdict(release), option=orjson.OPT_INDENT_2))
+    return release
+
+
+def _write(path: Path, data: bytes) -> None:
+    """Replace a file in one step; after a power cut it is the old or the new one."""
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    beside.replace(path)
+    folder = os.open(path.parent, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def active(folder: Path) -> Release | None:
+    """Return which refreshed data counts, None when there is none; ``PriceDataError`` when nobody can tell."""
+    try:
+        values = orjson.loads((folder / ACTIVE).read_bytes())
+        return Release(**values)
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, TypeError) as error:
+        raise PriceDataError(f"{folder / ACTIVE} cannot be read: {error}", hint="dashcam prices refresh") from error
+
+
+def load(folder: Path, release: Release) -> list[types.Provider]:
+    """Return the providers of stored data; ``PriceDataError`` when it is not what was stored."""
+    path = folder / f"{release.sha256}.json"
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise PriceDataError(f"{path} cannot be read: {error.strerror}", hint="dashcam prices refresh") from error
+    if hashlib.sha256(data).hexdigest() != release.sha256:
+        raise PriceDataError(f"{path} is not what was stored", hint="dashcam prices refresh")
+    return read(data)

@@ -1,0 +1,92 @@
+"""The prices that count now follow their files, and a bad file leaves the last good state."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from proxy.domain.cost import Price
+from proxy.errors import ConfigurationError
+from proxy.pricing.current import CurrentPrices, open_catalogue
+from proxy.pricing.rates import Wanted, source_version
+from proxy.pricing.release import keep
+from tests.support.price_data import price_data
+
+AT = datetime(2026, 11, 26, 12, tzinfo=UTC)
+WANTED = Wanted("openai", "gpt-4o-mini", "", "2026-11-26T12:00:00")
+
+
+def own(path: Path, rate: str) -> None:
+    beside = path.with_suffix(".new")
+    beside.write_text(f'[[price]]\nmodel = "gpt-4o-mini"\ninput_mtok = {rate}\n')
+    beside.replace(path)
+
+
+class Watched:
+    def __init__(self, folder: Path) -> None:
+        self.said: list[str] = []
+        self.file = folder / "own.toml"
+        self.folder = folder / "prices"
+        self.prices = CurrentPrices(self.folder, self.file, self.said.append)
+
+    def published(self) -> Price:
+        found = self.prices.catalogue().find(WANTED)
+        assert found is not None
+        return found
+
+    def own(self) -> Price | None:
+        return self.prices.catalogue().find_own(WANTED)
+
+
+@pytest.fixture
+def watched(tmp_path: Path) -> Watched:
+    own(tmp_path / "own.toml", "7")
+    return Watched(tmp_path)
+
+
+def test_a_refresh_counts_without_a_restart(watched: Watched) -> None:
+    assert watched.published().source_version == source_version()
+    kept = keep(watched.folder, price_data("1.5"), "a test", AT)
+    assert (watched.published().source_version, watched.published().rates["input_mtok"]) == (kept.version, "1.5")
+    assert watched.said == []
+
+
+def test_nothing_is_read_again_while_nothing_changes(watched: Watched) -> None:
+    assert watched.prices.catalogue() is watched.prices.catalogue()
+
+
+def test_one_s_own_file_counts_as_it_changes(watched: Watched) -> None:
+    first = watched.own()
+    own(watched.file, "8")
+    second = watched.own()
+    assert first is not None
+    assert second is not None
+    assert (first.rates["input_mtok"], second.rates["input_mtok"]) == ("7", "8")
+    assert first.id != second.id
+
+
+def test_a_bad_file_leaves_the_prices_from_before_and_is_told_once(watched: Watched) -> None:
+    watched.own()
+    own(watched.file, "-1")
+    for _ in range(3):
+        found = watched.own()
+        assert found is not None
+        assert found.rates["input_mtok"] == "7"
+    assert len(watched.said) == 1
+    assert "is negative" in watched.said[0]
+
+
+def test_with_a_bad_file_from_the_start_the_published_prices_count(tmp_path: Path) -> None:
+    (tmp_path / "own.toml").write_text("[[price]]")
+    watched = Watched(tmp_path)
+    assert watched.published().source_version == source_version()
+    assert watched.own() is None
+    assert watched.said
+
+
+def test_whoever_asks_for_the_files_is_told_what_is_wrong(tmp_path: Path) -> None:
+    (tmp_path / "own.toml").write_text("[[price]]")
+    with pytest.raises(ConfigurationError):
+        open_catalogue(tmp_path / "prices", tmp_path / "own.toml")
