@@ -27,6 +27,7 @@ from proxy.cli.options import (
     Upstreams,
     Utc,
 )
+from proxy.cli.price_commands import add_to
 from proxy.cli.resolution import settings_from
 from proxy.errors import (
     ConfigurationError,
@@ -59,6 +60,7 @@ app = typer.Typer(
 )
 db = typer.Typer(help="Say where and how large the database is.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(db, name="db")
+add_to(app)
 
 
 @app.callback(invoke_without_command=True)

@@ -38,6 +38,8 @@ def supervisor_command(settings: Settings) -> list[str]:
 
 def prepare(settings: Settings) -> None:
     """Make the folders, write the resolved settings and publish the snapshot they imply."""
+    if settings.own_prices_path is not None:
+        _check_own_prices(settings.own_prices_path)
     for folder in (Path(settings.data_dir), Path(settings.run_dir), settings.spool_dir, settings.pages_dir):
         _make_private(folder)
     if len(str(settings.control_socket)) > _SOCKET_PATH:
@@ -49,6 +51,13 @@ def prepare(settings: Settings) -> None:
             f"{error.filename or settings.data_dir} cannot be written: {error.strerror}",
             hint="free some space, or choose another folder with --data-dir",
         ) from error
+
+
+def _check_own_prices(path: Path) -> None:
+    """Read a user's own prices before anything is bound; ``ConfigurationError`` with all that is wrong."""
+    from proxy.pricing.overrides import load
+
+    load(path)
 
 
 def _write_files(settings: Settings) -> None:

@@ -17,8 +17,10 @@ from proxy.protocol.assembly import AnswerError
 from proxy.protocol.endpoints import Answer, operation_named
 from proxy.protocol.stripping import UsageStripper
 
+INCOMPLETE = "answer_incomplete"
+"""The error code of an answer whose transport ended and which itself had not."""
 _CUT = AnswerError(
-    "The answer ended without [DONE], a finish reason or a terminal event.", "upstream_error", "answer_incomplete"
+    "The answer ended without [DONE], a finish reason or a terminal event.", "upstream_error", INCOMPLETE
 )
 
 _WITH_TERMINAL = frozenset({Answer.RUN, Answer.TRANSCRIPT, Answer.RESPONSES})

@@ -19,6 +19,7 @@ import structlog
 
 from proxy.domain.identity import id_text
 from proxy.domain.interaction import Entry
+from proxy.loader.amendments import WaitingAmendments
 from proxy.loader.ledger import balance, closed_account
 from proxy.loader.preparing import Interpreted, Prepared, prepare, set_aside, set_aside_damage
 from proxy.loader.retries import Retries
@@ -73,6 +74,7 @@ class Loader:
         self._retries = Retries()
         self._failure: str | None = None
         self._prices = CurrentPrices(settings.prices_dir, settings.own_prices_path, _complain_about_prices)
+        self._amendments = WaitingAmendments(settings.amendments_dir)
         self.last_commit_at = time.time()
         self._fold_accounts()
         reader = Reader(settings.database_path)
@@ -124,6 +126,8 @@ class Loader:
             if self._must_start_over:
                 self._start_over()
             has_work = self.round()
+            # After the round, one file at a time: calls come first.
+            has_work = self._amendments.write_next(self._writer) or has_work
         except StoreMovedError:
             raise
         except Exception as error:  # noqa: BLE001 - the loader's batch: logged, shown in the ledger, tried again

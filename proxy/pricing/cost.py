@@ -29,7 +29,7 @@ _MAX_MODEL = 256
 """No priced model has a longer name; prices are cached by name, and a name may be as long as a body."""
 BATCHED = frozenset({"batches", "batches_read"})
 """What is said of a batch as a whole: half price, whatever tier its lines name."""
-_BROKEN = frozenset(
+BROKEN = frozenset(
     {
         Outcome.CLIENT_GONE,
         Outcome.UPSTREAM_ABORTED,
@@ -120,7 +120,7 @@ def _period_of(number: int) -> str:
 def _status(usage: Usage, outcome: Outcome, *, is_whole: bool) -> CostStatus:
     has_tokens = usage.input_tokens is not None or usage.output_tokens is not None
     is_exact = not has_tokens or usage.source in (UsageSource.REPORTED, UsageSource.UPSTREAM_TIMINGS)
-    if outcome in _BROKEN and not (is_exact and is_whole):
+    if outcome in BROKEN and not (is_exact and is_whole):
         return CostStatus.LOWER_BOUND
     if not is_exact:
         return CostStatus.LOWER_BOUND if usage.input_tokens is None else CostStatus.COMPUTED_FROM_ESTIMATE

@@ -100,6 +100,15 @@ class StoredBody:
     timings: list[tuple[int, int]]
 
 
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What is kept of a call beside its row; ``texts`` are what was asked and answered."""
+
+    request: StoredBody | None
+    response: StoredBody | None
+    texts: tuple[str | None, str | None]
+
+
 class Reader:
     """Answers questions about one SQLite store."""
 
@@ -192,14 +201,24 @@ class Reader:
     def body(self, identity: str, side: str) -> StoredBody | None:
         """Return one side's body; None when none was kept."""
         with self._connect() as connection:
-            sql = "SELECT * FROM interaction_body WHERE interaction_id = ? AND side = ?"
-            found = connection.exec_driver_sql(sql, (identity, side)).mappings().first()
-            if found is None:
-                return None
-            content = read_body(connection, found["form"], found["data"])
-        numbers = read_varints(found["timings"]) if found["timings"] else []
-        facts = _decoded({name: value for name, value in found.items() if name not in ("data", "timings")})
-        return StoredBody(facts, content, list(zip(numbers[::2], numbers[1::2], strict=False)))
+            return _body(connection, identity, side)
+
+    def parts_of(self, identities: Sequence[str]) -> dict[str, Parts]:
+        """Return what is kept of calls beside their rows."""
+        with self._connect() as connection:
+            return {
+                identity: Parts(
+                    _body(connection, identity, "request"),
+                    _body(connection, identity, "response"),
+                    _texts(connection, identity),
+                )
+                for identity in identities
+            }
+
+    def is_counted(self, provider: str, answer_id: str) -> bool:
+        """Return True when the counts of an answer are on record with some call."""
+        sql = "SELECT is_counted FROM made_answer WHERE provider = ? AND response_id = ?"
+        return any(row["is_counted"] for row in self._rows(sql, (provider, answer_id)))
 
     def states(self) -> list[Row]:
         """Return the sources' positions and counts."""
@@ -213,6 +232,27 @@ class Reader:
         """Return what stands behind the counters."""
         found = self._rows("SELECT family, labels, value FROM metric_total", ())
         return {(row["family"], row["labels"]): row["value"] for row in found}
+
+    def slice_after(self, identity: str, filters: Filters, limit: int) -> list[Row]:
+        """Return rows in the order of their ids, beginning behind one; each with the address it was last sent to."""
+        conditions, values = _conditions(filters)
+        where = " AND ".join(["id > ?", *conditions])
+        sql = (
+            "SELECT *, (SELECT upstream FROM attempt WHERE interaction_id = id ORDER BY number DESC LIMIT 1) "  # noqa: S608 - ours
+            f"AS upstream FROM interaction WHERE {where} ORDER BY id LIMIT ?"
+        )
+        return self._rows(sql, (identity, *values, limit))
+
+    def unpriced(self, filters: Filters) -> list[Row]:
+        """Return calls without a price by provider and model: calls, tokens, when the last one was; the most first."""
+        conditions, values = _conditions(filters)
+        where = " AND ".join(["cost_status = 'unpriced'", *conditions])
+        sql = (
+            "SELECT provider, model, service_tier, count(*) AS calls, "  # noqa: S608 - conditions are ours
+            "coalesce(sum(input_tokens), 0) AS input_tokens, coalesce(sum(output_tokens), 0) AS output_tokens, "
+            f"max(started_at) AS last_seen FROM interaction WHERE {where} GROUP BY 1, 2, 3 ORDER BY calls DESC, 1, 2"
+        )
+        return self._rows(sql, tuple(values))
 
     def summary(self, since: int, until: int | None = None) -> Row:
         """Return calls, errors, tokens and cost of a span of time (Unix milliseconds)."""
@@ -253,16 +293,34 @@ class Reader:
     def _rows(self, sql: str, values: Sequence[Any]) -> list[Row]:
         try:
             with self._connect() as connection:
-                return [_decoded(row) for row in _run(connection, sql, values)]
+                return [decoded(row) for row in _run(connection, sql, values)]
         except DBAPIError as error:
             raise StoreError(f"the database at {self._path} cannot be read: {error.orig}") from error
+
+
+def _body(connection: Connection, identity: str, side: str) -> StoredBody | None:
+    sql = "SELECT * FROM interaction_body WHERE interaction_id = ? AND side = ?"
+    found = connection.exec_driver_sql(sql, (identity, side)).mappings().first()
+    if found is None:
+        return None
+    numbers = read_varints(found["timings"]) if found["timings"] else []
+    facts = decoded({name: value for name, value in found.items() if name not in ("data", "timings")})
+    content = read_body(connection, found["form"], found["data"])
+    return StoredBody(facts, content, list(zip(numbers[::2], numbers[1::2], strict=False)))
+
+
+def _texts(connection: Connection, identity: str) -> tuple[str | None, str | None]:
+    sql = "SELECT input_text, output_text FROM interaction_text WHERE interaction_id = ?"
+    found = connection.exec_driver_sql(sql, (identity,)).first()
+    return (None, None) if found is None else (found[0], found[1])
 
 
 def _run(connection: Connection, sql: str, values: Sequence[Any]) -> list[Mapping[str, Any]]:
     return list(connection.exec_driver_sql(sql, tuple(values)).mappings())  # type: ignore[arg-type]
 
 
-def _decoded(row: Mapping[str, Any]) -> Row:
+def decoded(row: Mapping[str, Any]) -> Row:
+    """Return a row with its JSON columns as values."""
     values = dict(row)
     for name in _JSON:
         if isinstance(values.get(name), str):

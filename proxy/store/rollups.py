@@ -49,6 +49,21 @@ def hour_of(item: Interaction) -> str:
 
 def rollup_rows(items: Sequence[Interaction]) -> list[tuple[Any, ...]]:
     """Return the rows to add to ``rollup_hourly``."""
+    return [(*key, *values) for key, values in _sums(items).items()]
+
+
+def rollup_changes(olds: Sequence[Interaction], news: Sequence[Interaction]) -> list[tuple[Any, ...]]:
+    """Return the rows to add to ``rollup_hourly`` when calls are counted as they are now, instead of as they were."""
+    before, after = _sums(olds), _sums(news)
+    nothing: list[float] = [0] * _SUMS
+    changes = {
+        key: [new - old for new, old in zip(after.get(key, nothing), before.get(key, nothing), strict=True)]
+        for key in {**before, **after}
+    }
+    return [(*key, *values) for key, values in changes.items() if any(values)]
+
+
+def _sums(items: Sequence[Interaction]) -> dict[tuple[Any, ...], list[float]]:
     sums: dict[tuple[Any, ...], list[float]] = defaultdict(lambda: [0] * _SUMS)
     for item in items:
         key = (
@@ -68,15 +83,26 @@ def rollup_rows(items: Sequence[Interaction]) -> list[tuple[Any, ...]]:
         found[4] += item.cost_pico_usd or 0
         found[5] += item.cost_pico_usd is None
         found[6] += item.duration_ms or 0.0
-    return [(*key, *values) for key, values in sums.items()]
+    return dict(sums)
 
 
 def latency_rows(items: Sequence[Interaction]) -> list[tuple[Any, ...]]:
     """Return the rows to add to ``latency_histogram``."""
+    return [(*key, upper_of(key[4]), number) for key, number in _counts(items).items()]
+
+
+def latency_changes(olds: Sequence[Interaction], news: Sequence[Interaction]) -> list[tuple[Any, ...]]:
+    """Return the rows to add to ``latency_histogram`` when calls are counted as they are now."""
+    before, after = _counts(olds), _counts(news)
+    changes = {key: after.get(key, 0) - before.get(key, 0) for key in {**before, **after}}
+    return [(*key, upper_of(key[4]), number) for key, number in changes.items() if number]
+
+
+def _counts(items: Sequence[Interaction]) -> dict[tuple[str, str, str, str, int], int]:
     counts: dict[tuple[str, str, str, str, int], int] = defaultdict(int)
     for item in items:
         place = (hour_of(item), item.provider or "", item.model or "")
         for measure, value in (("duration", item.duration_ms), ("ttft", item.ttft_ms)):
             if value is not None and item.success:
                 counts[(*place, measure, bucket_of(value))] += 1
-    return [(*key, upper_of(key[4]), number) for key, number in counts.items()]
+    return dict(counts)

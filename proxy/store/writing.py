@@ -9,8 +9,9 @@ Errors say what to do: ``StoreUnavailableError`` to try again later, ``StoreMove
 
 from __future__ import annotations
 
+import contextlib
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,8 @@ from sqlalchemy.exc import (
 
 from proxy.domain.interaction import Entry
 from proxy.errors import StoreError
-from proxy.store import accounts, rows, tables
+from proxy.store import accounts, amending, rows, tables
+from proxy.store.amending import Amendment
 from proxy.store.answers import settle
 from proxy.store.bodies import BodyWriter
 from proxy.store.columns import instant_text
@@ -152,20 +154,14 @@ class StoreWriter:
     def write(self, batch: WriteBatch, totals_of: TotalsOf) -> WriteResult:
         """Write one batch; returns what was new."""
         self.check_place()
-        try:
-            with self._engine.begin() as connection:
-                return _write(connection, batch, totals_of)
-        except (IntegrityError, DataError) as error:
-            raise RowError(f"the database refuses a row: {_reason(error)}") from error
-        except (OperationalError, InterfaceError) as error:
-            raise StoreUnavailableError(f"the database cannot be written: {_reason(error)}") from error
-        except DatabaseError as error:
-            if not is_damaged(error):
-                raise RowError(f"a value cannot be stored: {_reason(error)}") from error
-            # The spool keeps every call until somebody has put a sound file in its place.
-            raise StoreUnavailableError(f"the database is damaged: {_reason(error)}") from error
-        except (DBAPIError, StatementError, OverflowError, ValueError, TypeError) as error:
-            raise RowError(f"a value cannot be stored: {_reason(error)}") from error
+        with _translated(), self._engine.begin() as connection:
+            return _write(connection, batch, totals_of)
+
+    def amend(self, amendment: Amendment) -> int:
+        """Change stored rows in one transaction; return how many were still as the changes expect. Errors as above."""
+        self.check_place()
+        with _translated(), self._engine.begin() as connection:
+            return amending.amend(connection, amendment)
 
     def check_place(self) -> None:
         """Raise ``StoreMovedError`` when the path leads to another file than when it was opened, or to none.
@@ -183,6 +179,24 @@ class StoreWriter:
     def close(self) -> None:
         """Checkpoint and close."""
         self._engine.dispose()
+
+
+@contextlib.contextmanager
+def _translated() -> Iterator[None]:
+    """Turn the database's errors into ours, which say what to do."""
+    try:
+        yield
+    except (IntegrityError, DataError) as error:
+        raise RowError(f"the database refuses a row: {_reason(error)}") from error
+    except (OperationalError, InterfaceError) as error:
+        raise StoreUnavailableError(f"the database cannot be written: {_reason(error)}") from error
+    except DatabaseError as error:
+        if not is_damaged(error):
+            raise RowError(f"a value cannot be stored: {_reason(error)}") from error
+        # The spool keeps every call until somebody has put a sound file in its place.
+        raise StoreUnavailableError(f"the database is damaged: {_reason(error)}") from error
+    except (DBAPIError, StatementError, OverflowError, ValueError, TypeError) as error:
+        raise RowError(f"a value cannot be stored: {_reason(error)}") from error
 
 
 def _file_at(path: Path) -> tuple[int, int] | None:

@@ -1,0 +1,144 @@
+"""The commands about money and about reading the record again: ``prices``, ``recost``, ``reinterpret``."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from proxy.cli.options import Config, DataDir, EnvFile, Json, Model, ProviderName, Since, Until
+from proxy.cli.resolution import settings_from
+from proxy.errors import UsageError
+
+prices = typer.Typer(help="Say what calls cost, and which have no price.", no_args_is_help=True, rich_markup_mode=None)
+
+Yes = Annotated[bool, typer.Option("--yes", help="Write it.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Only show what would change (the default).")]
+Reason = Annotated[str | None, typer.Option("--reason", metavar="TEXT", help="Kept with each change.")]
+
+
+@prices.command("list")
+def list_prices(
+    model: Annotated[
+        str | None, typer.Option("--model", metavar="NAME", help="A model; * stands for anything.")
+    ] = None,
+    provider: ProviderName = None,
+    json: Json = False,
+    data_dir: DataDir = None,
+    config: Config = None,
+    env_file: EnvFile = None,
+) -> None:
+    """List the prices that count now."""
+    from proxy.cli.prices import list_prices as show
+
+    show(settings_from(config, data_dir, env_file), model=model, provider=provider, as_json=json)
+
+
+@prices.command("show")
+def show_price(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="A model's name, as calls say it.")],
+    provider: ProviderName = None,
+    json: Json = False,
+    data_dir: DataDir = None,
+    config: Config = None,
+    env_file: EnvFile = None,
+) -> None:
+    """Show all unit prices of a model, tier by tier."""
+    from proxy.cli.prices import show_price as show
+
+    show(settings_from(config, data_dir, env_file), model, provider=provider, as_json=json)
+
+
+@prices.command("refresh")
+def refresh(
+    source: Annotated[str | None, typer.Option("--from", metavar="FILE", help="A file, without the network.")] = None,
+    url: Annotated[str | None, typer.Option("--url", metavar="URL", help="Another address than prices.url.")] = None,
+    json: Json = False,
+    data_dir: DataDir = None,
+    config: Config = None,
+    env_file: EnvFile = None,
+) -> None:
+    """Get newer prices; they count for later calls only.
+
+    Downloads the data of genai-prices, checks it and keeps it in the data folder. A running Dashcam takes it up itself.
+    """
+    from proxy.cli.prices import refresh as fetch
+
+    fetch(settings_from(config, data_dir, env_file), url=url, path=source, as_json=json)
+
+
+@prices.command("unpriced")
+def unpriced(
+    since: Since = None,
+    until: Until = None,
+    json: Json = False,
+    data_dir: DataDir = None,
+    config: Config = None,
+    env_file: EnvFile = None,
+) -> None:
+    """List calls whose price nobody knew."""
+    from proxy.cli.prices import unpriced as show
+
+    show(settings_from(config, data_dir, env_file), since=since, until=until, as_json=json)
+
+
+def recost(
+    since: Since = None,
+    until: Until = None,
+    model: Model = None,
+    provider: ProviderName = None,
+    yes: Yes = False,
+    dry_run: DryRun = False,
+    reason: Reason = None,
+    json: Json = False,
+    data_dir: DataDir = None,
+    config: Config = None,
+    env_file: EnvFile = None,
+) -> None:
+    """Price recorded calls again, with the prices of now.
+
+    Shows the difference by model; --yes writes it. Old amounts are kept, counters of /metrics are not changed.
+    """
+    from proxy.cli.recost import Range
+    from proxy.cli.recost import recost as start
+
+    _check(yes, dry_run)
+    wanted = Range(since=since, until=until, model=model, provider=provider, reason=reason, writes=yes, as_json=json)
+    start(settings_from(config, data_dir, env_file), wanted)
+
+
+def reinterpret(
+    since: Since = None,
+    until: Until = None,
+    model: Model = None,
+    provider: ProviderName = None,
+    yes: Yes = False,
+    dry_run: DryRun = False,
+    reason: Reason = None,
+    json: Json = False,
+    data_dir: DataDir = None,
+    config: Config = None,
+    env_file: EnvFile = None,
+) -> None:
+    """Read recorded calls again from their kept bytes.
+
+    Shows what would differ, by column; --yes writes it. Old values are kept, counters of /metrics are not changed.
+    """
+    from proxy.cli.recost import Range
+    from proxy.cli.reinterpret import reinterpret as start
+
+    _check(yes, dry_run)
+    wanted = Range(since=since, until=until, model=model, provider=provider, reason=reason, writes=yes, as_json=json)
+    start(settings_from(config, data_dir, env_file), wanted)
+
+
+def _check(yes: bool, dry_run: bool) -> None:
+    if yes and dry_run:
+        raise UsageError("--yes writes and --dry-run does not; choose one")
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the commands to the command line."""
+    app.add_typer(prices, name="prices")
+    app.command()(recost)
+    app.command()(reinterpret)

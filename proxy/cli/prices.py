@@ -1,0 +1,192 @@
+"""``dashcam prices``: what counts now, getting new ones, and which calls have none."""
+
+from __future__ import annotations
+
+import sys
+import time
+from datetime import UTC, datetime
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from proxy.cli.logs import instant_of
+from proxy.cli.rows import number, print_rows, shown
+from proxy.cli.terminal import json_text, local_time, on_one_line
+from proxy.domain.cost import Price
+from proxy.errors import NotFoundError, UsageError
+from proxy.pricing import release
+from proxy.pricing.current import open_catalogue
+from proxy.pricing.rates import SOURCE, Catalogue, Wanted, tiers_of
+from proxy.pricing.units import unit_of
+from proxy.settings.values import Settings
+from proxy.store.reading import Filters, Reader
+
+_LISTED = ("input_mtok", "cache_read_mtok", "output_mtok")
+_OWN = "own"
+
+
+def _now() -> str:
+    return datetime.fromtimestamp(time.time(), UTC).isoformat(timespec="seconds")
+
+
+def list_prices(settings: Settings, *, model: str | None, provider: str | None, as_json: bool) -> None:
+    """List the standard prices of now, the user's own first."""
+    catalogue = open_catalogue(settings.prices_dir, settings.own_prices_path)
+    rows = [*_own_rows(catalogue), *_published_rows(catalogue)]
+    found = [row for row in rows if _is_wanted(row, model, provider)]
+    if not found:
+        raise NotFoundError("no price matches", hint="dashcam prices list --model 'gpt-*'")
+    columns = {
+        "provider": shown, "model": shown, "tier": shown, "input_mtok": shown, "cache_read_mtok": shown,
+        "output_mtok": shown, "other": shown, "source": shown,
+    }  # fmt: skip
+    print_rows(found, columns, as_json=as_json)
+    if not as_json:
+        print(f"USD per million tokens; {_described(settings, catalogue)}. All units of one: dashcam prices show MODEL",
+              file=sys.stderr)  # fmt: skip
+
+
+def _is_wanted(row: dict[str, Any], model: str | None, provider: str | None) -> bool:
+    is_model = model is None or fnmatchcase(str(row["model"]).lower(), model.lower())
+    return is_model and (provider is None or row["provider"] == provider)
+
+
+def _own_rows(catalogue: Catalogue) -> list[dict[str, Any]]:
+    return [
+        _row(rule.provider or "any", rule.model, rule.tier, dict(rule.rates), catalogue.own.source)
+        for rule in catalogue.own.rules
+    ]
+
+
+def _published_rows(catalogue: Catalogue) -> list[dict[str, Any]]:
+    at, rows = _now(), []
+    for kind, model in catalogue.models():
+        price = catalogue.find(Wanted(kind, model.id, "", at))
+        if price is not None:
+            rows.append(_row(kind, model.id, price.tier, dict(price.rates), f"{SOURCE} {catalogue.version}"))
+    return rows
+
+
+def _row(provider: str, model: str, tier: str, rates: dict[str, str], source: str) -> dict[str, Any]:
+    others = sorted({name.partition(">")[0] for name in rates} - set(_LISTED))
+    shown_rates = {name: rates.get(name) for name in _LISTED}
+    return {
+        "provider": provider,
+        "model": model,
+        "tier": tier,
+        **shown_rates,
+        "other": " ".join(others),
+        "source": source,
+    }
+
+
+def _described(settings: Settings, catalogue: Catalogue) -> str:
+    found = release.active(settings.prices_dir)
+    if found is None:
+        return f"{SOURCE} {catalogue.version}, as it came with Dashcam"
+    return f"{SOURCE} {found.version}, refreshed {found.refreshed_at} from {on_one_line(found.origin)}"
+
+
+def show_price(settings: Settings, model: str, *, provider: str | None, as_json: bool) -> None:
+    """Show all unit prices of a model, tier by tier, as a call of now would be priced."""
+    catalogue = open_catalogue(settings.prices_dir, settings.own_prices_path)
+    kinds = [provider] if provider else list(dict.fromkeys(item.kind for item in settings.providers))
+    found = [price for kind in kinds for price in _prices_of(catalogue, kind, model)]
+    if not found:
+        others = sorted({kind for kind, item in catalogue.models() if item.is_match(model)})
+        hint = (
+            f"it has one at {', '.join(others)}: dashcam prices show {model} --provider {others[0]}" if others else None
+        )
+        raise NotFoundError(f"{model!r} has no price at {', '.join(kinds)}", hint=hint or "dashcam prices list")
+    if as_json:
+        print(json_text([_document(price) for price in found], orjson.OPT_INDENT_2))
+        return
+    for price in found:
+        print(f"{price.provider} {price.model}, {price.tier} tier: {price.source} {price.source_version}")
+        for name, rate in price.rates.items():
+            _, mark, step = name.partition(">")
+            beyond = f", beyond {int(step):,} input tokens" if mark else ""
+            unit = unit_of(name)
+            print(f"  {(unit.words or name) + beyond:<45}  ${rate}/{unit.each}")
+
+
+def _prices_of(catalogue: Catalogue, kind: str, model: str) -> list[Price]:
+    at = _now()
+    listed = next((item for found, item in catalogue.models() if found == kind and item.is_match(model)), None)
+    tiers = tiers_of(listed) if listed is not None else ["default"]
+    found = []
+    for tier in tiers:
+        wanted = Wanted(kind, model, "" if tier in ("default", "batch") else tier, at, kind, tier == "batch")
+        price = catalogue.find_own(wanted) or catalogue.find(wanted._replace(provider=""))
+        if price is not None:
+            found.append(price)
+    return found
+
+
+def _document(price: Price) -> dict[str, Any]:
+    return {
+        "provider": price.provider, "model": price.model, "tier": price.tier, "rates": dict(price.rates),
+        "source": price.source, "source_version": price.source_version, "id": price.id,
+    }  # fmt: skip
+
+
+def refresh(settings: Settings, *, url: str | None, path: str | None, as_json: bool) -> None:
+    """Get new price data from a file or over the network, check it and make it count for later calls."""
+    if url and path:
+        raise UsageError("--url and --from are two sources; choose one")
+    if path:
+        data, origin = _read_file(Path(path)), f"file {Path(path).name}"
+    else:
+        from proxy.control.price_source import download
+
+        origin = url or settings.prices.url
+        data = download(origin, release.MAX_BYTES)
+    before = release.active(settings.prices_dir)
+    found = release.keep(settings.prices_dir, data, origin, datetime.fromtimestamp(time.time(), UTC))
+    is_new = before is None or before.sha256 != found.sha256
+    if as_json:
+        print(json_text({"version": found.version, "sha256": found.sha256, "origin": found.origin, "is_new": is_new,
+                         "providers": found.providers, "models": found.models}, orjson.OPT_INDENT_2))  # fmt: skip
+        return
+    print(f"{found.models:,} models of {found.providers} providers, version {found.version}, SHA-256 {found.sha256}")
+    print("They count from the next call on. What is on record keeps its amount; price it anew with: dashcam recost"
+          if is_new else "It is the data that counted already.", file=sys.stderr)  # fmt: skip
+
+
+def _read_file(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError as error:
+        raise NotFoundError(f"there is no file {path}") from error
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror}") from error
+
+
+def unpriced(settings: Settings, *, since: str | None, until: str | None, as_json: bool) -> None:
+    """List the calls whose price nobody knew, by provider and model."""
+    filters = Filters(since=instant_of(since, "--since"), until=instant_of(until, "--until"))
+    reader = Reader(settings.database_path)
+    try:
+        rows = reader.unpriced(filters)
+    finally:
+        reader.close()
+    columns = {
+        "provider": shown, "model": shown, "service_tier": shown, "calls": number, "input_tokens": number,
+        "output_tokens": number, "last_seen": lambda text: local_time(text, is_utc=False),
+    }  # fmt: skip
+    if rows or as_json:
+        print_rows(rows, columns, as_json=as_json)
+    if not as_json:
+        print(_next(rows), file=sys.stderr)
+
+
+def _next(rows: list[dict[str, Any]]) -> str:
+    if not rows:
+        return "Every call has a price."
+    model = rows[0]["model"] or "MODEL"
+    return (
+        "Get newer prices with: dashcam prices refresh, or say your own in the file of the setting prices.file; "
+        f"then: dashcam recost --model '{on_one_line(model)}' --yes"
+    )

@@ -1,0 +1,108 @@
+"""``dashcam reinterpret``: stored calls read again from their bytes; differences first, written only when told to."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+
+from proxy.cli.recost import Range
+from proxy.cli.rows import Progress, number, print_rows, shown
+from proxy.cli.terminal import json_text, short_id
+from proxy.loader.amendments import Amender
+from proxy.loader.recosting import kinds_of
+from proxy.loader.reinterpreting import Read, Reinterpreting
+from proxy.pricing.current import open_catalogue
+from proxy.settings.values import Settings
+from proxy.store.amending import Amendment
+from proxy.store.reading import Reader
+
+_EXAMPLES = 3
+_TEXTS = "(texts)"
+
+
+@dataclass(slots=True)
+class Account:
+    """What became of the calls; ``columns`` counts those that differ and keeps a few ids of each."""
+
+    calls: int = 0
+    changed: int = 0
+    no_bytes: int = 0
+    failed: int = 0
+    written: int = 0
+    columns: dict[str, tuple[int, list[str]]] = field(default_factory=dict)
+
+    def add(self, items: Sequence[Read]) -> None:
+        """Count rows."""
+        for item in items:
+            self.calls += 1
+            self.no_bytes += item.skipped == "no_bytes"
+            self.failed += item.skipped == "failed"
+            if item.change is not None:
+                self.changed += 1
+                for name in item.change.after or (_TEXTS,):
+                    self._note(name, item.change.id)
+
+    def _note(self, name: str, identity: str) -> None:
+        count, ids = self.columns.get(name, (0, []))
+        self.columns[name] = count + 1, ids if len(ids) >= _EXAMPLES else [*ids, identity]
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Return the differences, the column that differs most first."""
+        ordered = sorted(self.columns.items(), key=lambda item: (-item[1][0], item[0]))
+        return [{"column": name, "calls": count, "for_example": ids} for name, (count, ids) in ordered]
+
+
+def reinterpret(settings: Settings, wanted: Range) -> None:
+    """Show what would differ, and write it where that is wanted."""
+    catalogue = open_catalogue(settings.prices_dir, settings.own_prices_path)
+    reading, account = Reinterpreting(catalogue, kinds_of(settings)), Account()
+    amender, progress = Amender(settings), Progress("read again")
+    reason = wanted.reason or "read again"
+    reader = Reader(settings.database_path)
+    try:
+        for items in reading.batches(reader, wanted.filters()):
+            account.add(items)
+            changes = [item.change for item in items if item.change is not None]
+            if wanted.writes and changes:
+                at = time.time_ns() // 1_000_000
+                amendment = Amendment(command="reinterpret", reason=reason, at=at, changes=changes)
+                account.written += amender.write(amendment)
+            progress.add(len(items))
+    finally:
+        progress.finish()
+        reader.close()
+    _report(account, wanted)
+
+
+def _report(account: Account, wanted: Range) -> None:
+    rows = account.rows()
+    if wanted.as_json:
+        counts = {name: getattr(account, name) for name in ("calls", "changed", "no_bytes", "failed", "written")}
+        print(json_text({"dry_run": not wanted.writes, **counts, "columns": rows}, orjson.OPT_INDENT_2))
+        return
+    if rows:
+        shown_rows = [{**row, "for_example": " ".join(map(short_id, row["for_example"]))} for row in rows]
+        print_rows(shown_rows, {"column": shown, "calls": number, "for_example": shown}, as_json=False)
+    _say(account, wanted)
+
+
+def _say(account: Account, wanted: Range) -> None:
+    if account.no_bytes:
+        print(f"{account.no_bytes:,} calls were passed over: their bytes were not kept.", file=sys.stderr)
+    if account.failed:
+        print(f"{account.failed:,} calls could not be read; the log names them.", file=sys.stderr)
+    if not account.changed:
+        print(f"Nothing to change: {account.calls:,} calls read as they are on record.", file=sys.stderr)
+    elif wanted.writes:
+        print(f"{account.written:,} of {account.calls:,} calls were changed; the old values are in table amendment. "
+              "Counters of /metrics stay as they were counted.", file=sys.stderr)  # fmt: skip
+        if account.changed > account.written:
+            print(f"{account.changed - account.written:,} had changed meanwhile and were left alone.", file=sys.stderr)
+    else:
+        print(f"Nothing was written: {account.changed:,} of {account.calls:,} calls would change. "
+              "Write it with: --yes", file=sys.stderr)  # fmt: skip

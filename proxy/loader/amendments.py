@@ -1,0 +1,175 @@
+"""How a command changes stored rows while Dashcam runs: one writer, and a folder in which changes wait for it.
+
+The store has one writer, since SQLite before 3.51.3 loses pages when two connections write and checkpoint at once. So a
+command never writes beside a running control: it puts its changes, a few hundred a file, into ``data_dir/amendments``,
+and the loader writes one file a round between its batches. Where no control runs, the command takes the loader's lock
+for the length of a batch and writes itself. A file that is written twice changes nothing twice.
+
+``NAME.json`` waits, ``NAME.done`` says how many rows were changed, ``NAME.refused`` why none could be.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import orjson
+import structlog
+
+from proxy.domain.cost import Price
+from proxy.errors import StoreError, UnreachableError
+from proxy.settings.values import Settings
+from proxy.spool.disk import RealDisk
+from proxy.store.amending import Amendment, Change
+from proxy.store.migration import upgrade
+from proxy.store.writing import RowError, StoreUnavailableError, StoreWriter
+
+log = structlog.get_logger("loader")
+
+BATCH = 200
+"""Rows a file: at a few dozen microseconds a row the loader is held up for some milliseconds."""
+_WAITING, _DONE, _REFUSED = ".json", ".done", ".refused"
+_POLL_SECONDS = 0.02
+_PATIENCE_SECONDS = 60.0
+
+
+def encode(amendment: Amendment) -> bytes:
+    """Return an amendment as it waits in a file."""
+    return orjson.dumps(asdict(amendment))
+
+
+def decode(data: bytes) -> Amendment:
+    """Undo ``encode``; ``ValueError`` or ``TypeError`` when the bytes are something else."""
+    values = orjson.loads(data)
+    return Amendment(**{**values, "changes": [_change(item) for item in values["changes"]]})
+
+
+def _change(values: dict[str, Any]) -> Change:
+    price, texts, answer = values.pop("price"), values.pop("texts"), values.pop("answer", None)
+    return Change(
+        **values,
+        price=Price(**price) if price else None,
+        texts=tuple(texts) if texts else None,
+        answer=tuple(answer) if answer else None,
+    )
+
+
+class WaitingAmendments:
+    """The loader's side of the folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def write_next(self, writer: StoreWriter) -> bool:
+        """Write the file that has waited longest; False when none waits, or the store is away just now."""
+        found = next((name for name in RealDisk().names(self._folder) if name.endswith(_WAITING)), None)
+        if found is None:
+            return False
+        path = self._folder / found
+        try:
+            changed = writer.amend(decode(path.read_bytes()))
+        except FileNotFoundError:
+            return True
+        except StoreUnavailableError:
+            return False
+        except (RowError, ValueError, TypeError, KeyError, AttributeError) as error:
+            log.error("amendment_refused", name=found, reason=type(error).__name__)
+            _answer(path, _REFUSED, str(error) if isinstance(error, StoreError) else type(error).__name__)
+            return True
+        _answer(path, _DONE, str(changed))
+        return True
+
+
+def _answer(path: Path, suffix: str, text: str) -> None:
+    _replace(path.with_suffix(suffix), text.encode())
+    path.unlink(missing_ok=True)
+
+
+def _replace(path: Path, data: bytes) -> None:
+    beside = path.with_suffix(f".{os.getpid()}")
+    descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(data)
+    beside.replace(path)
+
+
+class Amender:
+    """A command's side: writes changes itself where nobody else has the store, else hands them to the loader."""
+
+    def __init__(self, settings: Settings, wait: Callable[[float], None] = time.sleep) -> None:
+        self._settings = settings
+        self._folder = settings.amendments_dir
+        self._wait = wait
+        self._is_upgraded = False
+
+    def write(self, amendment: Amendment) -> int:
+        """Write one batch, whoever does it; return how many rows were changed.
+
+        Raises ``StoreError`` when the store refuses, ``UnreachableError`` when a running control does not answer.
+        """
+        changed = self._write_alone(amendment)
+        return self._hand_over(amendment) if changed is None else changed
+
+    def _write_alone(self, amendment: Amendment) -> int | None:
+        """Write with the loader's lock in hand; None when another process has it."""
+        disk = RealDisk()
+        disk.make_folder(Path(self._settings.data_dir))
+        lock = disk.lock(Path(self._settings.data_dir) / "loader.lock")
+        if lock is None:
+            return None
+        try:
+            if not self._is_upgraded:
+                upgrade(self._settings.database_path)
+                self._is_upgraded = True
+            writer = StoreWriter(self._settings.database_path)
+            try:
+                return writer.amend(amendment)
+            finally:
+                writer.close()
+        finally:
+            disk.close(lock)
+
+    def _hand_over(self, amendment: Amendment) -> int:
+        RealDisk().make_folder(self._folder)
+        # Names sort in the order of time; two commands at once do not meet.
+        path = self._folder / f"{time.time_ns():020d}-{uuid.uuid4().hex}{_WAITING}"
+        _replace(path, encode(amendment))
+        deadline = time.monotonic() + _PATIENCE_SECONDS
+        while time.monotonic() < deadline:
+            self._wait(_POLL_SECONDS)
+            answered = _take_answer(path)
+            if answered is not None:
+                return answered
+            alone = self._take_back(path, amendment)
+            if alone is not None:
+                return alone
+        path.unlink(missing_ok=True)
+        raise UnreachableError(
+            f"the running Dashcam has not written the changes in {_PATIENCE_SECONDS:.0f} s",
+            hint="dashcam doctor; what is written already stays, and the same command goes on from there",
+        )
+
+    def _take_back(self, path: Path, amendment: Amendment) -> int | None:
+        """Write ourselves what still waits after the control process has left; a second time changes nothing."""
+        changed = self._write_alone(amendment)
+        if changed is not None:
+            path.unlink(missing_ok=True)
+        return changed
+
+
+def _take_answer(path: Path) -> int | None:
+    with contextlib.suppress(FileNotFoundError):
+        answer = int(path.with_suffix(_DONE).read_bytes())
+        path.with_suffix(_DONE).unlink()
+        return answer
+    with contextlib.suppress(FileNotFoundError):
+        reason = path.with_suffix(_REFUSED).read_text()
+        path.with_suffix(_REFUSED).unlink()
+        raise StoreError(f"the store refuses the changes: {reason}")
+    return None

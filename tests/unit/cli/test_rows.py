@@ -1,0 +1,50 @@
+"""Rows of named columns in three forms; what somebody else wrote cannot pose as a row."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Any
+
+import pytest
+
+from proxy.cli.rows import Progress, number, print_rows, shown
+
+ROWS: list[dict[str, Any]] = [{"model": "a\nb\x1b[31m", "calls": 1234}, {"model": None, "calls": 5}]
+COLUMNS = {"model": shown, "calls": number}
+
+
+def test_on_a_terminal_columns_are_aligned(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    print_rows(ROWS, COLUMNS, as_json=False)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("MODEL")
+    assert [line.index(word) for line, word in zip(lines, ("CALLS", "1,234", "5"), strict=True)] == [
+        lines[0].index("CALLS")
+    ] * 3
+    assert "\x1b" not in lines[1]
+
+
+def test_in_a_pipe_values_are_whole(capsys: pytest.CaptureFixture[str]) -> None:
+    print_rows(ROWS, COLUMNS, as_json=False)
+    lines = capsys.readouterr().out.splitlines()
+    assert (lines[0], lines[2], len(lines)) == ("model\tcalls", "\t5", 3)
+
+
+def test_json_is_one_document(capsys: pytest.CaptureFixture[str]) -> None:
+    print_rows(ROWS, COLUMNS, as_json=True)
+    assert json.loads(capsys.readouterr().out) == ROWS
+
+
+def test_progress_is_for_terminals_only(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    silent = Progress("looked at")
+    silent.add(5)
+    silent.finish()
+    assert capsys.readouterr().err == ""
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    loud = Progress("looked at")
+    loud.add(1000)
+    loud.add(5)
+    loud.finish()
+    assert "looked at: 1,005" in capsys.readouterr().err
