@@ -37,6 +37,7 @@ BATCH = 200
 _WAITING, _DONE, _REFUSED = ".json", ".done", ".refused"
 _POLL_SECONDS = 0.02
 _PATIENCE_SECONDS = 60.0
+_FORGET_SECONDS = 3600.0
 
 
 def encode(amendment: Amendment) -> bytes:
@@ -65,6 +66,15 @@ class WaitingAmendments:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self._forget_answers()
+
+    def _forget_answers(self) -> None:
+        """Remove what nobody has come back for: the command that asked was killed."""
+        for name in RealDisk().names(self._folder):
+            path = self._folder / name
+            with contextlib.suppress(FileNotFoundError):
+                if path.suffix != _WAITING and time.time() - path.stat().st_mtime > _FORGET_SECONDS:
+                    path.unlink()
 
     def write_next(self, writer: StoreWriter) -> bool:
         """Write the file that has waited longest; False when none waits, or the store is away just now."""

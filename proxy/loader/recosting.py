@@ -16,6 +16,7 @@ from proxy.domain.provider import KNOWN_KINDS, LOCAL_KINDS
 from proxy.loader.amendments import BATCH
 from proxy.pricing.cost import BROKEN, cost_of
 from proxy.pricing.rates import Catalogue
+from proxy.settings.snapshot import load_or_none
 from proxy.settings.values import Settings
 from proxy.store.amending import Change, milliseconds_of
 from proxy.store.reading import Filters, Reader, Row
@@ -98,8 +99,13 @@ def columns_of(cost: Cost) -> dict[str, Any]:
 
 
 def kinds_of(settings: Settings) -> dict[str, str]:
-    """Return the kinds of the configured providers by their names."""
-    return {provider.name: provider.kind for provider in settings.providers}
+    """Return the kinds of the providers by their names: those that were served last, then those of these settings.
+
+    A server may have been started with flags that the command was not given.
+    """
+    served = load_or_none(settings.snapshot_path)
+    known = (*settings.providers, *(served.providers if served else ()))
+    return {provider.name: provider.kind for provider in known}
 
 
 def kind_of(provider: str, kinds: Mapping[str, str]) -> str:

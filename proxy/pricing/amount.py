@@ -31,20 +31,22 @@ def multiply(price: Price, usage: Usage, status: CostStatus = CostStatus.COMPUTE
     """Return the cost of these counts at this price; unpriced when they are not what the price is for."""
     asked = usage.input_tokens or 0
     said = usage.output_tokens or 0
-    rates = _rates_at(price, asked)
+    rates, has_fee = _rates_at(price, asked)
     if (said and "output_mtok" not in rates) or (asked and "input_mtok" not in rates):
         return _UNPRICED
-    inputs = _token_lines(rates, asked, _input_parts(usage, asked), "input_mtok")
+    inputs = _token_lines(rates, asked, _input_parts(usage), "input_mtok")
     outputs = _token_lines(rates, said, _output_parts(usage, rates), "output_mtok")
-    quantities = _quantities(price, usage, rates)
-    inputs += _counted(rates, quantities, ("input_audio_hours", "audio_hours", "input_mchars"))
-    outputs += _counted(rates, quantities, ("images_kcount",))
+    fees: list[Line] = []
+    quantities = usage.quantities()
+    if quantities or has_fee:
+        counts = _counts_of(price, quantities, rates)
+        inputs += _counted(rates, counts, _INPUTS)
+        outputs += _counted(rates, counts, _OUTPUTS)
+        fees += _counted(rates, counts, _FEES)
     has_tokens = usage.input_tokens is not None or usage.output_tokens is not None
     if not (has_tokens and "input_mtok" in rates) and not inputs and not outputs:
         return _UNPRICED
-    fees = _counted(rates, quantities, ("requests_kcount", "web_searches_kcount", "storage_searches_kcount",
-                                        "code_sessions_kcount"))  # fmt: skip
-    if status is CostStatus.COMPUTED and _leaves_out(rates, usage):
+    if status is CostStatus.COMPUTED and _leaves_out(rates, usage, quantities):
         status = CostStatus.LOWER_BOUND
     input_usd, output_usd, fee_usd = _sum(inputs), _sum(outputs), _sum(fees)
     return Cost(
@@ -57,68 +59,82 @@ def multiply(price: Price, usage: Usage, status: CostStatus = CostStatus.COMPUTE
     )
 
 
-def _quantities(price: Price, usage: Usage, rates: Rates) -> dict[str, int]:
+_INPUTS = ("input_audio_hours", "audio_hours", "input_mchars")
+_OUTPUTS = ("images_kcount",)
+_FEES = ("requests_kcount", "web_searches_kcount", "storage_searches_kcount", "code_sessions_kcount")
+_COUNTED_AS = {
+    "characters": "input_mchars",
+    "images": "images_kcount",
+    "web_searches": "web_searches_kcount",
+    "file_searches": "storage_searches_kcount",
+    "code_sessions": "code_sessions_kcount",
+}
+
+
+def _counts_of(price: Price, quantities: Mapping[str, int], rates: Rates) -> dict[str, int]:
     """Return the counts that are no tokens, by the name of their unit; audio is counted once, under one name."""
-    audio = usage.audio_ms or 0
-    if audio:
-        audio = max(audio, _LEAST_AUDIO_MS.get(price.provider, 0))
-    return {
-        "input_audio_hours": audio,
-        "audio_hours": 0 if "input_audio_hours" in rates else audio,
-        "input_mchars": usage.characters or 0,
-        "images_kcount": usage.images or 0,
-        "requests_kcount": 1,
-        "web_searches_kcount": usage.web_searches or 0,
-        "storage_searches_kcount": usage.file_searches or 0,
-        "code_sessions_kcount": usage.code_sessions or 0,
-    }
+    counts = {unit: quantities[name] for name, unit in _COUNTED_AS.items() if name in quantities}
+    counts["requests_kcount"] = 1
+    if "audio_ms" in quantities:
+        name = "input_audio_hours" if "input_audio_hours" in rates else "audio_hours"
+        counts[name] = max(quantities["audio_ms"], _LEAST_AUDIO_MS.get(price.provider, 0))
+    return counts
 
 
-def _leaves_out(rates: Rates, usage: Usage) -> bool:
+def _leaves_out(rates: Rates, usage: Usage, quantities: Mapping[str, int]) -> bool:
     """True when a side's count was not said, or when what costs more than text, or a fee, has no published rate."""
-    has_audio_rate = "input_audio_mtok" in rates or "input_audio_hours" in rates
-    dearer = {
-        "input_audio_mtok": 0 if has_audio_rate else usage.input_audio_tokens,
-        "cache_audio_read_mtok": usage.cached_audio_tokens if has_audio_rate else 0,
-        "output_audio_mtok": usage.output_audio_tokens,
-        "cache_write_1h_mtok": usage.cache_write_1h_tokens,
-        "cache_write_12h_mtok": usage.cache_write_12h_tokens,
-        "web_searches_kcount": usage.web_searches,
-        "storage_searches_kcount": usage.file_searches,
-        "code_sessions_kcount": usage.code_sessions,
-        "live_sources": usage.live_sources,
-    }
-    is_by_token = "input_mtok" in rates and not (usage.audio_ms and usage.input_tokens is None)
+    is_by_token = "input_mtok" in rates and not ("audio_ms" in quantities and usage.input_tokens is None)
     is_one_sided = usage.input_tokens is None or (usage.output_tokens is None and bool(rates.get("output_mtok")))
-    return (is_by_token and is_one_sided) or any(number and name not in rates for name, number in dearer.items())
+    return (
+        (is_by_token and is_one_sided)
+        or _has_unpriced_audio(rates, usage)
+        or bool(usage.cache_write_1h_tokens and "cache_write_1h_mtok" not in rates)
+        or bool(usage.cache_write_12h_tokens and "cache_write_12h_mtok" not in rates)
+        or any(_FEE_OF[name] not in rates for name in quantities if name in _FEE_OF)
+    )
 
 
-def _input_parts(usage: Usage, asked: int) -> list[Part]:
-    """Split off what may have a rate of its own: (its rate's name and those it falls back on, count)."""
-    cached_audio, cached_image = usage.cached_audio_tokens or 0, usage.cached_image_tokens or 0
-    cached = max(0, (usage.cached_tokens or 0) - cached_audio - cached_image)
-    hour, half_day = usage.cache_write_1h_tokens or 0, usage.cache_write_12h_tokens or 0
-    written = max(0, (usage.cache_write_tokens or 0) - hour - half_day)
-    return [
-        (("cache_audio_read_mtok", "cache_read_mtok", "input_audio_mtok"), cached_audio),
-        (("cache_image_read_mtok", "cache_read_mtok", "input_image_mtok"), cached_image),
-        (("cache_read_mtok",), min(cached, asked)),
-        (("cache_write_1h_mtok", "cache_write_mtok"), hour),
-        (("cache_write_12h_mtok", "cache_write_mtok"), half_day),
-        (("cache_write_mtok",), written),
-        (("input_audio_mtok",), max(0, (usage.input_audio_tokens or 0) - cached_audio)),
-        (("input_image_mtok",), max(0, (usage.input_image_tokens or 0) - cached_image)),
-    ]
+_FEE_OF = {**{name: unit for name, unit in _COUNTED_AS.items() if unit in _FEES}, "live_sources": "live_sources"}
+"""What costs a fee; for the sources of a live search there is no unit."""
+
+
+def _has_unpriced_audio(rates: Rates, usage: Usage) -> bool:
+    if usage.output_audio_tokens and "output_audio_mtok" not in rates:
+        return True
+    if "input_audio_mtok" in rates or "input_audio_hours" in rates:
+        return bool(usage.cached_audio_tokens and "cache_audio_read_mtok" not in rates)
+    return bool(usage.input_audio_tokens)
+
+
+def _input_parts(usage: Usage) -> list[Part]:
+    """Split off what may have a rate of its own, in the order in which it is taken out of the whole."""
+    parts: list[Part] = []
+    audio, image, cached = usage.cached_audio_tokens or 0, usage.cached_image_tokens or 0, usage.cached_tokens or 0
+    if cached:
+        parts.append((("cache_audio_read_mtok", "cache_read_mtok", "input_audio_mtok"), audio))
+        parts.append((("cache_image_read_mtok", "cache_read_mtok", "input_image_mtok"), image))
+        parts.append((("cache_read_mtok",), cached - audio - image))
+    if usage.cache_write_tokens:
+        hour, half_day = usage.cache_write_1h_tokens or 0, usage.cache_write_12h_tokens or 0
+        parts.append((("cache_write_1h_mtok", "cache_write_mtok"), hour))
+        parts.append((("cache_write_12h_mtok", "cache_write_mtok"), half_day))
+        parts.append((("cache_write_mtok",), usage.cache_write_tokens - hour - half_day))
+    if usage.input_audio_tokens:
+        parts.append((("input_audio_mtok",), usage.input_audio_tokens - audio))
+    if usage.input_image_tokens:
+        parts.append((("input_image_mtok",), usage.input_image_tokens - image))
+    return parts
 
 
 def _output_parts(usage: Usage, rates: Rates) -> list[Part]:
     """Split off audio, images, and reasoning only where it has a price of its own."""
-    parts: list[Part] = [
-        (("output_audio_mtok",), usage.output_audio_tokens or 0),
-        (("output_image_mtok",), usage.output_image_tokens or 0),
-    ]
-    if "output_reasoning_mtok" in rates:
-        parts.append((("output_reasoning_mtok",), usage.reasoning_tokens or 0))
+    parts: list[Part] = []
+    if usage.output_audio_tokens:
+        parts.append((("output_audio_mtok",), usage.output_audio_tokens))
+    if usage.output_image_tokens:
+        parts.append((("output_image_mtok",), usage.output_image_tokens))
+    if usage.reasoning_tokens and "output_reasoning_mtok" in rates:
+        parts.append((("output_reasoning_mtok",), usage.reasoning_tokens))
     return parts
 
 
@@ -136,18 +152,21 @@ def _token_lines(rates: Rates, total: int, parts: list[Part], rest_name: str) ->
     return lines
 
 
-def _counted(rates: Rates, quantities: Mapping[str, int], names: tuple[str, ...]) -> list[Line]:
-    return [_line(name, quantities[name], rates[name]) for name in names if quantities[name] and name in rates]
+def _counted(rates: Rates, counts: Mapping[str, int], names: tuple[str, ...]) -> list[Line]:
+    return [_line(name, counts[name], rates[name]) for name in names if name in counts and name in rates]
 
 
 def _line(name: str, number: int, rate: Decimal) -> Line:
     return name, number, rate, rate * number / UNITS[name].per
 
 
-def _rates_at(price: Price, asked: int) -> dict[str, Decimal]:
-    """Return the rates for a request of this many input tokens: beyond a step, all tokens cost the step's price."""
+def _rates_at(price: Price, asked: int) -> tuple[dict[str, Decimal], bool]:
+    """Return the rates for a request of this many input tokens: beyond a step, all tokens cost the step's price.
+
+    The second value says whether each request costs a fee.
+    """
     ladder = _ladder(tuple(price.rates.items()))
-    return next(rates for step, rates in ladder if asked > step)
+    return next((rates, "requests_kcount" in rates) for step, rates in ladder if asked > step)
 
 
 @lru_cache(maxsize=4096)

@@ -72,21 +72,19 @@ def cost_of(
     if what.repeats and usage.source is UsageSource.NONE:
         return _NOTHING
     prices = catalogue or bundled()
-    wanted = _wanted(kind, provider, model or "", (tier or "").lower(), at_ms, operation in BATCHED)
-    own = prices.find_own(wanted) if prices.own.rules and wanted else None
+    wanted, is_unsure = _wanted(kind, model or "", (tier or "").lower(), at_ms, operation in BATCHED, upstream)
+    own = _own(prices, wanted, provider) if prices.own.rules and wanted else None
     if own is None and kind in LOCAL_KINDS and not is_remote and not (model or "").endswith(_CLOUD):
         return _LOCAL
     if usage.reported_cost_usd is not None and kind in _REPORTING:
         return Cost(status=CostStatus.REPORTED, pico_usd=to_pico(Decimal(usage.reported_cost_usd)))
     if outcome is Outcome.UPSTREAM_ERROR and usage.source is UsageSource.NONE:
         return _NOTHING
-    if wanted is None:
-        return _UNPRICED
-    price, is_unsure = (own, False) if own is not None else _published(prices, wanted, upstream)
+    price = own or (prices.find(wanted) if wanted else None)
     if price is None:
         return _UNPRICED
     status = _status(usage, outcome, is_whole=is_whole)
-    if is_unsure and status is CostStatus.COMPUTED:
+    if is_unsure and status is CostStatus.COMPUTED and (own is None or not prices.is_whole(own)):
         status = CostStatus.LOWER_BOUND
     try:
         return multiply(price, usage, status)
@@ -95,20 +93,19 @@ def cost_of(
         return _UNPRICED
 
 
-def _wanted(kind: str, provider: str, model: str, tier: str, at_ms: int, is_batch: bool) -> Wanted | None:
+def _wanted(kind: str, model: str, tier: str, at_ms: int, is_batch: bool, upstream: str) -> tuple[Wanted | None, bool]:
+    """Return what to look for, and whether a region's surcharge may be missing from what is found."""
     if not model or len(model) > _MAX_MODEL or len(tier) > _MAX_MODEL:
-        return None
-    return Wanted(kind, model, tier, _period_of(at_ms // 1000 // _PERIOD_SECONDS), provider, is_batch)
+        return None, False
+    is_at_region = kind == "openai" and is_regional(upstream)
+    uplift = has_uplift(upstream, model) if is_at_region else False
+    at = _period_of(at_ms // 1000 // _PERIOD_SECONDS)
+    return Wanted(kind, model, tier, at, "", is_batch, bool(uplift)), uplift is None
 
 
-def _published(prices: Catalogue, wanted: Wanted, upstream: str) -> tuple[Price | None, bool]:
-    """Return the published price, and whether a region's surcharge may be missing from it."""
-    # The provider's own name decides nothing here: without it, equal questions are one.
-    wanted = wanted._replace(provider="")
-    if wanted.kind != "openai" or not is_regional(upstream):
-        return prices.find(wanted), False
-    uplift = has_uplift(upstream, wanted.model)
-    return prices.find(wanted._replace(is_regional=bool(uplift))), uplift is None
+def _own(prices: Catalogue, wanted: Wanted, provider: str) -> Price | None:
+    """Return the user's own price; only it depends on the provider's name, so that else equal questions are one."""
+    return prices.find_own(wanted._replace(provider=provider))
 
 
 @lru_cache(maxsize=64)

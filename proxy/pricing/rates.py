@@ -84,9 +84,16 @@ class Catalogue:
         rule = self.own.find((wanted.provider, wanted.kind), wanted.model, tier, wanted.at[:10])
         if rule is None:
             return None
+        if not rule.extends:
+            # What a user says is the price is the whole of it, in a region too.
+            wanted = wanted._replace(is_regional=False)
         below = self.find(wanted) if rule.extends else None
         rates = {**(below.rates if below else {}), **dict(rule.rates)}
         return pin(wanted, rule.model, _tier_text(wanted), rates, (self.own.source, self.own.version), rule.since)
+
+    def is_whole(self, own: Price) -> bool:
+        """Return False for a user's own price that only extends the published one."""
+        return not any(rule.extends for rule in self.own.rules if rule.model == own.model)
 
     def _model(self, wanted: Wanted) -> tuple[types.ModelInfo, bool] | None:
         """Return the model, and whether it is the provider's own: Azure falls back to OpenAI's."""

@@ -48,13 +48,7 @@ def read_usage(raw: object, *, reported_cost: str | None = None) -> Usage:
         output_audio_tokens=count(outputs.get("audio_tokens")),
         input_image_tokens=count(inputs.get("image_tokens")),
         output_image_tokens=count(outputs.get("image_tokens")),
-        cached_audio_tokens=count(mapping(inputs.get("cached_tokens_details")).get("audio_tokens")),
-        cached_image_tokens=count(mapping(inputs.get("cached_tokens_details")).get("image_tokens")),
-        cache_write_1h_tokens=count(mapping(raw.get("cache_creation")).get("ephemeral_1h_input_tokens")),
-        cache_write_12h_tokens=count(mapping(inputs.get("cache_write_tokens_details")).get("ttl_12h_tokens")),
-        web_searches=count(mapping(raw.get("server_tool_use")).get("web_search_requests")) or None,
-        live_sources=count(raw.get("num_sources_used")) or None,
-        audio_ms=_audio_ms(raw),
+        **_rarer(raw, inputs),
         source=UsageSource.REPORTED,
         reported_cost_usd=reported_cost if reported_cost is not None else _cost(raw.get("cost")),
         raw=raw,
@@ -82,6 +76,26 @@ def _cached(raw: Mapping[str, Any], inputs: Mapping[str, Any]) -> int | None:
     """Return the cached count, from the details or (DeepSeek, Moonshot) from beside the totals."""
     found = count(inputs.get("cached_tokens", raw.get("cached_tokens")))
     return _first(raw, "prompt_cache_hit_tokens") if found is None else found
+
+
+def _rarer(raw: Mapping[str, Any], inputs: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the counts that few answers have, where they are said: this is asked for every call."""
+    found: dict[str, Any] = {}
+    if "cached_tokens_details" in inputs:
+        details = mapping(inputs["cached_tokens_details"])
+        found["cached_audio_tokens"] = count(details.get("audio_tokens"))
+        found["cached_image_tokens"] = count(details.get("image_tokens"))
+    if "cache_write_tokens_details" in inputs:
+        found["cache_write_12h_tokens"] = count(mapping(inputs["cache_write_tokens_details"]).get("ttl_12h_tokens"))
+    if "cache_creation" in raw:
+        found["cache_write_1h_tokens"] = count(mapping(raw["cache_creation"]).get("ephemeral_1h_input_tokens"))
+    if "server_tool_use" in raw:
+        found["web_searches"] = count(mapping(raw["server_tool_use"]).get("web_search_requests")) or None
+    if "num_sources_used" in raw:
+        found["live_sources"] = count(raw["num_sources_used"]) or None
+    if "seconds" in raw or "prompt_audio_seconds" in raw:
+        found["audio_ms"] = _audio_ms(raw)
+    return found
 
 
 def _audio_ms(raw: Mapping[str, Any]) -> int | None:

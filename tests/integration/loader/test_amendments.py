@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import threading
+import time
 from collections.abc import Callable
 
 import pytest
@@ -86,6 +88,16 @@ def test_a_file_that_is_no_amendment_is_set_aside(bench: Bench, settings: Settin
     bench.loader._careful_round()
     assert RealDisk().names(settings.amendments_dir) == ["1.refused"]
     assert bench.loader.last_error is None
+
+
+def test_answers_that_nobody_came_back_for_are_removed(bench: Bench, settings: Settings) -> None:
+    RealDisk().make_folder(settings.amendments_dir)
+    for name, age in (("old.done", 7200), ("old.refused", 7200), ("new.done", 60), ("old.json", 7200)):
+        path = settings.amendments_dir / name
+        path.write_bytes(b"0")
+        os.utime(path, (time.time() - age,) * 2)
+    bench.loader_anew()
+    assert RealDisk().names(settings.amendments_dir) == ["new.done", "old.json"]
 
 
 def test_when_the_control_leaves_the_command_takes_its_changes_back(

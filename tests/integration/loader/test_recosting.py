@@ -6,10 +6,13 @@ from datetime import UTC, datetime
 from decimal import Decimal
 
 from proxy.domain.identity import id_text
+from proxy.domain.provider import Provider
+from proxy.domain.snapshot import Snapshot
 from proxy.loader.amendments import Amender
 from proxy.loader.recosting import Looked, Recosting, kinds_of
 from proxy.pricing.current import open_catalogue
 from proxy.pricing.release import keep
+from proxy.settings.snapshot import publish
 from proxy.settings.values import PriceSettings, Settings
 from proxy.store.amending import Amendment
 from proxy.store.reading import Filters, Reader
@@ -122,6 +125,16 @@ def test_one_s_own_prices_count_too(bench: Bench, gateway: SpoolingGateway, sett
     assert looked[0].change is not None
     assert looked[0].change.price is not None
     assert (looked[0].change.price.source, looked[0].new_pico_usd) == ("file:own.toml", 14_000_000)
+
+
+def test_kinds_are_those_that_were_served(bench: Bench, gateway: SpoolingGateway, settings: Settings) -> None:
+    """Started with --upstream garage=…, and the command without."""
+    garage = Provider(name="garage", kind="openai", base_url="http://127.0.0.1:1/v1", root_url="http://127.0.0.1:1")
+    publish(settings.snapshot_path, Snapshot(revision=0, providers=(garage,), proxy_keys={}, allowed_hosts=()))
+    gateway.call(start=a_start(provider="garage"))
+    bench.load()
+    refreshed(settings)
+    assert [item.new_pico_usd for item in look(settings)] == [NEW_PICO]
 
 
 def test_a_range_leaves_the_others_alone(bench: Bench, gateway: SpoolingGateway, settings: Settings) -> None:

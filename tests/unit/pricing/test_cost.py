@@ -174,6 +174,19 @@ def test_a_price_that_extends_leaves_the_other_rates() -> None:
     assert cost.price.rates == {**published.rates, "input_mtok": "9"}
 
 
+def test_a_region_s_surcharge_is_on_what_was_published_only() -> None:
+    eu = "https://eu.api.openai.com/v1"
+    cost, published = ask(catalogue=MINE, upstream=eu), ask(upstream=eu)
+    assert cost.price is not None
+    assert published.price is not None
+    assert cost.price.rates == {**published.price.rates, "input_mtok": "9"}
+    whole = Catalogue(own=parse(b'[[price]]\nmodel = "gpt-5.4"\ninput_mtok = 1\noutput_mtok = 1\n', "p.toml"))
+    assert amount(ask(catalogue=whole, upstream=eu)) == Decimal("0.0011")
+    unknown = "https://xx.api.openai.com/v1"
+    assert ask(catalogue=MINE, upstream=unknown).status is CostStatus.LOWER_BOUND
+    assert ask(catalogue=whole, upstream=unknown).status is CostStatus.COMPUTED
+
+
 def test_a_provider_s_own_charge_is_not_computed_anew() -> None:
     everything = Catalogue(own=parse(b'[[price]]\nmodel = "*"\ninput_mtok = 1\noutput_mtok = 1\n', "p.toml"))
     cost = ask(kind="openrouter", model="x", usage=usage(1, 1, reported_cost_usd="0.5"), catalogue=everything)
