@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from proxy.cli import completion, preparation
+from proxy.cli import completion, preparation, price_commands
 from proxy.cli.options import (
     Color,
     Config,
@@ -27,7 +27,6 @@ from proxy.cli.options import (
     Upstreams,
     Utc,
 )
-from proxy.cli.price_commands import add_to
 from proxy.cli.resolution import settings_from
 from proxy.errors import (
     ConfigurationError,
@@ -60,7 +59,6 @@ app = typer.Typer(
 )
 db = typer.Typer(help="Say where and how large the database is.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(db, name="db")
-add_to(app)
 
 
 @app.callback(invoke_without_command=True)
@@ -270,6 +268,7 @@ def db_info(json: Json = False, data_dir: DataDir = None, config: Config = None,
     info(settings_from(config, data_dir, env_file), as_json=json)
 
 
+price_commands.add_to(app)
 preparation.add_to(app)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -105,7 +106,7 @@ def show_price(settings: Settings, model: str, *, provider: str | None, as_json:
         return
     for price in found:
         print(f"{price.provider} {price.model}, {price.tier} tier: {price.source} {price.source_version}")
-        for name, rate in price.rates.items():
+        for name, rate in _once(price.rates).items():
             _, mark, step = name.partition(">")
             beyond = f", beyond {int(step):,} input tokens" if mark else ""
             unit = unit_of(name)
@@ -123,6 +124,11 @@ def _prices_of(catalogue: Catalogue, kind: str, model: str) -> list[Price]:
         if price is not None:
             found.append(price)
     return found
+
+
+def _once(rates: Mapping[str, str]) -> Mapping[str, str]:
+    """Leave out the second name that the price data has for the length of audio."""
+    return {name: rate for name, rate in rates.items() if name != "audio_hours" or "input_audio_hours" not in rates}
 
 
 def _document(price: Price) -> dict[str, Any]:

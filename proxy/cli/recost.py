@@ -14,11 +14,13 @@ from proxy.cli.logs import instant_of
 from proxy.cli.rows import Progress, Show, number, print_rows, shown
 from proxy.cli.terminal import json_text, money
 from proxy.domain.cost import from_pico
+from proxy.errors import StoreError
 from proxy.loader.amendments import Amender
 from proxy.loader.recosting import Looked, Recosting, kinds_of
 from proxy.pricing.current import open_catalogue
 from proxy.settings.values import Settings
 from proxy.store.amending import Amendment
+from proxy.store.migration import head
 from proxy.store.reading import Filters, Reader
 
 
@@ -81,13 +83,24 @@ class Account:
         return sum(getattr(item, name) for item in self.by_model.values())
 
 
+def open_record(settings: Settings) -> Reader:
+    """Return a reader of a database that is up to date; ``StoreError`` for one of another release."""
+    reader = Reader(settings.database_path)
+    found = reader.revision()
+    if found == head():
+        return reader
+    reader.close()
+    raise StoreError(f"the database is at revision {found}, and this program works on {head()}",
+                     hint="start the server once, it upgrades the database: dashcam serve")  # fmt: skip
+
+
 def recost(settings: Settings, wanted: Range) -> None:
     """Show the difference, and write it where that is wanted."""
     catalogue = open_catalogue(settings.prices_dir, settings.own_prices_path)
     recosting, account = Recosting(catalogue, kinds_of(settings)), Account()
     amender, progress = Amender(settings), Progress("looked at")
     reason = wanted.reason or f"prices of {catalogue.version}"
-    reader = Reader(settings.database_path)
+    reader = open_record(settings)
     try:
         for items in recosting.batches(reader, wanted.filters()):
             account.add(items)

@@ -10,7 +10,7 @@ from typing import Any
 
 import orjson
 
-from proxy.cli.recost import Range
+from proxy.cli.recost import Range, open_record
 from proxy.cli.rows import Progress, number, print_rows, shown
 from proxy.cli.terminal import json_text, short_id
 from proxy.loader.amendments import Amender
@@ -19,7 +19,6 @@ from proxy.loader.reinterpreting import Read, Reinterpreting
 from proxy.pricing.current import open_catalogue
 from proxy.settings.values import Settings
 from proxy.store.amending import Amendment
-from proxy.store.reading import Reader
 
 _EXAMPLES = 3
 _TEXTS = "(texts)"
@@ -63,7 +62,7 @@ def reinterpret(settings: Settings, wanted: Range) -> None:
     reading, account = Reinterpreting(catalogue, kinds_of(settings)), Account()
     amender, progress = Amender(settings), Progress("read again")
     reason = wanted.reason or "read again"
-    reader = Reader(settings.database_path)
+    reader = open_record(settings)
     try:
         for items in reading.batches(reader, wanted.filters()):
             account.add(items)

@@ -65,6 +65,8 @@ class Amendment:
 def amend(connection: Connection, amendment: Amendment) -> int:
     """Write the changes that still apply; return how many did."""
     olds, news = [], []
+    prices = {change.price.id: change.price for change in amendment.changes if change.price is not None}
+    _many(connection, _PRICE, [rows.price_row(price) for price in prices.values()])
     for change in amendment.changes:
         old = _row(connection, change.id)
         if old is None or any(old[name] != value for name, value in change.before.items()):
@@ -97,8 +99,6 @@ def _write(connection: Connection, amendment: Amendment, change: Change, old: Ro
     stored = [rows.json_text(value) if name in _JSON else value for name, value in values.items()]
     sql = f"UPDATE interaction SET {terms} WHERE id = ?"  # noqa: S608 - names of our own columns, checked above
     connection.exec_driver_sql(sql, (*stored, change.id))
-    if change.price is not None:
-        connection.exec_driver_sql(_PRICE, rows.price_row(change.price))
     if change.texts is not None:
         connection.exec_driver_sql(_TEXT, (change.id, *change.texts))
     if change.answer is not None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,10 +13,16 @@ from typing import Any
 import openai
 import pytest
 
+from proxy.domain.interaction import Entry
+from proxy.domain.outcome import UsageSource
+from proxy.store.migration import upgrade
+from proxy.store.writing import StoreWriter, WriteBatch
 from tests.acceptance.conftest import Starter
 from tests.support.dashcam import RunningDashcam
+from tests.support.entries import an_interaction
 from tests.support.price_data import price_data
 from tests.support.rollups import assert_rollups_equal_the_rows
+from tests.support.waiting import wait_until
 
 MODEL = "gpt-4o-mini"
 PER_CALL = 11 * 150_000
@@ -124,6 +132,41 @@ def test_what_was_recorded_reads_the_same_again(running: RunningDashcam, client:
     running.settle()
     found = said(running, "reinterpret")
     assert (found["calls"], found["changed"], found["failed"], found["no_bytes"]) == (10, 0, 0, 0), found
+
+
+def test_a_run_that_is_killed_goes_on_where_it_was(tmp_path: Path) -> None:
+    """Nobody serves. Killed at any moment, each row is either changed with its history and rollups, or not at all."""
+    dashcam = RunningDashcam(tmp_path)
+    try:
+        record_many(dashcam.database_path, 3000)
+        refresh(dashcam, "4")
+        command = [sys.executable, "-m", "proxy", "recost", "--yes"]
+        environment = {**dashcam.environment, "DASHCAM_DATA_DIR": str(dashcam.data_dir)}
+        process = subprocess.Popen(command, cwd=tmp_path, env=environment, stderr=subprocess.DEVNULL)
+        wait_until(lambda: amended(dashcam), "it has begun to write")
+        process.kill()
+        process.wait()
+        assert_rollups_equal_the_rows(dashcam.database_path)
+        before = amended(dashcam)
+        assert said(dashcam, "recost", "--yes")["written"] == 3000 - before
+        assert amended(dashcam) == 3000
+        assert dashcam.query("select distinct cost_pico_usd as pico from interaction") == [{"pico": 14 * 4_000_000}]
+        assert_rollups_equal_the_rows(dashcam.database_path)
+    finally:
+        dashcam.close()
+
+
+def amended(dashcam: RunningDashcam) -> int:
+    return int(dashcam.query("select count(*) as n from amendment")[0]["n"])
+
+
+def record_many(path: Path, count: int) -> None:
+    upgrade(path)
+    writer = StoreWriter(path)
+    known = {"model": MODEL, "input_tokens": 11, "output_tokens": 3, "usage_source": UsageSource.REPORTED}
+    entries = [Entry(interaction=an_interaction(**known, cost_pico_usd=1)) for _ in range(count)]
+    writer.write(WriteBatch(entries=[("s", entry) for entry in entries]), lambda _: {})
+    writer.close()
 
 
 def test_a_price_file_of_one_s_own_counts_as_it_changes(start_dashcam: Starter, oracle: str, tmp_path: Path) -> None:

@@ -79,6 +79,10 @@ def test_a_model_is_shown_tier_by_tier(dashcam: Command) -> None:
     assert tiers == ["default", "flex", "priority", "fast", "batch"]
 
 
+def test_audio_by_the_hour_is_shown_once(dashcam: Command) -> None:
+    assert [line.split() for line in dashcam("prices", "show", "whisper-1").lines[1:]] == [["audio", "(ms)", "$0.36/h"]]
+
+
 def test_refreshed_from_a_file_they_count_at_once(dashcam: Command, tmp_path: Path) -> None:
     (tmp_path / "data.json").write_bytes(price_data("9.75"))
     found = dashcam("prices", "refresh", "--from", "data.json", "--json")

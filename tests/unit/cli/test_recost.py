@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +79,17 @@ def test_on_a_terminal_it_is_a_table(dashcam: Command, path: Path) -> None:
 @pytest.mark.parametrize("command", ["recost", "reinterpret"])
 def test_yes_and_dry_run_do_not_go_together(dashcam: Command, command: str) -> None:
     assert dashcam(command, "--yes", "--dry-run").code == 2
+
+
+@pytest.mark.parametrize("command", ["recost", "reinterpret"])
+def test_a_database_of_another_release_is_left_alone(dashcam: Command, path: Path, command: str) -> None:
+    database = sqlite3.connect(path)
+    database.execute("UPDATE alembic_version SET version_num = '0001'")
+    database.commit()
+    database.close()
+    found = dashcam(command, "--yes")
+    assert (found.code, "is at revision 0001" in found.err, "dashcam serve" in found.err) == (1, True, True)
+    assert costs(path) == [OLD, OLD]
 
 
 @pytest.mark.parametrize("command", ["recost", "reinterpret"])

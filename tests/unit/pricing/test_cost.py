@@ -6,6 +6,8 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from proxy.domain.cost import Cost, from_pico
 from proxy.domain.outcome import CostStatus, Outcome, UsageSource
@@ -172,6 +174,24 @@ def test_a_price_that_extends_leaves_the_other_rates() -> None:
     published = ask().price
     assert published is not None
     assert cost.price.rates == {**published.rates, "input_mtok": "9"}
+
+
+_KNOWN = sorted(
+    (kind, model.id) for kind, model in bundled().models() if kind in ("openai", "anthropic", "xai", "google")
+)
+_COUNT = st.integers(0, 500_000)
+
+
+@given(st.sampled_from(_KNOWN), st.sampled_from(["", "flex", "priority"]), _COUNT, _COUNT, _COUNT, _COUNT)
+def test_more_tokens_never_cost_less_at_published_prices(
+    known: tuple[str, str], tier: str, asked: int, said: int, more: int, louder: int
+) -> None:
+    kind, model = known
+    facts = {"kind": kind, "model": model, "tier": tier}
+    less, greater = ask(**facts, usage=usage(asked, said)), ask(**facts, usage=usage(asked + more, said + louder))
+    if less.pico_usd is not None and greater.pico_usd is not None:
+        assert type(less.pico_usd) is int
+        assert less.pico_usd <= greater.pico_usd
 
 
 def test_a_region_s_surcharge_is_on_what_was_published_only() -> None:
