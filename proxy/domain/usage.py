@@ -19,7 +19,8 @@ class Usage:
     """Counts in tokens; ``reported_cost_usd`` is the provider's own charge as exact decimal text.
 
     ``cache_write_1h_tokens`` and ``cache_write_12h_tokens`` are the parts of the cache writes that live longer. What is
-    billed beside tokens is in ``QUANTITIES``: calls of hosted tools, milliseconds of audio, characters, images.
+    billed beside tokens is in ``QUANTITIES``: calls of hosted tools, milliseconds of audio, characters, images. No unit
+    has a name for ``other_fees``: sources of a live search, images that a tool made, drawings.
     """
 
     input_tokens: int | None = None
@@ -39,7 +40,7 @@ class Usage:
     web_searches: int | None = None
     file_searches: int | None = None
     code_sessions: int | None = None
-    live_sources: int | None = None
+    other_fees: int | None = None
     audio_ms: int | None = None
     characters: int | None = None
     images: int | None = None
@@ -62,6 +63,6 @@ class Usage:
         return {name: number for name, number in zip(QUANTITIES, _read_quantities(self), strict=True) if number}
 
 
-QUANTITIES = ("web_searches", "file_searches", "code_sessions", "live_sources", "audio_ms", "characters", "images")
+QUANTITIES = ("web_searches", "file_searches", "code_sessions", "other_fees", "audio_ms", "characters", "images")
 _read_quantities = attrgetter(*QUANTITIES)
 NO_USAGE = Usage()

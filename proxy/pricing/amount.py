@@ -94,8 +94,8 @@ def _leaves_out(rates: Rates, usage: Usage, quantities: Mapping[str, int]) -> bo
     )
 
 
-_FEE_OF = {**{name: unit for name, unit in _COUNTED_AS.items() if unit in _FEES}, "live_sources": "live_sources"}
-"""What costs a fee; for the sources of a live search there is no unit."""
+_FEE_OF = {**{name: unit for name, unit in _COUNTED_AS.items() if unit in _FEES}, "other_fees": ""}
+"""What costs a fee, and the unit of it; some fees have none."""
 
 
 def _has_unpriced_audio(rates: Rates, usage: Usage) -> bool:

@@ -16,7 +16,7 @@ from proxy.domain.outcome import CostStatus, Outcome, UsageSource
 from proxy.domain.provider import LOCAL_KINDS
 from proxy.domain.usage import Usage
 from proxy.pricing.amount import multiply
-from proxy.pricing.rates import Catalogue, Wanted, bundled
+from proxy.pricing.rates import BATCH, DECISIONS, Catalogue, Wanted, bundled
 from proxy.pricing.regions import has_uplift, is_regional
 from proxy.protocol.endpoints import operation_named
 
@@ -24,6 +24,8 @@ _PERIOD_SECONDS = 1800
 """Some prices depend on the time of day (DeepSeek's), and change at full or half hours."""
 _REPORTING = frozenset({"openrouter"})
 """Kinds whose ``usage.cost`` is the charge in USD; elsewhere the unit of such a member is not known."""
+_SEARCHES = "-search-"
+"""In the names of models that search the web at each call, for a fee."""
 _CLOUD = ("-cloud", ":cloud")
 _MAX_MODEL = 256
 """No priced model has a longer name; prices are cached by name, and a name may be as long as a body."""
@@ -72,7 +74,10 @@ def cost_of(
     if what.repeats and usage.source is UsageSource.NONE:
         return _NOTHING
     prices = catalogue or bundled()
-    wanted, is_unsure = _wanted(kind, model or "", (tier or "").lower(), at_ms, operation in BATCHED, upstream)
+    wanted, is_unsure = _wanted(
+        DECISIONS if operation == "decisions" and kind == "openai" else kind, model or "",
+        (tier or _tier_of(usage)).lower(), at_ms, operation in BATCHED, upstream,
+    )  # fmt: skip
     own = _own(prices, wanted, provider) if prices.own.rules and wanted else None
     if own is None and kind in LOCAL_KINDS and not is_remote and not (model or "").endswith(_CLOUD):
         return _LOCAL
@@ -94,13 +99,25 @@ def cost_of(
 
 
 def _wanted(kind: str, model: str, tier: str, at_ms: int, is_batch: bool, upstream: str) -> tuple[Wanted | None, bool]:
-    """Return what to look for, and whether a region's surcharge may be missing from what is found."""
+    """Return what to look for, and whether a surcharge or a fee may be missing from what is found."""
     if not model or len(model) > _MAX_MODEL or len(tier) > _MAX_MODEL:
         return None, False
-    is_at_region = kind == "openai" and is_regional(upstream)
+    is_batch = is_batch or tier == BATCH
+    is_at_region = kind in ("openai", DECISIONS) and is_regional(upstream)
     uplift = has_uplift(upstream, model) if is_at_region else False
     at = _period_of(at_ms // 1000 // _PERIOD_SECONDS)
-    return Wanted(kind, model, tier, at, "", is_batch, bool(uplift)), uplift is None
+    # The fee of a search model is in no count, and the price data does not have it.
+    is_unsure = uplift is None or (kind == "openai" and _SEARCHES in model)
+    return Wanted(kind, model, tier, at, "", is_batch, bool(uplift)), is_unsure
+
+
+def _tier_of(usage: Usage) -> str:
+    """Return the tier that a usage object names itself: Anthropic's do."""
+    raw = usage.raw
+    if not raw or not ("service_tier" in raw or "speed" in raw):
+        return ""
+    found = raw.get("speed") if raw.get("speed") == "fast" else raw.get("service_tier")
+    return found if isinstance(found, str) else ""
 
 
 def _own(prices: Catalogue, wanted: Wanted, provider: str) -> Price | None:

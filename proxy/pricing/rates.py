@@ -32,6 +32,10 @@ _STANDARD_TIERS = frozenset({"", "default", "standard", "auto", "on_demand"})
 _HALF_IN_BATCHES = frozenset({"openai", "azure", "anthropic", "google", "groq", "mistral"})
 """Kinds that publish half the standard price for batches: it counts where a model has no price of its own."""
 _HALF = Decimal("0.5")
+_TIER_NAMES = ("service_tier", "speed")
+"""What the price data calls a tier; Anthropic's fast one is a speed."""
+DECISIONS = "openai-decisions"
+"""Decisions have prices of their own, for what is asked; what is decided costs nothing."""
 
 
 class Wanted(NamedTuple):
@@ -74,6 +78,8 @@ class Catalogue:
         rates = _rates_of(model, wanted, is_own=is_own)
         if not rates:
             return None
+        if wanted.kind == DECISIONS:
+            rates.setdefault("output_mtok", "0")
         if wanted.is_regional:
             rates = {name: _scaled(rate, UPLIFT) if "mtok" in name else rate for name, rate in rates.items()}
         return pin(wanted, model.id, _tier_text(wanted), rates, (SOURCE, self.version))
@@ -125,7 +131,9 @@ def source_version() -> str:
 
 def tiers_of(model: types.ModelInfo) -> list[str]:
     """Return the service tiers a model has prices for, the standard one first, ``batch`` last."""
-    named = [variant.when["service_tier"] for variant in model.price_variants or () if "service_tier" in variant.when]
+    named = [
+        tier for variant in model.price_variants or () for name, tier in variant.when.items() if name in _TIER_NAMES
+    ]
     has_batch = any(variant.when == {"processing": "batch"} for variant in model.price_variants or ())
     return list(dict.fromkeys(["default", *named, *([BATCH] if has_batch else [])]))
 
@@ -148,8 +156,9 @@ def _rates_of(model: types.ModelInfo, wanted: Wanted, *, is_own: bool) -> dict[s
             return None
         rates = _flatten(model.get_prices(at))
         return {name: _scaled(rate, _HALF) if "mtok" in name else rate for name, rate in rates.items()}
-    if any(item.when == {"service_tier": wanted.tier} for item in active):
-        return _flatten(model.get_prices(at, {"service_tier": wanted.tier}))
+    for name in _TIER_NAMES:
+        if any(item.when == {name: wanted.tier} for item in active):
+            return _flatten(model.get_prices(at, {name: wanted.tier}))
     return _flatten(model.get_prices(at)) if wanted.tier in _STANDARD_TIERS else None
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from proxy.domain.usage import Usage
 from proxy.protocol.jsontext import count, items, mapping, text
-from proxy.protocol.usage import milliseconds
+from proxy.protocol.usage import milliseconds, says_something
 
 _COST = re.compile(rb'"cost"\s*:\s*(\d{1,9}(?:\.\d{1,40})?(?:[eE][+-]?\d{1,3})?)\s*[,}\]]')
 _SPOKEN = frozenset({"transcription", "translation"})
@@ -28,8 +28,13 @@ def tool_calls(response: dict[str, Any]) -> dict[str, Any]:
         searches = sum(1 for item in output if item.get("type") == "web_search_call" and _is_search(item))
     # One container is one session, however often it is used.
     sessions = {text(item.get("container_id")) for item in output if item.get("type") == "code_interpreter_call"}
+    pictures = kinds.count("image_generation_call")
+    if not pictures and says_something(mapping(response.get("tool_usage")).get("image_gen")):
+        pictures = 1
     found = {
         "web_searches": searches,
+        # Billed at another model's prices, which the answer does not name.
+        "other_fees": pictures,
         "file_searches": kinds.count("file_search_call"),
         "code_sessions": len(sessions),
     }
@@ -46,7 +51,8 @@ def with_quantities(usage: Usage, operation: str, values: dict[str, Any]) -> Usa
     if operation in _SPOKEN and usage.audio_ms is None:
         return replace(usage, audio_ms=milliseconds(values.get("duration")))
     if operation == "images":
-        return replace(usage, images=len(items(values.get("data"))) or None)
+        drawn = int(says_something(values.get("svg_usage"))) or usage.other_fees
+        return replace(usage, images=len(items(values.get("data"))) or None, other_fees=drawn)
     return usage
 
 

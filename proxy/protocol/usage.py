@@ -92,7 +92,7 @@ def _rarer(raw: Mapping[str, Any], inputs: Mapping[str, Any]) -> dict[str, Any]:
     if "server_tool_use" in raw:
         found["web_searches"] = count(mapping(raw["server_tool_use"]).get("web_search_requests")) or None
     if "num_sources_used" in raw:
-        found["live_sources"] = count(raw["num_sources_used"]) or None
+        found["other_fees"] = count(raw["num_sources_used"]) or None
     if "seconds" in raw or "prompt_audio_seconds" in raw:
         found["audio_ms"] = _audio_ms(raw)
     return found

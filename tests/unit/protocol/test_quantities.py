@@ -23,6 +23,8 @@ from proxy.protocol.quantities import spoken_characters, tool_calls, with_exact_
         ({"output": [{"type": "file_search_call"}, {"type": "file_search_call"}]}, {"file_searches": 2}),
         ({"output": [{"type": "code_interpreter_call", "container_id": c} for c in "aab"]}, {"code_sessions": 2}),
         ({"output": [1, None, {"type": 3}], "tool_usage": "no"}, {}),
+        ({"output": [{"type": "image_generation_call"}]}, {"other_fees": 1}),
+        ({"tool_usage": {"image_gen": {"output_tokens": 5}}}, {"other_fees": 1}),
     ],
 )  # fmt: skip
 def test_hosted_tools_are_counted(response: dict[str, Any], expected: dict[str, int]) -> None:
