@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from proxy.cli.options import Config, DataDir, EnvFile, Json, Model, ProviderName, Since, Until
+from proxy.cli.options import Color, Config, DataDir, EnvFile, Json, Model, ProviderName, Since, Until, Utc
 from proxy.cli.resolution import settings_from
 from proxy.errors import UsageError
 
@@ -24,6 +24,7 @@ def list_prices(
     ] = None,
     provider: ProviderName = None,
     json: Json = False,
+    color: Color = "auto",
     data_dir: DataDir = None,
     config: Config = None,
     env_file: EnvFile = None,
@@ -39,6 +40,7 @@ def show_price(
     model: Annotated[str, typer.Argument(metavar="MODEL", help="A model's name, as calls say it.")],
     provider: ProviderName = None,
     json: Json = False,
+    color: Color = "auto",
     data_dir: DataDir = None,
     config: Config = None,
     env_file: EnvFile = None,
@@ -71,7 +73,9 @@ def refresh(
 def unpriced(
     since: Since = None,
     until: Until = None,
+    utc: Utc = False,
     json: Json = False,
+    color: Color = "auto",
     data_dir: DataDir = None,
     config: Config = None,
     env_file: EnvFile = None,
@@ -79,7 +83,7 @@ def unpriced(
     """List calls whose price nobody knew."""
     from proxy.cli.prices import unpriced as show
 
-    show(settings_from(config, data_dir, env_file), since=since, until=until, as_json=json)
+    show(settings_from(config, data_dir, env_file), since=since, until=until, is_utc=utc, as_json=json)
 
 
 def recost(
@@ -91,6 +95,7 @@ def recost(
     dry_run: DryRun = False,
     reason: Reason = None,
     json: Json = False,
+    color: Color = "auto",
     data_dir: DataDir = None,
     config: Config = None,
     env_file: EnvFile = None,
@@ -116,6 +121,7 @@ def reinterpret(
     dry_run: DryRun = False,
     reason: Reason = None,
     json: Json = False,
+    color: Color = "auto",
     data_dir: DataDir = None,
     config: Config = None,
     env_file: EnvFile = None,

@@ -170,17 +170,18 @@ def _read_file(path: Path) -> bytes:
         raise UsageError(f"{path} cannot be read: {error.strerror}") from error
 
 
-def unpriced(settings: Settings, *, since: str | None, until: str | None, as_json: bool) -> None:
+def unpriced(settings: Settings, *, since: str | None, until: str | None, is_utc: bool, as_json: bool) -> None:
     """List the calls whose price nobody knew, by provider and model."""
-    filters = Filters(since=instant_of(since, "--since"), until=instant_of(until, "--until"))
     reader = Reader(settings.database_path)
     try:
+        since_ms, until_ms = instant_of(since, "--since", reader), instant_of(until, "--until", reader)
+        filters = Filters(since=since_ms, until=until_ms)
         rows = reader.unpriced(filters)
     finally:
         reader.close()
     columns = {
         "provider": shown, "model": shown, "service_tier": shown, "calls": number, "input_tokens": number,
-        "output_tokens": number, "last_seen": lambda text: local_time(text, is_utc=False),
+        "output_tokens": number, "last_seen": lambda text: local_time(text, is_utc=is_utc),
     }  # fmt: skip
     if rows or as_json:
         print_rows(rows, columns, as_json=as_json)

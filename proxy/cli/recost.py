@@ -36,9 +36,11 @@ class Range:
     writes: bool = False
     as_json: bool = False
 
-    def filters(self) -> Filters:
+    def filters(self, reader: Reader) -> Filters:
         """Return the range as the store's own question."""
-        since, until = instant_of(self.since, "--since"), instant_of(self.until, "--until")
+        since, until = (
+            instant_of(text, flag, reader) for text, flag in ((self.since, "--since"), (self.until, "--until"))
+        )
         return Filters(since=since, until=until, model=self.model, provider=self.provider)
 
 
@@ -102,7 +104,7 @@ def recost(settings: Settings, wanted: Range) -> None:
     reason = wanted.reason or f"prices of {catalogue.version}"
     reader = open_record(settings)
     try:
-        for items in recosting.batches(reader, wanted.filters()):
+        for items in recosting.batches(reader, wanted.filters(reader)):
             account.add(items)
             changes = [item.change for item in items if item.change is not None]
             if wanted.writes and changes:

@@ -64,7 +64,7 @@ def reinterpret(settings: Settings, wanted: Range) -> None:
     reason = wanted.reason or "read again"
     reader = open_record(settings)
     try:
-        for items in reading.batches(reader, wanted.filters()):
+        for items in reading.batches(reader, wanted.filters(reader)):
             account.add(items)
             changes = [item.change for item in items if item.change is not None]
             if wanted.writes and changes:

@@ -68,6 +68,8 @@ def test_filters_choose(dashcam: Command, path: Path) -> None:
     assert json.loads(dashcam("recost", "--model", "oth*", "--json").out)["calls"] == 1
     assert json.loads(dashcam("recost", "--provider", "nobody", "--json").out)["calls"] == 0
     assert json.loads(dashcam("recost", "--until", "2020-01-01", "--json").out)["calls"] == 0
+    assert json.loads(dashcam("recost", "--until", "last", "--json").out)["calls"] == 0
+    assert json.loads(dashcam("recost", "--since", "last", "--json").out)["calls"] == 3
 
 
 def test_on_a_terminal_it_is_a_table(dashcam: Command, path: Path) -> None:

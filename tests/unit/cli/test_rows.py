@@ -9,13 +9,14 @@ from typing import Any
 import pytest
 
 from proxy.cli.rows import Progress, number, print_rows, shown
+from proxy.cli.terminal import settle_colours
 
 ROWS: list[dict[str, Any]] = [{"model": "a\nb\x1b[31m", "calls": 1234}, {"model": None, "calls": 5}]
 COLUMNS = {"model": shown, "calls": number}
 
 
 def test_on_a_terminal_columns_are_aligned(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("NO_COLOR", "1")
+    settle_colours("never")
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
     print_rows(ROWS, COLUMNS, as_json=False)
     lines = capsys.readouterr().out.splitlines()
@@ -24,6 +25,7 @@ def test_on_a_terminal_columns_are_aligned(capsys: pytest.CaptureFixture[str], m
         lines[0].index("CALLS")
     ] * 3
     assert "\x1b" not in lines[1]
+    settle_colours("auto")
 
 
 def test_in_a_pipe_values_are_whole(capsys: pytest.CaptureFixture[str]) -> None:
