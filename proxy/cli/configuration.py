@@ -16,6 +16,7 @@ from typing import Any
 
 import orjson
 
+from proxy.cli.serve import check_own_prices
 from proxy.cli.terminal import harmless, json_text, on_one_line, paint
 from proxy.domain.provider import Provider
 from proxy.errors import NotAllowedError, StoreError
@@ -52,8 +53,9 @@ def show(said: Mapping[str, Any], *, as_json: bool) -> None:
 def check(said: Mapping[str, Any]) -> None:
     """Say that the configuration is valid, or raise ``ConfigurationError`` with every mistake."""
     layers = read_layers(**said)
-    settings_of(layers)
-    files = [str(path) for path in (layers.config, layers.env_file) if path]
+    settings = settings_of(layers)
+    check_own_prices(settings)
+    files = [str(path) for path in (layers.config, layers.env_file, settings.own_prices_path) if path]
     print(f"The configuration is valid ({', '.join(['defaults', *files, 'environment'])}).")
 
 

@@ -18,6 +18,7 @@ from proxy import __version__
 from proxy.cli import holdings, reachability, surroundings
 from proxy.cli.findings import Finding, report
 from proxy.cli.instance import ask_recorder, find
+from proxy.cli.serve import check_own_prices
 from proxy.domain.provider import Provider
 from proxy.errors import ConfigurationError
 from proxy.settings.values import Settings, settings_from_mapping
@@ -38,6 +39,7 @@ def _findings(settings_of: Callable[[], Settings], *, is_online: bool) -> Iterat
     yield from surroundings.versions()
     try:
         settings = settings_of()
+        check_own_prices(settings)
     except ConfigurationError as error:
         last = len(error.problems) - 1
         hint = "correct it, then: dashcam config check"

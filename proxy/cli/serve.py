@@ -38,8 +38,7 @@ def supervisor_command(settings: Settings) -> list[str]:
 
 def prepare(settings: Settings) -> None:
     """Make the folders, write the resolved settings and publish the snapshot they imply."""
-    if settings.own_prices_path is not None:
-        _check_own_prices(settings.own_prices_path)
+    check_own_prices(settings)
     for folder in (Path(settings.data_dir), Path(settings.run_dir), settings.spool_dir, settings.pages_dir):
         _make_private(folder)
     if len(str(settings.control_socket)) > _SOCKET_PATH:
@@ -53,11 +52,12 @@ def prepare(settings: Settings) -> None:
         ) from error
 
 
-def _check_own_prices(path: Path) -> None:
+def check_own_prices(settings: Settings) -> None:
     """Read a user's own prices before anything is bound; ``ConfigurationError`` with all that is wrong."""
-    from proxy.pricing.overrides import load
+    if settings.own_prices_path is not None:
+        from proxy.pricing.overrides import load
 
-    load(path)
+        load(settings.own_prices_path)
 
 
 def _write_files(settings: Settings) -> None:

@@ -49,11 +49,18 @@ def test_one_s_own_prices_are_listed_first(dashcam: Command, own: Path) -> None:
 
 def test_all_mistakes_of_the_file_are_told_by_every_command_that_needs_it(dashcam: Command, own: Path) -> None:
     own.write_text("[[price]]\nmodel = 'x'\ninput_mtok = -1\ngold = 1\n")
-    for command in (["prices", "list"], ["recost"], ["reinterpret"]):
+    for command in (["prices", "list"], ["recost"], ["reinterpret"], ["config", "check"]):
         found = dashcam(*command)
         assert found.code == 4
         assert f"{own}: price[1].input_mtok: -1 is negative" in found.err
         assert "price[1].gold" in found.err
+
+
+def test_the_doctor_and_the_check_know_of_the_file(dashcam: Command, own: Path) -> None:
+    assert str(own) in dashcam("config", "check").out
+    own.write_text("[[price]]\n")
+    found = dashcam("doctor", "--offline")
+    assert (found.code, "price[1].model: is missing" in found.out) == (7, True)
 
 
 def test_a_server_does_not_start_with_a_file_that_is_no_good(dashcam: Command, own: Path, tmp_path: Path) -> None:
