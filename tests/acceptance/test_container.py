@@ -30,7 +30,9 @@ def can_become() -> bool:
     """True for root, unless the checkout lies where nobody else may go; then all is done as ourselves."""
     if os.getuid() != 0 or shutil.which(BECOME[0]) is None:
         return False
-    return subprocess.run([*BECOME, sys.executable, "-c", ""], capture_output=True, check=False).returncode == 0
+    # What is started so must be able to start our Python again, as serve does.
+    again = "import os, sys; os.execv(sys.executable, [sys.executable, '-c', ''])"
+    return subprocess.run([*BECOME, sys.executable, "-c", again], capture_output=True, check=False).returncode == 0
 
 
 class Container:
