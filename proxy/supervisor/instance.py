@@ -22,6 +22,19 @@ def lock(data_dir: Path) -> int | None:
     return RealDisk().lock(data_dir / _LOCK)
 
 
+def holds(data_dir: Path, descriptor: int) -> bool:
+    """Return True while the lock that is held is the one that others would find: its file may have been removed."""
+    try:
+        return os.path.samestat((data_dir / _LOCK).stat(), os.fstat(descriptor))
+    except FileNotFoundError:
+        return False
+
+
+def is_announced(data_dir: Path) -> bool:
+    """Return True while what the holder of the lock wrote is there."""
+    return (data_dir / _FILE).exists()
+
+
 def is_served(data_dir: Path) -> bool:
     """Return True while an instance has the data folder."""
     if not (data_dir / _LOCK).exists():

@@ -28,6 +28,7 @@ from proxy.supervisor.neighbours import who_listens
 ALREADY_RUNNING = 5
 _TICK = 0.05
 _GRACE = 5.0
+_LOOK_SECONDS = 1.0
 
 
 class Supervisor:
@@ -42,12 +43,15 @@ class Supervisor:
         self._port = settings.server.port
         self._signals: list[int] = []
         self._has_said_ready = False
+        self._lock = -1
+        self._look_at_mark = 0.0
 
     def run(self) -> int:
         """Serve until told to leave; return the exit code."""
         lock = instance.lock(self._data_dir)
         if lock is None:
             return self._refuse_second()
+        self._lock = lock
         try:
             self._bind()
         except PortTakenError:
@@ -62,8 +66,9 @@ class Supervisor:
             self._watch()
             self._drain()
         finally:
-            instance.forget(self._data_dir)
-            os.close(lock)
+            if instance.holds(self._data_dir, self._lock):
+                instance.forget(self._data_dir)
+            os.close(self._lock)
         return 0
 
     def _refuse_second(self) -> int:
@@ -118,12 +123,15 @@ class Supervisor:
         now = time.monotonic()
         for child in self._children:
             child.start(now)
-        url = banner.public_url(self._settings.server.host, self._port)
         try:
-            instance.announce(self._data_dir, {"pid": os.getpid(), "url": url, "version": __version__})
+            self._announce()
         except OSError as error:
             # A full disk keeps nobody from relaying; only the command line will not find us.
             _say(f"cannot write down that Dashcam runs here: {error}")
+
+    def _announce(self) -> None:
+        url = banner.public_url(self._settings.server.host, self._port)
+        instance.announce(self._data_dir, {"pid": os.getpid(), "url": url, "version": __version__})
 
     # -- life -----------------------------------------------------------------------------------------------
 
@@ -135,10 +143,29 @@ class Supervisor:
                 if status is not None:
                     _say(f"{child.name} ended with status {status}; starting it again")
             reap_strangers({child.process.pid for child in self._children if child.process is not None})
+            if now >= self._look_at_mark:
+                self._look_at_mark = now + _LOOK_SECONDS
+                # Tried again at the next look: without a mark we relay and record all the same.
+                with contextlib.suppress(OSError):
+                    self._keep_mark()
             if not self._has_said_ready and self._is_ready():
                 self._has_said_ready = True
                 _write(banner.render(self._settings, self._port, __version__, colours=_has_colours()) + "\n")
             time.sleep(_TICK)
+
+    def _keep_mark(self) -> None:
+        """Mark the data folder again when it was emptied under us, so that commands find us and no second one starts.
+
+        Nothing is written while the lock is somebody else's.
+        """
+        if not instance.holds(self._data_dir, self._lock):
+            lock = instance.lock(self._data_dir)
+            if lock is None:
+                return
+            os.close(self._lock)
+            self._lock = lock
+        if not instance.is_announced(self._data_dir):
+            self._announce()
 
     def _is_ready(self) -> bool:
         """True when every gateway says so in its page."""

@@ -16,10 +16,11 @@ from collections.abc import Callable
 
 import pytest
 
+from proxy.supervisor import instance
 from tests.acceptance.conftest import Starter
 from tests.support import oracle as oracle_upstream
 from tests.support.dashcam import Row, RunningDashcam
-from tests.support.processes import children, is_alive, kill
+from tests.support.processes import children, free_port, is_alive, kill
 from tests.support.raw_http import RawClient, exchange, request
 from tests.support.waiting import wait_until
 
@@ -224,3 +225,5 @@ def test_a_removed_folder_is_made_again_and_calls_go_on(start_dashcam: Starter, 
     wait_until(lambda: dashcam.pids("proxy.gateway") not in ([], [gateway]), "there is a new gateway")
     assert exchange(dashcam.port, chat("later")).status == 200
     wait_until(lambda: previews(dashcam, "later"), "so is one of the next gateway")
+    wait_until(lambda: instance.find(dashcam.data_dir), "the folder is marked as served again")
+    assert f"already serves {dashcam.data_dir}".encode() in dashcam.cli("serve", "--port", str(free_port())).stderr

@@ -36,6 +36,19 @@ def test_one_instance_has_a_data_folder_for_as_long_as_it_lives(tmp_path: Path) 
     assert not instance.is_served(tmp_path)
 
 
+def test_a_lock_whose_file_was_removed_or_replaced_keeps_nobody_out(tmp_path: Path) -> None:
+    first = instance.lock(tmp_path)
+    assert first is not None
+    assert instance.holds(tmp_path, first)
+    (tmp_path / "instance.lock").unlink()
+    assert not instance.holds(tmp_path, first)
+    second = instance.lock(tmp_path)
+    assert second is not None
+    assert (instance.holds(tmp_path, first), instance.holds(tmp_path, second)) == (False, True)
+    os.close(first)
+    os.close(second)
+
+
 def test_a_running_instance_is_what_it_wrote_about_itself(served: Path) -> None:
     instance.forget(served)
     assert instance.find(served) is None
