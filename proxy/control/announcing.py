@@ -20,9 +20,14 @@ def line(item: Interaction) -> str:
     name = "".join([char if char.isprintable() else "?" for char in item.model or item.operation])
     parts = [clean(name)[:_LONGEST_NAME], status]
     if item.input_tokens is not None or item.output_tokens is not None:
-        parts.append(f"{item.input_tokens or 0} + {item.output_tokens or 0} tokens")
+        mark = "~" if item.usage_source.is_estimate else ""
+        parts.append(f"{mark}{_count(item.input_tokens)} + {_count(item.output_tokens)} tokens")
     if item.cost_pico_usd:
         parts.append(f"${from_pico(item.cost_pico_usd).normalize():f}")
     if item.duration_ms is not None:
         parts.append(f"{item.duration_ms:,.0f} ms")
     return " · ".join(parts)
+
+
+def _count(number: int | None) -> str:
+    return "?" if number is None else str(number)

@@ -44,6 +44,11 @@ class UsageSource(StrEnum):
     ESTIMATED_CHARS = "estimated:chars"
     NONE = "none"
 
+    @property
+    def is_estimate(self) -> bool:
+        """True where the provider did not count: the number is a guess of ours."""
+        return self.startswith("estimated")
+
 
 class CostStatus(StrEnum):
     """How far the amount may be trusted."""

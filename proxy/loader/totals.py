@@ -81,6 +81,9 @@ def _text_of(labels: Labels) -> str:
 
 
 def _tokens(deltas: Deltas, item: Interaction, place: Labels) -> None:
+    if item.usage_source.is_estimate:
+        # A counter has no label that would tell a guess from a report.
+        return
     counts = (
         ("input", item.input_tokens),
         ("output", item.output_tokens),

@@ -6,7 +6,7 @@ import dataclasses
 
 from proxy.control.announcing import announcement
 from proxy.domain.interaction import Interaction
-from proxy.domain.outcome import Outcome
+from proxy.domain.outcome import Outcome, UsageSource
 
 CALL = Interaction(
     id="x", started_at=0, operation="chat", method="POST", endpoint="/v1/chat/completions", success=True,
@@ -28,6 +28,13 @@ def test_what_is_not_known_is_left_out() -> None:
         outcome=Outcome.INTERRUPTED,
     )  # fmt: skip
     assert announcement(bare) == "  First call recorded: chat · interrupted · see it with: dashcam show last"
+
+
+def test_a_count_that_is_not_known_is_no_zero_and_an_estimate_says_so() -> None:
+    cut_off = dataclasses.replace(
+        CALL, input_tokens=None, output_tokens=56, usage_source=UsageSource.ESTIMATED_CHARS, outcome=Outcome.INTERRUPTED
+    )
+    assert " · ~? + 56 tokens · " in announcement(cut_off)
 
 
 def test_a_name_cannot_write_to_the_terminal() -> None:

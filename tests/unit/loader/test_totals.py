@@ -9,7 +9,7 @@ import pytest
 
 from proxy.domain.identity import IdentityMint
 from proxy.domain.interaction import Attempt, Entry, Interaction
-from proxy.domain.outcome import CostStatus, Outcome
+from proxy.domain.outcome import CostStatus, Outcome, UsageSource
 from proxy.loader.totals import MAX_MODELS, ModelNames, status_of, totals_of
 
 CALL = Interaction(
@@ -50,6 +50,12 @@ def test_an_unpriced_call_costs_nothing_and_is_counted() -> None:
     found = added(dataclasses.replace(CALL, cost_pico_usd=None, cost_status=CostStatus.UNPRICED))
     assert "dashcam_cost_usd_total" not in found
     assert found["dashcam_unpriced_requests_total"] == {("gpt-4o-mini", "openai"): 1}
+
+
+def test_an_estimate_is_never_mixed_with_reported_tokens() -> None:
+    guessed = dataclasses.replace(CALL, input_tokens=None, output_tokens=56, usage_source=UsageSource.ESTIMATED_CHARS)
+    assert "dashcam_tokens_total" not in added(guessed)
+    assert added(guessed, CALL)["dashcam_tokens_total"] == added(CALL)["dashcam_tokens_total"]
 
 
 def test_attempts_are_counted_by_what_came_of_them() -> None:
