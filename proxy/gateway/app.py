@@ -127,7 +127,9 @@ class Gateway:
         if admission.place is not None:
             self._admit(call, observation, admission)
         elif admission.refusal is not None:
-            self._answer_refusal(call, observation, endings.rejected(admission.refusal))
+            # No call of the data plane: it gets no row, so no id either.
+            self.note_refused_connection()
+            self._answer_refusal(call, None, endings.rejected(admission.refusal))
         elif not health.answer(call, self.page, is_draining=self.is_draining):
             self._wait_for(self.forwarder.forward(call), call, observation)
 
@@ -269,8 +271,8 @@ class Gateway:
             observation.reject(start, time.monotonic_ns(), ending)
         self._answer_refusal(call, observation, ending)
 
-    def _answer_refusal(self, call: ClientCall, observation: Observation, ending: endings.Ending) -> None:
-        reply, body = endings.reply(ending, observation.call_id)
+    def _answer_refusal(self, call: ClientCall, observation: Observation | None, ending: endings.Ending) -> None:
+        reply, body = endings.reply(ending, observation.call_id if observation else None)
         if not call.body_complete:
             call.keep_alive = False
         call.begin(ending.status, reply, body, last=True)

@@ -88,11 +88,12 @@ def rejected(refusal: Refusal) -> Ending:
     return Ending(Outcome.REJECTED, refusal.status, kind, refusal.code, refusal.message, should_retry, retry)
 
 
-def reply(ending: Ending, call_id: bytes) -> tuple[ReplyHead, bytes]:
-    """Return head and body of our own error answer."""
+def reply(ending: Ending, call_id: bytes | None) -> tuple[ReplyHead, bytes]:
+    """Return head and body of our own error answer; None where nothing is on record under an id."""
     body = error_body(ending.message, kind=ending.kind, code=ending.code)
     head = ReplyHead([(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))])
-    head.add(b"x-dashcam-id", call_id)
+    if call_id is not None:
+        head.add(b"x-dashcam-id", call_id)
     head.add(b"x-dashcam-error", ending.code.encode())
     if ending.should_retry is not None:
         head.add(b"x-should-retry", b"true" if ending.should_retry else b"false")

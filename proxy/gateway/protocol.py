@@ -31,6 +31,10 @@ _MAX_HEADERS = 256
 _DRIP_SECONDS = 60.0
 _DRIP_BYTES_PER_SECOND = 1024
 _LINGER_SECONDS = 5.0
+_NOT_RELAYED = {
+    b"CONNECT": "CONNECT is not relayed: this is a proxy for API calls, not for tunnels.",
+    b"TRACE": "TRACE is not relayed: its answer would repeat the request's headers, keys among them.",
+}
 
 
 class GatewayProtocol(HttpToolsProtocol):
@@ -192,11 +196,9 @@ class GatewayProtocol(HttpToolsProtocol):
         if head is not None and head.equals(method, self.url, self.headers):
             return head
         head = ClientHead(method, self.url, self.headers)
-        if method == b"CONNECT":
-            self.refuse(
-                405, "method_not_allowed", "CONNECT is not relayed: this is a proxy for API calls, not for tunnels."
-            )
-            raise ValueError("CONNECT")
+        if method in _NOT_RELAYED:
+            self.refuse(405, "method_not_allowed", _NOT_RELAYED[method])
+            raise ValueError("method not relayed")
         if head.has_two_hosts():
             self.refuse(400, "invalid_host", "The request carries more than one Host header.")
             raise ValueError("two Host headers")

@@ -41,12 +41,26 @@ async def test_an_offer_of_http_2_is_declined_and_the_request_served(
     assert [call.request for call in proxy.calls()] == [b'{"model":"m"}'] * 2
 
 
-async def test_connect_is_refused(proxy: RunningGateway, upstream: ScriptedUpstream) -> None:
+@pytest.mark.parametrize("method", [b"CONNECT", b"TRACE"])
+async def test_a_method_that_is_no_api_call_is_refused(
+    proxy: RunningGateway, upstream: ScriptedUpstream, method: bytes
+) -> None:
+    """The answer to TRACE would repeat our own key to a client that does not have it."""
     async with Client(proxy.port) as client:
-        await client.raw(b"CONNECT /v1/models HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        await client.raw(method + b" /v1/models HTTP/1.1\r\nHost: localhost\r\n\r\n")
         assert (await client.reply()).status == 405
         assert await client.is_closed()
     assert not upstream.requests
+
+
+@pytest.mark.parametrize("target", [b"http://127.0.0.1/v1/models", b"*", b"/metrics/../x"])
+async def test_a_refusal_without_a_row_names_no_id(proxy: RunningGateway, target: bytes) -> None:
+    async with Client(proxy.port) as client:
+        await client.raw(b"GET " + target + b" HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        reply = await client.reply()
+    assert (reply.status, reply.headers("x-dashcam-error")) == (400, ["invalid_path"])
+    assert not reply.headers("x-dashcam-id")
+    assert (proxy.page.get(Page.REFUSED_CONNECTIONS), proxy.calls()) == (1, [])
 
 
 @pytest.mark.parametrize("chunk", [b"zz\r\n", b"-1\r\n", b"2\n{}\n", b"2\r\n{}XX"])
