@@ -175,10 +175,8 @@ class Exchange:
         self._is_answered = True
         head = ReplyHead(answer.headers)
         self._is_event_stream = head.content_type.startswith(b"text/event-stream")
-        if self.plan.asks_usage and self._is_event_stream and not head.is_encoded:
-            self._stripper = UsageStripper()
-            self.observation.hash_what_is_sent()
-            head.drop_length()
+        if self.plan.asks_usage and self._is_event_stream:
+            self._take_usage_out(head)
         head.add(b"x-dashcam-id", self.observation.call_id)
         self._sending.reply_facts.add_to(head, self.plan, self.observation)
         self.observation.answered(answer.status, head.recorded)
@@ -189,6 +187,16 @@ class Exchange:
             self._is_open_stream = True
             self._gateway.page.add(Page.OPEN_STREAMS, 1)
             self._relay(answer, pieces, head)
+
+    def _take_usage_out(self, head: ReplyHead) -> None:
+        """Take out again what the client did not ask for."""
+        if head.is_encoded:
+            # Compressed although we asked for plain text: this one must pass, the next ones are not asked for usage.
+            self._gateway.remember_without_usage(self.plan.provider.name)
+            return
+        self._stripper = UsageStripper()
+        self.observation.hash_what_is_sent()
+        head.drop_length()
 
     def _relay_whole(self, answer: UpstreamAnswer, head: ReplyHead, pieces: Pieces) -> None:
         """The whole answer is here: end the record with it, then hand it over."""

@@ -66,7 +66,7 @@ class ReplyHead:
         elif rule & _LENGTH:
             self.has_length = True
         elif rule & _ENCODING:
-            self.is_encoded = True
+            self.is_encoded = self.is_encoded or value.strip().lower() not in (b"", b"identity")
 
     def add(self, name: bytes, value: bytes) -> None:
         """Add a header of ours."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import hashlib
 from pathlib import Path
 
@@ -99,6 +100,38 @@ async def test_injected_usage_is_never_seen_by_the_client(proxy: RunningGateway,
     assert b'"prompt_tokens":1' in call.answer
     assert call.end is not None
     assert call.end.sent_bytes == len(reply.body)
+
+
+async def test_usage_is_taken_out_of_an_answer_that_says_it_is_not_compressed(
+    proxy: RunningGateway, upstream: ScriptedUpstream
+) -> None:
+    async def script(turn: Turn) -> None:
+        await turn.answer(
+            b'data: {"choices":[],"usage":{"prompt_tokens":1}}\n\ndata: [DONE]\n\n', SSE, b"Content-Encoding: identity"
+        )
+
+    upstream.scenario = script
+    async with Client(proxy.port) as client:
+        reply = await client.ask("POST", "/v1/chat/completions", b'{"model":"m","stream":true}')
+    assert reply.body == b"data: [DONE]\n\n"
+    assert reply.headers("content-encoding") == ["identity"]
+
+
+async def test_a_provider_that_compresses_against_our_wish_is_asked_for_usage_once(
+    proxy: RunningGateway, upstream: ScriptedUpstream
+) -> None:
+    """What is compressed cannot be taken out: the client would get from every stream what it did not ask for."""
+    packed = gzip.compress(b'data: {"choices":[],"usage":{"prompt_tokens":1}}\n\ndata: [DONE]\n\n')
+
+    async def script(turn: Turn) -> None:
+        await turn.answer(packed, SSE, b"Content-Encoding: gzip")
+
+    upstream.scenario = script
+    body = b'{"model":"m","stream":true}'
+    async with Client(proxy.port) as client:
+        for _ in range(2):
+            assert (await client.ask("POST", "/v1/chat/completions", body)).body == packed
+    assert [b"stream_options" in sent.body for sent in upstream.requests] == [True, False]
 
 
 async def test_a_refused_usage_option_is_taken_back_once(proxy: RunningGateway, upstream: ScriptedUpstream) -> None:
