@@ -18,9 +18,11 @@ from proxy import __version__
 from proxy.cli import holdings, reachability, surroundings
 from proxy.cli.findings import Finding, report
 from proxy.cli.instance import ask_recorder, find
+from proxy.cli.local_servers import with_local_servers
 from proxy.cli.serve import check_own_prices
 from proxy.domain.provider import Provider
 from proxy.errors import ConfigurationError
+from proxy.settings.snapshot import load_or_none
 from proxy.settings.values import Settings, settings_from_mapping
 from proxy.store.engine import sqlite_version
 from proxy.supervisor import instance
@@ -53,12 +55,15 @@ def _findings(settings_of: Callable[[], Settings], *, is_online: bool) -> Iterat
     yield from holdings.folder(settings)
     yield from holdings.left_over(settings)
     yield from surroundings.shell(settings, url or public_url(settings.server.host, settings.server.port))
-    served = settings.providers if url is None else _served(settings)
+    served = with_local_servers(settings).providers if url is None else _served(settings)
     yield from reachability.findings(served, is_online=is_online)
 
 
 def _served(settings: Settings) -> tuple[Provider, ...]:
-    """Return the providers that the running instance was started with; its flags are not ours."""
+    """Return the providers that the running instance works with now, else those it was started with."""
+    snapshot = load_or_none(settings.snapshot_path)
+    if snapshot is not None:
+        return snapshot.providers
     try:
         return settings_from_mapping(orjson.loads((Path(settings.run_dir) / "settings.json").read_bytes())).providers
     except (OSError, ValueError):

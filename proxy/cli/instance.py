@@ -12,6 +12,7 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
+from proxy.cli.local_servers import with_local_servers
 from proxy.cli.serve import prepare, supervisor_command
 from proxy.errors import UnreachableError
 from proxy.settings.credentials import read_secret
@@ -99,7 +100,7 @@ class TemporaryInstance:
         if url:
             self.is_shared = True
             return url
-        prepare(self._settings)
+        prepare(with_local_servers(self._settings))
         log = Path(self._settings.run_dir) / "supervisor.log"
         with log.open("wb") as output:
             self._process = subprocess.Popen(

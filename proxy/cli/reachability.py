@@ -40,10 +40,11 @@ def findings(providers: Sequence[Provider], *, is_online: bool) -> Iterator[Find
     if not is_online:
         yield from (_of_provider(item, None) for item in providers)
         return
+    # Who is behind an outgoing proxy is not reached from here.
     with ThreadPoolExecutor(_AT_ONCE, "doctor") as pool:
-        answers = list(pool.map(ask, providers))
+        answers = list(pool.map(lambda item: None if item.proxy else ask(item), providers))
     yield from map(_of_provider, providers, answers)
-    known = [answer.ahead_seconds for answer in answers if answer.ahead_seconds is not None]
+    known = [answer.ahead_seconds for answer in answers if answer and answer.ahead_seconds is not None]
     if known:
         yield clock(min(known, key=abs))
 
@@ -98,9 +99,11 @@ def _ahead(date: str | None, now: float) -> float | None:
 def _of_provider(provider: Provider, answer: Answer | None) -> Finding:
     subject = f"provider {provider.name}"
     is_ok, key = _key(provider)
-    detail = f"{provider.base_url} ({provider.kind}); {key}"
+    detail = f"{provider.base_url} ({provider.kind}); {key}" + (f"; through {provider.proxy}" if provider.proxy else "")
     if answer is None:
         return Finding(subject, is_ok, detail)
+    if answer.failure and provider.source == "found":
+        return Finding(subject, None, f"{detail}; does not answer now: {answer.failure}", _mend(provider))
     if answer.failure:
         return Finding(subject, False, f"{detail}; cannot be reached: {answer.failure}", _mend(provider))
     return Finding(subject, is_ok, f"{detail}; answers in {answer.seconds * 1000:.0f} ms")
@@ -108,6 +111,8 @@ def _of_provider(provider: Provider, answer: Answer | None) -> Finding:
 
 def _key(provider: Provider) -> tuple[bool | None, str]:
     """Return whether there is a key, by its name; a missing one is no problem where clients bring their own."""
+    if provider.source == "found":
+        return True, f"found on this machine with {len(provider.models)} models"
     if provider.key_env is None:
         return True, "needs no key"
     if read_secret(provider.key_env):

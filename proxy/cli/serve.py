@@ -8,20 +8,21 @@ from pathlib import Path
 
 import orjson
 
+from proxy.cli.local_servers import with_local_servers
 from proxy.errors import ConfigurationError
+from proxy.settings.presets import is_for_clients
 from proxy.settings.snapshot import base_snapshot, publish
 from proxy.settings.values import Settings
 from proxy.supervisor import instance
-from proxy.supervisor.banner import public_url
 
 _SOCKET_PATH = 100
 
 
 def serve(settings: Settings) -> None:
     """Prepare the folders and exec the supervisor; does not return."""
-    prepare(settings)
+    prepare(with_local_servers(settings))
     own = os.getenv("OPENAI_BASE_URL", "")
-    if own.startswith(public_url(settings.server.host, settings.server.port)):
+    if own and is_for_clients(own, settings.server.port):
         print("dashcam: OPENAI_BASE_URL points at ourselves; it is for clients and is ignored here", file=sys.stderr)
     sys.stdout.flush()
     sys.stderr.flush()

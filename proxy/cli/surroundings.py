@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from proxy import __version__
 from proxy.cli.findings import Finding
-from proxy.settings.addresses import leads_home
+from proxy.settings.access import leads_home
 from proxy.settings.values import Settings
 from proxy.store.engine import sqlite_version, sqlite_warning
 

@@ -1,105 +1,244 @@
-"""Asking providers which models they serve, so that a model name finds its provider.
+"""Who serves which model: asking providers for their lists, and looking for servers on this machine.
 
-Only providers that need no key of the client's are asked: those with a configured key, local kinds and private
-addresses; whose models are configured is not asked. An answer is a list of names, capped in size, number and time; an
-error leaves the last list as it was. A changed list is a new snapshot, which every gateway swaps in within the second.
+Of the providers that are there, those are asked that need no key of the client's: with a configured key, of local
+kinds, at private addresses. A server that is found by looking (``probing``) becomes a provider; one that vanishes
+stays, marked as away: what was meant for this machine is not sent elsewhere because a server was stopped. Looking is a
+connection every two seconds; lists are asked for every minute, and within seconds when a gateway meets a model it does
+not know. An error leaves the last list as it was. What has changed is a new snapshot, which every gateway swaps in
+within the second; nothing here is waited for by a call.
 """
 
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import ssl
-from collections.abc import Mapping
-from dataclasses import replace
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import httpx2
 import structlog
 
-from proxy.domain.provider import Provider
+from proxy.control.fetching import PLAIN, Manners, fetch
+from proxy.control.listing import Listing, listing_of
+from proxy.control.probing import Place, found_provider, identify, knock, root_of
+from proxy.domain.provider import Provider, key_header
 from proxy.domain.snapshot import Snapshot
-from proxy.protocol.jsontext import items, mapping, parse_object, text
-from proxy.settings.addresses import leads_home
+from proxy.settings.access import is_private, leads_home
+from proxy.settings.credentials import read_secret
 from proxy.settings.snapshot import publish
 
 log = structlog.get_logger("discovery")
 
-TIMEOUT_SECONDS = 5.0
-MAX_BYTES = 1024 * 1024
-MAX_MODELS = 2000
-MAX_NAME = 200
 FIRST_PAUSE_SECONDS = 1.0
 INTERVAL_SECONDS = 60.0
-_PRIVATE_SUFFIXES = (".localhost", ".local", ".internal", ".lan", ".home.arpa")
+LOOK_SECONDS = 2.0
+UNKNOWN_SECONDS = 5.0
+PROBE_SECONDS = 2.0
+MISSES = 2
+_LONGEST_PAUSE = 600.0
+
+
+@dataclass(slots=True)
+class Watched:
+    """A place that is looked at: how often in a row nobody was there, and when to ask again who is."""
+
+    place: Place
+    misses: int = MISSES
+    ask_at: float = 0.0
+    pause: float = LOOK_SECONDS
 
 
 class Discovery:
-    """Keeps the snapshot's model lists fresh. ``keys`` are the configured keys by provider, ``port`` is our own."""
+    """Keeps the snapshot's providers and lists fresh.
+
+    ``keys`` are the configured keys by provider, ``port`` is our own, ``places`` are looked at, ``unknown`` counts the
+    calls whose model no gateway knew, ``say`` is told of servers that appear and vanish.
+    """
 
     def __init__(
-        self, path: Path, snapshot: Snapshot, keys: Mapping[str, bytes], fixed: frozenset[str], port: int
+        self,
+        path: Path,
+        snapshot: Snapshot,
+        keys: Mapping[str, bytes],
+        port: int,
+        places: tuple[Place, ...] = (),
+        unknown: Callable[[], int] = lambda: 0,
+        say: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._path = path
         self._keys = keys
-        self._fixed = fixed
         self._port = port
+        self._unknown = unknown
+        self._seen_unknown = 0
+        self._say = say
+        self._watched = [Watched(place) for place in places]
         self.snapshot = snapshot
 
     async def run(self) -> None:
-        """Ask now and then, for ever; more often while a provider does not answer."""
-        pause = FIRST_PAUSE_SECONDS
+        """Look and ask, for ever; more often while a provider does not answer."""
+        pause, ask_at, may_hurry_at = FIRST_PAUSE_SECONDS, 0.0, 0.0
         while True:
+            now = time.monotonic()
             try:
-                is_complete = await self.ask_all()
+                await self.look()
+                if now >= ask_at:
+                    is_complete = await self.ask_all()
+                    pause = FIRST_PAUSE_SECONDS if is_complete else min(INTERVAL_SECONDS, pause * 2)
+                    ask_at = now + (INTERVAL_SECONDS if is_complete else pause)
+                elif self._has_unknown() and now >= may_hurry_at:
+                    may_hurry_at = now + UNKNOWN_SECONDS
+                    self._seen_unknown = self._unknown()
+                    await self.ask_all(at_home_only=True)
             except OSError as error:
                 log.warning("snapshot_not_published", reason=error.strerror)
-                is_complete = False
-            await asyncio.sleep(INTERVAL_SECONDS if is_complete else pause)
-            pause = FIRST_PAUSE_SECONDS if is_complete else min(INTERVAL_SECONDS, pause * 2)
+            await asyncio.sleep(min(LOOK_SECONDS, max(0.1, ask_at - time.monotonic())))
 
-    async def ask_all(self) -> bool:
-        """Ask every provider that may be asked; False when one did not answer."""
+    def _has_unknown(self) -> bool:
+        return self._unknown() != self._seen_unknown
+
+    # -- servers on this machine ----------------------------------------------------------------------------
+
+    async def look(self) -> None:
+        """Look at every place; publish who has come and who has gone."""
+        if not self._watched:
+            return
+        found = await asyncio.gather(*(self._look_at(item) for item in self._watched))
+        providers = list(self.snapshot.providers)
+        for watched, listing in zip(self._watched, found, strict=True):
+            _settle(providers, watched, listing, self._tell)
+        await self._publish(tuple(providers))
+
+    async def _look_at(self, watched: Watched) -> Listing | None:
+        """Return the list of a server that was not there before and says who it is."""
+        if not await knock(watched.place):
+            watched.misses += 1
+            watched.ask_at, watched.pause = 0.0, LOOK_SECONDS
+            return None
+        provider = _found_at(self.snapshot.providers, watched.place)
+        is_known = provider is not None and not provider.is_away
+        watched.misses = 0
+        if is_known or time.monotonic() < watched.ask_at:
+            return None
+        # A stranger is asked less and less often who it is: it may be starting, or be something else.
+        watched.ask_at = time.monotonic() + watched.pause
+        watched.pause = min(_LONGEST_PAUSE, watched.pause * 2)
+        return await identify(watched.place, probe)
+
+    def _tell(self, provider: Provider) -> None:
+        state = "away" if provider.is_away else "found"
+        log.info("server_" + state, provider=provider.name, url=provider.root_url, models=len(provider.models))
+        self._say(
+            f"{provider.name} at {provider.root_url} is {'gone' if provider.is_away else 'here'}{_count(provider)}"
+        )
+
+    # -- lists ----------------------------------------------------------------------------------------------
+
+    async def ask_all(self, *, at_home_only: bool = False) -> bool:
+        """Ask every provider that may be asked, or only those nearby; False when one did not answer."""
         asked = [item for item in self.snapshot.providers if self._may_ask(item)]
+        if at_home_only:
+            asked = [item for item in asked if item.is_local or is_private(item.host)]
         answers = await asyncio.gather(*(self._ask(item) for item in asked))
-        found = {item.name: models for item, models in zip(asked, answers, strict=True) if models is not None}
-        providers = tuple(replace(item, models=found.get(item.name, item.models)) for item in self.snapshot.providers)
+        found = {item.name: listing for item, listing in zip(asked, answers, strict=True) if listing is not None}
+        await self._publish(tuple(_listed(item, found.get(item.name)) for item in self.snapshot.providers))
+        return len(found) == len(asked)
+
+    async def _publish(self, providers: tuple[Provider, ...]) -> None:
         if providers != self.snapshot.providers:
             new = replace(self.snapshot, providers=providers)
             self.snapshot = await asyncio.to_thread(publish, self._path, new)
-            log.info("models_found", providers=sorted(found), revision=self.snapshot.revision)
-        return len(found) == len(asked)
+            log.info("snapshot_published", revision=self.snapshot.revision, providers=len(providers))
 
     def _may_ask(self, provider: Provider) -> bool:
-        if provider.name in self._fixed or not provider.base_url.startswith(("http://", "https://")):
+        if provider.is_away or not provider.base_url.startswith(("http://", "https://")):
             return False
-        if leads_home(provider.base_url, self._port):
-            return False
-        return provider.name in self._keys or provider.is_local or is_private(provider.host)
+        return not leads_home(provider.base_url, self._port) and may_list(provider, self._keys)
 
-    async def _ask(self, provider: Provider) -> tuple[str, ...] | None:
+    async def _ask(self, provider: Provider) -> Listing | None:
         try:
-            async with asyncio.timeout(TIMEOUT_SECONDS):
-                return await self._fetch(provider)
-        except (httpx2.HTTPError, httpx2.InvalidURL, OSError, ValueError) as error:
-            log.debug("models_not_found", provider=provider.name, error=type(error).__name__)
+            manners = Manners(_headers(provider, self._keys), _verify(provider), _outgoing_proxy(provider))
+        except OSError as error:
+            log.warning("certificates_unusable", provider=provider.name, reason=error.strerror)
             return None
+        answer = await fetch(list_address(provider), manners)
+        return listing_of(answer[0]) if answer is not None else None
 
-    async def _fetch(self, provider: Provider) -> tuple[str, ...] | None:
-        async with (
-            httpx2.AsyncClient(
-                timeout=TIMEOUT_SECONDS, trust_env=False, follow_redirects=False, verify=_verify(provider)
-            ) as client,
-            client.stream("GET", f"{provider.base_url}/models", headers=self._headers(provider)) as answer,
-        ):
-            return names_of(await _read(answer)) if answer.status_code == 200 else None
 
-    def _headers(self, provider: Provider) -> list[tuple[bytes, bytes]]:
-        found = [(b"accept-encoding", b"identity")]
-        key = self._keys.get(provider.name)
-        if key is not None:
-            found.append((b"api-key", key) if provider.kind == "azure" else (b"authorization", b"Bearer " + key))
-        return found + [(name.encode("latin-1"), value.encode("latin-1")) for name, value in provider.headers]
+async def look_once(there: Sequence[Place], names: Sequence[str]) -> list[Provider]:
+    """Return a provider for each of these places whose server says who it is; ``names`` are taken."""
+    taken, found = list(names), []
+    for place, listing in zip(there, await asyncio.gather(*(identify(item, probe) for item in there)), strict=True):
+        if listing is not None:
+            found.append(found_provider(place, listing, taken))
+            taken.append(found[-1].name)
+    return found
+
+
+async def probe(url: str) -> bytes | None:
+    """Ask a server of which nothing is known yet; another Dashcam is none."""
+    answer = await fetch(url, Manners(seconds=PROBE_SECONDS))
+    return None if answer is None or answer[1] else answer[0]
+
+
+def may_list(provider: Provider, keys: Mapping[str, bytes]) -> bool:
+    """Return True when a provider's list can be had without a key of the client's."""
+    return provider.name in keys or provider.is_local or is_private(provider.host)
+
+
+def list_address(provider: Provider) -> str:
+    """Return where its models are listed; Anthropic gives twenty at a time unless asked for more."""
+    return f"{provider.base_url}/models" + ("?limit=1000" if provider.kind == "anthropic" else "")
+
+
+def _settle(
+    providers: list[Provider], watched: Watched, listing: Listing | None, tell: Callable[[Provider], None]
+) -> None:
+    """Put into the list what is now known of one place."""
+    known = _found_at(providers, watched.place)
+    if listing is not None:
+        names = [item.name for item in providers if item is not known]
+        new = found_provider(watched.place, listing, names)
+    elif known is not None and not known.is_away and watched.misses >= MISSES:
+        new = replace(known, is_away=True)
+    else:
+        return
+    if known is None:
+        providers.append(new)
+    else:
+        providers[providers.index(known)] = new
+    tell(new)
+
+
+def _found_at(providers: list[Provider] | tuple[Provider, ...], place: Place) -> Provider | None:
+    return next((item for item in providers if item.source == "found" and root_of(item.base_url) == place.root), None)
+
+
+def _listed(provider: Provider, listing: Listing | None) -> Provider:
+    return provider if listing is None else replace(provider, models=listing.names, entries=listing.entries)
+
+
+def _count(provider: Provider) -> str:
+    return "" if provider.is_away else f", with {len(provider.models)} models"
+
+
+def _headers(provider: Provider, keys: Mapping[str, bytes]) -> list[tuple[bytes, bytes]]:
+    found = list(PLAIN)
+    key = keys.get(provider.name)
+    if key is not None:
+        found.append(key_header(provider, key, list_address(provider).encode()))
+    if provider.kind == "anthropic":
+        found.append((b"anthropic-version", b"2023-06-01"))
+    return found + [(name.encode("latin-1"), value.encode("latin-1")) for name, value in provider.headers]
+
+
+def _outgoing_proxy(provider: Provider) -> httpx2.Proxy | None:
+    if provider.proxy is None:
+        return None
+    said = read_secret(provider.proxy_auth_env) if provider.proxy_auth_env else None
+    user, colon, password = (said or "").partition(":")
+    return httpx2.Proxy(provider.proxy, auth=(user, password) if colon else None)
 
 
 def _verify(provider: Provider) -> ssl.SSLContext | bool:
@@ -109,30 +248,3 @@ def _verify(provider: Provider) -> ssl.SSLContext | bool:
     if provider.client_cert is not None:
         context.load_cert_chain(provider.client_cert, provider.client_key)
     return context
-
-
-async def _read(answer: httpx2.Response) -> bytes:
-    data = b""
-    async for part in answer.aiter_raw():
-        data += part
-        if len(data) > MAX_BYTES:
-            return b""
-    return data
-
-
-def names_of(data: bytes) -> tuple[str, ...] | None:
-    """Return the model names of a model list, None when it is none."""
-    values = parse_object(data)
-    if values is None or not isinstance(values.get("data"), list):
-        return None
-    names = [name for item in items(values["data"]) if (name := text(mapping(item).get("id")))]
-    usable = (name for name in names if len(name) <= MAX_NAME and name.isprintable())
-    return tuple(dict.fromkeys(usable))[:MAX_MODELS]
-
-
-def is_private(host: str) -> bool:
-    """Return True for an address or a name that can only be in the user's own network."""
-    try:
-        return ipaddress.ip_address(host).is_private
-    except ValueError:
-        return "." not in host or host.endswith(_PRIVATE_SUFFIXES)

@@ -67,6 +67,10 @@ def page_gauges(pages: Sequence[Page]) -> Iterable[Gauge]:
     yield "dashcam_spool_append_seconds", "Mean time of an append.", mean, {}
     yield "dashcam_spool_append_max_seconds", "Longest append.", highest("append_ns_max") / 1e9, {}
     yield "dashcam_spool_sync_max_seconds", "Longest sync of the spool.", highest("fsync_ns_max") / 1e9, {}
+    yield "dashcam_breakers_open", "Providers that routes avoid now.", total("breakers_open"), {}
+    yield "dashcam_breaker_openings_total", "Times a provider began to be avoided.", total("breaker_openings"), {}
+    yield "dashcam_takeovers_total", "Second tries at another provider of a route.", total("takeovers"), {}
+    yield "dashcam_takeovers_refused_total", "Second tries beyond the budget.", total("takeovers_refused"), {}
     yield "dashcam_loop_stall_max_seconds", "Longest stall of a gateway.", highest("slow_loop_ns_max") / 1e9, {}
 
 

@@ -120,6 +120,11 @@ class Services:
         else:
             self._say(announcement(entry.interaction).encode("utf-8", "replace") + b"\n")
 
+    def tell(self, text: str) -> None:
+        """Say a line in the terminal, unless it is for machines to read."""
+        if self.settings.log.format != "json":
+            self._say(f"  {text}\n".encode("utf-8", "replace"))
+
     # -- what endpoints ask ---------------------------------------------------------------------------------
 
     @property

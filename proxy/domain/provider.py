@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 LOCAL_KINDS = frozenset({"ollama", "vllm", "llamacpp", "lmstudio", "dashcam"})
 """Kinds that run on the user's own machines: they cost nothing, which is not the same as unpriced."""
 
-INJECTING_KINDS = frozenset({"openai", "ollama"})
+INJECTING_KINDS = frozenset({"openai", "ollama", "lmstudio"})
 """Kinds whose streams are asked for usage by default (``stream_usage`` = inject)."""
 
 UNSTORED_METADATA_KINDS = frozenset({"openai"})
@@ -43,6 +43,12 @@ class Provider:
     one the client's own credentials are passed on. Time-outs are in seconds. ``unstored_metadata`` "keep" keeps a chat
     completion's metadata here unless it is to be stored, "send" leaves it in. ``gateway_headers`` "send" passes what
     speaks to other gateways on, for a provider that is one.
+
+    ``source`` says why it is here: ``configured``; ``environment`` (its key is in the server's environment); ``found``
+    (by probing this machine: it is never handed anybody's credentials). ``is_away``: a found one that no longer
+    answers. ``entries`` are the members of its model list as it gave them (JSON), empty where they were too large.
+    ``proxy`` (an http, https or socks5 address; ``proxy_auth_env`` names the variable with its user:password) and
+    ``http2`` choose the second way there (``upstream.tunnelling``).
     """
 
     name: str
@@ -63,6 +69,12 @@ class Provider:
     idle_timeout: float = 660.0
     on_client_gone: str = "cancel"
     allow_private: bool = True
+    source: str = "configured"
+    is_away: bool = False
+    entries: tuple[str, ...] = ()
+    proxy: str | None = None
+    proxy_auth_env: str | None = None
+    http2: bool = False
 
     @property
     def is_local(self) -> bool:
@@ -75,7 +87,21 @@ class Provider:
         return urlsplit(self.base_url).hostname or ""
 
 
-_TUPLES = {"models", "headers"}
+def key_header(provider: Provider, key: bytes, path: bytes) -> tuple[bytes, bytes]:
+    """Return the header in which a provider wants its key, on this path below its address."""
+    native = _NATIVE_HEADERS.get(provider.kind)
+    if native is None or (native[1] is not None and native[1] in path):
+        return b"Authorization", b"Bearer " + key
+    return native[0], key
+
+
+# A kind's own header, and the part of a path that marks the OpenAI-compatible API beside it, which takes a bearer.
+_NATIVE_HEADERS: dict[str, tuple[bytes, bytes | None]] = {
+    "azure": (b"api-key", None),
+    "anthropic": (b"x-api-key", b"/chat/completions"),
+    "google": (b"x-goog-api-key", b"/openai/"),
+}
+_TUPLES = {"models", "headers", "entries"}
 _NAMES = frozenset(item.name for item in fields(Provider))
 
 

@@ -21,7 +21,8 @@ class CallStart:
 
     ``edits`` turn the client's request into what was sent: (offset, bytes removed, text inserted), ascending
     offsets in the client's bytes. ``side_file`` names the file in the spool's ``bodies`` folder that holds a
-    request too large for a record. ``request_headers`` is an allow-list without credentials.
+    request too large for a record. ``request_headers`` is an allow-list without credentials. ``route`` is the route
+    that decided, ``sent_model`` the name that it gave the model.
     """
 
     accepted_at_ns: int
@@ -40,6 +41,8 @@ class CallStart:
     request_headers: tuple[tuple[str, str], ...] = ()
     key_id: str | None = None
     content: str = "stored"
+    route: str | None = None
+    sent_model: str | None = None
 
 
 @dataclass(kw_only=True)
@@ -75,7 +78,9 @@ class CallEnd:
     ``sent_bytes`` counts what the client was handed, ``received_bytes`` what the upstream gave. ``sha256`` (hex) is of
     what the client was handed, noted here only when that is not what is recorded: injected usage was taken out again.
     ``bodies_dropped`` says that the full-disk policy kept the facts and not the bodies. ``edits_undone`` says that the
-    answer is to a request with nothing added, because the upstream had refused that: what was taken out still holds.
+    answer is to a request with nothing added, because the upstream had refused that: what was taken out still holds;
+    ``edits`` are those of the request that was answered, where START says others. ``provider`` and the three below it
+    are set when another candidate of the route took over.
     """
 
     outcome: Outcome
@@ -92,6 +97,11 @@ class CallEnd:
     attempts: tuple[AttemptFact, ...] = ()
     bodies_dropped: bool = False
     edits_undone: bool = False
+    edits: tuple[tuple[int, int, str], ...] | None = None
+    provider: str | None = None
+    provider_kind: str | None = None
+    upstream: str | None = None
+    sent_model: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,3 +128,30 @@ class RecordedCall:
     pieces: tuple[Piece, ...]
     end: CallEnd | None
     lost_bytes: int = 0
+
+    @property
+    def is_taken_over(self) -> bool:
+        """True when another candidate than the one in ``start`` was the last to be asked."""
+        return self.end is not None and self.end.provider is not None
+
+    @property
+    def provider(self) -> str:
+        """Who was asked last."""
+        return (self.end.provider if self.end is not None else None) or self.start.provider
+
+    @property
+    def provider_kind(self) -> str:
+        """Of what kind that is."""
+        return (self.end.provider_kind if self.end is not None else None) or self.start.provider_kind
+
+    @property
+    def upstream(self) -> str:
+        """At which address."""
+        return (self.end.upstream if self.end is not None else None) or self.start.upstream
+
+    @property
+    def sent_model(self) -> str | None:
+        """The name of the model as it was sent there."""
+        if self.end is not None and self.end.provider is not None:
+            return self.end.sent_model or self.start.model
+        return self.start.sent_model or self.start.model

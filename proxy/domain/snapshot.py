@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
 from proxy.domain.provider import Provider, provider_from_mapping
+from proxy.domain.route import Route, route_from_mapping
 
 FORMAT = 1
 
@@ -27,6 +28,7 @@ class Snapshot:
     proxy_keys: Mapping[str, str]
     allowed_hosts: tuple[str, ...]
     record_bodies: bool = True
+    routes: tuple[Route, ...] = ()
     format: int = FORMAT
 
     def provider(self, name: str) -> Provider | None:
@@ -49,6 +51,7 @@ def snapshot_from_mapping(values: Mapping[str, object]) -> Snapshot:
             proxy_keys=dict(values["proxy_keys"]),  # type: ignore[call-overload]
             allowed_hosts=tuple(values["allowed_hosts"]),  # type: ignore[arg-type]
             record_bodies=bool(values.get("record_bodies", True)),
+            routes=tuple(route_from_mapping(item) for item in values.get("routes", ())),  # type: ignore[attr-defined]
         )
     except (KeyError, TypeError) as error:
         raise ValueError(f"snapshot is incomplete or malformed: {error}") from error

@@ -1,8 +1,12 @@
 """What follows from a request's head alone: may it come in, where does it belong, with which headers does it leave.
 
-Concluded once for a head and a snapshot, used for every call that sends that head again. Credentials: the client's own
-pass through, unless it used a proxy key (which no provider may see) or sent none, or a placeholder, while a key is
-configured for the provider. A configured key goes to its provider only.
+Concluded once for a head and a snapshot, used for every call that sends that head again.
+
+Credentials. The client's own pass through to the first provider and to one that it names. They do not pass
+when they are a proxy key (which no provider may see); when a key is configured for the provider and the client sent
+none, or a placeholder; when a model's name led to another provider that has a key of its own (what a client holds is
+meant for the first one); and never to a provider that was only found by probing. A configured key goes to its
+provider only.
 """
 
 from __future__ import annotations
@@ -10,7 +14,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 
-from proxy.domain.provider import Provider
+from proxy.domain.provider import Provider, key_header
 from proxy.domain.snapshot import Snapshot
 from proxy.gateway.authentication import Caller, identify
 from proxy.gateway.client_head import ClientHead, Headers
@@ -18,10 +22,9 @@ from proxy.gateway.guard import Guard, Refusal
 from proxy.gateway.headers import Recorded, request_headers
 from proxy.gateway.plan import Plan, destination
 from proxy.gateway.reply_facts import ReplyFacts
+from proxy.gateway.routing import ECHO, Routing
 from proxy.protocol.tagging import record_mode
 from proxy.upstream.request import RequestHead, head_for
-
-_AZURE_KEY = b"api-key"
 
 
 def _no_such_provider(snapshot: Snapshot) -> Refusal:
@@ -61,12 +64,13 @@ class Admission:
     ``record`` is how much of a call the caller lets us keep: full, meta or none.
     """
 
-    __slots__ = ("_departures", "_head", "_keys", "caller", "place", "record", "refusal", "snapshot")
+    __slots__ = ("_departures", "_head", "_keys", "caller", "place", "record", "refusal", "routing", "snapshot")
 
-    def __init__(self, head: ClientHead, snapshot: Snapshot, guard: Guard, keys: Mapping[str, bytes]) -> None:
+    def __init__(self, head: ClientHead, routing: Routing, guard: Guard, keys: Mapping[str, bytes]) -> None:
         self._head = head
         self._keys = keys
-        self.snapshot = snapshot
+        self.routing = routing
+        snapshot = self.snapshot = routing.snapshot
         self.refusal: Refusal | None = guard.check(head.target, head.known)
         self.place = destination(head.method, head.target, snapshot)
         self.caller: Caller | Refusal = identify(head.known, snapshot.proxy_keys)
@@ -74,6 +78,15 @@ class Admission:
         self._departures: dict[tuple[str, bool], Departure] = {}
         if b"x-dashcam-provider" in head.known:
             self._choose(head.known[b"x-dashcam-provider"])
+        self._choose_who_lists()
+
+    def _choose_who_lists(self) -> None:
+        """The list of all models is ours where there are several providers, unless the client names one."""
+        caller, place = self.caller, self.place
+        if place is None or not place.lists_models or place.chosen is not None or not isinstance(caller, Caller):
+            return
+        if self.routing.merges_lists(caller):
+            self.place = dataclasses.replace(place, provider=ECHO)
 
     def _choose(self, name: bytes) -> None:
         """The client names the provider: one of ours, or the call is refused, never sent elsewhere."""
@@ -94,7 +107,7 @@ class Admission:
     def _compose(self, plan: Plan, caller: Caller) -> Departure:
         provider: Provider = plan.provider
         key = self._keys.get(provider.name)
-        drops = caller.key_id is not None or (key is not None and not caller.has_own_key)
+        drops = caller.key_id is not None or not self._may_pass(provider, caller, has_key=key is not None)
         headers = self._head.headers
         passed, recorded = request_headers(
             headers,
@@ -103,7 +116,16 @@ class Admission:
             to_gateway=provider.gateway_headers == "send",
         )
         if drops and key is not None:
-            passed.append((_AZURE_KEY, key) if provider.kind == "azure" else (b"Authorization", b"Bearer " + key))
+            passed.append(key_header(provider, key, plan.target))
         for name, value in provider.headers:
             passed.append((name.encode("latin-1"), value.encode("latin-1")))
         return Departure(self._head, plan, passed, recorded, self.record)
+
+    def _may_pass(self, provider: Provider, caller: Caller, *, has_key: bool) -> bool:
+        """Return True when the client's credentials are this provider's business."""
+        if provider.source == "found":
+            return False
+        if not has_key:
+            return True
+        named = () if self.place is None else (self.place.provider, self.place.chosen)
+        return caller.has_own_key and (provider is self.snapshot.providers[0] or provider in named)

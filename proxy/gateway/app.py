@@ -24,6 +24,7 @@ from proxy.gateway import endings, health
 from proxy.gateway.admission import Admission, Departure
 from proxy.gateway.authentication import Caller
 from proxy.gateway.body import ClientLeftError, Inbound, read_body, small_body, too_large
+from proxy.gateway.breaking import Breakers
 from proxy.gateway.call import ClientCall
 from proxy.gateway.client_head import ClientHead
 from proxy.gateway.echo import EchoUpstream
@@ -32,14 +33,17 @@ from proxy.gateway.forwarding import ControlForwarder
 from proxy.gateway.guard import Guard, Refusal
 from proxy.gateway.headers import request_headers
 from proxy.gateway.observation import Observation
-from proxy.gateway.plan import ECHO, Plan, decide
-from proxy.gateway.sending import Sending
+from proxy.gateway.plan import Plan, decide
+from proxy.gateway.routing import ECHO, Routing
+from proxy.gateway.sending import Sending, Upstream
+from proxy.gateway.takeover import Takeover
 from proxy.protocol.requests import RequestFacts
 from proxy.protocol.tagging import META, NONE
 from proxy.settings.values import Settings
 from proxy.spool.page import Page
 from proxy.spool.writer import SpoolWriter
 from proxy.upstream.client import UpstreamClient
+from proxy.upstream.ways import Ways
 
 LEAVE_SECONDS = 2.0
 _SECRET_WORDS = ("key", "token", "secret", "sig", "passw", "auth", "cred", "jwt")
@@ -76,6 +80,7 @@ class Gateway:
         self.upstream = upstream
         self.forwarder = forwarder
         self.echo = EchoUpstream()
+        self._ways = Ways(upstream.dialler)
         self.exchanges: set[Exchange] = set()
         self.is_draining = False
         self._drained = asyncio.Event()
@@ -84,6 +89,7 @@ class Gateway:
         self._keys = keys
         self._mint = IdentityMint()
         self._without_usage: frozenset[str] = frozenset()
+        self._breakers = Breakers(lambda: self.page)
         self.use(snapshot)
 
     def __repr__(self) -> str:
@@ -92,6 +98,9 @@ class Gateway:
     def use(self, snapshot: Snapshot) -> None:
         """Swap in a snapshot; calls under way keep what they started with."""
         self.snapshot = snapshot
+        self.routing = Routing(snapshot, self._keys)
+        self.echo.listing = self.routing.listing
+        self._upstreams: Mapping[str, Upstream] = {ECHO.name: self.echo, **self._ways.for_providers(snapshot.providers)}
         self.guard = Guard(snapshot.allowed_hosts, has_keys=bool(snapshot.proxy_keys))
         self.page.set(Page.SNAPSHOT_REVISION, snapshot.revision)
 
@@ -100,7 +109,14 @@ class Gateway:
         old = self.page
         self.spool = SpoolWriter.begin(self.settings, self.spool.worker)
         self.page = self.spool.page
-        for gauge in (Page.READY, Page.DRAINING, Page.IN_FLIGHT, Page.OPEN_STREAMS, Page.SNAPSHOT_REVISION):
+        for gauge in (
+            Page.READY,
+            Page.DRAINING,
+            Page.IN_FLIGHT,
+            Page.OPEN_STREAMS,
+            Page.BREAKERS_OPEN,
+            Page.SNAPSHOT_REVISION,
+        ):
             self.page.set(gauge, old.get(gauge))
 
     def remember_without_usage(self, provider: str) -> None:
@@ -136,7 +152,7 @@ class Gateway:
     def _admission_of(self, head: ClientHead) -> Admission:
         admission = head.admission
         if admission is None or admission.snapshot is not self.snapshot:
-            admission = head.admission = Admission(head, self.snapshot, self.guard, self._keys)
+            admission = head.admission = Admission(head, self.routing, self.guard, self._keys)
         return admission
 
     def _admit(self, call: ClientCall, observation: Observation, admission: Admission) -> None:
@@ -177,8 +193,10 @@ class Gateway:
         self, call: ClientCall, observation: Observation, admission: Admission, caller: Caller, inbound: Inbound
     ) -> None:
         assert admission.place is not None
-        plan = decide(admission.place, inbound, admission.snapshot, self._without_usage)
+        plan = decide(admission.place, inbound, admission.routing, self._without_usage, self._breakers.order)
         departure = admission.departure(plan, caller)
+        if not plan.is_known:
+            self.page.add(Page.UNKNOWN_MODELS, 1)
         if admission.record == NONE:
             observation.leave_out()
         else:
@@ -189,11 +207,20 @@ class Gateway:
                 inbound.discard()
                 self._answer_refusal(call, observation, endings.rejected(RECORDER_FULL))
                 return
-        sending = Sending(departure, inbound, self.echo if plan.provider is ECHO else self.upstream)
-        exchange = Exchange(self, call, plan, sending, observation)
+        sending = Sending(departure, inbound, self._upstreams.get(plan.provider.name, self.upstream))
+        takeover = None if plan.route is None else self._takeover(plan, admission, caller, inbound)
+        exchange = Exchange(self, call, plan, sending, observation, takeover)
         self.exchanges.add(exchange)
         self.page.set(Page.IN_FLIGHT, len(self.exchanges))
         exchange.begin()
+
+    def _takeover(self, plan: Plan, admission: Admission, caller: Caller, inbound: Inbound) -> Takeover:
+        """Return who else may serve a call that a route decides."""
+        waiting = []
+        for other in plan.alternatives:
+            upstream = self._upstreams.get(other.provider.name, self.upstream)
+            waiting.append((other, Sending(admission.departure(other, caller), inbound, upstream)))
+        return Takeover(self._breakers, waiting)
 
     def finished(self, exchange: Exchange) -> None:
         """An exchange is over."""
@@ -239,6 +266,8 @@ class Gateway:
             request_headers=departure.recorded,
             key_id=caller.key_id,
             content="stored" if keeps and self.snapshot.record_bodies else "off",
+            route=plan.route,
+            sent_model=plan.sent_model,
         )
 
     def _reject(
@@ -300,6 +329,11 @@ class Gateway:
             exchange.shut_down()
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=LEAVE_SECONDS)
+
+    async def close(self) -> None:
+        """Close every connection to upstreams."""
+        await self.upstream.close()
+        await self._ways.close()
 
 
 def _wall_clock(instant: int) -> int:

@@ -15,7 +15,8 @@ from proxy.gateway.guard import Refusal
 
 _PLACEHOLDERS = frozenset(
     b"x xx xxx sk-dummy sk-x dummy none null empty placeholder test sk-test fake no-key not-needed ollama "
-    b"lm-studio dashcam sk-no-key-required".split()
+    b"lm-studio lmstudio dashcam sk-no-key-required unused local changeme your-api-key your_api_key sk-placeholder"
+    b" sk-fake sk-xxx sk-xxxx sk-none sk-local llama.cpp vllm".split()
 )
 _MAX_KEY = 512
 

@@ -2,6 +2,7 @@
 
 It proves the whole chain, from the client's SDK to the row, with no key and no provider. It takes the place of the
 network client only; planning, recording, pumping and endings are those of every other call. One word is one token.
+The list of all models, which no single provider can give, is answered here too.
 """
 
 from __future__ import annotations
@@ -83,19 +84,26 @@ class EchoAnswer:
 
 
 class EchoUpstream:
-    """Answers in place of the network."""
+    """Answers in place of the network; ``listing`` returns the list of all models."""
+
+    def __init__(self, listing: Callable[[], bytes] = lambda: b'{"object":"list","data":[]}') -> None:
+        self.listing = listing
 
     async def send(self, head: RequestHead, body: bytes | BodySource) -> EchoAnswer:
         """Answer one request, also a large one."""
         return self.begin(head, body if isinstance(body, bytes) else b"".join(body.slices()))
 
-    async def dial(self, head: RequestHead, body: bytes | BodySource, stale: Timing | None = None) -> EchoAnswer:
+    async def dial(
+        self, head: RequestHead, body: bytes | BodySource, stale: UpstreamFailure | None = None
+    ) -> EchoAnswer:
         """Answer one request: there is nobody to dial."""
         return await self.send(head, body)
 
     def begin(self, head: RequestHead, body: bytes) -> EchoAnswer:
         """Answer one request."""
-        path = head.target.partition(b"?")[0]
+        path = head.target.partition(b"?")[0].rstrip(b"/")
+        if head.method == "GET" and path == b"/models":
+            return EchoAnswer(200, b"application/json", [self.listing()], 0)
         request = _parse(body)
         is_stream = bool(request and request.get("stream") is True)
         if request is not None and path.endswith(b"/chat/completions"):

@@ -3,8 +3,9 @@
 The same bytes, in order, with back-pressure both ways: each piece is appended to the spool before it is handed to the
 client, and the end is appended before the last byte leaves. An exchange is moved on by what happens (``advance``: the
 answer changed, the client can take more) and needs no task of its own; only dialling, a body from a file and a second
-attempt wait in one. That second attempt is made only before the first answer byte, for one reason: the upstream
-refused the usage option that we had added, so the request is sent once without it.
+attempt wait in one. A second attempt is made only before the first answer byte, for one of three reasons: a pooled
+connection turned out dead; the upstream refused the usage option that we had added, so it is asked without, once; a
+route has another candidate (``takeover``).
 
 An exchange ends in exactly one of four ways: the answer's end, the upstream's failure, the client leaving, our
 shutting down; each path ends the observation synchronously, then ``_finish`` lets go of everything.
@@ -23,11 +24,12 @@ from proxy.gateway.call import ClientCall
 from proxy.gateway.observation import Observation
 from proxy.gateway.plan import Plan
 from proxy.gateway.reply_head import ReplyHead
+from proxy.gateway.takeover import Takeover
 from proxy.protocol.envelope import error_event
 from proxy.protocol.stripping import UsageStripper
 from proxy.spool.page import Page
 from proxy.upstream.client import is_stale
-from proxy.upstream.failure import Timing, UpstreamFailure
+from proxy.upstream.failure import UpstreamFailure
 
 if TYPE_CHECKING:
     from proxy.gateway.app import Gateway
@@ -52,13 +54,20 @@ class Exchange:
     _linger_until = 0
 
     def __init__(
-        self, gateway: Gateway, call: ClientCall, plan: Plan, sending: Sending, observation: Observation
+        self,
+        gateway: Gateway,
+        call: ClientCall,
+        plan: Plan,
+        sending: Sending,
+        observation: Observation,
+        takeover: Takeover | None = None,
     ) -> None:
         self._gateway = gateway
         self.call = call
         self.plan = plan
         self._sending = sending
         self.observation = observation
+        self._takeover = takeover
 
     def __repr__(self) -> str:
         return f"<Exchange {self.call!r} to {self.plan.provider.name}>"
@@ -69,6 +78,11 @@ class Exchange:
         """Send the request: at once on a kept connection, else from a task that dials."""
         self.call.on_gone = self._client_left
         self.call.on_writable = self.advance
+        self._start()
+
+    def _start(self) -> None:
+        if self._takeover is not None:
+            self._takeover.began(self.plan.provider.name)
         try:
             answer = self._sending.begin(self.plan.edits)
         except UpstreamFailure as failure:
@@ -89,7 +103,7 @@ class Exchange:
             self._task = None
             self._give_up()
 
-    async def _send(self, stale: Timing | None = None) -> None:
+    async def _send(self, stale: UpstreamFailure | None = None) -> None:
         try:
             answer = await self._sending.send(self.plan.edits, stale)
         except UpstreamFailure as failure:
@@ -101,8 +115,8 @@ class Exchange:
         """The usage option may be what was refused: send the request without it, once, and remember."""
         self._answer = None
         message = await _read_some(refused, _MAX_REFUSAL)
-        self.plan = self.plan.without_additions()
-        self.observation.edits_undone = True
+        self.plan = self.plan.without_usage()
+        self.observation.replanned(self.plan, is_taken_over=False)
         try:
             answer = await self._sending.send(self.plan.edits)
         except UpstreamFailure as failure:
@@ -128,7 +142,29 @@ class Exchange:
         if self.is_finished:
             return
         self.observation.attempted(self.plan.provider, failure.timing, None, failure)
+        if self._takeover is not None and not self.call.is_gone:
+            in_flight = len(self._gateway.exchanges)
+            if following := self._takeover.after_failure(failure, self.plan.operation, in_flight):
+                self._hand_over(*following)
+                return
         self._failed(failure)
+
+    def _is_taken_over(self, answer: UpstreamAnswer) -> bool:
+        """Let the next candidate of a route try where this answer says that its upstream cannot."""
+        assert self._takeover is not None
+        following = self._takeover.after_answer(answer.status, answer.headers, len(self._gateway.exchanges))
+        if following is None:
+            return False
+        answer.listen(None)
+        answer.abort()
+        self._hand_over(*following)
+        return True
+
+    def _hand_over(self, plan: Plan, sending: Sending) -> None:
+        self._answer = None
+        self.plan, self._sending = plan, sending
+        self.observation.replanned(plan, is_taken_over=True)
+        self._start()
 
     # -- pump -----------------------------------------------------------------------------------------------
 
@@ -153,6 +189,8 @@ class Exchange:
                 answer.listen(None)
                 self._wait_for(self._ask_plainly(answer))
                 return
+            if self._takeover is not None and self._is_taken_over(answer):
+                return
             self._relay_head(answer)
         else:
             self._relay(answer, answer.take_ready())
@@ -166,7 +204,7 @@ class Exchange:
         answer.listen(None)
         if is_stale(failure):
             self._answer = None
-            self._wait_for(self._send(failure.timing))
+            self._wait_for(self._send(failure))
         else:
             self._not_answered(failure)
 
@@ -320,6 +358,8 @@ class Exchange:
                 answer.abort()
         if task is not None:
             task.cancel()
+        if self._takeover is not None:
+            self._takeover.finish()
         if self._is_open_stream:
             self._gateway.page.add(Page.OPEN_STREAMS, -1)
         self._gateway.finished(self)

@@ -15,6 +15,8 @@ from proxy.domain.outcome import Outcome
 from proxy.domain.provider import Provider
 from proxy.domain.recording import AnswerHead, AttemptFact, CallEnd, CallStart
 from proxy.gateway.endings import Ending
+from proxy.gateway.plan import Plan
+from proxy.protocol.injection import is_addition
 from proxy.spool.writer import SpoolWriter
 from proxy.upstream.failure import Timing, UpstreamFailure
 
@@ -29,11 +31,12 @@ class Observation:
     sent_bytes = 0
     is_started = False
     is_ended = False
-    edits_undone = False
     attempts: tuple[AttemptFact, ...] = ()
     _head: AnswerHead | None = None
     _is_head_written = False
     _sha256: hashlib._Hash | None = None
+    _replanned: Plan | None = None
+    _is_taken_over = False
 
     def __init__(self, spool: SpoolWriter, identity: bytes, accepted_at: int) -> None:
         self._spool = spool
@@ -64,6 +67,8 @@ class Observation:
     ) -> None:
         """Keep the facts of one try; an answered one lasts until the call's end."""
         zero = self.accepted_at
+        if timing.replaced is not None:
+            self._replaced(provider, timing)
         fact = AttemptFact(
             number=len(self.attempts) + 1,
             provider=provider.name,
@@ -79,6 +84,25 @@ class Observation:
             fact.ended_ns = time.monotonic_ns() - zero
             fact.error, fact.error_message = failure.reason.value, failure.message[:500]
         self.attempts += (fact,)
+
+    def _replaced(self, provider: Provider, timing: Timing) -> None:
+        """Note the try on a dead pooled connection that this one stands for: it was over when this one began."""
+        failure, timing.replaced = timing.replaced, None
+        assert failure is not None
+        self.attempted(provider, failure.timing, None, failure)
+        self.attempts[-1].ended_ns = timing.started_ns - self.accepted_at
+
+    def replanned(self, plan: Plan, *, is_taken_over: bool) -> None:
+        """The answer will be to another request than START says; ``is_taken_over``: by another candidate."""
+        self._replanned = plan
+        self._is_taken_over |= is_taken_over
+
+    def _note_replanned(self, end: CallEnd, plan: Plan) -> None:
+        end.edits_undone = not any(map(is_addition, plan.edits))
+        end.edits = plan.edits
+        if self._is_taken_over:
+            end.provider, end.provider_kind = plan.provider.name, plan.provider.kind
+            end.upstream, end.sent_model = plan.provider.base_url, plan.sent_model
 
     def broke_off(self, failure: UpstreamFailure) -> None:
         """The answer of the last try ended before its time."""
@@ -144,8 +168,9 @@ class Observation:
             sent_bytes=self.sent_bytes,
             sha256=self._sha256.hexdigest() if self._sha256 is not None else None,
             attempts=self.attempts,
-            edits_undone=self.edits_undone,
         )
+        if self._replanned is not None:
+            self._note_replanned(end, self._replanned)
         if error is not None:
             end.error_type, end.error_code, end.error_message = error.kind, error.code, error.message[:500]
         return end

@@ -1,13 +1,14 @@
 """Where a call goes and what of it is changed on the way: decided once, from values only.
 
-``/v1/…`` goes to the provider that lists the model, else to the first provider; ``/{provider}/…`` to that provider's
-root. Two changes are made here: asking for usage in streams that did not (``stream_usage = inject``), and taking
-metadata out that the provider would refuse (``unstored_metadata = keep``). A client can choose among configured
+``/v1/…`` goes to who serves the model (``routing``), ``/{provider}/…`` to that provider's root. Three changes are made
+here: asking for usage in streams that did not (``stream_usage = inject``), taking metadata out that the provider would
+refuse (``unstored_metadata = keep``), and the name that a route gives the model. A client can choose among configured
 providers, also by ``x-dashcam-provider``, but nothing it sends can name an address.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from urllib.parse import unquote, urlsplit
@@ -15,40 +16,38 @@ from urllib.parse import unquote, urlsplit
 from proxy.domain.provider import Provider
 from proxy.domain.snapshot import Snapshot
 from proxy.gateway.body import Inbound
+from proxy.gateway.routing import Choice, Routing
 from proxy.protocol.endpoints import Operation, operation_of
-from proxy.protocol.injection import Edit, edits_of_scan, is_addition, metadata_edits, usage_edits
+from proxy.protocol.injection import Edit, edits_of_scan, metadata_edits, rename_edits, usage_edits
 from proxy.protocol.requests import WANTED
 from proxy.protocol.scanning import scan
 
-ECHO_MODEL = "dashcam/echo"
-ECHO = Provider(
-    name="dashcam",
-    kind="dashcam",
-    base_url="dashcam:/v1",
-    root_url="dashcam:",
-    models=(ECHO_MODEL,),
-    stream_usage="inject",
-)
+Order = Callable[[Choice], Sequence[tuple[Provider, str | None]]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Destination:
     """A mount that matched: ``provider`` None means "by model". ``rest`` is the raw path and query below it.
 
-    ``chosen`` is the provider that the client named, below ``/v1``.
+    ``model`` is one that the path itself names; ``lists_models``: it asks for all of them. ``chosen`` is the provider
+    that the client named, below ``/v1``.
     """
 
     provider: Provider | None
     rest: bytes
     operation: Operation
     chosen: Provider | None = None
+    model: str | None = None
+    lists_models: bool = False
 
 
 @dataclass(slots=True)
 class Plan:
     """What will be sent where. ``edits`` turn the client's body into the one that is sent.
 
-    ``asks_usage``: some of them ask for usage, which must be taken out of the answer again.
+    ``asking`` are those that ask for usage, which must be taken out of the answer again. ``model`` is what the client
+    asked for, ``sent_model`` the name that a route gives it, ``route`` is that route, and ``alternatives`` are who may
+    take over before an answer has begun. ``is_known`` False: nobody lists the model.
     """
 
     provider: Provider
@@ -57,10 +56,16 @@ class Plan:
     edits: tuple[Edit, ...] = ()
     asks_usage: bool = False
     model: str | None = None
+    sent_model: str | None = None
+    route: str | None = None
+    alternatives: tuple[Plan, ...] = ()
+    is_known: bool = True
+    asking: tuple[Edit, ...] = ()
 
-    def without_additions(self) -> Plan:
-        """Return the same plan with nothing added to the client's own bytes."""
-        return replace(self, edits=tuple(edit for edit in self.edits if not is_addition(edit)), asks_usage=False)
+    def without_usage(self) -> Plan:
+        """Return the same plan, asking for usage no more; what else is changed still is."""
+        edits = tuple(edit for edit in self.edits if edit not in self.asking)
+        return replace(self, edits=edits, asking=(), asks_usage=False)
 
 
 def destination(method: str, target: bytes, snapshot: Snapshot) -> Destination | None:
@@ -76,15 +81,44 @@ def destination(method: str, target: bytes, snapshot: Snapshot) -> Destination |
         if provider is None:
             return None
     rest = path[1 + len(first) :]
-    operation = operation_of(method, unquote(rest.decode("latin-1")))
-    return Destination(provider=provider, rest=rest + (b"?" + query if query else b""), operation=operation)
+    decoded = unquote(rest.decode("latin-1"))
+    operation = operation_of(method, decoded)
+    is_by_model = provider is None and operation.name == "models" and decoded.startswith("/models")
+    return Destination(
+        provider=provider,
+        rest=rest + (b"?" + query if query else b""),
+        operation=operation,
+        model=decoded.removeprefix("/models/") if is_by_model and len(decoded) > len("/models/") else None,
+        lists_models=is_by_model and method == "GET" and decoded.rstrip("/") == "/models",
+    )
 
 
-def decide(place: Destination, inbound: Inbound, snapshot: Snapshot, without_usage: frozenset[str]) -> Plan:
-    """Return the plan for a call; ``without_usage`` names providers that refused the usage option."""
-    provider = place.provider or place.chosen or choose(snapshot, inbound.facts.model)
+def decide(
+    place: Destination, inbound: Inbound, routing: Routing, without_usage: frozenset[str], order: Order | None = None
+) -> Plan:
+    """Return the plan for a call; ``without_usage`` names providers that refused the usage option.
+
+    ``order`` says in which order a route's candidates are tried this time.
+    """
+    named = place.provider or place.chosen
+    if named is not None:
+        return _plan(place, inbound, named, None, without_usage)
+    choice = routing.choose(place.model or inbound.facts.model)
+    if choice.route is None:
+        plan = _plan(place, inbound, choice.provider, None, without_usage)
+        plan.is_known = choice.is_known
+        return plan
+    candidates = order(choice) if order is not None else choice.candidates
+    plans = [_plan(place, inbound, provider, model, without_usage) for provider, model in candidates]
+    plans[0].route, plans[0].alternatives = choice.route, tuple(plans[1:])
+    return plans[0]
+
+
+def _plan(
+    place: Destination, inbound: Inbound, provider: Provider, model: str | None, without_usage: frozenset[str]
+) -> Plan:
     base = _path_of(provider.root_url if place.provider else provider.base_url)
-    edits: tuple[Edit, ...] = ()
+    plan = Plan(provider, base + place.rest or b"/", place.operation.name, model=inbound.facts.model)
     if (
         place.operation.injectable
         and inbound.facts.is_stream
@@ -92,30 +126,23 @@ def decide(place: Destination, inbound: Inbound, snapshot: Snapshot, without_usa
         and provider.stream_usage == "inject"
         and provider.name not in without_usage
     ):
-        edits = edits_of_scan(inbound.scanner) if inbound.scanner else usage_edits(inbound.data, inbound.facts)
-    plan = Plan(provider, base + place.rest or b"/", place.operation.name, edits, bool(edits), inbound.facts.model)
-    if inbound.facts.unstored_metadata and place.operation.refuses_metadata:
-        _keep_metadata(plan, inbound)
+        plan.asking = edits_of_scan(inbound.scanner) if inbound.scanner else usage_edits(inbound.data, inbound.facts)
+        plan.edits, plan.asks_usage = plan.asking, bool(plan.asking)
+    if inbound.facts.unstored_metadata and place.operation.refuses_metadata and provider.unstored_metadata == "keep":
+        _change(plan, metadata_edits(inbound.scanner or scan(inbound.data, WANTED)))
+    if (
+        model is not None
+        and model != inbound.facts.model
+        and (renaming := rename_edits(inbound.data, inbound.scanner, model))
+    ):
+        plan.sent_model = model
+        _change(plan, renaming)
     return plan
 
 
-def _keep_metadata(plan: Plan, inbound: Inbound) -> None:
-    """Take metadata out of what is sent, where the provider would refuse the call because of it."""
-    if plan.provider.unstored_metadata == "keep":
-        scanner = inbound.scanner or scan(inbound.data, WANTED)
-        # An insertion at the place where something is taken out comes before it.
-        plan.edits = tuple(sorted((*plan.edits, *metadata_edits(scanner)), key=lambda edit: edit[:2]))
-
-
-def choose(snapshot: Snapshot, model: str | None) -> Provider:
-    """Return who serves a model: the provider that lists it, else the first."""
-    if model == ECHO_MODEL:
-        return ECHO
-    if model is not None and len(snapshot.providers) > 1:
-        for provider in snapshot.providers:
-            if model in provider.models:
-                return provider
-    return snapshot.providers[0]
+def _change(plan: Plan, edits: tuple[Edit, ...]) -> None:
+    """Add edits to a plan; an insertion at the place where something is taken out comes before it."""
+    plan.edits = tuple(sorted((*plan.edits, *edits), key=lambda edit: edit[:2]))
 
 
 @lru_cache(maxsize=256)

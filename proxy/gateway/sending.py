@@ -62,7 +62,9 @@ class Upstream(Protocol):
         """Send a request and wait for its answer's head."""
         ...
 
-    async def dial(self, head: RequestHead, body: bytes | BodySource, stale: Timing | None = None) -> UpstreamAnswer:
+    async def dial(
+        self, head: RequestHead, body: bytes | BodySource, stale: UpstreamFailure | None = None
+    ) -> UpstreamAnswer:
         """Send a request on a new connection and wait for its answer's head."""
         ...
 
@@ -88,7 +90,7 @@ class Sending:
             return None
         return self._upstream.begin(self._departure.head(), self._small(edits))
 
-    async def send(self, edits: tuple[Edit, ...], stale: Timing | None = None) -> UpstreamAnswer:
+    async def send(self, edits: tuple[Edit, ...], stale: UpstreamFailure | None = None) -> UpstreamAnswer:
         """Send the request and wait for the answer's head; ``stale``: again, in place of a try that found nobody."""
         inbound = self._body
         head = self._departure.head()

@@ -143,6 +143,6 @@ class GatewayServer:
         await self._gateway.drain(loop.time() + limit)
         for connection in self._connections():
             connection.transport.close()
-        await self._gateway.upstream.close()
+        await self._gateway.close()
         self._gateway.spool.close()
         log.info("gateway_left")

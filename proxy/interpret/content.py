@@ -23,9 +23,10 @@ def content_state_of(call: RecordedCall, *, keeps: bool) -> ContentState:
 
 def edits_of(call: RecordedCall) -> tuple[tuple[int, int, str], ...]:
     """Return what turns the client's bytes into those that were answered."""
-    if call.end is not None and call.end.edits_undone:
-        return tuple(edit for edit in call.start.edits if not is_addition(edit))
-    return call.start.edits
+    end = call.end
+    if end is None or (end.edits is None and not end.edits_undone):
+        return call.start.edits
+    return end.edits if end.edits is not None else tuple(edit for edit in call.start.edits if not is_addition(edit))
 
 
 def request_body_of(call: RecordedCall) -> Body | None:

@@ -59,16 +59,16 @@ def interpret(call: RecordedCall, cost_of: CostOf) -> Entry:
     output = assembly.output_text() if assembly else ""
     usage = _usage(call, request, reading, output)
     cost = cost_of(
-        kind=call.start.provider_kind,
+        kind=call.provider_kind,
         operation=call.start.operation,
-        model=(assembly.model if assembly else None) or call.start.model or request.model,
+        model=(assembly.model if assembly else None) or call.sent_model or request.model,
         tier=assembly.service_tier if assembly else None,
         usage=usage,
         outcome=outcome,
         is_whole=assembly is not None and assembly.has_ended,
         is_remote=assembly is not None and assembly.is_remote,
-        upstream=call.start.upstream,
-        provider=call.start.provider,
+        upstream=call.upstream,
+        provider=call.provider,
         at_ms=call.start.accepted_at_ns // 1_000_000,
     )
     return _entry(_Parts(call, request, reading, outcome, error, output, usage, cost))
@@ -141,9 +141,10 @@ def _interaction(parts: _Parts, *, keeps: bool) -> Interaction:
         operation=start.operation,
         method=clean(start.method, 16) or "",
         endpoint=clean(path, 500) or "/",
-        provider=start.provider or None,
+        route=clean(start.route, 200),
+        provider=call.provider or None,
         model_requested=clean(start.model or request.model, 200),
-        model=clean((assembly.model if assembly else None) or start.model or request.model, 200),
+        model=clean((assembly.model if assembly else None) or call.sent_model or request.model, 200),
         is_stream=start.is_stream or parts.reading.is_stream,
         temperature=request.temperature,
         top_p=request.top_p,

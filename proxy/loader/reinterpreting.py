@@ -130,6 +130,9 @@ def _start_of(row: Row, request: StoredBody | None, kind: str) -> CallStart:
         edits=tuple((int(at), int(gone), str(new)) for at, gone, new in facts["edits"] or ()),
         request_headers=tuple((name, value) for name, value in facts["headers"] or ()),
         key_id=row["key_id"],
+        route=row["route"],
+        # What the answer says of its model wins; where it says nothing, the row has the name that the route gave.
+        sent_model=row["model"] if row["route"] else None,
     )
 
 

@@ -1,6 +1,7 @@
-"""The two changes made to requests, by editing only the bytes that say so.
+"""The changes made to requests, by editing only the bytes that say so.
 
-A stream that did not ask for usage is asked for it; ``metadata`` that the provider would refuse is taken out.
+A stream that did not ask for usage is asked for it; ``metadata`` that the provider would refuse is taken out; a route
+may give the model another name.
 
 An edit is (offset, bytes removed, text inserted). The rest of the client's body leaves as it came: same key
 order, same spelling, so that provider-side prompt caches still match. Works on the whole small body, or on the
@@ -9,6 +10,7 @@ scan of a large one; a body it cannot edit exactly is left alone.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 
 from proxy.protocol.requests import WANTED, RequestFacts
@@ -39,6 +41,19 @@ def edits_of_scan(scanner: TopLevelScanner) -> tuple[Edit, ...]:
     if options.raw == b"null":
         return ((options.start, 4, "{" + _OPTION + "}"),)
     return _inside(options) if options.raw and options.raw.startswith(b"{") else ()
+
+
+def rename_edits(body: bytes, scanner: TopLevelScanner | None, model: str) -> tuple[Edit, ...]:
+    """Return the edits that put another name in the place of the model's; ``scanner`` is that of a large body.
+
+    Empty when the body does not say its model where it can be replaced exactly. Of a model that is said twice the last
+    one counts, here as at the provider.
+    """
+    found = scanner if scanner is not None else scan(body, WANTED)
+    member = found.members.get(b"model") if found.is_sound else None
+    if member is None or member.raw is None or not member.raw.startswith(b'"'):
+        return ()
+    return ((member.start, member.end - member.start, json.dumps(model)),)
 
 
 def _inside(options: Member) -> tuple[Edit, ...]:

@@ -1,4 +1,4 @@
-"""Whether we may start at an address: loopback is open, anything wider needs tokens, keys and host names.
+"""Which addresses are whose, and whether we may start at one: loopback is open, anything wider needs tokens and keys.
 
 There is no override: a container and 0.0.0.0 are no exception. The refusal says exactly what to set.
 """
@@ -6,8 +6,12 @@ There is no override: a container and 0.0.0.0 are no exception. The refusal says
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Iterable
+from urllib.parse import urlsplit
 
 from proxy.settings.credentials import split_keys, weakness_of
+
+_PRIVATE_SUFFIXES = (".localhost", ".local", ".internal", ".lan", ".home.arpa")
 
 
 def is_loopback(host: str) -> bool:
@@ -18,6 +22,22 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host.strip("[]")).is_loopback
     except ValueError:
         return False
+
+
+def is_private(host: str) -> bool:
+    """Return True for an address or a name that can only be in the user's own network."""
+    try:
+        return ipaddress.ip_address(host).is_private
+    except ValueError:
+        return "." not in host or host.endswith(_PRIVATE_SUFFIXES)
+
+
+def leads_home(url: str, port: int, names: Iterable[str] = ()) -> bool:
+    """Return True for an address of our own listener, on loopback or under one of the names it answers to."""
+    parts = urlsplit(url)
+    host = (parts.hostname or "").lower()
+    own = {name.strip("[]").lower() for name in names}
+    return parts.port == port and parts.scheme == "http" and (is_loopback(host) or host in own | {"0.0.0.0", "::"})  # noqa: S104 - compared with
 
 
 def problems_of(

@@ -1,18 +1,17 @@
 """Addresses of providers, as people write them: ``[NAME=]URL``.
 
-No path means the OpenAI-compatible API at ``/v1``; a path that ends in ``/v1`` has its root one step up; any other
-path is taken as it is. A name that is a known kind gives that kind, wherever the server listens; else a well-known
-host does.
+No path means the OpenAI-compatible API, at ``/v1`` or where the kind has it (``presets``); a path that ends there has
+its root above it; any other path is taken as it is. A name that is a known kind gives that kind, wherever the server
+listens; else a well-known host does.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from urllib.parse import urlsplit
 
 from proxy.domain.provider import INJECTING_KINDS, KNOWN_KINDS, UNSTORED_METADATA_KINDS, Provider
-from proxy.settings.access import is_loopback
+from proxy.settings.presets import key_variable, kind_of, paths_of, usual_address
 
 RESERVED = frozenset(
     {"v1", "api", "metrics", "healthz", "readyz", "docs", "assets", "console", "static", "login", "dashcam"}
@@ -20,31 +19,14 @@ RESERVED = frozenset(
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}\Z")
 _PLACE = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[^\x00-\x20\x7f:@\[\]]+)(?::[0-9]{1,5})?\Z")
 _PATH = re.compile(r"[!-~]*\Z")
-_HOSTS = {
-    "api.openai.com": "openai",
-    "openrouter.ai": "openrouter",
-    "api.anthropic.com": "anthropic",
-    "generativelanguage.googleapis.com": "google",
-    "api.groq.com": "groq",
-    "api.mistral.ai": "mistral",
-    "api.deepseek.com": "deepseek",
-    "api.x.ai": "xai",
-}
-_KEY_ENV = {
-    "openai": "OPENAI_API_KEY",
-    "openrouter": "OPENROUTER_API_KEY",
-    "anthropic": "ANTHROPIC_API_KEY",
-    "google": "GEMINI_API_KEY",
-    "groq": "GROQ_API_KEY",
-    "mistral": "MISTRAL_API_KEY",
-    "deepseek": "DEEPSEEK_API_KEY",
-    "azure": "AZURE_OPENAI_API_KEY",
-    "xai": "XAI_API_KEY",
-}
+_OLLAMA_PORT = 11434
 
 
-def split_address(url: str) -> tuple[str, str]:
-    """Return (base, root) of an address; ``ValueError`` says what is wrong with it, but repeats no secret."""
+def split_address(url: str, usual_path: str = "/v1", below_root: str = "/v1") -> tuple[str, str]:
+    """Return (base, root) of an address; ``ValueError`` says what is wrong with it, but repeats no secret.
+
+    ``usual_path`` is meant where the address has no path; ``below_root`` is the end of a path that is not the root's.
+    """
     text = url.strip()
     parts = urlsplit(text)
     if "@" in (parts.netloc or text):
@@ -60,24 +42,8 @@ def split_address(url: str) -> tuple[str, str]:
         raise ValueError(f"{url!r} must not have blanks, and its path must be ASCII: write anything else as %XX")
     path = parts.path.rstrip("/")
     origin = f"{parts.scheme}://{parts.netloc.lower()}"
-    if not path:
-        return f"{origin}/v1", origin
-    return origin + path, origin + path.removesuffix("/v1")
-
-
-def leads_home(url: str, port: int, names: Iterable[str] = ()) -> bool:
-    """Return True for an address of our own listener, on loopback or under one of the names it answers to."""
-    parts = urlsplit(url)
-    host = (parts.hostname or "").lower()
-    own = {name.strip("[]").lower() for name in names}
-    return parts.port == port and parts.scheme == "http" and (is_loopback(host) or host in own | {"0.0.0.0", "::"})  # noqa: S104 - compared with
-
-
-def kind_of(name: str, base_url: str) -> str:
-    """Return the kind that a name or a well-known host implies."""
-    if name in KNOWN_KINDS:
-        return name
-    return _HOSTS.get(urlsplit(base_url).hostname or "", "custom")
+    base = path or usual_path
+    return origin + base, origin + base.removesuffix(below_root if base.endswith(below_root) else "/v1")
 
 
 def check_name(name: str) -> None:
@@ -91,29 +57,63 @@ def check_name(name: str) -> None:
 def provider_of(name: str, url: str, **values: object) -> Provider:
     """Return a provider with its kind's manners; ``values`` win. ``ValueError`` says what is wrong."""
     check_name(name)
-    base, root = split_address(url)
-    kind = str(values.pop("kind", None) or kind_of(name, base))
+    host = urlsplit(url.strip()).hostname if "://" in url else None
+    kind = str(values.pop("kind", None) or kind_of(name, host or ""))
     if kind not in KNOWN_KINDS:
         raise ValueError(f"kind {kind!r} is not known; use one of {', '.join(KNOWN_KINDS)}")
+    base, root = split_address(url, *paths_of(kind, host or ""))
     made: dict[str, object] = {
         "name": name,
         "kind": kind,
         "base_url": base,
         "root_url": root,
-        "key_env": _KEY_ENV.get(kind),
+        "key_env": key_variable(kind),
         "stream_usage": "inject" if kind in INJECTING_KINDS else "passive",
         "unstored_metadata": "keep" if kind in UNSTORED_METADATA_KINDS else "send",
     }
     given = {key: value for key, value in values.items() if value is not None}
+    if given.get("http2") and not base.startswith("https://"):
+        raise ValueError("http2 = true needs an https address: without TLS nobody says that he speaks it")
     return Provider(**{**made, **given})  # type: ignore[arg-type]
 
 
 def parse_upstreams(texts: list[str]) -> list[tuple[str, str]]:
-    """Return (name, url) of ``[NAME=]URL`` texts; nameless ones are named ``upstream``, ``upstream2`` …"""
+    """Return (name, url) of ``[NAME=]URL`` texts; nameless ones are named ``upstream``, ``upstream2`` …
+
+    The name of a kind alone stands for its usual address.
+    """
     found: list[tuple[str, str]] = []
     for text in texts:
+        if usual := usual_address(text.strip()):
+            found.append((text.strip(), usual))
+            continue
         name, equals, url = text.partition("=")
         is_named = bool(equals) and "/" not in name
         default = "upstream" if not found else f"upstream{len(found) + 1}"
         found.append((name.strip(), url.strip()) if is_named else (default, text.strip()))
     return found
+
+
+def local_root(kind: str, ollama_host: str) -> str | None:
+    """Return the root of a kind's server on this machine, None when ``OLLAMA_HOST`` (as given) means no address."""
+    return ollama_root(ollama_host) if kind == "ollama" else split_address(usual_address(kind) or "")[1]
+
+
+def ollama_root(said: str) -> str | None:
+    """Return the address that ``OLLAMA_HOST`` means, as Ollama's own client reads it; None when it means none.
+
+    A server's "all addresses" is this machine to a caller.
+    """
+    scheme, mark, rest = said.strip().strip("\"'").partition("://")
+    scheme, rest = (scheme, rest) if mark else ("http", scheme)
+    host_and_port = rest.partition("/")[0]
+    host, colon, digits = host_and_port.rpartition(":")
+    if not colon or digits.endswith("]"):
+        host, digits = host_and_port, ""
+    default = _OLLAMA_PORT if not mark else (443 if scheme == "https" else 80)
+    number = digits or str(default)
+    host = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "[::]": "[::1]", "::": "[::1]"}.get(host, host)  # noqa: S104
+    try:
+        return split_address(f"{scheme}://{host}:{number}")[1]
+    except ValueError:
+        return None

@@ -8,10 +8,12 @@ from __future__ import annotations
 import re
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from proxy.domain.provider import KNOWN_KINDS
+from proxy.domain.route import WILDCARD
 from proxy.settings.addresses import check_name, split_address
 
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
@@ -66,6 +68,31 @@ def _existing(path: str) -> str:
     return path
 
 
+def _outgoing_proxy(url: str) -> str:
+    parts = urlsplit(url)
+    if "@" in parts.netloc:
+        raise ValueError("an address must not hold a user or password; name their variable with proxy_auth_env")
+    if parts.scheme not in ("http", "https", "socks5", "socks5h") or not parts.hostname or parts.path.strip("/"):
+        raise ValueError("an outgoing proxy is http://HOST:PORT, https://HOST:PORT or socks5://HOST:PORT")
+    if parts.port == 0:
+        raise ValueError("a port is a number from 1 to 65535")
+    return url.rstrip("/")
+
+
+def _model_name(name: str) -> str:
+    if not name or not name.isprintable() or len(name) > 200 or name.count(WILDCARD) > 1:
+        raise ValueError("a model's name is one line of at most 200 characters, with at most one '*'")
+    return name
+
+
+def _target(value: object) -> object:
+    """Read ``PROVIDER`` and ``PROVIDER/MODEL`` as the tables they stand for."""
+    if not isinstance(value, str):
+        return value
+    provider, slash, model = value.partition("/")
+    return {"provider": provider, "model": model} if slash else {"provider": provider}
+
+
 # The settings travel as JSON, which ends at 64 bits.
 Whole = Annotated[int, Field(lt=1 << 63)]
 HeaderName = Annotated[str, AfterValidator(_header_name)]
@@ -74,6 +101,8 @@ HostName = Annotated[str, AfterValidator(_host_name)]
 VariableName = Annotated[str, AfterValidator(_variable)]
 Url = Annotated[str, AfterValidator(_address)]
 Kind = Annotated[str, AfterValidator(_kind)]
+OutgoingProxy = Annotated[str, AfterValidator(_outgoing_proxy)]
+ModelName = Annotated[str, AfterValidator(_model_name)]
 ProviderName = Annotated[str, AfterValidator(_provider_name)]
 ExistingFile = Annotated[str, AfterValidator(_existing)]
 
@@ -121,6 +150,10 @@ class _Limits(_Section):
     spill_bytes: Whole = Field(ge=1024, le=32 * 1024 * 1024)
 
 
+class _Discovery(_Section):
+    local_servers: bool
+
+
 class _Log(_Section):
     level: Literal["debug", "info", "warning", "error"]
     format: Literal["text", "json"]
@@ -141,7 +174,7 @@ class _Prices(_Section):
 
 
 class _Provider(_Section):
-    url: Url
+    url: Url | None = None
     kind: Kind | None = None
     key_env: VariableName | None = None
     stream_usage: Literal["inject", "passive"] | None = None
@@ -155,6 +188,37 @@ class _Provider(_Section):
     first_byte_timeout: float | None = Field(default=None, gt=0)
     idle_timeout: float | None = Field(default=None, gt=0)
     on_client_gone: Literal["cancel", "drain"] | None = None
+    proxy: OutgoingProxy | None = None
+    proxy_auth_env: VariableName | None = None
+    http2: bool | None = None
+
+
+class _Target(_Section):
+    provider: str
+    model: ModelName | None = None
+    weight: Whole | None = Field(default=None, ge=0, le=1_000_000)
+
+
+class RouteSection(_Section):
+    """One ``[[routes]]`` table."""
+
+    model: ModelName
+    targets: list[_Target] = Field(min_length=1, max_length=32)
+    fallbacks: list[_Target] = Field(default=[], max_length=32)
+
+    @field_validator("targets", "fallbacks", mode="before")
+    @classmethod
+    def _read_short_form(cls, value: object) -> object:
+        return [_target(item) for item in value] if isinstance(value, list) else value
+
+    @model_validator(mode="after")
+    def _check_wildcards(self) -> RouteSection:
+        for item in (*self.targets, *self.fallbacks):
+            if WILDCARD in (item.model or "") and WILDCARD not in self.model:
+                raise ValueError(f"{item.model!r} has a '*', and the route's own name has none to put there")
+        if any(item.weight is not None for item in self.fallbacks):
+            raise ValueError("fallbacks are tried in their order; a weight is for targets")
+        return self
 
 
 class SettingsFile(_Section):
@@ -165,6 +229,8 @@ class SettingsFile(_Section):
     server: _Server
     recording: _Recording
     limits: _Limits
+    discovery: _Discovery
     log: _Log
     prices: _Prices
     providers: dict[ProviderName, _Provider] = {}
+    routes: list[RouteSection] = []

@@ -26,6 +26,7 @@ def base_snapshot(settings: Settings) -> Snapshot:
         proxy_keys=dict(settings.proxy_keys),
         allowed_hosts=tuple(sorted(names)),
         record_bodies=settings.recording.bodies,
+        routes=settings.routes,
     )
 
 

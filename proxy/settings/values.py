@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from pathlib import Path
 
 from proxy.domain.provider import Provider, provider_from_mapping
+from proxy.domain.route import Route, route_from_mapping
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +60,13 @@ class LimitSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DiscoverySettings:
+    """What is found without being named: ``local_servers`` looks for model servers on this machine."""
+
+    local_servers: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LogSettings:
     """How we talk: ``format`` is text or json, ``file`` adds a daily rotated file, ``keep_days`` of it."""
 
@@ -89,9 +97,11 @@ class Settings:
     server: ServerSettings = field(default_factory=ServerSettings)
     recording: RecordingSettings = field(default_factory=RecordingSettings)
     limits: LimitSettings = field(default_factory=LimitSettings)
+    discovery: DiscoverySettings = field(default_factory=DiscoverySettings)
     log: LogSettings = field(default_factory=LogSettings)
     prices: PriceSettings = field(default_factory=PriceSettings)
     providers: tuple[Provider, ...] = ()
+    routes: tuple[Route, ...] = ()
     proxy_keys: Mapping[str, str] = field(default_factory=dict)
     admin_token_sha256: str | None = None
     metrics_token_sha256: str | None = None
@@ -145,6 +155,7 @@ def settings_from_mapping(values: Mapping[str, object]) -> Settings:
     """Rebuild settings from their JSON form."""
     merged = dict(values)
     merged["providers"] = tuple(provider_from_mapping(item) for item in merged.pop("providers", ()))  # type: ignore[attr-defined]
+    merged["routes"] = tuple(route_from_mapping(item) for item in merged.pop("routes", ()))  # type: ignore[attr-defined]
     hints = typing.get_type_hints(Settings)
     for item in fields(Settings):
         section = hints[item.name]

@@ -44,6 +44,11 @@ _NAMES = (
     "dropped_policy",
     "bodies_dropped",
     "slow_loop_ns_max",
+    "unknown_models",
+    "takeovers",
+    "takeovers_refused",
+    "breakers_open",
+    "breaker_openings",
 )
 
 
@@ -77,6 +82,11 @@ class Page:
         DROPPED_POLICY,
         BODIES_DROPPED,
         SLOW_LOOP_NS_MAX,
+        UNKNOWN_MODELS,
+        TAKEOVERS,
+        TAKEOVERS_REFUSED,
+        BREAKERS_OPEN,
+        BREAKER_OPENINGS,
     ) = range(len(_NAMES))
 
     def __init__(self, memory: mmap.mmap) -> None:

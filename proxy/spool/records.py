@@ -122,11 +122,17 @@ def _attempts(values: list[dict[str, Any]]) -> tuple[AttemptFact, ...]:
     return tuple(_build(AttemptFact, item, {}) for item in values)
 
 
+def _edits(values: list[Any]) -> tuple[tuple[int, int, str], ...]:
+    return tuple((offset, removed, text) for offset, removed, text in values)
+
+
 _START_TUPLES: dict[str, Callable[[Any], Any]] = {
-    "edits": lambda edits: tuple((offset, removed, text) for offset, removed, text in edits),
+    "edits": _edits,
     "request_headers": _pairs,
 }
-_END_PARTS: dict[str, Callable[[Any], Any]] = {"outcome": Outcome, "head": _head, "attempts": _attempts}
+_END_PARTS: dict[str, Callable[[Any], Any]] = {
+    "outcome": Outcome, "head": _head, "attempts": _attempts, "edits": _edits,
+}  # fmt: skip
 _NAMES = {kind: frozenset(item.name for item in fields(kind)) for kind in (CallStart, CallEnd, AnswerHead, AttemptFact)}
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from proxy.domain.provider import Provider
 from proxy.settings.values import Settings
+
+_SHOWN = 6
 
 
 def public_url(host: str, port: int) -> str:
@@ -11,11 +14,18 @@ def public_url(host: str, port: int) -> str:
     return f"http://[{name}]:{port}" if ":" in name else f"http://{name}:{port}"
 
 
+def _told(provider: Provider) -> str:
+    found = "" if provider.source != "found" else ", away" if provider.is_away else f", {len(provider.models)} models"
+    return f"{provider.name} ({provider.base_url}{found})"
+
+
 def render(settings: Settings, port: int, version: str, *, colours: bool) -> str:
     """Return the banner."""
     url = public_url(settings.server.host, port)
     bold, dim, plain = ("\x1b[1m", "\x1b[2m", "\x1b[0m") if colours else ("", "", "")
-    providers = ", ".join(f"{item.name} ({item.base_url})" for item in settings.providers)
+    providers = ", ".join(map(_told, settings.providers[:_SHOWN]))
+    if len(settings.providers) > _SHOWN:
+        providers += f" and {len(settings.providers) - _SHOWN} more"
     kept = "requests and answers" if settings.recording.bodies else "facts only, no requests or answers"
     lines = [
         "",

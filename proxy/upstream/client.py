@@ -48,6 +48,11 @@ class UpstreamClient:
         return f"<UpstreamClient busy={len(self._busy)} idle={self.idle}>"
 
     @property
+    def dialler(self) -> Dialler:
+        """What opens its connections: who else dials asks the same one."""
+        return self._dialler
+
+    @property
     def idle(self) -> int:
         """How many connections wait for a next request."""
         return sum(map(len, self._pools.values()))
@@ -61,7 +66,7 @@ class UpstreamClient:
     def begin(self, head: RequestHead, body: bytes) -> Answer | None:
         """Send a request on a kept connection, at once; None when there is none.
 
-        The answer may fail as ``is_stale`` tells: then ``dial`` with the failure's timing.
+        The answer may fail as ``is_stale`` tells: then ``dial`` with that failure.
         """
         connection = self._pool_of(head.origin).take()
         if connection is None:
@@ -82,11 +87,12 @@ class UpstreamClient:
         except UpstreamFailure as failure:
             if not is_stale(failure):
                 raise
-            return await self.dial(head, body, failure.timing)
+            return await self.dial(head, body, failure)
 
-    async def dial(self, head: RequestHead, body: bytes | BodySource, stale: Timing | None = None) -> Answer:
+    async def dial(self, head: RequestHead, body: bytes | BodySource, stale: UpstreamFailure | None = None) -> Answer:
         """Send a request on a new connection and wait for the answer's head; ``stale``: of the try it replaces."""
-        timing = Timing(stale.started_ns if stale is not None else time.monotonic_ns())
+        timing = Timing(time.monotonic_ns())
+        timing.replaced = stale
         pool = self._pool_of(head.origin)
         try:
             connection = await self._dialler.dial(pool.origin, lambda: UpstreamConnection(pool, self._busy))

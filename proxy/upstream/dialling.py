@@ -62,12 +62,16 @@ class Dialler:
             message = f"{origin} cannot be reached: {error.strerror or error or type(error).__name__}"
             raise UpstreamFailure(FailureReason.UNREACHABLE, message) from error
 
+    async def permitted(self, origin: Origin) -> list[str]:
+        """Return the addresses of an origin that may be dialled; ``UpstreamFailure`` when there is none."""
+        return self._permitted(origin, await self._addresses(origin))
+
     async def _dial(self, origin: Origin, factory: Callable[[], P]) -> P:
         loop = asyncio.get_running_loop()
         if origin.unix_path is not None:
             _, protocol = await loop.create_unix_connection(factory, origin.unix_path)
             return protocol
-        addresses = self._permitted(origin, await self._addresses(origin))
+        addresses = await self.permitted(origin)
         if len(addresses) == 1:
             return await self._connect(origin, addresses[0], factory)
         return await self._race(origin, addresses, factory)

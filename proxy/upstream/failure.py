@@ -29,9 +29,12 @@ class FailureReason(StrEnum):
 
 
 class Timing:
-    """Instants of one attempt in monotonic nanoseconds; None when it never came."""
+    """Instants of one attempt in monotonic nanoseconds; None when it never came.
 
-    __slots__ = ("connected_ns", "head_ns", "reused", "sent_ns", "started_ns")
+    ``replaced`` is the failure of the try on a dead pooled connection that this one stands for.
+    """
+
+    __slots__ = ("connected_ns", "head_ns", "replaced", "reused", "sent_ns", "started_ns")
 
     def __init__(
         self,
@@ -46,6 +49,7 @@ class Timing:
         self.sent_ns = sent_ns
         self.head_ns = head_ns
         self.reused = reused
+        self.replaced: UpstreamFailure | None = None
 
 
 class UpstreamFailure(UpstreamError):  # noqa: N818 - it is the upstream's failure, not an error of ours

@@ -15,7 +15,14 @@ from proxy.upstream.failure import FailureReason, UpstreamFailure
 
 @lru_cache(maxsize=64)
 def context_for(ca_file: str | None, client_cert: str | None, client_key: str | None) -> ssl.SSLContext:
-    """Return the context; ``UpstreamFailure`` (tls) when a file cannot be used."""
+    """Return the context of the first way; ``UpstreamFailure`` (tls) when a file cannot be used."""
+    context = new_context(ca_file, client_cert, client_key)
+    context.set_alpn_protocols(["http/1.1"])
+    return context
+
+
+def new_context(ca_file: str | None, client_cert: str | None, client_key: str | None) -> ssl.SSLContext:
+    """Return a context that is nobody else's, and offers no protocol yet."""
     try:
         context = ssl.create_default_context(cafile=ca_file)
         if client_cert is not None:
@@ -24,5 +31,4 @@ def context_for(ca_file: str | None, client_cert: str | None, client_key: str | 
         names = ", ".join(name for name in (ca_file, client_cert, client_key) if name)
         raise UpstreamFailure(FailureReason.TLS, f"the certificate files ({names}) cannot be used: {error}") from error
     context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.set_alpn_protocols(["http/1.1"])
     return context

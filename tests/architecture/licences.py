@@ -45,7 +45,7 @@ def licence_terms(metadata: Message) -> frozenset[str]:
 
 def _short(said: str | None) -> str | None:
     """Some packages put the whole text of the licence in the field that should name it."""
-    return said if said and len(said) < 60 and "\n" not in said else None
+    return said if said and said != "UNKNOWN" and len(said) < 60 and "\n" not in said else None
 
 
 def problems(packages: Iterable[tuple[str, Message]]) -> Iterator[str]:

@@ -19,8 +19,8 @@ from tests.support.checkout import ROOT
 
 README = (ROOT / "README.md").read_text()
 SHIPPED = ROOT / "config" / "dashcam.toml"
-NOT_IN_A_FILE = {"providers", "proxy_keys", "admin_token_sha256", "metrics_token_sha256"}
-"""Fields that come from elsewhere: secrets, and providers (a table of their own)."""
+NOT_IN_A_FILE = {"providers", "routes", "proxy_keys", "admin_token_sha256", "metrics_token_sha256"}
+"""Fields that come from elsewhere: secrets, and providers and routes (tables of their own)."""
 
 
 def declared() -> set[str]:
@@ -48,7 +48,7 @@ def test_the_shipped_configuration_is_the_default(tmp_path: Path, monkeypatch: p
     monkeypatch.chdir(tmp_path)
     settings = load(defaults=SHIPPED)
     shipped = tomllib.loads(SHIPPED.read_text())
-    for section in ("server", "recording", "limits", "log"):
+    for section in ("server", "recording", "limits", "discovery", "log"):
         kind = type(getattr(settings, section))
         assert getattr(settings, section) == kind(), section
         assert set(shipped[section]) == {item.name for item in fields(kind)}

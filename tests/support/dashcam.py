@@ -45,7 +45,9 @@ class RunningDashcam:
         self._output = output
         self._sockets = tempfile.TemporaryDirectory(prefix="dc-")  # socket paths are limited to about 100 bytes
         self.run_root = Path(self._sockets.name)
-        self.environment = clean_environment(folder, {"XDG_RUNTIME_DIR": self._sockets.name, **(environment or {})})
+        # What happens to run on the tests' machine is none of their business, unless a test says so.
+        alone = {"XDG_RUNTIME_DIR": self._sockets.name, "DASHCAM_DISCOVERY__LOCAL_SERVERS": "false"}
+        self.environment = clean_environment(folder, {**alone, **(environment or {})})
         self._process: subprocess.Popen[bytes] | None = None
 
     def __repr__(self) -> str:

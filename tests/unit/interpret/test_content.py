@@ -5,8 +5,12 @@ from __future__ import annotations
 import hashlib
 from dataclasses import replace
 
-from proxy.domain.outcome import ContentState
+import orjson
+
+from proxy.domain.outcome import ContentState, CostStatus
 from proxy.interpret.content import content_state_of, request_body_of, response_body_of, sent_sha256
+from proxy.interpret.entry import interpret
+from proxy.pricing.cost import cost_of
 from tests.support.recorded import recorded
 
 
@@ -47,3 +51,29 @@ def test_the_gateway_s_own_hash_wins_and_what_is_not_here_has_none() -> None:
     assert sent_sha256(replace(call, end=replace(call.end, sent_bytes=9))) is None
     assert sent_sha256(replace(call, end=replace(call.end, sent_bytes=2), lost_bytes=1)) is None
     assert sent_sha256(replace(call, end=None)) is None
+
+
+def test_a_routed_call_names_its_route_and_is_priced_by_who_answered() -> None:
+    call = recorded(
+        orjson.dumps({"model": "llama3", "choices": [], "usage": {"prompt_tokens": 1}}),
+        request={"model": "fast"},
+        model="fast",
+        route="fast",
+        sent_model="llama",
+        provider="a",
+    )
+    assert call.end is not None
+    call.end.provider, call.end.provider_kind, call.end.upstream = "home", "ollama", "http://127.0.0.1:11434/v1"
+    call.end.sent_model, call.end.edits = "llama3", ((9, 6, '"llama3"'),)
+    entry = interpret(call, cost_of)
+    item = entry.interaction
+    assert (item.route, item.provider, item.model_requested) == ("fast", "home", "fast")
+    assert (item.cost_status, item.request_modified) == (CostStatus.LOCAL, True)
+    assert entry.request is not None
+    assert entry.request.edits == ((9, 6, '"llama3"'),)
+
+
+def test_without_an_answer_the_model_is_the_one_that_was_sent() -> None:
+    call = recorded(b"", request={"model": "fast"}, outcome=None, model="fast", route="fast", sent_model="llama")
+    item = interpret(call, cost_of).interaction
+    assert (item.model_requested, item.model) == ("fast", "llama")

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.protocol.injection import apply, edits_of_scan, is_addition, metadata_edits, usage_edits
+from proxy.protocol.injection import apply, edits_of_scan, is_addition, metadata_edits, rename_edits, usage_edits
 from proxy.protocol.requests import WANTED, parse
 from proxy.protocol.scanning import TopLevelScanner, scan
 
@@ -67,6 +67,30 @@ def test_a_scanned_large_body_gets_the_same_meaning(options: bytes, text: str) -
 @given(st.binary(max_size=60))
 def test_no_edits_is_the_same_bytes(body: bytes) -> None:
     assert apply(body, ()) == body
+
+
+@given(st.text(min_size=1, max_size=50), st.dictionaries(st.text(), st.integers() | st.text(), max_size=3))
+def test_another_name_for_the_model_changes_the_bytes_of_that_value_alone(name: str, others: dict[str, object]) -> None:
+    others.pop("model", None)
+    before = json.dumps(others)[1:-1]
+    body = ("{ " + before + (", " if before else "") + '"model" : "caf\\u00e9" , "n":1.0}').encode()
+    ((offset, removed, _),) = rename_edits(body, None, name)
+    sent = apply(body, rename_edits(body, None, name))
+    assert body[offset : offset + removed] == b'"caf\\u00e9"'
+    assert sent.startswith(body[:offset])
+    assert sent.endswith(body[offset + removed :])
+    assert json.loads(sent) == {**others, "model": name, "n": 1.0}
+
+
+def test_of_a_model_that_is_said_twice_the_last_one_counts() -> None:
+    body = b'{"model":"a","x":{"model":"b"},"model":"c"}'
+    assert apply(body, rename_edits(body, None, "z")) == b'{"model":"a","x":{"model":"b"},"model":"z"}'
+
+
+@pytest.mark.parametrize("body", [b"", b"[]", b'{"model":null}', b'{"model":["a"]}', b'{"n":1}', b'{"model":"a"'])
+def test_where_no_name_stands_none_is_changed(body: bytes) -> None:
+    assert rename_edits(body, None, "z") == ()
+    assert rename_edits(b"", scan(body, WANTED), "z") == ()
 
 
 SPACE = st.sampled_from([b"", b" ", b"\n  "])

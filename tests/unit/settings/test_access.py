@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from proxy.settings.access import is_loopback, problems_of
+from proxy.settings.access import is_loopback, is_private, leads_home, problems_of
 
 TOKEN = "t0ken-of-the-operator-9182736450-xyz"
 
@@ -29,3 +29,20 @@ def test_a_weak_token_is_told_without_its_words(token: str, why: str) -> None:
     told = problems_of("127.0.0.1", True, token, f"{TOKEN} {token}")
     assert [why in line for line in told] == [True, True]
     assert token not in "".join(told)
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "10.1.2.3", "::1", "fd00::1", "ollama", "gpu.local"])
+def test_a_private_host_may_be_asked(host: str) -> None:
+    assert is_private(host)
+
+
+@pytest.mark.parametrize("host", ["api.openai.com", "8.8.8.8", "2606:4700::1111", "local.example.com"])
+def test_a_public_host_may_not(host: str) -> None:
+    assert not is_private(host)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::1]", "127.9.9.9"])
+def test_we_do_not_ask_ourselves(host: str) -> None:
+    assert leads_home(f"http://{host}:8484/v1", 8484)
+    assert not leads_home(f"http://{host}:8485/v1", 8484)
+    assert not leads_home("http://other.lan:8484/v1", 8484)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,11 @@ DEFAULTS = config_folder() / "dashcam.toml"
 def clean(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """No variable and no .env of whoever runs the tests."""
     for name in os.environ:
-        if name.startswith("DASHCAM_") or name == "XDG_RUNTIME_DIR":
+        if (
+            name.startswith(("DASHCAM_", "OPENAI_", "OLLAMA_"))
+            or name.endswith("_API_KEY")
+            or name == "XDG_RUNTIME_DIR"
+        ):
             monkeypatch.delenv(name)
     monkeypatch.chdir(tmp_path)
 
@@ -101,7 +106,7 @@ def test_every_mistake_is_told_at_once_with_its_place(tmp_path: Path, monkeypatc
         "DASHCAM_FOO is not a setting", "DASHCAM_LOG is not a setting", "nonsense: is not a setting",
         "server.port: Input should be greater", "limits.drain: Input should be a finite number",
         "providers.v1: 'v1' is reserved", "providers.a.url: 'ftp://x' is no http", "providers.a.kind: this kind",
-        "providers.a.ca_file: there is no such file", "providers.b.url: Field required",
+        "providers.a.ca_file: there is no such file", "providers.b.url: is missing",
         "providers.c: 'nothing' is no http",
     ]  # fmt: skip
     assert [word for word in wanted if not any(word in line for line in found)] == []
@@ -192,3 +197,97 @@ def test_each_data_folder_has_a_run_folder_short_enough_for_a_socket(
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path / ("long" * 30)))
     assert len(str(run_folder("", tmp_path / ("x" * 200)))) < 80
     assert run_folder(str(tmp_path / "r"), tmp_path) == tmp_path / "r"
+
+
+class TestWithoutConfiguration:
+    """A key in the environment is all that must be said."""
+
+    def test_a_provider_whose_key_is_set_is_there(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        (tmp_path / "secret").write_text("k\n")
+        monkeypatch.setenv("ANTHROPIC_API_KEY", "k")
+        monkeypatch.setenv("GROQ_API_KEY_FILE", str(tmp_path / "secret"))
+        monkeypatch.setenv("GOOGLE_API_KEY", "k")
+        found = {item.name: item for item in loaded(tmp_path).providers}
+        assert list(found) == ["openai", "anthropic", "google", "groq"]
+        assert {item.source for item in found.values()} == {"environment"}
+        assert found["google"].key_env == "GOOGLE_API_KEY"
+        assert found["groq"].base_url == "https://api.groq.com/openai/v1"
+
+    def test_whoever_names_providers_has_named_them_all(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("ANTHROPIC_API_KEY", "k")
+        assert [item.name for item in loaded(tmp_path, upstreams=["http://127.0.0.1:9"]).providers] == ["upstream"]
+        toml = '[providers.main]\nurl = "http://127.0.0.1:9"'
+        assert [item.name for item in loaded(tmp_path, toml).providers] == ["main"]
+
+    def test_azure_needs_its_endpoint_too(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("AZURE_OPENAI_API_KEY", "k")
+        assert [item.name for item in loaded(tmp_path).providers] == ["openai"]
+        monkeypatch.setenv("AZURE_OPENAI_ENDPOINT", "https://mine.openai.azure.com/")
+        azure = loaded(tmp_path).providers[1]
+        assert (azure.base_url, azure.root_url) == (
+            "https://mine.openai.azure.com/openai/v1",
+            "https://mine.openai.azure.com",
+        )
+        assert loaded(tmp_path, "[providers.azure]").providers == (replace(azure, source="configured"),)
+
+    def test_a_kind_is_enough_in_a_file_and_in_a_flag(self, tmp_path: Path) -> None:
+        assert loaded(tmp_path, "[providers.ollama]").providers == loaded(tmp_path, upstreams=["ollama"]).providers
+        toml = '[providers.fast]\nkind = "groq"'
+        assert loaded(tmp_path, toml).providers[0].base_url == "https://api.groq.com/openai/v1"
+
+    @pytest.mark.parametrize(
+        ("own", "base", "kind"),
+        [
+            ("http://127.0.0.1:8484/v1", "https://api.openai.com/v1", "openai"),
+            ("http://localhost:8484", "https://api.openai.com/v1", "openai"),
+            ("http://localhost:9001/v1", "https://api.openai.com/v1", "openai"),
+            ("https://eu.api.openai.com/v1", "https://eu.api.openai.com/v1", "openai"),
+            ("http://10.0.0.7:4000/v1", "http://10.0.0.7:4000/v1", "custom"),
+        ],
+    )
+    def test_an_own_base_address_is_followed_unless_it_is_ours(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, own: str, base: str, kind: str
+    ) -> None:
+        monkeypatch.setenv("OPENAI_BASE_URL", own)
+        (found,) = loaded(tmp_path, flags={"server": {"port": 9001}}).providers
+        assert (found.name, found.base_url, found.kind, found.key_env) == ("openai", base, kind, "OPENAI_API_KEY")
+
+    def test_an_own_base_address_that_is_none_is_a_mistake(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("OPENAI_BASE_URL", "nonsense")
+        (told,) = mistakes(tmp_path)
+        assert told.startswith("environment: OPENAI_BASE_URL: 'nonsense' is no http")
+
+
+class TestTheSecondWay:
+    """Outgoing proxies and HTTP/2."""
+
+    def test_a_provider_may_ask_for_it(self, tmp_path: Path) -> None:
+        toml = """
+        [providers.a]
+        url = "https://a.example"
+        http2 = true
+        [providers.b]
+        url = "http://b.example"
+        proxy = "socks5://127.0.0.1:1080/"
+        proxy_auth_env = "PROXY_AUTH"
+        """
+        first, second = loaded(tmp_path, toml).providers
+        assert (first.http2, first.proxy) == (True, None)
+        assert (second.proxy, second.proxy_auth_env, second.http2) == ("socks5://127.0.0.1:1080", "PROXY_AUTH", False)
+
+    @pytest.mark.parametrize(
+        ("line", "told"),
+        [
+            ('proxy = "ftp://x"', "an outgoing proxy is"),
+            ('proxy = "127.0.0.1:3128"', "an outgoing proxy is"),
+            ('proxy = "http://x/path"', "an outgoing proxy is"),
+            ('proxy = "http://user:secret@x"', "name their variable with proxy_auth_env"),
+            ("http2 = true", "http2 = true needs an https address"),
+        ],
+    )
+    def test_what_is_wrong_is_told_and_no_secret(self, tmp_path: Path, line: str, told: str) -> None:
+        (found,) = mistakes(tmp_path, f'[providers.a]\nurl = "http://a.example"\n{line}')
+        assert told in found
+        assert "secret" not in found

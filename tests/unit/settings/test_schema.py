@@ -82,7 +82,8 @@ def other_than(name: str, default: str) -> object:
     return not json.loads(default) if default in ("true", "false") else json.loads(default) + 1
 
 
-SETTINGS = sorted(keys_of(SettingsFile))
+# Routes, like providers, are tables of their own: a file says them.
+SETTINGS = sorted(set(keys_of(SettingsFile)) - {"routes"})
 VARIABLES = {f"DASHCAM_{key.upper().replace('.', '__')}": key for key in SETTINGS}
 
 

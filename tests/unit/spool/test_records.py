@@ -33,6 +33,8 @@ BY_TYPE: dict[object, SearchStrategy[Any]] = {
     Outcome: st.sampled_from(Outcome),
     tuple[tuple[str, str], ...]: PAIRS,
     tuple[tuple[int, int, str], ...]: st.lists(st.tuples(COUNTS, COUNTS, TEXTS), max_size=3).map(tuple),
+    tuple[tuple[int, int, str], ...] | None: st.none()
+    | st.lists(st.tuples(COUNTS, COUNTS, TEXTS), max_size=3).map(tuple),
 }
 
 
