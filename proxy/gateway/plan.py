@@ -9,7 +9,8 @@ providers, also by ``x-dashcam-provider``, but nothing it sends can name an addr
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from copy import copy
+from dataclasses import dataclass
 from functools import lru_cache
 from urllib.parse import unquote, urlsplit
 
@@ -41,31 +42,38 @@ class Destination:
     lists_models: bool = False
 
 
-@dataclass(slots=True)
 class Plan:
     """What will be sent where. ``edits`` turn the client's body into the one that is sent.
 
     ``asking`` are those that ask for usage, which must be taken out of the answer again. ``model`` is what the client
     asked for, ``sent_model`` the name that a route gives it, ``route`` is that route, and ``alternatives`` are who may
-    take over before an answer has begun. ``is_known`` False: nobody lists the model.
+    take over before an answer has begun. ``is_known`` False: nobody lists the model. A plan is made for every call:
+    what few of them have is set on those only.
     """
 
-    provider: Provider
-    target: bytes
-    operation: str
     edits: tuple[Edit, ...] = ()
-    asks_usage: bool = False
-    model: str | None = None
+    asking: tuple[Edit, ...] = ()
+    asks_usage = False
     sent_model: str | None = None
     route: str | None = None
     alternatives: tuple[Plan, ...] = ()
-    is_known: bool = True
-    asking: tuple[Edit, ...] = ()
+    is_known = True
+
+    def __init__(self, provider: Provider, target: bytes, operation: str, model: str | None = None) -> None:
+        self.provider = provider
+        self.target = target
+        self.operation = operation
+        self.model = model
+
+    def __repr__(self) -> str:
+        return f"<Plan {self.operation} to {self.provider.name} edits={self.edits}>"
 
     def without_usage(self) -> Plan:
         """Return the same plan, asking for usage no more; what else is changed still is."""
-        edits = tuple(edit for edit in self.edits if edit not in self.asking)
-        return replace(self, edits=edits, asking=(), asks_usage=False)
+        plan = copy(self)
+        plan.edits = tuple(edit for edit in self.edits if edit not in self.asking)
+        plan.asking, plan.asks_usage = (), False
+        return plan
 
 
 def destination(method: str, target: bytes, snapshot: Snapshot) -> Destination | None:
@@ -118,7 +126,7 @@ def _plan(
     place: Destination, inbound: Inbound, provider: Provider, model: str | None, without_usage: frozenset[str]
 ) -> Plan:
     base = _path_of(provider.root_url if place.provider else provider.base_url)
-    plan = Plan(provider, base + place.rest or b"/", place.operation.name, model=inbound.facts.model)
+    plan = Plan(provider, base + place.rest or b"/", place.operation.name, inbound.facts.model)
     if (
         place.operation.injectable
         and inbound.facts.is_stream
