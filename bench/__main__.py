@@ -7,7 +7,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from bench import footprint, recording, relaying, report, storing, targets
+from bench import footprint, recording, relaying, report, shapes, storing, targets
 from bench.processes import IS_PINNING
 from bench.relaying import Figures
 from bench.targets import Target
@@ -46,6 +46,14 @@ def _relaying(folder: Path, direct: Target, seconds: float, _million: bool) -> F
         return relaying.measure(direct, ours, theirs, seconds)
 
 
+def _shapes(folder: Path, direct: Target, seconds: float, _million: bool) -> Figures:
+    with (
+        targets.nginx(folder / "nginx-shapes", direct) as theirs,
+        targets.dashcam(folder / "shapes", direct) as (ours, _),
+    ):
+        return shapes.measure(ours, theirs, seconds)
+
+
 def _streams(folder: Path, direct: Target, _seconds: float, _million: bool) -> Figures:
     with targets.dashcam(folder / "streams", direct) as (ours, _):
         return footprint.measure_streams(ours)
@@ -63,7 +71,13 @@ def _recording(folder: Path, direct: Target, seconds: float, million: bool) -> F
     return figures
 
 
-_PARTS = {"footprint": _footprint, "relaying": _relaying, "streams": _streams, "recording": _recording}
+_PARTS = {
+    "footprint": _footprint,
+    "relaying": _relaying,
+    "shapes": _shapes,
+    "streams": _streams,
+    "recording": _recording,
+}
 
 
 def say(line: str) -> None:

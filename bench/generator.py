@@ -22,7 +22,11 @@ _FILLER = "The quick brown fox jumps over the lazy dog, and the dog sleeps on. "
 
 @dataclass(slots=True, kw_only=True)
 class Plan:
-    """What to ask, how often, for how long. ``chunks`` above zero asks for streams; ``rate`` is in calls a second."""
+    """What to ask, how often, for how long. ``chunks`` above zero asks for streams; ``rate`` is in calls a second.
+
+    ``shape``: "chat", "silent" (chat whose stream does not ask for usage), "upload" (a form with a file of
+    ``body_bytes``) or "embeddings" (a batch of inputs, answered by as many vectors).
+    """
 
     port: int
     connections: int = 32
@@ -32,6 +36,7 @@ class Plan:
     rate: float = 0.0
     body_bytes: int = 1000
     hang: bool = False
+    shape: str = "chat"
 
 
 @dataclass(slots=True, kw_only=True)
@@ -58,19 +63,40 @@ class Seen:
 
 def request_of(plan: Plan) -> bytes:
     """Return the bytes of one request with a body of about ``body_bytes``."""
+    if plan.shape == "upload":
+        return _post(plan, "/v1/audio/transcriptions", _form(plan.body_bytes), "multipart/form-data; boundary=bench")
+    if plan.shape == "embeddings":
+        asked = {"model": "text-embedding-3-small", "input": [_FILLER] * 64, "encoding_format": "base64"}
+        return _post(plan, "/v1/embeddings", json.dumps(asked).encode())
+    return _post(plan, "/v1/chat/completions", _chat(plan))
+
+
+def _post(plan: Plan, path: str, body: bytes, media: str = "application/json") -> bytes:
+    return (
+        b"POST %b HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nAuthorization: Bearer sk-bench\r\n"
+        b"Content-Type: %b\r\nContent-Length: %d\r\n\r\n%b"
+        % (path.encode(), plan.port, media.encode(), len(body), body)
+    )
+
+
+def _form(size: int) -> bytes:
+    part = b'--bench\r\nContent-Disposition: form-data; name="%b"%b\r\n\r\n%b\r\n'
+    fields = part % (b"model", b"", b"whisper-1") + part % (b"file", b'; filename="a.wav"', bytes(size))
+    return fields + b"--bench--\r\n"
+
+
+def _chat(plan: Plan) -> bytes:
     asked: dict[str, object] = {"model": "gpt-4o-mini", "temperature": 0.5, "max_tokens": plan.chunks or 90}
     if plan.chunks or plan.hang:
-        asked |= {"stream": True, "stream_options": {"include_usage": True}}
+        asked["stream"] = True
+        if plan.shape != "silent":
+            asked["stream_options"] = {"include_usage": True}
     if plan.hang:
         asked["user"] = "hang"
     asked["messages"] = [{"role": "user", "content": ""}]
     room = max(0, plan.body_bytes - len(json.dumps(asked)))
     asked["messages"] = [{"role": "user", "content": (_FILLER * (room // len(_FILLER) + 1))[:room]}]
-    body = json.dumps(asked, separators=(",", ":")).encode()
-    return (
-        b"POST /v1/chat/completions HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nAuthorization: Bearer sk-bench\r\n"
-        b"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n%b" % (plan.port, len(body), body)
-    )
+    return json.dumps(asked, separators=(",", ":")).encode()
 
 
 class Run:

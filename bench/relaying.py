@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from typing import Any
 
 from bench.generator import Plan, Seen
 from bench.processes import cpu_us
@@ -42,15 +43,15 @@ class Cost:
         return self.cpu_us / max(1, self.seen.chunks)
 
 
-def run(target: Target, **plan: float) -> Cost:
+def run(target: Target, **plan: Any) -> Cost:
     """Run one load and weigh the target meanwhile."""
     with target.alone():
         before = cpu_us(target.pid) if target.pid else 0.0
-        seen = load(Plan(port=target.port, **plan))  # type: ignore[arg-type]
+        seen = load(Plan(port=target.port, **plan))
         return Cost(seen, cpu_us(target.pid) - before if target.pid else 0.0)
 
 
-def compare(targets: list[Target], **plan: float) -> list[Cost]:
+def compare(targets: list[Target], **plan: Any) -> list[Cost]:
     """Run the same load against each target in turn, a few times over, and keep each one's best run.
 
     What else the machine does only ever slows a run down, and it does so for some seconds at a time: alternating and

@@ -32,6 +32,9 @@ AT_MOST = {
     "list_page_p95_ms_million": 200,
     "failed_calls": 0,
     "failed_streams": 0,
+    "inject_failed_streams": 0,
+    "upload_10_mb_failed": 0,
+    "embeddings_batch_failed": 0,
 }
 
 

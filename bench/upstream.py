@@ -2,7 +2,7 @@
 
 It looks for what it needs in the request's bytes instead of parsing them. ``"stream":true`` makes a stream of
 ``"max_tokens":N`` chunks, each written in a turn of its own of the event loop, so that they leave as separate segments;
-``"user":"hang"`` sends one chunk and then nothing until the client leaves.
+``"user":"hang"`` sends one chunk and then nothing until the client leaves. Embeddings are answered by 64 vectors.
 """
 
 from __future__ import annotations
@@ -26,6 +26,14 @@ _BODY = (
 WHOLE = (
     b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nx-request-id: req_bench\r\n"
     b"Content-Length: %d\r\n\r\n%b" % (len(_BODY), _BODY)
+)
+_VECTOR = b'{"object":"embedding","index":0,"embedding":"%b"}' % (b"QUJD" * 2048)
+_VECTORS = (
+    b'{"object":"list","data":[%b],"model":"text-embedding-3-small","usage":{"prompt_tokens":900,"total_tokens":900}}'
+) % b",".join([_VECTOR] * 64)
+EMBEDDINGS = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%b" % (
+    len(_VECTORS),
+    _VECTORS,
 )
 _HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
 _EVENT = (
@@ -79,7 +87,7 @@ class Upstream(asyncio.Protocol):
     def _answer(self, request: bytes) -> None:
         assert self._transport is not None
         if b'"stream":true' not in request:
-            self._transport.write(WHOLE)
+            self._transport.write(EMBEDDINGS if request.startswith(b"POST /v1/embeddings") else WHOLE)
             return
         self._transport.write(_HEAD)
         found = _CHUNKS.search(request)
