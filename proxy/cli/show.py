@@ -13,14 +13,16 @@ from proxy.cli.pager import paged
 from proxy.cli.terminal import duration, harmless, json_text, local_time, money, on_one_line, paint, tokens
 from proxy.domain.recording import AnswerHead, CallStart, Piece, RecordedCall
 from proxy.interpret.reading import read_answer
+from proxy.protocol.decoding import decode
 from proxy.protocol.injection import apply, is_addition
 from proxy.protocol.jsontext import items, mapping, parse_object
+from proxy.protocol.multipart import Form, boundary_of, reduce
 from proxy.settings.values import Settings
 from proxy.store.reading import Reader, Row, StoredBody
 
 _NO_CONTENT = {
     "off": "not recorded: recording.bodies is off",
-    "redacted": "redacted",
+    "redacted": "kept without what is in its files",
     "pruned": "removed by retention",
     "truncated": "only a part was kept",
     "stored": "there was none",
@@ -83,8 +85,9 @@ def _print_raw(row: Row, bodies: dict[str, StoredBody | None], wanted: Wanted) -
 def _readable(body: StoredBody | None) -> Any:
     if body is None:
         return None
-    value = parse_object(body.content)
-    content = value if value is not None else body.content.decode("utf-8", "replace")
+    plain = _decoded(body)
+    value = parse_object(plain)
+    content = value if value is not None else plain.decode("utf-8", "replace")
     return {**body.facts, "content": content, "timings": body.timings}
 
 
@@ -103,7 +106,11 @@ def _print_request(row: Row, body: StoredBody | None) -> None:
     if body is None:
         print(paint(f"request: {_NO_CONTENT[row['content_state']]}", "dim"), end="\n\n")
         return
-    values = parse_object(body.content)
+    boundary = boundary_of(body.facts["media_type"])
+    if boundary is not None:
+        _print_form(reduce(body.content, boundary)[0])
+        return
+    values = parse_object(_decoded(body))
     said = values.get("messages", values.get("input", values.get("prompt"))) if values else None
     if said is None:
         print(paint(f"request: {_size(body)}", "dim"), end="\n\n")
@@ -112,6 +119,20 @@ def _print_request(row: Row, body: StoredBody | None) -> None:
         print(paint(f"tools: {on_one_line(', '.join(row['tool_names']))}", "dim"), end="\n\n")
     for message in said if isinstance(said, list) else [{"role": "user", "content": said}]:
         _print_message(mapping(message) or {"role": "user", "content": message})
+
+
+def _decoded(body: StoredBody) -> bytes:
+    """Return the bytes without their Content-Encoding, as far as that can be undone."""
+    return decode(body.content, body.facts["content_encoding"])[0]
+
+
+def _print_form(form: Form) -> None:
+    print(paint("form", "bold"))
+    for name, value in form.fields:
+        print(_indent(f"{name}: {value}"))
+    for item in form.files:
+        print(_indent(f"{item.name}: {item.filename} ({item.media_type or 'no media type'}, {item.size} bytes)"))
+    print()
 
 
 def _print_message(message: dict[str, Any]) -> None:

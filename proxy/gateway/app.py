@@ -200,8 +200,9 @@ class Gateway:
         if admission.record == NONE:
             observation.leave_out()
         else:
-            is_secret = admission.place.operation.is_secret
-            keeps = admission.record != META and not is_secret
+            operation = admission.place.operation
+            is_secret = operation.is_secret
+            keeps = admission.record != META and not (is_secret or operation.is_light)
             start = self._start_of(call, plan, inbound, caller, departure, keeps=keeps)
             if not observation.start(start, inbound.data if inbound.is_kept else b"", is_secret=is_secret):
                 inbound.discard()

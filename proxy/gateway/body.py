@@ -13,6 +13,7 @@ from pathlib import Path
 from proxy.errors import SpoolError
 from proxy.gateway.call import ClientCall
 from proxy.gateway.guard import Refusal
+from proxy.protocol.glimpse import END_BYTES, glimpse
 from proxy.protocol.requests import OPAQUE, WANTED, RequestFacts, facts_of_scan, parse
 from proxy.protocol.scanning import TopLevelScanner
 from proxy.settings.values import LimitSettings
@@ -54,7 +55,7 @@ def too_large(limit: int) -> Refusal:
 
 def small_body(call: ClientCall) -> Inbound:
     """Return a body that is whole and small enough to stay in memory."""
-    return _small(call.take_body())
+    return _small(call, call.take_body())
 
 
 async def read_body(
@@ -74,11 +75,18 @@ async def read_body(
         begun.append(call.take_body())
     if not call.body_complete:
         raise ClientLeftError
-    return _small(b"".join(begun))
+    return _small(call, b"".join(begun))
 
 
-def _small(data: bytes) -> Inbound:
-    return Inbound(data, len(data), parse(data) if data else OPAQUE)
+def _small(call: ClientCall, data: bytes) -> Inbound:
+    facts = parse(data) if data else OPAQUE
+    if facts is OPAQUE and data:
+        facts = glimpse(data, data, _encoding_of(call))
+    return Inbound(data, len(data), facts)
+
+
+def _encoding_of(call: ClientCall) -> str | None:
+    return call.head.known.get(b"content-encoding", b"").decode("latin-1") or None
 
 
 async def _spill(
@@ -98,7 +106,7 @@ async def _spill(
     finally:
         if not is_kept:
             sink.discard()
-    return sink.finish()
+    return sink.finish(_encoding_of(call))
 
 
 class _Sink:
@@ -109,6 +117,7 @@ class _Sink:
 
     def __init__(self, spool: SpoolWriter | None, identity: bytes) -> None:
         self._scanner = TopLevelScanner(WANTED)
+        self._beginning = self._end = b""
         self._parts: list[bytes] = []
         self._side_file: SideFile | None = None
         if spool is not None:
@@ -118,6 +127,11 @@ class _Sink:
     def take(self, data: bytes) -> None:
         """Take the next slice."""
         self._scanner.feed(data)
+        if not self._scanner.is_sound:
+            self._beginning = (
+                (self._beginning + data)[:END_BYTES] if len(self._beginning) < END_BYTES else self._beginning
+            )
+            self._end = (self._end + data[-END_BYTES:])[-END_BYTES:]
         if self._side_file is not None:
             length = self._side_file.length
             try:
@@ -134,10 +148,12 @@ class _Sink:
             self._side_file.discard()
             self._side_file = None
 
-    def finish(self) -> Inbound:
+    def finish(self, encoding: str | None) -> Inbound:
         """Return the whole body."""
         self._scanner.finish()
         facts = facts_of_scan(self._scanner)
+        if facts is OPAQUE:
+            facts = glimpse(self._beginning, self._end, encoding)
         if self._side_file is None:
             data = b"".join(self._parts)
             return Inbound(data, len(data), facts, scanner=self._scanner, is_kept=False)

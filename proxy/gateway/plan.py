@@ -130,6 +130,7 @@ def _plan(
     if (
         place.operation.injectable
         and inbound.facts.is_stream
+        and inbound.facts.is_json
         and inbound.facts.include_usage is not True
         and provider.stream_usage == "inject"
         and provider.name not in without_usage

@@ -1,14 +1,21 @@
-"""What a request asked: parameters, tools, and the newest thing the user said."""
+"""What a request asked: parameters, tools, and the newest thing the user said.
+
+A form (audio, images, files) is read like an object: its fields are the members, and where it says no prompt, its files
+are named. A body that is neither says what its path does: Azure's have the deployment in place of the model.
+"""
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import unquote
 
 from proxy.domain.recording import RecordedCall
 from proxy.interpret.texts import clean
 from proxy.protocol.decoding import decode
-from proxy.protocol.jsontext import count, items, mapping, parse_object, text
+from proxy.protocol.jsontext import count, items, mapping, parse, parse_object, text
+from proxy.protocol.multipart import FilePart, Form, boundary_of, reduce
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,10 +32,12 @@ class Request:
     tool_names: tuple[str, ...] = ()
     service_tier: str | None = None
     decode_error: str | None = None
+    files: tuple[FilePart, ...] = ()
 
 
 NOTHING = Request({})
 _MAX_TOOLS = 128
+_DEPLOYMENT = re.compile(r"/openai/deployments/([^/]{1,200})/")
 _MAX_TOKENS = ("max_completion_tokens", "max_output_tokens", "max_tokens")
 
 
@@ -41,14 +50,16 @@ def read_request(call: RecordedCall) -> Request:
     if encoding:
         body, error = decode(body, encoding)
         error = error and f"request: {error}"
-    values = parse_object(body)
+    boundary = boundary_of(dict(call.start.request_headers).get("content-type"))
+    form = reduce(body, boundary)[0] if boundary else Form()
+    values = form.values() if boundary else parse_object(body)
     if values is None:
-        return Request({}, decode_error=error)
+        return Request({}, model=deployment_of(call.start.target), decode_error=error)
     options = mapping(values.get("options"))
     return Request(
         values,
-        model=text(values.get("model")),
-        input_text=newest_turn(values),
+        model=text(values.get("model")) or deployment_of(call.start.target),
+        input_text=newest_turn(values) or _named(form.files),
         temperature=_number(values.get("temperature", options.get("temperature")), 0, 100),
         top_p=_number(values.get("top_p", options.get("top_p")), 0, 1),
         top_k=_small_count(values.get("top_k", options.get("top_k"))),
@@ -56,7 +67,19 @@ def read_request(call: RecordedCall) -> Request:
         tool_names=_tool_names(values),
         service_tier=text(values.get("service_tier")),
         decode_error=error,
+        files=tuple(form.files),
     )
+
+
+def deployment_of(target: str) -> str | None:
+    """Return the deployment in a path of Azure's classic form, which stands there for the model."""
+    found = _DEPLOYMENT.search(target.partition("?")[0])
+    return unquote(found[1]) if found else None
+
+
+def _named(files: list[FilePart]) -> str | None:
+    """Return what was uploaded, in words."""
+    return "\n".join(f"{item.filename or item.name} ({item.media_type}, {item.size} bytes)" for item in files) or None
 
 
 def newest_turn(values: dict[str, Any]) -> str | None:
@@ -111,6 +134,8 @@ def _tool_names(values: dict[str, Any]) -> tuple[str, ...]:
 
 
 def _number(value: object, low: float, high: float) -> float | None:
+    if isinstance(value, str):
+        value = parse(value.encode("utf-8", "replace"))
     if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
         return None
     return float(value)

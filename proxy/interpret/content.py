@@ -12,13 +12,17 @@ from proxy.interpret.texts import clean
 from proxy.protocol.injection import is_addition
 
 
-def content_state_of(call: RecordedCall, *, keeps: bool) -> ContentState:
-    """Return what became of the bodies; ``keeps`` False: they were not to be kept."""
+def content_state_of(call: RecordedCall, *, keeps: bool, has_files: bool = False) -> ContentState:
+    """Return what became of the bodies; ``keeps`` False: they were not to be kept.
+
+    ``has_files``: the request is a form, which is kept without what is in its files.
+    """
     if not keeps:
         return ContentState.OFF
-    has_request = call.request is not None and len(call.request) >= call.start.request_bytes
+    has_request = call.request is not None and (has_files or len(call.request) >= call.start.request_bytes)
     is_cut = call.lost_bytes > 0 or not has_request or (call.end is not None and call.end.bodies_dropped)
-    return ContentState.TRUNCATED if is_cut else ContentState.STORED
+    whole = ContentState.REDACTED if has_files else ContentState.STORED
+    return ContentState.TRUNCATED if is_cut else whole
 
 
 def edits_of(call: RecordedCall) -> tuple[tuple[int, int, str], ...]:

@@ -17,7 +17,7 @@ import orjson
 from proxy.domain.cost import Cost
 from proxy.domain.identity import id_text
 from proxy.domain.interaction import Entry, Interaction
-from proxy.domain.outcome import SUCCESSFUL, FinishKind, Outcome, UsageSource
+from proxy.domain.outcome import SUCCESSFUL, CostStatus, FinishKind, Outcome, UsageSource
 from proxy.domain.recording import RecordedCall
 from proxy.domain.usage import NO_USAGE, Usage
 from proxy.interpret.asking import Request, read_request
@@ -71,6 +71,9 @@ def interpret(call: RecordedCall, cost_of: CostOf) -> Entry:
         provider=call.provider,
         at_ms=call.start.accepted_at_ns // 1_000_000,
     )
+    if cost.status is CostStatus.COMPUTED and usage.raw and usage.raw.get("svg_usage"):
+        # Tokens of another model, beside the ones that were priced.
+        cost = replace(cost, status=CostStatus.LOWER_BOUND)
     return _entry(_Parts(call, request, reading, outcome, error, output, usage, cost))
 
 
@@ -80,6 +83,9 @@ def _usage(call: RecordedCall, request: Request, reading: Reading, output: str) 
     characters = spoken_characters(call.start.operation, request.values)
     if characters is not None:
         usage = replace(usage, characters=characters)
+    if reading.assembly and reading.assembly.is_background:
+        # Whoever reads its end is told the counts: part of them here would keep the whole from being counted.
+        return usage
     if usage.source is not UsageSource.NONE or not output or not operation_named(call.start.operation).generates:
         return usage
     estimate = -(-len(output.encode("utf-8", "replace")) // _BYTES_PER_TOKEN)
@@ -203,7 +209,7 @@ def _content(parts: _Parts, *, keeps: bool) -> dict[str, Any]:
     call, request = parts.call, parts.request
     start, end = call.start, call.end
     return dict(
-        content_state=content_state_of(call, keeps=keeps),
+        content_state=content_state_of(call, keeps=keeps, has_files=bool(request.files)),
         request_bytes=start.request_bytes,
         response_bytes=end.received_bytes if end is not None else _read_bytes(call),
         response_sha256=sent_sha256(call),

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from proxy.domain.recording import Piece, RecordedCall
-from proxy.protocol import chat, ndjson, outputs, responses, sse
+from proxy.protocol import chat, llamacpp, messages, ndjson, outputs, responses, sse
 from proxy.protocol.assembly import AnswerError, Assembly, read_error
 from proxy.protocol.decoding import decode
 from proxy.protocol.endpoints import Answer, Operation, operation_named
@@ -77,6 +77,10 @@ def _assemble_events(operation: Operation, events: list[sse.Event]) -> Assembly:
         return responses.assemble_events(events)
     if operation.answer is Answer.CHAT:
         return chat.assemble_events(events)
+    if operation.answer is Answer.LLAMACPP:
+        return llamacpp.assemble_events(events)
+    if operation.answer is Answer.MESSAGES:
+        return messages.assemble_events(events)
     return outputs.assemble_events(events)
 
 
@@ -113,6 +117,10 @@ def _of_object(operation: Operation, values: dict[str, Any], status: int) -> Ass
         return _of_read(operation, values, responses.assemble_whole(values))
     if operation.answer is Answer.CHAT:
         return _of_read(operation, values, chat.assemble_whole(values))
+    if operation.answer is Answer.LLAMACPP:
+        return llamacpp.assemble_whole(values)
+    if operation.answer is Answer.MESSAGES:
+        return messages.assemble_whole(values)
     return outputs.assemble_whole(values)
 
 

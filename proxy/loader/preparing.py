@@ -2,6 +2,8 @@
 
 One call that we cannot understand must not stop the others: whatever goes wrong in interpreting it is a defect of ours,
 is logged by its kind (never its words, which may quote a prompt), and the call's bytes are kept for a person.
+
+Of a form the fields are kept, and of its files what they are called, their size and hash: not what is in them.
 """
 
 from __future__ import annotations
@@ -20,12 +22,14 @@ from proxy.interpret.entry import CostOf, interpret
 from proxy.loader.collecting import Finished
 from proxy.loader.retries import Retries
 from proxy.pricing.cost import cost_of
+from proxy.protocol.multipart import Reducer, boundary_of
 from proxy.spool.reader import Damaged, Source
 from proxy.store.writing import Quarantined
 
 log = structlog.get_logger("loader")
 
 _KEPT_BYTES = 1_000_000
+_SLICE = 256 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,13 +74,28 @@ def _request_of(source: Source, item: Finished, body_limit: int) -> bytes | None
     start = item.call.start
     if item.end is not None and item.end.bodies_dropped and not item.call.request:
         return None
-    if start.side_file is None:
-        return item.call.request
     try:
-        return source.body(start.side_file, body_limit)
+        form = _form_of(source, item)
+        if form is not None:
+            return form[:body_limit]
+        return item.call.request if start.side_file is None else source.body(start.side_file, body_limit)
     except OSError as error:
         log.error("body_unreadable", id=id_text(item.call.identity), reason=error.strerror)
         return None
+
+
+def _form_of(source: Source, item: Finished) -> bytes | None:
+    """Return a form without the contents of its files; None for a body that is no form, or has no files."""
+    headers = dict(item.call.start.request_headers)
+    boundary = boundary_of(headers.get("content-type"))
+    if boundary is None or "content-encoding" in headers:
+        return None
+    name = item.call.start.side_file
+    reducer = Reducer(boundary)
+    for data in [item.call.request] if name is None else source.body_slices(name, _SLICE):
+        reducer.feed(data)
+    reduced = reducer.finish()
+    return reduced if reducer.form.files else None
 
 
 def set_aside(source: str, call: RecordedCall, reason: str) -> Quarantined:

@@ -47,7 +47,8 @@ class AnswerError:
 class Assembly:
     """An answer put together. ``first_token_end`` is the stream offset of the first event with content.
 
-    ``is_remote``: a local server had the answer made by a cloud, so that its price is not known.
+    ``is_remote``: a local server had the answer made by a cloud, so that its price is not known. ``is_background``: it
+    is made whether or not anybody waits, and read later.
     """
 
     response_id: str | None = None
@@ -61,6 +62,7 @@ class Assembly:
     first_token_end: int | None = None
     is_terminal: bool = False
     is_remote: bool = False
+    is_background: bool = False
 
     @property
     def has_ended(self) -> bool:

@@ -1,6 +1,7 @@
 """Putting chat and legacy completions together, streamed or not.
 
 Choices interleave by ``index``; tool calls by theirs, where it is given: a repeated index with a new id is a new call,
+and so is one with another name, or with a name after arguments that are whole (Gemini calls each of them 0);
 without an index the id decides, else the last call goes on. Only chunks with content count for the first token: a role,
 an empty delta, a content filter's annotation do not.
 """
@@ -47,7 +48,8 @@ def assemble_whole(values: dict[str, Any]) -> Assembly:
         choice.finish_reason = text(values_of_choice.get("finish_reason"))
     assembly.is_terminal = True
     _take_usage(assembly, values)
-    assembly.error = read_error(values)
+    errors = [_error_of(mapping(item)) for item in items(values.get("choices"))]
+    assembly.error = read_error(values) or next((error for error in errors if error), None)
     _finish(assembly)
     return assembly
 
@@ -63,6 +65,7 @@ def _take_chunk(assembly: Assembly, chunk: dict[str, Any], end: int) -> None:
         said = _take_delta(choice, mapping(values.get("delta")))
         said |= _append(choice.content, values.get("text"))
         choice.finish_reason = text(values.get("finish_reason")) or choice.finish_reason
+        assembly.error = assembly.error or _error_of(values)
         if said and assembly.first_token_end is None:
             assembly.first_token_end = end
 
@@ -83,6 +86,12 @@ def _finish(assembly: Assembly) -> None:
     usage = read_usage(assembly.usage_raw)
     if usage.raw is not None:
         assembly.usage = usage
+
+
+def _error_of(choice: dict[str, Any]) -> AnswerError | None:
+    """Return the error of one choice, as OpenRouter tells it where a provider broke off."""
+    error = mapping(choice.get("error"))
+    return flat_error(error) if error else None
 
 
 def _take_delta(choice: Choice, delta: dict[str, Any]) -> bool:
@@ -137,6 +146,8 @@ def _call_of(choice: Choice, index: object, identity: str | None, name: str | No
         known = choice.by_index.get(index)
         if known is not None and identity and known.id and identity != known.id:
             known = next((call for call in calls if call.id == identity), None)
+        elif known is not None and name and not identity and _is_another(known, name):
+            known = None
     elif identity:
         known = next((call for call in calls if call.id == identity), None)
     else:
@@ -147,6 +158,13 @@ def _call_of(choice: Choice, index: object, identity: str | None, name: str | No
     if isinstance(index, int):
         choice.by_index[index] = known
     return known
+
+
+def _is_another(known: ToolCall, name: str) -> bool:
+    """True when a name that comes without an id cannot be that of the call which has this index already."""
+    if known.name is None:
+        return False
+    return known.name != name or isinstance(parse("".join(known.arguments).encode("utf-8", "replace")), dict)
 
 
 def _take_function_call(choice: Choice, value: object) -> bool:

@@ -22,6 +22,8 @@ class Answer(StrEnum):
     CHAT = "chat"
     RESPONSES = "responses"
     OLLAMA = "ollama"
+    LLAMACPP = "llamacpp"
+    MESSAGES = "messages"
     RUN = "run"
     TRANSCRIPT = "transcript"
     USAGE = "usage"
@@ -36,6 +38,7 @@ class Operation:
     usage only when asked. ``is_free``: it costs nothing. ``repeats``: it shows again, or only now, what another call
     paid for. ``is_awaited``: its answer may come later, to a call that repeats. ``is_secret``: the answer holds a key.
     ``refuses_metadata``: OpenAI refuses it with ``metadata`` that is not to be stored there.
+    ``is_light``: only the facts are kept, not what is carried.
     """
 
     name: str
@@ -47,6 +50,7 @@ class Operation:
     is_awaited: bool = False
     is_secret: bool = False
     refuses_metadata: bool = False
+    is_light: bool = False
 
 
 _OPERATIONS = (
@@ -81,18 +85,21 @@ _OPERATIONS = (
     Operation("fine_tuning_read", is_free=True),
     Operation("models", is_free=True),
     Operation("files", is_free=True),
+    Operation("content", is_free=True, is_light=True),
     Operation("vector_stores", is_free=True),
     Operation("containers", is_free=True),
     Operation("conversations", is_free=True),
     Operation("prompts", is_free=True),
     Operation("organization", is_free=True),
     Operation("secrets", is_free=True, is_secret=True),
-    Operation("messages", Answer.USAGE),
+    Operation("messages", Answer.MESSAGES, generates=True),
     Operation("rerank", Answer.USAGE),
     Operation("ollama_chat", Answer.OLLAMA, generates=True),
     Operation("ollama_generate", Answer.OLLAMA, generates=True),
     Operation("ollama_embed", Answer.OLLAMA),
-    Operation("ollama_models", Answer.FACTS, is_free=True),
+    Operation("ollama_models", Answer.OLLAMA, is_free=True, is_light=True),
+    Operation("llamacpp", Answer.LLAMACPP, generates=True),
+    Operation("tokenize", is_free=True),
     Operation("other"),
 )
 OPERATIONS = {item.name: item for item in _OPERATIONS}
@@ -107,7 +114,7 @@ _PATHS: tuple[tuple[frozenset[str], str, str], ...] = (
     (_ANY, "service_accounts/*/api_keys", "secrets"),
     (_ANY, "api_keys", "secrets"),
     (_ANY, "api_keys/*", "secrets"),
-    (_ANY, "realtime/client_secrets", "secrets"),
+    (_ANY, "client_secrets", "secrets"),
     (_ANY, "realtime/sessions", "secrets"),
     (_ANY, "realtime/transcription_sessions", "secrets"),
     (_ANY, "chatkit/sessions", "secrets"),
@@ -129,6 +136,7 @@ _PATHS: tuple[tuple[frozenset[str], str, str], ...] = (
     (_ANY, "responses/*/input_items", "conversations"),
     (_WRITE, "decisions", "decisions"),
     (_WRITE, "embeddings", "embeddings"),
+    (_WRITE, "embedding", "embeddings"),
     (_WRITE, "moderations", "moderations"),
     (_WRITE, "images/generations", "images"),
     (_WRITE, "images/edits", "images"),
@@ -154,16 +162,25 @@ _PATHS: tuple[tuple[frozenset[str], str, str], ...] = (
     (_WRITE, "batches", "batches"),
     (_ANY, "batches/*", "batches_read"),
     (_ANY, "batches/*/cancel", "batches_read"),
+    (_READ, "files/*/content", "content"),
+    (_READ, "videos/*/content", "content"),
+    (_READ, "skills/*/content", "content"),
+    (_READ, "skills/*/versions/*/content", "content"),
+    (_READ, "artifacts/*/content", "content"),
     (_WRITE, "fine_tuning/jobs", "fine_tuning"),
     (_WRITE, "graders/run", "graders"),
     (_WRITE, "graders/validate", "evals"),
     (_WRITE, "messages", "messages"),
     (_WRITE, "messages/count_tokens", "input_tokens"),
-    (_WRITE, "rerank", "rerank"),
+    *((_WRITE, name, "rerank") for name in ("rerank", "reranking", "score")),
+    *((_WRITE, name, "tokenize") for name in ("tokenize", "detokenize", "apply-template")),
+    (_WRITE, "completion", "llamacpp"),
+    (_WRITE, "infill", "llamacpp"),
     (_WRITE, "api/chat", "ollama_chat"),
     (_WRITE, "api/generate", "ollama_generate"),
     (_WRITE, "api/embed", "ollama_embed"),
     (_WRITE, "api/embeddings", "ollama_embed"),
+    (_ANY, "api/blobs/*", "ollama_models"),
     *(
         (_ANY, f"api/{name}", "ollama_models")
         for name in ("tags", "show", "ps", "pull", "push", "create", "copy", "delete", "version")

@@ -99,6 +99,9 @@ def _take_object(assembly: Assembly, values: dict[str, Any]) -> None:
         assembly.usage_raw = merge(assembly.usage_raw, usage)
     elif isinstance(usage, dict) and usage and assembly.usage_raw is None:
         assembly.usage_raw = usage
+    if says_something(values.get("svg_usage")):
+        # Tokens of the model that drew, beside those of the one that was asked.
+        assembly.usage_raw = merge(assembly.usage_raw, {"svg_usage": values["svg_usage"]})
 
 
 def _delta(values: dict[str, Any]) -> str | None:

@@ -23,7 +23,8 @@ class RequestFacts:
     """``include_usage`` is what the client said: True, False, or None when it said nothing.
 
     ``usage_options`` is True when ``stream_options`` stands in the body at all, also as null. ``unstored_metadata`` is
-    True when there is ``metadata`` other than null, and ``store`` is not true.
+    True when there is ``metadata`` other than null, and ``store`` is not true. ``is_json``: it
+    is plain JSON, which can be edited.
     """
 
     model: str | None = None
@@ -54,8 +55,11 @@ def parse(body: bytes) -> RequestFacts:
 
 def facts_of_scan(scanner: TopLevelScanner) -> RequestFacts:
     """Read the same facts off a finished scan."""
-    if not scanner.is_sound:
-        return OPAQUE
+    return facts_of_members(scanner) if scanner.is_sound else OPAQUE
+
+
+def facts_of_members(scanner: TopLevelScanner) -> RequestFacts:
+    """Read them off the members that a scan has found so far."""
     values = {}
     for name, member in scanner.members.items():
         try:
@@ -66,6 +70,13 @@ def facts_of_scan(scanner: TopLevelScanner) -> RequestFacts:
     present = b"stream_options" in members
     unstored = b"metadata" in members and members[b"metadata"].raw != b"null" and values.get(b"store") is not True
     return _facts(values.get(b"model"), values.get(b"stream"), values.get(b"stream_options"), present, unstored)
+
+
+def named_facts(model: str | None, *, is_stream: bool) -> RequestFacts:
+    """Return what a body says that is no JSON."""
+    if model is None or not 0 < len(model) <= MAX_MODEL_LENGTH:
+        model = None
+    return RequestFacts(model, is_stream) if model or is_stream else OPAQUE
 
 
 def _facts(model: object, stream: object, options: object, present: bool, unstored: bool) -> RequestFacts:

@@ -90,6 +90,7 @@ def _take_event(assembly: Assembly, values: dict[str, Any], event: Event, unfini
         assembly.error = read_error(values) or flat_error(values)
     elif kind.startswith("response.") and isinstance(values.get("response"), dict):
         assembly.note_identity(values["response"])
+        assembly.is_background |= values["response"].get("background") is True
 
 
 def _take_delta(item: Choice, kind: str, delta: object) -> None:
@@ -111,6 +112,7 @@ def _take_delta(item: Choice, kind: str, delta: object) -> None:
 
 def _take_response(assembly: Assembly, response: dict[str, Any]) -> None:
     assembly.note_identity(response)
+    assembly.is_background |= response.get("background") is True
     choice = assembly.choice(0)
     for item in items(response.get("output")):
         _take_item(choice, mapping(item))

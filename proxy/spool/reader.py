@@ -8,7 +8,9 @@ program does not know are listed and left alone.
 
 from __future__ import annotations
 
+import contextlib
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -182,6 +184,14 @@ class Source:
             return self._disk.read(self._folder / "bodies" / name, 0, limit)
         except FileNotFoundError:
             return None
+
+    def body_slices(self, name: str, size: int) -> Iterator[bytes]:
+        """Yield a side file whole, in slices; nothing when it is gone."""
+        position = 0
+        with contextlib.suppress(FileNotFoundError):
+            while data := self._disk.read(self._folder / "bodies" / name, position, size):
+                position += len(data)
+                yield data
 
     def free_body(self, name: str) -> None:
         """Remove a side file whose call is committed."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from dataclasses import replace
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 from proxy.domain.interaction import Attempt
 from proxy.domain.outcome import ContentState, Outcome
 from tests.support.entries import an_entry
+from tests.support.forms import HEADER, field, file, form
 from tests.unit.cli.conftest import Command, Record
 
 REQUEST = json.dumps(
@@ -150,3 +152,20 @@ def test_what_was_changed_is_said(
     assert entry.request is not None
     record(replace(entry, request=replace(entry.request, edits=edits)))
     assert words in dashcam("show").out
+
+
+def test_a_compressed_request_is_shown_as_it_was_meant(dashcam: Command, record: Record) -> None:
+    entry = an_entry(gzip.compress(REQUEST), ANSWER)
+    assert entry.request is not None
+    record(replace(entry, request=replace(entry.request, content_encoding="gzip")))
+    assert "Be brief." in dashcam("show").out
+    assert json.loads(dashcam("show", "--json").out)["request"]["content"]["model"] == "m"
+
+
+def test_a_form_is_shown_by_its_fields_and_files(dashcam: Command, record: Record) -> None:
+    entry = an_entry(form(field("model", "whisper-1"), file("file", "a.mp3", "audio/mpeg", b"12345")), b"Hello")
+    assert entry.request is not None
+    record(replace(entry, request=replace(entry.request, media_type=HEADER.partition(": ")[2])))
+    page = dashcam("show").out
+    assert "model: whisper-1" in page
+    assert "file: a.mp3 (audio/mpeg, 5 bytes)" in page

@@ -1,0 +1,38 @@
+"""What may be told of a body that is no plain JSON, without reading it: a form's model, or a compressed object's.
+
+For routing only, and bounded: 16 kB at either end of a form, the first 16 kB of what is compressed and the first 64 kB
+of what comes out. Whatever does not stand there stays unknown, as in any opaque body: the provider decides about it,
+and the record, which has the time, finds it all the same. Nothing is ever changed in such a body.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from proxy.protocol.decoding import decode
+from proxy.protocol.multipart import peek
+from proxy.protocol.requests import OPAQUE, WANTED, RequestFacts, facts_of_members, named_facts
+from proxy.protocol.scanning import TopLevelScanner
+
+END_BYTES = 16 * 1024
+_DECODED_BYTES = 64 * 1024
+
+
+def glimpse(beginning: bytes, end: bytes, encoding: str | None) -> RequestFacts:
+    """Return model and stream as far as they can be told from the two ends of a body."""
+    if encoding:
+        return _of_compressed(beginning[:END_BYTES], encoding)
+    if not beginning.startswith(b"--"):
+        return OPAQUE
+    found = peek(beginning[:END_BYTES]) | peek(end[-END_BYTES:])
+    return named_facts(found.get("model"), is_stream=found.get("stream") == "true")
+
+
+def _of_compressed(beginning: bytes, encoding: str) -> RequestFacts:
+    # It is cut, so there is always an error; what came out before it is true all the same.
+    decoded, _ = decode(beginning, encoding, _DECODED_BYTES)
+    scanner = TopLevelScanner(WANTED)
+    scanner.feed(decoded)
+    if not scanner.is_sound:
+        return OPAQUE
+    return replace(facts_of_members(scanner), is_json=False)

@@ -1,0 +1,56 @@
+"""A body that is no plain JSON tells its model where that is cheap, and is opaque where it is not."""
+
+from __future__ import annotations
+
+import gzip
+import sys
+import zlib
+from collections.abc import Callable
+
+import brotli
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from proxy.protocol.glimpse import END_BYTES, glimpse
+from proxy.protocol.requests import OPAQUE, RequestFacts
+from tests.support.forms import field, file, form
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
+
+ASKED = b'{"model":"gpt-4o","stream":true,"messages":[{"role":"user","content":"%s"}]}'
+PACKED = [(gzip.compress, "gzip"), (zlib.compress, "deflate"), (brotli.compress, "br"), (zstd.compress, "zstd")]
+
+
+@pytest.mark.parametrize(("pack", "name"), PACKED)
+@pytest.mark.parametrize("length", [1, 500_000])
+def test_a_compressed_request(pack: Callable[[bytes], bytes], name: str, length: int) -> None:
+    packed = pack(ASKED % (b"x" * length))
+    found = glimpse(packed, packed, name)
+    assert (found.model, found.is_stream, found.is_json) == ("gpt-4o", True, False)
+
+
+def test_a_bomb_is_not_unpacked() -> None:
+    bomb = gzip.compress(b" " * 50_000_000 + ASKED)
+    assert glimpse(bomb, bomb, "gzip").model is None
+
+
+def test_a_form_whose_model_stands_first_or_last() -> None:
+    sound = file("file", "a.mp3", "audio/mpeg", bytes(100_000))
+    first, last = form(field("model", "whisper-1"), sound), form(sound, field("stream", "true"), field("model", "m"))
+    assert glimpse(first, first, None) == RequestFacts("whisper-1")
+    assert glimpse(last[:END_BYTES], last[-END_BYTES:], None) == RequestFacts("m", is_stream=True)
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "zstd", "snappy", "gzip, zstd", None])
+def test_what_is_neither_is_opaque(encoding: str | None) -> None:
+    assert glimpse(b"\x00\x01garbage", b"", encoding) == OPAQUE
+
+
+@given(st.binary(max_size=200), st.sampled_from(["gzip", "deflate", "br", "zstd", None]))
+def test_nothing_raises(data: bytes, encoding: str | None) -> None:
+    assert not glimpse(data, data, encoding).is_json
+    assert not glimpse(b"--" + data, data, encoding).is_json
