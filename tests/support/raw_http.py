@@ -61,6 +61,13 @@ class RawClient:
             body, is_whole = getattr(error, "partial", b""), False
         return RawAnswer(answer.status, answer.getheaders(), body, is_whole)
 
+    def read_line(self) -> bytes:
+        """Read one line, and no byte beyond it."""
+        found = b""
+        while not found.endswith(b"\n") and (byte := self._socket.recv(1)):
+            found += byte
+        return found
+
     def read_to_the_end(self) -> bytes:
         """Read until the other side closes."""
         found = b""

@@ -143,6 +143,7 @@ class ScriptedUpstream:
         tls: ssl.SSLContext | None = None,
         receive_buffer: int | None = None,
         unix_path: str | None = None,
+        read_ahead: int = 1 << 15,
     ) -> None:
         self.scenario = scenario
         self.host = host
@@ -155,6 +156,7 @@ class ScriptedUpstream:
         self._tls = tls
         self._receive_buffer = receive_buffer
         self._unix_path = unix_path
+        self._read_ahead = read_ahead
         self._tasks: set[asyncio.Task[Any]] = set()
         self._faults: list[BaseException] = []
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -171,11 +173,13 @@ class ScriptedUpstream:
 
     async def __aenter__(self) -> ScriptedUpstream:
         self._loop = asyncio.get_running_loop()
-        # 64 kB is read ahead at most: what a client can send beyond that is what the kernel's buffers hold.
+        # Twice as much is read ahead at most: what a client can send beyond that is what the kernel's buffers hold.
         if self._unix_path is not None:
-            self._server = await asyncio.start_unix_server(self._serve, self._unix_path, limit=1 << 15)
+            self._server = await asyncio.start_unix_server(self._serve, self._unix_path, limit=self._read_ahead)
         else:
-            self._server = await asyncio.start_server(self._serve, sock=self._bind(), ssl=self._tls, limit=1 << 15)
+            self._server = await asyncio.start_server(
+                self._serve, sock=self._bind(), ssl=self._tls, limit=self._read_ahead
+            )
         return self
 
     def _bind(self) -> socket.socket:
