@@ -21,7 +21,7 @@ from proxy.settings.values import Settings
 from proxy.store.reading import Reader, Row, StoredBody
 
 _NO_CONTENT = {
-    "off": "not recorded: recording.bodies is off",
+    "off": "not recorded: recording.bodies is off, or content of this kind is never kept",
     "redacted": "kept without what is in its files",
     "pruned": "removed by retention",
     "truncated": "only a part was kept",

@@ -52,6 +52,8 @@ def read_request(call: RecordedCall) -> Request:
         error = error and f"request: {error}"
     boundary = boundary_of(dict(call.start.request_headers).get("content-type"))
     form = reduce(body, boundary)[0] if boundary else Form()
+    if boundary and not form.is_whole:
+        error = error or "request: the form was read only in part"
     values = form.values() if boundary else parse_object(body)
     if values is None:
         return Request({}, model=deployment_of(call.start.target), decode_error=error)

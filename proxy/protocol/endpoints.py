@@ -38,7 +38,8 @@ class Operation:
     usage only when asked. ``is_free``: it costs nothing. ``repeats``: it shows again, or only now, what another call
     paid for. ``is_awaited``: its answer may come later, to a call that repeats. ``is_secret``: the answer holds a key.
     ``refuses_metadata``: OpenAI refuses it with ``metadata`` that is not to be stored there.
-    ``is_light``: only the facts are kept, not what is carried.
+    ``is_light``: only the facts are kept, not what is carried: lists, administration, files on their way back. What
+    people ask and are answered (conversations, threads, prompts) is kept also where it costs nothing.
     """
 
     name: str
@@ -69,7 +70,7 @@ _OPERATIONS = (
     Operation("translation", Answer.TRANSCRIPT),
     Operation("speech", Answer.USAGE),
     Operation("videos"),
-    Operation("videos_read", is_free=True),
+    Operation("videos_read", is_free=True, is_light=True),
     Operation("realtime"),
     Operation("live"),
     Operation("agents", Answer.RUN, is_awaited=True),
@@ -80,17 +81,17 @@ _OPERATIONS = (
     Operation("batches", Answer.RUN, is_awaited=True),
     Operation("batches_read", Answer.RUN, repeats=True),
     Operation("graders", Answer.USAGE),
-    Operation("evals", is_free=True),
+    Operation("evals", is_free=True, is_light=True),
     Operation("fine_tuning"),
-    Operation("fine_tuning_read", is_free=True),
-    Operation("models", is_free=True),
+    Operation("fine_tuning_read", is_free=True, is_light=True),
+    Operation("models", is_free=True, is_light=True),
     Operation("files", is_free=True),
     Operation("content", is_free=True, is_light=True),
-    Operation("vector_stores", is_free=True),
-    Operation("containers", is_free=True),
+    Operation("vector_stores", is_free=True, is_light=True),
+    Operation("containers", is_free=True, is_light=True),
     Operation("conversations", is_free=True),
     Operation("prompts", is_free=True),
-    Operation("organization", is_free=True),
+    Operation("organization", is_free=True, is_light=True),
     Operation("secrets", is_free=True, is_secret=True),
     Operation("messages", Answer.MESSAGES, generates=True),
     Operation("rerank", Answer.USAGE),
@@ -99,7 +100,7 @@ _OPERATIONS = (
     Operation("ollama_embed", Answer.OLLAMA),
     Operation("ollama_models", Answer.OLLAMA, is_free=True, is_light=True),
     Operation("llamacpp", Answer.LLAMACPP, generates=True),
-    Operation("tokenize", is_free=True),
+    Operation("tokenize", is_free=True, is_light=True),
     Operation("other"),
 )
 OPERATIONS = {item.name: item for item in _OPERATIONS}

@@ -23,8 +23,8 @@ class RequestFacts:
     """``include_usage`` is what the client said: True, False, or None when it said nothing.
 
     ``usage_options`` is True when ``stream_options`` stands in the body at all, also as null. ``unstored_metadata`` is
-    True when there is ``metadata`` other than null, and ``store`` is not true. ``is_json``: it
-    is plain JSON, which can be edited.
+    True when there is ``metadata`` other than null, and ``store`` is not true. ``is_json``: it is
+    plain JSON, which can be edited.
     """
 
     model: str | None = None

@@ -12,6 +12,7 @@ from openai.types.chat import ChatCompletionMessageParam
 from tests.acceptance.conftest import Starter
 from tests.support.dashcam import RunningDashcam
 from tests.support.llama import NAME
+from tests.support.raw_http import exchange, request
 from tests.support.waiting import wait_until
 
 MESSAGES: list[ChatCompletionMessageParam] = [{"role": "user", "content": "hello there, what is the word?"}]
@@ -90,6 +91,38 @@ def test_responses_unstreamed_and_streamed(client: openai.OpenAI, dashcam: Runni
     streamed = dashcam.row(id=stream.response.headers["x-dashcam-id"])
     assert (streamed["operation"], streamed["is_stream"], streamed["output_tokens"]) == ("responses", 1, 6)
     assert streamed["output_preview"] == events[-1].response.output_text.strip()
+
+
+@pytest.mark.parametrize("is_stream", [False, True])
+def test_the_servers_own_completion_gives_its_counts_unasked(dashcam: RunningDashcam, is_stream: bool) -> None:
+    asked = json.dumps({"prompt": "once upon", "n_predict": 6, "stream": is_stream}).encode()
+    reply = exchange(dashcam.port, request(asked, path="/llamacpp/completion"))
+    row = dashcam.row(id=reply.header("x-dashcam-id"))
+    objects = [json.loads(line.removeprefix(b"data: ")) for line in reply.body.split(b"\n") if line.strip()]
+    said = "".join(item["content"] for item in objects)
+    assert (row["operation"], row["is_stream"], row["outcome"]) == ("llamacpp", int(is_stream), "completed")
+    assert (row["usage_source"], row["output_tokens"], row["input_preview"]) == ("upstream_timings", 6, "once upon")
+    assert row["output_length"] == len(said)
+    assert (row["finish_kind"], row["cost_status"]) == ("truncated", "local")
+
+
+def test_a_stream_that_asks_for_nothing_has_the_servers_timings(dashcam: RunningDashcam) -> None:
+    asked = json.dumps({"model": NAME, "messages": MESSAGES, "max_tokens": 5, "stream": True}).encode()
+    reply = exchange(dashcam.port, request(asked))
+    row = dashcam.row(id=reply.header("x-dashcam-id"))
+    assert (row["usage_source"], row["output_tokens"], row["request_modified"]) == ("upstream_timings", 5, 0)
+    assert row["input_tokens"] > 0
+
+
+@pytest.mark.parametrize("is_stream", [False, True])
+def test_anthropics_dialect_of_the_same_server(dashcam: RunningDashcam, is_stream: bool) -> None:
+    asked = json.dumps({"model": NAME, "messages": MESSAGES, "max_tokens": 7, "stream": is_stream}).encode()
+    reply = exchange(dashcam.port, request(asked, path="/v1/messages"))
+    assert reply.status == 200
+    row = dashcam.row(id=reply.header("x-dashcam-id"))
+    assert (row["operation"], row["usage_source"], row["output_tokens"]) == ("messages", "reported", 7)
+    assert (row["finish_reason"], row["is_stream"], row["outcome"]) == ("max_tokens", int(is_stream), "completed")
+    assert row["output_length"]
 
 
 def test_the_upstreams_refusal_reaches_the_client_as_it_is(client: openai.OpenAI, dashcam: RunningDashcam) -> None:

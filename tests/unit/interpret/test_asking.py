@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from proxy.interpret.asking import newest_turn, read_request
+from proxy.interpret.asking import deployment_of, newest_turn, read_request
+from tests.support.forms import HEADER, field, file, form
 from tests.support.recorded import recorded
 
 
@@ -79,3 +80,44 @@ def test_the_limit_of_the_answer(values: dict[str, Any], limit: int | None) -> N
 def test_what_is_no_object_says_nothing(body: bytes) -> None:
     request = read_request(recorded(body=body))
     assert (request.values, request.model, request.input_text, request.tool_names) == ({}, None, None, ())
+
+
+FORM_HEADERS = (("content-type", HEADER.partition(": ")[2]),)
+
+
+def test_a_form_is_read_like_an_object() -> None:
+    body = form(
+        field("temperature", "0.5"), field("prompt", "spell it well"), field("model", "whisper-1"),
+        file("file", "a.mp3", "audio/mpeg", b"12345"),
+    )  # fmt: skip
+    found = read_request(recorded(body=body, request_headers=FORM_HEADERS))
+    assert (found.model, found.temperature, found.input_text) == ("whisper-1", 0.5, "spell it well")
+    assert [(item.filename, item.size) for item in found.files] == [("a.mp3", 5)]
+    assert found.decode_error is None
+
+
+def test_a_form_without_a_prompt_is_told_by_its_files() -> None:
+    body = form(file("image[]", "a.png", "image/png", b"1"), file("image[]", "b.png", "image/png", b"22"))
+    found = read_request(recorded(body=body, request_headers=FORM_HEADERS))
+    assert found.input_text == "a.png (image/png, 1 bytes)\nb.png (image/png, 2 bytes)"
+
+
+def test_a_form_that_breaks_off_is_told() -> None:
+    body = form(field("model", "m"))[:-5]
+    found = read_request(recorded(body=body, request_headers=FORM_HEADERS))
+    assert found.decode_error == "request: the form was read only in part"
+
+
+@pytest.mark.parametrize(
+    ("target", "name"),
+    [
+        ("/azure/openai/deployments/my%20gpt/chat/completions?api-version=1", "my gpt"),
+        ("/openai/deployments/d/images/generations", "d"),
+        ("/v1/deployments/d", None),
+        ("/v1/x?y=/openai/deployments/d/", None),
+    ],
+)
+def test_a_deployment_stands_for_the_model(target: str, name: str | None) -> None:
+    assert deployment_of(target) == name
+    assert read_request(recorded(body=b'{"messages":[]}', target=target)).model == name
+    assert read_request(recorded(body=b"opaque", target=target)).model == name

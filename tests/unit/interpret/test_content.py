@@ -32,6 +32,13 @@ def test_what_was_not_kept_is_told() -> None:
     assert content_state_of(call, keeps=False) is ContentState.OFF
     assert content_state_of(replace(call, request=None), keeps=True) is ContentState.TRUNCATED
     assert request_body_of(replace(call, request=None)) is None
+
+
+def test_a_form_is_kept_without_its_files() -> None:
+    call = recorded(b"x", body=b"short", request_bytes=5000)
+    assert content_state_of(call, keeps=True, has_files=True) is ContentState.REDACTED
+    assert content_state_of(call, keeps=True) is ContentState.TRUNCATED
+    assert content_state_of(replace(call, lost_bytes=1), keeps=True, has_files=True) is ContentState.TRUNCATED
     assert response_body_of(replace(call, head=None), None) is None
 
 

@@ -8,11 +8,11 @@ import orjson
 import pytest
 
 from proxy.domain.interaction import Entry
-from proxy.domain.outcome import CostStatus, FinishKind, Outcome
+from proxy.domain.outcome import CostStatus, FinishKind, Outcome, UsageSource
 from proxy.interpret.entry import interpret
 from proxy.interpret.reading import read_answer
 from proxy.pricing.cost import cost_of
-from tests.support.recorded import SSE, chat_chunks, events, recorded
+from tests.support.recorded import SSE, chat_chunks, events, recorded, response_events
 
 STREAM = chat_chunks({"content": "x"})
 
@@ -134,3 +134,20 @@ def test_an_edited_image_is_priced_as_an_image() -> None:
     body = orjson.dumps({"data": [], "usage": counts})
     item = row(body, operation="images", model="gpt-image-1", target="/v1/images/edits")
     assert (item.cost_status, item.cost_pico_usd) == (CostStatus.COMPUTED, 13_000_000_000)
+
+
+def test_what_drew_beside_the_priced_model_makes_a_lower_bound() -> None:
+    counts = {"input_tokens": 1000, "output_tokens": 100, "total_tokens": 1100}
+    plain = {"data": [], "usage": counts}
+    facts: dict[str, Any] = {"operation": "images", "model": "gpt-image-1"}
+    assert row(orjson.dumps(plain), **facts).cost_status is CostStatus.COMPUTED
+    drawn = row(orjson.dumps({**plain, "svg_usage": counts}), **facts)
+    assert drawn.cost_status is CostStatus.LOWER_BOUND
+
+
+def test_what_runs_in_the_background_is_not_estimated() -> None:
+    """Part of its tokens here would keep the whole from being counted by whoever reads its end."""
+    created = {"type": "response.created", "response": {"id": "r", "status": "queued", "background": True}}
+    delta = {"type": "response.output_text.delta", "delta": "half"}
+    item = row(response_events(created, delta), media=SSE, operation="responses")
+    assert (item.output_preview, item.output_tokens, item.usage_source) == ("half", None, UsageSource.NONE)

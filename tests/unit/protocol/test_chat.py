@@ -219,3 +219,26 @@ _JUNK = st.recursive(
 def test_nothing_a_provider_sends_raises(values: dict[str, Any]) -> None:
     assemble_whole(values).output_text()
     stream(events(values)).output_text()
+
+
+def test_the_same_index_for_every_call_still_tells_them_apart() -> None:
+    """Gemini numbers each call 0, gives empty ids, and sends each of them whole."""
+    calls = [
+        {"index": 0, "id": "", "function": {"name": name, "arguments": arguments}}
+        for name, arguments in (("look", '{"a":1}'), ("look", '{"a":2}'), ("note", "{}"))
+    ]
+    assert tools(*calls) == [(None, "look", '{"a":1}'), (None, "look", '{"a":2}'), (None, "note", "{}")]
+
+
+def test_a_name_that_is_repeated_while_its_arguments_come_is_one_call() -> None:
+    parts = [{"index": 0, "function": {"name": "look", "arguments": part}} for part in ('{"a"', ":1", "}")]
+    assert tools(*parts) == [(None, "look", '{"a":1}')]
+
+
+def test_an_error_that_stands_in_a_choice() -> None:
+    error = {"code": 502, "message": "Upstream broke off"}
+    made = stream(events({"choices": [{"index": 0, "delta": {"content": "half"}, "error": error}]}))
+    whole = assemble_whole({"choices": [{"message": {"content": "half"}, "error": error, "finish_reason": "error"}]})
+    for found in (made, whole):
+        assert found.error is not None
+        assert (found.error.message, found.error.code) == ("Upstream broke off", "502")

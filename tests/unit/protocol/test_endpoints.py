@@ -79,3 +79,9 @@ def test_what_is_read_again_has_a_call_that_made_it() -> None:
     made = {item.answer for item in OPERATIONS.values() if not item.repeats}
     assert {item.answer for item in OPERATIONS.values() if item.repeats} <= made - {Answer.FACTS}
     assert not any(item.repeats and item.is_awaited for item in OPERATIONS.values())
+
+
+def test_what_people_ask_and_are_answered_is_kept() -> None:
+    """Only what costs nothing is kept by its facts alone."""
+    assert all(item.is_free for item in OPERATIONS.values() if item.is_light)
+    assert not any(item.is_light or item.is_secret for item in OPERATIONS.values() if item.generates or item.repeats)

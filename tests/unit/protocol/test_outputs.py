@@ -112,3 +112,10 @@ def test_an_error_in_a_stream() -> None:
 def test_nothing_of_an_unknown_shape_is_made_up(values: dict[str, Any]) -> None:
     for whole in (assemble_whole(values), stream(("", values))):
         assert (whole.usage.input_tokens, whole.response_id, whole.output_text()) == (None, None, "")
+
+
+def test_drawing_has_tokens_of_its_own() -> None:
+    drawn = {"model": "gpt-5.4", "input_tokens": 9, "output_tokens": 300, "total_tokens": 309}
+    made = assemble_whole({"data": [], "usage": COUNTS, "svg_usage": drawn})
+    assert made.usage_raw == {**COUNTS, "svg_usage": drawn}
+    assert (made.usage.input_tokens, made.usage.output_tokens) == (7, 9)
