@@ -147,7 +147,10 @@ def test_what_drew_beside_the_priced_model_makes_a_lower_bound() -> None:
 
 def test_what_runs_in_the_background_is_not_estimated() -> None:
     """Part of its tokens here would keep the whole from being counted by whoever reads its end."""
-    created = {"type": "response.created", "response": {"id": "r", "status": "queued", "background": True}}
-    delta = {"type": "response.output_text.delta", "delta": "half"}
+    created: dict[str, object] = {
+        "type": "response.created",
+        "response": {"id": "r", "status": "queued", "background": True},
+    }
+    delta: dict[str, object] = {"type": "response.output_text.delta", "delta": "half"}
     item = row(response_events(created, delta), media=SSE, operation="responses")
     assert (item.output_preview, item.output_tokens, item.usage_source) == ("half", None, UsageSource.NONE)
