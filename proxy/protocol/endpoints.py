@@ -92,6 +92,7 @@ _OPERATIONS = (
     Operation("conversations", is_free=True),
     Operation("prompts", is_free=True),
     Operation("organization", is_free=True, is_light=True),
+    Operation("administration", is_free=True, is_light=True),
     Operation("secrets", is_free=True, is_secret=True),
     Operation("messages", Answer.MESSAGES, generates=True),
     Operation("rerank", Answer.USAGE),
@@ -119,6 +120,7 @@ _PATHS: tuple[tuple[frozenset[str], str, str], ...] = (
     (_ANY, "realtime/sessions", "secrets"),
     (_ANY, "realtime/transcription_sessions", "secrets"),
     (_ANY, "chatkit/sessions", "secrets"),
+    (_ANY, "chatkit/sessions/*/cancel", "secrets"),
     (_ANY, "vaults/*/credentials", "secrets"),
     (_ANY, "vaults/*/credentials/*", "secrets"),
     (_ANY, "webhook_endpoints", "secrets"),
@@ -153,7 +155,9 @@ _PATHS: tuple[tuple[frozenset[str], str, str], ...] = (
     (_WRITE, "live/sessions", "live"),
     (_WRITE, "agents/sessions", "agents"),
     (_WRITE, "agents/sessions/*/events", "agents"),
+    (_READ, "agents/sessions/*/events", "agents_read"),
     (_READ, "agents/sessions/*/turns/*", "agents_read"),
+    (_READ, "subagents/*/turns/*", "agents_read"),
     (_ANY, "threads/*/messages", "threads"),
     (_WRITE, "threads/runs", "runs"),
     (_WRITE, "threads/*/runs", "runs"),
@@ -168,6 +172,7 @@ _PATHS: tuple[tuple[frozenset[str], str, str], ...] = (
     (_READ, "skills/*/content", "content"),
     (_READ, "skills/*/versions/*/content", "content"),
     (_READ, "artifacts/*/content", "content"),
+    (_READ, "live/sessions/*/content", "content"),
     (_WRITE, "fine_tuning/jobs", "fine_tuning"),
     (_WRITE, "graders/run", "graders"),
     (_WRITE, "graders/validate", "evals"),
@@ -211,6 +216,12 @@ _SEGMENTS = {
     "evals": "evals",
     "organization": "organization",
     "projects": "organization",
+    "agents": "threads",
+    **dict.fromkeys(
+        ("realtime", "live", "skills", "voices", "voice_consents", "safety", "content_provenance_checks"),
+        "administration",
+    ),
+    "webhook_event_types": "administration",
 }
 
 

@@ -19,12 +19,13 @@ MAX_PARTS = 1000
 _MAX_HEAD = 16 * 1024
 _BOUNDARY = re.compile(r'boundary=(?:"([^"\r\n]{1,200})"|([^\s;,"]{1,200}))', re.IGNORECASE)
 _NAME = re.compile(rb'[;\s]name="?([^";\r\n]{0,200})"?', re.IGNORECASE)
-_FILENAME = re.compile(rb'[;\s]filename\*?="?([^"\r\n]{0,500}?)"?\s*(?:;|\r|\n|$)', re.IGNORECASE)
+_FILENAME = re.compile(rb'[;\s]filename\*?=("[^"\r\n]{0,500}|[^";\r\n]{0,500})', re.IGNORECASE)
 _TYPE = re.compile(rb"^content-type:[ \t]*([^\r\n]{0,200})", re.IGNORECASE | re.MULTILINE)
 _NOTE = re.compile(rb"\(a file of (\d{1,15}) bytes, SHA-256 ([0-9a-f]{64})\)\Z")
 _NOTE_LENGTH = 200
 _PEEKED = re.compile(
-    rb'content-disposition:[^\r\n]*[;\s]name="?(model|stream)"?(?:\r\n[^\r\n]+){0,8}\r\n\r\n([^\r\n]{1,256})\r\n--',
+    rb'content-disposition:[^\r\n]{0,300}[;\s]name="?(model|stream)"?'
+    rb"(?:\r\n[^\r\n]{1,300}){0,8}\r\n\r\n([^\r\n]{1,256})\r\n--",
     re.IGNORECASE,
 )
 
@@ -148,12 +149,12 @@ class Reducer:
     def _read_head(self) -> bool:
         # A part without headers begins with the empty line itself.
         lines, empty_line, rest = (b"\r\n" + self._rest).partition(b"\r\n\r\n")
-        if not empty_line:
+        if not empty_line or len(lines) > _MAX_HEAD:
             self._is_over = len(self._rest) > _MAX_HEAD
             return False
         head, self._rest = (lines + b"\r\n")[2:], rest
         name, filename = _NAME.search(head), _FILENAME.search(head)
-        self._part = _Part(head, _text(name) or "", None if filename is None else _text(filename))
+        self._part = _Part(head, _text(name) or "", None if filename is None else (_text(filename) or "").strip('"'))
         self._in_head = False
         return True
 

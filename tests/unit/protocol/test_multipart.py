@@ -120,3 +120,29 @@ def test_every_content_comes_back(parts: list[tuple[str, bytes]], size: int) -> 
     assert [(item.name, item.sha256) for item in found.files] == list(
         zip([name for name, _ in parts], digests, strict=True)
     )
+
+
+@pytest.mark.parametrize(
+    ("said", "name"),
+    [('"a b.mp3"', "a b.mp3"), ("a.mp3", "a.mp3"), ("a.mp3; size=3", "a.mp3"), ('""', ""), ('"open', "open")],
+)
+def test_how_a_file_may_be_named(said: str, name: str) -> None:
+    head = f"Content-Disposition: form-data; name=file; filename={said}\r\n\r\n".encode()
+    found, _ = reduce(form(head + b"123"), b"XX")
+    assert [(item.name, item.filename, item.size) for item in found.files] == [("file", name, 3)]
+
+
+@pytest.mark.parametrize(
+    "maze",
+    [
+        b"content-disposition:;name=" * 700,
+        b'content-disposition: ; name="model"\r\n' * 400,
+        b"--XX\r\n" + b" filename= " * 1500 + b"\r\n\r\nx",
+        b"--XX\r\nA: " + b"\x20" * 200_000 + b"\r\n\r\nx",
+    ],
+)
+def test_mazes_are_left_soon(maze: bytes) -> None:
+    """Not timed: what takes quadratic time here takes minutes, and the run has a limit."""
+    for _ in range(20):
+        peek(maze[:16_384])
+        reduce(maze, b"XX")
