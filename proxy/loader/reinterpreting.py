@@ -50,7 +50,8 @@ PRICED_BY = frozenset(READ) & {
 _INSTANTS = frozenset({"ttft_ms"})
 _SLACK_MS = 0.002
 """Arrivals are kept in microseconds; at first reading they had nanoseconds."""
-_WITHOUT_BYTES = frozenset({ContentState.OFF, ContentState.REDACTED, ContentState.PRUNED})
+_WITHOUT_BYTES = frozenset({ContentState.OFF, ContentState.PRUNED})
+"""A redacted call is not among them: of a form all is there that is read of it."""
 _BY_READING = frozenset({Outcome.COMPLETED, Outcome.UPSTREAM_ERROR})
 
 

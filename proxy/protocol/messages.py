@@ -56,7 +56,6 @@ def assemble_whole(values: dict[str, Any]) -> Assembly:
 def _take_head(assembly: Assembly, message: dict[str, Any]) -> None:
     assembly.note_identity(message)
     assembly.usage_raw = merge(assembly.usage_raw, message.get("usage"))
-    assembly.service_tier = text(mapping(message.get("usage")).get("service_tier")) or assembly.service_tier
 
 
 def _take_block(choice: Choice, block: dict[str, Any]) -> None:

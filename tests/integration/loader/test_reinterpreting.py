@@ -20,15 +20,21 @@ from proxy.loader.amendments import Amender
 from proxy.loader.reinterpreting import READ, Read, Reinterpreting
 from proxy.pricing.cost import cost_of
 from proxy.pricing.rates import bundled
+from proxy.protocol.endpoints import operation_of
+from proxy.protocol.multipart import reduce
 from proxy.settings.values import Settings
 from proxy.store.amending import Amendment
 from proxy.store.migration import upgrade
 from proxy.store.reading import Filters, Reader
 from proxy.store.writing import StoreWriter, WriteBatch
+from tests.support.forms import HEADER, field, file, form
 from tests.support.priced_cases import call_of, cases
 from tests.support.recorded import SSE, answer, chat_chunks, cut_up, events, recorded, response_events
 from tests.support.rollups import assert_rollups_equal_the_rows
+from tests.support.shapes import SHAPES, Shape
 
+FORM = form(field("model", "whisper-1"), file("file", "a.mp3", "audio/mpeg", bytes(5000)), field("prompt", "spell"))
+FORM_HEADERS = (("content-type", HEADER.partition(": ")[2]),)
 USAGE = {"prompt_tokens": 11, "completion_tokens": 3, "total_tokens": 14}
 WHOLE = chat_chunks({"content": "Hel"}, {"content": "lo"}, usage=USAGE)
 ASKED = {"model": "gpt-4o-mini", "temperature": 0.5, "stream": True, "tools": [{"function": {"name": "look"}}],
@@ -79,7 +85,17 @@ def kept_calls() -> list[RecordedCall]:
                       status=502, received_bytes=0), head=None),
         replace(ended(recorded(), outcome=Outcome.REJECTED, error_code="body_too_large", status=413), head=None),
         *(replace(call, start=replace(call.start, target=PATHS[call.start.operation])) for call in plain),
+        *map(of_shape, SHAPES),
+        recorded(b'{"text":"Good day."}', operation="transcription", target="/v1/audio/transcriptions",
+                 body=reduce(FORM, b"XX")[1], request_bytes=len(FORM), request_headers=FORM_HEADERS),
     ]  # fmt: skip
+
+
+def of_shape(shape: Shape) -> RecordedCall:
+    operation = operation_of("POST", shape.path).name
+    facts: dict[str, Any] = {"operation": operation, "provider": shape.kind, "provider_kind": shape.kind}
+    facts |= {"target": f"/{shape.kind}{shape.path}", "is_stream": shape.is_stream, "media": shape.media}
+    return recorded(cut_up(answer(shape.name), 200), **facts)
 
 
 class Shelf:
@@ -98,7 +114,7 @@ class Shelf:
 
     def look(self) -> list[Read]:
         reader = Reader(self.path)
-        kinds = {"openai": "openai", "ollama": "ollama", "azure": "azure"}
+        kinds = {shape.kind: shape.kind for shape in SHAPES}
         try:
             return [item for batch in Reinterpreting(bundled(), kinds).batches(reader, Filters()) for item in batch]
         finally:
