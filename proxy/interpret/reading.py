@@ -19,6 +19,9 @@ from proxy.protocol.quantities import with_exact_cost, with_quantities
 
 _SENTENCE = 2000
 _EVENTS = "text/event-stream"
+_BOM = b"\xef\xbb\xbf"
+_LINES = (b"data:", b"event:", b":")
+"""How events begin that do not say so in their label; no JSON does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,12 +72,16 @@ def _holds_events(operation: Operation, media: str, data: bytes) -> bool:
     if media == _EVENTS:
         # Errors are often one JSON object under the label that was asked for.
         return not data.lstrip().startswith((b"{", b"["))
-    return operation.generates and data.startswith((b"data:", b"event:"))
+    return operation.generates and data.removeprefix(_BOM).startswith(_LINES)
 
 
 def _assemble_events(operation: Operation, events: list[sse.Event]) -> Assembly:
     if operation.answer is Answer.RESPONSES:
-        return responses.assemble_events(events)
+        assembly = responses.assemble_events(events)
+        if operation.repeats and assembly.is_terminal:
+            # As below: the answer failed when it was made, and reading it has not.
+            assembly.error = None
+        return assembly
     if operation.answer is Answer.CHAT:
         return chat.assemble_events(events)
     if operation.answer is Answer.LLAMACPP:

@@ -64,7 +64,7 @@ _OPERATIONS = (
     Operation("input_tokens", is_free=True),
     Operation("decisions", Answer.USAGE),
     Operation("embeddings", Answer.USAGE),
-    Operation("moderations", is_free=True),
+    Operation("moderations", Answer.USAGE, is_free=True),
     Operation("images", Answer.USAGE),
     Operation("transcription", Answer.TRANSCRIPT),
     Operation("translation", Answer.TRANSCRIPT),

@@ -154,3 +154,26 @@ def test_what_runs_in_the_background_is_not_estimated() -> None:
     delta: dict[str, object] = {"type": "response.output_text.delta", "delta": "half"}
     item = row(response_events(created, delta), media=SSE, operation="responses")
     assert (item.output_preview, item.output_tokens, item.usage_source) == ("half", None, UsageSource.NONE)
+
+
+@pytest.mark.parametrize("start", [b": keep-alive\n\n", b"\xef\xbb\xbf", b""])
+def test_events_under_a_wrong_label_are_known_by_how_they_begin(start: bytes) -> None:
+    item = row(start + STREAM, media="text/plain", is_stream=True)
+    assert (item.output_preview, item.is_stream, item.outcome) == ("x", True, Outcome.COMPLETED)
+
+
+def test_reading_what_failed_is_no_failure_streamed_or_not() -> None:
+    failed = {"id": "r", "status": "failed", "error": {"code": "server_error", "message": "broke"}, "output": []}
+    event: dict[str, object] = {"type": "response.failed", "response": failed}
+    for data, media in ((orjson.dumps(failed), "application/json"), (response_events(event), SSE)):
+        read_again = row(data, media=media, operation="responses_read", method="GET")
+        assert (read_again.outcome, read_again.error_code) == (Outcome.COMPLETED, None)
+        assert row(data, media=media, operation="responses").outcome is Outcome.UPSTREAM_ERROR
+    alone: dict[str, object] = {"type": "error", "code": "not_found", "message": "gone"}
+    assert row(response_events(alone), media=SSE, operation="responses_read").outcome is Outcome.UPSTREAM_ERROR
+
+
+def test_a_moderation_says_which_model_looked() -> None:
+    body = {"id": "modr-1", "model": "omni-moderation-2024-09-26", "results": [{"flagged": True}]}
+    item = row(orjson.dumps(body), operation="moderations", request={"input": "hi"})
+    assert (item.model, item.cost_status, item.input_preview) == (body["model"], CostStatus.FREE, "hi")
