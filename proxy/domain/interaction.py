@@ -152,7 +152,8 @@ class Body:
 class Entry:
     """All that one call adds to the store, written in one transaction.
 
-    ``answer_id`` names an answer that may be read again (a response, a batch); ``repeats``: this call read one.
+    ``answer_id`` names an answer that may be read again (a response, a batch); ``repeats``: this call read one, which
+    no call may have been known to make where it ``is_unnamed`` (a turn of an agent).
     """
 
     interaction: Interaction
@@ -164,6 +165,7 @@ class Entry:
     price: Price | None = None
     answer_id: str | None = None
     repeats: bool = False
+    is_unnamed: bool = False
 
 
 _UNCOUNTED = (

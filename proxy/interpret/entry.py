@@ -106,6 +106,7 @@ def _entry(parts: _Parts) -> Entry:
         price=parts.cost.price,
         answer_id=_answer_id(parts),
         repeats=operation_named(call.start.operation).repeats,
+        is_unnamed=operation_named(call.start.operation).is_unnamed,
     )
 
 

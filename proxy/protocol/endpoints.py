@@ -36,7 +36,8 @@ class Operation:
 
     ``generates``: the answer is text, estimated where its tokens are not reported. ``injectable``: a stream reports
     usage only when asked. ``is_free``: it costs nothing. ``repeats``: it shows again, or only now, what another call
-    paid for. ``is_awaited``: its answer may come later, to a call that repeats. ``is_secret``: the answer holds a key.
+    paid for. ``is_awaited``: its answer may come later, to a call that repeats. ``is_unnamed``: whoever asked for what
+    it reads was not told its name. ``is_secret``: request and answer may hold a key.
     ``refuses_metadata``: OpenAI refuses it with ``metadata`` that is not to be stored there.
     ``is_light``: only the facts are kept, not what is carried: lists, administration, files on their way back. What
     people ask and are answered (conversations, threads, prompts) is kept also where it costs nothing.
@@ -49,6 +50,7 @@ class Operation:
     is_free: bool = False
     repeats: bool = False
     is_awaited: bool = False
+    is_unnamed: bool = False
     is_secret: bool = False
     refuses_metadata: bool = False
     is_light: bool = False
@@ -74,7 +76,7 @@ _OPERATIONS = (
     Operation("realtime"),
     Operation("live"),
     Operation("agents", Answer.RUN, is_awaited=True),
-    Operation("agents_read", Answer.RUN, repeats=True),
+    Operation("agents_read", Answer.RUN, repeats=True, is_unnamed=True),
     Operation("runs", Answer.RUN, is_awaited=True),
     Operation("runs_read", Answer.RUN, repeats=True),
     Operation("threads", is_free=True),

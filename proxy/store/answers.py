@@ -5,7 +5,8 @@ ordinary response) they are its own, and reads repeat them. Where it could not y
 read that finds the answer complete has them. Either way a read is linked to the call that made what it reads.
 
 An answer that was made elsewhere, or before Dashcam was there, is not counted when it is read: it was not paid for
-here. A read that is loaded before the call that made it (two gateways, a backlog) is not counted either; the next is.
+here. Only of an agent's turns nobody can tell: the call that begins one is not told its name, so the first read has its
+counts. A read that is loaded before the call that made it (two gateways, a backlog) is not counted either; the next is.
 """
 
 from __future__ import annotations
@@ -40,6 +41,9 @@ def _settled(connection: Connection, entry: Entry, answer_id: str) -> Entry:
         connection.exec_driver_sql(_MADE, (*key, item.id, has_counts, instant_text(item.started_at)))
         return entry
     found = connection.exec_driver_sql(_FIND, key).one_or_none()
+    if found is None and entry.is_unnamed and has_counts:
+        connection.exec_driver_sql(_MADE, (*key, item.id, True, instant_text(item.started_at)))
+        return entry
     maker, is_counted = found or (None, True)
     if has_counts and not is_counted:
         connection.exec_driver_sql(_COUNT, key)

@@ -109,6 +109,24 @@ def test_a_batch_is_counted_when_it_is_first_seen_completed(start_dashcam: Start
     assert counts == [(None, None), (None, None), (1000, 500), (None, None), (None, None)]
 
 
+def test_an_agents_turn_is_counted_by_whoever_first_sees_its_end(
+    start_dashcam: Starter, upstream: ScriptedUpstream
+) -> None:
+    dashcam = start_dashcam("--upstream", f"openai={upstream.url}/v1")
+    begun = {"id": "sess_1", "object": "agent.session", "status": "in_progress", "usage": None}
+    usage = {"input_tokens": 30, "output_tokens": 8, "total_tokens": 38}
+    turn = {"id": "turn_1", "object": "agent.session.turn", "status": "completed", "usage": usage}
+    where = "/v1/agents/sessions/sess_1"
+    replies = [
+        ask(dashcam, upstream, begun, "/v1/agents/sessions", "POST"),
+        ask(dashcam, upstream, {**turn, "status": "in_progress", "usage": None}, f"{where}/turns/turn_1"),
+        ask(dashcam, upstream, answer("agent_turn.sse"), f"{where}/events"),
+        ask(dashcam, upstream, turn, f"{where}/turns/turn_1"),
+    ]
+    counts = [(row["input_tokens"], row["output_tokens"]) for row in rows_of(dashcam, *replies)]
+    assert counts == [(None, None), (None, None), (30, 8), (None, None)]
+
+
 SECRET_PATHS = (
     "/v1/organization/admin_api_keys", "/v1/realtime/client_secrets", "/v1/realtime/translations/client_secrets",
     "/v1/realtime/sessions", "/v1/organization/projects/p/service_accounts",

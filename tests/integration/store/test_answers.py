@@ -84,3 +84,13 @@ def test_counts_are_there_once_whatever_is_replayed(
     write(writer, [calls[0]], *([calls[number]] for number in order))
     counted = [item for item in (calls[number] for number in {0, *order}) if row(reader, item)["output_tokens"]]
     assert len(counted) == (1 if is_counted or set(order) - {0} else 0)
+
+
+def test_what_its_maker_cannot_name_is_counted_by_its_first_read(writer: StoreWriter, reader: Reader) -> None:
+    answer_id = uuid.uuid4().hex
+    early, first, again = (
+        replace(read(answer_id, is_whole=is_whole), is_unnamed=True) for is_whole in (False, True, True)
+    )
+    write(writer, [early], [first, again], [first])
+    assert [row(reader, item)["output_tokens"] for item in (early, first, again)] == [None, 5, None]
+    assert row(reader, again)["parent_id"] == first.interaction.id
