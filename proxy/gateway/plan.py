@@ -127,10 +127,12 @@ def _plan(
 ) -> Plan:
     base = _path_of(provider.root_url if place.provider else provider.base_url)
     plan = Plan(provider, base + place.rest or b"/", place.operation.name, inbound.facts.model)
+    if not inbound.facts.is_json:
+        # A form, or a body that was only looked into through its compression: nothing of it can be changed.
+        return plan
     if (
         place.operation.injectable
         and inbound.facts.is_stream
-        and inbound.facts.is_json
         and inbound.facts.include_usage is not True
         and provider.stream_usage == "inject"
         and provider.name not in without_usage
