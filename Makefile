@@ -80,7 +80,10 @@ $(VENV)/.installed: requirements.lock pyproject.toml | $(BIN)/python
 	@$(PIP) install --no-deps -e .
 	@touch $@
 
-$(VENV)/.dev: requirements-dev.lock $(VENV)/.installed
+$(VENV)/.dev: requirements-dev.lock tests/clients/node/package-lock.json $(VENV)/.installed
 	@echo "Installing what the tests and checks need …"
 	@$(PIP) install --require-hashes -r requirements-dev.lock
+	@if node -e 'process.exit(+(process.versions.node.split(".")[0] < 20))' 2>/dev/null; then \
+	  npm ci --silent --ignore-scripts --prefix tests/clients/node; \
+	else echo "Without Node 20 or newer the JavaScript client is not tested."; fi
 	@touch $@

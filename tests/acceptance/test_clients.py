@@ -1,0 +1,143 @@
+"""Clients that are not Python's: the official JavaScript one and curl, directly and through Dashcam, one result."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.acceptance.conftest import Starter
+from tests.support.checkout import ROOT
+from tests.support.dashcam import RunningDashcam
+from tests.support.scenarios import DONE, JSON, SSE, chunk, streams
+from tests.support.scripted_upstream import ScriptedUpstream, Turn, in_thread
+
+NODE = ROOT / "tests/clients/node"
+CHAT = (
+    b'{"id":"c1","object":"chat.completion","created":1,"model":"m","choices":[{"index":0,"finish_reason":"stop",'
+    b'"message":{"role":"assistant","content":"hi"}}],"usage":{"prompt_tokens":1,"completion_tokens":1,"total_tokens":2}}'
+)
+USAGE = b'data: {"id":"c1","object":"chat.completion.chunk","created":1,"model":"m","choices":[],"usage":%s}\n\n'
+COUNTS = b'{"prompt_tokens":1,"completion_tokens":1,"total_tokens":2}'
+ERROR = b'{"error":{"message":"%b","type":"t","param":null,"code":"c"}}'
+RESPONSE = b'{"id":"r1","object":"response","status":"completed","output":[],"usage":null,"error":null}'
+OTHERS = {
+    b"/v1/embeddings": b'{"object":"list","data":[{"object":"embedding","index":0,"embedding":"AAAAAA=="}]}',
+    b"/v1/models": b'{"object":"list","data":[{"id":"m","object":"model","created":1,"owned_by":"o"}]}',
+    b"/v1/files": b'{"id":"file-1","object":"file","bytes":2,"created_at":1,"filename":"a.jsonl","purpose":"batch"}',
+    b"/v1/audio/transcriptions": b'{"text":"hello"}',
+}
+
+
+class Answers:
+    """An upstream that answers by what is asked; of "429 once" every second request goes through."""
+
+    def __init__(self) -> None:
+        self.tries = itertools.count()
+
+    async def __call__(self, turn: Turn) -> None:
+        path = turn.request.request_line.split()[1]
+        if path in OTHERS:
+            await turn.answer(OTHERS[path], JSON)
+        elif path == b"/v1/audio/speech":
+            await turn.answer(bytes(range(256)), b"Content-Type: audio/mpeg")
+        elif path == b"/v1/responses":
+            event = b'{"type":"response.completed","sequence_number":0,"response":%b}' % RESPONSE
+            await streams(b"event: response.completed\ndata: " + event + b"\n\n")(turn)
+        else:
+            await self.chat(turn, json.loads(turn.request.body))
+
+    async def chat(self, turn: Turn, asked: dict[str, Any]) -> None:
+        kind = asked["user"]
+        if asked.get("stream"):
+            await self.stream(turn, kind, asks_usage=bool(asked.get("stream_options")))
+        elif kind in ("404", "500"):
+            status = b"404 Not Found" if kind == "404" else b"500 Internal Server Error"
+            await turn.answer(ERROR % kind.encode(), JSON, b"x-request-id: req_e", status=status)
+        elif kind == "page":
+            await turn.answer(b"<html>no</html>", b"Content-Type: text/html", status=b"502 Bad Gateway")
+        elif kind == "429 once" and next(self.tries) % 2 == 0:
+            slow = (JSON, b"retry-after-ms: 10")
+            await turn.answer(ERROR % b"too fast", *slow, status=b"429 Too Many Requests")
+        else:
+            await turn.answer(CHAT, JSON, b"x-request-id: req_1")
+
+    async def stream(self, turn: Turn, kind: str, *, asks_usage: bool) -> None:
+        await turn.head(*SSE)
+        for part in ({"role": "assistant"}, {"content": "h"}, {"content": "i"}):
+            await turn.chunk(chunk(**part))
+        if kind == "cut":
+            turn.reset()
+            return
+        if kind == "error event":
+            await turn.chunk(b"data: " + ERROR % b"it died" + b"\n\n")
+        else:
+            await turn.chunk(chunk(finish_reason="stop"))
+            if asks_usage:
+                await turn.chunk(USAGE % COUNTS)
+            await turn.chunk(DONE)
+        await turn.chunk(b"")
+
+
+@pytest.fixture(scope="module")
+def upstream() -> Iterator[ScriptedUpstream]:
+    with in_thread(ScriptedUpstream(Answers())) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def dashcam(start_dashcam: Starter, upstream: ScriptedUpstream) -> RunningDashcam:
+    return start_dashcam("--upstream", f"openai={upstream.url}/v1")
+
+
+def node(base_url: str) -> dict[str, Any]:
+    """Run the JavaScript client's acts against one server."""
+    program = shutil.which("node")
+    assert program is not None
+    done = subprocess.run([program, str(NODE / "suite.mjs"), base_url], capture_output=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr.decode()
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+@pytest.mark.parametrize("folder", [NODE / "node_modules"] if (NODE / "node_modules").is_dir() else [], ids=["node"])
+def test_the_javascript_client_gets_the_same(dashcam: RunningDashcam, upstream: ScriptedUpstream, folder: Path) -> None:
+    directly, through = node(f"{upstream.url}/v1"), node(f"{dashcam.url}/v1")
+    # The one difference that is meant: a stream that breaks off says so before it does.
+    assert directly.pop("cut stream")["error"] != "APIError"
+    assert through.pop("cut stream")["code"] == "upstream_aborted"
+    assert through == directly
+    assert directly["stream"][-1]["choices"][0]["finish_reason"] == "stop"
+    assert directly["stream with usage"][-1]["usage"]["total_tokens"] == 2
+    assert (directly["not found"]["status"], directly["not found"]["request"]) == (404, "req_e")
+    rows = dashcam.rows()
+    assert [row["retry_count"] for row in rows if row["http_status"] == 429] == [0]
+    again = next(row for row in rows if row["retry_count"] == 1)
+    assert again["parent_id"] == next(row["id"] for row in rows if row["http_status"] == 429)
+    assert {row["outcome"] for row in rows} == {"completed", "upstream_error", "upstream_aborted"}
+
+
+def curl(*arguments: str) -> subprocess.CompletedProcess[bytes]:
+    return subprocess.run(["curl", "-sN", *arguments], capture_output=True, timeout=60, check=False)
+
+
+@pytest.mark.parametrize("program", [path] if (path := shutil.which("curl")) else [], ids=["curl"])
+def test_curl_gets_the_same(dashcam: RunningDashcam, upstream: ScriptedUpstream, program: str, tmp_path: Path) -> None:
+    def ask(base: str, user: str, size: int = 2, **more: object) -> subprocess.CompletedProcess[bytes]:
+        body = tmp_path / "body.json"
+        body.write_text(json.dumps({"model": "m", "user": user, "messages": [], "x": "x" * size, **more}))
+        return curl("-H", "Content-Type: application/json", "--data-binary", f"@{body}", f"{base}/v1/chat/completions")
+
+    for user, more in (("whole", {}), ("stream", {"stream": True}), ("404", {}), ("page", {})):
+        direct, ours = ask(upstream.url, user, **more), ask(dashcam.url, user, **more)
+        assert (ours.returncode, ours.stdout) == (direct.returncode, direct.stdout)
+    # Above a megabyte curl asks first whether the body is wanted.
+    assert ask(dashcam.url, "whole", size=1_500_000).stdout == CHAT
+    cut = ask(dashcam.url, "cut", stream=True)
+    assert (cut.returncode, b"upstream_aborted" in cut.stdout, b"[DONE]" in cut.stdout) == (18, True, False)
