@@ -1,4 +1,4 @@
-"""What all tests share: hypothesis profiles and the number of rounds of the tests that kill processes."""
+"""What all tests share: a shell that says nothing, hypothesis profiles, and how often tests that kill do so."""
 
 from __future__ import annotations
 
@@ -6,6 +6,10 @@ import os
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+from tests.support.processes import forget_the_caller
+
+forget_the_caller()
 
 settings.register_profile("fast", max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("deep", max_examples=3000, deadline=None, suppress_health_check=list(HealthCheck))

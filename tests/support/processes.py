@@ -11,14 +11,24 @@ import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
+from proxy.settings.presets import PRESETS
+
 ROOT = Path(__file__).parents[2]
 
-_LEFT_OUT = ("DASHCAM_", "OPENAI_", "OLLAMA_", "PYTEST_", "PYTHONDONTWRITEBYTECODE", "XDG_", "COLUMNS")
+_STEERING = ("DASHCAM_", "OPENAI_", "OLLAMA_", "XDG_", *(name for item in PRESETS.values() for name in item.keys))
+_OF_THE_TESTS = ("PYTEST_", "PYTHONDONTWRITEBYTECODE", "COLUMNS")
+
+
+def forget_the_caller() -> None:
+    """Take out of this process what the shell that started the tests says to Dashcam: settings, keys, addresses."""
+    for name in [name for name in os.environ if name.startswith(_STEERING)]:
+        del os.environ[name]
 
 
 def clean_environment(home: Path, extra: Mapping[str, str] | None = None) -> dict[str, str]:
     """Return our environment less whatever could steer Dashcam, with ``home`` as the user's folder."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(_LEFT_OUT)}
+    left_out = (*_STEERING, *_OF_THE_TESTS)
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(left_out)}
     return {**kept, "HOME": str(home), "NO_COLOR": "1", "PYTHONPATH": str(ROOT), **(extra or {})}
 
 
