@@ -48,7 +48,9 @@ def shells() -> list[str]:
 
 def colours() -> list[str]:
     """Offer the words of ``--color``."""
-    return ["auto", "always", "never"]
+    from proxy.cli.terminal import COLOURS_WHEN
+
+    return list(COLOURS_WHEN)
 
 
 def snippets() -> list[str]:

@@ -15,6 +15,7 @@ from proxy.cli.terminal import json_text, on_one_line, paint
 FOUND_PROBLEMS = 7
 _WORDS = {True: ("ok  ", "green"), None: ("note", "yellow"), False: ("bad ", "red")}
 _SUBJECT = 14
+_LARGEST_SUBJECT = 24
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,27 +34,28 @@ def report(findings: Sequence[Finding], *, as_json: bool) -> int:
         shown = [{"subject": f.subject, "ok": f.is_ok, "detail": f.detail, "next": f.next} for f in findings]
         print(json_text(shown, orjson.OPT_INDENT_2))
     else:
+        width = min(max((len(item.subject) for item in findings), default=0), _LARGEST_SUBJECT)
         for item in findings:
-            _print(item)
+            _print(item, max(width, _SUBJECT))
         _sum_up(findings)
     return FOUND_PROBLEMS if any(item.is_ok is False for item in findings) else 0
 
 
-def _print(item: Finding) -> None:
+def _print(item: Finding, width: int) -> None:
     word, colour = _WORDS[item.is_ok]
-    margin = " " * (_SUBJECT + 7)
-    for index, line in enumerate(_lines(item.detail)):
-        head = f"{paint(word, colour)}  {item.subject:<{_SUBJECT}} " if index == 0 else margin
+    margin = " " * (width + 8)
+    for index, line in enumerate(_lines(item.detail, len(margin))):
+        head = f"{paint(word, colour)}  {item.subject:<{width}}  " if index == 0 else margin
         print(f"{head}{line}")
     if item.next and item.is_ok is not True:
         print(f"{margin}next: {item.next}")
 
 
-def _lines(detail: str) -> list[str]:
+def _lines(detail: str, margin: int) -> list[str]:
     """Return the words in lines that fit; a long path or address stays whole, to be copied."""
     if not sys.stdout.isatty():
         return [on_one_line(detail)]
-    room = max(40, shutil.get_terminal_size().columns - _SUBJECT - 7)
+    room = max(40, shutil.get_terminal_size().columns - margin)
     return textwrap.wrap(on_one_line(detail), room, break_long_words=False, break_on_hyphens=False) or [""]
 
 

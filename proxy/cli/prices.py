@@ -43,7 +43,7 @@ def list_prices(settings: Settings, *, model: str | None, provider: str | None, 
         "provider": shown, "model": shown, "tier": shown, "input_mtok": shown, "cache_read_mtok": shown,
         "output_mtok": shown, "other": shown, "source": shown,
     }  # fmt: skip
-    print_rows(found, columns, as_json=as_json)
+    print_rows(found, columns, as_json=as_json, shed=("source", "other", "tier"))
     if not as_json:
         print(f"USD per million tokens; {_described(settings, catalogue)}. All units of one: dashcam prices show MODEL",
               file=sys.stderr)  # fmt: skip

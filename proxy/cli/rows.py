@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -11,27 +12,40 @@ import orjson
 from proxy.cli.terminal import json_text, on_one_line, paint
 
 Show = Callable[[Any], str]
+_GAP = "  "
 
 
-def print_rows(rows: Sequence[Mapping[str, Any]], columns: Mapping[str, Show], *, as_json: bool) -> None:
-    """Print rows; ``columns`` says how a value looks on a terminal. The other forms have whole values."""
+def print_rows(
+    rows: Sequence[Mapping[str, Any]], columns: Mapping[str, Show], *, as_json: bool, shed: Sequence[str] = ()
+) -> None:
+    """Print rows; ``columns`` says how a value looks on a terminal. The other forms have whole values.
+
+    Columns of ``shed`` are left out, the first one first, where a terminal has no room for them.
+    """
     if as_json:
         print(json_text(list(rows), orjson.OPT_INDENT_2))
     elif sys.stdout.isatty():
-        _print_aligned(rows, columns)
+        _print_aligned(rows, columns, shed)
     else:
         print("\t".join(columns))
         for row in rows:
             print("\t".join("" if row[name] is None else on_one_line(row[name]) for name in columns))
 
 
-def _print_aligned(rows: Sequence[Mapping[str, Any]], columns: Mapping[str, Show]) -> None:
-    cells = [[on_one_line(show(row[name])) for name, show in columns.items()] for row in rows]
-    heads = [name.upper().replace("_", " ") for name in columns]
-    widths = [max(map(len, column)) for column in zip(heads, *cells, strict=True)]
-    print(paint("  ".join(head.ljust(width) for head, width in zip(heads, widths, strict=True)).rstrip(), "dim"))
-    for line in cells:
-        print("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
+def _print_aligned(rows: Sequence[Mapping[str, Any]], columns: Mapping[str, Show], shed: Sequence[str]) -> None:
+    texts = {
+        name: [name.upper().replace("_", " "), *(on_one_line(show(row[name])) for row in rows)]
+        for name, show in columns.items()
+    }
+    room = shutil.get_terminal_size().columns
+    widths = {name: max(map(len, cells)) for name, cells in texts.items()}
+    for name in shed:
+        if sum(widths.values()) + len(_GAP) * (len(widths) - 1) <= room:
+            break
+        del widths[name]
+    for index in range(len(rows) + 1):
+        line = _GAP.join(texts[name][index].ljust(width) for name, width in widths.items()).rstrip()
+        print(line if index else paint(line, "dim"))
 
 
 def shown(value: Any) -> str:

@@ -28,6 +28,21 @@ def test_on_a_terminal_columns_are_aligned(capsys: pytest.CaptureFixture[str], m
     settle_colours("auto")
 
 
+def test_where_there_is_no_room_what_matters_least_is_left_out(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    rows = [{"model": "m" * 20, "calls": 1, "source": "s" * 20, "note": "n" * 20}]
+    columns = {"model": shown, "calls": number, "source": shown, "note": shown}
+    seen = []
+    for width in (80, 60, 20):
+        monkeypatch.setenv("COLUMNS", str(width))
+        print_rows(rows, columns, as_json=False, shed=("note", "source"))
+        seen.append(capsys.readouterr().out.splitlines()[0].split())
+    assert seen == [["MODEL", "CALLS", "SOURCE", "NOTE"], ["MODEL", "CALLS", "SOURCE"], ["MODEL", "CALLS"]]
+
+
 def test_in_a_pipe_values_are_whole(capsys: pytest.CaptureFixture[str]) -> None:
     print_rows(ROWS, COLUMNS, as_json=False)
     lines = capsys.readouterr().out.splitlines()
