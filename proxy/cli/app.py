@@ -1,4 +1,7 @@
-"""The command line's entry: commands, help, and the one place where errors become words and exit codes."""
+"""The command line's entry: help, what starts a recording, and the one place where errors become words and exit codes.
+
+The other commands are declared beside it: ``reading_commands``, ``price_commands``, ``setup_commands``.
+"""
 
 from __future__ import annotations
 
@@ -9,24 +12,8 @@ from typing import Annotated
 
 import typer
 
-from proxy.cli import completion, preparation, price_commands
-from proxy.cli.options import (
-    Color,
-    Config,
-    DataDir,
-    EnvFile,
-    Fields,
-    Json,
-    Limit,
-    Model,
-    NoHeaders,
-    OutcomeName,
-    ProviderName,
-    Since,
-    Until,
-    Upstreams,
-    Utc,
-)
+from proxy.cli import completion, price_commands, reading_commands, setup_commands
+from proxy.cli.options import Config, DataDir, EnvFile, Upstreams
 from proxy.cli.resolution import settings_from
 from proxy.errors import (
     ConfigurationError,
@@ -57,8 +44,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-db = typer.Typer(help="Say where and how large the database is.", no_args_is_help=True, rich_markup_mode=None)
-app.add_typer(db, name="db")
 
 
 @app.callback(invoke_without_command=True)
@@ -68,7 +53,7 @@ def default(
 ) -> None:
     """Start the server when no command is given."""
     if is_version_wanted:
-        preparation.version()
+        setup_commands.version()
         raise typer.Exit
     if context.invoked_subcommand is None:
         serve()
@@ -125,151 +110,9 @@ def try_it(data_dir: DataDir = None, config: Config = None, env_file: EnvFile = 
     go(settings_from(config, data_dir, env_file))
 
 
-@app.command()
-def logs(
-    since: Since = None,
-    until: Until = None,
-    model: Model = None,
-    outcome: OutcomeName = None,
-    provider: ProviderName = None,
-    limit: Limit = 20,
-    sort: Annotated[
-        str | None, typer.Option(metavar="COLUMN", help="By this column, the largest last; -COLUMN: the smallest last.")
-    ] = None,
-    user: Annotated[str | None, typer.Option(metavar="ID", help="A user.")] = None,
-    session: Annotated[str | None, typer.Option(metavar="ID", help="A session.")] = None,
-    tag: Annotated[list[str] | None, typer.Option(metavar="TAG", help="With this tag; repeatable.")] = None,
-    meta: Annotated[list[str] | None, typer.Option(metavar="KEY=VALUE", help="With this pair; repeatable.")] = None,
-    of_app: Annotated[str | None, typer.Option("--app", metavar="NAME", help="An application.")] = None,
-    environment: Annotated[str | None, typer.Option(metavar="NAME", help="An environment.")] = None,
-    fields: Fields = None,
-    json: Json = False,
-    jsonl: Annotated[bool, typer.Option("--jsonl", help="One JSON object a line.")] = False,
-    no_headers: NoHeaders = False,
-    utc: Utc = False,
-    color: Color = "auto",
-    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with new calls.")] = False,
-    data_dir: DataDir = None,
-    config: Config = None,
-    env_file: EnvFile = None,
-) -> None:
-    """List recorded calls, the newest last."""
-    from proxy.cli.logs import Listing, list_calls
-
-    if json and jsonl:
-        raise UsageError("--json is one document and --jsonl is many; choose one")
-    listing = Listing(
-        since=since, until=until, model=model, outcome=outcome, provider=provider, user=user, session=session,
-        app=of_app, environment=environment, tags=tuple(tag or ()), metadata=tuple(meta or ()), limit=limit,
-        fields=fields, sort=sort, form="json" if json else "jsonl" if jsonl else "table", has_headers=not no_headers,
-        is_utc=utc, follow=follow,
-    )  # fmt: skip
-    list_calls(settings_from(config, data_dir, env_file), listing)
-
-
-app.command("list", hidden=True)(logs)
-
-
-@app.command()
-def tail(
-    model: Model = None,
-    outcome: OutcomeName = None,
-    provider: ProviderName = None,
-    fields: Fields = None,
-    jsonl: Annotated[bool, typer.Option("--jsonl", help="One JSON object a line.")] = False,
-    no_headers: NoHeaders = False,
-    utc: Utc = False,
-    color: Color = "auto",
-    data_dir: DataDir = None,
-    config: Config = None,
-    env_file: EnvFile = None,
-) -> None:
-    """Show calls as they are recorded, until Ctrl+C."""
-    from proxy.cli.logs import Listing, list_calls
-
-    listing = Listing(
-        model=model, outcome=outcome, provider=provider, fields=fields, limit=10, has_headers=not no_headers,
-        is_utc=utc, form="jsonl" if jsonl else "table", follow=True,
-    )  # fmt: skip
-    list_calls(settings_from(config, data_dir, env_file), listing)
-
-
-@app.command()
-def search(
-    text: Annotated[list[str], typer.Argument(metavar="TEXT…", help="Words that must all be there; quote a phrase.")],
-    since: Since = None,
-    until: Until = None,
-    model: Model = None,
-    limit: Limit = 20,
-    json: Json = False,
-    no_headers: NoHeaders = False,
-    utc: Utc = False,
-    color: Color = "auto",
-    data_dir: DataDir = None,
-    config: Config = None,
-    env_file: EnvFile = None,
-) -> None:
-    """Find calls by words of question or answer, the newest first."""
-    from proxy.cli.search import Search
-    from proxy.cli.search import search as find
-
-    wanted = Search(
-        words=tuple(text), since=since, until=until, model=model, limit=limit, form="json" if json else "text",
-        has_headers=not no_headers, is_utc=utc,
-    )  # fmt: skip
-    find(settings_from(config, data_dir, env_file), wanted)
-
-
-@app.command()
-def show(
-    reference: Annotated[
-        str,
-        typer.Argument(
-            metavar="ID|last|last-1", help="6 characters of an id suffice.", autocompletion=completion.references
-        ),
-    ] = "last",
-    raw: Annotated[bool, typer.Option("--raw", help="The bytes as they were: request, then answer.")] = False,
-    request: Annotated[bool, typer.Option("--request", help="Only the request (with --raw).")] = False,
-    response: Annotated[bool, typer.Option("--response", help="Only the answer (with --raw).")] = False,
-    sent: Annotated[bool, typer.Option("--sent", help="The request as it left for the provider (with --raw).")] = False,
-    json: Json = False,
-    utc: Utc = False,
-    no_pager: Annotated[bool, typer.Option("--no-pager", help="Print it all at once, also on a terminal.")] = False,
-    color: Color = "auto",
-    data_dir: DataDir = None,
-    config: Config = None,
-    env_file: EnvFile = None,
-) -> None:
-    """Read one call back: messages, tool calls, timings, cost."""
-    from proxy.cli.show import Wanted
-    from proxy.cli.show import show as display
-
-    if raw and json:
-        raise UsageError("--raw is bytes and --json is a document; choose one")
-    if (request or response or sent) and not raw:
-        raise UsageError("--request, --response and --sent choose between bytes; use them with --raw")
-    sides = tuple(side for side, chosen in (("request", request or sent), ("response", response)) if chosen)
-    form = "raw" if raw else "json" if json else "text"
-    wanted = Wanted(reference, sides or ("request", "response"), form, sent, is_utc=utc, has_pager=not no_pager)
-    display(settings_from(config, data_dir, env_file), wanted)
-
-
-@db.command("path")
-def db_path(data_dir: DataDir = None, config: Config = None, env_file: EnvFile = None) -> None:
-    """Print where the database is."""
-    print(settings_from(config, data_dir, env_file).database_path)
-
-
-@db.command("info")
-def db_info(json: Json = False, data_dir: DataDir = None, config: Config = None, env_file: EnvFile = None) -> None:
-    """Say how large the database is and which revision it has."""
-    from proxy.cli.database import info
-
-    info(settings_from(config, data_dir, env_file), as_json=json)
-
-
+reading_commands.add_to(app)
 price_commands.add_to(app)
-preparation.add_to(app)
+setup_commands.add_to(app)
 
 
 def run_app() -> int:

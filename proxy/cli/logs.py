@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import difflib
-import re
 import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 
 import orjson
 
+from proxy.cli.instants import instant_of
 from proxy.cli.table import Table, print_headings, print_tabs
 from proxy.cli.terminal import json_text, on_one_line
 from proxy.domain.outcome import Outcome
@@ -20,12 +19,7 @@ from proxy.settings.values import Settings
 from proxy.store.reading import Filters, Order, Reader, Row
 from proxy.store.rows import COLUMNS
 
-_SPAN = re.compile(r"(\d+)\s*([smhdw])\Z")
-_CALL = re.compile(r"last(-\d+)?\Z|(?=.*[a-f])[0-9a-f]{6,8}\Z")
-_ID_TIME = re.compile(r"([0-9a-f]{8})-([0-9a-f]{4})(-|\Z)")
-_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 _POLL_SECONDS = 0.4
-_LATEST = 253_402_300_799_999  # the last millisecond of the year 9999, behind which no date has a text
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,31 +134,6 @@ def _pair(text: str) -> tuple[str, str]:
     if not key or not equals:
         raise UsageError(f"--meta: {text[:80]!r} is no pair; write KEY=VALUE, as in: --meta team=eu")
     return key, value
-
-
-def instant_of(text: str | None, flag: str, reader: Reader | None = None) -> int | None:
-    """Return Unix milliseconds of a span back from now, a date, an instant or an id.
-
-    With a ``reader`` also of a call on record: by a part of its id, ``last`` or ``last-N``.
-    """
-    if text is None:
-        return None
-    try:
-        return min(max(0, _milliseconds(text, reader)), _LATEST)
-    except (ValueError, OverflowError) as error:
-        raise UsageError(f"{flag}: {text[:80]!r} is no time; use 7d, 3h, 2026-11-01, an id or last") from error
-
-
-def _milliseconds(text: str, reader: Reader | None) -> int:
-    span = _SPAN.match(text)
-    if span:
-        return time.time_ns() // 1_000_000 - timedelta(**{_UNITS[span[2]]: int(span[1])}) // timedelta(milliseconds=1)
-    identity = _ID_TIME.match(text.lower())
-    if identity:
-        return int(identity[1] + identity[2], 16)
-    if reader is not None and _CALL.match(text.lower()):
-        text = reader.interaction(text)["started_at"]
-    return int(datetime.fromisoformat(text).astimezone(UTC).timestamp() * 1000)
 
 
 def check_columns(named: Sequence[str], flag: str, known: Sequence[str]) -> None:

@@ -104,8 +104,8 @@ def recost(
 
     Shows the difference by model; --yes writes it. Old amounts are kept, counters of /metrics are not changed.
     """
-    from proxy.cli.recost import Range
     from proxy.cli.recost import recost as start
+    from proxy.cli.rewriting import Range
 
     _check(yes, dry_run)
     wanted = Range(since=since, until=until, model=model, provider=provider, reason=reason, writes=yes, as_json=json)
@@ -130,8 +130,8 @@ def reinterpret(
 
     Shows what would differ, by column; --yes writes it. Old values are kept, counters of /metrics are not changed.
     """
-    from proxy.cli.recost import Range
     from proxy.cli.reinterpret import reinterpret as start
+    from proxy.cli.rewriting import Range
 
     _check(yes, dry_run)
     wanted = Range(since=since, until=until, model=model, provider=provider, reason=reason, writes=yes, as_json=json)

@@ -12,7 +12,7 @@ from typing import Any
 
 import orjson
 
-from proxy.cli.logs import instant_of
+from proxy.cli.instants import instant_of
 from proxy.cli.rows import number, print_rows, shown
 from proxy.cli.terminal import json_text, local_time, on_one_line
 from proxy.domain.cost import Price

@@ -3,45 +3,19 @@
 from __future__ import annotations
 
 import sys
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
 
-from proxy.cli.logs import instant_of
-from proxy.cli.rows import Progress, Show, number, print_rows, shown
+from proxy.cli.rewriting import Range, Rewriting, say_what_was_done
+from proxy.cli.rows import Show, number, print_rows, shown
 from proxy.cli.terminal import json_text, money
 from proxy.domain.cost import from_pico
-from proxy.errors import StoreError
-from proxy.loader.amendments import Amender
 from proxy.loader.recosting import Looked, Recosting, kinds_of
 from proxy.pricing.current import open_catalogue
 from proxy.settings.values import Settings
-from proxy.store.amending import Amendment
-from proxy.store.migration import head
-from proxy.store.reading import Filters, Reader
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Range:
-    """Which calls, whether to write, and the reason that is kept with each change."""
-
-    since: str | None = None
-    until: str | None = None
-    model: str | None = None
-    provider: str | None = None
-    reason: str | None = None
-    writes: bool = False
-    as_json: bool = False
-
-    def filters(self, reader: Reader) -> Filters:
-        """Return the range as the store's own question."""
-        since, until = (
-            instant_of(text, flag, reader) for text, flag in ((self.since, "--since"), (self.until, "--until"))
-        )
-        return Filters(since=since, until=until, model=self.model, provider=self.provider)
 
 
 @dataclass(slots=True)
@@ -85,35 +59,12 @@ class Account:
         return sum(getattr(item, name) for item in self.by_model.values())
 
 
-def open_record(settings: Settings) -> Reader:
-    """Return a reader of a database that is up to date; ``StoreError`` for one of another release."""
-    reader = Reader(settings.database_path)
-    found = reader.revision()
-    if found == head():
-        return reader
-    reader.close()
-    raise StoreError(f"the database is at revision {found}, and this program works on {head()}",
-                     hint="start the server once, it upgrades the database: dashcam serve")  # fmt: skip
-
-
 def recost(settings: Settings, wanted: Range) -> None:
     """Show the difference, and write it where that is wanted."""
     catalogue = open_catalogue(settings.prices_dir, settings.own_prices_path)
     recosting, account = Recosting(catalogue, kinds_of(settings)), Account()
-    amender, progress = Amender(settings), Progress("looked at")
-    reason = wanted.reason or f"prices of {catalogue.version}"
-    reader = open_record(settings)
-    try:
-        for items in recosting.batches(reader, wanted.filters(reader)):
-            account.add(items)
-            changes = [item.change for item in items if item.change is not None]
-            if wanted.writes and changes:
-                at = time.time_ns() // 1_000_000
-                account.written += amender.write(Amendment(command="recost", reason=reason, at=at, changes=changes))
-            progress.add(len(items))
-    finally:
-        progress.finish()
-        reader.close()
+    rewriting = Rewriting("recost", "looked at", f"prices of {catalogue.version}")
+    account.written = rewriting.run(settings, wanted, recosting.batches, account.add)
     _report(account, wanted)
 
 
@@ -156,15 +107,11 @@ def _say(account: Account, wanted: Range) -> None:
         print(
             f"{account.sum('kept'):,} calls keep the amount they have: there is no price for them now.", file=sys.stderr
         )
-    if not changed:
-        print(f"Nothing to change: {calls:,} calls cost what they cost.", file=sys.stderr)
-    elif wanted.writes:
-        left = changed - account.written
-        print(f"{account.written:,} of {calls:,} calls were changed; what they cost before is in table amendment. "
-              "Counters of /metrics stay as they were counted.", file=sys.stderr)  # fmt: skip
-        if left:
-            print(f"{left:,} had changed meanwhile and were left alone.", file=sys.stderr)
-    else:
-        print(
-            f"Nothing was written: {changed:,} of {calls:,} calls would change. Write it with: --yes", file=sys.stderr
-        )
+    say_what_was_done(
+        calls,
+        changed,
+        account.written,
+        writes=wanted.writes,
+        same="cost what they cost",
+        before="what they cost before is",
+    )

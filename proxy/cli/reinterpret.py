@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import sys
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
 
-from proxy.cli.recost import Range, open_record
-from proxy.cli.rows import Progress, number, print_rows, shown
+from proxy.cli.rewriting import Range, Rewriting, say_what_was_done
+from proxy.cli.rows import number, print_rows, shown
 from proxy.cli.terminal import json_text, short_id
-from proxy.loader.amendments import Amender
 from proxy.loader.recosting import kinds_of
 from proxy.loader.reinterpreting import Read, Reinterpreting
 from proxy.pricing.current import open_catalogue
 from proxy.settings.values import Settings
-from proxy.store.amending import Amendment
 
 _EXAMPLES = 3
 _TEXTS = "(texts)"
@@ -60,21 +57,8 @@ def reinterpret(settings: Settings, wanted: Range) -> None:
     """Show what would differ, and write it where that is wanted."""
     catalogue = open_catalogue(settings.prices_dir, settings.own_prices_path)
     reading, account = Reinterpreting(catalogue, kinds_of(settings)), Account()
-    amender, progress = Amender(settings), Progress("read again")
-    reason = wanted.reason or "read again"
-    reader = open_record(settings)
-    try:
-        for items in reading.batches(reader, wanted.filters(reader)):
-            account.add(items)
-            changes = [item.change for item in items if item.change is not None]
-            if wanted.writes and changes:
-                at = time.time_ns() // 1_000_000
-                amendment = Amendment(command="reinterpret", reason=reason, at=at, changes=changes)
-                account.written += amender.write(amendment)
-            progress.add(len(items))
-    finally:
-        progress.finish()
-        reader.close()
+    rewriting = Rewriting("reinterpret", "read again", "read again")
+    account.written = rewriting.run(settings, wanted, reading.batches, account.add)
     _report(account, wanted)
 
 
@@ -95,13 +79,7 @@ def _say(account: Account, wanted: Range) -> None:
         print(f"{account.no_bytes:,} calls were passed over: their bytes were not kept.", file=sys.stderr)
     if account.failed:
         print(f"{account.failed:,} calls could not be read; the log names them.", file=sys.stderr)
-    if not account.changed:
-        print(f"Nothing to change: {account.calls:,} calls read as they are on record.", file=sys.stderr)
-    elif wanted.writes:
-        print(f"{account.written:,} of {account.calls:,} calls were changed; the old values are in table amendment. "
-              "Counters of /metrics stay as they were counted.", file=sys.stderr)  # fmt: skip
-        if account.changed > account.written:
-            print(f"{account.changed - account.written:,} had changed meanwhile and were left alone.", file=sys.stderr)
-    else:
-        print(f"Nothing was written: {account.changed:,} of {account.calls:,} calls would change. "
-              "Write it with: --yes", file=sys.stderr)  # fmt: skip
+    say_what_was_done(
+        account.calls, account.changed, account.written,
+        writes=wanted.writes, same="read as they are on record", before="the old values are",
+    )  # fmt: skip

@@ -7,9 +7,9 @@ import os
 import signal
 import subprocess
 import sys
-import time
 
 from proxy.cli.instance import TemporaryInstance, wait_until_recorded
+from proxy.cli.instants import now
 from proxy.cli.terminal import money
 from proxy.domain.cost import from_pico
 from proxy.errors import NotFoundError, StoreError
@@ -19,7 +19,7 @@ from proxy.store.reading import Reader
 
 def run(settings: Settings, command: list[str]) -> int:
     """Run the program; return its exit code."""
-    began = time.time_ns() // 1_000_000
+    began = now()
     proxy = TemporaryInstance(settings)
     with proxy as url:
         environment = {**os.environ, "OPENAI_BASE_URL": f"{url}/v1", "OPENAI_API_BASE": f"{url}/v1"}  # noqa: TID251 - handed on

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 import orjson
 
-from proxy.cli.logs import instant_of
+from proxy.cli.instants import instant_of
 from proxy.cli.terminal import has_colours, json_text, local_time, money, on_one_line, paint, short_id
 from proxy.errors import UsageError
 from proxy.settings.values import Settings

@@ -15,7 +15,8 @@ from proxy.settings.presets import PRESETS
 
 ROOT = Path(__file__).parents[2]
 
-_STEERING = ("DASHCAM_", "OPENAI_", "OLLAMA_", "XDG_", *(name for item in PRESETS.values() for name in item.keys))
+_OF_PROVIDERS = tuple(name for item in PRESETS.values() for name in (*item.keys, item.url_env) if name)
+_STEERING = ("DASHCAM_", "OPENAI_", "OLLAMA_", "XDG_", *_OF_PROVIDERS)
 _OF_THE_TESTS = ("PYTEST_", "PYTHONDONTWRITEBYTECODE", "COLUMNS")
 
 

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import json
-import time
 from pathlib import Path
 
 import pytest
 
-from proxy.cli.logs import instant_of
-from proxy.domain.identity import id_time_ns, parse_id
 from proxy.domain.outcome import Outcome
-from proxy.errors import UsageError
 from proxy.store.reading import Filters, Reader
 from tests.support.entries import STARTED_AT, an_entry
 from tests.unit.cli.conftest import Command, Record
@@ -126,20 +122,6 @@ def test_following_goes_by_the_order_of_recording_not_of_starting(record: Record
     assert [row["model"] for row in rows] == ["long"]
     assert reader.recorded_after(seen, Filters(), 10) == ([], seen)
     reader.close()
-
-
-def test_instants_as_people_say_them() -> None:
-    identity = an_entry().interaction.id
-    now = time.time_ns() // 1_000_000
-    week = instant_of("7d", "--since")
-    assert week is not None
-    assert abs(now - week - 7 * 86_400_000) < 60_000
-    assert instant_of(identity, "--since") == id_time_ns(parse_id(identity)) // 1_000_000 == STARTED_AT
-    assert instant_of(identity[:18], "--since") == instant_of(identity[:13], "--since") == STARTED_AT
-    assert instant_of("2026-11-01T00:00:00+00:00", "--since") == 1_793_491_200_000
-    assert instant_of(None, "--since") is None
-    with pytest.raises(UsageError, match="--until: 'soon'"):
-        instant_of("soon", "--until")
 
 
 def test_calls_are_listed_by_what_their_callers_said(dashcam: Command, record: Record) -> None:

@@ -15,8 +15,8 @@ from typing import Any
 import orjson
 
 from proxy import __version__
-from proxy.cli import holdings, reachability, surroundings
-from proxy.cli.findings import Finding, report
+from proxy.cli.doctor import holdings, reachability, surroundings
+from proxy.cli.doctor.findings import Finding, report
 from proxy.cli.instance import ask_recorder, find
 from proxy.cli.local_servers import with_local_servers
 from proxy.cli.serve import check_own_prices

@@ -49,7 +49,7 @@ def doctor(
 
     Exits with 7 when something is wrong.
     """
-    from proxy.cli.doctor import examine
+    from proxy.cli.doctor.examination import examine
 
     found = examine(lambda: settings_from(config, data_dir, env_file, upstream), as_json=json, is_online=not offline)
     raise typer.Exit(found)
@@ -73,7 +73,7 @@ def completion_script(
 
 def version(json: Json = False) -> None:
     """Say which Dashcam this is."""
-    from proxy.cli.doctor import versions
+    from proxy.cli.doctor.examination import versions
 
     versions(as_json=json)
 

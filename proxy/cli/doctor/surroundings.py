@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from urllib.parse import urlsplit
 
 from proxy import __version__
-from proxy.cli.findings import Finding
+from proxy.cli.doctor.findings import Finding
 from proxy.settings.access import leads_home
 from proxy.settings.values import Settings
 from proxy.store.engine import sqlite_version, sqlite_warning

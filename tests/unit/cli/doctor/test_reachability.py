@@ -6,8 +6,8 @@ import socket
 
 import pytest
 
-from proxy.cli import reachability
-from proxy.cli.reachability import ask, clock, findings
+from proxy.cli.doctor import reachability
+from proxy.cli.doctor.reachability import ask, clock, findings
 from proxy.settings.addresses import provider_of
 from tests.support.processes import free_port
 from tests.unit.cli.test_instance import answering

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from proxy.cli import holdings
+from proxy.cli.doctor import holdings
 from proxy.settings.values import RecordingSettings, Settings
 from proxy.store import reading
 from tests.support.entries import an_entry

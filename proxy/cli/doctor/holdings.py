@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from proxy.cli.findings import Finding
+from proxy.cli.doctor.findings import Finding
 from proxy.errors import StoreError
 from proxy.settings.values import Settings
 from proxy.store.reading import Reader

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from proxy.cli.surroundings import base_url, proxies, shell
+from proxy.cli.doctor.surroundings import base_url, proxies, shell
 from proxy.settings.values import ServerSettings, Settings
 
 SETTINGS = Settings(data_dir="/d", run_dir="/r", server=ServerSettings(allowed_hosts=("dash.example",)))

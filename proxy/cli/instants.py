@@ -1,0 +1,49 @@
+"""The instants that people type: a span back from now, a date, an id, a call on record; and the instant of now.
+
+All are Unix milliseconds, as the store has them.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from datetime import UTC, datetime, timedelta
+
+from proxy.errors import UsageError
+from proxy.store.reading import Reader
+
+_SPAN = re.compile(r"(\d+)\s*([smhdw])\Z")
+_CALL = re.compile(r"last(-\d+)?\Z|(?=.*[a-f])[0-9a-f]{6,8}\Z")
+_ID_TIME = re.compile(r"([0-9a-f]{8})-([0-9a-f]{4})(-|\Z)")
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+_LATEST = 253_402_300_799_999  # the last millisecond of the year 9999, behind which no date has a text
+
+
+def now() -> int:
+    """Return the instant of now."""
+    return time.time_ns() // 1_000_000
+
+
+def instant_of(text: str | None, flag: str, reader: Reader | None = None) -> int | None:
+    """Return Unix milliseconds of a span back from now, a date, an instant or an id.
+
+    With a ``reader`` also of a call on record: by a part of its id, ``last`` or ``last-N``.
+    """
+    if text is None:
+        return None
+    try:
+        return min(max(0, _milliseconds(text, reader)), _LATEST)
+    except (ValueError, OverflowError) as error:
+        raise UsageError(f"{flag}: {text[:80]!r} is no time; use 7d, 3h, 2026-11-01, an id or last") from error
+
+
+def _milliseconds(text: str, reader: Reader | None) -> int:
+    span = _SPAN.match(text)
+    if span:
+        return now() - timedelta(**{_UNITS[span[2]]: int(span[1])}) // timedelta(milliseconds=1)
+    identity = _ID_TIME.match(text.lower())
+    if identity:
+        return int(identity[1] + identity[2], 16)
+    if reader is not None and _CALL.match(text.lower()):
+        text = reader.interaction(text)["started_at"]
+    return int(datetime.fromisoformat(text).astimezone(UTC).timestamp() * 1000)

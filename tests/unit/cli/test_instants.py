@@ -1,0 +1,26 @@
+"""Instants as people type them."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from proxy.cli.instants import instant_of
+from proxy.domain.identity import id_time_ns, parse_id
+from proxy.errors import UsageError
+from tests.support.entries import STARTED_AT, an_entry
+
+
+def test_instants_as_people_say_them() -> None:
+    identity = an_entry().interaction.id
+    now = time.time_ns() // 1_000_000
+    week = instant_of("7d", "--since")
+    assert week is not None
+    assert abs(now - week - 7 * 86_400_000) < 60_000
+    assert instant_of(identity, "--since") == id_time_ns(parse_id(identity)) // 1_000_000 == STARTED_AT
+    assert instant_of(identity[:18], "--since") == instant_of(identity[:13], "--since") == STARTED_AT
+    assert instant_of("2026-11-01T00:00:00+00:00", "--since") == 1_793_491_200_000
+    assert instant_of(None, "--since") is None
+    with pytest.raises(UsageError, match="--until: 'soon'"):
+        instant_of("soon", "--until")
