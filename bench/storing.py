@@ -19,7 +19,8 @@ from bench.recording import catch_up
 from bench.relaying import Figures
 from bench.targets import Target
 from proxy.domain.outcome import Outcome
-from proxy.store.reading import Filters, Reader
+from proxy.store.reading import Reader
+from proxy.store.statements import Filters
 from tests.support.dashcam import RunningDashcam
 
 TURNS, TRACES, LOOKS = 50, 4, 20

@@ -83,7 +83,7 @@ def providers(ctx: typer.Context) -> list[str]:
 def references(ctx: typer.Context) -> list[tuple[str, str]]:
     """Offer the newest calls by their ids, with the model and the outcome beside them."""
     from proxy.cli.terminal import on_one_line, short_id
-    from proxy.store.reading import Filters
+    from proxy.store.statements import Filters
 
     def newest(reader: Reader) -> list[tuple[str, str]]:
         rows = reader.list_interactions(Filters(), _OFFERED)

@@ -16,8 +16,9 @@ from proxy.cli.terminal import json_text, on_one_line
 from proxy.domain.outcome import Outcome
 from proxy.errors import UsageError
 from proxy.settings.values import Settings
-from proxy.store.reading import Filters, Order, Reader, Row
+from proxy.store.reading import Reader, Row
 from proxy.store.rows import COLUMNS
+from proxy.store.statements import Filters, Order
 
 _POLL_SECONDS = 0.4
 

@@ -22,7 +22,8 @@ from proxy.pricing.current import open_catalogue
 from proxy.pricing.rates import SOURCE, Catalogue, Wanted, tiers_of
 from proxy.pricing.units import unit_of
 from proxy.settings.values import Settings
-from proxy.store.reading import Filters, Reader
+from proxy.store.reading import Reader
+from proxy.store.statements import Filters
 
 _LISTED = ("input_mtok", "cache_read_mtok", "output_mtok")
 _OWN = "own"

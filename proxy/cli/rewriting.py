@@ -17,7 +17,8 @@ from proxy.loader.amendments import Amender
 from proxy.settings.values import Settings
 from proxy.store.amending import Amendment, Change
 from proxy.store.migration import head
-from proxy.store.reading import Filters, Reader
+from proxy.store.reading import Reader
+from proxy.store.statements import Filters
 
 
 class Rewritable(Protocol):

@@ -21,7 +21,8 @@ from proxy.cli.instants import instant_of
 from proxy.cli.terminal import has_colours, json_text, local_time, money, on_one_line, paint, short_id
 from proxy.errors import UsageError
 from proxy.settings.values import Settings
-from proxy.store.reading import Filters, Reader, Row
+from proxy.store.reading import Reader, Row
+from proxy.store.statements import Filters
 
 SECONDS = 10.0
 _LONGEST = 200

@@ -11,6 +11,7 @@ import orjson
 from proxy.cli.local_servers import with_local_servers
 from proxy.errors import ConfigurationError
 from proxy.settings.presets import is_for_clients
+from proxy.settings.private_file import replace_file
 from proxy.settings.snapshot import base_snapshot, publish
 from proxy.settings.values import Settings
 from proxy.supervisor import instance
@@ -66,17 +67,10 @@ def _write_files(settings: Settings) -> None:
     is_served = instance.is_served(data_dir)
     # What another instance works from stays as it is; the supervisor will say that it runs, and leave.
     if not is_served or not path.exists():
-        _write_settings(path, settings)
+        replace_file(path, orjson.dumps(settings.to_mapping()), is_lasting=False)
     if not is_served:
         instance.forget(data_dir)
         publish(settings.snapshot_path, base_snapshot(settings))
-
-
-def _write_settings(path: Path, settings: Settings) -> None:
-    temporary = path.with_suffix(".new")
-    temporary.touch(mode=0o600)
-    temporary.write_bytes(orjson.dumps(settings.to_mapping()))
-    temporary.replace(path)
 
 
 def _make_private(folder: Path) -> None:

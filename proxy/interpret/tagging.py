@@ -13,7 +13,7 @@ from typing import Any
 
 from proxy.interpret.texts import clean
 from proxy.protocol.jsontext import count, mapping, text
-from proxy.protocol.tagging import MAX_KEY, MAX_TAG, MAX_VALUE, Tagging, read_headers
+from proxy.protocol.tagging import LIMITS, MAX_KEY, MAX_TAG, MAX_VALUE, Tagging, read_headers
 
 _FROM_METADATA = {
     "user_id": "user", "user": "user", "_user": "user", "session_id": "session", "session": "session",
@@ -49,11 +49,11 @@ def tags_of(headers: Iterable[tuple[str, str]], body: Mapping[str, Any]) -> Tags
     _say(found, "app", first.get("x-title"))
     said = found.fields
     return Tags(
-        user_id=clean(said.get("user"), 200),
-        session_id=clean(said.get("session"), 200),
-        trace_id=_trace_id(first.get("traceparent")) or clean(said.get("trace"), 64),
-        app=clean(said.get("app"), 100),
-        environment=clean(said.get("environment"), 100),
+        user_id=clean(said.get("user"), LIMITS["user"]),
+        session_id=clean(said.get("session"), LIMITS["session"]),
+        trace_id=_trace_id(first.get("traceparent")) or clean(said.get("trace"), LIMITS["trace"]),
+        app=clean(said.get("app"), LIMITS["app"]),
+        environment=clean(said.get("environment"), LIMITS["environment"]),
         client_id=found.call_id or clean(first.get("x-client-request-id"), _MAX_CLIENT_ID),
         retry=_retry(first.get("x-stainless-retry-count")),
         tags=tuple(dict.fromkeys(clean(word, MAX_TAG) or "" for word in found.tags)),

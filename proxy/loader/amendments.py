@@ -11,7 +11,6 @@ for the length of a batch and writes itself. A file that is written twice change
 from __future__ import annotations
 
 import contextlib
-import os
 import time
 import uuid
 from collections.abc import Callable
@@ -24,6 +23,7 @@ import structlog
 
 from proxy.domain.cost import Price
 from proxy.errors import StoreError, UnreachableError
+from proxy.settings.private_file import replace_file
 from proxy.settings.values import Settings
 from proxy.spool.disk import RealDisk
 from proxy.store.amending import Amendment, Change
@@ -97,16 +97,8 @@ class WaitingAmendments:
 
 
 def _answer(path: Path, suffix: str, text: str) -> None:
-    _replace(path.with_suffix(suffix), text.encode())
+    replace_file(path.with_suffix(suffix), text.encode(), is_lasting=False)
     path.unlink(missing_ok=True)
-
-
-def _replace(path: Path, data: bytes) -> None:
-    beside = path.with_suffix(f".{os.getpid()}")
-    descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(data)
-    beside.replace(path)
 
 
 class Amender:
@@ -149,7 +141,7 @@ class Amender:
         RealDisk().make_folder(self._folder)
         # Names sort in the order of time; two commands at once do not meet.
         path = self._folder / f"{time.time_ns():020d}-{uuid.uuid4().hex}{_WAITING}"
-        _replace(path, encode(amendment))
+        replace_file(path, encode(amendment), is_lasting=False)
         deadline = time.monotonic() + _PATIENCE_SECONDS
         while time.monotonic() < deadline:
             self._wait(_POLL_SECONDS)

@@ -19,7 +19,8 @@ from proxy.pricing.rates import Catalogue
 from proxy.settings.snapshot import load_or_none
 from proxy.settings.values import Settings
 from proxy.store.amending import Change, milliseconds_of
-from proxy.store.reading import Filters, Reader, Row
+from proxy.store.reading import Reader, Row
+from proxy.store.statements import Filters
 from proxy.store.usage import usage_of
 
 COLUMNS = ("cost_pico_usd", "input_cost_pico_usd", "output_cost_pico_usd", "cost_status", "price_id")

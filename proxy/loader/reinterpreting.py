@@ -30,8 +30,9 @@ from proxy.pricing.cost import cost_of
 from proxy.pricing.rates import Catalogue
 from proxy.protocol.endpoints import operation_of
 from proxy.store.amending import Change, milliseconds_of
-from proxy.store.reading import Filters, Parts, Reader, Row, StoredBody, decoded
+from proxy.store.reading import Parts, Reader, Row, StoredBody, decoded
 from proxy.store.rows import COLUMNS, interaction_row
+from proxy.store.statements import Filters
 
 log = structlog.get_logger("reinterpret")
 

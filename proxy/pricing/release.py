@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -19,6 +18,7 @@ import pydantic
 from genai_prices import types
 
 from proxy.errors import PriceDataError
+from proxy.settings.private_file import replace_file
 
 MAX_BYTES = 64 * 1024 * 1024
 ACTIVE = "active.json"
@@ -110,25 +110,9 @@ def keep(folder: Path, data: bytes, origin: str, at: datetime) -> Release:
         models=sum(len(provider.models) for provider in providers),
     )
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    _write(folder / f"{digest}.json", data)
-    _write(folder / ACTIVE, orjson.dumps(asdict(release), option=orjson.OPT_INDENT_2))
+    replace_file(folder / f"{digest}.json", data, is_lasting=True)
+    replace_file(folder / ACTIVE, orjson.dumps(asdict(release), option=orjson.OPT_INDENT_2), is_lasting=True)
     return release
-
-
-def _write(path: Path, data: bytes) -> None:
-    """Replace a file in one step; after a power cut it is the old or the new one."""
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    beside.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
 
 
 def active(folder: Path) -> Release | None:

@@ -15,17 +15,15 @@ import tomllib
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from proxy.domain.provider import Provider
 from proxy.errors import ConfigurationError
-from proxy.settings import access, credentials, presets, values
-from proxy.settings.access import leads_home
-from proxy.settings.addresses import parse_upstreams, provider_of
+from proxy.settings import access, credentials, values
 from proxy.settings.keys import adopt_keys, make_keys, wants_keys
+from proxy.settings.providers import circles_of, providers_of, without_address
 from proxy.settings.routes import names_missing, needed_by, routes_of
 from proxy.settings.schema import SettingsFile
 
@@ -113,8 +111,8 @@ def settings_of(layers: Layers, *, makes_keys: bool | None = None) -> values.Set
     """Return the settings that the layers say; errors as ``load``."""
     problems, merged = list(layers.problems), layers.merged
     checked = _check(merged, problems, layers)
-    problems += [f"{_origin(loc, layers.said)}: {text}" for loc, text in _nowhere(merged)]
-    providers = _providers(checked, layers.upstreams, problems)
+    problems += [f"{_origin(loc, layers.said)}: {text}" for loc, text in without_address(merged)]
+    providers = providers_of(checked, layers.upstreams, problems)
     routes = routes_of(checked.routes, problems) if checked else ()
     providers += needed_by(routes, providers, problems) if checked and checked.discovery.local_servers else ()
     problems += names_missing(routes, providers)
@@ -126,22 +124,12 @@ def settings_of(layers: Layers, *, makes_keys: bool | None = None) -> values.Set
     allowed = checked.server.allowed_hosts if checked else merged["server"].get("allowed_hosts")
     problems += access.problems_of(host, bool(allowed), admin_token, proxy_keys, metrics_token)
     if checked:
-        problems += _circles(providers, checked.server.port, [host, *checked.server.allowed_hosts])
+        problems += circles_of(providers, checked.server.port, [host, *checked.server.allowed_hosts])
     if problems or checked is None:
         raise ConfigurationError(problems)
     digests = [credentials.digest(token) if token else None for token in (admin_token, metrics_token)]
     made = _settings(checked, providers, credentials.key_digests(proxy_keys), *digests)
     return replace(made, routes=routes)
-
-
-def _circles(providers: tuple[Provider, ...], port: int, names: list[str]) -> list[str]:
-    """Return a mistake for each provider whose address is our own: every call would come back to us."""
-    return [
-        f"providers.{item.name}: {item.base_url} is this Dashcam's own address; say where the provider listens, or "
-        "choose another port for Dashcam with --port"
-        for item in providers
-        if leads_home(item.base_url, port, names)
-    ]
 
 
 def read_env_file(path: str | None) -> frozenset[str] | None:
@@ -263,51 +251,6 @@ def _meant(loc: tuple[int | str, ...], known: Any) -> str:
         known = known.get(section) if isinstance(known, dict) else None
     close = difflib.get_close_matches(str(name), known, n=1) if isinstance(known, dict) else []
     return f" (did you mean {close[0]}?)" if close else ""
-
-
-def _nowhere(merged: dict[str, Any]) -> list[tuple[tuple[int | str, ...], str]]:
-    """Return the providers without an address whose kind has none either, each with its place."""
-    told = "is missing; only a kind with an address of its own needs none"
-    tables = merged.get("providers")
-    return [
-        (("providers", name), f"providers.{name}.url: {told}")
-        for name, item in (tables if isinstance(tables, dict) else {}).items()
-        if isinstance(item, dict) and "url" not in item and not presets.usual_address(str(item.get("kind") or name))
-    ]
-
-
-def _providers(checked: SettingsFile | None, upstreams: list[str], problems: list[str]) -> tuple[Provider, ...]:
-    """Return what the flags and the file name; where they name nothing, what the environment implies."""
-    found: dict[str, Provider] = {}
-    wanted: list[tuple[str, str, dict[str, Any]]] = [(name, url, {}) for name, url in parse_upstreams(upstreams)]
-    for name, item in (checked.providers if checked else {}).items():
-        given = item.model_dump(exclude={"url"}, exclude_none=True)
-        given["headers"] = tuple((item.headers or {}).items())
-        if url := item.url or presets.usual_address(item.kind or name):
-            wanted.append((name, url, given))
-    if not wanted:
-        wanted = _implied(checked.server.port if checked else presets.DEFAULT_PORT)
-    for name, url, given in wanted:
-        try:
-            if name in found:
-                raise ValueError("this name is used twice")
-            found[name] = provider_of(name, url, **given)
-        except ValueError as error:
-            variable = presets.PRESETS[name].url_env if given.get("source") == "environment" else None
-            problems.append(f"environment: {variable}: {error}" if variable else f"providers.{name}: {error}")
-    return tuple(found.values())
-
-
-def _implied(port: int) -> list[tuple[str, str, dict[str, Any]]]:
-    """Return what the environment implies. At an address of the user's own, ``openai`` need not be OpenAI."""
-    found = []
-    for name, url in presets.present(port):
-        given: dict[str, Any] = {"source": "environment"}
-        if name == "openai":
-            host = urlsplit(url).hostname if "://" in url else None
-            given |= {"kind": presets.kind_of("", host or ""), "key_env": "OPENAI_API_KEY"}
-        found.append((name, url, given))
-    return found
 
 
 def _settings(

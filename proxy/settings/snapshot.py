@@ -6,13 +6,13 @@ one whenever the content differs; publishing what is already published changes n
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
 from pathlib import Path
 
 import orjson
 
 from proxy.domain.snapshot import Snapshot, snapshot_from_mapping
+from proxy.settings.private_file import replace_file
 from proxy.settings.values import Settings
 
 
@@ -53,22 +53,6 @@ def publish(path: Path, snapshot: Snapshot) -> Snapshot:
     if published is not None and replace(snapshot, revision=revision) == published:
         return published
     new = replace(snapshot, revision=revision + 1)
-    _replace_file(path, orjson.dumps(new.to_mapping(), option=orjson.OPT_INDENT_2))
-    return new
-
-
-def _replace_file(path: Path, data: bytes) -> None:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-    try:
-        os.write(descriptor, data)
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-    os.replace(temporary, path)
-    folder = os.open(path.parent, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    replace_file(path, orjson.dumps(new.to_mapping(), option=orjson.OPT_INDENT_2), is_lasting=True)
+    return new

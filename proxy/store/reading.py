@@ -20,17 +20,23 @@ from sqlalchemy.exc import DBAPIError
 
 from proxy.errors import NotFoundError, StoreError
 from proxy.store.bodies import read_body, read_varints
-from proxy.store.columns import instant_text
 from proxy.store.engine import open_reader
-from proxy.store.rows import COLUMNS, TAG_KEY
+from proxy.store.statements import (
+    LABEL,
+    NEWEST_FIRST,
+    Filters,
+    Order,
+    conditions_of,
+    listing,
+    looking,
+    matching,
+)
 
 Row = dict[str, Any]
 _JSON = ("tool_names", "usage_raw", "tags", "metadata", "headers", "edits", "rates", "dropped", "quantities")
 _ID = re.compile(r"[0-9a-fA-F-]{6,36}\Z")
 _UUID_LENGTH = 36
 _LAST = re.compile(r"last(?:-(\d{1,6}))?\Z")
-# As the indexes lie: ordered by id, a list of one model would first sort a million rows of it.
-_NEWEST_FIRST = "ORDER BY started_at DESC, id DESC"
 _MODELS = (
     "WITH RECURSIVE named(name) AS (SELECT min(model) FROM interaction WHERE model >= ? UNION ALL "
     "SELECT (SELECT min(model) FROM interaction WHERE model > name) FROM named WHERE name IS NOT NULL) "
@@ -38,49 +44,10 @@ _MODELS = (
 )
 PAGE = 2000
 """So many calls are looked through in one transaction of a search."""
-CHECK_STEPS = 100_000
-"""After so many steps of SQLite's machine a check looks at the clock: some milliseconds."""
-
-
-@dataclass(frozen=True, slots=True)
-class Filters:
-    """What to list. Instants are Unix milliseconds; texts match exactly, ``model`` may end in ``*``; all must match."""
-
-    since: int | None = None
-    until: int | None = None
-    model: str | None = None
-    provider: str | None = None
-    outcome: str | None = None
-    operation: str | None = None
-    user: str | None = None
-    session: str | None = None
-    app: str | None = None
-    environment: str | None = None
-    tags: tuple[str, ...] = ()
-    metadata: tuple[tuple[str, str], ...] = ()
-
-    def labels(self) -> list[tuple[str, str]]:
-        """Return tags and metadata as the keys and values of ``interaction_metadata``."""
-        return [*((f"{TAG_KEY}{tag}", tag) for tag in self.tags), *self.metadata]
-
-
-_EXACT = {
-    "provider": "provider", "outcome": "outcome", "operation": "operation", "user": "user_id",
-    "session": "session_id", "app": "app", "environment": "environment",
-}  # fmt: skip
-_LABEL = "SELECT interaction_id FROM interaction_metadata WHERE key = ? AND value = ?"
-_IN_RARE = f"id IN ({_LABEL})"
-_IN_COMMON = f"EXISTS ({_LABEL} AND interaction_id = id)"
 _RARE = 2000
 """Up to so many calls with a label are looked up one by one; where there are more, the newest calls have it soon."""
-
-
-@dataclass(frozen=True, slots=True)
-class Order:
-    """How to list instead of the newest first: by a column of ``interaction``."""
-
-    column: str
-    is_largest_first: bool = True
+CHECK_STEPS = 100_000
+"""After so many steps of SQLite's machine a check looks at the clock: some milliseconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,12 +88,12 @@ class Reader:
         return self._rows(*listing(filters, limit, order, has_rare_label=self._has_rare_label(filters)))
 
     def _has_rare_label(self, filters: Filters) -> bool:
-        sql = f"SELECT count(*) AS calls FROM ({_LABEL} LIMIT ?)"  # noqa: S608 - ours
+        sql = f"SELECT count(*) AS calls FROM ({LABEL} LIMIT ?)"  # noqa: S608 - ours
         return any(self._rows(sql, (*label, _RARE + 1))[0]["calls"] <= _RARE for label in filters.labels())
 
     def newest(self) -> float | None:
         """Return when the newest call began, in Unix seconds."""
-        found = self._rows(f"SELECT started_at FROM interaction {_NEWEST_FIRST} LIMIT 1", ())  # noqa: S608 - ours
+        found = self._rows(f"SELECT started_at FROM interaction {NEWEST_FIRST} LIMIT 1", ())  # noqa: S608 - ours
         return datetime.fromisoformat(found[0]["started_at"]).timestamp() if found else None
 
     def models(self, beginning: str, limit: int) -> list[str]:
@@ -137,7 +104,7 @@ class Reader:
         """Look through the texts of the next calls before a row (None: from the newest) for all of the words."""
         look, values = looking(filters, before)
         edge = self._rows(f"{look} LIMIT 1 OFFSET {PAGE - 1}", values)
-        statement, wanted = matching(words, look, values)
+        statement, wanted = matching(words, look, values, PAGE)
         return SearchPage(self._rows(statement, wanted), edge[0] if edge else None)
 
     def quick_check(self, seconds: float) -> list[str] | None:
@@ -161,7 +128,7 @@ class Reader:
 
     def recorded_after(self, number: int, filters: Filters, limit: int) -> tuple[list[Row], int]:
         """Return rows in the order they were recorded in, and the number of the last one looked at."""
-        conditions, values = _conditions(filters)
+        conditions, values = conditions_of(filters)
         where = " AND ".join(["rowid > ?", *conditions])
         sql = f"SELECT rowid AS number, * FROM interaction WHERE {where} ORDER BY rowid LIMIT ?"  # noqa: S608 - ours
         rows = self._rows(sql, (number, *values, limit))
@@ -171,7 +138,7 @@ class Reader:
         """Return one row by ``last``, ``last-N``, a unique prefix of its id (6 characters), or the caller's own id."""
         last = _LAST.match(reference)
         if last:
-            sql = f"SELECT * FROM interaction {_NEWEST_FIRST} LIMIT 1 OFFSET ?"  # noqa: S608 - ours
+            sql = f"SELECT * FROM interaction {NEWEST_FIRST} LIMIT 1 OFFSET ?"  # noqa: S608 - ours
             found = self._rows(sql, (int(last[1] or 0),))
         elif _ID.match(reference):
             upper = reference.lower() + "g"
@@ -179,7 +146,7 @@ class Reader:
             found = self._rows(sql, (reference.lower(), upper))
             if not found and len(reference) == _UUID_LENGTH:
                 # The caller's own id; no index holds it, so this looks at every row.
-                sql = f"SELECT * FROM interaction WHERE client_request_id = ? {_NEWEST_FIRST} LIMIT 1"  # noqa: S608
+                sql = f"SELECT * FROM interaction WHERE client_request_id = ? {NEWEST_FIRST} LIMIT 1"  # noqa: S608
                 found = self._rows(sql, (reference.lower(),))
         else:
             raise NotFoundError(f"{reference!r} is no id", hint="give at least 6 characters of an id, or: last")
@@ -235,7 +202,7 @@ class Reader:
 
     def slice_after(self, identity: str, filters: Filters, limit: int) -> list[Row]:
         """Return rows in the order of their ids, beginning behind one; each with the address it was last sent to."""
-        conditions, values = _conditions(filters)
+        conditions, values = conditions_of(filters)
         where = " AND ".join(["id > ?", *conditions])
         sql = (
             "SELECT *, (SELECT upstream FROM attempt WHERE interaction_id = id ORDER BY number DESC LIMIT 1) "  # noqa: S608 - ours
@@ -245,7 +212,7 @@ class Reader:
 
     def unpriced(self, filters: Filters) -> list[Row]:
         """Return calls without a price by provider and model: calls, tokens, when the last one was; the most first."""
-        conditions, values = _conditions(filters)
+        conditions, values = conditions_of(filters)
         where = " AND ".join(["cost_status = 'unpriced'", *conditions])
         sql = (
             "SELECT provider, model, service_tier, count(*) AS calls, "  # noqa: S608 - conditions are ours
@@ -256,7 +223,7 @@ class Reader:
 
     def summary(self, since: int, until: int | None = None) -> Row:
         """Return calls, errors, tokens and cost of a span of time (Unix milliseconds)."""
-        conditions, values = _conditions(Filters(since=since, until=until))
+        conditions, values = conditions_of(Filters(since=since, until=until))
         sql = (
             "SELECT count(*) AS calls, coalesce(sum(NOT success), 0) AS errors, "  # noqa: S608 - conditions are ours
             "coalesce(sum(input_tokens), 0) AS input_tokens, coalesce(sum(output_tokens), 0) AS output_tokens, "
@@ -326,74 +293,3 @@ def decoded(row: Mapping[str, Any]) -> Row:
         if isinstance(values.get(name), str):
             values[name] = orjson.loads(values[name])
     return values
-
-
-def listing(
-    filters: Filters, limit: int, order: Order | None = None, *, has_rare_label: bool = False
-) -> tuple[str, tuple[Any, ...]]:
-    """Return the statement that lists what is wanted, the newest first or by a column, and its values."""
-    conditions, values = _conditions(filters, _IN_RARE if has_rare_label else _IN_COMMON)
-    where = f"WHERE {' AND '.join(conditions)} " if conditions else ""
-    return f"SELECT * FROM interaction {where}{_order_by(order)} LIMIT ?", (*values, limit)  # noqa: S608 - ours
-
-
-def _order_by(order: Order | None) -> str:
-    if order is None:
-        return _NEWEST_FIRST
-    if order.column not in COLUMNS:
-        raise ValueError(f"{order.column} is no column")
-    # What is not known is neither large nor small, and never first.
-    direction = "DESC" if order.is_largest_first else "ASC"
-    return f'ORDER BY "{order.column}" IS NULL, "{order.column}" {direction}, started_at DESC, id DESC'
-
-
-def looking(filters: Filters, before: Row | None) -> tuple[str, tuple[Any, ...]]:
-    """Return the statement for the calls to look through, the newest first, without its limit, and its values."""
-    conditions, values = _conditions(filters)
-    if before is not None:
-        conditions.append("(started_at, id) < (?, ?)")
-        values += [before["started_at"], before["id"]]
-    where = f"WHERE {' AND '.join(conditions)} " if conditions else ""
-    return f"SELECT * FROM interaction {where}{_NEWEST_FIRST}", tuple(values)  # noqa: S608 - ours
-
-
-def matching(words: Sequence[str], look: str, values: Sequence[Any]) -> tuple[str, tuple[Any, ...]]:
-    """Return the statement that finds all words in the texts of one page of calls, and its values."""
-    one = "(t.input_text LIKE ? ESCAPE '!' OR t.output_text LIKE ? ESCAPE '!')"
-    patterns = [f"%{like_escaped(word)}%" for word in words]
-    sql = (
-        f"SELECT i.*, t.input_text, t.output_text FROM ({look} LIMIT {PAGE}) AS i "  # noqa: S608 - ours
-        "JOIN interaction_text AS t ON t.interaction_id = i.id "
-        f"WHERE {' AND '.join([one] * len(patterns))} ORDER BY i.started_at DESC, i.id DESC"
-    )
-    return sql, (*values, *(pattern for pattern in patterns for _ in range(2)))
-
-
-def like_escaped(text: str) -> str:
-    """Return text that LIKE takes as it is, with ``!`` as the escape."""
-    return re.sub(r"[!%_]", r"!\g<0>", text)
-
-
-def _conditions(filters: Filters, has_label: str = _IN_COMMON) -> tuple[list[str], list[Any]]:
-    conditions: list[str] = []
-    values: list[Any] = []
-    for name, column in _EXACT.items():
-        wanted = getattr(filters, name)
-        if wanted is not None:
-            conditions.append(f"{column} = ?")
-            values.append(wanted)
-    for label in filters.labels():
-        conditions.append(has_label)
-        values += label
-    if filters.model is not None:
-        stem = filters.model.removesuffix("*")
-        is_open = stem != filters.model
-        conditions.append("substr(model, 1, ?) = ?" if is_open else "model = ?")
-        values += [len(stem), stem] if is_open else [stem]
-    if filters.since is not None:
-        conditions.append("started_at >= ?")
-        values.append(instant_text(filters.since))
-    if filters.until is not None:
-        conditions.append("started_at < ?")
-        values.append(instant_text(filters.until))
-    return conditions, values

@@ -14,7 +14,8 @@ from proxy.domain.interaction import Entry
 from proxy.loader.loading import Loader
 from proxy.settings.values import Settings
 from proxy.store.migration import upgrade
-from proxy.store.reading import Filters, Reader
+from proxy.store.reading import Reader
+from proxy.store.statements import Filters
 from proxy.telemetry.families import Totals
 from tests.support.spooling import SpoolingGateway, settings_in
 

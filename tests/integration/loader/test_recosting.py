@@ -15,7 +15,8 @@ from proxy.pricing.release import keep
 from proxy.settings.snapshot import publish
 from proxy.settings.values import PriceSettings, Settings
 from proxy.store.amending import Amendment
-from proxy.store.reading import Filters, Reader
+from proxy.store.reading import Reader
+from proxy.store.statements import Filters
 from tests.integration.loader.conftest import Bench
 from tests.support.price_data import price_data
 from tests.support.rollups import assert_rollups_equal_the_rows

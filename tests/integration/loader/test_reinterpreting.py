@@ -25,7 +25,8 @@ from proxy.protocol.multipart import reduce
 from proxy.settings.values import Settings
 from proxy.store.amending import Amendment
 from proxy.store.migration import upgrade
-from proxy.store.reading import Filters, Reader
+from proxy.store.reading import Reader
+from proxy.store.statements import Filters
 from proxy.store.writing import StoreWriter, WriteBatch
 from tests.support.forms import HEADER, field, file, form
 from tests.support.priced_cases import call_of, cases

@@ -15,7 +15,8 @@ from proxy.domain.interaction import Entry
 from proxy.domain.outcome import Outcome
 from proxy.store.amending import Amendment, Change
 from proxy.store.migration import upgrade
-from proxy.store.reading import Filters, Reader
+from proxy.store.reading import Reader
+from proxy.store.statements import Filters
 from proxy.store.writing import RowError, StoreWriter, WriteBatch
 from tests.support.entries import STARTED_AT, an_entry
 from tests.support.rollups import ask, assert_rollups_equal_the_rows

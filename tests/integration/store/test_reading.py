@@ -9,7 +9,8 @@ import pytest
 from proxy.domain.outcome import Outcome
 from proxy.errors import NotFoundError, StoreError
 from proxy.store.engine import open_reader
-from proxy.store.reading import Filters, Reader, listing
+from proxy.store.reading import Reader
+from proxy.store.statements import Filters, listing
 from proxy.store.writing import StoreWriter, WriteBatch
 from tests.support.entries import STARTED_AT, an_entry
 

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from proxy.domain.interaction import Entry
 from proxy.domain.outcome import Outcome
 from proxy.store.migration import upgrade
-from proxy.store.reading import Filters, Reader
+from proxy.store.reading import Reader
+from proxy.store.statements import Filters
 from proxy.store.writing import (
     ParkedPart,
     RowError,

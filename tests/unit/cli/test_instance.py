@@ -198,7 +198,7 @@ def test_ctrl_c_while_it_starts_leaves_no_process_behind(settings: Settings) -> 
 
 
 def test_a_folder_that_takes_no_file_is_told_with_the_way_out(settings: Settings) -> None:
-    (Path(settings.run_dir) / "settings.new").mkdir(parents=True)
-    with pytest.raises(ConfigurationError, match=r"settings.new cannot be written: Is a directory") as caught:
+    (Path(settings.run_dir) / f".settings.json.{os.getpid()}").mkdir(parents=True)
+    with pytest.raises(ConfigurationError, match=r"settings\.json\.\d+ cannot be written: Is a directory") as caught:
         prepare(settings)
     assert "--data-dir" in str(caught.value.hint)

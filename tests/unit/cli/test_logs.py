@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from proxy.domain.outcome import Outcome
-from proxy.store.reading import Filters, Reader
+from proxy.store.reading import Reader
+from proxy.store.statements import Filters
 from tests.support.entries import STARTED_AT, an_entry
 from tests.unit.cli.conftest import Command, Record
 

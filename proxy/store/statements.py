@@ -1,0 +1,127 @@
+"""The statements behind lists and searches: what is asked for, as SQL of ours and the values beside it.
+
+Nothing that a person typed is ever part of a statement: columns are looked up, values are bound. What reads with them
+is ``reading``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from proxy.store.columns import instant_text
+from proxy.store.rows import COLUMNS, TAG_KEY
+
+# As the indexes lie: ordered by id, a list of one model would first sort a million rows of it.
+NEWEST_FIRST = "ORDER BY started_at DESC, id DESC"
+_EXACT = {
+    "provider": "provider", "outcome": "outcome", "operation": "operation", "user": "user_id",
+    "session": "session_id", "app": "app", "environment": "environment",
+}  # fmt: skip
+LABEL = "SELECT interaction_id FROM interaction_metadata WHERE key = ? AND value = ?"
+_IN_RARE = f"id IN ({LABEL})"
+_IN_COMMON = f"EXISTS ({LABEL} AND interaction_id = id)"
+
+
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """What to list. Instants are Unix milliseconds; texts match exactly, ``model`` may end in ``*``; all must match."""
+
+    since: int | None = None
+    until: int | None = None
+    model: str | None = None
+    provider: str | None = None
+    outcome: str | None = None
+    operation: str | None = None
+    user: str | None = None
+    session: str | None = None
+    app: str | None = None
+    environment: str | None = None
+    tags: tuple[str, ...] = ()
+    metadata: tuple[tuple[str, str], ...] = ()
+
+    def labels(self) -> list[tuple[str, str]]:
+        """Return tags and metadata as the keys and values of ``interaction_metadata``."""
+        return [*((f"{TAG_KEY}{tag}", tag) for tag in self.tags), *self.metadata]
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """How to list instead of the newest first: by a column of ``interaction``."""
+
+    column: str
+    is_largest_first: bool = True
+
+
+def listing(
+    filters: Filters, limit: int, order: Order | None = None, *, has_rare_label: bool = False
+) -> tuple[str, tuple[Any, ...]]:
+    """Return the statement that lists what is wanted, the newest first or by a column, and its values."""
+    conditions, values = conditions_of(filters, _IN_RARE if has_rare_label else _IN_COMMON)
+    where = f"WHERE {' AND '.join(conditions)} " if conditions else ""
+    return f"SELECT * FROM interaction {where}{_order_by(order)} LIMIT ?", (*values, limit)  # noqa: S608 - ours
+
+
+def _order_by(order: Order | None) -> str:
+    if order is None:
+        return NEWEST_FIRST
+    if order.column not in COLUMNS:
+        raise ValueError(f"{order.column} is no column")
+    # What is not known is neither large nor small, and never first.
+    direction = "DESC" if order.is_largest_first else "ASC"
+    return f'ORDER BY "{order.column}" IS NULL, "{order.column}" {direction}, started_at DESC, id DESC'
+
+
+def looking(filters: Filters, before: Mapping[str, Any] | None) -> tuple[str, tuple[Any, ...]]:
+    """Return the statement for the calls to look through, the newest first, without its limit, and its values."""
+    conditions, values = conditions_of(filters)
+    if before is not None:
+        conditions.append("(started_at, id) < (?, ?)")
+        values += [before["started_at"], before["id"]]
+    where = f"WHERE {' AND '.join(conditions)} " if conditions else ""
+    return f"SELECT * FROM interaction {where}{NEWEST_FIRST}", tuple(values)  # noqa: S608 - ours
+
+
+def matching(words: Sequence[str], look: str, values: Sequence[Any], page: int) -> tuple[str, tuple[Any, ...]]:
+    """Return the statement that finds all words in the texts of one ``page`` of so many calls, and its values."""
+    one = "(t.input_text LIKE ? ESCAPE '!' OR t.output_text LIKE ? ESCAPE '!')"
+    patterns = [f"%{like_escaped(word)}%" for word in words]
+    sql = (
+        f"SELECT i.*, t.input_text, t.output_text FROM ({look} LIMIT {page}) AS i "  # noqa: S608 - ours
+        "JOIN interaction_text AS t ON t.interaction_id = i.id "
+        f"WHERE {' AND '.join([one] * len(patterns))} ORDER BY i.started_at DESC, i.id DESC"
+    )
+    return sql, (*values, *(pattern for pattern in patterns for _ in range(2)))
+
+
+def like_escaped(text: str) -> str:
+    """Return text that LIKE takes as it is, with ``!`` as the escape."""
+    return re.sub(r"[!%_]", r"!\g<0>", text)
+
+
+def conditions_of(filters: Filters, has_label: str = _IN_COMMON) -> tuple[list[str], list[Any]]:
+    """Return the conditions that filters mean, and their values."""
+    conditions: list[str] = []
+    values: list[Any] = []
+    for name, column in _EXACT.items():
+        wanted = getattr(filters, name)
+        if wanted is not None:
+            conditions.append(f"{column} = ?")
+            values.append(wanted)
+    for label in filters.labels():
+        conditions.append(has_label)
+        values += label
+    if filters.model is not None:
+        stem = filters.model.removesuffix("*")
+        is_open = stem != filters.model
+        conditions.append("substr(model, 1, ?) = ?" if is_open else "model = ?")
+        values += [len(stem), stem] if is_open else [stem]
+    if filters.since is not None:
+        conditions.append("started_at >= ?")
+        values.append(instant_text(filters.since))
+    if filters.until is not None:
+        conditions.append("started_at < ?")
+        values.append(instant_text(filters.until))
+    return conditions, values
