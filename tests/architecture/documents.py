@@ -24,8 +24,17 @@ _SECRETS = """\
 # Variables that Dashcam reads; copy to .env and take away the hash of what you want to change.
 # Every setting of config/dashcam.toml is here with its default; the environment wins over files, flags over both.
 
-# Keys of providers, by the names that the configuration gives them.
+# Keys of providers; one that is set makes its provider be there, unless others are named. Each also as …_FILE.
 # OPENAI_API_KEY=
+# ANTHROPIC_API_KEY=
+# GEMINI_API_KEY=
+# OPENROUTER_API_KEY=
+# AZURE_OPENAI_API_KEY=
+# AZURE_OPENAI_ENDPOINT=
+# GROQ_API_KEY=
+# MISTRAL_API_KEY=
+# DEEPSEEK_API_KEY=
+# XAI_API_KEY=
 
 # Keys that callers must show, separated by commas; needed when listening anywhere but on loopback.
 # DASHCAM_PROXY_KEYS=
