@@ -26,7 +26,6 @@ from proxy.store.reading import Reader
 from proxy.store.statements import Filters
 
 _LISTED = ("input_mtok", "cache_read_mtok", "output_mtok")
-_OWN = "own"
 
 
 def _now() -> str:

@@ -66,7 +66,7 @@ def amend(connection: Connection, amendment: Amendment) -> int:
     """Write the changes that still apply; return how many did."""
     olds, news = [], []
     prices = {change.price.id: change.price for change in amendment.changes if change.price is not None}
-    _many(connection, _PRICE, [rows.price_row(price) for price in prices.values()])
+    rows.run_many(connection, _PRICE, [rows.price_row(price) for price in prices.values()])
     for change in amendment.changes:
         old = _row(connection, change.id)
         if old is None or any(old[name] != value for name, value in change.before.items()):
@@ -74,8 +74,8 @@ def amend(connection: Connection, amendment: Amendment) -> int:
         _write(connection, amendment, change, old)
         olds.append(_counted(old))
         news.append(_counted({**old, **change.after}))
-    _many(connection, ROLLUP_SQL, rollup_changes(olds, news))
-    _many(connection, LATENCY_SQL, latency_changes(olds, news))
+    rows.run_many(connection, ROLLUP_SQL, rollup_changes(olds, news))
+    rows.run_many(connection, LATENCY_SQL, latency_changes(olds, news))
     for hour in {instant_text(item.started_at)[:13] for item in olds}:
         connection.exec_driver_sql("DELETE FROM rollup_hourly WHERE hour = ? AND calls = 0", (hour,))
         connection.exec_driver_sql("DELETE FROM latency_histogram WHERE hour = ? AND calls = 0", (hour,))
@@ -142,8 +142,3 @@ def _counted(row: Row) -> Interaction:
 def milliseconds_of(instant: str) -> int:
     """Return a stored instant as Unix milliseconds."""
     return round(datetime.fromisoformat(instant).timestamp() * 1000)
-
-
-def _many(connection: Connection, sql: str, values: list[tuple[Any, ...]]) -> None:
-    if values:
-        connection.exec_driver_sql(sql, values)

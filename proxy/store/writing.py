@@ -218,12 +218,12 @@ def _write(connection: Connection, batch: WriteBatch, totals_of: TotalsOf) -> Wr
     if entries:
         _insert_entries(connection, entries)
     totals = totals_of(entries) if entries else {}
-    _many(connection, _TOTAL, [(family, labels, value) for (family, labels), value in totals.items()])
-    _many(connection, _PARKED, [(p.id, p.part, p.source, p.until_sequence, p.payload) for p in batch.parked])
-    _many(connection, "DELETE FROM open_call WHERE id = ?", [(identity,) for identity in batch.unparked])
+    rows.run_many(connection, _TOTAL, [(family, labels, value) for (family, labels), value in totals.items()])
+    rows.run_many(connection, _PARKED, [(p.id, p.part, p.source, p.until_sequence, p.payload) for p in batch.parked])
+    rows.run_many(connection, "DELETE FROM open_call WHERE id = ?", [(identity,) for identity in batch.unparked])
     stored = Counter(source for source, _ in new)
     lost = Counter(item.source for item in batch.quarantined if _set_aside(connection, item) and item.interaction_id)
-    _many(connection, _STATE, [_state_row(item, stored[item.name], lost[item.name]) for item in batch.states])
+    rows.run_many(connection, _STATE, [_state_row(item, stored[item.name], lost[item.name]) for item in batch.states])
     return WriteResult(entries, totals, lost.total())
 
 
@@ -261,19 +261,14 @@ def _insert_entries(connection: Connection, entries: Sequence[Entry]) -> None:
     prices = {entry.price.id: entry.price for entry in entries if entry.price is not None}
     texts = [(e.interaction.id, e.input_text, e.output_text) for e in entries if e.input_text or e.output_text]
     interactions = [entry.interaction for entry in entries]
-    _many(connection, _PRICE, [rows.price_row(price) for price in prices.values()])
-    _many(connection, _INTERACTION, [rows.interaction_row(item) for item in interactions])
-    _many(connection, _ATTEMPT, [rows.attempt_row(item) for entry in entries for item in entry.attempts])
-    _many(connection, _LABEL, [row for item in interactions for row in rows.label_rows(item)])
-    _many(connection, _BODY, body_rows)
-    _many(connection, _TEXT, texts)
-    _many(connection, ROLLUP_SQL, rollup_rows(interactions))
-    _many(connection, LATENCY_SQL, latency_rows(interactions))
-
-
-def _many(connection: Connection, sql: str, values: list[tuple[Any, ...]]) -> None:
-    if values:
-        connection.exec_driver_sql(sql, values)
+    rows.run_many(connection, _PRICE, [rows.price_row(price) for price in prices.values()])
+    rows.run_many(connection, _INTERACTION, [rows.interaction_row(item) for item in interactions])
+    rows.run_many(connection, _ATTEMPT, [rows.attempt_row(item) for entry in entries for item in entry.attempts])
+    rows.run_many(connection, _LABEL, [row for item in interactions for row in rows.label_rows(item)])
+    rows.run_many(connection, _BODY, body_rows)
+    rows.run_many(connection, _TEXT, texts)
+    rows.run_many(connection, ROLLUP_SQL, rollup_rows(interactions))
+    rows.run_many(connection, LATENCY_SQL, latency_rows(interactions))
 
 
 def _state_row(state: SourceState, stored: int, quarantined: int) -> tuple[Any, ...]:
