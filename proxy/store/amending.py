@@ -22,9 +22,7 @@ from proxy.store.columns import instant_text
 from proxy.store.reading import Row, decoded
 from proxy.store.rollups import LATENCY_SQL, ROLLUP_SQL, latency_changes, rollup_changes
 
-AMENDABLE = frozenset(rows.COLUMNS) - {"id", "started_at", "cost_usd", "input_cost_usd", "output_cost_usd"}
-_JSON = frozenset({"tool_names", "usage_raw", "tags", "metadata", "quantities"})
-_USD = {"cost_pico_usd": "cost_usd", "input_cost_pico_usd": "input_cost_usd", "output_cost_pico_usd": "output_cost_usd"}
+AMENDABLE = frozenset(rows.COLUMNS) - {"id", "started_at", *rows.USD}
 _PRICE = rows.insert_sql(tables.PriceRow.__table__, ignore=True)  # type: ignore[attr-defined]
 _HISTORY = (
     "INSERT INTO amendment (interaction_id, amended_at, command, reason, cost_pico_usd_before, cost_pico_usd_after, "
@@ -92,11 +90,11 @@ def _write(connection: Connection, amendment: Amendment, change: Change, old: Ro
     if unknown:
         raise ValueError(f"{', '.join(sorted(unknown))} cannot be changed")
     values = dict(change.after)
-    for exact, summable in _USD.items():
+    for summable, exact in rows.USD.items():
         if exact in values:
             values[summable] = None if values[exact] is None else values[exact] / 1e12
     terms = ", ".join(f'"{name}" = ?' for name in values)
-    stored = [rows.json_text(value) if name in _JSON else value for name, value in values.items()]
+    stored = [rows.json_text(value) if name in rows.JSON else value for name, value in values.items()]
     sql = f"UPDATE interaction SET {terms} WHERE id = ?"  # noqa: S608 - names of our own columns, checked above
     connection.exec_driver_sql(sql, (*stored, change.id))
     if change.texts is not None:

@@ -21,6 +21,7 @@ from sqlalchemy.exc import DBAPIError
 from proxy.errors import NotFoundError, StoreError
 from proxy.store.bodies import read_body, read_varints
 from proxy.store.engine import open_reader
+from proxy.store.rows import JSON
 from proxy.store.statements import (
     LABEL,
     NEWEST_FIRST,
@@ -33,7 +34,7 @@ from proxy.store.statements import (
 )
 
 Row = dict[str, Any]
-_JSON = ("tool_names", "usage_raw", "tags", "metadata", "headers", "edits", "rates", "dropped", "quantities")
+_JSON = (*JSON, "headers", "edits", "rates", "dropped")
 _ID = re.compile(r"[0-9a-fA-F-]{6,36}\Z")
 _UUID_LENGTH = 36
 _LAST = re.compile(r"last(?:-(\d{1,6}))?\Z")

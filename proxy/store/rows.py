@@ -17,13 +17,15 @@ from proxy.domain.interaction import Attempt, Interaction
 from proxy.store import tables
 from proxy.store.columns import instant_text
 
-_USD = {"cost_usd": "cost_pico_usd", "input_cost_usd": "input_cost_pico_usd", "output_cost_usd": "output_cost_pico_usd"}
+USD = {"cost_usd": "cost_pico_usd", "input_cost_usd": "input_cost_pico_usd", "output_cost_usd": "output_cost_pico_usd"}
+JSON = ("tool_names", "usage_raw", "tags", "metadata", "quantities")
+"""Columns of ``interaction`` that hold JSON; ``USD`` are those that repeat an exact amount as a number to sum."""
 TAG_KEY = "tag:"
 COLUMNS = [column.name for column in tables.InteractionRow.__table__.columns]  # type: ignore[attr-defined]
-_read_all = attrgetter(*[_USD.get(name, name) for name in COLUMNS])
-_USD_AT = [COLUMNS.index(name) for name in _USD]
+_read_all = attrgetter(*[USD.get(name, name) for name in COLUMNS])
+_USD_AT = [COLUMNS.index(name) for name in USD]
 _INSTANTS_AT = [COLUMNS.index(name) for name in ("started_at", "completed_at")]
-_JSON_AT = [COLUMNS.index(name) for name in ("tool_names", "usage_raw", "tags", "metadata", "quantities")]
+_JSON_AT = [COLUMNS.index(name) for name in JSON]
 
 
 def insert_sql(table: Table, *, ignore: bool = False) -> str:

@@ -7,13 +7,14 @@ import time
 import pytest
 
 from proxy.cli.instants import instant_of
-from proxy.domain.identity import id_time_ns, parse_id
+from proxy.domain.identity import IdentityMint, id_text, id_time_ns, parse_id
 from proxy.errors import UsageError
-from tests.support.entries import STARTED_AT, an_entry
+from tests.support.entries import STARTED_AT
 
 
 def test_instants_as_people_say_them() -> None:
-    identity = an_entry().interaction.id
+    # A mint of its own: after some thousand ids of one millisecond the shared one goes on to the next.
+    identity = id_text(IdentityMint().mint(STARTED_AT * 1_000_000))
     now = time.time_ns() // 1_000_000
     week = instant_of("7d", "--since")
     assert week is not None
