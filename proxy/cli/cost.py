@@ -9,6 +9,7 @@ from decimal import Decimal
 
 from proxy.domain.cost import Price
 from proxy.pricing.amount import multiply
+from proxy.pricing.cost import is_sum
 from proxy.pricing.units import UNITS, unit_of
 from proxy.store.reading import Row
 from proxy.store.usage import usage_of
@@ -19,7 +20,7 @@ def lines_of(row: Row, price: Row | None) -> list[str]:
     if price is None:
         return []
     pinned = Price(**price)
-    cost = multiply(pinned, usage_of(row))
+    cost = multiply(pinned, usage_of(row), is_sum=is_sum(row["operation"]))
     source = f"{pinned.model}, {pinned.tier} tier, prices of {pinned.source} {pinned.source_version}"
     if cost.pico_usd != row["cost_pico_usd"]:
         return [_rates(pinned), source]

@@ -3,7 +3,8 @@
 The input is split into cached, cache-written, audio, image and the rest, each at its own rate where there is one, else
 at the input rate; the output into audio, image and the rest, reasoning included. Tool calls, audio by the hour,
 characters and images come on top where they have a price. A part that costs more than text and has no published rate
-makes the amount a lower bound.
+makes the amount a lower bound. So does a sum over many requests that is beyond a long-context step: what each of them
+asked is not known, and all of them together are no long context.
 """
 
 from __future__ import annotations
@@ -27,11 +28,14 @@ Part = tuple[tuple[str, ...], int]
 """Names of rates, the first that there is counts, and how many tokens."""
 
 
-def multiply(price: Price, usage: Usage, status: CostStatus = CostStatus.COMPUTED) -> Cost:
-    """Return the cost of these counts at this price; unpriced when they are not what the price is for."""
+def multiply(price: Price, usage: Usage, status: CostStatus = CostStatus.COMPUTED, *, is_sum: bool = False) -> Cost:
+    """Return the cost of these counts at this price; unpriced when they are not what the price is for.
+
+    ``is_sum``: the counts are those of many requests together, which are priced below every step.
+    """
     asked = usage.input_tokens or 0
     said = usage.output_tokens or 0
-    rates, has_fee = _rates_at(price, asked)
+    rates, has_fee = _rates_at(price, 0 if is_sum else asked)
     if (said and "output_mtok" not in rates) or (asked and "input_mtok" not in rates):
         return _UNPRICED
     inputs = _token_lines(rates, asked, _input_parts(usage), "input_mtok")
@@ -46,7 +50,8 @@ def multiply(price: Price, usage: Usage, status: CostStatus = CostStatus.COMPUTE
     has_tokens = usage.input_tokens is not None or usage.output_tokens is not None
     if not (has_tokens and "input_mtok" in rates) and not inputs and not outputs:
         return _UNPRICED
-    if status is CostStatus.COMPUTED and _leaves_out(rates, usage, quantities):
+    may_be_more = is_sum and _rates_at(price, asked)[0] != rates
+    if status is CostStatus.COMPUTED and (may_be_more or _leaves_out(rates, usage, quantities)):
         status = CostStatus.LOWER_BOUND
     input_usd, output_usd, fee_usd = _sum(inputs), _sum(outputs), _sum(fees)
     return Cost(

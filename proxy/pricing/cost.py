@@ -18,7 +18,7 @@ from proxy.domain.usage import Usage
 from proxy.pricing.amount import multiply
 from proxy.pricing.rates import BATCH, DECISIONS, Catalogue, Wanted, bundled
 from proxy.pricing.regions import has_uplift, is_regional
-from proxy.protocol.endpoints import operation_named
+from proxy.protocol.endpoints import Answer, operation_named
 
 _PERIOD_SECONDS = 1800
 """Some prices depend on the time of day (DeepSeek's), and change at full or half hours."""
@@ -92,10 +92,15 @@ def cost_of(
     if is_unsure and status is CostStatus.COMPUTED and (own is None or not prices.is_whole(own)):
         status = CostStatus.LOWER_BOUND
     try:
-        return multiply(price, usage, status)
+        return multiply(price, usage, status, is_sum=is_sum(operation))
     except OverflowError:
         # Counts that no call can have; a provider may claim anything.
         return _UNPRICED
+
+
+def is_sum(operation: str) -> bool:
+    """Return True where an answer's counts are those of many requests: a batch's, a run's, an agent's turn's."""
+    return operation_named(operation).answer is Answer.RUN
 
 
 def _wanted(kind: str, model: str, tier: str, at_ms: int, is_batch: bool, upstream: str) -> tuple[Wanted | None, bool]:

@@ -14,7 +14,7 @@ PRICE: dict[str, Any] = {
 USAGE = {"prompt_tokens": 1200, "completion_tokens": 30, "prompt_tokens_details": {"cached_tokens": 1000}}
 COUNTS: dict[str, Any] = {
     "input_tokens": 1200, "output_tokens": 30, "total_tokens": None, "cached_tokens": 1000, "cache_write_tokens": None,
-    "reasoning_tokens": None, "usage_source": "reported",
+    "reasoning_tokens": None, "usage_source": "reported", "operation": "chat",
 }  # fmt: skip
 PICO = 1000 * 250_000 + 200 * 2_500_000 + 30 * 10_000_000
 
@@ -41,3 +41,10 @@ def test_what_is_billed_beside_tokens_has_its_line_too() -> None:
 
 def test_without_a_price_there_is_nothing_to_explain() -> None:
     assert lines_of({"usage_raw": USAGE, "cost_pico_usd": None}, None) == []
+
+
+def test_a_batch_is_explained_as_it_was_priced() -> None:
+    stepped = {**PRICE, "rates": {**PRICE["rates"], "input_mtok>1000": "5"}}
+    assert lines_of({**COUNTS, "operation": "batches_read", "usage_raw": USAGE, "cost_pico_usd": PICO}, stepped)[1] == (
+        "  200 input         at $2.5/M   $0.0005"
+    )

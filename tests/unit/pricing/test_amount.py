@@ -87,6 +87,15 @@ def test_long_context_is_a_cliff() -> None:
     assert amount(multiply(long, usage(272_001, 100))) == Decimal("2.176008") + Decimal("0.003")
 
 
+def test_many_requests_together_are_no_long_context() -> None:
+    long = price(input_mtok__272000="8", output_mtok__272000="30")
+    below, beyond = (multiply(long, usage(asked, 100), is_sum=True) for asked in (272_000, 3_000_000))
+    assert (amount(below), below.status) == (Decimal("1.088") + Decimal("0.002"), CostStatus.COMPUTED)
+    assert (amount(beyond), beyond.status) == (Decimal(12) + Decimal("0.002"), CostStatus.LOWER_BOUND)
+    flat = multiply(price(), usage(3_000_000, 100), is_sum=True)
+    assert flat.status is CostStatus.COMPUTED
+
+
 def test_fees_come_on_top() -> None:
     fees = price(requests_kcount="5", web_searches_kcount="10")
     assert amount(multiply(fees, usage(0, 0, web_searches=2))) == Decimal("0.025")
