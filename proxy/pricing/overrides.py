@@ -97,8 +97,9 @@ def load(path: Path) -> Overrides:
 def parse(data: bytes, origin: str) -> Overrides:
     """Return the rules of a file's bytes; ``origin`` is its name in messages."""
     try:
-        values = tomllib.loads(data.decode("utf-8"), parse_float=Decimal)
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        values = tomllib.loads(data.decode("utf-8"), parse_float=_number)
+    except (ValueError, RecursionError) as error:
+        # Not only TOML's own mistakes: whole numbers of thousands of digits, and brackets in brackets without end.
         raise ConfigurationError(f"{origin}: is no valid TOML: {error}") from error
     problems = [f"{origin}: {name}: is not known; prices are [[price]] tables" for name in values if name != "price"]
     listed = values.get("price", [])
@@ -110,6 +111,14 @@ def parse(data: bytes, origin: str) -> Overrides:
         raise ConfigurationError(problems)
     found = sorted((rule for rule in rules if rule is not None), key=lambda rule: rule.rank, reverse=True)
     return Overrides(tuple(found), f"file:{Path(origin).name}"[:50], hashlib.sha256(data).hexdigest()[:16])
+
+
+def _number(text: str) -> Decimal | str:
+    """Return a number as written; one beyond what decimals reach as its text, to be told with its key."""
+    try:
+        return Decimal(text)
+    except InvalidOperation:
+        return text
 
 
 def _rule(number: int, item: dict[str, Any], origin: str, problems: list[str]) -> Override | None:

@@ -10,7 +10,7 @@ import hashlib
 import json
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from pathlib import Path
 
 import orjson
@@ -45,7 +45,7 @@ def read(data: bytes) -> list[types.Provider]:
     try:
         # Amounts never become floats: 0.1 is a tenth.
         raw = json.loads(data, parse_float=Decimal)
-    except (ValueError, RecursionError) as error:
+    except (ValueError, RecursionError, InvalidOperation) as error:
         raise PriceDataError(f"the price data is no JSON: {error}", hint=_HINT) from error
     if not isinstance(raw, list) or not raw:
         raise PriceDataError("the price data is no list of providers", hint=_HINT)

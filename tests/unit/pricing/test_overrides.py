@@ -145,6 +145,19 @@ def test_what_cannot_be_meant_is_refused(text: str) -> None:
     assert mistakes(text)
 
 
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ('[[price]]\nmodel = "m"\ninput_mtok = ' + "9" * 5000, "is no valid TOML"),
+        ("a = " + "[" * 5000 + "]" * 5000, "is no valid TOML"),
+        ('[[price]]\nmodel = "m"\ninput_mtok = 1e99999999999999999999\noutput_mtok = -1', "price[1].input_mtok"),
+    ],
+    ids=["digits", "brackets", "exponent"],
+)
+def test_what_no_number_can_be_is_our_own_error(text: str, told: str) -> None:
+    assert told in mistakes(text)[0]
+
+
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="cannot be read"):
         load(tmp_path / "nothing.toml")

@@ -50,6 +50,7 @@ def test_without_a_refresh_there_is_none(tmp_path: Path) -> None:
         (b"[1]", "shape"),
         (b'[{"id": "openai"}]', "shape"),
         (b"[" * 100_000, "no JSON"),
+        (b'[{"id": "openai", "price": 1e99999999999999999999}]', "no JSON"),
         (price_data("-1"), "cannot be"),
         (price_data("NaN"), "shape|cannot be"),
         (price_data("much"), "shape"),
