@@ -31,6 +31,7 @@ from proxy.store.statements import (
     listing,
     looking,
     matching,
+    slice_of,
 )
 
 Row = dict[str, Any]
@@ -203,20 +204,18 @@ class Reader:
 
     def slice_after(self, identity: str, filters: Filters, limit: int) -> list[Row]:
         """Return rows in the order of their ids, beginning behind one; each with the address it was last sent to."""
-        conditions, values = conditions_of(filters)
-        where = " AND ".join(["id > ?", *conditions])
-        sql = (
-            "SELECT *, (SELECT upstream FROM attempt WHERE interaction_id = id ORDER BY number DESC LIMIT 1) "  # noqa: S608 - ours
-            f"AS upstream FROM interaction WHERE {where} ORDER BY id LIMIT ?"
-        )
-        return self._rows(sql, (identity, *values, limit))
+        return self._rows(*slice_of(identity, filters, limit))
 
     def unpriced(self, filters: Filters) -> list[Row]:
-        """Return calls without a price by provider and model: calls, tokens, when the last one was; the most first."""
+        """Return calls without a price by provider and model: calls, tokens, when the last one was; the most first.
+
+        ``uncounted`` are those that reported nothing to be priced: no price can be their lack.
+        """
         conditions, values = conditions_of(filters)
         where = " AND ".join(["cost_status = 'unpriced'", *conditions])
         sql = (
             "SELECT provider, model, service_tier, count(*) AS calls, "  # noqa: S608 - conditions are ours
+            "sum(coalesce(input_tokens, output_tokens, quantities) IS NULL) AS uncounted, "
             "coalesce(sum(input_tokens), 0) AS input_tokens, coalesce(sum(output_tokens), 0) AS output_tokens, "
             f"max(started_at) AS last_seen FROM interaction WHERE {where} GROUP BY 1, 2, 3 ORDER BY calls DESC, 1, 2"
         )

@@ -74,6 +74,20 @@ def _order_by(order: Order | None) -> str:
     return f'ORDER BY "{order.column}" IS NULL, "{order.column}" {direction}, started_at DESC, id DESC'
 
 
+def slice_of(identity: str, filters: Filters, limit: int) -> tuple[str, tuple[Any, ...]]:
+    """Return the statement that gives the next rows behind an id, and its values.
+
+    The filters are behind a ``+``, so that no index of theirs is taken: else every slice sorts all that is left.
+    """
+    conditions, values = conditions_of(filters)
+    where = f"id > ? AND +({' AND '.join(conditions)})" if conditions else "id > ?"
+    sql = (
+        "SELECT *, (SELECT upstream FROM attempt WHERE interaction_id = id ORDER BY number DESC LIMIT 1) "  # noqa: S608 - ours
+        f"AS upstream FROM interaction WHERE {where} ORDER BY id LIMIT ?"
+    )
+    return sql, (identity, *values, limit)
+
+
 def looking(filters: Filters, before: Mapping[str, Any] | None) -> tuple[str, tuple[Any, ...]]:
     """Return the statement for the calls to look through, the newest first, without its limit, and its values."""
     conditions, values = conditions_of(filters)

@@ -10,7 +10,7 @@ from proxy.domain.outcome import Outcome
 from proxy.errors import NotFoundError, StoreError
 from proxy.store.engine import open_reader
 from proxy.store.reading import Reader
-from proxy.store.statements import Filters, listing
+from proxy.store.statements import Filters, listing, slice_of
 from proxy.store.writing import StoreWriter, WriteBatch
 from tests.support.entries import STARTED_AT, an_entry
 
@@ -68,17 +68,17 @@ def test_filters(filled: Reader, filters: Filters, expected: int) -> None:
     assert len(filled.list_interactions(filters, 10)) == expected
 
 
-@pytest.mark.parametrize(
-    "filters",
-    [
-        Filters(),
-        Filters(model="gpt-5"),
-        Filters(outcome="completed"),
-        Filters(provider="openai"),
-        Filters(since=STARTED_AT, until=STARTED_AT + 1),
-        Filters(model="gpt-5", outcome="completed", since=STARTED_AT),
-    ],
+COMMON = (
+    Filters(),
+    Filters(model="gpt-5"),
+    Filters(outcome="completed"),
+    Filters(provider="openai"),
+    Filters(since=STARTED_AT, until=STARTED_AT + 1),
+    Filters(model="gpt-5", outcome="completed", since=STARTED_AT),
 )
+
+
+@pytest.mark.parametrize("filters", COMMON)
 def test_no_list_sorts_all_that_it_could_show(path: Path, filled: Reader, filters: Filters) -> None:
     sql, values = listing(filters, 20)
     with open_reader(path).begin() as connection:
@@ -87,6 +87,15 @@ def test_no_list_sorts_all_that_it_could_show(path: Path, filled: Reader, filter
     # Only calls of the same millisecond may have to be put in order, the "last term" or "right part".
     assert "USE TEMP B-TREE FOR ORDER BY" not in plan
     assert any("USING INDEX" in step for step in plan)
+
+
+@pytest.mark.parametrize("filters", COMMON)
+def test_no_slice_sorts_all_that_is_left(path: Path, filled: Reader, filters: Filters) -> None:
+    sql, values = slice_of("0", filters, 200)
+    with open_reader(path).begin() as connection:
+        plan = [row[3] for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {sql}", values)]
+    assert not [step for step in plan if "TEMP B-TREE" in step], plan
+    assert len(filled.slice_after("", filters, 200)) == len(filled.list_interactions(filters, 200))
 
 
 def test_last_and_the_ones_before(filled: Reader) -> None:
