@@ -170,7 +170,8 @@ def _read_toml(path: Path) -> dict[str, Any]:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigurationError(f"{path}: cannot be read: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:
+        # Not only TOML's own mistakes: whole numbers of thousands of digits, and brackets in brackets without end.
         raise ConfigurationError(f"{path}: is no valid TOML: {error}") from error
 
 

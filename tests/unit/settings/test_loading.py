@@ -118,7 +118,11 @@ def test_a_section_is_no_value(tmp_path: Path) -> None:
     assert any("server is a section, not a value" in line for line in mistakes(tmp_path, "server = 5"))
 
 
-@pytest.mark.parametrize("content", [b"[server\n", b"\xff\xfe", None])
+@pytest.mark.parametrize(
+    "content",
+    [b"[server\n", b"\xff\xfe", b"a = " + b"9" * 5000, b"a = " + b"[" * 5000 + b"]" * 5000, None],
+    ids=["torn", "bytes", "digits", "brackets", "missing"],
+)
 def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, content: bytes | None) -> None:
     path = tmp_path / "broken.toml"
     if content is not None:
