@@ -180,8 +180,8 @@ def unpriced(settings: Settings, *, since: str | None, until: str | None, is_utc
     finally:
         reader.close()
     columns = {
-        "provider": shown, "model": shown, "service_tier": shown, "calls": number, "input_tokens": number,
-        "output_tokens": number, "last_seen": lambda text: local_time(text, is_utc=is_utc),
+        "provider": shown, "model": shown, "service_tier": shown, "calls": number, "uncounted": number,
+        "input_tokens": number, "output_tokens": number, "last_seen": lambda text: local_time(text, is_utc=is_utc),
     }  # fmt: skip
     if rows or as_json:
         print_rows(rows, columns, as_json=as_json)
@@ -192,8 +192,19 @@ def unpriced(settings: Settings, *, since: str | None, until: str | None, is_utc
 def _next(rows: list[dict[str, Any]]) -> str:
     if not rows:
         return "Every call has a price."
-    model = rows[0]["model"] or "MODEL"
+    uncounted = sum(row["uncounted"] for row in rows)
+    said = _UNCOUNTED.format(uncounted) if uncounted else ""
+    lacking = next((row for row in rows if row["calls"] > row["uncounted"]), None)
+    if lacking is None:
+        return said
+    model = lacking["model"] or "MODEL"
     return (
         "Get newer prices with: dashcam prices refresh, or say your own in the file of the setting prices.file; "
-        f"then: dashcam recost --model '{on_one_line(model)}' --yes"
+        f"then: dashcam recost --model '{on_one_line(model)}' --yes" + (f"\n{said}" if said else "")
     )
+
+
+_UNCOUNTED = (
+    "{:,} calls reported nothing that a price could be for. What a background answer, a batch or a run costs is with "
+    "the call that first read it complete."
+)

@@ -138,3 +138,17 @@ def test_unpriced_calls_are_listed_with_the_next_command(dashcam: Command, recor
     assert "brand-new" in shown.lines[1]
     assert "dashcam recost --model 'brand-new' --yes" in shown.err
     assert "Every call has a price" in dashcam("prices", "unpriced", "--until", "2020-01-01").err
+
+
+def test_a_call_that_reported_nothing_is_not_said_to_lack_a_price(dashcam: Command, record: Record) -> None:
+    nothing: dict[str, Any] = {
+        "cost_pico_usd": None, "cost_status": CostStatus.UNPRICED, "model": "gpt-5", "provider": "openai",
+    }  # fmt: skip
+    batch = an_entry(**nothing, operation="batches", input_tokens=None, output_tokens=None)
+    record(batch)
+    assert [row["uncounted"] for row in json.loads(dashcam("prices", "unpriced", "--json").out)] == [1]
+    told = dashcam("prices", "unpriced").err
+    assert "with the call that first read it complete" in told
+    assert "recost" not in told
+    record(an_entry(**{**nothing, "model": "brand-new"}))
+    assert "dashcam recost --model 'brand-new' --yes" in dashcam("prices", "unpriced").err
