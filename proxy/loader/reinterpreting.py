@@ -90,7 +90,7 @@ class Reinterpreting:
         except Exception as error:  # noqa: BLE001 - as in the loader's batch: counted, and the others go on
             log.error("interpretation_failed", id=row["id"], reason=type(error).__name__)
             return Read(row, skipped="failed")
-        return Read(row, _change_of(row, parts, _settled(row, entry, is_counted)))
+        return Read(row, _change_of(row, parts, _settled(row, _timed(row, parts, entry), is_counted)))
 
 
 def has_bytes(row: Row, parts: Parts) -> bool:
@@ -179,6 +179,13 @@ def _end_of(row: Row, *, has_answer: bool) -> CallEnd | None:
         error_code=row["error_code"] if is_gateway_s else None,
         error_message=row["error_message"] if is_gateway_s else None,
     )
+
+
+def _timed(row: Row, parts: Parts, entry: Entry) -> Entry:
+    """Leave the first token's instant unknown where nothing tells when the one piece arrived."""
+    if row["ttft_ms"] is not None or (parts.response and parts.response.timings):
+        return entry
+    return replace(entry, interaction=replace(entry.interaction, ttft_ms=None))
 
 
 def _settled(row: Row, entry: Entry, is_counted: Callable[[str, str], bool]) -> Entry:

@@ -175,6 +175,17 @@ def test_what_was_read_wrongly_is_mended_with_its_cost_and_its_rollups(shelf: Sh
     assert shelf.sql("SELECT command, cost_pico_usd_before FROM amendment") == [("reinterpret", 1)]
 
 
+def test_an_instant_that_nobody_kept_stays_unknown(shelf: Shelf) -> None:
+    # Of an answer in one piece only the row knows when it came, and what was not understood has no first token there.
+    shelf.put([recorded(WHOLE, media=SSE, request=ASKED, model="gpt-4o-mini", is_stream=True)])
+    shelf.sql("UPDATE interaction SET ttft_ms = NULL, output_tokens = NULL")
+    looked = shelf.look()
+    assert looked[0].change is not None
+    assert "ttft_ms" not in looked[0].change.after
+    assert shelf.write(looked) == 1
+    assert shelf.sql("SELECT ttft_ms, output_tokens FROM interaction") == [(None, 3)]
+
+
 def test_a_cost_is_left_alone_where_nothing_it_depends_on_changed(shelf: Shelf) -> None:
     shelf.put([recorded(WHOLE, media=SSE, request=ASKED, model="gpt-4o-mini")])
     shelf.sql("UPDATE interaction SET cost_pico_usd = 1, input_language = 'xx'")
