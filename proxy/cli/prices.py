@@ -14,11 +14,11 @@ import orjson
 
 from proxy.cli.instants import instant_of
 from proxy.cli.rows import number, print_rows, shown
+from proxy.cli.served_prices import served_catalogue
 from proxy.cli.terminal import json_text, local_time, on_one_line
 from proxy.domain.cost import Price
 from proxy.errors import NotFoundError, UsageError
 from proxy.pricing import release
-from proxy.pricing.current import open_catalogue
 from proxy.pricing.rates import SOURCE, Catalogue, Wanted, tiers_of
 from proxy.pricing.units import unit_of
 from proxy.settings.values import Settings
@@ -34,7 +34,7 @@ def _now() -> str:
 
 def list_prices(settings: Settings, *, model: str | None, provider: str | None, as_json: bool) -> None:
     """List the standard prices of now, the user's own first."""
-    catalogue = open_catalogue(settings.prices_dir, settings.own_prices_path)
+    catalogue = served_catalogue(settings)
     rows = [*_own_rows(catalogue), *_published_rows(catalogue)]
     found = [row for row in rows if _is_wanted(row, model, provider)]
     if not found:
@@ -92,7 +92,7 @@ def _described(settings: Settings, catalogue: Catalogue) -> str:
 
 def show_price(settings: Settings, model: str, *, provider: str | None, as_json: bool) -> None:
     """Show all unit prices of a model, tier by tier, as a call of now would be priced."""
-    catalogue = open_catalogue(settings.prices_dir, settings.own_prices_path)
+    catalogue = served_catalogue(settings)
     kinds = [provider] if provider else list(dict.fromkeys(item.kind for item in settings.providers))
     found = [price for kind in kinds for price in _prices_of(catalogue, kind, model)]
     if not found:

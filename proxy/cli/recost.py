@@ -11,10 +11,10 @@ import orjson
 
 from proxy.cli.rewriting import Range, Rewriting, say_what_was_done
 from proxy.cli.rows import Show, number, print_rows, shown
+from proxy.cli.served_prices import served_catalogue
 from proxy.cli.terminal import json_text, money
 from proxy.domain.cost import from_pico
 from proxy.loader.recosting import Looked, Recosting, kinds_of
-from proxy.pricing.current import open_catalogue
 from proxy.settings.values import Settings
 
 
@@ -61,7 +61,7 @@ class Account:
 
 def recost(settings: Settings, wanted: Range) -> None:
     """Show the difference, and write it where that is wanted."""
-    catalogue = open_catalogue(settings.prices_dir, settings.own_prices_path)
+    catalogue = served_catalogue(settings)
     recosting, account = Recosting(catalogue, kinds_of(settings)), Account()
     rewriting = Rewriting("recost", "looked at", f"prices of {catalogue.version}")
     account.written = rewriting.run(settings, wanted, recosting.batches, account.add)

@@ -11,10 +11,10 @@ import orjson
 
 from proxy.cli.rewriting import Range, Rewriting, say_what_was_done
 from proxy.cli.rows import number, print_rows, shown
+from proxy.cli.served_prices import served_catalogue
 from proxy.cli.terminal import json_text, short_id
 from proxy.loader.recosting import kinds_of
 from proxy.loader.reinterpreting import Read, Reinterpreting
-from proxy.pricing.current import open_catalogue
 from proxy.settings.values import Settings
 
 _EXAMPLES = 3
@@ -55,7 +55,7 @@ class Account:
 
 def reinterpret(settings: Settings, wanted: Range) -> None:
     """Show what would differ, and write it where that is wanted."""
-    catalogue = open_catalogue(settings.prices_dir, settings.own_prices_path)
+    catalogue = served_catalogue(settings)
     reading, account = Reinterpreting(catalogue, kinds_of(settings)), Account()
     rewriting = Rewriting("reinterpret", "read again", "read again")
     account.written = rewriting.run(settings, wanted, reading.batches, account.add)

@@ -82,6 +82,22 @@ def test_refreshed_prices_count_for_later_calls_without_a_restart(
     )  # fmt: skip
 
 
+def test_a_command_prices_as_the_running_server_does(start_dashcam: Starter, oracle: str, tmp_path: Path) -> None:
+    own, config = tmp_path / "own.toml", tmp_path / "served.toml"
+    own.write_text('[[price]]\nmodel = "gpt-4o-mini"\ninput_mtok = 7\noutput_mtok = 7\n')
+    config.write_text(f'[prices]\nfile = "{own}"\n')
+    dashcam = start_dashcam("--upstream", f"openai={oracle}/v1", "--config", str(config))
+    with openai.OpenAI(base_url=f"{dashcam.url}/v1", api_key="sk-real-key", max_retries=0) as client:
+        ask(client, "mine")
+    (row,) = dashcam.rows()
+    assert row["cost_pico_usd"] == (row["input_tokens"] + row["output_tokens"]) * 7_000_000
+    assert said(dashcam, "recost")["changed"] == 0
+    assert str(own) in dashcam.cli("recost").stderr.decode()
+    own.write_text(own.read_text().replace("7", "9"))
+    assert said(dashcam, "recost", "--yes")["written"] == 1
+    assert dashcam.rows()[0]["cost_pico_usd"] == row["cost_pico_usd"] // 7 * 9
+
+
 def test_calls_are_priced_anew_while_others_come_in(running: RunningDashcam, client: openai.OpenAI) -> None:
     for number in range(30):
         ask(client, f"first {number}")
