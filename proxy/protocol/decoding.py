@@ -1,7 +1,7 @@
 """Undoing Content-Encoding on a copy, within a cap: gzip, deflate, zstd, brotli.
 
 The bytes that are relayed are never touched. A wrong label, a cut stream or a bomb gives what could be decoded and a
-word about why the rest is missing.
+word about why the rest is missing. A bomb is also what has countless tiny members, or one encoding around another.
 """
 
 from __future__ import annotations
@@ -19,15 +19,21 @@ else:
     from backports import zstd
 
 MAX_DECODED = 64 * 1024 * 1024
+MAX_MEMBERS = 1000
+"""Enough for 64 MB in the small members that parallel compressors write."""
+MAX_ENCODINGS = 4
+_SLICE = 64 * 1024
+"""What follows a member is copied by its decoder: of little it is little."""
 _CUT = "the stream is cut short"
 
 
 def decode(data: bytes, encodings: str | None, limit: int = MAX_DECODED) -> tuple[bytes, str | None]:
     """Return (decoded bytes, error or None) for a Content-Encoding value, outermost encoding last."""
     error: str | None = None
-    for name in reversed([item.strip().lower() for item in (encodings or "").split(",")]):
-        if name in ("", "identity"):
-            continue
+    names = [name for item in (encodings or "").split(",") if (name := item.strip().lower()) not in ("", "identity")]
+    if len(names) > MAX_ENCODINGS:
+        return data, f"more than {MAX_ENCODINGS} encodings"
+    for name in reversed(names):
         decoder = _DECODERS.get(name)
         if decoder is None:
             return data, f"{name[:20]}: no decoder"
@@ -51,19 +57,22 @@ class _Decompressor(Protocol):
 
 def _undo(data: bytes, limit: int, make: Callable[[], _Decompressor]) -> tuple[bytes, str | None]:
     """Undo all members of a stream, one behind the other."""
-    decoded = bytearray()
-    while data:
-        decoder = make()
-        try:
-            decoded += decoder.decompress(data, limit - len(decoded) + 1)
-        except (zlib.error, zstd.ZstdError) as problem:
-            return bytes(decoded), str(problem)
-        if len(decoded) > limit:
-            return bytes(decoded[:limit]), _too_much(limit)
-        if not decoder.eof:
-            return bytes(decoded), _CUT
-        data = decoder.unused_data
-    return bytes(decoded), None
+    decoded, decoder, members = bytearray(), None, 0
+    for start in range(0, len(data), _SLICE):
+        rest = data[start : start + _SLICE]
+        while rest:
+            if decoder is None:
+                decoder, members = make(), members + 1
+            if members > MAX_MEMBERS:
+                return bytes(decoded), f"more than {MAX_MEMBERS} members"
+            try:
+                decoded += decoder.decompress(rest, limit - len(decoded) + 1)
+            except (zlib.error, zstd.ZstdError) as problem:
+                return bytes(decoded), str(problem)
+            if len(decoded) > limit:
+                return bytes(decoded[:limit]), _too_much(limit)
+            rest, decoder = (decoder.unused_data, None) if decoder.eof else (b"", decoder)
+    return bytes(decoded), None if decoder is None else _CUT
 
 
 def _too_much(limit: int) -> str:

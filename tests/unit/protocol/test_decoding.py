@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import random
 import sys
 import zlib
 from collections.abc import Callable
@@ -13,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.protocol.decoding import decode
+from proxy.protocol.decoding import MAX_ENCODINGS, MAX_MEMBERS, decode
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -78,3 +79,29 @@ def test_a_wrong_label_and_an_unknown_one_are_told() -> None:
 @given(st.binary(max_size=100), st.sampled_from(["gzip", "zstd", "deflate", "br", "gzip, zstd", "??"]))
 def test_nothing_raises(data: bytes, name: str) -> None:
     decode(data, name)
+
+
+@pytest.mark.parametrize(("pack", "name"), [(gzip_of, "gzip"), (zstd.compress, "zstd")])
+def test_members_may_be_many_but_not_countless(pack: Callable[[bytes], bytes], name: str) -> None:
+    whole = b"".join(pack(b"%03d" % number) for number in range(MAX_MEMBERS))
+    assert decode(whole, name) == (b"".join(b"%03d" % number for number in range(MAX_MEMBERS)), None)
+    # Not timed: a member of nine bytes, a million times, took the better part of an hour.
+    assert decode(pack(b"") * 1_000_000, name) == (b"", f"{name}: more than {MAX_MEMBERS} members")
+
+
+@pytest.mark.parametrize(("pack", "name"), [(gzip_of, "gzip"), (zlib.compress, "deflate"), (zstd.compress, "zstd")])
+def test_what_is_longer_than_a_slice(pack: Callable[[bytes], bytes], name: str) -> None:
+    data = random.Random(7).randbytes(200_000)
+    assert decode(pack(data), name) == (data, None)
+    cut, error = decode(pack(data)[:-70_000], name)
+    assert error == f"{name}: the stream is cut short"
+    assert data.startswith(cut)
+    assert cut
+
+
+def test_encodings_around_encodings_end_somewhere() -> None:
+    data = DATA
+    for _ in range(MAX_ENCODINGS):
+        data = gzip_of(data)
+    assert decode(data, "gzip, identity, gzip, gzip, , gzip") == (DATA, None)
+    assert decode(gzip_of(data), ",".join(["gzip"] * 5)) == (gzip_of(data), f"more than {MAX_ENCODINGS} encodings")
