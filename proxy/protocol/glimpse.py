@@ -17,15 +17,18 @@ from proxy.protocol.scanning import TopLevelScanner
 END_BYTES = 16 * 1024
 _DECODED_BYTES = 16 * 1024
 """What is dense with brackets takes half a microsecond a byte to scan: 10 ms at the worst."""
+_MAX_BOUNDARY = 202
+"""The longest first line of a form, which is its boundary behind two dashes."""
 
 
 def glimpse(beginning: bytes, end: bytes, encoding: str | None) -> RequestFacts:
     """Return model and stream as far as they can be told from the two ends of a body."""
     if encoding:
         return _of_compressed(beginning[:END_BYTES], encoding)
-    if not beginning.startswith(b"--"):
+    first_line = beginning[: _MAX_BOUNDARY + 2].partition(b"\r\n")[0]
+    if not first_line.startswith(b"--") or len(first_line) > _MAX_BOUNDARY:
         return OPAQUE
-    found = peek(beginning[:END_BYTES]) | peek(end[-END_BYTES:])
+    found = peek(beginning[:END_BYTES], first_line[2:]) | peek(end[-END_BYTES:], first_line[2:])
     return named_facts(found.get("model"), is_stream=found.get("stream") == "true")
 
 

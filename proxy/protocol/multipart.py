@@ -23,9 +23,10 @@ _FILENAME = re.compile(rb'[;\s]filename\*?=("[^"\r\n]{0,500}|[^";\r\n]{0,500})',
 _TYPE = re.compile(rb"^content-type:[ \t]*([^\r\n]{0,200})", re.IGNORECASE | re.MULTILINE)
 _NOTE = re.compile(rb"\(a file of (\d{1,15}) bytes, SHA-256 ([0-9a-f]{64})\)\Z")
 _NOTE_LENGTH = 200
+_SLICE = 256 * 1024
 _PEEKED = re.compile(
-    rb'content-disposition:[^\r\n]{0,300}[;\s]name="?(model|stream)"?'
-    rb"(?:\r\n[^\r\n]{1,300}){0,8}\r\n\r\n([^\r\n]{1,256})\r\n--",
+    rb'(?:\r\n[^\r\n]{1,300}){0,8}?\r\ncontent-disposition:[^\r\n]{0,300}[;\s]name="?(model|stream)"?'
+    rb"(?:\r\n[^\r\n]{1,300}){0,8}\r\n\r\n([^\r\n]{1,256})\Z",
     re.IGNORECASE,
 )
 
@@ -182,14 +183,21 @@ class Reducer:
 def reduce(body: bytes, boundary: bytes) -> tuple[Form, bytes]:
     """Return what a whole body holds, and the body without the contents of its files."""
     reducer = Reducer(boundary)
-    reducer.feed(body)
+    # In slices: what is behind a part is copied, and there may be many parts.
+    for start in range(0, len(body), _SLICE):
+        reducer.feed(body[start : start + _SLICE])
     reduced = reducer.finish()
     return reducer.form, reduced
 
 
-def peek(ends: bytes) -> dict[str, str]:
-    """Return ``model`` and ``stream`` as far as they stand whole in the given ends of a body."""
-    return {match[1].decode().lower(): match[2].decode("utf-8", "replace") for match in _PEEKED.finditer(ends)}
+def peek(ends: bytes, boundary: bytes) -> dict[str, str]:
+    """Return ``model`` and ``stream`` as far as they stand whole in the given ends of a body.
+
+    Only between its own boundaries: a file may hold another form, which is none of ours.
+    """
+    parts = (b"\r\n" + ends).split(b"\r\n--" + boundary)[1:-1]
+    found = [match for part in parts if (match := _PEEKED.match(part))]
+    return {match[1].decode().lower(): match[2].decode("utf-8", "replace") for match in found}
 
 
 def _text(match: re.Match[bytes] | None) -> str | None:

@@ -45,6 +45,12 @@ def test_a_form_whose_model_stands_first_or_last() -> None:
     assert glimpse(last[:END_BYTES], last[-END_BYTES:], None) == RequestFacts("m", is_stream=True)
 
 
+def test_a_form_in_a_file_leads_nowhere() -> None:
+    inner = form(field("model", "of-the-file")).replace(b"--XX", b"--YY")
+    data = form(field("model", "ours"), file("file", "a", "text/plain", inner))
+    assert glimpse(data, data, None) == RequestFacts("ours")
+
+
 @pytest.mark.parametrize("encoding", ["gzip", "zstd", "snappy", "gzip, zstd", None])
 def test_what_is_neither_is_opaque(encoding: str | None) -> None:
     assert glimpse(b"\x00\x01garbage", b"", encoding) == OPAQUE

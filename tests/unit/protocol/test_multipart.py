@@ -98,10 +98,24 @@ def test_boundary(header: str | None, boundary: bytes | None) -> None:
 
 
 def test_model_and_stream_are_seen_at_either_end() -> None:
-    assert peek(BODY[:500]) == {"model": "whisper-1"}
+    assert peek(BODY[:500], b"XX") == {"model": "whisper-1"}
     late = form(file("file", "a", "audio/mpeg", SOUND), field("stream", "true"), field("model", "late"))
-    assert peek(late[-400:]) == {"model": "late", "stream": "true"}
-    assert peek(SOUND) == {}
+    assert peek(late[-400:], b"XX") == {"model": "late", "stream": "true"}
+    assert peek(SOUND, b"XX") == {}
+
+
+def test_a_form_within_a_file_is_not_taken_for_the_form() -> None:
+    inner = form(field("model", "of-the-file"), field("stream", "true")).replace(b"--XX", b"--YY")
+    body = form(field("model", "ours"), file("file", "a.http", "multipart/form-data; boundary=YY", inner))
+    assert peek(body, b"XX") == {"model": "ours"}
+    longer = body.replace(b"--YY", b"--XXY")
+    assert peek(longer, b"XX") == {"model": "ours"}
+    assert reduce(body, b"XX")[0].values() == {"model": "ours"}
+
+
+def test_what_is_not_whole_is_not_seen() -> None:
+    assert peek(form(field("model", "whisper-1"))[:-12], b"XX") == {}
+    assert peek(form(file("model", "a", "text/plain", b"x")), b"XX") == {}
 
 
 @given(st.binary(max_size=300), st.integers(1, 50))
@@ -109,7 +123,7 @@ def test_nothing_raises_and_no_cut_matters(noise: bytes, size: int) -> None:
     body = b"--XX\r\nContent-Disposition: form-data; name=a\r\n\r\n" + noise
     assert in_slices(body, size) == reduce(body, b"XX")
     reduce(noise, b"XX")
-    peek(noise)
+    peek(noise, b"XX")
 
 
 @given(st.lists(st.tuples(st.sampled_from(["a", "b[]"]), st.binary(max_size=60)), max_size=6), st.integers(1, 40))
@@ -144,5 +158,5 @@ def test_how_a_file_may_be_named(said: str, name: str) -> None:
 def test_mazes_are_left_soon(maze: bytes) -> None:
     """Not timed: what takes quadratic time here takes minutes, and the run has a limit."""
     for _ in range(20):
-        peek(maze[:16_384])
+        peek(maze[:16_384], b"XX")
         reduce(maze, b"XX")
