@@ -40,7 +40,7 @@ class Provider:
 
     ``base_url`` is what ``/v1/…`` is joined to and ``root_url`` what ``/{name}/…`` is joined to, both without
     a trailing slash. ``key_env`` names the environment variable (or secret file) that holds the key; without
-    one the client's own credentials are passed on. Time-outs are in seconds. ``unstored_metadata`` "keep" keeps a chat
+    one the client's own may be (``gateway.admission`` says when). Time-outs are in seconds. ``unstored_metadata`` "keep" keeps a chat
     completion's metadata here unless it is to be stored, "send" leaves it in. ``gateway_headers`` "send" passes what
     speaks to other gateways on, for a provider that is one.
 

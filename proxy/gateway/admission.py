@@ -4,9 +4,9 @@ Concluded once for a head and a snapshot, used for every call that sends that he
 
 Credentials. The client's own pass through to the first provider and to one that it names. They do not pass
 when they are a proxy key (which no provider may see); when a key is configured for the provider and the client sent
-none, or a placeholder; when a model's name led to another provider that has a key of its own (what a client holds is
-meant for the first one); and never to a provider that was only found by probing. A configured key goes to its
-provider only.
+none, or a placeholder; when a model's name led to another provider (what a client holds is meant for the first one, and
+whoever lists a model could ask for it that way), unless it has no key of its own and is of the first one's kind; and
+never to a provider that was only found by probing. A configured key goes to its provider only.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from proxy.domain.snapshot import Snapshot
 from proxy.gateway.authentication import Caller, identify
 from proxy.gateway.client_head import ClientHead, Headers
 from proxy.gateway.guard import Guard, Refusal
-from proxy.gateway.headers import Recorded, request_headers
+from proxy.gateway.headers import Recorded, request_headers, without_credentials
 from proxy.gateway.plan import Plan, destination
 from proxy.gateway.reply_facts import ReplyFacts
 from proxy.gateway.routing import ECHO, Routing
@@ -40,10 +40,12 @@ class Departure:
 
     __slots__ = ("_client", "_head", "_headers", "_provider", "_target", "recorded", "reply_facts")
 
-    def __init__(self, client: ClientHead, plan: Plan, headers: Headers, recorded: Recorded, record: str) -> None:
+    def __init__(
+        self, client: ClientHead, plan: Plan, target: bytes, headers: Headers, recorded: Recorded, record: str
+    ) -> None:
         self._client = client
         self._provider = plan.provider
-        self._target = plan.target
+        self._target = target
         self._headers = headers
         self._head: RequestHead | None = None
         self.recorded = recorded
@@ -119,13 +121,16 @@ class Admission:
             passed.append(key_header(provider, key, plan.target))
         for name, value in provider.headers:
             passed.append((name.encode("latin-1"), value.encode("latin-1")))
-        return Departure(self._head, plan, passed, recorded, self.record)
+        target = without_credentials(plan.target) if drops else plan.target
+        return Departure(self._head, plan, target, passed, recorded, self.record)
 
     def _may_pass(self, provider: Provider, caller: Caller, *, has_key: bool) -> bool:
         """Return True when the client's credentials are this provider's business."""
         if provider.source == "found":
             return False
-        if not has_key:
-            return True
+        first = self.snapshot.providers[0]
         named = () if self.place is None else (self.place.provider, self.place.chosen)
-        return caller.has_own_key and (provider is self.snapshot.providers[0] or provider in named)
+        is_meant = provider is first or provider in named
+        if has_key:
+            return caller.has_own_key and is_meant
+        return is_meant or (provider.kind == first.kind and provider.kind != "custom")

@@ -9,6 +9,7 @@ credentials are never on it.
 from __future__ import annotations
 
 from functools import lru_cache
+from urllib.parse import unquote_to_bytes
 
 from proxy.gateway.client_head import Headers
 from proxy.protocol.tagging import is_for_gateways, is_understood
@@ -19,9 +20,12 @@ HOP_BY_HOP = frozenset(
 )
 _OURS_TO_SET = frozenset(b"host content-length expect".split())
 CREDENTIALS = frozenset(
-    b"authorization api-key x-api-key x-goog-api-key cookie openai-organization openai-project".split()
+    b"authorization api-key x-api-key x-goog-api-key ocp-apim-subscription-key x-auth-token cookie"
+    b" openai-organization openai-project".split()
 )
 """Whose call it is: all of these are the client's, or none, where a configured key takes their place."""
+_CREDENTIAL_MEMBERS = frozenset(b"key api-key api_key apikey access_token subscription-key".split())
+"""The same in a query."""
 _RECORDED = frozenset(
     b"content-type content-encoding user-agent accept idempotency-key x-client-request-id traceparent tracestate"
     b" http-referer x-title retry-after retry-after-ms x-should-retry x-request-id x-generation-id apim-request-id"
@@ -89,6 +93,18 @@ def request_headers(
     if named:
         passed = [item for item in passed if item[0].lower() not in named]
     return passed, tuple(recorded)
+
+
+def without_credentials(target: bytes) -> bytes:
+    """Return a request target without the members of its query that are the caller's key."""
+    path, mark, query = target.partition(b"?")
+    if not mark:
+        return target
+    members = query.split(b"&")
+    kept = [item for item in members if unquote_to_bytes(item.partition(b"=")[0]).lower() not in _CREDENTIAL_MEMBERS]
+    if len(kept) == len(members):
+        return target
+    return path + b"?" + b"&".join(kept) if kept else path
 
 
 def has_tags(headers: Headers) -> bool:

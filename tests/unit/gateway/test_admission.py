@@ -30,6 +30,7 @@ SNAPSHOT = Snapshot(
         _provider("openai", "openai", "gpt"),
         _provider("azure", "azure", "gpt-azure"),
         _provider("plain", "custom", "plain-model"),
+        _provider("eu", "openai", "gpt-eu"),
         _provider("ollama", "ollama", "llama3", "found"),
     ),
     proxy_keys={},
@@ -44,6 +45,16 @@ def leaving(
     model: str, credential: bytes | None, *, path: bytes = b"/v1/chat/completions", **values: object
 ) -> Headers:
     """Return the credentials that leave for whoever serves the model."""
+    lines = _lines(model, credential, path, **values)[2:-1]
+    return [(name, value) for name, _, value in (line.partition(b": ") for line in lines)]
+
+
+def sent(model: str, *, path: bytes) -> bytes:
+    """Return the request line that leaves with a real key for whoever serves the model."""
+    return _lines(model, REAL, path)[0]
+
+
+def _lines(model: str, credential: bytes | None, path: bytes, **values: object) -> list[bytes]:
     snapshot = replace(SNAPSHOT, **values)  # type: ignore[arg-type]
     headers: Headers = [(b"Host", b"127.0.0.1")]
     if credential is not None:
@@ -54,8 +65,7 @@ def leaving(
     assert isinstance(admission.caller, Caller)
     body = b'{"model":"%s"}' % model.encode()
     plan = decide(admission.place, Inbound(body, len(body), parse(body)), admission.routing, frozenset())
-    lines = admission.departure(plan, admission.caller).head().lines.split(b"\r\n")[2:-1]
-    return [(name, value) for name, _, value in (line.partition(b": ") for line in lines)]
+    return admission.departure(plan, admission.caller).head().lines.split(b"\r\n")
 
 
 OWN = [(b"Authorization", REAL), (b"OpenAI-Organization", b"org-1")]
@@ -71,7 +81,8 @@ OWN = [(b"Authorization", REAL), (b"OpenAI-Organization", b"org-1")]
         ("gpt", None, [(b"Authorization", b"Bearer sk-server")]),
         ("gpt-azure", REAL, [(b"api-key", b"azure-server")]),
         ("gpt-azure", b"Bearer sk-dummy", [(b"api-key", b"azure-server")]),
-        ("plain-model", REAL, OWN),
+        ("plain-model", REAL, []),
+        ("gpt-eu", REAL, OWN),
         ("llama3", REAL, []),
         ("llama3", b"Bearer ollama", []),
     ],
@@ -82,11 +93,17 @@ def test_a_model_s_provider_gets_what_is_meant_for_it(model: str, credential: by
 
 def test_a_client_that_names_the_provider_means_its_key_for_it() -> None:
     assert leaving("x", REAL, path=b"/azure/chat/completions") == OWN
+    assert leaving("x", REAL, path=b"/plain/v1/chat/completions") == OWN
     assert leaving("x", b"Bearer none", path=b"/azure/chat/completions") == [(b"api-key", b"azure-server")]
 
 
 def test_a_found_provider_gets_nobody_s_key_even_when_it_is_named() -> None:
     assert leaving("x", REAL, path=b"/ollama/v1/chat/completions") == []
+
+
+def test_a_key_in_the_query_goes_where_the_others_go() -> None:
+    assert sent("llama3", path=b"/v1/chat/completions?key=sk-q&a=1") == b"POST /v1/chat/completions?a=1 HTTP/1.1"
+    assert sent("gpt", path=b"/v1/chat/completions?key=sk-q") == b"POST /v1/chat/completions?key=sk-q HTTP/1.1"
 
 
 @pytest.mark.parametrize(("model", "left"), [("gpt", b"sk-server"), ("plain-model", None), ("llama3", None)])

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from proxy.gateway.headers import request_headers
+import pytest
+
+from proxy.gateway.headers import request_headers, without_credentials
 
 REQUEST = [
     (b"Host", b"localhost"),
@@ -53,3 +55,17 @@ def test_nothing_of_the_clients_identity_stays_beside_a_key_of_ours() -> None:
 def test_an_answer_that_must_be_read_is_asked_for_plainly() -> None:
     passed, _ = request_headers(REQUEST, drop_credentials=False, plain_answer=True)
     assert dict(passed)[b"Accept-Encoding"] == b"identity"
+
+
+@pytest.mark.parametrize(
+    ("target", "left"),
+    [
+        (b"/v1/models", b"/v1/models"),
+        (b"/v1/x?api-version=1&max_tokens=5&pageToken=t", b"/v1/x?api-version=1&max_tokens=5&pageToken=t"),
+        (b"/v1/x?key=AIza", b"/v1/x"),
+        (b"/v1/x?a=%20&Api-Key=s&&b", b"/v1/x?a=%20&&b"),
+        (b"/v1/x?%6Bey=s&a=key=1&access_token", b"/v1/x?a=key=1"),
+    ],
+)
+def test_a_key_in_the_query_is_a_credential_too(target: bytes, left: bytes) -> None:
+    assert without_credentials(target) == left
