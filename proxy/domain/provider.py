@@ -40,9 +40,9 @@ class Provider:
 
     ``base_url`` is what ``/v1/…`` is joined to and ``root_url`` what ``/{name}/…`` is joined to, both without
     a trailing slash. ``key_env`` names the environment variable (or secret file) that holds the key; without
-    one the client's own may be (``gateway.admission`` says when). Time-outs are in seconds. ``unstored_metadata`` "keep" keeps a chat
-    completion's metadata here unless it is to be stored, "send" leaves it in. ``gateway_headers`` "send" passes what
-    speaks to other gateways on, for a provider that is one.
+    one the client's own may be passed on (``gateway.admission`` says when). Time-outs are in seconds.
+    ``unstored_metadata`` "keep" keeps a chat completion's metadata here unless it is to be stored, "send" leaves it in.
+    ``gateway_headers`` "send" passes what speaks to other gateways on, for a provider that is one.
 
     ``source`` says why it is here: ``configured``; ``environment`` (its key is in the server's environment); ``found``
     (by probing this machine: it is never handed anybody's credentials). ``is_away``: a found one that no longer
