@@ -83,11 +83,15 @@ class Admission:
         self._choose_who_lists()
 
     def _choose_who_lists(self) -> None:
-        """The list of all models is ours where there are several providers, unless the client names one."""
+        """The list of all models is ours where there are several providers, unless the client names one.
+
+        So is what is said of one that only a route knows.
+        """
         caller, place = self.caller, self.place
-        if place is None or not place.lists_models or place.chosen is not None or not isinstance(caller, Caller):
+        if place is None or place.chosen is not None or not isinstance(caller, Caller):
             return
-        if self.routing.merges_lists(caller):
+        is_listed = place.lists_models and self.routing.merges_lists(caller)
+        if is_listed or (place.model and self._head.method == "GET" and self.routing.is_route(place.model)):
             self.place = dataclasses.replace(place, provider=ECHO)
 
     def _choose(self, name: bytes) -> None:

@@ -2,7 +2,7 @@
 
 It proves the whole chain, from the client's SDK to the row, with no key and no provider. It takes the place of the
 network client only; planning, recording, pumping and endings are those of every other call. One word is one token.
-The list of all models, which no single provider can give, is answered here too.
+The list of all models, which no single provider can give, is answered here too, and what is said of a route's name.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
+from urllib.parse import unquote
 
 import orjson
 
@@ -104,6 +105,9 @@ class EchoUpstream:
         path = head.target.partition(b"?")[0].rstrip(b"/")
         if head.method == "GET" and path == b"/models":
             return EchoAnswer(200, b"application/json", [self.listing()], 0)
+        if head.method == "GET" and (name := path.partition(b"/models/")[2]):
+            entry = {"id": unquote(name.decode("latin-1")), "object": "model", "created": 0, "owned_by": "dashcam"}
+            return EchoAnswer(200, b"application/json", [orjson.dumps(entry)], 0)
         request = _parse(body)
         is_stream = bool(request and request.get("stream") is True)
         if request is not None and path.endswith(b"/chat/completions"):

@@ -136,6 +136,11 @@ class Routing:
             return False
         return self._first_lists_openly or not caller.has_own_key
 
+    def is_route(self, model: str) -> bool:
+        """Return True for a public name that a route gives, which no provider knows."""
+        choice = self._index.get(model)
+        return choice is not None and choice.route is not None
+
     def listing(self) -> bytes:
         """Return all models as one list, each entry as its provider gave it; of one name the one that serves it."""
         if self._listing is None:

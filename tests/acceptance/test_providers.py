@@ -143,6 +143,12 @@ def test_a_route_is_followed_and_both_names_are_on_record(start_dashcam: Starter
         assert tries[0]["error"] is not None
         assert orjson.loads(dashcam.cli("show", "last", "--raw", "--sent").stdout)["model"] == "model-b"
         assert dashcam.samples()["dashcam_takeovers_total"][frozenset()] == 1
+        with openai.OpenAI(base_url=f"{dashcam.url}/v1", api_key=REAL_KEY, max_retries=0) as client:
+            listed_names = [item.id for item in client.models.list()]
+            assert listed_names[0] == "fast"
+            assert client.models.retrieve("fast").owned_by == "dashcam"
+            assert client.models.retrieve("dashcam/echo").id == "dashcam/echo"
+        assert not [line for line in spare.asked if line.endswith("/fast")]
 
 
 def test_mistakes_in_routes_are_told_before_a_port_is_bound(start_dashcam: Starter, tmp_path: Path) -> None:
