@@ -29,7 +29,7 @@ from proxy.protocol.envelope import error_event
 from proxy.protocol.stripping import UsageStripper
 from proxy.spool.page import Page
 from proxy.upstream.client import is_stale
-from proxy.upstream.failure import UpstreamFailure
+from proxy.upstream.failure import Timing, UpstreamFailure
 
 if TYPE_CHECKING:
     from proxy.gateway.app import Gateway
@@ -52,6 +52,8 @@ class Exchange:
     _task: asyncio.Task[None] | None = None
     _linger_handle: asyncio.TimerHandle | None = None
     _linger_until = 0
+    _waiting_since: Timing | None = None
+    """When a try began that waits in a task."""
 
     def __init__(
         self,
@@ -104,6 +106,8 @@ class Exchange:
             self._give_up()
 
     async def _send(self, stale: UpstreamFailure | None = None) -> None:
+        self._waiting_since = Timing(time.monotonic_ns())
+        self._waiting_since.replaced = stale
         try:
             answer = await self._sending.send(self.plan.edits, stale)
         except UpstreamFailure as failure:
@@ -117,6 +121,7 @@ class Exchange:
         message = await _read_some(refused, _MAX_REFUSAL)
         self.plan = self.plan.without_usage()
         self.observation.replanned(self.plan, is_taken_over=False)
+        self._waiting_since = Timing(time.monotonic_ns())
         try:
             answer = await self._sending.send(self.plan.edits)
         except UpstreamFailure as failure:
@@ -127,7 +132,7 @@ class Exchange:
         self._follow(answer)
 
     def _follow(self, answer: UpstreamAnswer) -> None:
-        self._task = None
+        self._task = self._waiting_since = None
         self._answer = answer
         if self.is_finished:
             answer.abort()
@@ -138,7 +143,7 @@ class Exchange:
 
     def _not_answered(self, failure: UpstreamFailure) -> None:
         """The attempt is over without an answer."""
-        self._task = None
+        self._task = self._waiting_since = None
         if self.is_finished:
             return
         self.observation.attempted(self.plan.provider, failure.timing, None, failure)
@@ -297,6 +302,7 @@ class Exchange:
 
     def _leave(self) -> None:
         """The client is gone and policy asks for no more of the answer."""
+        self._note_unanswered()
         self.observation.end(Outcome.CLIENT_GONE, time.monotonic_ns())
         self._finish()
 
@@ -305,7 +311,16 @@ class Exchange:
         if self.call.is_gone:
             self._leave()
         else:
+            self._note_unanswered()
             self._end_with(endings.SHUT_DOWN)
+
+    def _note_unanswered(self) -> None:
+        """The request is with an upstream that has not answered yet: that was a try too."""
+        answer, timing = self._answer, self._waiting_since
+        if answer is not None and not answer.has_head and answer.failure is None:
+            timing = answer.timing
+        if timing is not None:
+            self.observation.attempted(self.plan.provider, timing, None, None)
 
     def _failed(self, failure: UpstreamFailure) -> None:
         if self._is_answered:

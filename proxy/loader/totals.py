@@ -70,7 +70,7 @@ def totals_of(entries: Sequence[Entry], names: ModelNames) -> dict[Key, float]:
         elif item.cost_status is CostStatus.UNPRICED:
             deltas["dashcam_unpriced_requests_total", place] += 1
         for attempt in entry.attempts:
-            reason = ("reason", attempt.error or "answered")
+            reason = ("reason", attempt.error or ("unanswered" if attempt.http_status is None else "answered"))
             deltas["dashcam_upstream_attempts_total", (("provider", attempt.provider), reason)] += 1
         _times(deltas, item, place)
     return {(family, _text_of(labels)): amount for (family, labels), amount in deltas.items()}

@@ -198,7 +198,10 @@ async def test_a_client_that_leaves_before_the_answer_frees_the_upstream(
         await wait_until_async(lambda: len(upstream.requests) == 1, "the upstream was asked")
         client.reset()
     await wait_until_async(lambda: upstream.open_connections == 0, "the upstream is free")
-    assert await outcome_of(proxy) is Outcome.CLIENT_GONE
+    (call,) = await ended(proxy)
+    assert call.end is not None
+    assert call.end.outcome is Outcome.CLIENT_GONE
+    assert [(item.provider, item.status, item.error) for item in call.end.attempts] == [("main", None, None)]
 
 
 async def test_a_client_that_leaves_in_a_silent_stream_frees_the_upstream(

@@ -59,12 +59,16 @@ def test_an_estimate_is_never_mixed_with_reported_tokens() -> None:
 
 
 def test_attempts_are_counted_by_what_came_of_them() -> None:
-    def attempt(number: int, error: str | None) -> Attempt:
-        return Attempt(interaction_id="x", number=number, provider="openai", upstream="u", started_at=0, error=error)
+    def attempt(number: int, error: str | None, status: int | None = None) -> Attempt:
+        return Attempt(
+            interaction_id="x", number=number, provider="openai", upstream="u", started_at=0, error=error,
+            http_status=status,
+        )  # fmt: skip
 
-    found = totals_of([Entry(interaction=CALL, attempts=(attempt(1, "refused"), attempt(2, None)))], ModelNames())
+    tries = attempt(1, "refused"), attempt(2, None, 200), attempt(3, None)
+    found = totals_of([Entry(interaction=CALL, attempts=tries)], ModelNames())
     reasons = {orjson.loads(labels)["reason"] for family, labels in found if "attempts" in family}
-    assert reasons == {"refused", "answered"}
+    assert reasons == {"refused", "answered", "unanswered"}
 
 
 def test_the_name_in_a_failed_call_never_becomes_a_label() -> None:
