@@ -78,7 +78,7 @@ def main() -> None:
     settings = settings_from_mapping(orjson.loads((arguments.run_dir / "settings.json").read_bytes()))
     sink = configure(settings.log, process="control")
     # A batch is tens of thousands of values that live for a moment: the collector's usual pace costs a tenth of them.
-    gc.set_threshold(20_000, 50, 100)
+    gc.set_threshold(100_000, 50, 100)
     config = uvicorn.Config(
         build(settings, sink.write),
         log_config=None,
