@@ -236,8 +236,10 @@ def operation_named(name: str) -> Operation:
 def operation_of(method: str, path: str) -> Operation:
     """Return the operation of a method and a decoded path."""
     parts = [part for part in path.split("/") if part]
+    # A server may be lenient about case and about ";x=1": what holds keys is known all the same.
+    plain = [part.partition(";")[0].lower() for part in parts]
     for methods, tail, operation in _RULES:
-        if (not methods or method in methods) and _ends_with(parts, tail):
+        if (not methods or method in methods) and _ends_with(plain if operation.is_secret else parts, tail):
             return operation
     return next((OPERATIONS[_SEGMENTS[part]] for part in parts if part in _SEGMENTS), _OTHER)
 

@@ -45,6 +45,8 @@ from proxy.protocol.endpoints import OPERATIONS, Answer, operation_named, operat
         ("POST", "/fine_tuning/jobs", "fine_tuning"),
         ("GET", "/fine_tuning/jobs", "fine_tuning_read"),
         ("POST", "/organization/admin_api_keys", "secrets"),
+        ("POST", "/organization/Admin_API_Keys", "secrets"),
+        ("POST", "/organization/admin_api_keys;x=1", "secrets"),
         ("POST", "/organization/projects/p/service_accounts", "secrets"),
         ("POST", "/v1/realtime/client_secrets", "secrets"),
         ("POST", "/vaults/v/credentials", "secrets"),
