@@ -5,9 +5,10 @@ from __future__ import annotations
 import argparse
 import sys
 import tempfile
+from functools import partial
 from pathlib import Path
 
-from bench import footprint, recording, relaying, report, shapes, storing, targets
+from bench import footprint, outages, recording, relaying, report, shapes, storing, targets
 from bench.processes import IS_PINNING
 from bench.relaying import Figures
 from bench.targets import Target
@@ -71,12 +72,19 @@ def _recording(folder: Path, direct: Target, seconds: float, million: bool) -> F
     return figures
 
 
+def _outages(folder: Path, direct: Target, seconds: float, _million: bool) -> Figures:
+    with targets.dashcam(folder / "outages", direct) as (ours, running):
+        stopped = partial(outages.locked_sqlite, running.database_path)
+        return outages.measure(ours, running, seconds, stopped, "sqlite")
+
+
 _PARTS = {
     "footprint": _footprint,
     "relaying": _relaying,
     "shapes": _shapes,
     "streams": _streams,
     "recording": _recording,
+    "outages": _outages,
 }
 
 

@@ -18,7 +18,7 @@ from bench.targets import Target, dashcam, start_load
 from tests.architecture.advisories import locked
 from tests.support.processes import ROOT, clean_environment
 
-STREAMS = 500
+STREAMS = 2000
 
 
 def measure_starts(folder: Path, behind: Target, times: int = 5) -> Figures:
