@@ -7,11 +7,13 @@ PIP := $(BIN)/python -m pip -qq --disable-pip-version-check
 PYTHON_CANDIDATES := $(PYTHON) python3 python3.14 python3.13 python3.12 python3.11 python
 LOCK := build/lock/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
 	--no-annotate --no-header --no-emit-index-url --no-emit-find-links
+CLIENT_LOCKS := tests/clients/python
+CLIENTS := python aider
 WORKERS ?= 2
 ROUNDS ?= 20
 
 .DEFAULT_GOAL := help
-.PHONY: help install dev serve test check unit soak bench format docs lock clean
+.PHONY: help install dev serve test check unit clients soak bench format docs lock clean
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -35,6 +37,9 @@ check: dev  ## format, lint, types, import contracts, docstrings, licences, know
 	$(BIN)/python -m tests.architecture.licences
 	$(BIN)/python -m tests.architecture.advisories
 
+clients: dev $(VENV)/clients/.installed  ## other people's clients (LiteLLM, LangChain, aider …) in environments of their own, 1.2 GB
+	$(BIN)/python -m pytest tests/acceptance/test_other_clients.py $(ARGS)
+
 soak: dev  ## the kill -9 tests in their long form (ROUNDS=20 of each)
 	$(BIN)/python -m pytest tests/acceptance/test_killing.py --rounds $(ROUNDS) --timeout 3600 $(ARGS)
 
@@ -52,6 +57,15 @@ lock: | $(BIN)/python  ## resolve the dependencies anew and write both lock file
 	@$(BIN)/python -m venv build/lock && build/lock/bin/python -m pip install --quiet uv
 	@$(LOCK) pyproject.toml --output-file requirements.lock
 	@$(LOCK) pyproject.toml --group dev --constraint requirements.lock --output-file requirements-dev.lock
+	@for set in $(CLIENTS); do $(LOCK) $(CLIENT_LOCKS)/$$set.in --output-file $(CLIENT_LOCKS)/$$set.lock; done
+
+$(VENV)/clients/.installed: $(CLIENTS:%=$(CLIENT_LOCKS)/%.lock) | $(BIN)/python
+	@echo "Installing other people's clients into $(VENV)/clients …"
+	@for set in $(CLIENTS); do \
+	  $(BIN)/python -m venv $(VENV)/clients/$$set && $(VENV)/clients/$$set/bin/python -m pip -qq --disable-pip-version-check \
+	    install --require-hashes -r $(CLIENT_LOCKS)/$$set.lock || exit 1; \
+	done
+	@touch $@
 
 clean:  ## remove .venv and what tools left behind; never touches recorded data
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist build bench-results

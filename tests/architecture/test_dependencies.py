@@ -15,6 +15,9 @@ from tests.architecture import advisories, licences
 from tests.support.checkout import ROOT
 
 LOCKS = ("requirements.lock", "requirements-dev.lock")
+CLIENTS = ("tests/clients/python/python.lock", "tests/clients/python/aider.lock")
+"""Other people's clients: locked as well, and never installed beside the program."""
+
 NOT_COMPARED = {"dashcam", "pydantic-core", "backports-zstd"}
 """Ourselves, a part of what is named, and what is installed only where the standard library lacks it."""
 
@@ -34,7 +37,7 @@ def metadata(**fields: str) -> Message:
     return made
 
 
-@pytest.mark.parametrize("lock", LOCKS)
+@pytest.mark.parametrize("lock", LOCKS + CLIENTS)
 def test_every_locked_package_has_hashes_and_no_host(lock: str) -> None:
     text = (ROOT / lock).read_text()
     entries = re.split(r"\n(?=\S)", text.strip())
