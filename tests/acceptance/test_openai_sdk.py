@@ -4,19 +4,34 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from typing import Any, Literal
 
 import openai
 import pytest
 from openai.types.chat import ChatCompletionMessageParam
+from pydantic import BaseModel
 
 from tests.acceptance.conftest import Starter
 from tests.support.dashcam import RunningDashcam
-from tests.support.llama import NAME
+from tests.support.llama import END, NAME, TOOL_CALL
 from tests.support.raw_http import exchange, request
 from tests.support.waiting import wait_until
 
 MESSAGES: list[ChatCompletionMessageParam] = [{"role": "user", "content": "hello there, what is the word?"}]
 SECRET = "sk-not-to-be-kept-5e1f"
+
+
+class Weather(BaseModel):
+    """What a grammar holds the model to."""
+
+    city: Literal["Oslo", "Bergen"]
+    degrees: int
+
+
+SCHEMA = {"type": "json_schema", "json_schema": {"name": "weather", "schema": Weather.model_json_schema()}}
+TOOL = {"type": "function", "function": {"name": "weather", "parameters": Weather.model_json_schema()}}
+CALL_AND_STOP = [[TOOL_CALL, 100], [END, 200]]  # a grammar allows words before a call, and more calls after it
+FORCED: dict[str, Any] = {"tools": [TOOL], "tool_choice": "required", "logit_bias": CALL_AND_STOP, "max_tokens": 200}
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +90,7 @@ def test_legacy_completions_embeddings_and_models_pass(client: openai.OpenAI, da
     assert NAME in {model.id for model in models.parse().data}
     assert dashcam.row(id=completion.headers["x-dashcam-id"])["output_tokens"] == 4
     row = dashcam.row(id=embedding.headers["x-dashcam-id"])
-    assert (row["operation"], row["input_tokens"], row["outcome"]) == ("embeddings", 9, "completed")
+    assert (row["operation"], row["input_tokens"], row["outcome"]) == ("embeddings", 6, "completed")
     assert dashcam.row(id=models.headers["x-dashcam-id"])["operation"] == "models"
 
 
@@ -91,6 +106,55 @@ def test_responses_unstreamed_and_streamed(client: openai.OpenAI, dashcam: Runni
     streamed = dashcam.row(id=stream.response.headers["x-dashcam-id"])
     assert (streamed["operation"], streamed["is_stream"], streamed["output_tokens"]) == ("responses", 1, 6)
     assert streamed["output_preview"] == events[-1].response.output_text.strip()
+
+
+def test_json_by_a_schema_is_parsed_into_the_class(client: openai.OpenAI, dashcam: RunningDashcam) -> None:
+    raw = client.chat.completions.with_raw_response.parse(
+        model=NAME, messages=MESSAGES, max_tokens=400, response_format=Weather
+    )
+    answer = raw.parse()
+    assert isinstance(answer.choices[0].message.parsed, Weather)
+    row = dashcam.row(id=raw.headers["x-dashcam-id"])
+    assert (row["outcome"], row["finish_kind"], row["operation"]) == ("completed", "stop", "chat")
+    kept = json.loads(json.loads(dashcam.body(row["id"], "response"))["choices"][0]["message"]["content"])
+    assert Weather(**kept) == answer.choices[0].message.parsed
+    assert json.loads(dashcam.body(row["id"], "request"))["response_format"]["json_schema"]["name"] == "Weather"
+
+
+def test_json_by_a_schema_streams(client: openai.OpenAI, dashcam: RunningDashcam) -> None:
+    with client.chat.completions.stream(
+        model=NAME, messages=MESSAGES, max_tokens=400, response_format=Weather
+    ) as stream:
+        parsed = stream.get_final_completion().choices[0].message.parsed
+        identity = stream._response.headers["x-dashcam-id"]
+    assert isinstance(parsed, Weather)
+    row = dashcam.row(id=identity)
+    (text,) = dashcam.query("select output_text from interaction_text where interaction_id = ?", identity)
+    assert Weather(**json.loads(text["output_text"])) == parsed
+    assert (row["outcome"], row["is_stream"], row["finish_kind"]) == ("completed", 1, "stop")
+
+
+def test_a_json_object_without_a_schema(client: openai.OpenAI, dashcam: RunningDashcam) -> None:
+    raw = client.chat.completions.with_raw_response.create(
+        model=NAME, messages=MESSAGES, max_tokens=200, response_format={"type": "json_object"}, logit_bias={"}": 100}
+    )
+    said = raw.parse().choices[0].message.content
+    assert json.loads(said or "") == {}
+    row = dashcam.row(id=raw.headers["x-dashcam-id"])
+    assert (row["outcome"], row["output_length"]) == ("completed", len(said or ""))
+
+
+@pytest.mark.parametrize("is_stream", [False, True])
+def test_a_forced_tool_is_called(dashcam: RunningDashcam, is_stream: bool) -> None:
+    options = {"stream": is_stream, "temperature": 0}
+    asked = json.dumps({"model": NAME, "messages": MESSAGES, **FORCED, **options}).encode()
+    row = dashcam.row(id=exchange(dashcam.port, request(asked)).header("x-dashcam-id"))
+    assert (row["finish_reason"], row["finish_kind"], row["outcome"]) == ("tool_calls", "tool_call", "completed")
+    assert json.loads(row["tool_names"]) == ["weather"]
+    (text,) = dashcam.query("select output_text from interaction_text where interaction_id = ?", row["id"])
+    name, _, arguments = text["output_text"].partition("(")
+    assert name.endswith("weather")
+    assert Weather(**json.loads(arguments.rpartition(")")[0]))
 
 
 @pytest.mark.parametrize("is_stream", [False, True])
