@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import platform
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from prometheus_client.exposition import choose_encoder
@@ -16,6 +16,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from proxy import __version__
+from proxy.spool.page import LIMITS
 from proxy.telemetry.families import CallFamilies, Gauge, GaugeFamilies, registry_of
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from proxy.control.services import Services
 
 Page = Mapping[str, int]
-_DROP_REASONS = ("spool_full", "write_error", "policy", "lost")
+_DROP_REASONS = ("spool_full", "write_error", "policy", "refused", "lost")
 
 
 def endpoint(services: Services) -> Endpoint:
@@ -71,7 +72,23 @@ def page_gauges(pages: Sequence[Page]) -> Iterable[Gauge]:
     yield "dashcam_breaker_openings_total", "Times a provider began to be avoided.", total("breaker_openings"), {}
     yield "dashcam_takeovers_total", "Second tries at another provider of a route.", total("takeovers"), {}
     yield "dashcam_takeovers_refused_total", "Second tries beyond the budget.", total("takeovers_refused"), {}
+    yield from fullness_gauges(total)
     yield "dashcam_loop_stall_max_seconds", "Longest stall of a gateway.", highest("slow_loop_ns_max") / 1e9, {}
+
+
+def fullness_gauges(total: Callable[[str], float]) -> Iterable[Gauge]:
+    """Yield how full the gateways are, and how often which limit has struck; ``total`` sums up a slot."""
+    yield "dashcam_idle_streams", "Open streams that bring nothing just now.", total("idle_streams"), {}
+    yield "dashcam_client_connections", "Connections of clients.", total("client_connections"), {}
+    most = total("client_connections_max")
+    yield "dashcam_client_connections_max", "Connections of clients that there is room for.", most, {}
+    for state in ("busy", "idle"):
+        text = "Connections to upstreams, those of outgoing proxies and HTTP/2 apart."
+        yield "dashcam_upstream_connections", text, total(f"upstream_{state}"), {"state": state}
+    yield "dashcam_held_bytes", "Bodies on their way and answers to slow readers in memory.", total("held_bytes"), {}
+    for limit in LIMITS:
+        text = "Times a limit has struck, by the name of its setting."
+        yield "dashcam_limit_reached_total", text, total(f"limit_{limit}"), {"limit": limit}
 
 
 def ledger_gauges(ledger: Mapping[str, object]) -> Iterable[Gauge]:

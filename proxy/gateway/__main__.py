@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import gc
 import os
+import resource
 import signal
 import socket
 from pathlib import Path
@@ -34,17 +35,20 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--worker", type=int, default=0)
     parser.add_argument("--fd", type=int, required=True)
     parser.add_argument("--parent-fd", type=int, required=True)
+    parser.add_argument("--gateways", type=int, default=1, help="how many share the ceilings")
     return parser.parse_args()
 
 
-async def serve(settings: Settings, worker: int, listener: socket.socket, parent_fd: int) -> None:
+async def serve(settings: Settings, arguments: argparse.Namespace, listener: socket.socket) -> None:
     """Put the gateway together and run it to its end."""
-    spool = SpoolWriter.begin(settings, worker)
+    spool = SpoolWriter.begin(settings, arguments.worker)
     snapshot = _snapshot(settings)
     upstream = UpstreamClient(forbidden=own_addresses(listener))
     forwarder = ControlForwarder(settings.control_socket)
-    gateway = Gateway(settings, snapshot, provider_keys(snapshot.providers), spool, upstream, forwarder)
-    server = GatewayServer(gateway, SnapshotWatch(settings.snapshot_path, gateway), listener, parent_fd)
+    files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    keys = provider_keys(snapshot.providers)
+    gateway = Gateway(settings, snapshot, keys, spool, upstream, forwarder, gateways=arguments.gateways, files=files)
+    server = GatewayServer(gateway, SnapshotWatch(settings.snapshot_path, gateway), listener, arguments.parent_fd)
     listen_to_signals(server)
     # What lives until the end need not be looked at again by the collector.
     gc.collect()
@@ -89,7 +93,7 @@ def main() -> None:
     configure(settings.log, process="gateway")
     listener = socket.socket(fileno=arguments.fd)
     listener.setblocking(False)
-    uvloop.run(serve(settings, arguments.worker, listener, arguments.parent_fd))
+    uvloop.run(serve(settings, arguments, listener))
 
 
 if __name__ == "__main__":

@@ -11,33 +11,30 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Coroutine, Mapping
-from functools import lru_cache
 from typing import Any
-from urllib.parse import unquote
 
 import structlog
 
 from proxy.domain.identity import IdentityMint, id_text
-from proxy.domain.recording import CallStart
 from proxy.domain.snapshot import Snapshot
 from proxy.gateway import endings, health
-from proxy.gateway.admission import Admission, Departure
+from proxy.gateway.admission import Admission
 from proxy.gateway.authentication import Caller
-from proxy.gateway.body import ClientLeftError, Inbound, read_body, small_body, too_large
+from proxy.gateway.body import BodyReader, ClientLeftError, Inbound, small_body
 from proxy.gateway.breaking import Breakers
 from proxy.gateway.call import ClientCall
+from proxy.gateway.call_start import start_of, start_of_refused
+from proxy.gateway.ceilings import Ceilings
 from proxy.gateway.client_head import ClientHead
 from proxy.gateway.echo import EchoUpstream
 from proxy.gateway.exchange import Exchange
 from proxy.gateway.forwarding import ControlForwarder
 from proxy.gateway.guard import Guard, Refusal
-from proxy.gateway.headers import request_headers
 from proxy.gateway.observation import Observation
 from proxy.gateway.plan import Plan, decide
 from proxy.gateway.routing import ECHO, Routing
 from proxy.gateway.sending import Sending, Upstream
 from proxy.gateway.takeover import Takeover
-from proxy.protocol.requests import RequestFacts
 from proxy.protocol.tagging import META, NONE
 from proxy.settings.values import Settings
 from proxy.spool.page import Page
@@ -46,13 +43,12 @@ from proxy.upstream.client import UpstreamClient
 from proxy.upstream.ways import Ways
 
 LEAVE_SECONDS = 2.0
-_SECRET_WORDS = ("key", "token", "secret", "sig", "passw", "auth", "cred", "jwt")
+_FEW_FILES = 1024
+_SMALL_BYTES = 16 * 1024
+"""A request's body below this is not counted among what is held in memory: the ceiling of calls bounds those."""
 
 log = structlog.get_logger("gateway")
 
-OVERLOADED = Refusal(
-    503, "proxy_overloaded", "Dashcam relays as many calls as limits.in_flight allows. Send the call again in a moment."
-)
 RECORDER_FULL = Refusal(
     503, "recorder_full", "The recorder's disk is full and recording.on_full is 'reject'. Free space, then send again."
 )
@@ -62,7 +58,10 @@ NO_WEBSOCKET = Refusal(
 
 
 class Gateway:
-    """All that the gateway's calls share; made once by ``server``."""
+    """All that the gateway's calls share; made once by ``server``.
+
+    ``gateways`` is among how many the ceilings are shared, ``files`` how many files this one may open.
+    """
 
     def __init__(
         self,
@@ -72,11 +71,18 @@ class Gateway:
         spool: SpoolWriter,
         upstream: UpstreamClient,
         forwarder: ControlForwarder,
+        *,
+        gateways: int = 1,
+        files: int = _FEW_FILES,
     ) -> None:
         self.settings = settings
         self.limits = settings.limits
         self.spool = spool
         self.page = spool.page
+        rows = settings.recording.refused_per_second
+        self.ceilings = Ceilings(settings.limits, lambda: self.page, rows=rows, gateways=gateways, files=files)
+        self._most_kept = settings.recording.max_body_bytes
+        self._bodies = BodyReader(settings.limits, self.ceilings)
         self.upstream = upstream
         self.forwarder = forwarder
         self.echo = EchoUpstream()
@@ -102,6 +108,8 @@ class Gateway:
         self.echo.listing = self.routing.listing
         self._upstreams: Mapping[str, Upstream] = {ECHO.name: self.echo, **self._ways.for_providers(snapshot.providers)}
         self.guard = Guard(snapshot.allowed_hosts, has_keys=bool(snapshot.proxy_keys))
+        # With one key there is nobody to protect from it: in_flight is its ceiling.
+        self._counts_keys = len(snapshot.proxy_keys) > 1 and self.ceilings.per_key > 0
         self.page.set(Page.SNAPSHOT_REVISION, snapshot.revision)
 
     def spool_anew(self) -> None:
@@ -123,6 +131,10 @@ class Gateway:
         """This provider refuses the usage option: stop adding it until the next start."""
         self._without_usage |= {provider}
         log.warning("stream_usage_unsupported", provider=provider)
+
+    def struck(self, limit: int) -> None:
+        """Count that a limit has struck, in its slot of the page."""
+        self.page.slots[limit] += 1
 
     def note_refused_connection(self) -> None:
         """Count a connection that never became a call."""
@@ -147,7 +159,7 @@ class Gateway:
             self.note_refused_connection()
             self._answer_refusal(call, None, endings.rejected(admission.refusal))
         elif not health.answer(call, self.page, is_draining=self.is_draining):
-            self._wait_for(self.forwarder.forward(call), call, observation)
+            self._wait_for(self.forwarder.forward(call, self.ceilings), call, observation)
 
     def _admission_of(self, head: ClientHead) -> Admission:
         admission = head.admission
@@ -157,34 +169,53 @@ class Gateway:
 
     def _admit(self, call: ClientCall, observation: Observation, admission: Admission) -> None:
         """Let a call of the data plane in, or refuse it with a row."""
-        refusal = admission.refusal or self._refusal_of(call)
+        refusal = admission.refusal or self._refusal_of(call, admission)
         caller = refusal or admission.caller
+        if self._counts_keys and isinstance(caller, Caller) and caller.key_id is not None:
+            caller = self._count_key(call, caller, caller.key_id)
         if isinstance(caller, Refusal):
             self._reject(call, observation, admission, caller)
         elif call.body_complete and call.received_bytes <= self.limits.spill_bytes:
             self._relay(call, observation, admission, caller, small_body(call))
         else:
+            self._arriving += 1
             self._wait_for(self._relay_when_whole(call, observation, admission, caller), call, observation)
 
-    def _refusal_of(self, call: ClientCall) -> Refusal | None:
+    def _refusal_of(self, call: ClientCall, admission: Admission) -> Refusal | None:
         if call.upgrade:
             return NO_WEBSOCKET
-        if call.declared_bytes > self.limits.body_bytes:
-            return too_large(self.limits.body_bytes)
-        return OVERLOADED if len(self.exchanges) + self._arriving >= self.limits.in_flight else None
+        if call.declared_bytes:
+            refusal = self._bodies.refusal(call.declared_bytes, takes_files=_takes_files(admission))
+            if refusal is not None:
+                return refusal
+        return call.beyond or self.ceilings.refusal(len(self.exchanges) + self._arriving)
+
+    def _count_key(self, call: ClientCall, caller: Caller, key_id: str) -> Caller | Refusal:
+        """Count a call for its proxy key, until ``_uncount_key``; or refuse it."""
+        refusal = self.ceilings.begin_of(key_id)
+        if refusal is None:
+            call.counted_key = key_id
+        return refusal or caller
+
+    def _uncount_key(self, call: ClientCall) -> None:
+        if call.counted_key is not None:
+            self.ceilings.end_of(call.counted_key)
+            call.counted_key = None
 
     async def _relay_when_whole(
         self, call: ClientCall, observation: Observation, admission: Admission, caller: Caller
     ) -> None:
-        self._arriving += 1
         try:
             reaches_disk = admission.record != NONE and not (admission.place and admission.place.operation.is_secret)
             spool = self.spool if reaches_disk else None
-            inbound = await read_body(call, self.limits, spool, observation.identity)
+            files = _takes_files(admission)
+            inbound = await self._bodies.read(call, spool, observation.identity, takes_files=files)
             if isinstance(inbound, Refusal):
                 self._reject(call, observation, admission, inbound, caller)
-            else:
-                self._relay(call, observation, admission, caller, inbound)
+                return
+            if inbound.length > self._most_kept:
+                self.struck(Page.LIMIT_MAX_BODY_BYTES)
+            self._relay(call, observation, admission, caller, inbound)
         finally:
             self._arriving -= 1
             self._look_if_drained()
@@ -203,7 +234,8 @@ class Gateway:
             operation = admission.place.operation
             is_secret = operation.is_secret
             keeps = admission.record != META and not (is_secret or operation.is_light)
-            start = self._start_of(call, plan, inbound, caller, departure, keeps=keeps)
+            is_stored = keeps and self.snapshot.record_bodies
+            start = start_of(call, plan, inbound, caller, departure, is_stored=is_stored)
             if not observation.start(start, inbound.data if inbound.is_kept else b"", is_secret=is_secret):
                 inbound.discard()
                 self._answer_refusal(call, observation, endings.rejected(RECORDER_FULL))
@@ -211,6 +243,9 @@ class Gateway:
         sending = Sending(departure, inbound, self._upstreams.get(plan.provider.name, self.upstream))
         takeover = None if plan.route is None else self._takeover(plan, admission, caller, inbound)
         exchange = Exchange(self, call, plan, sending, observation, takeover)
+        if len(inbound.data) > _SMALL_BYTES:
+            exchange.held_bytes = len(inbound.data)
+            self.ceilings.hold(exchange.held_bytes)
         self.exchanges.add(exchange)
         self.page.set(Page.IN_FLIGHT, len(self.exchanges))
         exchange.begin()
@@ -227,7 +262,22 @@ class Gateway:
         """An exchange is over."""
         self.exchanges.discard(exchange)
         self.page.set(Page.IN_FLIGHT, len(self.exchanges))
+        self.let_go_of(exchange)
+        self._uncount_key(exchange.call)
+        if exchange.observation.received_bytes > self._most_kept:
+            self.struck(Page.LIMIT_MAX_BODY_BYTES)
         self._look_if_drained()
+
+    def count_silent(self, now: int) -> int:
+        """Return how many open streams have brought nothing for a while (``now`` in monotonic ns)."""
+        before = now - int(self.limits.idle_stream * 1e9)
+        return sum(exchange.is_silent(before) for exchange in self.exchanges)
+
+    def let_go_of(self, exchange: Exchange) -> None:
+        """The request of an exchange will not be sent again: its body is no longer in memory."""
+        if exchange.held_bytes:
+            self.ceilings.let_go(exchange.held_bytes)
+            exchange.held_bytes = 0
 
     def _look_if_drained(self) -> None:
         if self.is_draining and not self.exchanges and not self._arriving:
@@ -242,34 +292,10 @@ class Gateway:
         try:
             await step
         except ClientLeftError:
+            self._uncount_key(call)
             self.note_refused_connection()
         except Exception:  # noqa: BLE001 - the edge of a call: logged, and ended all the same
             self.apologise(call, observation)
-
-    def _start_of(
-        self, call: ClientCall, plan: Plan, inbound: Inbound, caller: Caller, departure: Departure, *, keeps: bool
-    ) -> CallStart:
-        facts: RequestFacts = inbound.facts
-        return CallStart(
-            accepted_at_ns=_wall_clock(call.accepted_at),
-            method=call.head.method,
-            target=_safe_target(call.head.target),
-            operation=plan.operation,
-            provider=plan.provider.name,
-            provider_kind=plan.provider.kind,
-            upstream=plan.provider.base_url,
-            model=facts.model,
-            is_stream=facts.is_stream,
-            request_bytes=inbound.length,
-            request_sha256=inbound.sha256,
-            side_file=inbound.side_file,
-            edits=plan.edits,
-            request_headers=departure.recorded,
-            key_id=caller.key_id,
-            content="stored" if keeps and self.snapshot.record_bodies else "off",
-            route=plan.route,
-            sent_model=plan.sent_model,
-        )
 
     def _reject(
         self,
@@ -279,29 +305,23 @@ class Gateway:
         refusal: Refusal,
         caller: Caller | None = None,
     ) -> None:
-        """Refuse a call of the data plane: a row says so, without a body."""
-        place, head = admission.place, call.head
-        assert place is not None
-        _, recorded = request_headers(head.headers, drop_credentials=True, plain_answer=False)
-        start = CallStart(
-            accepted_at_ns=_wall_clock(call.accepted_at),
-            method=head.method,
-            target=_safe_target(head.target),
-            operation=place.operation.name,
-            provider=place.provider.name if place.provider else "",
-            request_bytes=max(call.received_bytes, call.declared_bytes),
-            request_headers=recorded,
-            key_id=caller.key_id if caller else None,
-            content="off",
-        )
+        """Refuse a call of the data plane: a row says so, without a body, unless there are too many of these."""
+        assert admission.place is not None
         ending = endings.rejected(refusal)
         if admission.record == NONE:
             observation.leave_out(is_over=True)
+        elif self.ceilings.may_have_row(call.accepted_at):
+            observation.reject(start_of_refused(call, admission.place, caller), time.monotonic_ns(), ending)
         else:
-            observation.reject(start, time.monotonic_ns(), ending)
+            observation.is_ended = True
+            self.page.add(Page.DROPPED_REFUSED, 1)
+            self.page.add(Page.ACCEPTED, 1)
+            self._answer_refusal(call, None, ending)
+            return
         self._answer_refusal(call, observation, ending)
 
     def _answer_refusal(self, call: ClientCall, observation: Observation | None, ending: endings.Ending) -> None:
+        self._uncount_key(call)
         reply, body = endings.reply(ending, observation.call_id if observation else None)
         if not call.body_complete:
             call.keep_alive = False
@@ -310,6 +330,7 @@ class Gateway:
     def apologise(self, call: ClientCall, observation: Observation) -> None:
         """End a call that a defect of ours broke, from the ``except`` block that caught it."""
         log.exception("call_failed", id=id_text(observation.identity))
+        self._uncount_key(call)
         ending = endings.INTERNAL
         if observation.is_started:
             observation.status = observation.status or ending.status
@@ -327,6 +348,7 @@ class Gateway:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._drained.wait(), max(0.0, deadline - loop.time()))
         for exchange in list(self.exchanges):
+            self.struck(Page.LIMIT_DRAIN)
             exchange.shut_down()
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=LEAVE_SECONDS)
@@ -337,20 +359,5 @@ class Gateway:
         await self._ways.close()
 
 
-def _wall_clock(instant: int) -> int:
-    """Return the Unix nanoseconds of a monotonic instant just passed."""
-    return time.time_ns() - (time.monotonic_ns() - instant)
-
-
-@lru_cache(maxsize=1024)
-def _safe_target(target: bytes) -> str:
-    """Return the request target for the record, with the values of key-like query members taken out."""
-    path, mark, query = target.partition(b"?")
-    if not mark:
-        return path.decode("latin-1")
-    members = []
-    for member in query.decode("latin-1").split("&"):
-        name, equals, _ = member.partition("=")
-        hidden = equals and any(word in unquote(name).lower() for word in _SECRET_WORDS)
-        members.append(f"{name}=***" if hidden else member)
-    return f"{path.decode('latin-1')}?{'&'.join(members)}"
+def _takes_files(admission: Admission) -> bool:
+    return admission.place is not None and admission.place.operation.takes_files

@@ -7,17 +7,20 @@ on the way, so that no step holds the event loop long and memory stays flat; the
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from proxy.errors import SpoolError
 from proxy.gateway.call import ClientCall
+from proxy.gateway.ceilings import NO_MEMORY, Ceilings, Holding
 from proxy.gateway.guard import Refusal
 from proxy.protocol.glimpse import END_BYTES, glimpse
 from proxy.protocol.requests import OPAQUE, WANTED, RequestFacts, facts_of_scan, parse
 from proxy.protocol.scanning import TopLevelScanner
 from proxy.settings.values import LimitSettings
 from proxy.spool.bodies import SideFile
+from proxy.spool.page import Page
 from proxy.spool.writer import SpoolWriter
 
 
@@ -47,35 +50,82 @@ class ClientLeftError(Exception):
     """The client went away before its request was whole."""
 
 
-def too_large(limit: int) -> Refusal:
-    """Return the refusal of a body beyond the limit (bytes)."""
-    message = f"The request body is larger than {limit} bytes. Raise limits.body_bytes (DASHCAM_LIMITS__BODY_BYTES)."
-    return Refusal(413, "request_too_large", message)
-
-
 def small_body(call: ClientCall) -> Inbound:
     """Return a body that is whole and small enough to stay in memory."""
     return _small(call, call.take_body())
 
 
-async def read_body(
-    call: ClientCall, limits: LimitSettings, spool: SpoolWriter | None, identity: bytes
-) -> Inbound | Refusal:
-    """Read the body to its end; ``ClientLeftError`` when the client does not wait for that.
+class BodyReader:
+    """Reads the bodies that are not here yet, each within its limit, all of them within the memory there is."""
 
-    Without a spool a large body stays in memory too: the disk may not have it.
-    """
-    call.send_continue()
-    begun: list[bytes] = []
-    while await call.more_body():
-        if call.received_bytes > limits.body_bytes:
-            return too_large(limits.body_bytes)
-        if call.received_bytes > limits.spill_bytes:
-            return await _spill(call, limits, spool, identity, b"".join(begun))
-        begun.append(call.take_body())
-    if not call.body_complete:
-        raise ClientLeftError
-    return _small(call, b"".join(begun))
+    def __init__(self, limits: LimitSettings, ceilings: Ceilings) -> None:
+        self._limits = limits
+        self._ceilings = ceilings
+
+    def refusal(self, size: int, *, takes_files: bool) -> Refusal | None:
+        """Return why a body of so many bytes is refused, or None; uploads have a limit of their own."""
+        limits = self._limits
+        limit, name, slot = (
+            (limits.upload_bytes, "upload_bytes", Page.LIMIT_UPLOAD_BYTES)
+            if takes_files
+            else (limits.body_bytes, "body_bytes", Page.LIMIT_BODY_BYTES)
+        )
+        if size <= limit:
+            return None
+        self._ceilings.struck(slot)
+        told = f"The request body is larger than {limit} bytes. Raise limits.{name} (DASHCAM_LIMITS__{name.upper()})."
+        return Refusal(413, "request_too_large", told)
+
+    async def read(
+        self, call: ClientCall, spool: SpoolWriter | None, identity: bytes, *, takes_files: bool
+    ) -> Inbound | Refusal:
+        """Read a body to its end; ``ClientLeftError`` when the client does not wait for that.
+
+        Without a spool a large body stays in memory too: the disk may not have it.
+        """
+        call.send_continue()
+        holding = Holding(self._ceilings)
+        try:
+            return await self._read(call, lambda: _Sink(spool, identity, holding), holding, takes_files)
+        finally:
+            holding.give_back()
+
+    async def _read(
+        self, call: ClientCall, begin: Callable[[], _Sink], holding: Holding, takes_files: bool
+    ) -> Inbound | Refusal:
+        begun: list[bytes] = []
+        while await call.more_body():
+            if refusal := self.refusal(call.received_bytes, takes_files=takes_files):
+                return refusal
+            if call.received_bytes > self._limits.spill_bytes:
+                self._ceilings.struck(Page.LIMIT_SPILL_BYTES)
+                holding.give_back()
+                return await self._spill(call, begin(), b"".join(begun), takes_files)
+            part = call.take_body()
+            if not holding.take(len(part)):
+                return NO_MEMORY
+            begun.append(part)
+        if not call.body_complete:
+            raise ClientLeftError
+        return _small(call, b"".join(begun))
+
+    async def _spill(self, call: ClientCall, sink: _Sink, begun: bytes, takes_files: bool) -> Inbound | Refusal:
+        is_kept = False
+        try:
+            if not sink.take(begun):
+                return NO_MEMORY
+            while await call.more_body():
+                if refusal := self.refusal(call.received_bytes, takes_files=takes_files):
+                    return refusal
+                if not sink.take(call.take_body()):
+                    return NO_MEMORY
+            if not call.body_complete:
+                raise ClientLeftError
+            is_kept = True
+        finally:
+            if not is_kept:
+                sink.discard()
+        return sink.finish(_encoding_of(call))
 
 
 def _small(call: ClientCall, data: bytes) -> Inbound:
@@ -89,33 +139,15 @@ def _encoding_of(call: ClientCall) -> str | None:
     return call.head.known.get(b"content-encoding", b"").decode("latin-1") or None
 
 
-async def _spill(
-    call: ClientCall, limits: LimitSettings, spool: SpoolWriter | None, identity: bytes, begun: bytes
-) -> Inbound | Refusal:
-    sink = _Sink(spool, identity)
-    is_kept = False
-    try:
-        sink.take(begun)
-        while await call.more_body():
-            if call.received_bytes > limits.body_bytes:
-                return too_large(limits.body_bytes)
-            sink.take(call.take_body())
-        if not call.body_complete:
-            raise ClientLeftError
-        is_kept = True
-    finally:
-        if not is_kept:
-            sink.discard()
-    return sink.finish(_encoding_of(call))
-
-
 class _Sink:
     """Takes a large body in slices: into a side file, or into memory where the disk refuses one or may not have it.
 
-    A full disk must not fail a call: the body then only passes through, and the record goes without it.
+    A full disk must not fail a call: the body then only passes through, and the record goes without it. What memory has
+    no room for is refused.
     """
 
-    def __init__(self, spool: SpoolWriter | None, identity: bytes) -> None:
+    def __init__(self, spool: SpoolWriter | None, identity: bytes, holding: Holding) -> None:
+        self._holding = holding
         self._scanner = TopLevelScanner(WANTED)
         self._beginning = self._end = b""
         self._parts: list[bytes] = []
@@ -124,8 +156,8 @@ class _Sink:
             with contextlib.suppress(SpoolError):
                 self._side_file = spool.open_body(identity)
 
-    def take(self, data: bytes) -> None:
-        """Take the next slice."""
+    def take(self, data: bytes) -> bool:
+        """Take the next slice; False when there is no room for it."""
         self._scanner.feed(data)
         if not self._scanner.is_sound:
             self._beginning = (
@@ -137,10 +169,23 @@ class _Sink:
             try:
                 self._side_file.write(data)
             except SpoolError:
-                self._parts = [self._side_file.path.read_bytes()[:length], data]
-                self.discard()
-        else:
-            self._parts.append(data)
+                return self._take_back(self._side_file.path, length, data)
+            return True
+        return self._keep(data)
+
+    def _keep(self, data: bytes) -> bool:
+        if not self._holding.take(len(data)):
+            return False
+        self._parts.append(data)
+        return True
+
+    def _take_back(self, path: Path, length: int, data: bytes) -> bool:
+        """The disk takes no more: go on in memory, where there is room for what the file has."""
+        if not self._holding.take(length):
+            return False
+        self._parts = [path.read_bytes()[:length]]
+        self.discard()
+        return self._keep(data)
 
     def discard(self) -> None:
         """Give the file up."""

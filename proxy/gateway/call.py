@@ -17,6 +17,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
 from proxy.gateway.client_head import ClientHead
+from proxy.gateway.guard import Refusal
 from proxy.gateway.reply_head import ReplyHead
 
 if TYPE_CHECKING:
@@ -57,7 +58,8 @@ class ClientCall:
     """A request with its body so far, and the reply to it. Instants are monotonic nanoseconds.
 
     ``is_taken``: the gateway answers it; until then its body is still being collected. ``declared_bytes``: how long a
-    body is said to be that is not waited for before.
+    body is said to be that is not waited for before. ``beyond``: why its connection was one too many. ``is_stalled``:
+    its client left because we had it leave, for taking nothing. ``counted_key``: the proxy key it is counted for.
     """
 
     parts: list[bytes]
@@ -69,6 +71,9 @@ class ClientCall:
     can_chunk = True
     is_taken = False
     is_gone = False
+    is_stalled = False
+    beyond: Refusal | None = None
+    counted_key: str | None = None
     is_complete = False
     response_started = False
     is_chunked = False

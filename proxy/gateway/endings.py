@@ -70,6 +70,16 @@ SHUT_DOWN = Ending(
 )
 
 
+STALLED = Ending(
+    Outcome.CLIENT_GONE,
+    408,
+    "client_error",
+    "client_stalled",
+    "The client took nothing of the answer for limits.write_stall, or was the slowest while memory ran short.",
+)
+"""Told to nobody: it marks on record that we have ended the connection."""
+
+
 INTERNAL = Ending(
     Outcome.REJECTED,
     500,
@@ -80,11 +90,14 @@ INTERNAL = Ending(
 )
 
 
+_KINDS = {429: "rate_limit_error"}
+
+
 def rejected(refusal: Refusal) -> Ending:
     """Return the ending of a call that we refuse ourselves."""
-    retry = 500 if refusal.status == 503 else None
-    kind = "server_error" if refusal.status >= 500 else "invalid_request_error"
-    should_retry = refusal.status == 503
+    should_retry = refusal.status in (429, 503)
+    retry = 500 if should_retry else None
+    kind = _KINDS.get(refusal.status) or ("server_error" if refusal.status >= 500 else "invalid_request_error")
     return Ending(Outcome.REJECTED, refusal.status, kind, refusal.code, refusal.message, should_retry, retry)
 
 

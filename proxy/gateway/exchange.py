@@ -24,6 +24,7 @@ from proxy.gateway.call import ClientCall
 from proxy.gateway.observation import Observation
 from proxy.gateway.plan import Plan
 from proxy.gateway.reply_head import ReplyHead
+from proxy.gateway.sending import read_some
 from proxy.gateway.takeover import Takeover
 from proxy.protocol.envelope import error_event
 from proxy.protocol.stripping import UsageStripper
@@ -43,6 +44,8 @@ class Exchange:
     """One call on its way through."""
 
     is_finished = False
+    held_bytes = 0
+    """How much of the request's body counts as held in memory, until it cannot be sent again."""
     _answer: UpstreamAnswer | None = None
     _is_answered = False
     _is_open_stream = False
@@ -118,7 +121,7 @@ class Exchange:
     async def _ask_plainly(self, refused: UpstreamAnswer) -> None:
         """The usage option may be what was refused: send the request without it, once, and remember."""
         self._answer = None
-        message = await _read_some(refused, _MAX_REFUSAL)
+        message = await read_some(refused, _MAX_REFUSAL)
         self.plan = self.plan.without_usage()
         self.observation.replanned(self.plan, is_taken_over=False)
         self._waiting_since = Timing(time.monotonic_ns())
@@ -229,7 +232,14 @@ class Exchange:
         else:
             self._is_open_stream = True
             self._gateway.page.add(Page.OPEN_STREAMS, 1)
+            self._sending.forget_body()
+            self._gateway.let_go_of(self)
             self._relay(answer, pieces, head)
+
+    def is_silent(self, before: int) -> bool:
+        """Return True for an open stream that has brought nothing since then (monotonic ns)."""
+        observation = self.observation
+        return self._is_open_stream and (observation.last_byte_at or observation.accepted_at) < before
 
     def _take_usage_out(self, head: ReplyHead) -> None:
         """Take out again what the client did not ask for."""
@@ -261,7 +271,7 @@ class Exchange:
         if output and not call.is_gone:
             observation.sent(output)
         if is_last:
-            observation.end(self._outcome(answer), time.monotonic_ns())
+            observation.end(self._outcome(answer), time.monotonic_ns(), error=self._stalled())
         if head is not None:
             call.begin(answer.status, head, output, last=is_last)
         elif output or is_last:
@@ -269,7 +279,7 @@ class Exchange:
         if is_last:
             self._finish()
         elif self._linger_until and observation.received_bytes >= self._linger_until:
-            self._leave()
+            self._linger_no_more(Page.LIMIT_LINGER_BYTES)
 
     def _outgoing(self, pieces: Pieces, is_last: bool) -> bytes:
         if self._stripper is None:
@@ -297,13 +307,23 @@ class Exchange:
                 return
             limits = self._gateway.limits
             self._linger_until = self.observation.received_bytes + limits.linger_bytes
-            self._linger_handle = asyncio.get_running_loop().call_later(limits.linger_seconds, self._leave)
+            self._linger_handle = asyncio.get_running_loop().call_later(
+                limits.linger_seconds, self._linger_no_more, Page.LIMIT_LINGER_SECONDS
+            )
         self.advance()
+
+    def _linger_no_more(self, limit: int) -> None:
+        self._gateway.struck(limit)
+        self._leave()
+
+    def _stalled(self) -> endings.Ending | None:
+        """A client that we have cut off is gone like any other, with a mark."""
+        return endings.STALLED if self.call.is_stalled else None
 
     def _leave(self) -> None:
         """The client is gone and policy asks for no more of the answer."""
         self._note_unanswered()
-        self.observation.end(Outcome.CLIENT_GONE, time.monotonic_ns())
+        self.observation.end(Outcome.CLIENT_GONE, time.monotonic_ns(), error=self._stalled())
         self._finish()
 
     def shut_down(self) -> None:
@@ -378,17 +398,3 @@ class Exchange:
         if self._is_open_stream:
             self._gateway.page.add(Page.OPEN_STREAMS, -1)
         self._gateway.finished(self)
-
-
-async def _read_some(answer: UpstreamAnswer, limit: int) -> bytes:
-    """Read a short body whole; beyond the limit the connection is given up."""
-    data = b""
-    try:
-        while len(data) < limit and (piece := await answer.read()) is not None:
-            data += piece[1]
-    except UpstreamFailure:
-        # It broke off in the middle of saying no: what it said so far must do.
-        return data
-    finally:
-        answer.abort()
-    return data

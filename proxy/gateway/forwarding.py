@@ -11,10 +11,13 @@ import asyncio
 import functools
 from pathlib import Path
 
+from proxy.gateway import endings
 from proxy.gateway.call import ClientCall
+from proxy.gateway.ceilings import NO_MEMORY, Ceilings, Holding
 from proxy.gateway.client_head import Headers
+from proxy.gateway.guard import Refusal
 from proxy.gateway.reply_head import ReplyHead
-from proxy.protocol.envelope import error_body
+from proxy.spool.page import Page
 from proxy.upstream.answer import Answer
 from proxy.upstream.client import UpstreamClient
 from proxy.upstream.failure import UpstreamFailure
@@ -23,6 +26,8 @@ from proxy.upstream.request import RequestHead, lines_of
 
 MAX_OPEN = 64
 MAX_BODY = 32 * 1024 * 1024
+_BUSY = Refusal(503, "control_busy", "Too many requests to the console and admin API are open.")
+_TOO_LARGE = Refusal(413, "request_too_large", f"The body is larger than {MAX_BODY} bytes.")
 _DROPPED = frozenset(
     b"connection keep-alive proxy-connection te trailer transfer-encoding upgrade host content-length expect"
     b" x-dashcam-peer".split()
@@ -41,29 +46,37 @@ class ControlForwarder:
     def __repr__(self) -> str:
         return f"<ControlForwarder {self._origin} open={self._open}>"
 
-    async def forward(self, call: ClientCall) -> None:
-        """Relay one call."""
-        if self._open >= MAX_OPEN:
-            return _refuse(call, 503, "control_busy", "Too many requests to the console and admin API are open.")
-        self._open += 1
+    async def forward(self, call: ClientCall, ceilings: Ceilings) -> None:
+        """Relay one call; only one whose request is whole takes a slot, so that no slow sender keeps others out."""
         task = asyncio.current_task()
         # A client that leaves takes its request along, wherever it is: no slot stays taken for nobody.
         call.on_gone = None if task is None else functools.partial(task.cancel, "the client left")
+        holding = Holding(ceilings)
         try:
-            body = await _whole_body(call)
-            if body is None:
-                return _refuse(call, 413, "request_too_large", f"The body is larger than {MAX_BODY} bytes.")
+            body = await _whole_body(call, holding)
+            if isinstance(body, Refusal):
+                return _refuse(call, body)
+            if self._open >= MAX_OPEN:
+                ceilings.struck(Page.LIMIT_CONTROL_CALLS)
+                return _refuse(call, _BUSY)
+            await self._take_slot(call, body)
+        finally:
+            call.on_gone = None
+            holding.give_back()
+        return None
+
+    async def _take_slot(self, call: ClientCall, body: bytes) -> None:
+        self._open += 1
+        try:
             await self._relay(call, body)
         except UpstreamFailure as failure:
             if call.response_started:
                 call.abort()
             else:
                 message = f"Dashcam's control process does not answer: {failure.message}. Calls are still relayed."
-                _refuse(call, 503, "control_unavailable", message)
+                _refuse(call, Refusal(503, "control_unavailable", message))
         finally:
-            call.on_gone = None
             self._open -= 1
-        return None
 
     async def _relay(self, call: ClientCall, body: bytes) -> None:
         method, target = call.head.method, call.head.target
@@ -86,13 +99,15 @@ class ControlForwarder:
         await self._client.close()
 
 
-async def _whole_body(call: ClientCall) -> bytes | None:
+async def _whole_body(call: ClientCall, holding: Holding) -> bytes | Refusal:
     call.send_continue()
     parts = []
     while await call.more_body():
         if call.received_bytes > MAX_BODY:
-            return None
+            return _TOO_LARGE
         parts.append(call.take_body())
+        if not holding.take(len(parts[-1])):
+            return NO_MEMORY
     return b"".join(parts)
 
 
@@ -106,10 +121,8 @@ async def _pump(call: ClientCall, answer: Answer) -> None:
         call.write(data + b"".join([more for _, more in answer.take_ready()]), last=answer.is_finished)
 
 
-def _refuse(call: ClientCall, status: int, code: str, message: str) -> None:
-    body = error_body(message, kind="server_error" if status >= 500 else "invalid_request_error", code=code)
-    head = ReplyHead([(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))])
-    head.add(b"x-dashcam-error", code.encode())
+def _refuse(call: ClientCall, refusal: Refusal) -> None:
+    head, body = endings.reply(endings.rejected(refusal), None)
     if not call.body_complete:
         call.keep_alive = False
-    call.begin(status, head, body, last=True)
+    call.begin(refusal.status, head, body, last=True)

@@ -17,8 +17,16 @@ from proxy.domain.recording import AnswerHead, AttemptFact, CallEnd, CallStart
 from proxy.gateway.endings import Ending
 from proxy.gateway.plan import Plan
 from proxy.protocol.injection import is_addition
+from proxy.spool.page import Page
 from proxy.spool.writer import SpoolWriter
-from proxy.upstream.failure import Timing, UpstreamFailure
+from proxy.upstream.failure import FailureReason, Timing, UpstreamFailure
+
+_LIMITS = {
+    FailureReason.CONNECT_TIMEOUT: Page.LIMIT_CONNECT_TIMEOUT,
+    FailureReason.FIRST_BYTE_TIMEOUT: Page.LIMIT_FIRST_BYTE_TIMEOUT,
+    FailureReason.IDLE_TIMEOUT: Page.LIMIT_IDLE_TIMEOUT,
+}
+"""Which of a provider's time-outs a failure is, by its slot of the page."""
 
 
 class Observation:
@@ -81,8 +89,7 @@ class Observation:
             reused=timing.reused,
         )
         if failure is not None:
-            fact.ended_ns = time.monotonic_ns() - zero
-            fact.error, fact.error_message = failure.reason.value, failure.message[:500]
+            self._note_failure(fact, failure)
         self.attempts += (fact,)
 
     def _replaced(self, provider: Provider, timing: Timing) -> None:
@@ -106,9 +113,14 @@ class Observation:
 
     def broke_off(self, failure: UpstreamFailure) -> None:
         """The answer of the last try ended before its time."""
-        fact = self.attempts[-1]
+        self._note_failure(self.attempts[-1], failure)
+
+    def _note_failure(self, fact: AttemptFact, failure: UpstreamFailure) -> None:
         fact.ended_ns = time.monotonic_ns() - self.accepted_at
         fact.error, fact.error_message = failure.reason.value, failure.message[:500]
+        limit = _LIMITS.get(failure.reason)
+        if limit is not None:
+            self._spool.page.add(limit, 1)
 
     def answered(self, status: int, headers: tuple[tuple[str, str], ...]) -> None:
         """Keep the answer's head; it is written with the first piece or the end."""

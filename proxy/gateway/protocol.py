@@ -12,7 +12,6 @@ no timer is armed or cancelled per call. Nothing here knows what a path means.
 
 from __future__ import annotations
 
-import asyncio
 import math
 import time
 from typing import TYPE_CHECKING, Any, cast
@@ -21,20 +20,22 @@ import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from proxy.gateway.call import ClientCall
+from proxy.gateway.ceilings import NO_MEMORY, Holding
 from proxy.gateway.client_head import ClientHead, Headers
+from proxy.gateway.guard import Refusal
+from proxy.gateway.head_rules import HeadFault, fault_of, too_long
+from proxy.gateway.slow_reader import SlowReader
 from proxy.protocol.envelope import error_body
+from proxy.spool.page import Page
 
 if TYPE_CHECKING:
+    import asyncio
+
     from proxy.gateway.app import Gateway
 
-_MAX_HEADERS = 256
-_DRIP_SECONDS = 60.0
-_DRIP_BYTES_PER_SECOND = 1024
 _LINGER_SECONDS = 5.0
-_NOT_RELAYED = {
-    b"CONNECT": "CONNECT is not relayed: this is a proxy for API calls, not for tunnels.",
-    b"TRACE": "TRACE is not relayed: its answer would repeat the request's headers, keys among them.",
-}
+_IDLE_SECONDS = 1.0
+_COME_AGAIN = b"x-should-retry: true\r\nretry-after-ms: 500\r\nretry-after: 1\r\n"
 
 
 class GatewayProtocol(HttpToolsProtocol):
@@ -45,6 +46,7 @@ class GatewayProtocol(HttpToolsProtocol):
         self.parser = self._new_parser()
         self.gateway = cast("Gateway", self.app)
         self.limits = self.gateway.limits
+        self.ceilings = self.gateway.ceilings
         self.call: ClientCall | None = None
         self.deadline = math.inf
         self.in_head = True
@@ -53,7 +55,10 @@ class GatewayProtocol(HttpToolsProtocol):
         self._declined: ClientHead | None = None
         self._ignores_input = False
         self._head_bytes = 0
-        self._stall_handle: asyncio.TimerHandle | None = None
+        self._holding: Holding | None = None
+        self._unsent_bytes = 0
+        self._beyond: Refusal | None = None
+        self._slow: SlowReader | None = None
 
     def _new_parser(self) -> httptools.HttpRequestParser:
         parser = httptools.HttpRequestParser(self)
@@ -66,20 +71,30 @@ class GatewayProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Start the receipt deadline at once: an idle newcomer holds nothing for long."""
         super().connection_made(transport)
-        self.peer = f"{self.client[0]}:{self.client[1]}" if self.client else "unix"
+        self.address = self.client[0] if self.client else "unix"
+        self.peer = f"{self.address}:{self.client[1]}" if self.client else "unix"
         self.deadline = self.loop.time() + self.limits.header_timeout
-        if self.gateway.is_draining:
+        self._beyond = self.ceilings.connect(self.address, len(self.connections))
+        if self._beyond is not None and self.ceilings.has_no_room(self.address, len(self.connections)):
+            self._turn_away(self._beyond)
+        elif self.gateway.is_draining:
             transport.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell the open call that its client has left."""
         self.connections.discard(self)
+        self.ceilings.disconnect(self.address)
         self.deadline = math.inf
-        if self._stall_handle is not None:
-            self._stall_handle.cancel()
+        if self._slow is not None:
+            self._slow.end()
+        self._let_go()
         self.flow.resume_writing()
-        if self.call is not None:
-            self.call.leave()
+        call = self.call
+        if call is not None:
+            if not (call.is_taken or self.is_refused):
+                # Its body never came: no call, but not nothing either.
+                self.gateway.note_refused_connection()
+            call.leave()
         self.transport.close()
 
     def data_received(self, data: bytes) -> None:
@@ -98,9 +113,25 @@ class GatewayProtocol(HttpToolsProtocol):
         if self.in_head:
             self._head_bytes += len(data)
             if self._head_bytes > self.limits.header_bytes + len(data):
-                self.refuse_head()
+                self.refuse_head(too_long(self.limits))
         elif self.call is not None and not self.call.body_complete:
             self._wait_for_body(self.call)
+            if not self.call.is_taken:
+                self._hold(self.call)
+
+    def _hold(self, call: ClientCall) -> None:
+        """Count a small body that comes in pieces while it waits in memory for its rest."""
+        holding = self._holding
+        if holding is None:
+            holding = self._holding = Holding(self.ceilings)
+        if not holding.take(call.received_bytes - holding.size):
+            self.refuse(NO_MEMORY.status, NO_MEMORY.code, NO_MEMORY.message)
+
+    def _let_go(self) -> None:
+        """What was held is with the gateway now, or of no more use."""
+        if self._holding is not None:
+            self._holding.give_back()
+            self._holding = None
 
     def _go_on_without(self, rest: bytes) -> None:
         """Read a request again without its offer of another protocol (h2c), which we decline: its body follows."""
@@ -118,6 +149,7 @@ class GatewayProtocol(HttpToolsProtocol):
     def refuse(self, status: int, code: str, message: str) -> None:
         """Answer a request that never became a call, and close."""
         self.is_refused = self._ignores_input = True
+        self._let_go()
         call = self.call
         if call is None or not call.is_taken or call.is_complete:
             # Of a call that is taken, who reads its body counts that it never came.
@@ -126,19 +158,25 @@ class GatewayProtocol(HttpToolsProtocol):
             # What follows a whole request is no request: the answer under way is the last one here.
             call.keep_alive = False
             return
-        body = error_body(message, kind="invalid_request_error", code=code)
-        head = b"HTTP/1.1 %d \r\ncontent-type: application/json\r\nx-dashcam-error: %s\r\n" % (status, code.encode())
-        self.transport.write(b"%scontent-length: %d\r\nconnection: close\r\n\r\n%s" % (head, len(body), body))
+        self.transport.write(_refusal(status, code, message))
         if self.in_head:
             self.end()
         else:
             self.linger()
 
-    def refuse_head(self) -> None:
-        """Answer a head that is larger than we keep."""
-        limit = self.limits.header_bytes
-        message = f"The request head is larger than {limit} bytes. Send fewer or shorter headers."
-        self.refuse(431, "request_headers_too_large", message)
+    def refuse_head(self, fault: HeadFault) -> None:
+        """Answer a head that is not taken."""
+        if fault.limit is not None:
+            self.ceilings.struck(fault.limit)
+        self.refuse(fault.refusal.status, fault.refusal.code, fault.refusal.message)
+
+    def _turn_away(self, refusal: Refusal) -> None:
+        """There is no room even to hear what this one wants."""
+        self.is_refused = self._ignores_input = True
+        self.gateway.note_refused_connection()
+        self.transport.write(_refusal(refusal.status, refusal.code, refusal.message))
+        self.transport.close()
+        self.deadline = self.loop.time()
 
     # -- the head -------------------------------------------------------------------------------------------
 
@@ -162,7 +200,7 @@ class GatewayProtocol(HttpToolsProtocol):
             return
         self._head_bytes += len(name) + len(value) + 4
         if self._head_bytes > self.limits.header_bytes:
-            self.refuse_head()
+            self.refuse_head(too_long(self.limits))
             raise ValueError("trailer too large")
 
     def on_headers_complete(self) -> None:
@@ -183,6 +221,8 @@ class GatewayProtocol(HttpToolsProtocol):
             call.upgrade = True
             call.keep_alive = False
         call.expects_continue = head.expects_continue
+        if self._beyond is not None:
+            call.beyond, call.keep_alive = self._beyond, False
         if head.is_chunked or self.body_length > self.limits.spill_bytes or call.upgrade or call.expects_continue:
             self._wait_for_body(call)
             call.declared_bytes = self.body_length
@@ -196,18 +236,10 @@ class GatewayProtocol(HttpToolsProtocol):
         if head is not None and head.equals(method, self.url, self.headers):
             return head
         head = ClientHead(method, self.url, self.headers)
-        if method in _NOT_RELAYED:
-            self.refuse(405, "method_not_allowed", _NOT_RELAYED[method])
-            raise ValueError("method not relayed")
-        if head.has_two_hosts():
-            self.refuse(400, "invalid_host", "The request carries more than one Host header.")
-            raise ValueError("two Host headers")
-        if head.is_chunked and head.known[b"transfer-encoding"].lower() != b"chunked":
-            self.refuse(400, "invalid_http", "The only Transfer-Encoding of a request that is understood is 'chunked'.")
-            raise ValueError("unknown transfer coding")
-        if head.size() > self.limits.header_bytes or len(head.headers) > _MAX_HEADERS:
-            self.refuse_head()
-            raise ValueError("head too large")
+        fault = fault_of(head, self.limits)
+        if fault is not None:
+            self.refuse_head(fault)
+            raise ValueError("the head is refused")
         self._last_head = head
         return head
 
@@ -224,8 +256,12 @@ class GatewayProtocol(HttpToolsProtocol):
 
     def _wait_for_body(self, call: ClientCall) -> None:
         """What is still to come of a body may take its time, but not for ever."""
-        floor = call.accepted_at / 1e9 + _DRIP_SECONDS + call.received_bytes / _DRIP_BYTES_PER_SECOND
-        self.deadline = min(self.loop.time() + self.limits.body_idle_timeout, floor)
+        self.deadline = min(self.loop.time() + self.limits.body_idle_timeout, self._latest(call))
+
+    def _latest(self, call: ClientCall) -> float:
+        """Return when a body that drips is given up (loop time)."""
+        limits = self.limits
+        return call.accepted_at / 1e9 + limits.body_timeout + call.received_bytes / limits.body_rate
 
     def on_message_complete(self) -> None:
         """The request is whole: from here on only the answer's own deadlines count."""
@@ -233,6 +269,8 @@ class GatewayProtocol(HttpToolsProtocol):
         if call is None or self._ignores_input or call.is_complete:
             return
         self.deadline = math.inf
+        if self._holding is not None:
+            self._let_go()
         call.end_body()
         if call.is_taken:
             # Reading goes on, so that a client that leaves is noticed at once.
@@ -250,8 +288,9 @@ class GatewayProtocol(HttpToolsProtocol):
             self.flow.resume_reading()
 
     def end(self) -> None:
-        """Close once what was written has left; a client that never takes it is cut off."""
+        """Close once what was written has left; a client that takes none of it any more is cut off."""
         self.deadline = self.loop.time() + self.limits.write_stall
+        self._unsent_bytes = self.transport.get_write_buffer_size()
         self.transport.close()
 
     def linger(self) -> None:
@@ -265,16 +304,41 @@ class GatewayProtocol(HttpToolsProtocol):
 
     def expire(self) -> None:
         """The deadline has passed: end the connection, with a reason when a request had begun."""
-        self.deadline = math.inf
-        if self._ignores_input or self.transport.is_closing():
+        due, self.deadline = self.deadline, math.inf
+        call = self.call
+        if self.transport.is_closing():
+            self._look_at_rest()
+        elif self._ignores_input:
             self.transport.abort()
-        elif self.call is not None and not self.call.body_complete:
+        elif call is not None and not call.body_complete:
+            is_idle = due < self._latest(call)
+            self.ceilings.struck(Page.LIMIT_BODY_IDLE_TIMEOUT if is_idle else Page.LIMIT_BODY_TIMEOUT)
             self.refuse(408, "request_timeout", "The request body did not arrive in time.")
-            self.transport.close()
+            self.end()
         elif self._head_bytes and self.in_head:
+            self.ceilings.struck(Page.LIMIT_HEADER_TIMEOUT)
             self.refuse(408, "request_timeout", "The request head did not arrive in time.")
         else:
-            self.transport.close()
+            self.ceilings.struck(Page.LIMIT_HEADER_TIMEOUT if call is None else Page.LIMIT_KEEP_ALIVE)
+            self.end()
+
+    def _look_at_rest(self) -> None:
+        """Wait on for a client that still takes some of what was written before the close."""
+        left = self.transport.get_write_buffer_size()
+        if left < self._unsent_bytes:
+            self._unsent_bytes = left
+            self.deadline = self.loop.time() + self.limits.write_stall
+        else:
+            self.transport.abort()
+
+    def make_room(self, now: float) -> None:
+        """There are too many connections: end this one when nothing has happened on it for a moment."""
+        call = self.call
+        is_quiet = not (self.in_head and self._head_bytes) and (call is None or call.is_complete)
+        given = self.limits.header_timeout if call is None else self.limits.keep_alive
+        if is_quiet and not self.transport.is_closing() and self.deadline - now < given - _IDLE_SECONDS:
+            self.ceilings.struck(Page.LIMIT_CONNECTIONS)
+            self.end()
 
     def shutdown(self) -> None:
         """Close now when idle, else after the running answer."""
@@ -286,21 +350,30 @@ class GatewayProtocol(HttpToolsProtocol):
     def pause_writing(self) -> None:
         """The client reads too slowly; without progress within the stall limit it counts as gone."""
         super().pause_writing()
-        buffered = self.transport.get_write_buffer_size()
-        self._stall_handle = self.loop.call_later(self.limits.write_stall, self._check_stall, buffered)
+        if self._slow is None and not self.transport.is_closing():
+            self._slow = SlowReader(self, self.ceilings, self.limits.write_stall)
+            self.ceilings.cut_slow_readers()
 
     def resume_writing(self) -> None:
         """The client caught up."""
         super().resume_writing()
-        if self._stall_handle is not None:
-            self._stall_handle.cancel()
-            self._stall_handle = None
+        if self._slow is not None:
+            self._slow.end()
+            self._slow = None
         if self.call is not None and self.call.on_writable is not None:
             self.call.on_writable()
 
-    def _check_stall(self, before: int) -> None:
-        buffered = self.transport.get_write_buffer_size()
-        if buffered < before:
-            self._stall_handle = self.loop.call_later(self.limits.write_stall, self._check_stall, buffered)
-        else:
-            self.transport.abort()
+    def stall(self) -> None:
+        """The client takes nothing more: it counts as gone."""
+        if self.call is not None:
+            self.call.is_stalled = True
+        self.transport.abort()
+
+
+def _refusal(status: int, code: str, message: str) -> bytes:
+    """Return a whole answer that refuses what never became a call, and closes."""
+    kind = "server_error" if status >= 500 else "invalid_request_error"
+    body = error_body(message, kind=kind, code=code)
+    head = b"HTTP/1.1 %d \r\ncontent-type: application/json\r\nx-dashcam-error: %s\r\n" % (status, code.encode())
+    retry = _COME_AGAIN if status == 503 else b""
+    return b"%s%scontent-length: %d\r\nconnection: close\r\n\r\n%s" % (head, retry, len(body), body)

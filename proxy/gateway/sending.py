@@ -84,6 +84,10 @@ class Sending:
         """What the reply says of us."""
         return self._departure.reply_facts
 
+    def forget_body(self) -> None:
+        """The request will not be sent again."""
+        self._body.data = b""
+
     def begin(self, edits: tuple[Edit, ...]) -> UpstreamAnswer | None:
         """Send the request with these edits at once; None when that is not possible without waiting."""
         if self._body.side_path is not None:
@@ -105,3 +109,17 @@ class Sending:
 
     def _small(self, edits: tuple[Edit, ...]) -> bytes:
         return apply(self._body.data, edits) if edits else self._body.data
+
+
+async def read_some(answer: UpstreamAnswer, limit: int) -> bytes:
+    """Read a short body whole; beyond the limit the connection is given up."""
+    data = b""
+    try:
+        while len(data) < limit and (piece := await answer.read()) is not None:
+            data += piece[1]
+    except UpstreamFailure:
+        # It broke off in the middle of saying no: what it said so far must do.
+        return data
+    finally:
+        answer.abort()
+    return data

@@ -27,8 +27,9 @@ from proxy.spool.page import Page
 log = structlog.get_logger("gateway")
 
 _STATS_SECONDS = 5.0
+_LOOK_SECONDS = 1.0
 _TELL_AGAIN_SECONDS = 60.0
-_BACKLOG = 4096
+_TOLD = ("in_flight", "in_flight_per_key", "connections", "connections_per_address", "memory_bytes")
 
 
 class GatewayServer:
@@ -42,6 +43,9 @@ class GatewayServer:
         self._state = ServerState()
         self._leaving = asyncio.Event()
         self._stats_at = 0.0
+        self._look_at = 0.0
+        self._tell_limits_at = 0.0
+        self._told_limits: dict[str, int] = {}
         self._tell_at = 0.0
         self._is_degraded = False
 
@@ -53,7 +57,7 @@ class GatewayServer:
         config.load()
         config.loaded_app = cast(Any, self._gateway)
         server = await loop.create_server(
-            lambda: GatewayProtocol(config, self._state, {}), sock=self._listener, backlog=_BACKLOG
+            lambda: GatewayProtocol(config, self._state, {}), sock=self._listener, backlog=self._gateway.limits.backlog
         )
         self._watch_parent(loop)
         self._gateway.page.set(Page.READY, 1)
@@ -88,10 +92,29 @@ class GatewayServer:
                 self._keep_spool()
                 self._note_stats(now)
                 self._tell_degraded(now)
+                self._tell_limits(now)
 
     def _sweep(self, now: float) -> None:
-        for connection in [item for item in self._connections() if item.deadline < now]:
+        connections = self._connections()
+        for connection in [item for item in connections if item.deadline < now]:
             connection.expire()
+        ceilings = self._gateway.ceilings
+        if ceilings.is_crowded(len(connections)):
+            for connection in connections:
+                connection.make_room(now)
+        if now >= self._look_at:
+            self._look_at = now + _LOOK_SECONDS
+            ceilings.idle_streams = self._gateway.count_silent(time.monotonic_ns())
+        self._note_fullness(len(connections))
+
+    def _note_fullness(self, connections: int) -> None:
+        """Show how far the ceilings are away."""
+        slots, gateway = self._gateway.page.slots, self._gateway
+        slots[Page.CLIENT_CONNECTIONS] = connections
+        slots[Page.CLIENT_CONNECTIONS_MAX] = gateway.ceilings.connections
+        slots[Page.IDLE_STREAMS] = gateway.ceilings.idle_streams
+        slots[Page.HELD_BYTES] = gateway.ceilings.held_bytes
+        slots[Page.UPSTREAM_BUSY], slots[Page.UPSTREAM_IDLE] = gateway.upstream.busy, gateway.upstream.idle
 
     def _connections(self) -> list[GatewayProtocol]:
         return cast(list[GatewayProtocol], list(self._state.connections))
@@ -131,6 +154,18 @@ class GatewayServer:
         elif self._is_degraded and not values["degraded"]:
             self._is_degraded = False
             log.info("recorder_recovered")
+
+    def _tell_limits(self, now: float) -> None:
+        """Say which ceilings have turned somebody away, at most once a minute."""
+        if now < self._tell_limits_at:
+            return
+        values = self._gateway.page.read_all()
+        counts = {name: values[f"limit_{name}"] for name in _TOLD}
+        news = {name: more for name, count in counts.items() if (more := count - self._told_limits.get(name, 0)) > 0}
+        self._told_limits = counts
+        if news:
+            self._tell_limits_at = now + _TELL_AGAIN_SECONDS
+            log.warning("limits_reached", hint="settings of section limits; README", **news)
 
     async def _drain(self, loop: asyncio.AbstractEventLoop, server: asyncio.Server) -> None:
         limit = self._gateway.limits.drain

@@ -41,6 +41,7 @@ class Operation:
     ``refuses_metadata``: OpenAI refuses it with ``metadata`` that is not to be stored there.
     ``is_light``: only the facts are kept, not what is carried: lists, administration, files on their way back. What
     people ask and are answered (conversations, threads, prompts) is kept also where it costs nothing.
+    ``takes_files``: a request may be as large as what somebody uploads.
     """
 
     name: str
@@ -54,6 +55,7 @@ class Operation:
     is_secret: bool = False
     refuses_metadata: bool = False
     is_light: bool = False
+    takes_files: bool = False
 
 
 _OPERATIONS = (
@@ -67,11 +69,11 @@ _OPERATIONS = (
     Operation("decisions", Answer.USAGE),
     Operation("embeddings", Answer.USAGE),
     Operation("moderations", Answer.USAGE, is_free=True),
-    Operation("images", Answer.USAGE),
-    Operation("transcription", Answer.TRANSCRIPT),
-    Operation("translation", Answer.TRANSCRIPT),
+    Operation("images", Answer.USAGE, takes_files=True),
+    Operation("transcription", Answer.TRANSCRIPT, takes_files=True),
+    Operation("translation", Answer.TRANSCRIPT, takes_files=True),
     Operation("speech", Answer.USAGE),
-    Operation("videos"),
+    Operation("videos", takes_files=True),
     Operation("videos_read", is_free=True, is_light=True),
     Operation("realtime"),
     Operation("live"),
@@ -87,21 +89,21 @@ _OPERATIONS = (
     Operation("fine_tuning"),
     Operation("fine_tuning_read", is_free=True, is_light=True),
     Operation("models", is_free=True, is_light=True),
-    Operation("files", is_free=True),
+    Operation("files", is_free=True, takes_files=True),
     Operation("content", is_free=True, is_light=True),
     Operation("vector_stores", is_free=True, is_light=True),
-    Operation("containers", is_free=True, is_light=True),
+    Operation("containers", is_free=True, is_light=True, takes_files=True),
     Operation("conversations", is_free=True),
     Operation("prompts", is_free=True),
     Operation("organization", is_free=True, is_light=True),
-    Operation("administration", is_free=True, is_light=True),
+    Operation("administration", is_free=True, is_light=True, takes_files=True),
     Operation("secrets", is_free=True, is_secret=True),
     Operation("messages", Answer.MESSAGES, generates=True),
     Operation("rerank", Answer.USAGE),
     Operation("ollama_chat", Answer.OLLAMA, generates=True),
     Operation("ollama_generate", Answer.OLLAMA, generates=True),
     Operation("ollama_embed", Answer.OLLAMA),
-    Operation("ollama_models", Answer.OLLAMA, is_free=True, is_light=True),
+    Operation("ollama_models", Answer.OLLAMA, is_free=True, is_light=True, takes_files=True),
     Operation("llamacpp", Answer.LLAMACPP, generates=True),
     Operation("tokenize", is_free=True, is_light=True),
     Operation("other"),

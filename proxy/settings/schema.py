@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 from proxy.domain.provider import KNOWN_KINDS
 from proxy.domain.route import WILDCARD
@@ -133,21 +133,41 @@ class _Recording(_Section):
     sync_interval: float = Field(ge=0.01, le=60)
     spool_max_bytes: Whole = Field(ge=1 << 20)
     min_free_bytes: Whole = Field(ge=0)
+    refused_per_second: Whole = Field(ge=0)
 
 
 class _Limits(_Section):
     header_bytes: Whole = Field(ge=1024)
+    header_count: Whole = Field(ge=16, le=65536)
     header_timeout: float = Field(gt=0)
     body_bytes: Whole = Field(ge=1024)
+    upload_bytes: Whole = Field(ge=1024)
     body_idle_timeout: float = Field(gt=0)
+    body_timeout: float = Field(gt=0)
+    body_rate: Whole = Field(ge=1)
     keep_alive: float = Field(gt=0)
     write_stall: float = Field(gt=0)
     in_flight: Whole = Field(ge=1)
+    idle_stream: float = Field(gt=0)
+    in_flight_per_key: Whole = Field(ge=0)
+    connections: Whole = Field(ge=0)
+    connections_per_address: Whole = Field(ge=0)
+    memory_bytes: Whole = Field(ge=1 << 20)
+    # The system call takes no more; the kernel cuts it to net.core.somaxconn.
+    backlog: Whole = Field(ge=1, le=65535)
     drain: float = Field(ge=0)
     linger_seconds: float = Field(ge=0)
     linger_bytes: Whole = Field(ge=0)
     # A body below this lies in one record, and no record is larger than 64 MB.
     spill_bytes: Whole = Field(ge=1024, le=32 * 1024 * 1024)
+
+    @field_validator("spill_bytes")
+    @classmethod
+    def _leaves_room(cls, value: int, info: ValidationInfo) -> int:
+        memory = info.data.get("memory_bytes")
+        if memory is not None and value > memory // 2:
+            raise ValueError(f"at most half of limits.memory_bytes, which is {memory}")
+        return value
 
 
 class _Discovery(_Section):

@@ -40,19 +40,34 @@ class RecordingSettings:
     sync_interval: float = 0.2
     spool_max_bytes: int = 8 * 1024 * 1024 * 1024
     min_free_bytes: int = 256 * 1024 * 1024
+    refused_per_second: int = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LimitSettings:
-    """Ceilings and deadlines of the public port."""
+    """Ceilings and deadlines of the public port.
+
+    ``in_flight``, ``in_flight_per_key``, ``connections``, ``connections_per_address`` and ``memory_bytes`` are of the
+    whole instance, and shared evenly by its gateways. 0 means: no ceiling of its own.
+    """
 
     header_bytes: int = 64 * 1024
+    header_count: int = 256
     header_timeout: float = 10.0
     body_bytes: int = 100 * 1024 * 1024
+    upload_bytes: int = 600 * 1024 * 1024
     body_idle_timeout: float = 30.0
+    body_timeout: float = 60.0
+    body_rate: int = 1024
     keep_alive: float = 75.0
     write_stall: float = 60.0
     in_flight: int = 2000
+    idle_stream: float = 5.0
+    in_flight_per_key: int = 100
+    connections: int = 0
+    connections_per_address: int = 0
+    memory_bytes: int = 256 * 1024 * 1024
+    backlog: int = 4096
     drain: float = 30.0
     linger_seconds: float = 0.5
     linger_bytes: int = 64 * 1024

@@ -23,6 +23,7 @@ from proxy.spool.page import Page
 from proxy.supervisor import banner, instance
 from proxy.supervisor.binding import DEFAULT_PORT, STRANGER, WAIT_SECONDS, PortTakenError, balances, bind_patiently
 from proxy.supervisor.children import Child, reap_strangers
+from proxy.supervisor.files import raise_file_limit
 from proxy.supervisor.neighbours import who_listens
 
 ALREADY_RUNNING = 5
@@ -52,6 +53,7 @@ class Supervisor:
         if lock is None:
             return self._refuse_second()
         self._lock = lock
+        raise_file_limit()
         try:
             self._bind()
         except PortTakenError:
@@ -106,7 +108,7 @@ class Supervisor:
         os.set_inheritable(self._write_end, False)
         run_dir = self._settings.run_dir
         for worker, item in enumerate(self._sockets):
-            arguments = (
+            arguments: tuple[str, ...] = (
                 "-m",
                 "proxy.gateway",
                 "--run-dir",
@@ -116,7 +118,8 @@ class Supervisor:
                 "--fd",
                 str(item.fileno()),
             )
-            child = Child(f"gateway {worker}", (*arguments, "--parent-fd", str(read_end)), (item.fileno(), read_end))
+            arguments += ("--parent-fd", str(read_end), "--gateways", str(len(self._sockets)))
+            child = Child(f"gateway {worker}", arguments, (item.fileno(), read_end))
             self._children.append(child)
         control = ("-m", "proxy.control", "--run-dir", run_dir, "--parent-fd", str(read_end))
         self._children.append(Child("control", control, (read_end,)))

@@ -53,6 +53,11 @@ class UpstreamClient:
         return self._dialler
 
     @property
+    def busy(self) -> int:
+        """How many connections carry a call."""
+        return len(self._busy)
+
+    @property
     def idle(self) -> int:
         """How many connections wait for a next request."""
         return sum(map(len, self._pools.values()))

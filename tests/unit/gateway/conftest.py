@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import mmap
+from dataclasses import replace
 
 from uvicorn.protocols.http.flow_control import FlowControl
 
 from proxy.gateway.call import ClientCall
+from proxy.gateway.ceilings import Ceilings
 from proxy.gateway.client_head import ClientHead, Headers
+from proxy.settings.values import LimitSettings
+from proxy.spool.page import SIZE, Page
 
 
 class Wire(asyncio.Transport):
@@ -77,3 +82,12 @@ class Line:
         if is_whole:
             call.end_body()
         return call
+
+
+def ceilings(
+    *, rows: int = 20, gateways: int = 1, files: int = 1024, page: Page | None = None, **limits: int
+) -> Ceilings:
+    """Return the ceilings of a gateway with these limits."""
+    shown = page or Page(mmap.mmap(-1, SIZE))
+    settings = replace(LimitSettings(), **limits)
+    return Ceilings(settings, lambda: shown, rows=rows, gateways=gateways, files=files)

@@ -14,7 +14,7 @@ from proxy.gateway.client_head import Headers
 from proxy.gateway.forwarding import MAX_BODY, MAX_OPEN, ControlForwarder
 from tests.support.scripted_upstream import ScriptedUpstream, Turn
 from tests.support.waiting import wait_until_async
-from tests.unit.gateway.conftest import Line
+from tests.unit.gateway.conftest import Line, ceilings
 
 
 @pytest.fixture
@@ -59,7 +59,7 @@ async def test_the_request_is_the_callers_but_for_its_connection(
         (b"Transfer-Encoding", b"chunked"),
         (b"Expect", b"100-continue"),
     ]
-    await forwarder.forward(asked(Line(), b'{"a":1}', headers))
+    await forwarder.forward(asked(Line(), b'{"a":1}', headers), ceilings())
     (request,) = control.requests
     assert request.request_line == b"POST /api/v1/x?a=%20b HTTP/1.1"
     assert request.body == b'{"a":1}'
@@ -77,7 +77,7 @@ async def test_the_request_is_the_callers_but_for_its_connection(
 async def test_nobody_can_say_for_himself_where_he_comes_from(
     control: ScriptedUpstream, forwarder: ControlForwarder, name: bytes
 ) -> None:
-    await forwarder.forward(asked(Line(), headers=[(name, b"127.0.0.1;http;admin"), (name, b"::1")]))
+    await forwarder.forward(asked(Line(), headers=[(name, b"127.0.0.1;http;admin"), (name, b"::1")]), ceilings())
     (request,) = control.requests
     found = [value for key, value in request.headers if key.lower() == b"x-dashcam-peer"]
     assert found == [b"192.0.2.7;http;public"]
@@ -89,7 +89,7 @@ async def test_the_answer_comes_back_as_it_is(control: ScriptedUpstream, forward
 
     control.scenario = script
     line = Line()
-    await forwarder.forward(asked(line))
+    await forwarder.forward(asked(line), ceilings())
     head, _, body = line.wire.written.partition(b"\r\n\r\n")
     assert head.split(b"\r\n") == [b"HTTP/1.1 404 Not Found", b"X-Any: 1", b"Content-Length: 2"]
     assert (body, line.completed) == (b"no", 1)
@@ -97,7 +97,7 @@ async def test_the_answer_comes_back_as_it_is(control: ScriptedUpstream, forward
 
 async def test_control_away_is_a_503_that_says_calls_go_on(forwarder: ControlForwarder) -> None:
     line = Line()
-    await forwarder.forward(asked(line))
+    await forwarder.forward(asked(line), ceilings())
     assert error_of(line) == (503, "control_unavailable")
     assert b"Calls are still relayed" in line.wire.written
     assert not line.wire.is_closed
@@ -110,7 +110,7 @@ async def test_an_answer_that_breaks_is_no_clean_one(control: ScriptedUpstream, 
 
     control.scenario = script
     line = Line()
-    await forwarder.forward(asked(line))
+    await forwarder.forward(asked(line), ceilings())
     assert line.wire.written.endswith(b"Content-Length: 8\r\n\r\nhalf")
     assert (line.wire.is_closed, line.completed) == (True, 0)
 
@@ -119,7 +119,7 @@ async def test_a_body_beyond_the_limit_is_refused_without_waiting_for_its_end(fo
     line = Line()
     call = line.call(b"POST", b"/api/v1/x")
     call.feed_body(bytes(MAX_BODY + 1))
-    await forwarder.forward(call)
+    await forwarder.forward(call, ceilings())
     assert error_of(line) == (413, "request_too_large")
     assert b"connection: close" in line.wire.written
     assert line.is_lingering
@@ -135,7 +135,7 @@ async def test_a_client_that_leaves_frees_control(control: ScriptedUpstream, for
     line = Line()
     call = asked(line)
     async with asyncio.TaskGroup() as group:
-        group.create_task(forwarder.forward(call))
+        group.create_task(forwarder.forward(call, ceilings()))
         await wait_until_async(lambda: b"data: 1" in line.wire.written, "the event passed")
         call.leave()
     await wait_until_async(lambda: control.open_connections == 0, "control is free")
@@ -151,7 +151,7 @@ async def test_a_client_that_leaves_before_the_answer_frees_its_slot(
     control.scenario = script
     call = asked(Line())
     async with asyncio.TaskGroup() as group:
-        group.create_task(forwarder.forward(call))
+        group.create_task(forwarder.forward(call, ceilings()))
         await wait_until_async(lambda: len(control.requests) == 1, "control was asked")
         call.leave()
     await wait_until_async(lambda: control.open_connections == 0, "control is free")
@@ -161,7 +161,7 @@ async def test_half_a_request_never_reaches_control(control: ScriptedUpstream, f
     call = Line().call(b"POST", b"/api/v1/x")
     call.feed_body(b'{"delete":')
     async with asyncio.TaskGroup() as group:
-        group.create_task(forwarder.forward(call))
+        group.create_task(forwarder.forward(call, ceilings()))
         await wait_until_async(lambda: not call.parts, "it was taken")
         call.leave()
     assert control.connections == 0
@@ -176,13 +176,13 @@ async def test_a_busy_console_is_bounded(control: ScriptedUpstream, forwarder: C
     lines = [Line() for _ in range(MAX_OPEN)]
     async with asyncio.TaskGroup() as group:
         for line in lines:
-            group.create_task(forwarder.forward(asked(line)))
+            group.create_task(forwarder.forward(asked(line), ceilings()))
         await wait_until_async(lambda: len(control.requests) == MAX_OPEN, "every slot is taken")
         refused = Line()
-        await forwarder.forward(asked(refused))
+        await forwarder.forward(asked(refused), ceilings())
         assert error_of(refused) == (503, "control_busy")
         control.release()
     assert all(line.completed == 1 for line in lines)
     free = Line()
-    await forwarder.forward(asked(free))
+    await forwarder.forward(asked(free), ceilings())
     assert free.completed == 1
