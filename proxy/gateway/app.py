@@ -81,6 +81,7 @@ class Gateway:
         self.page = spool.page
         rows = settings.recording.refused_per_second
         self.ceilings = Ceilings(settings.limits, lambda: self.page, rows=rows, gateways=gateways, files=files)
+        self._least_limit = min(self.limits.body_bytes, self.limits.upload_bytes)
         self._most_kept = settings.recording.max_body_bytes
         self._bodies = BodyReader(settings.limits, self.ceilings)
         self.upstream = upstream
@@ -184,10 +185,9 @@ class Gateway:
     def _refusal_of(self, call: ClientCall, admission: Admission) -> Refusal | None:
         if call.upgrade:
             return NO_WEBSOCKET
-        if call.declared_bytes:
-            refusal = self._bodies.refusal(call.declared_bytes, takes_files=_takes_files(admission))
-            if refusal is not None:
-                return refusal
+        size = call.declared_bytes or call.received_bytes
+        if size > self._least_limit and (refusal := self._bodies.refusal(size, takes_files=_takes_files(admission))):
+            return refusal
         return call.beyond or self.ceilings.refusal(len(self.exchanges) + self._arriving)
 
     def _count_key(self, call: ClientCall, caller: Caller, key_id: str) -> Caller | Refusal:

@@ -60,6 +60,7 @@ class GatewayServer:
             lambda: GatewayProtocol(config, self._state, {}), sock=self._listener, backlog=self._gateway.limits.backlog
         )
         self._watch_parent(loop)
+        self._note_fullness(0)
         self._gateway.page.set(Page.READY, 1)
         log.info("gateway_ready", pid=os.getpid())
         await self._tick(loop)

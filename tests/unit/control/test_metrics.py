@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
+
 from proxy.control.metrics import ledger_gauges, page_gauges
+from proxy.domain.provider import Provider
 from proxy.loader.ledger import balance
+from proxy.settings.values import LimitSettings, RecordingSettings
+from proxy.spool.page import LIMITS
 
 
 def test_gateways_are_summed_and_the_worst_is_shown() -> None:
@@ -41,3 +46,14 @@ def test_drops_are_told_by_reason_also_those_that_never_happened() -> None:
     drops = {labels["reason"]: value for name, _, value, labels in gauges if name == "dashcam_records_dropped_total"}
     assert drops == {"spool_full": 0, "write_error": 0, "policy": 2, "refused": 0, "lost": 0}
     assert ("dashcam_recorder_balanced", 1.0) in [(name, value) for name, _, value, _ in gauges]
+
+
+def test_each_limit_is_told_by_the_name_of_its_setting_also_one_that_never_struck() -> None:
+    pages = [{"limit_in_flight": 2, "held_bytes": 10, "upstream_busy": 1}, {"limit_in_flight": 3, "upstream_idle": 4}]
+    gauges = list(page_gauges(pages))
+    struck = {labels["limit"]: value for name, _, value, labels in gauges if name == "dashcam_limit_reached_total"}
+    assert struck == {**dict.fromkeys(LIMITS, 0.0), "in_flight": 5.0}
+    known = {item.name for kind in (LimitSettings, RecordingSettings, Provider) for item in fields(kind)}
+    assert set(LIMITS) - known == {"control_calls"}
+    states = {labels["state"]: value for name, _, value, labels in gauges if name == "dashcam_upstream_connections"}
+    assert states == {"busy": 1.0, "idle": 4.0}
