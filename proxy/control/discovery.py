@@ -36,6 +36,8 @@ INTERVAL_SECONDS = 60.0
 LOOK_SECONDS = 2.0
 UNKNOWN_SECONDS = 5.0
 PROBE_SECONDS = 2.0
+FIRST_LOOK_SECONDS = 0.5
+"""How long a start waits for who is on this machine; who needs longer is found by the looks that follow."""
 MISSES = 2
 _LONGEST_PAUSE = 600.0
 
@@ -166,14 +168,31 @@ class Discovery:
         return listing_of(answer[0]) if answer is not None else None
 
 
-async def look_once(there: Sequence[Place], names: Sequence[str]) -> list[Provider]:
-    """Return a provider for each of these places whose server says who it is; ``names`` are taken."""
-    taken, found = list(names), []
-    for place, listing in zip(there, await asyncio.gather(*(identify(item, probe) for item in there)), strict=True):
+async def look_once(
+    there: Sequence[Place], names: Sequence[str], seconds: float = FIRST_LOOK_SECONDS
+) -> tuple[list[Provider], list[Place]]:
+    """Return a provider for each of these places whose server says who it is, and those that say nothing in time.
+
+    ``names`` are taken.
+    """
+    taken, found, silent = list(names), [], []
+    answers = await asyncio.gather(*(_identify_within(item, seconds) for item in there))
+    for place, (listing, is_silent) in zip(there, answers, strict=True):
         if listing is not None:
             found.append(found_provider(place, listing, taken))
             taken.append(found[-1].name)
-    return found
+        elif is_silent:
+            silent.append(place)
+    return found, silent
+
+
+async def _identify_within(place: Place, seconds: float) -> tuple[Listing | None, bool]:
+    """Return who is there, and whether it was still silent when the time was over."""
+    try:
+        async with asyncio.timeout(seconds):
+            return await identify(place, probe), False
+    except TimeoutError:
+        return None, True
 
 
 async def probe(url: str) -> bytes | None:

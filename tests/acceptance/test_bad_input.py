@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import uuid
 
 import pytest
@@ -11,6 +10,7 @@ import pytest
 from tests.acceptance.conftest import Starter
 from tests.support import oracle as oracle_upstream
 from tests.support.dashcam import RunningDashcam
+from tests.support.processes import resident_kb
 from tests.support.raw_http import RawClient, exchange, request
 from tests.support.waiting import wait_until
 
@@ -121,7 +121,7 @@ def test_a_request_we_do_not_serve_is_told_why(
 
 
 def test_a_head_of_20_mb_is_refused_at_once_and_costs_no_memory(dashcam: RunningDashcam) -> None:
-    before = resident_kb(dashcam)
+    before = resident_kb(*dashcam.pids("proxy.gateway"))
     with RawClient(dashcam.port) as client:
         client.send(b"POST /v1/chat/completions HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Large: ")
         sent = 0
@@ -130,7 +130,7 @@ def test_a_head_of_20_mb_is_refused_at_once_and_costs_no_memory(dashcam: Running
         received = client.read_to_the_end()
     assert sent < 10_000_000
     assert received == b"" or received.startswith(b"HTTP/1.1 431")
-    assert resident_kb(dashcam) - before < 8_000
+    assert resident_kb(*dashcam.pids("proxy.gateway")) - before < 8_000
 
 
 def test_too_many_headers_are_refused(dashcam: RunningDashcam) -> None:
@@ -140,7 +140,7 @@ def test_too_many_headers_are_refused(dashcam: RunningDashcam) -> None:
 
 def test_a_body_beyond_the_limit_is_refused_with_a_row_and_costs_no_memory(start_dashcam: Starter, oracle: str) -> None:
     small = start_dashcam("--upstream", f"openai={oracle}/v1", environment={"DASHCAM_LIMITS__BODY_BYTES": "1000000"})
-    before = resident_kb(small)
+    before = resident_kb(*small.pids("proxy.gateway"))
     answer = exchange(small.port, request(b" " * 1_000_001))
     assert (answer.status, answer.error["code"]) == (413, "request_too_large")
     assert answer.header("x-should-retry") == "false"
@@ -150,16 +150,16 @@ def test_a_body_beyond_the_limit_is_refused_with_a_row_and_costs_no_memory(start
         client.send(request(b"", "Content-Length: 4000000000"))
         received = client.read_to_the_end() if client.send(b"x" * 2_000_000) else b""
     assert received == b"" or received.startswith(b"HTTP/1.1 413")
-    assert resident_kb(small) - before < 20_000
+    assert resident_kb(*small.pids("proxy.gateway")) - before < 20_000
 
 
 def test_a_large_body_within_the_limit_passes_without_being_held_in_memory(dashcam: RunningDashcam) -> None:
     text = uuid.uuid4().hex
     body = chat(text)[:-1] + b', "padding": "' + b"x" * 40_000_000 + b'"}'
-    before = resident_kb(dashcam)
+    before = resident_kb(*dashcam.pids("proxy.gateway"))
     answer = exchange(dashcam.port, request(body))
     assert answer.status == 200
-    assert resident_kb(dashcam) - before < 20_000
+    assert resident_kb(*dashcam.pids("proxy.gateway")) - before < 20_000
     row = dashcam.row(id=answer.header("x-dashcam-id"))
     assert (row["outcome"], row["request_bytes"], row["model"]) == ("completed", len(body), oracle_upstream.MODEL)
 
@@ -193,10 +193,3 @@ def test_ordinary_calls_go_on_beside_a_hundred_silent_connections(dashcam: Runni
     finally:
         for client in silent:
             client.__exit__()
-
-
-def resident_kb(dashcam: RunningDashcam) -> int:
-    """Return the gateway's resident memory in kilobytes."""
-    (gateway,) = dashcam.pids("proxy.gateway")
-    shown = subprocess.run(["ps", "-o", "rss=", "-p", str(gateway)], capture_output=True, text=True, check=True)
-    return int(shown.stdout)

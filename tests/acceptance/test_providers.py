@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 from tests.acceptance.conftest import Starter
 from tests.support.dashcam import RunningDashcam
 from tests.support.model_server import ModelServer, an_ollama, listed, serving
-from tests.support.processes import free_port
+from tests.support.processes import free_port, resident_kb
 from tests.support.raw_http import exchange, request
 from tests.support.waiting import wait_until
 
@@ -160,12 +161,26 @@ def test_mistakes_in_routes_are_told_before_a_port_is_bound(start_dashcam: Start
         assert word in said.stderr
 
 
+def test_an_address_that_hangs_delays_no_start_and_is_told(start_dashcam: Starter) -> None:
+    with serving({"/v1/chat/completions": answer("default")}) as main, socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        dashcam = start(start_dashcam, main, port)
+        assert ask(dashcam, "llama3") == "I am default"
+        said = dashcam.cli("doctor", "--offline")
+        assert f"something listens at http://127.0.0.1:{port} and does not answer" in said.stdout.decode()
+        assert said.returncode == 0
+        assert ask(dashcam, "llama3") == "I am default"
+
+
 def test_a_list_of_ten_thousand_models_hurts_nobody(start_dashcam: Starter) -> None:
     names = [f"vendor/model-{number}" for number in range(10_000)]
     many = {"/v1/models": listed(*names), "/v1/chat/completions": answer("many")}
     with serving({"/v1/chat/completions": answer("one")}) as one, serving(many) as other:
         dashcam = start_dashcam("--upstream", f"openai={one.root}/v1", "--upstream", f"vllm={other.root}/v1")
+        (gateway,) = dashcam.pids("proxy.gateway")
+        before = resident_kb(gateway)
         wait_until(lambda: ask(dashcam, names[-1]) == "I am many", "the last name is known")
         assert len(models(dashcam)) == 10_000
+        assert resident_kb(gateway) - before < 32 * 1024
         reply = exchange(dashcam.port, request(b'{"model":"x","messages":[]}'))
         assert orjson.loads(reply.body)["model"] == "one"

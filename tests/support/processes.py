@@ -58,6 +58,12 @@ def is_alive(pid: int) -> bool:
     return found.stdout.strip()[:1] not in ("", "Z")
 
 
+def resident_kb(pid: int) -> int:
+    """Return a process's resident memory in kilobytes."""
+    shown = subprocess.run(["ps", "-o", "rss=", "-p", str(pid)], capture_output=True, text=True, check=True)
+    return int(shown.stdout)
+
+
 def kill(pid: int) -> None:
     """End one process at once; it may be gone already."""
     with contextlib.suppress(ProcessLookupError):

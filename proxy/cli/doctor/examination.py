@@ -18,7 +18,7 @@ from proxy import __version__
 from proxy.cli.doctor import holdings, reachability, surroundings
 from proxy.cli.doctor.findings import Finding, report
 from proxy.cli.instance import ask_recorder, find
-from proxy.cli.local_servers import with_local_servers
+from proxy.cli.local_servers import PATIENCE_SECONDS, local_servers, with_found
 from proxy.cli.serve import check_own_prices
 from proxy.domain.provider import Provider
 from proxy.errors import ConfigurationError
@@ -55,7 +55,9 @@ def _findings(settings_of: Callable[[], Settings], *, is_online: bool) -> Iterat
     yield from holdings.folder(settings)
     yield from holdings.left_over(settings)
     yield from surroundings.shell(settings, url or public_url(settings.server.host, settings.server.port))
-    served = with_local_servers(settings).providers if url is None else _served(settings)
+    found, silent = local_servers(settings, PATIENCE_SECONDS)
+    served = with_found(settings, found).providers if url is None else _served(settings)
+    yield from map(reachability.silent, silent)
     yield from reachability.findings(served, is_online=is_online)
 
 

@@ -49,6 +49,12 @@ def findings(providers: Sequence[Provider], *, is_online: bool) -> Iterator[Find
         yield clock(min(known, key=abs))
 
 
+def silent(address: str) -> Finding:
+    """Tell of an address where a model server of this machine would be, and something listens that says nothing."""
+    detail = f"something listens at {address} and does not answer; no model server is found there while it hangs"
+    return Finding("this machine", None, detail, "restart what listens there, or: discovery.local_servers = false")
+
+
 def ask(provider: Provider) -> Answer:
     """Ask one provider for its model list, without a key."""
     parts = urlsplit(provider.base_url)

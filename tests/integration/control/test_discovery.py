@@ -122,6 +122,14 @@ async def test_a_probe_that_hangs_ends(tmp_path: Path, monkeypatch: pytest.Monke
     assert looker.snapshot.providers == (FIRST,)
 
 
+async def test_the_first_look_waits_for_nobody() -> None:
+    with serving(an_ollama("llama3")) as server, socket.create_server(("127.0.0.1", 0)) as listener:
+        hanging = Place("vllm", f"http://127.0.0.1:{listener.getsockname()[1]}")
+        found, silent = await module.look_once([hanging, Place("ollama", server.root)], [], 0.3)
+    assert [item.models for item in found] == [("llama3",)]
+    assert silent == [hanging]
+
+
 async def test_ten_thousand_models_are_published(tmp_path: Path) -> None:
     names = [f"model-{number}" for number in range(10_000)]
     with serving(an_ollama(*names)) as server:
