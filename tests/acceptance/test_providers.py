@@ -166,6 +166,7 @@ def test_an_address_that_hangs_delays_no_start_and_is_told(start_dashcam: Starte
         port = silent.getsockname()[1]
         dashcam = start(start_dashcam, main, port)
         assert ask(dashcam, "llama3") == "I am default"
+        dashcam.settle()
         said = dashcam.cli("doctor", "--offline")
         assert f"something listens at http://127.0.0.1:{port} and does not answer" in said.stdout.decode()
         assert said.returncode == 0
