@@ -262,8 +262,10 @@ class Gateway:
         """An exchange is over."""
         self.exchanges.discard(exchange)
         self.page.set(Page.IN_FLIGHT, len(self.exchanges))
-        self.let_go_of(exchange)
-        self._uncount_key(exchange.call)
+        if exchange.held_bytes:
+            self.let_go_of(exchange)
+        if exchange.call.counted_key is not None:
+            self._uncount_key(exchange.call)
         if exchange.observation.received_bytes > self._most_kept:
             self.struck(Page.LIMIT_MAX_BODY_BYTES)
         self._look_if_drained()
