@@ -78,7 +78,7 @@ def page_gauges(pages: Sequence[Page]) -> Iterable[Gauge]:
 
 def fullness_gauges(total: Callable[[str], float]) -> Iterable[Gauge]:
     """Yield how full the gateways are, and how often which limit has struck; ``total`` sums up a slot."""
-    yield "dashcam_idle_streams", "Open streams that bring nothing just now.", total("idle_streams"), {}
+    yield "dashcam_in_flight_max", "Calls under way that there is room for.", total("in_flight_max"), {}
     yield "dashcam_client_connections", "Connections of clients.", total("client_connections"), {}
     most = total("client_connections_max")
     yield "dashcam_client_connections_max", "Connections of clients that there is room for.", most, {}

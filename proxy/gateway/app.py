@@ -44,7 +44,7 @@ from proxy.upstream.ways import Ways
 
 LEAVE_SECONDS = 2.0
 _FEW_FILES = 1024
-_SMALL_BYTES = 16 * 1024
+_SMALL_BYTES = 4 * 1024
 """A request's body below this is not counted among what is held in memory: the ceiling of calls bounds those."""
 
 log = structlog.get_logger("gateway")
@@ -269,11 +269,6 @@ class Gateway:
         if exchange.observation.received_bytes > self._most_kept:
             self.struck(Page.LIMIT_MAX_BODY_BYTES)
         self._look_if_drained()
-
-    def count_silent(self, now: int) -> int:
-        """Return how many open streams have brought nothing for a while (``now`` in monotonic ns)."""
-        before = now - int(self.limits.idle_stream * 1e9)
-        return sum(exchange.is_silent(before) for exchange in self.exchanges)
 
     def let_go_of(self, exchange: Exchange) -> None:
         """The request of an exchange will not be sent again: its body is no longer in memory."""

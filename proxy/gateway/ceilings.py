@@ -4,9 +4,8 @@ The settings are of the whole instance; each gateway has its even share of them,
 calls: the kernel spreads connections, so the shares fill alike. Nothing waits here: there is no queue that could grow,
 a refused caller is told at once when to come again, and the next call finds whatever has become free.
 
-- **Calls under way.** Those that are being answered or whose body is arriving. An open stream that has brought nothing
-  for a while costs two descriptors and some tens of kB, and is not counted until it goes on: thousands of them are fine
-  up to the ceiling of connections.
+- **Calls under way.** Those that are being answered or whose body is arriving, silent streams among them: one that says
+  nothing costs two descriptors and 15 kB, so the ceiling is where thousands of them are fine.
 - **Connections.** At most what the limit of open files has room for: each may need a second descriptor for its
   upstream. Some more are let in to ask for health; they get a 503 for anything else. Beyond these nobody is let in.
 - **Memory.** Bodies that are arriving or are kept for a second try, and what slow readers have not taken. Small bodies
@@ -77,7 +76,6 @@ class Ceilings:
         self.connections = min(share_of(limits.connections, gateways) or room, room)
         self.per_address = share_of(limits.connections_per_address, gateways)
         self.memory_bytes = share_of(limits.memory_bytes, gateways)
-        self.idle_streams = 0
         self.held_bytes = 0
         self.slow_readers: dict[SlowReader, None] = {}
         self._calls_of: dict[str, int] = {}
@@ -87,7 +85,7 @@ class Ceilings:
         self._rows_at = 0
 
     def __repr__(self) -> str:
-        return f"<Ceilings held={self.held_bytes} idle={self.idle_streams} slow={len(self.slow_readers)}>"
+        return f"<Ceilings held={self.held_bytes} slow={len(self.slow_readers)}>"
 
     def struck(self, limit: int) -> None:
         """Count that a limit has struck, in its slot of the page."""
@@ -97,7 +95,7 @@ class Ceilings:
 
     def refusal(self, under_way: int) -> Refusal | None:
         """Return why one more call is too many for so many under way, or None."""
-        if under_way - self.idle_streams >= self.in_flight:
+        if under_way >= self.in_flight:
             self.struck(Page.LIMIT_IN_FLIGHT)
             return OVERLOADED
         if self.held_bytes > self.memory_bytes:

@@ -236,11 +236,6 @@ class Exchange:
             self._gateway.let_go_of(self)
             self._relay(answer, pieces, head)
 
-    def is_silent(self, before: int) -> bool:
-        """Return True for an open stream that has brought nothing since then (monotonic ns)."""
-        observation = self.observation
-        return self._is_open_stream and (observation.last_byte_at or observation.accepted_at) < before
-
     def _take_usage_out(self, head: ReplyHead) -> None:
         """Take out again what the client did not ask for."""
         if head.is_encoded:

@@ -27,7 +27,6 @@ from proxy.spool.page import Page
 log = structlog.get_logger("gateway")
 
 _STATS_SECONDS = 5.0
-_LOOK_SECONDS = 1.0
 _TELL_AGAIN_SECONDS = 60.0
 _TOLD = ("in_flight", "in_flight_per_key", "connections", "connections_per_address", "memory_bytes")
 
@@ -43,7 +42,6 @@ class GatewayServer:
         self._state = ServerState()
         self._leaving = asyncio.Event()
         self._stats_at = 0.0
-        self._look_at = 0.0
         self._tell_limits_at = 0.0
         self._told_limits: dict[str, int] = {}
         self._tell_at = 0.0
@@ -103,9 +101,6 @@ class GatewayServer:
         if ceilings.is_crowded(len(connections)):
             for connection in connections:
                 connection.make_room(now)
-        if now >= self._look_at:
-            self._look_at = now + _LOOK_SECONDS
-            ceilings.idle_streams = self._gateway.count_silent(time.monotonic_ns())
         self._note_fullness(len(connections))
 
     def _note_fullness(self, connections: int) -> None:
@@ -113,7 +108,7 @@ class GatewayServer:
         slots, gateway = self._gateway.page.slots, self._gateway
         slots[Page.CLIENT_CONNECTIONS] = connections
         slots[Page.CLIENT_CONNECTIONS_MAX] = gateway.ceilings.connections
-        slots[Page.IDLE_STREAMS] = gateway.ceilings.idle_streams
+        slots[Page.IN_FLIGHT_MAX] = gateway.ceilings.in_flight
         slots[Page.HELD_BYTES] = gateway.ceilings.held_bytes
         slots[Page.UPSTREAM_BUSY], slots[Page.UPSTREAM_IDLE] = gateway.upstream.busy, gateway.upstream.idle
 

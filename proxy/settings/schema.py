@@ -148,7 +148,6 @@ class _Limits(_Section):
     keep_alive: float = Field(gt=0)
     write_stall: float = Field(gt=0)
     in_flight: Whole = Field(ge=1)
-    idle_stream: float = Field(gt=0)
     in_flight_per_key: Whole = Field(ge=0)
     connections: Whole = Field(ge=0)
     connections_per_address: Whole = Field(ge=0)

@@ -61,8 +61,7 @@ class LimitSettings:
     body_rate: int = 1024
     keep_alive: float = 75.0
     write_stall: float = 60.0
-    in_flight: int = 2000
-    idle_stream: float = 5.0
+    in_flight: int = 10_000
     in_flight_per_key: int = 100
     connections: int = 0
     connections_per_address: int = 0

@@ -17,7 +17,7 @@ from proxy.domain.outcome import Outcome
 from proxy.settings.values import LimitSettings, RecordingSettings, Settings
 from proxy.spool.page import Page
 from tests.integration.gateway.conftest import CHUNKED, LIMITS, SSE
-from tests.integration.gateway.test_endings import EVENT, STREAM, code, ended, leave_after_one_event, one_event
+from tests.integration.gateway.test_endings import EVENT, code, ended, leave_after_one_event, one_event
 from tests.support.client import Client, Reply
 from tests.support.gateway import RunningGateway, provider, running_gateway
 from tests.support.scripted_upstream import ScriptedUpstream, Turn, answer_ok
@@ -105,39 +105,6 @@ async def test_a_refusal_does_not_wait_for_a_large_body(tmp_path: Path, upstream
         assert await big.is_closed()
         upstream.gate.set()
         assert (await first.reply()).status == 200
-
-
-async def test_streams_that_say_nothing_make_room_for_others(tmp_path: Path, upstream: ScriptedUpstream) -> None:
-    upstream.scenario = one_event
-    async with gateway(tmp_path, upstream, in_flight=1, idle_stream=0.1) as proxy, Client(proxy.port) as quiet:
-        await quiet.send("POST", PATH, STREAM)
-        await quiet.read_until(EVENT)
-        await wait_until_async(lambda: proxy.page.get(Page.IDLE_STREAMS) == 1, "it is seen that it says nothing")
-        upstream.scenario = answer_ok
-        assert (await ask(proxy)).status == 200
-        quiet.reset()
-        await wait_until_async(lambda: proxy.page.get(Page.IDLE_STREAMS) == 0, "it is gone")
-
-
-async def test_a_stream_that_goes_on_counts_again(tmp_path: Path, upstream: ScriptedUpstream) -> None:
-    pieces: asyncio.Queue[bytes] = asyncio.Queue()
-
-    async def script(turn: Turn) -> None:
-        await turn.head(SSE, CHUNKED)
-        while True:
-            await turn.chunk(await pieces.get())
-
-    upstream.scenario = script
-    async with gateway(tmp_path, upstream, in_flight=1, idle_stream=1.5) as proxy, Client(proxy.port) as client:
-        await client.send("POST", PATH, STREAM)
-        await wait_until_async(lambda: proxy.page.get(Page.IDLE_STREAMS) == 1, "it says nothing")
-
-        def goes_on() -> bool:
-            pieces.put_nowait(EVENT)
-            return proxy.page.get(Page.IDLE_STREAMS) == 0
-
-        await wait_until_async(goes_on, "it goes on")
-        assert_come_again(await ask(proxy))
 
 
 async def test_a_key_has_a_ceiling_of_its_own_and_gets_back_what_it_gave_up(

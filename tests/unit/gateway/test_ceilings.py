@@ -51,10 +51,7 @@ def test_one_more_than_the_ceiling_is_refused_and_counted() -> None:
     page = Page(mmap.mmap(-1, SIZE))
     made = ceilings(page=page, in_flight=5, gateways=2)
     assert [made.refusal(under_way) for under_way in (0, 2, 3)] == [None, None, OVERLOADED]
-    made.idle_streams = 10
-    assert made.refusal(12) is None
-    assert made.refusal(13) is OVERLOADED
-    assert page.get(Page.LIMIT_IN_FLIGHT) == 2
+    assert page.get(Page.LIMIT_IN_FLIGHT) == 1
 
 
 def test_memory_refuses_calls_only_beyond_its_ceiling() -> None:
@@ -68,7 +65,7 @@ def test_memory_refuses_calls_only_beyond_its_ceiling() -> None:
     first.give_back()
     first.give_back()
     assert (made.held_bytes, made.refusal(0), second.take(999)) == (1, None, True)
-    assert (repr(second), repr(made)) == ("<Holding 999>", "<Ceilings held=1000 idle=0 slow=0>")
+    assert (repr(second), repr(made)) == ("<Holding 999>", "<Ceilings held=1000 slow=0>")
 
 
 @given(steps=st.lists(st.tuples(st.booleans(), st.sampled_from("ab")), max_size=60))

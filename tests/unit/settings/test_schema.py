@@ -137,7 +137,6 @@ def test_no_document_names_a_variable_that_does_not_exist(path: str) -> None:
         ("limits.in_flight", "0", "greater than or equal to 1"),
         ("limits.in_flight_per_key", "-1", "greater than or equal to 0"),
         ("limits.connections", '"many"', "valid integer"),
-        ("limits.idle_stream", "0", "greater than 0"),
         ("limits.backlog", "65536", "less than or equal to 65535"),
         ("recording.refused_per_second", "-1", "greater than or equal to 0"),
         ("log.level", '"loud"', "'debug', 'info', 'warning' or 'error'"),

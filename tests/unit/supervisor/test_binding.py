@@ -41,6 +41,15 @@ def test_each_gateway_has_a_socket_of_its_own_at_the_one_address(host: str) -> N
             assert len(select.select(sockets, [], [], 5.0)[0]) == 1
 
 
+def test_a_client_that_vanishes_without_a_word_will_be_noticed() -> None:
+    with held(bind(HOST, free_port(), 1)) as sockets, socket.create_connection(sockets[0].getsockname()):
+        served, _ = sockets[0].accept()
+        with served:
+            assert served.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+            if hasattr(socket, "TCP_KEEPIDLE"):
+                assert served.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) == 60
+
+
 def test_an_address_that_somebody_listens_at_is_taken() -> None:
     with socket.create_server((HOST, 0)) as stranger, pytest.raises(PortTakenError):
         bind(HOST, stranger.getsockname()[1], 1)
