@@ -15,6 +15,7 @@ from proxy.errors import SpoolError
 from proxy.gateway.call import ClientCall
 from proxy.gateway.ceilings import NO_MEMORY, Ceilings, Holding
 from proxy.gateway.guard import Refusal
+from proxy.protocol.decoding import encodings_of
 from proxy.protocol.glimpse import END_BYTES, glimpse
 from proxy.protocol.requests import OPAQUE, WANTED, RequestFacts, facts_of_scan, parse
 from proxy.protocol.scanning import TopLevelScanner
@@ -136,7 +137,9 @@ def _small(call: ClientCall, data: bytes) -> Inbound:
 
 
 def _encoding_of(call: ClientCall) -> str | None:
-    return call.head.known.get(b"content-encoding", b"").decode("latin-1") or None
+    if b"content-encoding" not in call.head.known:
+        return None
+    return encodings_of((name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in call.head.headers)
 
 
 class _Sink:

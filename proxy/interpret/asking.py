@@ -13,7 +13,7 @@ from urllib.parse import unquote
 
 from proxy.domain.recording import RecordedCall
 from proxy.interpret.texts import clean
-from proxy.protocol.decoding import decode
+from proxy.protocol.decoding import decode, encodings_of
 from proxy.protocol.jsontext import count, items, mapping, parse, parse_object, text
 from proxy.protocol.multipart import FilePart, Form, boundary_of, reduce
 
@@ -46,10 +46,8 @@ def read_request(call: RecordedCall) -> Request:
     body = call.request
     if not body:
         return NOTHING
-    encoding, error = dict(call.start.request_headers).get("content-encoding"), None
-    if encoding:
-        body, error = decode(body, encoding)
-        error = error and f"request: {error}"
+    body, error = decode(body, encodings_of(call.start.request_headers))
+    error = error and f"request: {error}"
     boundary = boundary_of(dict(call.start.request_headers).get("content-type"))
     form = reduce(body, boundary)[0] if boundary else Form()
     if boundary and not form.is_whole:

@@ -9,6 +9,7 @@ from proxy.domain.outcome import ContentState
 from proxy.domain.recording import RecordedCall
 from proxy.interpret.cutting import cuts_of
 from proxy.interpret.texts import clean
+from proxy.protocol.decoding import encodings_of
 from proxy.protocol.injection import is_addition
 
 
@@ -41,7 +42,7 @@ def request_body_of(call: RecordedCall) -> Body | None:
     return Body(
         content=call.request,
         media_type=clean(headers.get("content-type"), 200),
-        content_encoding=clean(headers.get("content-encoding"), 50),
+        content_encoding=clean(encodings_of(call.start.request_headers), 50),
         length=call.start.request_bytes,
         sha256=call.start.request_sha256,
         cuts=cuts_of(call.request),
@@ -63,7 +64,7 @@ def response_body_of(call: RecordedCall, sha256: str | None) -> Body | None:
     return Body(
         content=b"".join([piece.data for piece in call.pieces]),
         media_type=clean(headers.get("content-type"), 200),
-        content_encoding=clean(headers.get("content-encoding"), 50),
+        content_encoding=clean(encodings_of(call.head.headers), 50),
         length=call.end.received_bytes if call.end is not None else sum(length for _, length in timings),
         sha256=sha256,
         timings=tuple(timings),

@@ -12,7 +12,7 @@ from typing import Any
 from proxy.domain.recording import Piece, RecordedCall
 from proxy.protocol import chat, llamacpp, messages, ndjson, outputs, responses, sse
 from proxy.protocol.assembly import AnswerError, Assembly, read_error
-from proxy.protocol.decoding import decode
+from proxy.protocol.decoding import decode, encodings_of
 from proxy.protocol.endpoints import Answer, Operation, operation_named
 from proxy.protocol.jsontext import MISSING, items, mapping, parse, text
 from proxy.protocol.quantities import with_exact_cost, with_quantities
@@ -46,7 +46,7 @@ def read_answer(call: RecordedCall) -> Reading:
     if head is None:
         return NOTHING
     headers = dict(head.headers)
-    encoding = headers.get("content-encoding")
+    encoding = encodings_of(head.headers)
     media = headers.get("content-type", "").partition(";")[0].strip().lower()
     data, error = b"".join([piece.data for piece in call.pieces]), None
     if encoding and data:

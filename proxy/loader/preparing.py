@@ -22,6 +22,7 @@ from proxy.interpret.entry import CostOf, interpret
 from proxy.loader.collecting import Finished
 from proxy.loader.retries import Retries
 from proxy.pricing.cost import cost_of
+from proxy.protocol.decoding import encodings_of
 from proxy.protocol.multipart import Reducer, boundary_of
 from proxy.spool.reader import Damaged, Source
 from proxy.store.writing import Quarantined
@@ -86,9 +87,9 @@ def _request_of(source: Source, item: Finished, body_limit: int) -> bytes | None
 
 def _form_of(source: Source, item: Finished) -> bytes | None:
     """Return a form without the contents of its files; None for a body that is no form, or has no files."""
-    headers = dict(item.call.start.request_headers)
-    boundary = boundary_of(headers.get("content-type"))
-    if boundary is None or "content-encoding" in headers:
+    headers = item.call.start.request_headers
+    boundary = boundary_of(dict(headers).get("content-type"))
+    if boundary is None or encodings_of(headers):
         return None
     name = item.call.start.side_file
     reducer = Reducer(boundary)

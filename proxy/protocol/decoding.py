@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Protocol
 
 import brotli
@@ -27,10 +27,23 @@ _SLICE = 64 * 1024
 _CUT = "the stream is cut short"
 
 
+def encodings_of(headers: Iterable[tuple[str, str]]) -> str | None:
+    """Return what the Content-Encoding lines say together, in their order; None when they say nothing.
+
+    ``headers`` are (lower-case name, value): one line may stand for several, and several for one (RFC 9110, 5.3).
+    """
+    names = _names(",".join([value for name, value in headers if name == "content-encoding"]))
+    return ", ".join(names) or None
+
+
+def _names(encodings: str | None) -> list[str]:
+    return [name for item in (encodings or "").split(",") if (name := item.strip().lower()) not in ("", "identity")]
+
+
 def decode(data: bytes, encodings: str | None, limit: int = MAX_DECODED) -> tuple[bytes, str | None]:
     """Return (decoded bytes, error or None) for a Content-Encoding value, outermost encoding last."""
     error: str | None = None
-    names = [name for item in (encodings or "").split(",") if (name := item.strip().lower()) not in ("", "identity")]
+    names = _names(encodings)
     if len(names) > MAX_ENCODINGS:
         return data, f"more than {MAX_ENCODINGS} encodings"
     for name in reversed(names):

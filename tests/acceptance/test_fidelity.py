@@ -219,6 +219,21 @@ def test_a_compressed_answer_passes_compressed_and_is_read_in_the_record(
     assert (row["output_preview"], row["outcome"]) == ("squeezed", "completed")
 
 
+def test_encodings_in_two_lines_pass_and_are_undone_in_the_record(
+    dashcam: RunningDashcam, upstream: ScriptedUpstream
+) -> None:
+    message = {"role": "assistant", "content": "squeezed twice"}
+    whole = {"model": "gpt-4o", "choices": [{"index": 0, "message": message, "finish_reason": "stop"}]}
+    body = brotli.compress(gzip.compress(json.dumps(whole).encode()))
+
+    async def scenario(turn: Turn) -> None:
+        await turn.answer(body, JSON, b"Content-Encoding: gzip", b"Content-Encoding: br")
+
+    answer, row = ask(dashcam, upstream, scenario, PLAIN)
+    assert answer.body == body
+    assert (row["output_preview"], row["decode_error"]) == ("squeezed twice", None)
+
+
 def test_a_bomb_passes_and_is_not_unpacked_without_bound(dashcam: RunningDashcam, upstream: ScriptedUpstream) -> None:
     bomb = gzip.compress(b" " * 300_000_000, 9)
 

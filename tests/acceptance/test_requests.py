@@ -100,6 +100,15 @@ def test_a_compressed_request_leaves_compressed_and_is_read_in_the_record(
     assert shown["request"]["content"] == json.loads(ASKED)
 
 
+def test_encodings_in_two_lines_are_undone_in_their_order(dashcam: RunningDashcam, upstream: ScriptedUpstream) -> None:
+    headers = ("Content-Encoding: gzip", "Content-Type: application/json", "Content-Encoding: br")
+    packed = brotli.compress(gzip.compress(ASKED))
+    _, row = send(dashcam, upstream, packed, *headers, path="/v1/chat/completions")
+    assert upstream.requests[-1].body == packed
+    assert (row["model_requested"], row["input_preview"], row["decode_error"]) == ("gpt-4o", "what is packed?", None)
+    assert json.loads(dashcam.cli("show", row["id"], "--json").stdout)["request"]["content"] == json.loads(ASKED)
+
+
 @pytest.mark.parametrize("name", ["zstd", "gzip", "br", "deflate", "snappy"])
 def test_what_cannot_be_unpacked_is_forwarded_and_said_so(
     dashcam: RunningDashcam, upstream: ScriptedUpstream, name: str

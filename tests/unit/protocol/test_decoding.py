@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.protocol.decoding import MAX_ENCODINGS, MAX_MEMBERS, decode
+from proxy.protocol.decoding import MAX_ENCODINGS, MAX_MEMBERS, decode, encodings_of
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -97,6 +97,22 @@ def test_what_is_longer_than_a_slice(pack: Callable[[bytes], bytes], name: str) 
     assert error == f"{name}: the stream is cut short"
     assert data.startswith(cut)
     assert cut
+
+
+@pytest.mark.parametrize(
+    ("lines", "said"),
+    [
+        ([], None),
+        (["identity"], None),
+        ([""], None),
+        (["gzip"], "gzip"),
+        (["gzip", "br"], "gzip, br"),
+        (["gzip, identity", "zstd,BR"], "gzip, zstd, br"),
+    ],
+)
+def test_lines_are_one_list(lines: list[str], said: str | None) -> None:
+    headers = [("content-type", "x"), *[("content-encoding", line) for line in lines], ("accept", "gzip")]
+    assert encodings_of(headers) == said
 
 
 def test_encodings_around_encodings_end_somewhere() -> None:
