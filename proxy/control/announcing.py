@@ -2,11 +2,28 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+from pathlib import Path
+
 from proxy.domain.cost import from_pico
 from proxy.domain.interaction import Interaction
+from proxy.settings.private_file import replace_file
 from proxy.telemetry.logs import clean
 
 _LONGEST_NAME = 60
+_MARK = "first-call"
+
+
+def is_first(run_dir: Path) -> bool:
+    """Return True once in the life of a supervisor, whose child we are: a restarted control does not say it again."""
+    mark, supervisor = run_dir / _MARK, str(os.getppid())
+    with contextlib.suppress(OSError):
+        if mark.read_text() == supervisor:
+            return False
+    with contextlib.suppress(OSError):
+        replace_file(mark, supervisor.encode(), is_lasting=False)
+    return True
 
 
 def announcement(item: Interaction) -> str:

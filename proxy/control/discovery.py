@@ -161,7 +161,8 @@ class Discovery:
 
     async def _ask(self, provider: Provider) -> Listing | None:
         try:
-            manners = Manners(_headers(provider, self._keys), _verify(provider), _outgoing_proxy(provider))
+            verify, proxy = _verify(provider), _outgoing_proxy(provider)
+            manners = Manners(_headers(provider, self._keys), verify, proxy, provider.http2)
         except OSError as error:
             log.warning("certificates_unusable", provider=provider.name, reason=error.strerror)
             return None

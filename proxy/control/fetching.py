@@ -21,11 +21,12 @@ PLAIN: Headers = [(b"accept-encoding", b"identity")]
 
 @dataclass(frozen=True, slots=True)
 class Manners:
-    """How to ask: headers, certificates, an outgoing proxy, and how long to wait (seconds)."""
+    """How to ask: headers, certificates, an outgoing proxy, HTTP/2 where it is spoken, how long to wait (seconds)."""
 
     headers: Headers = field(default_factory=lambda: PLAIN)
     verify: ssl.SSLContext | bool = True
     proxy: httpx2.Proxy | None = None
+    http2: bool = False
     seconds: float = 5.0
 
 
@@ -47,6 +48,7 @@ async def _fetch(url: str, manners: Manners) -> tuple[bytes, bool] | None:
             follow_redirects=False,
             verify=manners.verify,
             proxy=manners.proxy,
+            http2=manners.http2,
         ) as client,
         client.stream("GET", url, headers=manners.headers) as answer,
     ):

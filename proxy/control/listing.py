@@ -12,6 +12,7 @@ from typing import Any
 import orjson
 
 from proxy.protocol.jsontext import items, mapping, parse_object, text, written
+from proxy.protocol.listing import bare_entry
 
 MAX_MODELS = 10_000
 MAX_NAME = 200
@@ -45,11 +46,6 @@ def bare_listing(names: list[str], owner: str) -> Listing:
     """Return a listing of names of which nothing more is known."""
     usable = [name for name in dict.fromkeys(names) if 0 < len(name) <= MAX_NAME and name.isprintable()][:MAX_MODELS]
     return Listing(tuple(usable), tuple(bare_entry(name, owner) for name in usable))
-
-
-def bare_entry(name: str, owner: str) -> str:
-    """Return the entry of a model of which only the name is known."""
-    return orjson.dumps({"id": name, "object": "model", "created": 0, "owned_by": owner}).decode()
 
 
 def _entries(found: list[dict[str, Any]]) -> tuple[str, ...]:

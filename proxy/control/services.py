@@ -15,7 +15,7 @@ from pathlib import Path
 
 import structlog
 
-from proxy.control.announcing import announcement
+from proxy.control.announcing import announcement, is_first
 from proxy.domain.interaction import Entry
 from proxy.errors import SpoolError, StoreError
 from proxy.loader.ledger import unopened
@@ -115,6 +115,8 @@ class Services:
             self.loader = None
 
     def _announce(self, entry: Entry) -> None:
+        if not is_first(Path(self.settings.run_dir)):
+            return
         if self.settings.log.format == "json":
             log.info("first_call_recorded", id=entry.interaction.id, outcome=entry.interaction.outcome.value)
         else:

@@ -10,12 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 
-import orjson
-
 from proxy.domain.provider import Provider
 from proxy.domain.route import WILDCARD, Route, Target
 from proxy.domain.snapshot import Snapshot
 from proxy.gateway.authentication import Caller
+from proxy.protocol.listing import bare_entry, list_of
 from proxy.settings.access import is_private
 
 ECHO_MODEL = "dashcam/echo"
@@ -145,12 +144,12 @@ class Routing:
         """Return all models as one list, each entry as its provider gave it; of one name the one that serves it."""
         if self._listing is None:
             named = (route.model for route in self.snapshot.routes if not route.is_pattern)
-            entries = {name: _bare(name, ECHO.name) for name in named}
+            entries = {name: bare_entry(name, ECHO.name) for name in named}
             for _, provider in sorted(enumerate(self.snapshot.providers), key=lambda item: _rank(*item)):
                 if not provider.is_away:
                     for name, entry in _entries_of(provider):
                         entries.setdefault(name, entry)
-            self._listing = b'{"object":"list","data":[' + ",".join(entries.values()).encode() + b"]}"
+            self._listing = list_of(entries.values())
         return self._listing
 
 
@@ -177,8 +176,4 @@ def _short_names(provider: Provider) -> Iterable[str]:
 def _entries_of(provider: Provider) -> Iterable[tuple[str, str]]:
     if len(provider.entries) == len(provider.models):
         return zip(provider.models, provider.entries, strict=True)
-    return ((name, _bare(name, provider.name)) for name in provider.models)
-
-
-def _bare(name: str, owner: str) -> str:
-    return orjson.dumps({"id": name, "object": "model", "created": 0, "owned_by": owner}).decode()
+    return ((name, bare_entry(name, provider.name)) for name in provider.models)

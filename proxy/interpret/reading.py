@@ -56,6 +56,7 @@ def read_answer(call: RecordedCall) -> Reading:
         assembly = _assemble_events(operation, sse.decode(data))
         assembly.usage = with_exact_cost(assembly.usage, data)
         end = assembly.first_token_end
+        error = error or _unread(operation, assembly)
         return Reading(assembly, None if end is None or encoding else _arrival(call.pieces, end), error, True)
     if not data:
         return Reading(None, None, error)
@@ -63,6 +64,7 @@ def read_answer(call: RecordedCall) -> Reading:
         assembly = ndjson.assemble(data)
         is_stream = call.start.is_stream or media == "application/x-ndjson"
         end = assembly.first_token_end if is_stream else None
+        error = error or _unread(operation, assembly)
         return Reading(assembly, None if end is None or encoding else _arrival(call.pieces, end), error, is_stream)
     return _read_whole(operation, media, data, head.status, error)
 
@@ -73,6 +75,13 @@ def _holds_events(operation: Operation, media: str, data: bytes) -> bool:
         # Errors are often one JSON object under the label that was asked for.
         return not data.lstrip().startswith((b"{", b"["))
     return operation.generates and data.removeprefix(_BOM).startswith(_LINES)
+
+
+def _unread(operation: Operation, assembly: Assembly) -> str | None:
+    """Return what to say of events that are no JSON, where they should be."""
+    if not assembly.passed_over or operation.answer is Answer.FACTS:
+        return None
+    return f"not read, for they are no JSON: {assembly.passed_over} events of the stream"
 
 
 def _assemble_events(operation: Operation, events: list[sse.Event]) -> Assembly:

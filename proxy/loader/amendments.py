@@ -66,10 +66,13 @@ class WaitingAmendments:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._forget_answers()
+        self._forget_at = 0.0
 
     def _forget_answers(self) -> None:
-        """Remove what nobody has come back for: the command that asked was killed."""
+        """Remove what nobody has come back for, once an hour: the command that asked was killed."""
+        if time.monotonic() < self._forget_at:
+            return
+        self._forget_at = time.monotonic() + _FORGET_SECONDS
         for name in RealDisk().names(self._folder):
             path = self._folder / name
             with contextlib.suppress(FileNotFoundError):
@@ -80,6 +83,7 @@ class WaitingAmendments:
         """Write the file that has waited longest; False when none waits, or the store is away just now."""
         found = next((name for name in RealDisk().names(self._folder) if name.endswith(_WAITING)), None)
         if found is None:
+            self._forget_answers()
             return False
         path = self._folder / found
         try:

@@ -20,6 +20,7 @@ shorter one, a tier before ``*``. Every mistake is told at once, with file and k
 from __future__ import annotations
 
 import hashlib
+import stat
 import tomllib
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -88,6 +89,9 @@ NONE = Overrides()
 def load(path: Path) -> Overrides:
     """Read a file; ``ConfigurationError`` holds all that is wrong in it."""
     try:
+        # To read a pipe or a device is to wait, perhaps for ever, and it cannot be looked at for changes.
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise ConfigurationError(f"{path}: is no regular file")
         data = path.read_bytes()
     except OSError as error:
         raise ConfigurationError(f"{path}: cannot be read: {error.strerror}") from error

@@ -10,6 +10,7 @@ from typing import Any
 
 from proxy.domain.usage import NO_USAGE, Usage
 from proxy.protocol.jsontext import mapping, text, written
+from proxy.protocol.sse import Event
 
 
 @dataclass(slots=True)
@@ -48,7 +49,7 @@ class Assembly:
     """An answer put together. ``first_token_end`` is the stream offset of the first event with content.
 
     ``is_remote``: a local server had the answer made by a cloud, so that its price is not known. ``is_background``: it
-    is made whether or not anybody waits, and read later.
+    is made whether or not anybody waits, and read later. ``passed_over`` counts events that could not be read.
     """
 
     response_id: str | None = None
@@ -63,12 +64,18 @@ class Assembly:
     is_terminal: bool = False
     is_remote: bool = False
     is_background: bool = False
+    passed_over: int = 0
 
     @property
     def has_ended(self) -> bool:
         """True when the answer says itself that it is over: a terminal marker, a reason on each choice, or an error."""
         reasons = self.finish_reasons()
         return self.is_terminal or self.error is not None or (bool(reasons) and None not in reasons)
+
+    def pass_over(self, event: Event) -> None:
+        """Count an event that is not the JSON it should be; one without data, or one that was cut off, is no wonder."""
+        if event.is_whole and event.data.strip() and not event.data.startswith(b"[DONE]"):
+            self.passed_over += 1
 
     def choice(self, index: int) -> Choice:
         """Return a choice, made when it is first spoken of."""

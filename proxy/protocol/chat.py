@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import Any
 
 from proxy.protocol.assembly import AnswerError, Assembly, Choice, ToolCall, flat_error, read_error
-from proxy.protocol.jsontext import items, mapping, parse, text, written
+from proxy.protocol.jsontext import MISSING, items, mapping, parse, text, written
 from proxy.protocol.sse import Event
 from proxy.protocol.usage import merge, read_timings, read_usage, says_something
 
@@ -32,6 +32,8 @@ def assemble_events(events: list[Event]) -> Assembly:
             assembly.error = flat_error(chunk if isinstance(chunk, dict) else said)
         if isinstance(chunk, dict):
             _take_chunk(assembly, chunk, event.end)
+        elif chunk is MISSING and event.name != "error":
+            assembly.pass_over(event)
     _finish(assembly)
     return assembly
 

@@ -22,6 +22,7 @@ def assemble_events(events: list[Event]) -> Assembly:
     for event in events:
         values = parse_object(event.data)
         if values is None:
+            assembly.pass_over(event)
             continue
         if _take(assembly, values) and assembly.first_token_end is None:
             assembly.first_token_end = event.end

@@ -21,6 +21,7 @@ def assemble_events(events: list[Event]) -> Assembly:
     for event in events:
         values = parse_object(event.data)
         if values is None:
+            assembly.pass_over(event)
             continue
         kind = text(values.get("type")) or event.name
         if kind == "message_start":

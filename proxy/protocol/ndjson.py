@@ -21,9 +21,13 @@ def assemble(data: bytes) -> Assembly:
     position = 0
     for line in data.split(b"\n"):
         position += len(line) + 1
-        values = parse_object(line) if line.strip() else None
+        if not line.strip():
+            continue
+        values = parse_object(line)
         if values is not None:
             _take(assembly, values, min(position, len(data)))
+        elif position <= len(data):
+            assembly.passed_over += 1
     return assembly
 
 

@@ -57,7 +57,9 @@ def assemble_events(events: list[Event]) -> Assembly:
             assembly.is_terminal = True
             break
         values = parse_object(event.data)
-        if values is not None:
+        if values is None:
+            assembly.pass_over(event)
+        else:
             _take_event(assembly, values, text(values.get("type")) or event.name, event.end)
     _read_counts(assembly)
     return assembly

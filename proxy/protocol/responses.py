@@ -53,7 +53,9 @@ def assemble_events(events: list[Event]) -> Assembly:
     assembly, unfinished = Assembly(), _Open()
     for event in events:
         values = parse_object(event.data)
-        if values is not None:
+        if values is None:
+            assembly.pass_over(event)
+        else:
             _take_event(assembly, values, event, unfinished)
     choice = assembly.choice(0)
     if not (choice.content or choice.refusal or choice.transcript or choice.tool_calls):

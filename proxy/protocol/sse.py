@@ -18,11 +18,15 @@ _BOM = b"\xef\xbb\xbf"
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One event: its name (empty when unnamed), its data, and the offset in the stream at which it was whole."""
+    """One event: its name (empty when unnamed), its data, and the offset in the stream at which it was whole.
+
+    ``is_whole`` False: the stream ended before the blank line that would have ended the event.
+    """
 
     name: str
     data: bytes
     end: int
+    is_whole: bool = True
 
 
 class EventDecoder:
@@ -63,7 +67,7 @@ class EventDecoder:
             self._rest = []
             self._line(rest.removesuffix(b"\r"), self._offset, events)
         if self._data:
-            self._dispatch(self._offset, events)
+            self._dispatch(self._offset, events, is_whole=False)
         return events
 
     def _line(self, line: bytes, end: int, events: list[Event]) -> None:
@@ -80,9 +84,9 @@ class EventDecoder:
         elif field == b"event":
             self._name = value.decode("utf-8", "replace")
 
-    def _dispatch(self, end: int, events: list[Event]) -> None:
+    def _dispatch(self, end: int, events: list[Event], *, is_whole: bool = True) -> None:
         if self._data:
-            events.append(Event(self._name, b"\n".join(self._data), end))
+            events.append(Event(self._name, b"\n".join(self._data), end, is_whole))
         self._name, self._data = "", []
 
 

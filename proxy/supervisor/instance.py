@@ -12,6 +12,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+from proxy.settings.private_file import replace_file
 from proxy.spool.disk import RealDisk
 
 _LOCK, _FILE = "instance.lock", "instance.json"
@@ -57,9 +58,7 @@ def find(data_dir: Path) -> dict[str, object] | None:
 
 def announce(data_dir: Path, values: Mapping[str, object]) -> None:
     """Write down who and where we are; for the holder of the lock."""
-    path = data_dir / _FILE
-    path.write_text(json.dumps(values), encoding="utf-8")
-    path.chmod(0o600)
+    replace_file(data_dir / _FILE, json.dumps(values).encode(), is_lasting=False)
 
 
 def forget(data_dir: Path) -> None:

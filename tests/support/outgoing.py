@@ -142,7 +142,7 @@ async def _relay(
 class Http2Server(_Listening):
     """Answers HTTP/2 requests: ``/stream`` with pieces as they are let go by ``more``, anything else with its body.
 
-    ``/silence`` with nothing at all; ``requests`` are (headers, body).
+    ``/silence`` with nothing at all, ``/models`` with ``models``; ``requests`` are (headers, body).
     """
 
     def __init__(self, tls: ssl.SSLContext) -> None:
@@ -150,6 +150,7 @@ class Http2Server(_Listening):
         super().__init__(tls)
         self.requests: list[tuple[list[tuple[bytes, bytes]], bytes]] = []
         self.more: asyncio.Queue[bytes | None] = asyncio.Queue()
+        self.models = b'{"data":[]}'
 
     @property
     def url(self) -> str:
@@ -203,5 +204,6 @@ class Http2Server(_Listening):
                 writer.write(wire.data_to_send())
             wire.end_stream(number)
         else:
-            wire.send_data(number, body, end_stream=True)
+            asks_for_models = head[b":path"].endswith(b"/models")
+            wire.send_data(number, self.models if asks_for_models else body, end_stream=True)
         writer.write(wire.data_to_send())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 from pathlib import Path
 
+import orjson
 import pytest
 
 from proxy.control import discovery as module
@@ -13,7 +14,9 @@ from proxy.control.probing import Place, identify, knock, knock_now
 from proxy.domain.provider import Provider
 from proxy.domain.snapshot import Snapshot
 from proxy.settings.snapshot import load, publish
+from tests.support.certificates import Certificates
 from tests.support.model_server import an_ollama, listed, serving
+from tests.support.outgoing import Http2Server
 from tests.support.processes import free_port
 
 FIRST = Provider(name="openai", kind="openai", base_url="https://api.openai.com/v1", root_url="https://api.openai.com")
@@ -149,6 +152,19 @@ async def test_only_who_is_near_is_asked_when_a_model_is_unknown(tmp_path: Path)
         looker = discovery(tmp_path, providers=providers)
         assert await looker.ask_all(at_home_only=True)
     assert [item.models for item in looker.snapshot.providers] == [(), ("a",), ("b",)]
+
+
+async def test_a_provider_that_speaks_nothing_but_http2_has_a_list(tmp_path: Path) -> None:
+    certificates = Certificates(tmp_path)
+    async with Http2Server(certificates.server_context()) as server:
+        server.models = orjson.dumps(listed("a", "b"))
+        provider = Provider(
+            name="near", kind="vllm", base_url=f"{server.url}/v1", root_url=server.url, http2=True,
+            ca_file=certificates.path("ca.pem"),
+        )  # fmt: skip
+        looker = discovery(tmp_path, providers=(provider,))
+        assert await looker.ask_all()
+    assert looker.snapshot.providers[0].models == ("a", "b")
 
 
 async def test_a_list_that_is_no_answer_leaves_the_last_one(tmp_path: Path) -> None:

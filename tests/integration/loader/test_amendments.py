@@ -90,14 +90,25 @@ def test_a_file_that_is_no_amendment_is_set_aside(bench: Bench, settings: Settin
     assert bench.loader.last_error is None
 
 
-def test_answers_that_nobody_came_back_for_are_removed(bench: Bench, settings: Settings) -> None:
+def test_answers_that_nobody_came_back_for_are_removed(
+    bench: Bench, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monotonic = time.monotonic
     RealDisk().make_folder(settings.amendments_dir)
     for name, age in (("old.done", 7200), ("old.refused", 7200), ("new.done", 60), ("old.json", 7200)):
         path = settings.amendments_dir / name
         path.write_bytes(b"0")
         os.utime(path, (time.time() - age,) * 2)
-    bench.loader_anew()
-    assert RealDisk().names(settings.amendments_dir) == ["new.done", "old.json"]
+    (settings.amendments_dir / "old.json").unlink()
+    bench.loader_anew()._careful_round()
+    assert RealDisk().names(settings.amendments_dir) == ["new.done"]
+    old = settings.amendments_dir / "new.done"
+    os.utime(old, (time.time() - 7200,) * 2)
+    bench.loader._careful_round()
+    assert RealDisk().names(settings.amendments_dir) == ["new.done"], "it looks once an hour"
+    monkeypatch.setattr(time, "monotonic", lambda: monotonic() + 3601)
+    bench.loader._careful_round()
+    assert RealDisk().names(settings.amendments_dir) == []
 
 
 def test_when_the_control_leaves_the_command_takes_its_changes_back(

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 
-from proxy.control.announcing import announcement
+import pytest
+
+from proxy.control.announcing import announcement, is_first
 from proxy.domain.interaction import Interaction
 from proxy.domain.outcome import Outcome, UsageSource
 
@@ -41,3 +44,15 @@ def test_a_name_cannot_write_to_the_terminal() -> None:
     line = announcement(dataclasses.replace(CALL, model="\x1b]0;owned\x07\n" + "m" * 500))
     assert line.isprintable()
     assert len(line) < 250
+
+
+def test_it_is_said_once_in_the_life_of_a_supervisor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert is_first(tmp_path)
+    assert not is_first(tmp_path)
+    monkeypatch.setattr("os.getppid", lambda: 77)
+    assert is_first(tmp_path)
+    assert not is_first(tmp_path)
+
+
+def test_it_is_said_where_nothing_can_be_written_down(tmp_path: Path) -> None:
+    assert is_first(tmp_path / "nowhere")

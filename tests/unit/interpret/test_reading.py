@@ -10,7 +10,7 @@ import pytest
 from proxy.domain.interaction import Entry
 from proxy.domain.outcome import CostStatus, FinishKind, Outcome, UsageSource
 from proxy.interpret.entry import interpret
-from proxy.interpret.reading import read_answer
+from proxy.interpret.reading import Reading, read_answer
 from proxy.pricing.cost import cost_of
 from tests.support.recorded import SSE, chat_chunks, events, recorded, response_events
 
@@ -59,6 +59,39 @@ def test_what_cannot_be_read_is_told() -> None:
     assert read_answer(recorded(page, media="text/html", status=502)).decode_error is None
     assert read_answer(recorded(b"x", headers=(("content-encoding", "snappy"),))).decode_error == "snappy: no decoder"
     assert read_answer(recorded(b"", media="application/json")).decode_error is None
+
+
+@pytest.mark.parametrize(
+    ("operation", "event"),
+    [
+        ("chat", b'data: {"choices":[{"index":0,"delta":{"content":"hi"}}]}'),
+        ("responses", b'data: {"type":"response.output_text.delta","delta":"hi"}'),
+        ("messages", b'data: {"type":"content_block_delta","delta":{"text":"hi"}}'),
+        ("llamacpp", b'data: {"content":"hi"}'),
+        ("transcription", b'data: {"type":"transcript.text.delta","delta":"hi"}'),
+    ],
+)
+def test_events_that_are_no_json_are_counted(operation: str, event: bytes) -> None:
+    def told(*events: bytes, end: bytes = b"\n\n") -> Reading:
+        return read_answer(recorded(b"\n\n".join(events) + end, operation=operation, media="text/event-stream"))
+
+    spoilt = told(event, b"data: <html>", b"event: ping\ndata:", b"data: {broken", b"data: [DONE]")
+    assert spoilt.decode_error == "not read, for they are no JSON: 2 events of the stream"
+    assert spoilt.assembly is not None
+    assert spoilt.assembly.output_text() == "hi"
+    assert told(event, b": comment", b"data:", b"data: [DONE]").decode_error is None
+    # Where the stream itself broke off, the outcome says so.
+    assert told(event, b'data: {"choi', end=b"").decode_error is None
+
+
+def test_lines_that_are_no_json_are_counted() -> None:
+    def told(data: bytes) -> str | None:
+        return read_answer(recorded(data, media="application/x-ndjson", operation="ollama_chat")).decode_error
+
+    assert (
+        told(b'{"done":false}\nnonsense\n{"done":true}\n') == "not read, for they are no JSON: 1 events of the stream"
+    )
+    assert told(b'{"done":false}\n\n{"done":') is None
 
 
 def test_an_error_says_its_usage_and_reason_too() -> None:
