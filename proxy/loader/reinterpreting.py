@@ -19,7 +19,7 @@ import structlog
 
 from proxy.domain.identity import parse_id
 from proxy.domain.interaction import Entry, uncounted
-from proxy.domain.outcome import ContentState, Outcome, UsageSource
+from proxy.domain.outcome import ContentState, CostStatus, Outcome, UsageSource
 from proxy.domain.recording import AnswerHead, CallEnd, CallStart, Piece, RecordedCall
 from proxy.interpret.ending import INCOMPLETE
 from proxy.interpret.entry import interpret
@@ -193,7 +193,9 @@ def _settled(row: Row, entry: Entry, is_counted: Callable[[str, str], bool]) -> 
     if entry.answer_id is None or row["usage_source"] != UsageSource.NONE:
         return entry
     if entry.interaction.usage_source is UsageSource.NONE:
-        return entry
+        # A call whose answer was counted by a read costs nothing since then.
+        is_free = row["cost_status"] == CostStatus.FREE
+        return replace(entry, interaction=uncounted(entry.interaction), price=None) if is_free else entry
     if not entry.repeats and not is_counted(row["provider"] or "", entry.answer_id):
         return entry
     return replace(entry, interaction=uncounted(entry.interaction), price=None)

@@ -2,7 +2,8 @@
 
 A response, a batch or a run is made by one call and may be read by many. Where the making call reported the counts (an
 ordinary response) they are its own, and reads repeat them. Where it could not yet (``background``, a batch) the first
-read that finds the answer complete has them. Either way a read is linked to the call that made what it reads.
+read that finds the answer complete has them, and from then on the making call is ``free``: before, nobody could say
+what it costs, and it was ``unpriced``. Either way a read is linked to the call that made what it reads.
 
 An answer that was made elsewhere, or before Dashcam was there, is not counted when it is read: it was not paid for
 here. Only of an agent's turns nobody can tell: the call that begins one is not told its name, so the first read has its
@@ -11,13 +12,14 @@ counts. A read that is loaded before the call that made it (two gateways, a back
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from sqlalchemy import Connection
 
 from proxy.domain.interaction import Entry, uncounted
-from proxy.domain.outcome import UsageSource
+from proxy.domain.outcome import CostStatus, UsageSource
+from proxy.store import amending
 from proxy.store.columns import instant_text
 
 _MADE = (
@@ -28,12 +30,32 @@ _FIND = "SELECT interaction_id, is_counted FROM made_answer WHERE provider = ? A
 _COUNT = "UPDATE made_answer SET is_counted = 1 WHERE provider = ? AND response_id = ?"
 
 
-def settle(connection: Connection, entries: Sequence[Entry]) -> list[Entry]:
-    """Note the answers that were made, and leave the counts of each to one of these new entries at most."""
-    return [entry if entry.answer_id is None else _settled(connection, entry, entry.answer_id) for entry in entries]
+_WITHOUT_COUNTS = {"usage_source": UsageSource.NONE.value, "cost_status": CostStatus.UNPRICED.value}
+_FREE = {
+    "cost_status": CostStatus.FREE.value, "cost_pico_usd": 0, "input_cost_pico_usd": 0, "output_cost_pico_usd": 0,
+}  # fmt: skip
 
 
-def _settled(connection: Connection, entry: Entry, answer_id: str) -> Entry:
+def settle(connection: Connection, entries: Sequence[Entry]) -> tuple[list[Entry], dict[str, int]]:
+    """Note the answers that were made, and leave the counts of each to one of these new entries at most.
+
+    The second value are the makers whose counts a read has taken, with the instant of that read: for ``release``.
+    """
+    makers: dict[str, int] = {}
+    return [
+        entry if entry.answer_id is None else _settled(connection, entry, entry.answer_id, makers) for entry in entries
+    ], makers
+
+
+def release(connection: Connection, makers: Mapping[str, int]) -> None:
+    """Let calls cost nothing whose answer is counted elsewhere now; of what a row said before a note is kept."""
+    for maker, at in makers.items():
+        change = amending.Change(id=maker, before=_WITHOUT_COUNTS, after=_FREE)
+        reason = "its answer is counted by the read that found it complete"
+        amending.amend(connection, amending.Amendment(command="count", reason=reason, at=at, changes=(change,)))
+
+
+def _settled(connection: Connection, entry: Entry, answer_id: str, makers: dict[str, int]) -> Entry:
     item = entry.interaction
     key = (item.provider or "", answer_id)
     has_counts = item.usage_source is not UsageSource.NONE
@@ -44,9 +66,10 @@ def _settled(connection: Connection, entry: Entry, answer_id: str) -> Entry:
     if found is None and entry.is_unnamed and has_counts:
         connection.exec_driver_sql(_MADE, (*key, item.id, True, instant_text(item.started_at)))
         return entry
-    maker, is_counted = found or (None, True)
+    maker, is_counted = found or ("", True)
     if has_counts and not is_counted:
         connection.exec_driver_sql(_COUNT, key)
+        makers[maker] = item.started_at
     elif has_counts:
         item = uncounted(item)
     return replace(

@@ -31,7 +31,7 @@ from proxy.domain.interaction import Entry
 from proxy.errors import StoreError
 from proxy.store import accounts, amending, rows, tables
 from proxy.store.amending import Amendment
-from proxy.store.answers import settle
+from proxy.store.answers import release, settle
 from proxy.store.bodies import BodyWriter
 from proxy.store.columns import instant_text
 from proxy.store.engine import is_damaged, open_writer
@@ -214,9 +214,10 @@ def _reason(error: BaseException) -> str:
 
 def _write(connection: Connection, batch: WriteBatch, totals_of: TotalsOf) -> WriteResult:
     new = _absent(connection, batch.entries)
-    entries = settle(connection, [entry for _, entry in new])
+    entries, makers = settle(connection, [entry for _, entry in new])
     if entries:
         _insert_entries(connection, entries)
+        release(connection, makers)
     totals = totals_of(entries) if entries else {}
     rows.run_many(connection, _TOTAL, [(family, labels, value) for (family, labels), value in totals.items()])
     rows.run_many(connection, _PARKED, [(p.id, p.part, p.source, p.until_sequence, p.payload) for p in batch.parked])

@@ -66,11 +66,28 @@ def test_a_background_answer_is_counted_by_the_first_read_of_its_end(
     assert counted["cost_pico_usd"] > 0
     for row in (maker, pending, *others):
         assert [row[name] for name in COUNTS] == [None] * len(COUNTS)
-        assert not row["cost_pico_usd"]
+        assert (row["cost_pico_usd"], row["cost_status"]) == (0, "free")
     assert {row["parent_id"] for row in (pending, counted, *others)} == {maker["id"]}
     assert dashcam.samples()["dashcam_tokens_total"] == before
     (sums,) = dashcam.query("select sum(input_tokens) as asked, sum(output_tokens) as said from rollup_hourly")
     assert (sums["asked"], sums["said"]) == (40, 12)
+    (unpriced,) = dashcam.query("select sum(unpriced_calls) as calls from rollup_hourly")
+    assert unpriced["calls"] == 0
+    assert dashcam.cli("prices", "unpriced", "--json").stdout.strip() == b"[]"
+    (noted,) = dashcam.query("select command, before from amendment where interaction_id = ?", maker["id"])
+    assert (noted["command"], json.loads(noted["before"])["cost_status"]) == ("count", "unpriced")
+    assert json.loads(dashcam.cli("recost", "--yes", "--json").stdout)["changed"] == 0
+
+
+def test_a_background_answer_that_nobody_has_read_yet_is_of_unknown_cost(
+    start_dashcam: Starter, upstream: ScriptedUpstream
+) -> None:
+    dashcam = start_dashcam("--upstream", f"openai={upstream.url}/v1")
+    made = ask(dashcam, upstream, QUEUED, "/v1/responses", "POST")
+    early = ask(dashcam, upstream, {**QUEUED, "status": "in_progress"}, "/v1/responses/resp_bg")
+    maker, pending = rows_of(dashcam, made, early)
+    assert (maker["cost_pico_usd"], maker["cost_status"]) == (None, "unpriced")
+    assert (pending["cost_pico_usd"], pending["cost_status"]) == (0, "free")
 
 
 def test_a_background_stream_that_broke_is_counted_by_the_read_behind_it(
