@@ -16,6 +16,7 @@ from collections.abc import Mapping
 
 from proxy.domain.provider import Provider, key_header
 from proxy.domain.snapshot import Snapshot
+from proxy.gateway import bounding
 from proxy.gateway.authentication import Caller, identify
 from proxy.gateway.client_head import ClientHead, Headers
 from proxy.gateway.guard import Guard, Refusal
@@ -63,10 +64,12 @@ class Departure:
 class Admission:
     """``refusal`` is the guard's, ``place`` None when the path is not the data plane's.
 
-    ``record`` is how much of a call the caller lets us keep: full, meta or none.
+    ``record`` is how much of a call the caller lets us keep: full, meta or none; ``seconds`` how long it may take.
     """
 
-    __slots__ = ("_departures", "_head", "_keys", "caller", "place", "record", "refusal", "routing", "snapshot")
+    __slots__ = (
+        "_departures", "_head", "_keys", "caller", "place", "record", "refusal", "routing", "seconds", "snapshot",
+    )  # fmt: skip
 
     def __init__(self, head: ClientHead, routing: Routing, guard: Guard, keys: Mapping[str, bytes]) -> None:
         self._head = head
@@ -80,6 +83,9 @@ class Admission:
         self._departures: dict[tuple[str, bool], Departure] = {}
         if b"x-dashcam-provider" in head.known:
             self._choose(head.known[b"x-dashcam-provider"])
+        self.seconds: float | None = None
+        if bounding.NAME in head.known:
+            self._bound(head.known[bounding.NAME])
         self._choose_who_lists()
 
     def _choose_who_lists(self) -> None:
@@ -101,6 +107,14 @@ class Admission:
             self.place = dataclasses.replace(self.place, chosen=chosen)
         elif chosen is None and isinstance(self.caller, Caller):
             self.caller = _no_such_provider(self.snapshot)
+
+    def _bound(self, value: bytes) -> None:
+        """The client says how long a call may take; what is no such time is refused."""
+        seconds = bounding.read_bound(value)
+        if isinstance(seconds, float):
+            self.seconds = seconds
+        elif isinstance(self.caller, Caller):
+            self.caller = seconds
 
     def departure(self, plan: Plan, caller: Caller) -> Departure:
         """Return how the request leaves under a plan; an answer that we must read is asked for uncompressed."""

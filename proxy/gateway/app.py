@@ -21,6 +21,7 @@ from proxy.gateway import endings, health
 from proxy.gateway.admission import Admission
 from proxy.gateway.authentication import Caller
 from proxy.gateway.body import BodyReader, ClientLeftError, Inbound, small_body
+from proxy.gateway.bounding import Bounds
 from proxy.gateway.breaking import Breakers
 from proxy.gateway.call import ClientCall
 from proxy.gateway.call_start import start_of, start_of_refused
@@ -89,6 +90,7 @@ class Gateway:
         self.echo = EchoUpstream()
         self._ways = Ways(upstream.dialler)
         self.exchanges: set[Exchange] = set()
+        self._bounds = Bounds()
         self.is_draining = False
         self._drained = asyncio.Event()
         self._arriving = 0
@@ -248,6 +250,8 @@ class Gateway:
             self.ceilings.hold(exchange.held_bytes)
         self.exchanges.add(exchange)
         self.page.set(Page.IN_FLIGHT, len(self.exchanges))
+        if admission.seconds is not None:
+            self._bounds.begin(exchange, admission.seconds)
         exchange.begin()
 
     def _takeover(self, plan: Plan, admission: Admission, caller: Caller, inbound: Inbound) -> Takeover:
@@ -261,6 +265,7 @@ class Gateway:
     def finished(self, exchange: Exchange) -> None:
         """An exchange is over."""
         self.exchanges.discard(exchange)
+        self._bounds.end(exchange)
         self.page.set(Page.IN_FLIGHT, len(self.exchanges))
         if exchange.held_bytes:
             self.let_go_of(exchange)
@@ -346,7 +351,7 @@ class Gateway:
                 await asyncio.wait_for(self._drained.wait(), max(0.0, deadline - loop.time()))
         for exchange in list(self.exchanges):
             self.struck(Page.LIMIT_DRAIN)
-            exchange.shut_down()
+            exchange.end_early(endings.SHUT_DOWN)
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=LEAVE_SECONDS)
 

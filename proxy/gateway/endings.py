@@ -70,6 +70,12 @@ SHUT_DOWN = Ending(
 )
 
 
+def out_of_time(seconds: float, provider: str) -> Ending:
+    """Return the ending of a call whose caller has bounded it, by its first provider."""
+    message = f"Provider {provider!r} has not answered in full within the {seconds:g} s of x-dashcam-timeout."
+    return Ending(Outcome.TIMED_OUT, 504, "upstream_error", "timed_out", message)
+
+
 STALLED = Ending(
     Outcome.CLIENT_GONE,
     408,

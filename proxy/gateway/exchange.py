@@ -321,13 +321,13 @@ class Exchange:
         self.observation.end(Outcome.CLIENT_GONE, time.monotonic_ns(), error=self._stalled())
         self._finish()
 
-    def shut_down(self) -> None:
-        """The drain deadline has passed: end the call now, telling the client why."""
+    def end_early(self, ending: endings.Ending) -> None:
+        """A deadline has passed (the drain's, the caller's own): end the call now, telling the client why."""
         if self.call.is_gone:
             self._leave()
         else:
             self._note_unanswered()
-            self._end_with(endings.SHUT_DOWN)
+            self._end_with(ending)
 
     def _note_unanswered(self) -> None:
         """The request is with an upstream that has not answered yet: that was a try too."""

@@ -289,6 +289,46 @@ async def test_bytes_behind_a_whole_request_do_not_cost_its_answer(
     assert call.end.outcome is Outcome.COMPLETED
 
 
+async def test_a_bound_of_the_caller_ends_a_call_without_an_answer(
+    proxy: RunningGateway, upstream: ScriptedUpstream
+) -> None:
+    async def silence(turn: Turn) -> None:
+        await turn.client_closed()
+
+    upstream.scenario = silence
+    async with Client(proxy.port) as client:
+        reply = await client.ask("POST", "/v1/chat/completions", STREAM, "x-dashcam-timeout: 0.1")
+    assert (reply.status, code(reply), reply.headers("x-dashcam-error")) == (504, "timed_out", ["timed_out"])
+    assert "0.1 s of x-dashcam-timeout" in json.loads(reply.body)["error"]["message"]
+    assert reply.headers("x-should-retry") == []
+    (call,) = await ended(proxy)
+    assert call.end is not None
+    assert (call.end.outcome, call.end.status, len(call.end.attempts)) == (Outcome.TIMED_OUT, 504, 1)
+    assert upstream.requests[0].header(b"x-dashcam-timeout") is None
+    await wait_until_async(lambda: upstream.open_connections == 0, "the upstream is free")
+
+
+async def test_a_bound_of_the_caller_breaks_a_stream_off_with_a_reason(
+    proxy: RunningGateway, upstream: ScriptedUpstream
+) -> None:
+    upstream.scenario = one_event
+    async with Client(proxy.port) as client:
+        await client.send("POST", "/v1/chat/completions", STREAM, "x-dashcam-timeout: 0.2")
+        seen = await client.read_until(b"timed_out")
+        assert EVENT in seen
+    assert await outcome_of(proxy) is Outcome.TIMED_OUT
+    await wait_until_async(lambda: upstream.open_connections == 0, "the upstream is free")
+
+
+async def test_a_bound_that_was_kept_leaves_no_timer(proxy: RunningGateway, upstream: ScriptedUpstream) -> None:
+    async with Client(proxy.port) as client:
+        reply = await client.ask("POST", "/v1/chat/completions", b"{}", "x-dashcam-timeout: 3600")
+        refused = await client.ask("POST", "/v1/chat/completions", b"{}", "x-dashcam-timeout: soon")
+    assert (reply.status, refused.status, code(refused)) == (200, 400, "invalid_timeout")
+    assert proxy.gateway._bounds._timers == {}
+    assert len(upstream.requests) == 1
+
+
 async def test_nothing_is_left_open_after_many_leaving_clients(
     proxy: RunningGateway, upstream: ScriptedUpstream
 ) -> None:
