@@ -32,7 +32,7 @@ from proxy.gateway.exchange import Exchange
 from proxy.gateway.forwarding import ControlForwarder
 from proxy.gateway.guard import Guard, Refusal
 from proxy.gateway.observation import Observation
-from proxy.gateway.plan import Plan, decide
+from proxy.gateway.plan import Plan, decide, unnamed
 from proxy.gateway.routing import ECHO, Routing
 from proxy.gateway.sending import Sending, Upstream
 from proxy.gateway.takeover import Takeover
@@ -227,6 +227,10 @@ class Gateway:
     ) -> None:
         assert admission.place is not None
         plan = decide(admission.place, inbound, admission.routing, self._without_usage, self._breakers.order)
+        if plan.is_unnamed:
+            inbound.discard()
+            self._reject(call, observation, admission, unnamed(plan.route), caller)
+            return
         departure = admission.departure(plan, caller)
         if not plan.is_known:
             self.page.add(Page.UNKNOWN_MODELS, 1)

@@ -132,7 +132,7 @@ class BodyReader:
 def _small(call: ClientCall, data: bytes) -> Inbound:
     facts = parse(data) if data else OPAQUE
     if facts is OPAQUE and data:
-        facts = glimpse(data, data, _encoding_of(call))
+        facts = glimpse(data, data, _encoding_of(call), len(data))
     return Inbound(data, len(data), facts)
 
 
@@ -154,6 +154,7 @@ class _Sink:
         self._scanner = TopLevelScanner(WANTED)
         self._beginning = self._end = b""
         self._parts: list[bytes] = []
+        self._size = 0
         self._side_file: SideFile | None = None
         if spool is not None:
             with contextlib.suppress(SpoolError):
@@ -162,6 +163,7 @@ class _Sink:
     def take(self, data: bytes) -> bool:
         """Take the next slice; False when there is no room for it."""
         self._scanner.feed(data)
+        self._size += len(data)
         if not self._scanner.is_sound:
             self._beginning = (
                 (self._beginning + data)[:END_BYTES] if len(self._beginning) < END_BYTES else self._beginning
@@ -201,7 +203,7 @@ class _Sink:
         self._scanner.finish()
         facts = facts_of_scan(self._scanner)
         if facts is OPAQUE:
-            facts = glimpse(self._beginning, self._end, encoding)
+            facts = glimpse(self._beginning, self._end, encoding, self._size)
         if self._side_file is None:
             data = b"".join(self._parts)
             return Inbound(data, len(data), facts, scanner=self._scanner, is_kept=False)

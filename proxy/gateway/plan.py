@@ -17,9 +17,10 @@ from urllib.parse import unquote, urlsplit
 from proxy.domain.provider import Provider
 from proxy.domain.snapshot import Snapshot
 from proxy.gateway.body import Inbound
+from proxy.gateway.guard import Refusal
 from proxy.gateway.routing import Choice, Routing
 from proxy.protocol.endpoints import Operation, operation_of
-from proxy.protocol.injection import Edit, edits_of_scan, metadata_edits, rename_edits, usage_edits
+from proxy.protocol.injection import Edit, edits_of_scan, form_rename_edits, metadata_edits, rename_edits, usage_edits
 from proxy.protocol.requests import WANTED
 from proxy.protocol.scanning import scan
 
@@ -42,13 +43,24 @@ class Destination:
     lists_models: bool = False
 
 
+def unnamed(route: str | None) -> Refusal:
+    """Return the refusal of a call whose body cannot be given the name that its route has for the model."""
+    message = (
+        f"Route {route!r} gives the model another name, which cannot be put into this request: it is compressed, or a "
+        "form that says its model more than once, or not within 16 kB of an end. Send it uncompressed, with one field "
+        "model before the file, or ask for the model by its provider's own name."
+    )
+    return Refusal(400, "model_not_renamable", message)
+
+
 class Plan:
     """What will be sent where. ``edits`` turn the client's body into the one that is sent.
 
     ``asking`` are those that ask for usage, which must be taken out of the answer again. ``model`` is what the client
     asked for, ``sent_model`` the name that a route gives it, ``route`` is that route, and ``alternatives`` are who may
-    take over before an answer has begun. ``is_known`` False: nobody lists the model. A plan is made for every call:
-    what few of them have is set on those only.
+    take over before an answer has begun. ``is_known`` False: nobody lists the model. ``is_unnamed``: the name that the
+    route gives the model cannot be put into this body. A plan is made for every call: what few of them have is set on
+    those only.
     """
 
     edits: tuple[Edit, ...] = ()
@@ -58,6 +70,7 @@ class Plan:
     route: str | None = None
     alternatives: tuple[Plan, ...] = ()
     is_known = True
+    is_unnamed = False
 
     def __init__(self, provider: Provider, target: bytes, operation: str, model: str | None = None) -> None:
         self.provider = provider
@@ -118,6 +131,8 @@ def decide(
         return plan
     candidates = order(choice) if order is not None else choice.candidates
     plans = [_plan(place, inbound, provider, model, without_usage) for provider, model in candidates]
+    # Who would be asked for a model by a name that is not his is not asked.
+    plans = [plan for plan in plans if not plan.is_unnamed] or plans[:1]
     plans[0].route, plans[0].alternatives = choice.route, tuple(plans[1:])
     return plans[0]
 
@@ -128,7 +143,9 @@ def _plan(
     base = _path_of(provider.root_url if place.provider else provider.base_url)
     plan = Plan(provider, base + place.rest or b"/", place.operation.name, inbound.facts.model)
     if not inbound.facts.is_json:
-        # A form, or a body that was only looked into through its compression: nothing of it can be changed.
+        # A form, or a body that was only looked into through its compression: only a form's model can be changed.
+        if model is not None and model != inbound.facts.model:
+            _rename(plan, form_rename_edits(inbound.facts.model_at, model), model)
         return plan
     if (
         place.operation.injectable
@@ -141,14 +158,18 @@ def _plan(
         plan.edits, plan.asks_usage = plan.asking, bool(plan.asking)
     if inbound.facts.unstored_metadata and place.operation.refuses_metadata and provider.unstored_metadata == "keep":
         _change(plan, metadata_edits(inbound.scanner or scan(inbound.data, WANTED)))
-    if (
-        model is not None
-        and model != inbound.facts.model
-        and (renaming := rename_edits(inbound.data, inbound.scanner, model))
-    ):
-        plan.sent_model = model
-        _change(plan, renaming)
+    if model is not None and model != inbound.facts.model:
+        _rename(plan, rename_edits(inbound.data, inbound.scanner, model), model)
     return plan
+
+
+def _rename(plan: Plan, edits: tuple[Edit, ...], model: str) -> None:
+    """Give the model the route's name, if that can be done."""
+    if not edits:
+        plan.is_unnamed = True
+        return
+    plan.sent_model = model
+    _change(plan, edits)
 
 
 def _change(plan: Plan, edits: tuple[Edit, ...]) -> None:

@@ -10,7 +10,8 @@ from proxy.domain.recording import RecordedCall
 from proxy.interpret.cutting import cuts_of
 from proxy.interpret.texts import clean
 from proxy.protocol.decoding import encodings_of
-from proxy.protocol.injection import is_addition
+from proxy.protocol.injection import form_rename_edits, is_addition
+from proxy.protocol.multipart import boundary_of, model_place
 
 
 def content_state_of(call: RecordedCall, *, keeps: bool, has_files: bool = False) -> ContentState:
@@ -34,8 +35,17 @@ def edits_of(call: RecordedCall) -> tuple[tuple[int, int, str], ...]:
     return end.edits if end.edits is not None else tuple(edit for edit in call.start.edits if not is_addition(edit))
 
 
-def request_body_of(call: RecordedCall) -> Body | None:
-    """Return the client's own bytes, with what turns them into the ones that were sent."""
+def _edits_of_kept(call: RecordedCall, media_type: str | None, *, has_files: bool) -> tuple[tuple[int, int, str], ...]:
+    """Return the edits of the bytes that are kept: a form without its files says its model elsewhere."""
+    edits = edits_of(call)
+    boundary = boundary_of(media_type) if has_files and edits else None
+    if boundary is None or call.request is None or call.sent_model is None:
+        return edits
+    return form_rename_edits(model_place(call.request, boundary), call.sent_model)
+
+
+def request_body_of(call: RecordedCall, *, has_files: bool = False) -> Body | None:
+    """Return the client's own bytes, with what turns them into the ones that were sent; ``has_files`` as above."""
     if call.request is None:
         return None
     headers = dict(call.start.request_headers)
@@ -46,7 +56,7 @@ def request_body_of(call: RecordedCall) -> Body | None:
         length=call.start.request_bytes,
         sha256=call.start.request_sha256,
         cuts=cuts_of(call.request),
-        edits=edits_of(call),
+        edits=_edits_of_kept(call, headers.get("content-type"), has_files=has_files),
         headers=call.start.request_headers,
     )
 

@@ -99,7 +99,7 @@ def _entry(parts: _Parts) -> Entry:
     return Entry(
         interaction=interaction,
         attempts=attempts_of(call, interaction.id),
-        request=request_body_of(call) if keeps else None,
+        request=request_body_of(call, has_files=bool(parts.request.files)) if keeps else None,
         response=response_body_of(call, interaction.response_sha256) if keeps else None,
         input_text=plain(parts.request.input_text) if keeps else None,
         output_text=plain(parts.output) if keeps else None,

@@ -2,7 +2,8 @@
 
 For routing only, and bounded: 16 kB at either end of a form, the first 16 kB of what is compressed and as much of what
 comes out of it. Whatever does not stand there stays unknown, as in any opaque body: the provider decides about it,
-and the record, which has the time, finds it all the same. Nothing is ever changed in such a body.
+and the record, which has the time, finds it all the same. Of such a body nothing is changed but a form's model, where a
+route gives it another name.
 """
 
 from __future__ import annotations
@@ -21,15 +22,23 @@ _MAX_BOUNDARY = 202
 """The longest first line of a form, which is its boundary behind two dashes."""
 
 
-def glimpse(beginning: bytes, end: bytes, encoding: str | None) -> RequestFacts:
-    """Return model and stream as far as they can be told from the two ends of a body."""
+def glimpse(beginning: bytes, end: bytes, encoding: str | None, size: int) -> RequestFacts:
+    """Return model and stream as far as they can be told from the two ends of a body of this size."""
+    beginning, end = beginning[:END_BYTES], end[-END_BYTES:]
     if encoding:
-        return _of_compressed(beginning[:END_BYTES], encoding)
+        return _of_compressed(beginning, encoding)
     first_line = beginning[: _MAX_BOUNDARY + 2].partition(b"\r\n")[0]
     if not first_line.startswith(b"--") or len(first_line) > _MAX_BOUNDARY:
         return OPAQUE
-    found = peek(beginning[:END_BYTES], first_line[2:]) | peek(end[-END_BYTES:], first_line[2:])
-    return named_facts(found.get("model"), is_stream=found.get("stream") == "true")
+    found: dict[str, str] = {}
+    places = set()
+    for skipped, part in ((0, beginning), (size - len(end), end)):
+        for seen in peek(part, first_line[2:]):
+            found[seen.name] = seen.value
+            if seen.name == "model":
+                places.add((skipped + seen.at, seen.length))
+    only = places.pop() if len(places) == 1 else None
+    return named_facts(found.get("model"), is_stream=found.get("stream") == "true", model_at=only)
 
 
 def _of_compressed(beginning: bytes, encoding: str) -> RequestFacts:

@@ -56,6 +56,11 @@ def rename_edits(body: bytes, scanner: TopLevelScanner | None, model: str) -> tu
     return ((member.start, member.end - member.start, json.dumps(model)),)
 
 
+def form_rename_edits(place: tuple[int, int] | None, model: str) -> tuple[Edit, ...]:
+    """Return the same for a form that says its model in one place (offset, length); empty where it does not."""
+    return () if place is None else ((*place, model),)
+
+
 def _inside(options: Member) -> tuple[Edit, ...]:
     """Edit inside the existing object: turn a false into true, or add the member."""
     assert options.raw is not None

@@ -42,6 +42,16 @@ class FilePart:
     sha256: str
 
 
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A field and the place of its value in the bytes that were looked at."""
+
+    name: str
+    value: str
+    at: int
+    length: int
+
+
 @dataclass(slots=True)
 class Form:
     """What a form holds, in its order. ``is_whole``: its closing boundary came."""
@@ -190,14 +200,26 @@ def reduce(body: bytes, boundary: bytes) -> tuple[Form, bytes]:
     return reducer.form, reduced
 
 
-def peek(ends: bytes, boundary: bytes) -> dict[str, str]:
-    """Return ``model`` and ``stream`` as far as they stand whole in the given ends of a body.
+def peek(ends: bytes, boundary: bytes) -> list[Seen]:
+    """Return ``model`` and ``stream`` as often as they stand whole in the given ends of a body.
 
     Only between its own boundaries: a file may hold another form, which is none of ours.
     """
-    parts = (b"\r\n" + ends).split(b"\r\n--" + boundary)[1:-1]
-    found = [match for part in parts if (match := _PEEKED.match(part))]
-    return {match[1].decode().lower(): match[2].decode("utf-8", "replace") for match in found}
+    body, mark = b"\r\n" + ends, b"\r\n--" + boundary
+    found, at = [], body.find(mark)
+    while at >= 0:
+        begin = at + len(mark)
+        at = body.find(mark, begin)
+        if at >= 0 and (match := _PEEKED.match(body, begin, at)):
+            value = match[2].decode("utf-8", "replace")
+            found.append(Seen(match[1].decode().lower(), value, match.start(2) - 2, len(match[2])))
+    return found
+
+
+def model_place(form: bytes, boundary: bytes) -> tuple[int, int] | None:
+    """Return where a whole form says its model (offset, length), None where it does not, or more than once."""
+    places = [(seen.at, seen.length) for seen in peek(form, boundary) if seen.name == "model"]
+    return places[0] if len(places) == 1 else None
 
 
 def _text(match: re.Match[bytes] | None) -> str | None:

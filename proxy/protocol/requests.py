@@ -24,7 +24,7 @@ class RequestFacts:
 
     ``usage_options`` is True when ``stream_options`` stands in the body at all, also as null. ``unstored_metadata`` is
     True when there is ``metadata`` other than null, and ``store`` is not true. ``is_json``: it is
-    plain JSON, which can be edited.
+    plain JSON, which can be edited. ``model_at`` is where a form says its model (offset, length), if in one place only.
     """
 
     model: str | None = None
@@ -33,6 +33,7 @@ class RequestFacts:
     usage_options: bool = False
     unstored_metadata: bool = False
     is_json: bool = False
+    model_at: tuple[int, int] | None = None
 
 
 OPAQUE = RequestFacts()
@@ -72,11 +73,11 @@ def facts_of_members(scanner: TopLevelScanner) -> RequestFacts:
     return _facts(values.get(b"model"), values.get(b"stream"), values.get(b"stream_options"), present, unstored)
 
 
-def named_facts(model: str | None, *, is_stream: bool) -> RequestFacts:
+def named_facts(model: str | None, *, is_stream: bool, model_at: tuple[int, int] | None = None) -> RequestFacts:
     """Return what a body says that is no JSON."""
     if model is None or not 0 < len(model) <= MAX_MODEL_LENGTH:
-        model = None
-    return RequestFacts(model, is_stream) if model or is_stream else OPAQUE
+        model = model_at = None
+    return RequestFacts(model, is_stream, model_at=model_at) if model or is_stream else OPAQUE
 
 
 def _facts(model: object, stream: object, options: object, present: bool, unstored: bool) -> RequestFacts:

@@ -6,8 +6,11 @@ import gzip
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import orjson
 import pytest
 
+from proxy.domain.outcome import Outcome
+from proxy.domain.route import Route, Target
 from proxy.settings.values import Settings
 from tests.integration.gateway.conftest import LIMITS
 from tests.support.client import Client
@@ -48,6 +51,60 @@ async def test_a_form_goes_where_its_model_is_if_that_can_be_seen(
     (received,), (call,) = upstream.requests, two.calls()
     assert (received.body, received.header(b"content-type")) == (body, HEADER.partition(": ")[2].encode())
     assert call.start.provider == wanted
+
+
+@pytest.fixture
+async def routed(tmp_path: Path, upstream: ScriptedUpstream) -> AsyncIterator[RunningGateway]:
+    """A gateway with a route that gives the model another name."""
+    route = Route(model="dictation", targets=(Target(provider="main", model="whisper-large-v3"),))
+    settings = Settings(
+        data_dir=str(tmp_path), run_dir=str(tmp_path / "run"), limits=LIMITS, routes=(route,),
+        providers=(provider(upstream.port),),
+    )  # fmt: skip
+    async with running_gateway(tmp_path, settings) as running:
+        yield running
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        (field("model", "dictation"), file("file", "a", "audio/mpeg", b"short")),
+        (field("model", "dictation"), file("file", "a", "audio/mpeg", SOUND)),
+        (file("file", "a", "audio/mpeg", SOUND), field("model", "dictation"), field("stream", "true")),
+    ],
+    ids=["small", "first", "last"],
+)
+async def test_a_form_gets_the_name_that_its_route_gives(
+    routed: RunningGateway, upstream: ScriptedUpstream, parts: tuple[bytes, ...]
+) -> None:
+    body = form(*parts)
+    async with Client(routed.port) as client:
+        assert (await client.ask("POST", "/v1/audio/transcriptions", body, HEADER)).status == 200
+    (received,), (call,) = upstream.requests, routed.calls()
+    assert received.body == body.replace(b"dictation", b"whisper-large-v3")
+    assert received.header(b"content-length") == b"%d" % len(received.body)
+    assert (call.start.route, call.start.model, call.start.sent_model) == ("dictation", "dictation", "whisper-large-v3")
+
+
+@pytest.mark.parametrize(
+    ("body", "header"),
+    [
+        (form(field("model", "dictation"), field("model", "dictation")), HEADER),
+        (gzip.compress(b'{"model":"dictation","messages":[]}'), GZIP),
+    ],
+    ids=["twice", "compressed"],
+)
+async def test_a_body_that_cannot_be_given_the_name_is_refused_with_the_way_out(
+    routed: RunningGateway, upstream: ScriptedUpstream, body: bytes, header: str
+) -> None:
+    async with Client(routed.port) as client:
+        reply = await client.ask("POST", "/v1/audio/transcriptions", body, header)
+    assert (reply.status, upstream.requests) == (400, [])
+    error = orjson.loads(reply.body)["error"]
+    assert (error["code"], "Send it uncompressed" in error["message"]) == ("model_not_renamable", True)
+    (call,) = routed.calls()
+    assert call.end is not None
+    assert call.end.outcome is Outcome.REJECTED
 
 
 @pytest.mark.parametrize("padding", [0, 600_000])

@@ -11,6 +11,9 @@ from proxy.domain.outcome import ContentState, CostStatus
 from proxy.interpret.content import content_state_of, request_body_of, response_body_of, sent_sha256
 from proxy.interpret.entry import interpret
 from proxy.pricing.cost import cost_of
+from proxy.protocol.injection import apply
+from proxy.protocol.multipart import model_place, reduce
+from tests.support.forms import HEADER, field, file, form
 from tests.support.recorded import recorded
 
 
@@ -24,6 +27,19 @@ def test_the_request_is_the_client_s_own_with_what_was_changed() -> None:
     body = request_body_of(recorded(body=b"{}", edits=((1, 0, "x"),)))
     assert body is not None
     assert (body.content, body.edits, body.length) == (b"{}", ((1, 0, "x"),), 2)
+
+
+def test_a_form_without_its_files_still_tells_what_was_sent() -> None:
+    whole = form(file("file", "a", "audio/mpeg", bytes(5000)), field("model", "dictation"))
+    place = model_place(whole, b"XX")
+    assert place is not None
+    form_, kept = reduce(whole, b"XX")
+    call = recorded(body=kept, edits=((*place, "whisper-large-v3"),))
+    headers = (("content-type", HEADER.partition(": ")[2]),)
+    call = replace(call, start=replace(call.start, request_headers=headers, sent_model="whisper-large-v3"))
+    body = request_body_of(call, has_files=bool(form_.files))
+    assert body is not None
+    assert apply(body.content, body.edits) == kept.replace(b"dictation", b"whisper-large-v3")
 
 
 def test_what_was_not_kept_is_told() -> None:

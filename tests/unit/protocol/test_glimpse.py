@@ -29,34 +29,50 @@ PACKED = [(gzip.compress, "gzip"), (zlib.compress, "deflate"), (brotli.compress,
 @pytest.mark.parametrize("length", [1, 500_000])
 def test_a_compressed_request(pack: Callable[[bytes], bytes], name: str, length: int) -> None:
     packed = pack(ASKED % (b"x" * length))
-    found = glimpse(packed, packed, name)
+    found = glimpse(packed, packed, name, len(packed))
     assert (found.model, found.is_stream, found.is_json) == ("gpt-4o", True, False)
 
 
 def test_a_bomb_is_not_unpacked() -> None:
     bomb = gzip.compress(b" " * 50_000_000 + ASKED)
-    assert glimpse(bomb, bomb, "gzip").model is None
+    assert glimpse(bomb, bomb, "gzip", len(bomb)).model is None
 
 
 def test_a_form_whose_model_stands_first_or_last() -> None:
     sound = file("file", "a.mp3", "audio/mpeg", bytes(100_000))
     first, last = form(field("model", "whisper-1"), sound), form(sound, field("stream", "true"), field("model", "m"))
-    assert glimpse(first, first, None) == RequestFacts("whisper-1")
-    assert glimpse(last[:END_BYTES], last[-END_BYTES:], None) == RequestFacts("m", is_stream=True)
+    found = glimpse(first, first, None, len(first))
+    assert found == RequestFacts("whisper-1", model_at=(first.index(b"whisper-1"), 9))
+    found = glimpse(last[:END_BYTES], last[-END_BYTES:], None, len(last))
+    assert found == RequestFacts("m", is_stream=True, model_at=(last.rindex(b"m\r\n--XX--"), 1))
+
+
+@given(st.integers(0, 40_000), st.integers(0, 40_000))
+def test_the_place_of_the_model_is_that_in_the_whole_body(before: int, behind: int) -> None:
+    data = form(file("a", "a", "x/y", bytes(before)), field("model", "m-1"), file("b", "b", "x/y", bytes(behind)))
+    for beginning, end in ((data, data), (data[:END_BYTES], data[-END_BYTES:])):
+        found = glimpse(beginning, end, None, len(data))
+        assert found.model_at in (None, (data.index(b"m-1"), 3))
+        assert (found.model_at is None) == (found.model is None)
+
+
+def test_a_model_that_is_said_twice_has_no_place() -> None:
+    data = form(field("model", "a"), field("model", "b"))
+    assert glimpse(data, data, None, len(data)) == RequestFacts("b")
 
 
 def test_a_form_in_a_file_leads_nowhere() -> None:
     inner = form(field("model", "of-the-file")).replace(b"--XX", b"--YY")
     data = form(field("model", "ours"), file("file", "a", "text/plain", inner))
-    assert glimpse(data, data, None) == RequestFacts("ours")
+    assert glimpse(data, data, None, len(data)).model == "ours"
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "zstd", "snappy", "gzip, zstd", None])
 def test_what_is_neither_is_opaque(encoding: str | None) -> None:
-    assert glimpse(b"\x00\x01garbage", b"", encoding) == OPAQUE
+    assert glimpse(b"\x00\x01garbage", b"", encoding, 9) == OPAQUE
 
 
 @given(st.binary(max_size=200), st.sampled_from(["gzip", "deflate", "br", "zstd", None]))
 def test_nothing_raises(data: bytes, encoding: str | None) -> None:
-    assert not glimpse(data, data, encoding).is_json
-    assert not glimpse(b"--" + data, data, encoding).is_json
+    assert not glimpse(data, data, encoding, len(data)).is_json
+    assert not glimpse(b"--" + data, data, encoding, len(data) + 2).is_json

@@ -9,7 +9,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.protocol.multipart import MAX_FIELD, MAX_PARTS, FilePart, Form, Reducer, boundary_of, peek, reduce
+from proxy.protocol.multipart import (
+    MAX_FIELD,
+    MAX_PARTS,
+    FilePart,
+    Form,
+    Reducer,
+    boundary_of,
+    model_place,
+    peek,
+    reduce,
+)
 from tests.support.forms import field, file, form
 
 SOUND = bytes(range(256)) * 40
@@ -97,25 +107,38 @@ def test_boundary(header: str | None, boundary: bytes | None) -> None:
     assert boundary_of(header) == boundary
 
 
+def peeked(ends: bytes, boundary: bytes) -> dict[str, str]:
+    """Return what is seen by its name; every place that is told holds the value that is told."""
+    seen = peek(ends, boundary)
+    assert all(ends[item.at : item.at + item.length] == item.value.encode() for item in seen)
+    return {item.name: item.value for item in seen}
+
+
+def test_the_model_of_a_whole_form_has_a_place() -> None:
+    twice = form(field("model", "a"), field("model", "b"))
+    assert model_place(BODY, b"XX") == (BODY.index(b"whisper-1"), 9)
+    assert (model_place(twice, b"XX"), model_place(form(field("x", "y")), b"XX")) == (None, None)
+
+
 def test_model_and_stream_are_seen_at_either_end() -> None:
-    assert peek(BODY[:500], b"XX") == {"model": "whisper-1"}
+    assert peeked(BODY[:500], b"XX") == {"model": "whisper-1"}
     late = form(file("file", "a", "audio/mpeg", SOUND), field("stream", "true"), field("model", "late"))
-    assert peek(late[-400:], b"XX") == {"model": "late", "stream": "true"}
-    assert peek(SOUND, b"XX") == {}
+    assert peeked(late[-400:], b"XX") == {"model": "late", "stream": "true"}
+    assert peeked(SOUND, b"XX") == {}
 
 
 def test_a_form_within_a_file_is_not_taken_for_the_form() -> None:
     inner = form(field("model", "of-the-file"), field("stream", "true")).replace(b"--XX", b"--YY")
     body = form(field("model", "ours"), file("file", "a.http", "multipart/form-data; boundary=YY", inner))
-    assert peek(body, b"XX") == {"model": "ours"}
+    assert peeked(body, b"XX") == {"model": "ours"}
     longer = body.replace(b"--YY", b"--XXY")
-    assert peek(longer, b"XX") == {"model": "ours"}
+    assert peeked(longer, b"XX") == {"model": "ours"}
     assert reduce(body, b"XX")[0].values() == {"model": "ours"}
 
 
 def test_what_is_not_whole_is_not_seen() -> None:
-    assert peek(form(field("model", "whisper-1"))[:-12], b"XX") == {}
-    assert peek(form(file("model", "a", "text/plain", b"x")), b"XX") == {}
+    assert peeked(form(field("model", "whisper-1"))[:-12], b"XX") == {}
+    assert peeked(form(file("model", "a", "text/plain", b"x")), b"XX") == {}
 
 
 @given(st.binary(max_size=300), st.integers(1, 50))
