@@ -42,6 +42,7 @@ class Provider:
     a trailing slash. ``key_env`` names the environment variable (or secret file) that holds the key; without
     one the client's own may be passed on (``gateway.admission`` says when). Time-outs are in seconds.
     ``unstored_metadata`` "keep" keeps a chat completion's metadata here unless it is to be stored, "send" leaves it in.
+    ``on_broken_stream`` "tell" says in a last event why a stream breaks off, "abort_only" adds nothing to it.
     ``gateway_headers`` "send" passes what speaks to other gateways on, for a provider that is one.
 
     ``source`` says why it is here: ``configured``; ``environment`` (its key is in the server's environment); ``found``
@@ -68,6 +69,7 @@ class Provider:
     first_byte_timeout: float = 660.0
     idle_timeout: float = 660.0
     on_client_gone: str = "cancel"
+    on_broken_stream: str = "tell"
     allow_private: bool = True
     source: str = "configured"
     is_away: bool = False

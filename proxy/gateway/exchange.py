@@ -206,8 +206,7 @@ class Exchange:
             self._failed(answer.failure)
 
     def _lost_before_head(self, answer: UpstreamAnswer) -> None:
-        failure = answer.failure
-        if failure is None:
+        if (failure := answer.failure) is None:
             return
         answer.listen(None)
         if is_stale(failure):
@@ -364,7 +363,8 @@ class Exchange:
     def _break_off(self, ending: endings.Ending) -> None:
         """The answer has begun: say why between two events where possible, and never end it cleanly."""
         self.observation.end(ending.outcome, time.monotonic_ns(), error=ending)
-        if self._is_event_stream and self._last_output.endswith(_BORDERS) and self.call.is_chunked:
+        tells = self._is_event_stream and self.plan.provider.on_broken_stream == "tell"
+        if tells and self._last_output.endswith(_BORDERS) and self.call.is_chunked:
             self.call.write(error_event(self.plan.operation, ending.message, kind=ending.kind, code=ending.code))
         self.call.abort()
 

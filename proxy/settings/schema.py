@@ -207,6 +207,7 @@ class _Provider(_Section):
     first_byte_timeout: float | None = Field(default=None, gt=0)
     idle_timeout: float | None = Field(default=None, gt=0)
     on_client_gone: Literal["cancel", "drain"] | None = None
+    on_broken_stream: Literal["tell", "abort_only"] | None = None
     proxy: OutgoingProxy | None = None
     proxy_auth_env: VariableName | None = None
     http2: bool | None = None

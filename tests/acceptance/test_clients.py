@@ -92,8 +92,13 @@ def upstream() -> Iterator[ScriptedUpstream]:
 
 
 @pytest.fixture(scope="module")
-def dashcam(start_dashcam: Starter, upstream: ScriptedUpstream) -> RunningDashcam:
-    return start_dashcam("--upstream", f"openai={upstream.url}/v1")
+def dashcam(
+    start_dashcam: Starter, upstream: ScriptedUpstream, tmp_path_factory: pytest.TempPathFactory
+) -> RunningDashcam:
+    settings = tmp_path_factory.mktemp("settings") / "two.toml"
+    purist = f'[providers.purist]\nurl = "{upstream.url}/v1"\non_broken_stream = "abort_only"\n'
+    settings.write_text(f'[providers.openai]\nurl = "{upstream.url}/v1"\n{purist}')
+    return start_dashcam("--config", str(settings))
 
 
 def node(base_url: str) -> dict[str, Any]:
@@ -140,4 +145,6 @@ def test_curl_gets_the_same(dashcam: RunningDashcam, upstream: ScriptedUpstream,
     # Above a megabyte curl asks first whether the body is wanted.
     assert ask(dashcam.url, "whole", size=1_500_000).stdout == CHAT
     cut = ask(dashcam.url, "cut", stream=True)
+    purist = ask(dashcam.url + "/purist", "cut", stream=True)
+    assert (purist.returncode, b"error" in purist.stdout) == (18, False)
     assert (cut.returncode, b"upstream_aborted" in cut.stdout, b"[DONE]" in cut.stdout) == (18, True, False)
