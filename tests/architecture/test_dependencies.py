@@ -69,7 +69,8 @@ def imported() -> set[str]:
 
 def test_what_is_imported_is_named_and_what_is_named_is_imported() -> None:
     """A need of a need may leave it any day; and a name that nobody imports is installed for nothing."""
-    lines = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    lines = [*project["dependencies"], *(line for extra in project["optional-dependencies"].values() for line in extra)]
     named = {normal(re.split(r"[<>=;\[ ]", line)[0]) for line in lines}
     assert imported() - NOT_COMPARED == named - NOT_COMPARED
 
