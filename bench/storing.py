@@ -83,7 +83,7 @@ def measure_list(running: RunningDashcam) -> Figures:
     taken = []
     for filters, _ in itertools.product(_PAGES, range(LOOKS)):
         began = time.perf_counter()
-        reader = Reader(running.database_path)
+        reader = Reader(running.database)
         reader.list_interactions(filters, 21)
         reader.close()
         taken.append(time.perf_counter() - began)

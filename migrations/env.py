@@ -5,9 +5,14 @@ from __future__ import annotations
 from alembic import context
 from sqlalchemy import create_engine
 
+from proxy.store.partitions import PART
 from proxy.store.tables import metadata
 
 config = context.config
+
+
+def is_ours(item, name, kind, reflected, other) -> bool:
+    return not (kind == "table" and (name.startswith("sqlite_") or PART.match(name)))
 
 
 def run(connection) -> None:
@@ -16,7 +21,7 @@ def run(connection) -> None:
         target_metadata=metadata,
         render_as_batch=connection.dialect.name == "sqlite",
         compare_type=True,
-        include_object=lambda item, name, kind, reflected, other: not (kind == "table" and name.startswith("sqlite_")),
+        include_object=is_ours,
     )
     with context.begin_transaction():
         context.run_migrations()

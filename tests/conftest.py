@@ -1,13 +1,23 @@
-"""What all tests share: a shell that says nothing, hypothesis profiles, and how often tests that kill do so."""
+"""What all tests share: a shell that says nothing, hypothesis profiles, how often tests that kill do so, the databases.
+
+A test that takes ``store`` runs on both engines; ``postgres`` makes databases on the one server of a session.
+"""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import HealthCheck, settings
 
+from proxy.settings.database import DatabaseSettings, sqlite_at
 from tests.support.processes import forget_the_caller
+
+if TYPE_CHECKING:
+    from tests.support.postgres import Databases
 
 forget_the_caller()
 
@@ -25,3 +35,25 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def rounds(request: pytest.FixtureRequest) -> int:
     """How often a test that kills processes does so."""
     return int(request.config.getoption("--rounds"))
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Databases]:
+    """Databases of a real Postgres; the server is started when the first test wants one."""
+    from tests.support.postgres import databases
+
+    with databases() as made:
+        yield made
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> DatabaseSettings:
+    """A database with our tables and nothing in them, on each engine in turn."""
+    if request.param == "postgres":
+        made: Databases = request.getfixturevalue("postgres")
+        return made.cleared()
+    from proxy.store.migration import upgrade
+
+    database = sqlite_at(tmp_path / "dashcam.db")
+    upgrade(database)
+    return database

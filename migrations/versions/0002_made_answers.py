@@ -14,14 +14,19 @@ branch_labels = None
 depends_on = None
 
 INSTANT = sa.DateTime(timezone=True).with_variant(sa.String(24), "sqlite")
+ID = sa.String(36).with_variant(sa.Uuid(as_uuid=False), "postgresql")
+
+
+def string(length: int) -> sa.String:
+    return sa.String(length=length).with_variant(sa.String(length=length, collation="C"), "postgresql")
 
 
 def upgrade() -> None:
     op.create_table(
         "made_answer",
-        sa.Column("provider", sa.String(length=100), nullable=False),
-        sa.Column("response_id", sa.String(length=200), nullable=False),
-        sa.Column("interaction_id", sa.String(length=36), nullable=False),
+        sa.Column("provider", string(100), nullable=False),
+        sa.Column("response_id", string(200), nullable=False),
+        sa.Column("interaction_id", ID, nullable=False),
         sa.Column("is_counted", sa.Boolean(), nullable=False),
         sa.Column("started_at", INSTANT, nullable=False),
         sa.PrimaryKeyConstraint("provider", "response_id"),

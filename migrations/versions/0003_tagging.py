@@ -13,10 +13,13 @@ down_revision = "0002"
 branch_labels = None
 depends_on = None
 
+TEXT = sa.String(length=200).with_variant(sa.String(length=200, collation="C"), "postgresql")
+INTEGER = sa.Integer().with_variant(sa.BigInteger(), "postgresql")
+
 
 def upgrade() -> None:
-    op.add_column("interaction", sa.Column("client_request_id", sa.String(length=200), nullable=True))
-    op.add_column("interaction", sa.Column("retry_count", sa.Integer(), nullable=True))
+    op.add_column("interaction", sa.Column("client_request_id", TEXT, nullable=True))
+    op.add_column("interaction", sa.Column("retry_count", INTEGER, nullable=True))
 
 
 def downgrade() -> None:

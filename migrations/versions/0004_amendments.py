@@ -14,6 +14,11 @@ branch_labels = None
 depends_on = None
 
 INSTANT = sa.DateTime(timezone=True).with_variant(sa.String(24), "sqlite")
+ID = sa.String(36).with_variant(sa.Uuid(as_uuid=False), "postgresql")
+
+
+def string(length: int) -> sa.String:
+    return sa.String(length).with_variant(sa.String(length, collation="C"), "postgresql")
 
 
 def upgrade() -> None:
@@ -21,14 +26,14 @@ def upgrade() -> None:
     op.create_table(
         "amendment",
         sa.Column("number", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
-        sa.Column("interaction_id", sa.String(36), nullable=False),
+        sa.Column("interaction_id", ID, nullable=False),
         sa.Column("amended_at", INSTANT, nullable=False),
-        sa.Column("command", sa.String(20), nullable=False),
-        sa.Column("reason", sa.String(200), nullable=False),
+        sa.Column("command", string(20), nullable=False),
+        sa.Column("reason", string(200), nullable=False),
         sa.Column("cost_pico_usd_before", sa.BigInteger(), nullable=True),
         sa.Column("cost_pico_usd_after", sa.BigInteger(), nullable=True),
-        sa.Column("price_id_before", sa.String(40), nullable=True),
-        sa.Column("price_id_after", sa.String(40), nullable=True),
+        sa.Column("price_id_before", string(40), nullable=True),
+        sa.Column("price_id_after", string(40), nullable=True),
         sa.Column("before", sa.JSON(), nullable=False),
         sa.Column("after", sa.JSON(), nullable=False),
         sa.PrimaryKeyConstraint("number", name=op.f("pk_amendment")),

@@ -8,12 +8,12 @@ from __future__ import annotations
 import io
 import os
 import sys
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from proxy.cli import completion, price_commands, reading_commands, setup_commands
-from proxy.cli.options import Config, DataDir, EnvFile, Upstreams
+from proxy.cli.options import Config, DatabaseUrl, DataDir, EnvFile, Upstreams
 from proxy.cli.resolution import settings_from
 from proxy.errors import (
     ConfigurationError,
@@ -70,6 +70,7 @@ def serve(
     first_start_keys: Annotated[
         bool, typer.Option("--first-start-keys", help="Make the keys that are missing, and show them once.")
     ] = False,
+    database_url: DatabaseUrl = None,
     data_dir: DataDir = None,
     config: Config = None,
     env_file: EnvFile = None,
@@ -77,7 +78,7 @@ def serve(
     """Start recording, until Ctrl+C."""
     from proxy.cli.serve import serve as start
 
-    flags = {"host": host, "port": port, "workers": workers}
+    flags: dict[str, Any] = {"host": host, "port": port, "workers": workers, "database_url": database_url}
     start(settings_from(config, data_dir, env_file, upstream, makes_keys=first_start_keys, **flags))
 
 

@@ -111,5 +111,5 @@ def _ask(ctx: typer.Context, question: Callable[[Reader], list[T]]) -> list[T]:
 def _reader(ctx: typer.Context) -> Iterator[Reader]:
     from proxy.store.reading import Reader
 
-    with contextlib.closing(Reader(_settings(ctx).database_path)) as reader:
+    with contextlib.closing(Reader(_settings(ctx).database)) as reader:
         yield reader

@@ -21,10 +21,12 @@ from proxy.cli.terminal import harmless, json_text, on_one_line, paint
 from proxy.domain.provider import Provider
 from proxy.errors import NotAllowedError, StoreError
 from proxy.settings.credentials import read_secret, split_keys
+from proxy.settings.database import masked
 from proxy.settings.loading import ALIASES, PREFIX, SECRETS, Layers, read_layers, settings_of
 from proxy.settings.values import Settings
 
-_FLAGS = {"server.host": "--host", "server.port": "--port", "server.workers": "--workers", "data_dir": "--data-dir"}
+_FLAGS = {"server.host": "--host", "server.port": "--port", "server.workers": "--workers", "data_dir": "--data-dir",
+          "database.url": "--database-url"}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +99,7 @@ def lines_of(settings: Settings, layers: Layers) -> Iterator[Line]:
         for key in shipped:
             value = getattr(getattr(settings, name), key)
             shown = list(value) if isinstance(value, tuple) else "" if value is None else value
+            shown = masked(shown) if name == "database" and isinstance(shown, str) else shown
             yield Line(f"{name}.{key}", shown, _origin((name, key), layers))
     for provider in settings.providers:
         yield Line(f"providers.{provider.name}", _provider(provider), _provider_origin(provider.name, layers))

@@ -12,8 +12,8 @@ from proxy.store.reading import Reader
 
 def info(settings: Settings, *, as_json: bool) -> None:
     """Print path, size, number of calls and revision."""
-    reader = Reader(settings.database_path)
-    found = {"path": str(settings.database_path), **reader.counts(), "revision": reader.revision()}
+    reader = Reader(settings.database)
+    found = {"path": settings.database.shown, **reader.counts(), "revision": reader.revision()}
     reader.close()
     if as_json:
         print(orjson.dumps(found).decode())

@@ -16,6 +16,7 @@ from proxy.cli.terminal import json_text, on_one_line
 from proxy.domain.outcome import Outcome
 from proxy.errors import UsageError
 from proxy.settings.values import Settings
+from proxy.store.following import Recorded
 from proxy.store.reading import Reader, Row
 from proxy.store.rows import COLUMNS
 from proxy.store.statements import Filters, Order
@@ -64,9 +65,9 @@ def list_calls(settings: Settings, listing: Listing) -> None:
     order = _order(listing)
     columns = tuple(name.strip() for name in listing.fields.split(",")) if listing.fields else None
     check_columns(columns or (), "--fields", ("tokens", *COLUMNS))
-    reader = Reader(settings.database_path)
+    reader = Reader(settings.database)
     filters = _filters(listing, reader)
-    seen = reader.last_recorded()
+    recorded = reader.recorded()
     rows = list(reversed(reader.list_interactions(filters, listing.limit + 1, order)))
     show = _printer(listing, columns)
     show(rows[-listing.limit :])
@@ -74,7 +75,7 @@ def list_calls(settings: Settings, listing: Listing) -> None:
     if listing.form == "table" and sys.stdout.isatty():
         _hint(len(rows), listing)
     if listing.follow:
-        _follow(reader, filters, show, seen)
+        _follow(recorded, filters, show)
 
 
 def _hint(found: int, listing: Listing) -> None:
@@ -90,12 +91,11 @@ def _hint(found: int, listing: Listing) -> None:
         print(f"{kind} calls match too. See more with: -n {min(listing.limit * 5, 100_000)}", file=sys.stderr)
 
 
-def _follow(reader: Reader, filters: Filters, show: Callable[[Sequence[Row]], None], seen: int) -> None:
+def _follow(recorded: Recorded, filters: Filters, show: Callable[[Sequence[Row]], None]) -> None:
     """Go on in the order of recording: a long call is recorded after younger ones."""
     while True:
         time.sleep(_POLL_SECONDS)
-        rows, seen = reader.recorded_after(seen, filters, 500)
-        show(rows)
+        show(recorded.next(filters, 500))
         sys.stdout.flush()
 
 

@@ -17,6 +17,10 @@ def _settle_colours(when: str) -> str:
 Config = Annotated[str | None, typer.Option("--config", metavar="FILE", help="Settings file (TOML).")]
 DataDir = Annotated[str | None, typer.Option("--data-dir", metavar="DIR", help="Where the data is.")]
 EnvFile = Annotated[str | None, typer.Option("--env-file", metavar="FILE", help="Variables to read (default: .env).")]
+DatabaseUrl = Annotated[
+    str | None,
+    typer.Option("--database-url", metavar="URL", help="postgresql://USER@HOST/NAME or sqlite:///PATH."),
+]
 Upstreams = Annotated[
     list[str] | None, typer.Option("--upstream", metavar="[NAME=]URL", help="Where calls go; repeatable.")
 ]

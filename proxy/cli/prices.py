@@ -172,7 +172,7 @@ def _read_file(path: Path) -> bytes:
 
 def unpriced(settings: Settings, *, since: str | None, until: str | None, is_utc: bool, as_json: bool) -> None:
     """List the calls whose price nobody knew, by provider and model."""
-    reader = Reader(settings.database_path)
+    reader = Reader(settings.database)
     try:
         since_ms, until_ms = instant_of(since, "--since", reader), instant_of(until, "--until", reader)
         filters = Filters(since=since_ms, until=until_ms)

@@ -154,7 +154,7 @@ def show(
 @db.command("path")
 def db_path(data_dir: DataDir = None, config: Config = None, env_file: EnvFile = None) -> None:
     """Print where the database is."""
-    print(settings_from(config, data_dir, env_file).database_path)
+    print(settings_from(config, data_dir, env_file).database.shown)
 
 
 @db.command("info")

@@ -11,22 +11,30 @@ def settings_from(
     env_file: str | None,
     upstreams: list[str] | None = None,
     makes_keys: bool | None = None,
+    database_url: str | None = None,
     **server: Any,
 ) -> Any:
     """Resolve the settings for a command; ``server`` are flags of that section."""
     from proxy.settings.loading import load
 
-    said = sources(config, data_dir, env_file, upstreams, **server)
+    said = sources(config, data_dir, env_file, upstreams, database_url, **server)
     return load(**said, makes_keys=makes_keys)
 
 
 def sources(
-    config: str | None, data_dir: str | None, env_file: str | None, upstreams: list[str] | None = None, **server: Any
+    config: str | None,
+    data_dir: str | None,
+    env_file: str | None,
+    upstreams: list[str] | None = None,
+    database_url: str | None = None,
+    **server: Any,
 ) -> dict[str, Any]:
     """Return what a command's flags say, as the loading of settings takes it."""
     from proxy.resources import config_folder
 
     flags: dict[str, Any] = {"data_dir": data_dir} if data_dir else {}
+    if database_url:
+        flags["database"] = {"url": database_url}
     given = {name: value for name, value in server.items() if value is not None}
     if given:
         flags["server"] = given

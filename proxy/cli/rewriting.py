@@ -54,7 +54,7 @@ class Range:
 
 def open_record(settings: Settings) -> Reader:
     """Return a reader of a database that is up to date; ``StoreError`` for one of another release."""
-    reader = Reader(settings.database_path)
+    reader = Reader(settings.database, is_primary=True)
     found = reader.revision()
     if found == head():
         return reader

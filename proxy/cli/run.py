@@ -54,7 +54,7 @@ def _run_child(command: list[str], environment: dict[str, str]) -> int:
 
 
 def _summarise(settings: Settings, began: int, url: str, *, is_shared: bool) -> None:
-    with contextlib.closing(Reader(settings.database_path)) as reader:
+    with contextlib.closing(Reader(settings.database)) as reader:
         sums = reader.summary(began)
     if not sums["calls"]:
         print(f"dashcam: no call came to {url}/v1; does the program read OPENAI_BASE_URL?", file=sys.stderr)

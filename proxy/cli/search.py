@@ -48,7 +48,7 @@ class Search:
 def search(settings: Settings, wanted: Search) -> None:
     """Print the calls that match."""
     _check(wanted.words)
-    with contextlib.closing(Reader(settings.database_path)) as reader:
+    with contextlib.closing(Reader(settings.database)) as reader:
         filters = Filters(
             since=instant_of(wanted.since, "--since", reader), until=instant_of(wanted.until, "--until", reader),
             model=wanted.model,

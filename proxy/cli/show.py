@@ -46,7 +46,7 @@ class Wanted:
 
 def show(settings: Settings, wanted: Wanted) -> None:
     """Print one call."""
-    reader = Reader(settings.database_path)
+    reader = Reader(settings.database)
     row = reader.interaction(wanted.reference)
     bodies = {side: reader.body(row["id"], side) for side in ("request", "response")}
     attempts, price = reader.attempts(row["id"]), reader.price(row["price_id"])

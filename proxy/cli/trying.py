@@ -71,7 +71,7 @@ def wait_for_row(settings: Settings, identity: str) -> Row:
     deadline = time.monotonic() + ROW_SECONDS
     while True:
         try:
-            with contextlib.closing(Reader(settings.database_path)) as reader:
+            with contextlib.closing(Reader(settings.database)) as reader:
                 return reader.interaction(identity)
         except (NotFoundError, StoreError):
             if time.monotonic() > deadline:

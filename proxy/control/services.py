@@ -20,12 +20,13 @@ from proxy.domain.interaction import Entry
 from proxy.errors import SpoolError, StoreError
 from proxy.loader.ledger import unopened
 from proxy.loader.loading import Loader
+from proxy.settings.installation import instance_of
 from proxy.settings.values import Settings
 from proxy.spool.disk import RealDisk
 from proxy.spool.page import Page
-from proxy.store.engine import sqlite_warning
-from proxy.store.migration import upgrade
+from proxy.store.migration import prepare
 from proxy.store.reading import Reader
+from proxy.store.sqlite import sqlite_warning
 from proxy.telemetry.families import Totals
 
 log = structlog.get_logger("control")
@@ -49,7 +50,7 @@ class Services:
         self._leaving = threading.Event()
 
     def __repr__(self) -> str:
-        return f"<Services {self.settings.database_path} loader={self.loader is not None} failure={self.last_error}>"
+        return f"<Services {self.settings.database.shown} loader={self.loader is not None} failure={self.last_error}>"
 
     # -- life -----------------------------------------------------------------------------------------------
 
@@ -81,16 +82,16 @@ class Services:
 
     def _open(self) -> None:
         self._be_alone()
-        path = self.settings.database_path
-        done = upgrade(path)
+        database = self.settings.database
+        done = prepare(database)
         if done.before != done.after:
             log.info("database_upgraded", before=done.before, after=done.after)
-        warning = sqlite_warning()
+        warning = None if database.is_postgres else sqlite_warning()
         if warning:
             log.info("old_sqlite", detail=warning)
         loader = Loader(self.settings, self.totals, self._announce)
-        with contextlib.closing(Reader(path)) as reader:
-            self.totals.seed(reader.totals())
+        with contextlib.closing(Reader(database, is_primary=True)) as reader:
+            self.totals.seed(reader.totals(instance_of(self.settings)))
         self.loader, self._failure = loader, None
 
     def _be_alone(self) -> None:
@@ -160,8 +161,10 @@ class Services:
         return found
 
     def store_bytes(self) -> int:
-        """Return the size of the database with its write-ahead log."""
-        path = self.settings.database_path
+        """Return the size of a SQLite database with its write-ahead log; a Postgres has metrics of its own."""
+        if self.settings.database.is_postgres:
+            return 0
+        path = self.settings.database.path
         total = 0
         for found in (path, path.with_name(path.name + "-wal")):
             with contextlib.suppress(FileNotFoundError):

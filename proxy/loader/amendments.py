@@ -27,8 +27,9 @@ from proxy.settings.private_file import replace_file
 from proxy.settings.values import Settings
 from proxy.spool.disk import RealDisk
 from proxy.store.amending import Amendment, Change
-from proxy.store.migration import upgrade
-from proxy.store.writing import RowError, StoreUnavailableError, StoreWriter
+from proxy.store.failures import RowError, StoreUnavailableError
+from proxy.store.migration import prepare
+from proxy.store.writing import StoreWriter
 
 log = structlog.get_logger("loader")
 
@@ -131,9 +132,9 @@ class Amender:
             return None
         try:
             if not self._is_upgraded:
-                upgrade(self._settings.database_path)
+                prepare(self._settings.database)
                 self._is_upgraded = True
-            writer = StoreWriter(self._settings.database_path)
+            writer = StoreWriter(self._settings.database)
             try:
                 return writer.amend(amendment)
             finally:

@@ -27,11 +27,13 @@ from proxy.loader.sources import FollowedSource, Parking, Progress
 from proxy.loader.totals import ModelNames, totals_of
 from proxy.pricing.cost import cost_of
 from proxy.pricing.current import CurrentPrices
+from proxy.settings.installation import instance_of
 from proxy.settings.values import Settings
 from proxy.spool.reader import SpoolReader
-from proxy.store.accounts import EARLIER
+from proxy.store.accounts import earlier
+from proxy.store.failures import RowError, StoreMovedError, StoreUnavailableError
 from proxy.store.reading import Reader, Row
-from proxy.store.writing import RowError, SourceState, StoreMovedError, StoreUnavailableError, StoreWriter, WriteBatch
+from proxy.store.writing import SourceState, StoreWriter, WriteBatch
 from proxy.telemetry.families import Totals
 
 log = structlog.get_logger("loader")
@@ -63,7 +65,8 @@ class Loader:
         self._totals = totals
         self._announce = announce
         self._spool = SpoolReader(settings.spool_dir)
-        self._writer = StoreWriter(settings.database_path)
+        self._instance = instance_of(settings)
+        self._writer = StoreWriter(settings.database, self._instance)
         self._sources: dict[str, FollowedSource] = {}
         self._left_alone: set[str] = set()
         self._leaving = threading.Event()
@@ -77,20 +80,24 @@ class Loader:
         self._amendments = WaitingAmendments(settings.amendments_dir)
         self.last_commit_at = time.time()
         self._fold_accounts()
-        reader = Reader(settings.database_path)
+        reader = self._reader()
         configured = [name for provider in settings.providers for name in provider.models]
         self._names = ModelNames([*configured, *reader.known_models(50)])
-        self._states, self._parked = _load_states(reader)
+        self._states, self._parked = _load_states(reader, self._instance)
         self._must_start_over = False
         self._unreadable: dict[str, tuple[float, str]] = {}
         # Before anybody asks: the account of a gateway that runs is newer than its line in the store.
         self._find_sources()
 
+    def _reader(self) -> Reader:
+        """Return a reader of what we write ourselves: a replica may be behind."""
+        return Reader(self._settings.database, is_primary=True)
+
     def _fold_accounts(self) -> None:
         """Make one account of those whose gateways and files are gone."""
-        states, _ = _load_states(Reader(self._settings.database_path))
-        there = set(self._spool.names())
-        gone = [name for name, row in states.items() if row["is_closed"] and name not in there and name != EARLIER]
+        states, _ = _load_states(self._reader(), self._instance)
+        there, kept = set(self._spool.names()), earlier(self._instance)
+        gone = [name for name, row in states.items() if row["is_closed"] and name not in there and name != kept]
         if gone:
             self._writer.fold(gone)
 
@@ -106,7 +113,11 @@ class Loader:
         except StoreMovedError as error:
             log.error("store_moved", reason=error.message)
         finally:
-            self._writer.close()
+            self.close()
+
+    def close(self) -> None:
+        """Let go of the database; ``run`` does it at its end."""
+        self._writer.close()
 
     def _run(self) -> None:
         pause = 0.0
@@ -139,7 +150,7 @@ class Loader:
     def _start_over(self) -> None:
         """Forget what was read and not committed, and go back to what the store knows."""
         self._writer.check_place()
-        states, parked = _load_states(Reader(self._settings.database_path))
+        states, parked = _load_states(self._reader(), self._instance)
         with self._lock:
             self._sources.clear()
             self._states, self._parked = states, parked
@@ -328,7 +339,7 @@ def _unmoved(followed: FollowedSource) -> SourceState:
     return SourceState(followed.name, place.segment, place.offset, int(str(last["accepted"])), dropped)
 
 
-def _load_states(reader: Reader) -> tuple[dict[str, Row], list[Row]]:
-    states, parked = {row["source"]: row for row in reader.states()}, reader.parked()
+def _load_states(reader: Reader, instance: str) -> tuple[dict[str, Row], list[Row]]:
+    states, parked = {row["source"]: row for row in reader.states(instance)}, reader.parked()
     reader.close()
     return states, parked

@@ -22,6 +22,7 @@ from pydantic_core import ErrorDetails
 from proxy.domain.provider import Provider
 from proxy.errors import ConfigurationError
 from proxy.settings import access, credentials, values
+from proxy.settings.database import DatabaseSettings, sqlite_at
 from proxy.settings.keys import adopt_keys, make_keys, wants_keys
 from proxy.settings.providers import circles_of, providers_of, without_address
 from proxy.settings.routes import names_missing, needed_by, routes_of
@@ -34,6 +35,7 @@ ALIASES = {
     "WORKERS": ("server", "workers"),
     "DATA_DIR": ("data_dir",),
     "RUN_DIR": ("run_dir",),
+    "DATABASE_URL": ("database", "url"),
 }
 SECRETS = ("DASHCAM_ADMIN_TOKEN", "DASHCAM_METRICS_TOKEN", "DASHCAM_PROXY_KEYS")
 OTHERS = frozenset(
@@ -41,7 +43,7 @@ OTHERS = frozenset(
     | {name.removeprefix(PREFIX) + ending for name in SECRETS for ending in ("", "_FILE")}
 )
 _SOCKET_ROOM = 90
-_NOT_SHOWN = frozenset({"headers", "url", "key_env", "proxy", "proxy_auth_env"})
+_NOT_SHOWN = frozenset({"headers", "url", "read_url", "database", "key_env", "proxy", "proxy_auth_env"})
 _IS_SECTION = frozenset({"model_type", "dict_type"})
 
 
@@ -267,6 +269,7 @@ def _settings(
         data_dir=str(data_dir),
         run_dir=str(run_folder(checked.run_dir, data_dir)),
         server=values.ServerSettings(**{**server, "allowed_hosts": tuple(server["allowed_hosts"])}),
+        database=_database(checked.database.model_dump()),
         recording=values.RecordingSettings(**checked.recording.model_dump()),
         limits=values.LimitSettings(**checked.limits.model_dump()),
         discovery=values.DiscoverySettings(**checked.discovery.model_dump()),
@@ -277,6 +280,14 @@ def _settings(
         admin_token_sha256=admin_token_sha256,
         metrics_token_sha256=metrics_token_sha256,
     )
+
+
+def _database(said: dict[str, Any]) -> DatabaseSettings:
+    """Return the database; a file's path is made absolute, since the child processes have another working folder."""
+    made = DatabaseSettings(**said)
+    if made.url and not made.is_postgres:
+        made = replace(made, url=sqlite_at(made.path.absolute()).url)
+    return made
 
 
 def _own_prices(configured: str) -> str | None:

@@ -10,11 +10,14 @@ from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
+from pydantic import (
+    AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator, model_validator,
+)
 
 from proxy.domain.provider import KNOWN_KINDS
 from proxy.domain.route import WILDCARD
 from proxy.settings.addresses import check_name, split_address
+from proxy.settings.database import check_url
 
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _HEADER_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
@@ -49,6 +52,22 @@ def _variable(name: str) -> str:
 def _address(url: str) -> str:
     split_address(url)
     return url
+
+
+def _database_url(url: str) -> str:
+    if url:
+        check_url(url)
+    return url
+
+
+def _replica_url(url: str) -> str:
+    if url and not url.startswith(("postgresql://", "postgres://")):
+        raise ValueError("a replica is a Postgres: postgresql://USER@HOST:PORT/DATABASE")
+    return _database_url(url)
+
+
+def _yes_or_no(value: object) -> object:
+    return {"true": "yes", "false": "no"}.get(str(value).lower(), value)
 
 
 def _provider_name(name: str) -> str:
@@ -100,6 +119,9 @@ HeaderValue = Annotated[str, AfterValidator(_header_value)]
 HostName = Annotated[str, AfterValidator(_host_name)]
 VariableName = Annotated[str, AfterValidator(_variable)]
 Url = Annotated[str, AfterValidator(_address)]
+DatabaseUrl = Annotated[str, AfterValidator(_database_url)]
+ReplicaUrl = Annotated[str, AfterValidator(_replica_url)]
+Seconds = Annotated[float, Field(ge=1, le=86_400)]
 Kind = Annotated[str, AfterValidator(_kind)]
 OutgoingProxy = Annotated[str, AfterValidator(_outgoing_proxy)]
 ModelName = Annotated[str, AfterValidator(_model_name)]
@@ -121,6 +143,24 @@ class _Server(_Section):
     @classmethod
     def _split(cls, value: object) -> object:
         return value.replace(",", " ").split() if isinstance(value, str) else value
+
+
+class _Database(_Section):
+    url: DatabaseUrl
+    read_url: ReplicaUrl
+    auto_migrate: Annotated[Literal["auto", "yes", "no"], BeforeValidator(_yes_or_no)]
+    connect_timeout: Seconds
+    statement_timeout: Seconds
+    lock_timeout: Seconds
+    idle_in_transaction_timeout: Seconds
+    keepalive: Seconds
+    tcp_user_timeout: Seconds
+
+    @model_validator(mode="after")
+    def _check_replica(self) -> _Database:
+        if self.read_url and not self.url.startswith("postgres"):
+            raise ValueError("a read_url needs a url of Postgres beside it")
+        return self
 
 
 class _Recording(_Section):
@@ -247,6 +287,7 @@ class SettingsFile(_Section):
     data_dir: str
     run_dir: str
     server: _Server
+    database: _Database
     recording: _Recording
     limits: _Limits
     discovery: _Discovery

@@ -10,11 +10,12 @@ from __future__ import annotations
 import types
 import typing
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields, is_dataclass
+from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
 
 from proxy.domain.provider import Provider, provider_from_mapping
 from proxy.domain.route import Route, route_from_mapping
+from proxy.settings.database import DatabaseSettings, sqlite_at
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,7 +101,7 @@ class PriceSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """All of it. ``data_dir`` and ``run_dir`` are absolute.
+    """All of it. ``data_dir`` and ``run_dir`` are absolute; a database without an address is a file in ``data_dir``.
 
     ``proxy_keys`` maps the SHA-256 hex digest of each accepted key to its short public id; ``admin_token_sha256`` and
     ``metrics_token_sha256`` (which opens ``/metrics`` alone) are digests too, so that no secret is written down.
@@ -109,6 +110,7 @@ class Settings:
     data_dir: str
     run_dir: str
     server: ServerSettings = field(default_factory=ServerSettings)
+    database: DatabaseSettings = field(default_factory=DatabaseSettings)
     recording: RecordingSettings = field(default_factory=RecordingSettings)
     limits: LimitSettings = field(default_factory=LimitSettings)
     discovery: DiscoverySettings = field(default_factory=DiscoverySettings)
@@ -120,10 +122,11 @@ class Settings:
     admin_token_sha256: str | None = None
     metrics_token_sha256: str | None = None
 
-    @property
-    def database_path(self) -> Path:
-        """The SQLite file."""
-        return Path(self.data_dir) / "dashcam.db"
+    def __post_init__(self) -> None:
+        """Give the database its usual place where no other is said."""
+        if not self.database.url:
+            usual = sqlite_at(Path(self.data_dir) / "dashcam.db")
+            object.__setattr__(self, "database", replace(self.database, url=usual.url))
 
     @property
     def spool_dir(self) -> Path:

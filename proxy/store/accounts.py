@@ -10,19 +10,24 @@ from sqlalchemy import Connection
 
 from proxy.store.rows import json_text
 
-EARLIER = "earlier"
+_EARLIER = "earlier"
 _COUNTS = ("accepted", "stored", "quarantined")
 _INSERT = (
-    'INSERT INTO spool_position (source, segment, "offset", accepted, stored, quarantined, dropped, is_closed) '
-    "VALUES (?, 0, 0, ?, ?, ?, ?, 1)"
+    'INSERT INTO spool_position (source, segment, "offset", accepted, stored, quarantined, dropped, is_closed, '
+    "instance) VALUES (?, 0, 0, ?, ?, ?, ?, TRUE, ?)"
 )
 
 
-def fold(connection: Connection, names: Sequence[str]) -> None:
+def earlier(instance: str) -> str:
+    """Return the name of the row that holds the accounts of an instance's gateways that are gone."""
+    return f"{_EARLIER}-{instance}" if instance else _EARLIER
+
+
+def fold(connection: Connection, names: Sequence[str], instance: str) -> None:
     """Add the accounts of closed sources to that of the earlier ones, and remove their own."""
     counts: Counter[str] = Counter()
     dropped: Counter[str] = Counter()
-    for name in dict.fromkeys((*names, EARLIER)):
+    for name in dict.fromkeys((*names, earlier(instance))):
         sql = "SELECT accepted, stored, quarantined, dropped FROM spool_position WHERE source = ?"
         row = connection.exec_driver_sql(sql, (name,)).one_or_none()
         if row is not None:
@@ -30,4 +35,4 @@ def fold(connection: Connection, names: Sequence[str]) -> None:
             dropped.update(orjson.loads(row[3] or "{}"))
             connection.exec_driver_sql("DELETE FROM spool_position WHERE source = ?", (name,))
     values = [counts[name] for name in _COUNTS]
-    connection.exec_driver_sql(_INSERT, (EARLIER, *values, json_text(dict(dropped)) or "{}"))
+    connection.exec_driver_sql(_INSERT, (earlier(instance), *values, json_text(dict(dropped)) or "{}", instance))

@@ -28,7 +28,7 @@ _HISTORY = (
     "INSERT INTO amendment (interaction_id, amended_at, command, reason, cost_pico_usd_before, cost_pico_usd_after, "
     "price_id_before, price_id_after, before, after) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
-_COUNTED = "UPDATE made_answer SET is_counted = 1 WHERE provider = ? AND response_id = ?"
+_COUNTED = "UPDATE made_answer SET is_counted = TRUE WHERE provider = ? AND response_id = ?"
 _TEXT = (
     "INSERT INTO interaction_text (interaction_id, input_text, output_text) VALUES (?, ?, ?) "
     "ON CONFLICT (interaction_id) DO UPDATE SET input_text = excluded.input_text, output_text = excluded.output_text"
@@ -94,7 +94,7 @@ def _write(connection: Connection, amendment: Amendment, change: Change, old: Ro
         if exact in values:
             values[summable] = None if values[exact] is None else values[exact] / 1e12
     terms = ", ".join(f'"{name}" = ?' for name in values)
-    stored = [rows.json_text(value) if name in rows.JSON else value for name, value in values.items()]
+    stored = [rows.stored_value(name, value) for name, value in values.items()]
     sql = f"UPDATE interaction SET {terms} WHERE id = ?"  # noqa: S608 - names of our own columns, checked above
     connection.exec_driver_sql(sql, (*stored, change.id))
     if change.texts is not None:

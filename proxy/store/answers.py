@@ -23,11 +23,11 @@ from proxy.store import amending
 from proxy.store.columns import instant_text
 
 _MADE = (
-    "INSERT OR IGNORE INTO made_answer (provider, response_id, interaction_id, is_counted, started_at) "
-    "VALUES (?, ?, ?, ?, ?)"
+    "INSERT INTO made_answer (provider, response_id, interaction_id, is_counted, started_at) VALUES (?, ?, ?, ?, ?) "
+    "ON CONFLICT DO NOTHING"
 )
 _FIND = "SELECT interaction_id, is_counted FROM made_answer WHERE provider = ? AND response_id = ?"
-_COUNT = "UPDATE made_answer SET is_counted = 1 WHERE provider = ? AND response_id = ?"
+_COUNT = "UPDATE made_answer SET is_counted = TRUE WHERE provider = ? AND response_id = ? AND NOT is_counted"
 
 
 _WITHOUT_COUNTS = {"usage_source": UsageSource.NONE.value, "cost_status": CostStatus.UNPRICED.value}

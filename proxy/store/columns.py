@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import DateTime, Dialect, String
+from sqlalchemy import DateTime, Dialect, String, Uuid
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
 
@@ -20,6 +20,15 @@ def instant_text(milliseconds: int) -> str:
 def _second_text(seconds: int) -> str:
     """Return a second without its zone; the rows of a batch share a few of them."""
     return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}"
+
+
+Identity = String(36).with_variant(Uuid(as_uuid=False), "postgresql")
+"""An interaction's id: text everywhere in Python and on SQLite, ``uuid`` on Postgres."""
+
+
+def string(length: int) -> String:
+    """Return a text's type: ordered by its bytes on Postgres too, whatever the database's language."""
+    return String(length).with_variant(String(length, collation="C"), "postgresql")
 
 
 class Instant(TypeDecorator[datetime]):

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from pathlib import Path
 
 from sqlalchemy import Connection, Engine, inspect
-from sqlalchemy.exc import DatabaseError
+from sqlalchemy.exc import DBAPIError
 
 from proxy.errors import StoreError
 from proxy.resources import migrations_folder
-from proxy.store.engine import open_writer, unusable
+from proxy.settings.database import DatabaseSettings
+from proxy.store.engine import Backend, backend_of
 
 _REVISION = re.compile(r"(\d{4})_\w+\.py\Z")
 
@@ -47,23 +47,53 @@ def current(connection: Connection) -> str | None:
     return None if found is None else str(found)
 
 
-def upgrade(path: Path) -> Upgrade:
-    """Upgrade the SQLite database at a path, creating it when it is not there.
+def upgrade(database: DatabaseSettings) -> Upgrade:
+    """Upgrade a database of either engine, creating a SQLite file that is not there.
 
-    Raises ``StoreError`` when the file is no database, is damaged or locked, or comes from a newer program.
+    Raises ``StoreError`` when it is no database, is damaged, locked or away, or comes from a newer program.
     """
-    engine = open_writer(path)
+    backend = backend_of(database)
+    engine = backend.upgrader()
     try:
-        with engine.connect() as connection:
-            before = current(connection)
+        before = revision_of(engine)
         if before != head():
             _check_known(before)
-            _run(engine)
+            before = _run(backend, engine)
         return Upgrade(before, head())
-    except DatabaseError as error:
-        raise unusable(path, error) from error
+    except DBAPIError as error:
+        raise backend.unusable(error) from error
     finally:
         engine.dispose()
+
+
+def prepare(database: DatabaseSettings) -> Upgrade:
+    """Bring a database up to date where that is the writer's to do, else see that it is. Errors as ``upgrade``."""
+    if database.is_upgraded_when_opened:
+        return upgrade(database)
+    check(database)
+    return Upgrade(head(), head())
+
+
+def check(database: DatabaseSettings) -> None:
+    """Raise ``StoreError`` with the next command when a database is not at the revision that we write."""
+    backend = backend_of(database)
+    engine = backend.reader()
+    try:
+        found = revision_of(engine)
+    except DBAPIError as error:
+        raise backend.unusable(error) from error
+    finally:
+        engine.dispose()
+    if found != head():
+        _check_known(found)
+        state = "has no tables yet" if found is None else f"is at revision {found}, and this program needs {head()}"
+        raise StoreError(f"the database {database.shown} {state}", hint="dashcam db migrate")
+
+
+def revision_of(engine: Engine) -> str | None:
+    """Return the revision of an open database, None when it is empty."""
+    with engine.connect() as connection:
+        return current(connection)
 
 
 def _check_known(revision: str | None) -> None:
@@ -74,7 +104,8 @@ def _check_known(revision: str | None) -> None:
         )
 
 
-def _run(engine: Engine) -> None:
+def _run(backend: Backend, engine: Engine) -> str | None:
+    """Upgrade in one transaction; return the revision that was found once nobody else could upgrade."""
     from alembic import command
     from alembic.config import Config
 
@@ -82,5 +113,9 @@ def _run(engine: Engine) -> None:
     config.set_main_option("script_location", str(migrations_folder()))
     config.set_main_option("path_separator", "os")
     with engine.begin() as connection:
+        backend.prepare_upgrade(connection)
+        before = current(connection)
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
+        backend.finish_upgrade(connection)
+    return before

@@ -6,21 +6,23 @@ transaction of its own, so that no reader keeps the write-ahead log from shrinki
 
 from __future__ import annotations
 
+import contextlib
 import re
-import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 import orjson
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
-from proxy.errors import NotFoundError, StoreError
+from proxy.domain.identity import id_text
+from proxy.errors import NotFoundError
+from proxy.settings.database import DatabaseSettings
 from proxy.store.bodies import read_body, read_varints
-from proxy.store.engine import open_reader
+from proxy.store.engine import backend_of
+from proxy.store.following import Recorded
 from proxy.store.rows import JSON
 from proxy.store.statements import (
     LABEL,
@@ -48,8 +50,6 @@ PAGE = 2000
 """So many calls are looked through in one transaction of a search."""
 _RARE = 2000
 """Up to so many calls with a label are looked up one by one; where there are more, the newest calls have it soon."""
-CHECK_STEPS = 100_000
-"""After so many steps of SQLite's machine a check looks at the clock: some milliseconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,11 +79,12 @@ class Parts:
 
 
 class Reader:
-    """Answers questions about one SQLite store."""
+    """Answers questions about one store; of a replica where there is one, unless ``is_primary``."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._engine = open_reader(path)
+    def __init__(self, database: DatabaseSettings, *, is_primary: bool = False) -> None:
+        self._database = database if is_primary else database.for_reading()
+        self._backend = backend_of(self._database)
+        self._engine = self._backend.reader()
 
     def list_interactions(self, filters: Filters, limit: int, order: Order | None = None) -> list[Row]:
         """Return rows, the newest first, or as ``order`` says."""
@@ -110,31 +111,13 @@ class Reader:
         return SearchPage(self._rows(statement, wanted), edge[0] if edge else None)
 
     def quick_check(self, seconds: float) -> list[str] | None:
-        """Return what SQLite's quick check finds wrong, [] when nothing; None when the time was not enough."""
-        deadline = time.monotonic() + seconds
-        try:
-            with self._connect() as connection:
-                driver = connection.connection.driver_connection
-                driver.set_progress_handler(lambda: time.monotonic() > deadline, CHECK_STEPS)
-                found = [str(row["quick_check"]) for row in _run(connection, "PRAGMA quick_check(3)", ())]
-        except DBAPIError as error:
-            if time.monotonic() > deadline:
-                return None
-            raise StoreError(f"the database at {self._path} cannot be read: {error.orig}") from error
-        return [] if found == ["ok"] else found
+        """Return what a quick check finds wrong, [] when nothing; None when the time was not enough."""
+        with self._connect() as connection:
+            return self._backend.check(connection, seconds)
 
-    def last_recorded(self) -> int:
-        """Return the number of the newest row in the order of recording; 0 when there is none."""
-        found = self._rows("SELECT coalesce(max(rowid), 0) AS number FROM interaction", ())
-        return int(found[0]["number"])
-
-    def recorded_after(self, number: int, filters: Filters, limit: int) -> tuple[list[Row], int]:
-        """Return rows in the order they were recorded in, and the number of the last one looked at."""
-        conditions, values = conditions_of(filters)
-        where = " AND ".join(["rowid > ?", *conditions])
-        sql = f"SELECT rowid AS number, * FROM interaction WHERE {where} ORDER BY rowid LIMIT ?"  # noqa: S608 - ours
-        rows = self._rows(sql, (number, *values, limit))
-        return rows, max([number, *(row.pop("number") for row in rows)])
+    def recorded(self) -> Recorded:
+        """Return what gives the calls that are recorded from now on."""
+        return Recorded(self._rows, has_row_numbers=not self._database.is_postgres)
 
     def interaction(self, reference: str) -> Row:
         """Return one row by ``last``, ``last-N``, a unique prefix of its id (6 characters), or the caller's own id."""
@@ -143,9 +126,8 @@ class Reader:
             sql = f"SELECT * FROM interaction {NEWEST_FIRST} LIMIT 1 OFFSET ?"  # noqa: S608 - ours
             found = self._rows(sql, (int(last[1] or 0),))
         elif _ID.match(reference):
-            upper = reference.lower() + "g"
-            sql = "SELECT * FROM interaction WHERE id >= ? AND id < ? ORDER BY id LIMIT 2"
-            found = self._rows(sql, (reference.lower(), upper))
+            sql = "SELECT * FROM interaction WHERE id BETWEEN ? AND ? ORDER BY id LIMIT 2"
+            found = self._rows(sql, _ids_that_begin(reference.lower()))
             if not found and len(reference) == _UUID_LENGTH:
                 # The caller's own id; no index holds it, so this looks at every row.
                 sql = f"SELECT * FROM interaction WHERE client_request_id = ? {NEWEST_FIRST} LIMIT 1"  # noqa: S608
@@ -189,17 +171,17 @@ class Reader:
         sql = "SELECT is_counted FROM made_answer WHERE provider = ? AND response_id = ?"
         return any(row["is_counted"] for row in self._rows(sql, (provider, answer_id)))
 
-    def states(self) -> list[Row]:
-        """Return the sources' positions and counts."""
-        return self._rows("SELECT * FROM spool_position ORDER BY source", ())
+    def states(self, instance: str = "") -> list[Row]:
+        """Return the positions and counts of an instance's sources."""
+        return self._rows("SELECT * FROM spool_position WHERE instance = ? ORDER BY source", (instance,))
 
     def parked(self) -> list[Row]:
         """Return the parts of calls that were open when they were read."""
         return self._rows("SELECT * FROM open_call ORDER BY id, part", ())
 
-    def totals(self) -> dict[tuple[str, str], float]:
-        """Return what stands behind the counters."""
-        found = self._rows("SELECT family, labels, value FROM metric_total", ())
+    def totals(self, instance: str = "") -> dict[tuple[str, str], float]:
+        """Return what stands behind an instance's counters."""
+        found = self._rows("SELECT family, labels, value FROM metric_total WHERE instance = ?", (instance,))
         return {(row["family"], row["labels"]): row["value"] for row in found}
 
     def slice_after(self, identity: str, filters: Filters, limit: int) -> list[Row]:
@@ -215,7 +197,8 @@ class Reader:
         where = " AND ".join(["cost_status = 'unpriced'", *conditions])
         sql = (
             "SELECT provider, model, service_tier, count(*) AS calls, "  # noqa: S608 - conditions are ours
-            "sum(coalesce(input_tokens, output_tokens, quantities) IS NULL) AS uncounted, "
+            "sum(CASE WHEN input_tokens IS NULL AND output_tokens IS NULL AND quantities IS NULL THEN 1 ELSE 0 END) "
+            "AS uncounted, "
             "coalesce(sum(input_tokens), 0) AS input_tokens, coalesce(sum(output_tokens), 0) AS output_tokens, "
             f"max(started_at) AS last_seen FROM interaction WHERE {where} GROUP BY 1, 2, 3 ORDER BY calls DESC, 1, 2"
         )
@@ -225,9 +208,11 @@ class Reader:
         """Return calls, errors, tokens and cost of a span of time (Unix milliseconds)."""
         conditions, values = conditions_of(Filters(since=since, until=until))
         sql = (
-            "SELECT count(*) AS calls, coalesce(sum(NOT success), 0) AS errors, "  # noqa: S608 - conditions are ours
+            "SELECT count(*) AS calls, "  # noqa: S608 - conditions are ours
+            "coalesce(sum(CASE WHEN success THEN 0 ELSE 1 END), 0) AS errors, "
             "coalesce(sum(input_tokens), 0) AS input_tokens, coalesce(sum(output_tokens), 0) AS output_tokens, "
-            "sum(cost_pico_usd) AS cost_pico_usd, coalesce(sum(cost_pico_usd IS NULL), 0) AS unpriced "
+            "sum(cost_pico_usd) AS cost_pico_usd, "
+            "coalesce(sum(CASE WHEN cost_pico_usd IS NULL THEN 1 ELSE 0 END), 0) AS unpriced "
             f"FROM interaction WHERE {' AND '.join(conditions)}"
         )
         return self._rows(sql, tuple(values))[0]
@@ -238,9 +223,10 @@ class Reader:
         return str(found[0]["version_num"]) if found else None
 
     def counts(self) -> Row:
-        """Return how many rows there are and how many bytes the file has."""
+        """Return how many rows there are and how many bytes the database has."""
         rows = self._rows("SELECT count(*) AS interactions FROM interaction", ())[0]["interactions"]
-        return {"interactions": rows, "bytes": self._path.stat().st_size}
+        with self._connect() as connection:
+            return {"interactions": rows, "bytes": self._backend.size(connection)}
 
     def known_models(self, limit: int) -> list[str]:
         """Return the models that answered, the busiest first."""
@@ -254,15 +240,24 @@ class Reader:
         """Let go of the file."""
         self._engine.dispose()
 
-    def _connect(self) -> Any:
-        return self._engine.begin()
+    @contextlib.contextmanager
+    def _connect(self) -> Iterator[Connection]:
+        """Open a transaction; ``StoreError`` says what is wrong with the database."""
+        try:
+            with self._engine.begin() as connection:
+                yield connection
+        except DBAPIError as error:
+            raise self._backend.unusable(error) from error
 
     def _rows(self, sql: str, values: Sequence[Any]) -> list[Row]:
-        try:
-            with self._connect() as connection:
-                return [decoded(row) for row in _run(connection, sql, values)]
-        except DBAPIError as error:
-            raise StoreError(f"the database at {self._path} cannot be read: {error.orig}") from error
+        with self._connect() as connection:
+            return [decoded(row) for row in _run(connection, sql, values)]
+
+
+def _ids_that_begin(text: str) -> tuple[str, str]:
+    """Return the lowest and the highest id with these first characters, with or without its dashes."""
+    digits = text.replace("-", "")[:32]
+    return id_text(bytes.fromhex(f"{digits:0<32}")), id_text(bytes.fromhex(f"{digits:f<32}"))
 
 
 def _body(connection: Connection, identity: str, side: str) -> StoredBody | None:

@@ -1,6 +1,7 @@
 """What dashboards read instead of the interaction table: hourly sums and logarithmic latency buckets.
 
-Pure: entries in, deltas out. The writer adds them in the rows' transaction, for rows that were really inserted.
+Pure: entries in, deltas out, sorted, so that two hosts that add to the same rows never wait for each other in a circle.
+The writer adds them in the rows' transaction, for rows that were really inserted.
 """
 
 from __future__ import annotations
@@ -11,25 +12,18 @@ from collections.abc import Sequence
 from typing import Any
 
 from proxy.domain.interaction import Interaction
+from proxy.store import tables
 from proxy.store.columns import instant_text
+from proxy.store.rows import upsert_sql
 
 _GROWTH = math.log(1.05)
 _SUMS = 7
 
-ROLLUP_SQL = (
-    "INSERT INTO rollup_hourly (hour, provider, model, route, prompt_name, prompt_version, outcome, calls, "
-    "input_tokens, output_tokens, cached_tokens, cost_pico_usd, unpriced_calls, duration_ms_sum) "
-    "VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?) "
-    "ON CONFLICT DO UPDATE SET calls = calls + excluded.calls, input_tokens = input_tokens + excluded.input_tokens, "
-    "output_tokens = output_tokens + excluded.output_tokens, cached_tokens = cached_tokens + excluded.cached_tokens, "
-    "cost_pico_usd = cost_pico_usd + excluded.cost_pico_usd, "
-    "unpriced_calls = unpriced_calls + excluded.unpriced_calls, "
-    "duration_ms_sum = duration_ms_sum + excluded.duration_ms_sum"
-)
-LATENCY_SQL = (
-    "INSERT INTO latency_histogram (hour, provider, model, measure, bucket, upper_ms, calls) VALUES (?,?,?,?,?,?,?) "
-    "ON CONFLICT DO UPDATE SET calls = calls + excluded.calls"
-)
+
+_ADDED = ("calls", "input_tokens", "output_tokens", "cached_tokens", "cost_pico_usd", "unpriced_calls",
+          "duration_ms_sum")  # fmt: skip
+ROLLUP_SQL = upsert_sql(tables.RollupRow.__table__, added=_ADDED)  # type: ignore[attr-defined]
+LATENCY_SQL = upsert_sql(tables.LatencyRow.__table__, added=("calls",))  # type: ignore[attr-defined]
 
 
 def bucket_of(milliseconds: float) -> int:
@@ -49,7 +43,7 @@ def hour_of(item: Interaction) -> str:
 
 def rollup_rows(items: Sequence[Interaction]) -> list[tuple[Any, ...]]:
     """Return the rows to add to ``rollup_hourly``."""
-    return [(*key, *values) for key, values in _sums(items).items()]
+    return [(*key, *values) for key, values in sorted(_sums(items).items())]
 
 
 def rollup_changes(olds: Sequence[Interaction], news: Sequence[Interaction]) -> list[tuple[Any, ...]]:
@@ -60,7 +54,7 @@ def rollup_changes(olds: Sequence[Interaction], news: Sequence[Interaction]) -> 
         key: [new - old for new, old in zip(after.get(key, nothing), before.get(key, nothing), strict=True)]
         for key in {**before, **after}
     }
-    return [(*key, *values) for key, values in changes.items() if any(values)]
+    return [(*key, *values) for key, values in sorted(changes.items()) if any(values)]
 
 
 def _sums(items: Sequence[Interaction]) -> dict[tuple[Any, ...], list[float]]:
@@ -88,14 +82,14 @@ def _sums(items: Sequence[Interaction]) -> dict[tuple[Any, ...], list[float]]:
 
 def latency_rows(items: Sequence[Interaction]) -> list[tuple[Any, ...]]:
     """Return the rows to add to ``latency_histogram``."""
-    return [(*key, upper_of(key[4]), number) for key, number in _counts(items).items()]
+    return [(*key, upper_of(key[4]), number) for key, number in sorted(_counts(items).items())]
 
 
 def latency_changes(olds: Sequence[Interaction], news: Sequence[Interaction]) -> list[tuple[Any, ...]]:
     """Return the rows to add to ``latency_histogram`` when calls are counted as they are now."""
     before, after = _counts(olds), _counts(news)
     changes = {key: after.get(key, 0) - before.get(key, 0) for key in {**before, **after}}
-    return [(*key, upper_of(key[4]), number) for key, number in changes.items() if number]
+    return [(*key, upper_of(key[4]), number) for key, number in sorted(changes.items()) if number]
 
 
 def _counts(items: Sequence[Interaction]) -> dict[tuple[str, str, str, str, int], int]:

@@ -1,4 +1,4 @@
-"""Domain entries as rows: plain values in column order, ready for bulk inserts on SQLite.
+"""Domain entries as rows: plain values in column order, ready for bulk inserts on either engine.
 
 Conversion is done here, once, instead of by column types row by row: it is the larger part of what an insert costs.
 """
@@ -20,6 +20,8 @@ from proxy.store.columns import instant_text
 USD = {"cost_usd": "cost_pico_usd", "input_cost_usd": "input_cost_pico_usd", "output_cost_usd": "output_cost_pico_usd"}
 JSON = ("tool_names", "usage_raw", "tags", "metadata", "quantities")
 """Columns of ``interaction`` that hold JSON; ``USD`` are those that repeat an exact amount as a number to sum."""
+TRUTHS = ("is_stream", "success", "request_modified")
+"""Columns that are true or false: readers give 1 or 0."""
 TAG_KEY = "tag:"
 COLUMNS = [column.name for column in tables.InteractionRow.__table__.columns]  # type: ignore[attr-defined]
 _read_all = attrgetter(*[USD.get(name, name) for name in COLUMNS])
@@ -32,12 +34,28 @@ def insert_sql(table: Table, *, ignore: bool = False) -> str:
     """Return an INSERT with a placeholder per column."""
     names = ", ".join(f'"{column.name}"' for column in table.columns)
     marks = ", ".join("?" for _ in table.columns)
-    return f"INSERT {'OR IGNORE ' if ignore else ''}INTO {table.name} ({names}) VALUES ({marks})"  # noqa: S608 - names of our own tables
+    ending = " ON CONFLICT DO NOTHING" if ignore else ""
+    return f"INSERT INTO {table.name} ({names}) VALUES ({marks}){ending}"  # noqa: S608 - names of our own tables
+
+
+def upsert_sql(table: Table, *, added: Sequence[str] = (), replaced: Sequence[str] = ()) -> str:
+    """Return an INSERT that adds to columns of a row that is there, or replaces them."""
+    key = ", ".join(f'"{column.name}"' for column in table.primary_key)
+    terms = [f'"{name}" = {table.name}."{name}" + excluded."{name}"' for name in added]
+    terms += [f'"{name}" = excluded."{name}"' for name in replaced]
+    return f"{insert_sql(table)} ON CONFLICT ({key}) DO UPDATE SET {', '.join(terms)}"
 
 
 def json_text(value: Any) -> str | None:
     """Return compact JSON, None for what is empty."""
     return orjson.dumps(value, default=str).decode() if value else None
+
+
+def stored_value(column: str, value: Any) -> Any:
+    """Return a value as it stands in a column of ``interaction``; one that a reader gave comes back unchanged."""
+    if column in JSON:
+        return json_text(value)
+    return bool(value) if column in TRUTHS and value is not None else value
 
 
 def interaction_row(item: Interaction) -> tuple[Any, ...]:

@@ -16,6 +16,8 @@ from proxy.store.rows import COLUMNS, TAG_KEY
 
 # As the indexes lie: ordered by id, a list of one model would first sort a million rows of it.
 NEWEST_FIRST = "ORDER BY started_at DESC, id DESC"
+NO_ID = "00000000-0000-0000-0000-000000000000"
+"""Lower than every id."""
 _EXACT = {
     "provider": "provider", "outcome": "outcome", "operation": "operation", "user": "user_id",
     "session": "session_id", "app": "app", "environment": "environment",
@@ -77,15 +79,15 @@ def _order_by(order: Order | None) -> str:
 def slice_of(identity: str, filters: Filters, limit: int) -> tuple[str, tuple[Any, ...]]:
     """Return the statement that gives the next rows behind an id, and its values.
 
-    The filters are behind a ``+``, so that no index of theirs is taken: else every slice sorts all that is left.
+    The filters are behind a CASE, so that no index of theirs is taken: else every slice sorts all that is left.
     """
     conditions, values = conditions_of(filters)
-    where = f"id > ? AND +({' AND '.join(conditions)})" if conditions else "id > ?"
+    where = f"id > ? AND CASE WHEN {' AND '.join(conditions)} THEN 1 ELSE 0 END = 1" if conditions else "id > ?"
     sql = (
         "SELECT *, (SELECT upstream FROM attempt WHERE interaction_id = id ORDER BY number DESC LIMIT 1) "  # noqa: S608 - ours
         f"AS upstream FROM interaction WHERE {where} ORDER BY id LIMIT ?"
     )
-    return sql, (identity, *values, limit)
+    return sql, (identity or NO_ID, *values, limit)
 
 
 def looking(filters: Filters, before: Mapping[str, Any] | None) -> tuple[str, tuple[Any, ...]]:

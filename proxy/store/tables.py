@@ -19,13 +19,12 @@ from sqlalchemy import (
     Integer,
     LargeBinary,
     MetaData,
-    String,
     Text,
 )
 from sqlmodel import Field, SQLModel
 
 from proxy.domain.outcome import ContentState, CostStatus, FinishKind, Outcome
-from proxy.store.columns import Instant
+from proxy.store.columns import Identity, Instant, string
 
 SQLModel.metadata = MetaData(
     naming_convention={
@@ -38,6 +37,10 @@ SQLModel.metadata = MetaData(
 )
 metadata = SQLModel.metadata
 _ROW_KEY = BigInteger().with_variant(Integer(), "sqlite")
+# SQLite's integers have 64 bits whatever they are called; a client's top_k must fit on both engines.
+_INTEGER = Integer().with_variant(BigInteger(), "postgresql")
+_BY_ID = {"postgresql_partition_by": "RANGE (id)"}
+_BY_INTERACTION = {"postgresql_partition_by": "RANGE (interaction_id)"}
 
 
 def _one_of(column: str, values: type) -> CheckConstraint:
@@ -53,8 +56,24 @@ def _count() -> Any:
     return Field(default=None, sa_type=BigInteger)
 
 
+def _whole() -> Any:
+    return Field(default=None, sa_type=_INTEGER)
+
+
 def _text(length: int) -> Any:
-    return Field(default=None, max_length=length)
+    return Field(default=None, sa_type=string(length))
+
+
+def _word(length: int) -> Any:
+    return Field(sa_type=string(length))
+
+
+def _key(length: int) -> Any:
+    return Field(primary_key=True, sa_type=string(length))
+
+
+def _number() -> Any:
+    return Field(primary_key=True, sa_type=_INTEGER)
 
 
 class InteractionRow(SQLModel, table=True):
@@ -76,13 +95,14 @@ class InteractionRow(SQLModel, table=True):
         Index("ix_interaction_model_started_at", "model", "started_at"),
         Index("ix_interaction_outcome_started_at", "outcome", "started_at"),
         Index("ix_interaction_session_id_started_at", "session_id", "started_at"),
+        _BY_ID,
     )  # fmt: skip
 
-    id: str = Field(primary_key=True, max_length=36)
+    id: str = Field(primary_key=True, sa_type=Identity)
     provider_request_id: str | None = _text(200)
     client_request_id: str | None = _text(200)
-    parent_id: str | None = _text(36)
-    retry_count: int | None = None
+    parent_id: str | None = Field(default=None, sa_type=Identity)
+    retry_count: int | None = _whole()
     trace_id: str | None = _text(64)
     session_id: str | None = _text(200)
     user_id: str | None = _text(200)
@@ -95,9 +115,9 @@ class InteractionRow(SQLModel, table=True):
     ttft_ms: float | None = Field(default=None, sa_type=Float)
     upstream_ms: float | None = Field(default=None, sa_type=Float)
     overhead_ms: float | None = Field(default=None, sa_type=Float)
-    operation: str = Field(max_length=50)
-    method: str = Field(max_length=16)
-    endpoint: str = Field(max_length=500)
+    operation: str = _word(50)
+    method: str = _word(16)
+    endpoint: str = _word(500)
     route: str | None = _text(200)
     provider: str | None = _text(100)
     model_requested: str | None = _text(200)
@@ -105,20 +125,20 @@ class InteractionRow(SQLModel, table=True):
     is_stream: bool = Field(default=False)
     temperature: float | None = Field(default=None, sa_type=Float)
     top_p: float | None = Field(default=None, sa_type=Float)
-    top_k: int | None = None
-    max_tokens: int | None = None
+    top_k: int | None = _whole()
+    max_tokens: int | None = _whole()
     tool_names: list[str] | None = Field(default=None, sa_type=JSON)
     api_version: str | None = _text(50)
     system_fingerprint: str | None = _text(100)
-    outcome: str = Field(max_length=30)
+    outcome: str = _word(30)
     success: bool
-    http_status: int | None = None
+    http_status: int | None = _whole()
     error_type: str | None = _text(100)
     error_code: str | None = _text(100)
     error_message: str | None = _text(500)
     finish_reason: str | None = _text(200)
-    finish_kind: str = Field(max_length=20)
-    attempts: int = 0
+    finish_kind: str = _word(20)
+    attempts: int = Field(default=0, sa_type=_INTEGER)
     request_modified: bool = Field(default=False)
     cache_status: str | None = _text(20)
     input_tokens: int | None = _count()
@@ -128,7 +148,7 @@ class InteractionRow(SQLModel, table=True):
     cache_write_tokens: int | None = _count()
     reasoning_tokens: int | None = _count()
     audio_tokens: int | None = _count()
-    usage_source: str = Field(max_length=40)
+    usage_source: str = _word(40)
     usage_raw: dict[str, Any] | None = Field(default=None, sa_type=JSON)
     service_tier: str | None = _text(50)
     cost_pico_usd: int | None = _count()
@@ -137,14 +157,14 @@ class InteractionRow(SQLModel, table=True):
     cost_usd: float | None = Field(default=None, sa_type=Float)
     input_cost_usd: float | None = Field(default=None, sa_type=Float)
     output_cost_usd: float | None = Field(default=None, sa_type=Float)
-    cost_status: str = Field(max_length=30)
+    cost_status: str = _word(30)
     price_id: str | None = _text(40)
     prompt_name: str | None = _text(200)
-    prompt_version: int | None = None
+    prompt_version: int | None = _whole()
     prompt_label: str | None = _text(100)
     experiment: str | None = _text(200)
     variant: str | None = _text(200)
-    content_state: str = Field(max_length=20)
+    content_state: str = _word(20)
     request_bytes: int = Field(default=0, sa_type=BigInteger)
     response_bytes: int = Field(default=0, sa_type=BigInteger)
     response_sha256: str | None = _text(64)
@@ -154,7 +174,7 @@ class InteractionRow(SQLModel, table=True):
     output_length: int | None = _count()
     input_language: str | None = _text(10)
     score: float | None = Field(default=None, sa_type=Float)
-    score_count: int = 0
+    score_count: int = Field(default=0, sa_type=_INTEGER)
     tags: list[str] | None = Field(default=None, sa_type=JSON)
     metadata_: dict[str, str] | None = Field(default=None, sa_column=Column("metadata", JSON))
     decode_error: str | None = _text(200)
@@ -165,8 +185,9 @@ class InteractionTextRow(SQLModel, table=True):
     """What was asked and answered as plain text, up to 4 kB each."""
 
     __tablename__ = "interaction_text"
+    __table_args__ = _BY_INTERACTION
 
-    interaction_id: str = Field(primary_key=True, max_length=36)
+    interaction_id: str = Field(primary_key=True, sa_type=Identity)
     input_text: str | None = Field(default=None, sa_type=Text)
     output_text: str | None = Field(default=None, sa_type=Text)
 
@@ -175,10 +196,11 @@ class InteractionBodyRow(SQLModel, table=True):
     """One side's bytes: inline, or a list of chunk numbers (varints). ``edits`` turn a request into what was sent."""
 
     __tablename__ = "interaction_body"
+    __table_args__ = _BY_INTERACTION
 
-    interaction_id: str = Field(primary_key=True, max_length=36)
-    side: str = Field(primary_key=True, max_length=8)
-    form: str = Field(max_length=12)
+    interaction_id: str = Field(primary_key=True, sa_type=Identity)
+    side: str = _key(8)
+    form: str = _word(12)
     data: bytes = Field(sa_type=LargeBinary)
     length: int = Field(sa_type=BigInteger)
     kept_length: int = Field(sa_type=BigInteger)
@@ -197,9 +219,9 @@ class BodyChunkRow(SQLModel, table=True):
     __table_args__ = (Index("uq_body_chunk_day_sha256", "day", "sha256", unique=True),)
 
     number: int | None = Field(default=None, sa_column=Column(_ROW_KEY, primary_key=True, autoincrement=True))
-    day: str = Field(sa_type=String(10))
+    day: str = _word(10)
     sha256: bytes = Field(sa_type=LargeBinary)
-    form: str = Field(max_length=12)
+    form: str = _word(12)
     data: bytes = Field(sa_type=LargeBinary)
 
 
@@ -207,27 +229,28 @@ class InteractionMetadataRow(SQLModel, table=True):
     """Tags and metadata as rows, for tools that cannot read JSON."""
 
     __tablename__ = "interaction_metadata"
-    __table_args__ = (Index("ix_interaction_metadata_key_value", "key", "value"),)
+    __table_args__ = (Index("ix_interaction_metadata_key_value", "key", "value"), _BY_INTERACTION)
 
-    interaction_id: str = Field(primary_key=True, max_length=36)
-    key: str = Field(primary_key=True, max_length=100)
-    value: str = Field(max_length=600)
+    interaction_id: str = Field(primary_key=True, sa_type=Identity)
+    key: str = _key(100)
+    value: str = _word(600)
 
 
 class AttemptRow(SQLModel, table=True):
     """One try against one upstream."""
 
     __tablename__ = "attempt"
+    __table_args__ = _BY_INTERACTION
 
-    interaction_id: str = Field(primary_key=True, max_length=36)
-    number: int = Field(primary_key=True)
-    provider: str = Field(max_length=100)
-    upstream: str = Field(max_length=500)
+    interaction_id: str = Field(primary_key=True, sa_type=Identity)
+    number: int = _number()
+    provider: str = _word(100)
+    upstream: str = _word(500)
     started_at: datetime = Field(sa_type=Instant)
     connect_ms: float | None = Field(default=None, sa_type=Float)
     first_byte_ms: float | None = Field(default=None, sa_type=Float)
     duration_ms: float | None = Field(default=None, sa_type=Float)
-    http_status: int | None = None
+    http_status: int | None = _whole()
     error: str | None = _text(40)
     error_message: str | None = _text(500)
     reused: bool = Field(default=False)
@@ -238,13 +261,13 @@ class PriceRow(SQLModel, table=True):
 
     __tablename__ = "price"
 
-    id: str = Field(primary_key=True, max_length=40)
-    provider: str = Field(max_length=100)
-    model: str = Field(max_length=200)
-    tier: str = Field(max_length=50)
+    id: str = _key(40)
+    provider: str = _word(100)
+    model: str = _word(200)
+    tier: str = _word(50)
     rates: dict[str, str] = Field(sa_type=JSON)
-    source: str = Field(max_length=50)
-    source_version: str = Field(max_length=50)
+    source: str = _word(50)
+    source_version: str = _word(50)
     valid_from: str | None = _text(10)
 
 
@@ -253,9 +276,9 @@ class MadeAnswerRow(SQLModel, table=True):
 
     __tablename__ = "made_answer"
 
-    provider: str = Field(primary_key=True, max_length=100)
-    response_id: str = Field(primary_key=True, max_length=200)
-    interaction_id: str = Field(max_length=36)
+    provider: str = _key(100)
+    response_id: str = _key(200)
+    interaction_id: str = Field(sa_type=Identity)
     is_counted: bool
     started_at: datetime = Field(sa_type=Instant)
 
@@ -267,10 +290,10 @@ class AmendmentRow(SQLModel, table=True):
     __table_args__ = (Index("ix_amendment_interaction_id", "interaction_id"),)
 
     number: int | None = Field(default=None, sa_column=Column(_ROW_KEY, primary_key=True, autoincrement=True))
-    interaction_id: str = Field(max_length=36)
+    interaction_id: str = Field(sa_type=Identity)
     amended_at: datetime = Field(sa_type=Instant)
-    command: str = Field(max_length=20)
-    reason: str = Field(max_length=200)
+    command: str = _word(20)
+    reason: str = _word(200)
     cost_pico_usd_before: int | None = _count()
     cost_pico_usd_after: int | None = _count()
     price_id_before: str | None = _text(40)
@@ -284,13 +307,13 @@ class RollupRow(SQLModel, table=True):
 
     __tablename__ = "rollup_hourly"
 
-    hour: str = Field(primary_key=True, max_length=13)
-    provider: str = Field(primary_key=True, max_length=100)
-    model: str = Field(primary_key=True, max_length=200)
-    route: str = Field(primary_key=True, max_length=200)
-    prompt_name: str = Field(primary_key=True, max_length=200)
-    prompt_version: int = Field(primary_key=True)
-    outcome: str = Field(primary_key=True, max_length=30)
+    hour: str = _key(13)
+    provider: str = _key(100)
+    model: str = _key(200)
+    route: str = _key(200)
+    prompt_name: str = _key(200)
+    prompt_version: int = _number()
+    outcome: str = _key(30)
     calls: int = Field(sa_type=BigInteger)
     input_tokens: int = Field(sa_type=BigInteger)
     output_tokens: int = Field(sa_type=BigInteger)
@@ -305,22 +328,23 @@ class LatencyRow(SQLModel, table=True):
 
     __tablename__ = "latency_histogram"
 
-    hour: str = Field(primary_key=True, max_length=13)
-    provider: str = Field(primary_key=True, max_length=100)
-    model: str = Field(primary_key=True, max_length=200)
-    measure: str = Field(primary_key=True, max_length=10)
-    bucket: int = Field(primary_key=True)
+    hour: str = _key(13)
+    provider: str = _key(100)
+    model: str = _key(200)
+    measure: str = _key(10)
+    bucket: int = _number()
     upper_ms: float = Field(sa_type=Float)
     calls: int = Field(sa_type=BigInteger)
 
 
 class MetricTotalRow(SQLModel, table=True):
-    """What stands behind a counter of /metrics, so that it survives restarts."""
+    """What stands behind a counter of /metrics, so that it survives restarts; each ``instance`` counts its own."""
 
     __tablename__ = "metric_total"
 
-    family: str = Field(primary_key=True, max_length=100)
-    labels: str = Field(primary_key=True, max_length=500)
+    instance: str = Field(primary_key=True, sa_type=string(40), sa_column_kwargs={"server_default": ""})
+    family: str = _key(100)
+    labels: str = _key(500)
     value: float = Field(sa_type=Float)
 
 
@@ -329,9 +353,9 @@ class OpenCallRow(SQLModel, table=True):
 
     __tablename__ = "open_call"
 
-    id: str = Field(primary_key=True, max_length=36)
-    part: int = Field(primary_key=True)
-    source: str = Field(max_length=100)
+    id: str = Field(primary_key=True, sa_type=Identity)
+    part: int = _number()
+    source: str = _word(100)
     until_sequence: int = Field(sa_type=BigInteger)
     payload: bytes = Field(sa_type=LargeBinary)
 
@@ -341,7 +365,7 @@ class SpoolPositionRow(SQLModel, table=True):
 
     __tablename__ = "spool_position"
 
-    source: str = Field(primary_key=True, max_length=100)
+    source: str = _key(100)
     segment: int = Field(sa_type=BigInteger)
     offset: int = Field(sa_type=BigInteger)
     accepted: int = Field(sa_type=BigInteger)
@@ -349,6 +373,7 @@ class SpoolPositionRow(SQLModel, table=True):
     quarantined: int = Field(sa_type=BigInteger)
     dropped: dict[str, int] = Field(sa_type=JSON)
     is_closed: bool = Field(default=False)
+    instance: str = Field(default="", sa_type=string(40), sa_column_kwargs={"server_default": ""})
 
 
 class QuarantineRow(SQLModel, table=True):
@@ -357,10 +382,10 @@ class QuarantineRow(SQLModel, table=True):
     __tablename__ = "quarantine"
 
     number: int | None = Field(default=None, sa_column=Column(_ROW_KEY, primary_key=True, autoincrement=True))
-    interaction_id: str | None = _text(36)
-    source: str = Field(max_length=100)
+    interaction_id: str | None = Field(default=None, sa_type=Identity)
+    source: str = _word(100)
     segment: int = Field(sa_type=BigInteger)
     offset: int = Field(sa_type=BigInteger)
-    reason: str = Field(max_length=500)
+    reason: str = _word(500)
     quarantined_at: datetime = Field(sa_type=Instant)
     data: bytes | None = Field(default=None, sa_type=LargeBinary)

@@ -13,51 +13,24 @@ import contextlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection
-from sqlalchemy.exc import (
-    DatabaseError,
-    DataError,
-    DBAPIError,
-    IntegrityError,
-    InterfaceError,
-    OperationalError,
-    StatementError,
-)
+from sqlalchemy.exc import SQLAlchemyError
 
 from proxy.domain.interaction import Entry
-from proxy.errors import StoreError
+from proxy.settings.database import DatabaseSettings
 from proxy.store import accounts, amending, rows, tables
 from proxy.store.amending import Amendment
 from proxy.store.answers import release, settle
 from proxy.store.bodies import BodyWriter
 from proxy.store.columns import instant_text
-from proxy.store.engine import is_damaged, open_writer
+from proxy.store.engine import backend_of
 from proxy.store.rollups import LATENCY_SQL, ROLLUP_SQL, latency_rows, rollup_rows
 
 TotalKey = tuple[str, str]
 Totals = Mapping[TotalKey, float]
 TotalsOf = Callable[[Sequence[Entry]], Totals]
-
-
-class StoreUnavailableError(StoreError):
-    """The database is away, locked, full or damaged; the same batch may be tried again."""
-
-    code = "store_unavailable"
-
-
-class StoreMovedError(StoreError):
-    """The file at the database's path is not the one that was opened: it must be opened anew."""
-
-    code = "store_moved"
-
-
-class RowError(StoreError):
-    """Something in this batch can never be stored."""
-
-    code = "row_refused"
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,105 +99,78 @@ _TEXT = rows.insert_sql(tables.InteractionTextRow.__table__)  # type: ignore[att
 _LABEL = rows.insert_sql(tables.InteractionMetadataRow.__table__)  # type: ignore[attr-defined]
 _PRICE = rows.insert_sql(tables.PriceRow.__table__, ignore=True)  # type: ignore[attr-defined]
 _PARKED = rows.insert_sql(tables.OpenCallRow.__table__, ignore=True)  # type: ignore[attr-defined]
-_TOTAL = (
-    "INSERT INTO metric_total (family, labels, value) VALUES (?, ?, ?) "
-    "ON CONFLICT DO UPDATE SET value = value + excluded.value"
-)
-_STATE = (
-    'INSERT INTO spool_position (source, segment, "offset", accepted, stored, quarantined, dropped, is_closed) '
-    "VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (source) DO UPDATE SET segment = excluded.segment, "
-    '"offset" = excluded."offset", accepted = excluded.accepted, stored = stored + excluded.stored, '
-    "quarantined = quarantined + excluded.quarantined, dropped = excluded.dropped, is_closed = excluded.is_closed"
+_TOTAL = rows.upsert_sql(tables.MetricTotalRow.__table__, added=("value",))  # type: ignore[attr-defined]
+_STATE = rows.upsert_sql(
+    tables.SpoolPositionRow.__table__,  # type: ignore[attr-defined]
+    added=("stored", "quarantined"),
+    replaced=("segment", "offset", "accepted", "dropped", "is_closed"),
 )
 _QUARANTINE = (
     'INSERT INTO quarantine (interaction_id, source, segment, "offset", reason, quarantined_at, data) '
     "SELECT ?, ?, ?, ?, ?, ?, ? WHERE NOT EXISTS (SELECT 1 FROM quarantine WHERE source = ? AND segment = ? "
-    "AND \"offset\" = ? AND coalesce(interaction_id, '') = coalesce(?, ''))"
+    "AND \"offset\" = ? AND coalesce(CAST(interaction_id AS text), '') = coalesce(?, ''))"
 )
 
 
 class StoreWriter:
-    """The one writer of a SQLite store; for one thread."""
+    """The one writer of a SQLite store, or one of those of a Postgres; for one thread.
 
-    def __init__(self, path: Path) -> None:
-        self._engine = open_writer(path)
-        self._path = path
-        self._file = _file_at(path)
+    ``instance`` says whose counters and ledger are written: nobody's name where there can be one writer only.
+    """
+
+    def __init__(self, database: DatabaseSettings, instance: str = "") -> None:
+        self._backend = backend_of(database)
+        self._engine = self._backend.writer()
+        self._instance = instance
 
     def write(self, batch: WriteBatch, totals_of: TotalsOf) -> WriteResult:
         """Write one batch; returns what was new."""
         self.check_place()
-        with _translated(), self._engine.begin() as connection:
-            return _write(connection, batch, totals_of)
+        with self._translated(), self._engine.begin() as connection:
+            return _write(connection, batch, totals_of, self._instance)
 
     def amend(self, amendment: Amendment) -> int:
         """Change stored rows in one transaction; return how many were still as the changes expect. Errors as above."""
         self.check_place()
-        with _translated(), self._engine.begin() as connection:
+        with self._translated(), self._engine.begin() as connection:
             return amending.amend(connection, amendment)
 
     def check_place(self) -> None:
-        """Raise ``StoreMovedError`` when the path leads to another file than when it was opened, or to none.
-
-        SQLite would go on writing into the file that has lost its name, and the spool be freed for nothing.
-        """
-        if _file_at(self._path) != self._file:
-            raise StoreMovedError(f"the database {self._path} was moved, removed or replaced")
+        """Raise ``StoreMovedError`` when the path leads to another file than when it was opened, or to none."""
+        self._backend.check_place()
 
     def fold(self, sources: Sequence[str]) -> None:
         """Fold the accounts of sources that are closed and gone into one."""
-        with self._engine.begin() as connection:
-            accounts.fold(connection, sources)
+        with self._translated(), self._engine.begin() as connection:
+            accounts.fold(connection, sources, self._instance)
 
     def close(self) -> None:
         """Checkpoint and close."""
         self._engine.dispose()
 
-
-@contextlib.contextmanager
-def _translated() -> Iterator[None]:
-    """Turn the database's errors into ours, which say what to do."""
-    try:
-        yield
-    except (IntegrityError, DataError) as error:
-        raise RowError(f"the database refuses a row: {_reason(error)}") from error
-    except (OperationalError, InterfaceError) as error:
-        raise StoreUnavailableError(f"the database cannot be written: {_reason(error)}") from error
-    except DatabaseError as error:
-        if not is_damaged(error):
-            raise RowError(f"a value cannot be stored: {_reason(error)}") from error
-        # The spool keeps every call until somebody has put a sound file in its place.
-        raise StoreUnavailableError(f"the database is damaged: {_reason(error)}") from error
-    except (DBAPIError, StatementError, OverflowError, ValueError, TypeError) as error:
-        raise RowError(f"a value cannot be stored: {_reason(error)}") from error
+    @contextlib.contextmanager
+    def _translated(self) -> Iterator[None]:
+        """Turn the database's errors into ours, which say what to do."""
+        try:
+            yield
+        except (SQLAlchemyError, OverflowError, ValueError, TypeError) as error:
+            raise self._backend.refusal(error) from error
 
 
-def _file_at(path: Path) -> tuple[int, int] | None:
-    try:
-        found = path.stat()
-    except FileNotFoundError:
-        return None
-    return found.st_dev, found.st_ino
-
-
-def _reason(error: BaseException) -> str:
-    """Return the driver's words without the statement, which would carry values."""
-    return str(getattr(error, "orig", None) or type(error).__name__)[:300]
-
-
-def _write(connection: Connection, batch: WriteBatch, totals_of: TotalsOf) -> WriteResult:
+def _write(connection: Connection, batch: WriteBatch, totals_of: TotalsOf, instance: str) -> WriteResult:
     new = _absent(connection, batch.entries)
     entries, makers = settle(connection, [entry for _, entry in new])
     if entries:
         _insert_entries(connection, entries)
         release(connection, makers)
     totals = totals_of(entries) if entries else {}
-    rows.run_many(connection, _TOTAL, [(family, labels, value) for (family, labels), value in totals.items()])
+    rows.run_many(connection, _TOTAL, [(instance, *key, value) for key, value in sorted(totals.items())])
     rows.run_many(connection, _PARKED, [(p.id, p.part, p.source, p.until_sequence, p.payload) for p in batch.parked])
     rows.run_many(connection, "DELETE FROM open_call WHERE id = ?", [(identity,) for identity in batch.unparked])
     stored = Counter(source for source, _ in new)
     lost = Counter(item.source for item in batch.quarantined if _set_aside(connection, item) and item.interaction_id)
-    rows.run_many(connection, _STATE, [_state_row(item, stored[item.name], lost[item.name]) for item in batch.states])
+    states = [_state_row(item, stored[item.name], lost[item.name], instance) for item in batch.states]
+    rows.run_many(connection, _STATE, states)
     return WriteResult(entries, totals, lost.total())
 
 
@@ -272,7 +218,7 @@ def _insert_entries(connection: Connection, entries: Sequence[Entry]) -> None:
     rows.run_many(connection, LATENCY_SQL, latency_rows(interactions))
 
 
-def _state_row(state: SourceState, stored: int, quarantined: int) -> tuple[Any, ...]:
+def _state_row(state: SourceState, stored: int, quarantined: int, instance: str) -> tuple[Any, ...]:
     dropped = rows.json_text(dict(state.dropped)) or "{}"
     place = (state.name, state.segment, state.offset)
-    return (*place, state.accepted, stored, quarantined, dropped, state.is_closed)
+    return (*place, state.accepted, stored, quarantined, dropped, state.is_closed, instance)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from proxy.domain.provider import Provider
 from proxy.settings.values import Settings
 
@@ -12,6 +14,13 @@ def public_url(host: str, port: int) -> str:
     """Return the address callers use."""
     name = "127.0.0.1" if host in ("0.0.0.0", "::", "[::]") else host.strip("[]")  # noqa: S104 - compared with
     return f"http://[{name}]:{port}" if ":" in name else f"http://{name}:{port}"
+
+
+def _place(settings: Settings) -> str:
+    """Return where the data is: with another database than the folder's file, the folder holds the spool alone."""
+    database = settings.database
+    is_usual = not database.is_postgres and database.path.parent == Path(settings.data_dir)
+    return database.shown if is_usual else f"{database.shown}   (spool: {settings.data_dir})"
 
 
 def _told(provider: Provider) -> str:
@@ -35,7 +44,7 @@ def render(settings: Settings, port: int, version: str, *, colours: bool) -> str
         f'  {dim}PowerShell{plain}  $env:OPENAI_BASE_URL = "{url}/v1"',
         f"  {dim}.env{plain}        OPENAI_BASE_URL={url}/v1",
         "",
-        f"  {dim}Data{plain}        {settings.database_path}",
+        f"  {dim}Data{plain}        {_place(settings)}",
         f"  {dim}Providers{plain}   {providers}",
         f"  {dim}Keeps{plain}       {kept}   {dim}Try it: dashcam try   Stop: Ctrl+C{plain}",
         *(

@@ -15,6 +15,7 @@ import pytest
 
 from proxy.domain.interaction import Entry
 from proxy.domain.outcome import UsageSource
+from proxy.settings.database import DatabaseSettings
 from proxy.store.migration import upgrade
 from proxy.store.writing import StoreWriter, WriteBatch
 from tests.acceptance.conftest import Starter
@@ -117,7 +118,7 @@ def test_calls_are_priced_anew_while_others_come_in(running: RunningDashcam, cli
     history = running.query("select distinct command, reason from amendment")
     assert history == [{"command": "recost", "reason": "the new prices"}]
     assert running.query("select count(*) as n from amendment")[0]["n"] == done["written"]
-    assert_rollups_equal_the_rows(running.database_path)
+    assert_rollups_equal_the_rows(running.database)
     assert said(running, "recost", "--yes")["changed"] == 0
     ledger = running.ledger()
     assert (ledger["balanced"], ledger["stored"]) == (True, 90)
@@ -135,7 +136,7 @@ def test_with_the_server_stopped_the_command_writes_itself(running: RunningDashc
     row = running.query("select * from interaction")[0]
     assert row["cost_pico_usd"] == (row["input_tokens"] + row["output_tokens"]) * 3_000_000
     assert not (running.data_dir / "amendments").exists()
-    assert_rollups_equal_the_rows(running.database_path)
+    assert_rollups_equal_the_rows(running.database)
 
 
 def test_what_was_recorded_reads_the_same_again(running: RunningDashcam, client: openai.OpenAI) -> None:
@@ -154,7 +155,7 @@ def test_a_run_that_is_killed_goes_on_where_it_was(tmp_path: Path) -> None:
     """Nobody serves. Killed at any moment, each row is either changed with its history and rollups, or not at all."""
     dashcam = RunningDashcam(tmp_path)
     try:
-        record_many(dashcam.database_path, 3000)
+        record_many(dashcam.database, 3000)
         refresh(dashcam, "4")
         command = [sys.executable, "-m", "proxy", "recost", "--yes"]
         environment = {**dashcam.environment, "DASHCAM_DATA_DIR": str(dashcam.data_dir)}
@@ -162,12 +163,12 @@ def test_a_run_that_is_killed_goes_on_where_it_was(tmp_path: Path) -> None:
         wait_until(lambda: amended(dashcam), "it has begun to write")
         process.kill()
         process.wait()
-        assert_rollups_equal_the_rows(dashcam.database_path)
+        assert_rollups_equal_the_rows(dashcam.database)
         before = amended(dashcam)
         assert said(dashcam, "recost", "--yes")["written"] == 3000 - before
         assert amended(dashcam) == 3000
         assert dashcam.query("select distinct cost_pico_usd as pico from interaction") == [{"pico": 14 * 4_000_000}]
-        assert_rollups_equal_the_rows(dashcam.database_path)
+        assert_rollups_equal_the_rows(dashcam.database)
     finally:
         dashcam.close()
 
@@ -176,9 +177,9 @@ def amended(dashcam: RunningDashcam) -> int:
     return int(dashcam.query("select count(*) as n from amendment")[0]["n"])
 
 
-def record_many(path: Path, count: int) -> None:
-    upgrade(path)
-    writer = StoreWriter(path)
+def record_many(database: DatabaseSettings, count: int) -> None:
+    upgrade(database)
+    writer = StoreWriter(database)
     known = {"model": MODEL, "input_tokens": 11, "output_tokens": 3, "usage_source": UsageSource.REPORTED}
     entries = [Entry(interaction=an_interaction(**known, cost_pico_usd=1)) for _ in range(count)]
     writer.write(WriteBatch(entries=[("s", entry) for entry in entries]), lambda _: {})

@@ -2,44 +2,24 @@
 
 from __future__ import annotations
 
-import sqlite3
-from pathlib import Path
-
-from alembic import command
-from alembic.config import Config
-
-from proxy.resources import migrations_folder
-from proxy.store.engine import open_writer
+from proxy.settings.database import DatabaseSettings
 from proxy.store.migration import upgrade
+from tests.support.revisions import bring_to
+from tests.support.rollups import ask
 
+BEFORE, AFTER = "01a1ee56-5e00-7000-8000-000000000001", "01a1ee56-5e00-7000-8000-000000000002"
 _INSERT = (
     "INSERT INTO interaction (id, started_at, operation, method, endpoint, is_stream, outcome, success, finish_kind, "
     "attempts, request_modified, usage_source, cost_status, content_state, request_bytes, response_bytes, score_count, "
-    "cost_pico_usd) VALUES (?, '2026-11-01T00:00:00.000Z', 'chat', 'POST', '/v1/chat/completions', 0, 'completed', 1, "
-    "'stop', 1, 0, 'reported', 'computed', 'stored', 0, 0, 0, 42)"
+    "cost_pico_usd) VALUES (?, '2026-11-01T00:00:00.000Z', 'chat', 'POST', '/v1/chat/completions', FALSE, 'completed', "
+    "TRUE, 'stop', 1, FALSE, 'reported', 'computed', 'stored', 0, 0, 0, 42)"
 )
 
 
-def at_revision(path: Path, revision: str) -> None:
-    config = Config()
-    config.set_main_option("script_location", str(migrations_folder()))
-    config.set_main_option("path_separator", "os")
-    engine = open_writer(path)
-    with engine.begin() as connection:
-        config.attributes["connection"] = connection
-        command.upgrade(config, revision)
-    engine.dispose()
-
-
-def test_rows_of_the_first_release_stay_as_they_were(tmp_path: Path) -> None:
-    path = tmp_path / "d.db"
-    at_revision(path, "0003")
-    database = sqlite3.connect(path)
-    database.execute(_INSERT, ("before",))
-    database.commit()
-    assert upgrade(path).before == "0003"
-    database.execute(_INSERT, ("after",))
-    database.commit()
-    found = database.execute("SELECT id, cost_pico_usd, quantities FROM interaction ORDER BY id").fetchall()
-    database.close()
-    assert found == [("after", 42, None), ("before", 42, None)]
+def test_rows_of_the_first_release_stay_as_they_were(empty: DatabaseSettings) -> None:
+    bring_to(empty, "0003")
+    ask(empty, _INSERT, BEFORE)
+    assert upgrade(empty).before == "0003"
+    ask(empty, _INSERT, AFTER)
+    found = ask(empty, "SELECT id, cost_pico_usd, quantities FROM interaction ORDER BY id")
+    assert found == [(BEFORE, 42, None), (AFTER, 42, None)]

@@ -1,30 +1,25 @@
-"""One line of revisions, equal to the models, carrying data through; newer databases are left alone."""
+"""One line of revisions, equal to the models on both engines, carrying data through; newer databases are left alone."""
 
 from __future__ import annotations
 
-import sqlite3
+import threading
 from pathlib import Path
 
 import pytest
-from alembic import command
 from alembic.autogenerate import compare_metadata
-from alembic.config import Config
 from alembic.migration import MigrationContext
-from alembic.script import ScriptDirectory
 
 from proxy.errors import StoreError
-from proxy.resources import migrations_folder
-from proxy.store.engine import open_writer
-from proxy.store.migration import head, known_revisions, upgrade
+from proxy.settings.database import DatabaseSettings, sqlite_at
+from proxy.store.engine import backend_of
+from proxy.store.migration import check, head, known_revisions, upgrade
+from proxy.store.partitions import PART
 from proxy.store.reading import Reader
 from proxy.store.tables import metadata
+from tests.support.revisions import bring_to, scripts
+from tests.support.rollups import ask
 
-
-def scripts() -> ScriptDirectory:
-    config = Config()
-    config.set_main_option("script_location", str(migrations_folder()))
-    config.set_main_option("path_separator", "os")
-    return ScriptDirectory.from_config(config)
+OLD = "0193a3e2-7b1c-7000-8000-000000000001"
 
 
 def test_there_is_one_head_and_we_know_it() -> None:
@@ -32,59 +27,71 @@ def test_there_is_one_head_and_we_know_it() -> None:
     assert sorted(item.revision for item in scripts().walk_revisions()) == known_revisions()
 
 
-def test_migrations_make_what_the_models_declare(tmp_path: Path) -> None:
-    upgrade(tmp_path / "d.db")
-    engine = open_writer(tmp_path / "d.db")
+def test_migrations_make_what_the_models_declare(empty: DatabaseSettings) -> None:
+    upgrade(empty)
+    engine = backend_of(empty).upgrader()
+    options = {
+        "compare_type": True,
+        "include_object": lambda item, name, kind, reflected, other: not (kind == "table" and PART.match(name)),
+    }
     with engine.connect() as connection:
-        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        context = MigrationContext.configure(connection, opts=options)
         assert compare_metadata(context, metadata) == []
     engine.dispose()
 
 
-def test_a_second_upgrade_changes_nothing(tmp_path: Path) -> None:
-    first = upgrade(tmp_path / "d.db")
-    second = upgrade(tmp_path / "d.db")
+def test_a_second_upgrade_changes_nothing(empty: DatabaseSettings) -> None:
+    first = upgrade(empty)
+    second = upgrade(empty)
     assert (first.before, first.after) == (None, head())
     assert (second.before, second.after) == (head(), head())
 
 
-def test_a_newer_database_is_refused_and_left_alone(tmp_path: Path) -> None:
-    path = tmp_path / "d.db"
-    upgrade(path)
-    database = sqlite3.connect(path)
-    database.execute("UPDATE alembic_version SET version_num = '9999'")
-    database.commit()
-    database.close()
-    with pytest.raises(StoreError, match="newer"):
-        upgrade(path)
+def test_two_that_upgrade_at_once_do_not_meet(empty: DatabaseSettings) -> None:
+    done: list[str | None] = []
+    threads = [threading.Thread(target=lambda: done.append(upgrade(empty).after)) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert done == [head()] * 3
+
+
+def test_a_newer_database_is_refused_and_left_alone(empty: DatabaseSettings) -> None:
+    upgrade(empty)
+    ask(empty, "UPDATE alembic_version SET version_num = '9999'")
+    for look in (upgrade, check):
+        with pytest.raises(StoreError, match="newer"):
+            look(empty)
+
+
+def test_a_database_that_is_behind_is_told_with_the_command(empty: DatabaseSettings) -> None:
+    bring_to(empty, "0004")
+    with pytest.raises(StoreError, match="0004") as caught:
+        check(empty)
+    assert caught.value.hint == "dashcam db migrate"
 
 
 def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "d.db"
     path.write_bytes(b"this is no database, it is a text" * 100)
     with pytest.raises(StoreError):
-        upgrade(path)
+        upgrade(sqlite_at(path))
     assert path.read_bytes().startswith(b"this is no database")
 
 
-def test_rows_of_an_older_revision_are_carried_through(tmp_path: Path) -> None:
-    path = tmp_path / "d.db"
-    engine = open_writer(path)
-    config = Config()
-    config.set_main_option("script_location", str(migrations_folder()))
-    config.set_main_option("path_separator", "os")
-    with engine.begin() as connection:
-        config.attributes["connection"] = connection
-        command.upgrade(config, "0001")
-        columns = "id, started_at, operation, method, endpoint, is_stream, outcome, success, finish_kind, attempts"
-        more = "request_modified, usage_source, cost_status, content_state, request_bytes, response_bytes, score_count"
-        connection.exec_driver_sql(
-            f"INSERT INTO interaction ({columns}, {more}) VALUES ('0193a3e2-7b1c', '2026-11-20T00:00:00.000Z', 'chat', "
-            "'POST', '/v1/chat/completions', 0, 'completed', 1, 'none', 1, 0, 'none', 'unpriced', 'off', 0, 0, 0)"
-        )
-    engine.dispose()
-    assert upgrade(path).before == "0001"
-    reader = Reader(path)
+def test_rows_of_an_older_revision_are_carried_through(empty: DatabaseSettings) -> None:
+    bring_to(empty, "0001")
+    columns = "id, started_at, operation, method, endpoint, is_stream, outcome, success, finish_kind, attempts"
+    more = "request_modified, usage_source, cost_status, content_state, request_bytes, response_bytes, score_count"
+    ask(
+        empty,
+        f"INSERT INTO interaction ({columns}, {more}) VALUES (?, '2026-11-20T00:00:00.000Z', 'chat', 'POST', "
+        "'/v1/chat/completions', FALSE, 'completed', TRUE, 'none', 1, FALSE, 'none', 'unpriced', 'off', 0, 0, 0)",
+        OLD,
+    )
+    assert upgrade(empty).before == "0001"
+    reader = Reader(empty)
     row = reader.interaction("last")
     reader.close()
-    assert (row["id"], row["client_request_id"], row["retry_count"]) == ("0193a3e2-7b1c", None, None)
+    assert (row["id"], row["client_request_id"], row["retry_count"]) == (OLD, None, None)

@@ -20,6 +20,7 @@ from typing import Any
 
 from prometheus_client.parser import text_string_to_metric_families
 
+from proxy.settings.database import DatabaseSettings, sqlite_at
 from tests.support.processes import ROOT, children, clean_environment, end, free_port, is_alive, kill
 from tests.support.waiting import wait_until
 
@@ -193,6 +194,11 @@ class RunningDashcam:
     # what it has on record
 
     @property
+    def database(self) -> DatabaseSettings:
+        """Where it records."""
+        return sqlite_at(self.database_path)
+
+    @property
     def database_path(self) -> Path:
         """The SQLite file."""
         return self.data_dir / "dashcam.db"
@@ -224,7 +230,7 @@ class RunningDashcam:
         """Return the kept bytes of a request or an answer."""
         from proxy.store.reading import Reader
 
-        reader = Reader(self.database_path)
+        reader = Reader(self.database)
         try:
             found = reader.body(identity, side)
             assert found is not None

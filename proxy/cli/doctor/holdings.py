@@ -30,7 +30,8 @@ def folder(settings: Settings) -> Iterator[Finding]:
     if not os.access(existing, os.W_OK | os.X_OK):
         yield Finding("rights", False, f"{existing} is not writable for us", "choose another with --data-dir")
     elif chosen.is_dir():
-        yield rights([chosen, settings.database_path, settings.spool_dir, chosen / "keys"])
+        files = [] if settings.database.is_postgres else [settings.database.path]
+        yield rights([chosen, *files, settings.spool_dir, chosen / "keys"])
 
 
 def rights(paths: list[Path]) -> Finding:
@@ -48,19 +49,19 @@ def rights(paths: list[Path]) -> Finding:
 def database(settings: Settings) -> Iterator[Finding]:
     """Open the database, count, and let SQLite look at it for a few seconds."""
     try:
-        reader = Reader(settings.database_path)
+        reader = Reader(settings.database)
         try:
             counts, wrong = reader.counts(), reader.quick_check(CHECK_SECONDS)
             newest = reader.newest()
         finally:
             reader.close()
     except StoreError as error:
-        if not settings.database_path.exists():
+        if not settings.database.is_postgres and not settings.database.path.exists():
             yield Finding("database", None, error.message, error.hint)
         else:
             yield Finding("database", False, error.message, error.hint or _RESTORE)
         return
-    yield _sound(f"{settings.database_path}: {counts['interactions']} calls, {counts['bytes'] / 1e6:,.1f} MB", wrong)
+    yield _sound(f"{settings.database.shown}: {counts['interactions']} calls, {counts['bytes'] / 1e6:,.1f} MB", wrong)
     if newest is not None and newest > time.time() + _OLD_SECONDS:
         yield Finding("clock", False, "the newest call is dated more than a day from now", "set the clock")
 

@@ -70,7 +70,7 @@ def test_a_database_that_is_removed_under_it_is_made_anew_and_no_call_goes_with_
         last = gateway.call()
         # The first one is still in the spool, and comes back.
         wait_until(lambda: control.ledger()["stored"] == 2, "both calls are stored")
-        reader = Reader(control.settings.database_path)
+        reader = Reader(control.settings.database)
         assert reader.interaction(id_text(last))["outcome"] == "completed"
         reader.close()
         assert "dashcam_stored_requests_total 2.0" in control.ask("/metrics")[2].decode()
@@ -176,7 +176,7 @@ class TestLife:
         assert new.end() == 0
 
     def test_a_database_that_is_none_is_told_and_waited_for(self, settings: Settings) -> None:
-        path = settings.database_path
+        path = settings.database.path
         path.parent.mkdir(parents=True)
         path.write_bytes(b"this is no database, and long enough to be told apart" * 100)
         token = {"authorization": f"Bearer {TOKEN}"}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,11 +11,12 @@ import pytest
 from proxy.domain.identity import id_text
 from proxy.domain.interaction import Entry
 from proxy.loader.loading import Loader
+from proxy.settings.database import DatabaseSettings
 from proxy.settings.values import Settings
-from proxy.store.migration import upgrade
 from proxy.store.reading import Reader
 from proxy.store.statements import Filters
 from proxy.telemetry.families import Totals
+from tests.support.rollups import ask
 from tests.support.spooling import SpoolingGateway, settings_in
 
 TOO_LARGE = 2**63
@@ -29,13 +29,16 @@ class Bench:
         self.settings = settings
         self.totals = Totals()
         self.announced: list[Entry] = []
-        upgrade(settings.database_path)
-        self.loader = self.loader_anew()
+        self.loader = self._loader()
 
     def loader_anew(self) -> Loader:
         """Return a loader as a restarted control would make it."""
-        self.loader = Loader(self.settings, self.totals, self.announced.append)
+        self.loader.close()
+        self.loader = self._loader()
         return self.loader
+
+    def _loader(self) -> Loader:
+        return Loader(self.settings, self.totals, self.announced.append)
 
     def load(self) -> dict[str, Any]:
         """Do rounds until nothing is left to do; return the ledger."""
@@ -45,35 +48,33 @@ class Bench:
         return self.loader.ledger()
 
     def rows(self) -> list[dict[str, Any]]:
-        reader = Reader(self.settings.database_path)
+        reader = Reader(self.settings.database)
         try:
             return reader.list_interactions(Filters(), 1000)[::-1]
         finally:
             reader.close()
 
     def body(self, identity: bytes, side: str) -> bytes:
-        reader = Reader(self.settings.database_path)
+        reader = Reader(self.settings.database)
         found = reader.body(id_text(identity), side)
         reader.close()
         assert found is not None
         return found.content
 
     def sql(self, statement: str) -> list[tuple[Any, ...]]:
-        connection = sqlite3.connect(self.settings.database_path)
-        try:
-            return connection.execute(statement).fetchall()
-        finally:
-            connection.close()
+        return ask(self.settings.database, statement)
 
 
 @pytest.fixture
-def settings(tmp_path: Path) -> Settings:
-    return settings_in(tmp_path)
+def settings(tmp_path: Path, store: DatabaseSettings) -> Settings:
+    return settings_in(tmp_path, database=store)
 
 
 @pytest.fixture
-def bench(settings: Settings) -> Bench:
-    return Bench(settings)
+def bench(settings: Settings) -> Iterator[Bench]:
+    made = Bench(settings)
+    yield made
+    made.loader.close()
 
 
 @pytest.fixture

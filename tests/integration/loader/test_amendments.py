@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sqlite3
 import threading
 import time
 from collections.abc import Callable
@@ -18,7 +17,7 @@ from proxy.settings.values import Settings
 from proxy.spool.disk import RealDisk
 from proxy.store.amending import Amendment, Change
 from tests.integration.loader.conftest import Bench
-from tests.support.rollups import assert_rollups_equal_the_rows
+from tests.support.rollups import ask, assert_rollups_equal_the_rows
 from tests.support.spooling import SpoolingGateway
 
 
@@ -54,7 +53,7 @@ def test_alone_a_command_writes_itself(bench: Bench, gateway: SpoolingGateway, s
     assert Amender(settings).write(amendment(dearer(identity))) == 1
     assert bench.rows()[0]["cost_pico_usd"] == 77
     assert RealDisk().names(settings.amendments_dir) == []
-    assert_rollups_equal_the_rows(settings.database_path)
+    assert_rollups_equal_the_rows(settings.database)
 
 
 def test_beside_a_running_control_the_loader_writes(
@@ -182,7 +181,6 @@ def test_calls_and_changes_come_through_under_load(
     assert sorted(row["cost_pico_usd"] for row in bench.rows() if row["id"] in {id_text(i) for i in first}) == sorted(
         1000 + start for start in range(0, 100, 10) for _ in range(10)
     )
-    assert_rollups_equal_the_rows(settings.database_path)
-    check = sqlite3.connect(settings.database_path)
-    assert check.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
-    check.close()
+    assert_rollups_equal_the_rows(settings.database)
+    if not settings.database.is_postgres:
+        assert ask(settings.database, "PRAGMA integrity_check") == [("ok",)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 
@@ -31,7 +32,7 @@ NEW_PICO = 14 * 1_500_000
 
 def look(settings: Settings, filters: Filters | None = None) -> list[Looked]:
     catalogue = open_catalogue(settings.prices_dir, settings.own_prices_path)
-    reader = Reader(settings.database_path)
+    reader = Reader(settings.database)
     try:
         batches = Recosting(catalogue, kinds_of(settings)).batches(reader, filters or Filters())
         return [item for batch in batches for item in batch]
@@ -82,7 +83,7 @@ def test_a_row_is_priced_anew_once_and_what_it_cost_is_kept(
     assert bench.sql("SELECT cost_pico_usd_before, cost_pico_usd_after, price_id_before FROM amendment") == [
         (OLD_PICO, NEW_PICO, before["price_id"])
     ]
-    assert_rollups_equal_the_rows(settings.database_path)
+    assert_rollups_equal_the_rows(settings.database)
     assert bench.sql("SELECT * FROM metric_total ORDER BY 1, 2") == totals
     assert [item.change for item in look(settings)] == [None]
 
@@ -121,7 +122,7 @@ def test_one_s_own_prices_count_too(bench: Bench, gateway: SpoolingGateway, sett
     bench.load()
     own = settings.prices_dir.parent / "own.toml"
     own.write_text('[[price]]\nmodel = "gpt-4o-mini"\nprovider = "openai"\ninput_mtok = 1\noutput_mtok = 1\n')
-    with_own = Settings(data_dir=settings.data_dir, run_dir=settings.run_dir, prices=PriceSettings(file=str(own)))
+    with_own = replace(settings, prices=PriceSettings(file=str(own)))
     looked = look(with_own)
     assert looked[0].change is not None
     assert looked[0].change.price is not None
@@ -160,7 +161,7 @@ def test_an_interrupted_run_goes_on_where_it_was(bench: Bench, gateway: Spooling
     assert write(settings, looked) == 3
     assert sum(item.change is not None for item in look(settings)) == 0
     assert bench.sql("SELECT count(*) FROM amendment") == [(5,)]
-    assert_rollups_equal_the_rows(settings.database_path)
+    assert_rollups_equal_the_rows(settings.database)
 
 
 def test_the_sum_over_the_view_is_the_exact_one(bench: Bench, gateway: SpoolingGateway, settings: Settings) -> None:

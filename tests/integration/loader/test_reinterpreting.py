@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import sqlite3
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -22,16 +21,16 @@ from proxy.pricing.cost import cost_of
 from proxy.pricing.rates import bundled
 from proxy.protocol.endpoints import operation_of
 from proxy.protocol.multipart import reduce
+from proxy.settings.database import DatabaseSettings
 from proxy.settings.values import Settings
 from proxy.store.amending import Amendment
-from proxy.store.migration import upgrade
 from proxy.store.reading import Reader
 from proxy.store.statements import Filters
 from proxy.store.writing import StoreWriter, WriteBatch
 from tests.support.forms import HEADER, field, file, form
 from tests.support.priced_cases import call_of, cases
 from tests.support.recorded import SSE, answer, chat_chunks, cut_up, events, recorded, response_events
-from tests.support.rollups import assert_rollups_equal_the_rows
+from tests.support.rollups import ask, assert_rollups_equal_the_rows
 from tests.support.shapes import SHAPES, Shape
 
 FORM = form(field("model", "whisper-1"), file("file", "a.mp3", "audio/mpeg", bytes(5000)), field("prompt", "spell"))
@@ -102,19 +101,18 @@ def of_shape(shape: Shape) -> RecordedCall:
 class Shelf:
     """A store with calls on it."""
 
-    def __init__(self, folder: Path) -> None:
-        self.settings = Settings(data_dir=str(folder), run_dir=str(folder / "run"))
-        self.path = self.settings.database_path
-        upgrade(self.path)
+    def __init__(self, folder: Path, database: DatabaseSettings) -> None:
+        self.settings = Settings(data_dir=str(folder), run_dir=str(folder / "run"), database=database)
+        self.database = database
 
     def put(self, calls: Sequence[RecordedCall]) -> None:
-        mint, writer = IdentityMint(), StoreWriter(self.path)
+        mint, writer = IdentityMint(), StoreWriter(self.database)
         entries = [interpret(replace(call, id=mint.mint()), cost_of) for call in calls]
         writer.write(WriteBatch(entries=[("s", entry) for entry in entries]), lambda _: {})
         writer.close()
 
     def look(self) -> list[Read]:
-        reader = Reader(self.path)
+        reader = Reader(self.database)
         kinds = {shape.kind: shape.kind for shape in SHAPES}
         try:
             return [item for batch in Reinterpreting(bundled(), kinds).batches(reader, Filters()) for item in batch]
@@ -127,18 +125,12 @@ class Shelf:
         return Amender(self.settings).write(amendment)
 
     def sql(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
-        connection = sqlite3.connect(self.path)
-        try:
-            found = connection.execute(statement, values).fetchall()
-            connection.commit()
-            return found
-        finally:
-            connection.close()
+        return ask(self.database, statement, *values)
 
 
 @pytest.fixture
-def shelf(tmp_path: Path) -> Shelf:
-    return Shelf(tmp_path)
+def shelf(tmp_path: Path, store: DatabaseSettings) -> Shelf:
+    return Shelf(tmp_path, store)
 
 
 def test_every_kind_of_call_reads_as_it_did(shelf: Shelf) -> None:
@@ -170,7 +162,7 @@ def test_what_was_read_wrongly_is_mended_with_its_cost_and_its_rollups(shelf: Sh
     after = shelf.sql("SELECT * FROM interaction")
     assert after == row
     assert shelf.sql("SELECT output_text FROM interaction_text") == [("Hello",)]
-    assert_rollups_equal_the_rows(shelf.path)
+    assert_rollups_equal_the_rows(shelf.database)
     assert [item.change for item in shelf.look()] == [None]
     assert shelf.sql("SELECT command, cost_pico_usd_before FROM amendment") == [("reinterpret", 1)]
 
@@ -244,7 +236,7 @@ def test_a_maker_that_is_understood_later_gets_no_counts_that_a_read_has(shelf: 
     change = shelf.look()[0].change
     assert change is not None
     assert set(change.after) == {"finish_reason"}
-    shelf.sql("UPDATE made_answer SET is_counted = 0")
+    shelf.sql("UPDATE made_answer SET is_counted = FALSE")
     change = shelf.look()[0].change
     assert change is not None
     assert (change.after["input_tokens"], change.answer) == (11, ("openai", "resp_1"))

@@ -7,13 +7,25 @@ import threading
 from collections.abc import Iterator
 from typing import Any
 
+import psycopg
 import pytest
 
+from proxy.settings.database import DatabaseSettings
 from tests.integration.loader.conftest import Bench
 from tests.support.spooling import SpoolingGateway
 from tests.support.waiting import wait_until
 
-TOO_LARGE = 2**63
+
+def lock_out(database: DatabaseSettings) -> tuple[Any, str]:
+    """Let nobody write any more; returns the connection that holds the lock, and what lets it go."""
+    if database.is_postgres:
+        held = psycopg.connect(database.url, autocommit=True)
+        held.execute("BEGIN")
+        held.execute("LOCK TABLE interaction IN ACCESS EXCLUSIVE MODE")
+        return held, "ROLLBACK"
+    other = sqlite3.connect(database.path, isolation_level=None)
+    other.execute("BEGIN EXCLUSIVE")
+    return other, "ROLLBACK"
 
 
 class TestRunning:
@@ -30,15 +42,14 @@ class TestRunning:
     def test_a_locked_database_is_waited_for(
         self, bench: Bench, gateway: SpoolingGateway, thread: threading.Thread
     ) -> None:
-        other = sqlite3.connect(bench.settings.database_path, isolation_level=None)
-        other.execute("BEGIN EXCLUSIVE")
+        other, let_go = lock_out(bench.settings.database)
         gateway.call()
         thread.start()
         wait_until(lambda: bench.loader.last_error, "the trouble is told")
         failing: dict[str, Any] = bench.loader.ledger()
         assert (failing["accepted"], failing["pending"], failing["balanced"]) == (1, 1, True)
         assert failing["loader_lag_seconds"] > 0
-        other.execute("ROLLBACK")
+        other.execute(let_go)
         other.close()
         wait_until(lambda: bench.loader.ledger()["stored"] == 1, "the call is stored")
         assert bench.loader.last_error is None

@@ -1,33 +1,25 @@
-"""A migrated database in a temporary folder, with its writer and a reader."""
+"""A writer and a reader of a database that has our tables, on each engine in turn."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-from proxy.store.migration import upgrade
+from proxy.settings.database import DatabaseSettings
 from proxy.store.reading import Reader
 from proxy.store.writing import StoreWriter
 
 
 @pytest.fixture
-def path(tmp_path: Path) -> Path:
-    path = tmp_path / "dashcam.db"
-    upgrade(path)
-    return path
-
-
-@pytest.fixture
-def writer(path: Path) -> Iterator[StoreWriter]:
-    made = StoreWriter(path)
+def writer(store: DatabaseSettings) -> Iterator[StoreWriter]:
+    made = StoreWriter(store)
     yield made
     made.close()
 
 
 @pytest.fixture
-def reader(path: Path, writer: StoreWriter) -> Iterator[Reader]:
-    made = Reader(path)
+def reader(store: DatabaseSettings, writer: StoreWriter) -> Iterator[Reader]:
+    made = Reader(store)
     yield made
     made.close()

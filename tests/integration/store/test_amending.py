@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import orjson
@@ -13,11 +12,12 @@ from hypothesis import strategies as st
 from proxy.domain.cost import Price
 from proxy.domain.interaction import Entry
 from proxy.domain.outcome import Outcome
+from proxy.settings.database import DatabaseSettings
 from proxy.store.amending import Amendment, Change
-from proxy.store.migration import upgrade
+from proxy.store.failures import RowError
 from proxy.store.reading import Reader
 from proxy.store.statements import Filters
-from proxy.store.writing import RowError, StoreWriter, WriteBatch
+from proxy.store.writing import StoreWriter, WriteBatch
 from tests.support.entries import STARTED_AT, an_entry
 from tests.support.rollups import ask, assert_rollups_equal_the_rows
 
@@ -33,7 +33,7 @@ NEW = Price(
 )
 
 
-def store(writer: StoreWriter, *entries: Entry) -> None:
+def put(writer: StoreWriter, *entries: Entry) -> None:
     writer.write(WriteBatch(entries=[("s", item) for item in entries]), lambda _: {})
 
 
@@ -51,16 +51,18 @@ def amend(writer: StoreWriter, *changes: Change) -> int:
     return writer.amend(Amendment(command="recost", reason="because", at=AT, changes=changes))
 
 
-def test_a_row_its_rollups_and_its_history_say_the_same(writer: StoreWriter, reader: Reader, path: Path) -> None:
+def test_a_row_its_rollups_and_its_history_say_the_same(
+    writer: StoreWriter, reader: Reader, store: DatabaseSettings
+) -> None:
     entry, other = an_entry(cost_pico_usd=2_500_000), an_entry(cost_pico_usd=7)
-    store(writer, entry, other)
+    put(writer, entry, other)
     assert amend(writer, priced(entry, 2_500_000, 9_000_000_000_001)) == 1
     row = reader.interaction(entry.interaction.id)
     assert (row["cost_pico_usd"], row["cost_usd"], row["price_id"]) == (9_000_000_000_001, 9.000000000001, "new")
     assert reader.price("new") is not None
-    assert_rollups_equal_the_rows(path)
+    assert_rollups_equal_the_rows(store)
     costs = "cost_pico_usd_before, cost_pico_usd_after, price_id_before, price_id_after, before"
-    history = ask(path, f"SELECT interaction_id, amended_at, command, reason, {costs} FROM amendment")
+    history = ask(store, f"SELECT interaction_id, amended_at, command, reason, {costs} FROM amendment")
     assert [item[:8] for item in history] == [
         (
             entry.interaction.id,
@@ -76,71 +78,71 @@ def test_a_row_its_rollups_and_its_history_say_the_same(writer: StoreWriter, rea
     assert orjson.loads(history[0][8]) == {"cost_pico_usd": 2_500_000, "cost_status": "unpriced", "price_id": None}
 
 
-def test_the_same_batch_again_changes_nothing(writer: StoreWriter, path: Path) -> None:
+def test_the_same_batch_again_changes_nothing(writer: StoreWriter, store: DatabaseSettings) -> None:
     entry = an_entry(cost_pico_usd=5)
-    store(writer, entry)
+    put(writer, entry)
     assert [amend(writer, priced(entry, 5, 6)) for _ in range(3)] == [1, 0, 0]
-    assert ask(path, "SELECT count(*) FROM amendment") == [(1,)]
-    assert_rollups_equal_the_rows(path)
+    assert ask(store, "SELECT count(*) FROM amendment") == [(1,)]
+    assert_rollups_equal_the_rows(store)
 
 
 def test_a_row_that_changed_meanwhile_is_left_alone(writer: StoreWriter, reader: Reader) -> None:
     entry = an_entry(cost_pico_usd=5)
-    store(writer, entry)
+    put(writer, entry)
     assert amend(writer, priced(entry, 4, 6)) == 0
     assert reader.interaction(entry.interaction.id)["cost_pico_usd"] == 5
     gone = Change(id="00000000-0000-7000-8000-000000000000", before={}, after={"cost_pico_usd": 1})
     assert amend(writer, gone) == 0
 
 
-def test_an_amount_can_become_known_and_unknown(writer: StoreWriter, path: Path) -> None:
+def test_an_amount_can_become_known_and_unknown(writer: StoreWriter, store: DatabaseSettings) -> None:
     entry = an_entry(cost_pico_usd=None)
-    store(writer, entry)
+    put(writer, entry)
     assert amend(writer, priced(entry, None, 6)) == 1
-    assert_rollups_equal_the_rows(path)
+    assert_rollups_equal_the_rows(store)
     back = Change(id=entry.interaction.id, before={}, after={"cost_pico_usd": None, "cost_status": "unpriced"})
     assert amend(writer, back) == 1
-    assert ask(path, "SELECT cost_usd FROM interaction") == [(None,)]
-    assert_rollups_equal_the_rows(path)
+    assert ask(store, "SELECT cost_usd FROM interaction") == [(None,)]
+    assert_rollups_equal_the_rows(store)
 
 
-def test_another_model_and_outcome_move_the_call_between_rollups(writer: StoreWriter, path: Path) -> None:
+def test_another_model_and_outcome_move_the_call_between_rollups(writer: StoreWriter, store: DatabaseSettings) -> None:
     entry, other = an_entry(model="a", ttft_ms=5.0), an_entry(model="b")
-    store(writer, entry, other)
+    put(writer, entry, other)
     change = Change(
         id=entry.interaction.id,
         before={"model": "a"},
         after={"model": "b", "outcome": "upstream_error", "success": 0, "tool_names": ["x"], "input_tokens": 99},
     )
     assert amend(writer, change) == 1
-    assert_rollups_equal_the_rows(path)
-    assert ask(path, "SELECT count(*) FROM rollup_hourly WHERE calls = 0 OR model = 'a'") == [(0,)]
-    assert ask(path, "SELECT tool_names FROM interaction WHERE outcome = 'upstream_error'") == [('["x"]',)]
+    assert_rollups_equal_the_rows(store)
+    assert ask(store, "SELECT count(*) FROM rollup_hourly WHERE calls = 0 OR model = 'a'") == [(0,)]
+    assert ask(store, "SELECT tool_names FROM interaction WHERE outcome = 'upstream_error'") == [('["x"]',)]
 
 
-def test_texts_are_replaced(writer: StoreWriter, path: Path) -> None:
+def test_texts_are_replaced(writer: StoreWriter, store: DatabaseSettings) -> None:
     entry = an_entry()
-    store(writer, entry)
+    put(writer, entry)
     assert amend(writer, Change(id=entry.interaction.id, before={}, after={"input_length": 1}, texts=("q", None))) == 1
-    assert ask(path, "SELECT input_text, output_text FROM interaction_text") == [("q", None)]
+    assert ask(store, "SELECT input_text, output_text FROM interaction_text") == [("q", None)]
 
 
 @pytest.mark.parametrize("name", ["id", "started_at", "cost_usd", "no_such", 'model" = 1, "id'])
-def test_what_must_not_change_is_refused_whole(writer: StoreWriter, path: Path, name: str) -> None:
+def test_what_must_not_change_is_refused_whole(writer: StoreWriter, store: DatabaseSettings, name: str) -> None:
     first, second = an_entry(cost_pico_usd=5), an_entry()
-    store(writer, first, second)
+    put(writer, first, second)
     with pytest.raises(RowError):
         amend(writer, priced(first, 5, 6), Change(id=second.interaction.id, before={}, after={name: "x"}))
-    assert ask(path, "SELECT count(*) FROM amendment") == [(0,)]
+    assert ask(store, "SELECT count(*) FROM amendment") == [(0,)]
 
 
-def test_a_value_that_the_table_refuses_changes_nothing(writer: StoreWriter, path: Path) -> None:
+def test_a_value_that_the_table_refuses_changes_nothing(writer: StoreWriter, store: DatabaseSettings) -> None:
     first, second = an_entry(cost_pico_usd=5), an_entry()
-    store(writer, first, second)
+    put(writer, first, second)
     with pytest.raises(RowError):
         amend(writer, priced(first, 5, 6), Change(id=second.interaction.id, before={}, after={"outcome": "nonsense"}))
-    assert ask(path, "SELECT cost_pico_usd FROM interaction ORDER BY id LIMIT 1") == [(5,)]
-    assert_rollups_equal_the_rows(path)
+    assert ask(store, "SELECT cost_pico_usd FROM interaction ORDER BY id LIMIT 1") == [(5,)]
+    assert_rollups_equal_the_rows(store)
 
 
 _PICO = st.none() | st.integers(0, 2**52)
@@ -161,24 +163,22 @@ _CHANGE: Any = st.fixed_dictionaries(
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=25)
 @given(st.lists(_ROW, min_size=1, max_size=6), st.lists(st.tuples(st.integers(0, 5), _CHANGE), max_size=8))
 def test_rollups_equal_the_rows_whatever_is_changed(
-    tmp_path_factory: pytest.TempPathFactory, rows: list[dict[str, Any]], changes: list[tuple[int, dict[str, Any]]]
+    store: DatabaseSettings, rows: list[dict[str, Any]], changes: list[tuple[int, dict[str, Any]]]
 ) -> None:
-    path = tmp_path_factory.mktemp("store") / "d.db"
-    upgrade(path)
-    writer = StoreWriter(path)
+    writer = StoreWriter(store)
     entries = [an_entry(**row, success=row["outcome"] is Outcome.COMPLETED) for row in rows]
-    store(writer, *entries)
+    put(writer, *entries)
     made = [
         Change(id=entries[at % len(entries)].interaction.id, before={}, after=after) for at, after in changes if after
     ]
     assert amend(writer, *made) == len(made)
     writer.close()
-    assert_rollups_equal_the_rows(path)
+    assert_rollups_equal_the_rows(store)
 
 
 def test_a_page_of_rows_has_where_they_were_sent(writer: StoreWriter, reader: Reader) -> None:
     entries = sorted((an_entry() for _ in range(5)), key=lambda item: item.interaction.id)
-    store(writer, *entries)
+    put(writer, *entries)
     first = reader.slice_after("", Filters(), 3)
     rest = reader.slice_after(first[-1]["id"], Filters(), 3)
     assert [row["id"] for row in [*first, *rest]] == [item.interaction.id for item in entries]

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from proxy.domain.outcome import Outcome
-from proxy.errors import NotFoundError, StoreError
-from proxy.store.engine import open_reader
+from proxy.errors import NotFoundError
 from proxy.store.reading import Reader
-from proxy.store.statements import Filters, listing, slice_of
+from proxy.store.statements import Filters
 from proxy.store.writing import StoreWriter, WriteBatch
 from tests.support.entries import STARTED_AT, an_entry
 
@@ -68,36 +65,6 @@ def test_filters(filled: Reader, filters: Filters, expected: int) -> None:
     assert len(filled.list_interactions(filters, 10)) == expected
 
 
-COMMON = (
-    Filters(),
-    Filters(model="gpt-5"),
-    Filters(outcome="completed"),
-    Filters(provider="openai"),
-    Filters(since=STARTED_AT, until=STARTED_AT + 1),
-    Filters(model="gpt-5", outcome="completed", since=STARTED_AT),
-)
-
-
-@pytest.mark.parametrize("filters", COMMON)
-def test_no_list_sorts_all_that_it_could_show(path: Path, filled: Reader, filters: Filters) -> None:
-    sql, values = listing(filters, 20)
-    with open_reader(path).begin() as connection:
-        plan = [row[3] for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {sql}", values)]
-    assert len(filled.list_interactions(filters, 20)) > 0
-    # Only calls of the same millisecond may have to be put in order, the "last term" or "right part".
-    assert "USE TEMP B-TREE FOR ORDER BY" not in plan
-    assert any("USING INDEX" in step for step in plan)
-
-
-@pytest.mark.parametrize("filters", COMMON)
-def test_no_slice_sorts_all_that_is_left(path: Path, filled: Reader, filters: Filters) -> None:
-    sql, values = slice_of("0", filters, 200)
-    with open_reader(path).begin() as connection:
-        plan = [row[3] for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {sql}", values)]
-    assert not [step for step in plan if "TEMP B-TREE" in step], plan
-    assert len(filled.slice_after("", filters, 200)) == len(filled.list_interactions(filters, 200))
-
-
 def test_last_and_the_ones_before(filled: Reader) -> None:
     newest = filled.list_interactions(Filters(), 3)
     assert filled.interaction("last")["id"] == newest[0]["id"]
@@ -123,12 +90,6 @@ def test_a_summary_of_a_span(filled: Reader) -> None:
     assert filled.summary(STARTED_AT + 10**9)["calls"] == 0
 
 
-def test_no_database_yet_is_said_with_the_way_out(tmp_path: Path) -> None:
-    with pytest.raises(StoreError) as caught:
-        Reader(tmp_path / "none.db")
-    assert "dashcam serve" in str(caught.value.hint)
-
-
 def test_a_call_is_found_by_its_caller_s_own_id(filled: Reader) -> None:
     assert filled.interaction(OWN_ID.upper())["user_id"] == "kim"
     with pytest.raises(NotFoundError):
@@ -141,4 +102,14 @@ def test_a_common_label_is_found_like_a_rare_one(filled: Reader, monkeypatch: py
     monkeypatch.setattr("proxy.store.reading._RARE", 0)
     assert filled.list_interactions(wanted, 9) == rare
     assert len(rare) == 1
-    assert filled.recorded_after(0, wanted, 9)[0] == rare
+
+
+def test_what_is_recorded_from_now_on_comes_in_the_order_of_recording(filled: Reader, writer: StoreWriter) -> None:
+    recorded = filled.recorded()
+    assert recorded.next(Filters(tags=("eu",)), 10) == []
+    late = [an_entry(model="tagged", user_id=name, tags=("eu",)) for name in ("ann", "bob", "cy")]
+    writer.write(WriteBatch(entries=[("s", late[2])]), lambda _entries: {})
+    assert [row["user_id"] for row in recorded.next(Filters(tags=("eu",)), 10)] == ["cy"]
+    writer.write(WriteBatch(entries=[("s", late[0]), ("s", late[1]), ("s", an_entry())]), lambda _entries: {})
+    assert [row["user_id"] for row in recorded.next(Filters(tags=("eu",)), 10)] == ["ann", "bob"]
+    assert recorded.next(Filters(tags=("eu",)), 10) == []

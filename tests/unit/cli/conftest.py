@@ -11,6 +11,7 @@ import pytest
 
 from proxy.cli.app import run_app
 from proxy.domain.interaction import Entry
+from proxy.settings.database import sqlite_at
 from proxy.store.migration import upgrade
 from proxy.store.writing import StoreWriter, WriteBatch
 
@@ -64,9 +65,9 @@ def record(tmp_path: Path) -> Record:
     """Put entries on record."""
 
     def write(*entries: Entry) -> None:
-        path = tmp_path / "data" / "dashcam.db"
-        upgrade(path)
-        writer = StoreWriter(path)
+        database = sqlite_at(tmp_path / "data" / "dashcam.db")
+        upgrade(database)
+        writer = StoreWriter(database)
         for entry in entries:
             writer.write(WriteBatch(entries=[("s", entry)]), lambda _: {})
         writer.close()

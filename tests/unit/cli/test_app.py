@@ -178,7 +178,7 @@ def test_a_damaged_database_is_told_and_is_a_problem_for_the_doctor(
     for arguments in (("logs",), ("show",), ("db", "info")):
         said = dashcam(*arguments)
         assert (said.code, said.out) == (1, "")
-        assert "cannot be read" in said.err
+        assert "cannot be used" in said.err
     said = dashcam("doctor", "--json", "--offline")
     (finding,) = [item for item in json.loads(said.out) if item["subject"] == "database"]
     assert (said.code, finding["ok"]) == (7, False)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from proxy.domain.outcome import Outcome
+from proxy.settings.database import sqlite_at
 from proxy.store.reading import Reader
 from proxy.store.statements import Filters
 from tests.support.entries import STARTED_AT, an_entry
@@ -108,7 +109,7 @@ def test_a_file_that_is_no_database_is_told(dashcam: Command, tmp_path: Path) ->
     (tmp_path / "data" / "dashcam.db").write_bytes(b"no database at all" * 100)
     said = dashcam("logs")
     assert said.code == 1
-    assert "cannot be read" in said.err
+    assert "cannot be used" in said.err
     assert "Traceback" not in said.err
 
 
@@ -116,12 +117,11 @@ def test_following_goes_by_the_order_of_recording_not_of_starting(record: Record
     """A long call started first and is recorded last."""
     long, short = an_entry(model="long"), an_entry(model="short")
     record(short)
-    reader = Reader(tmp_path / "data" / "dashcam.db")
-    seen = reader.last_recorded()
+    reader = Reader(sqlite_at(tmp_path / "data" / "dashcam.db"))
+    recorded = reader.recorded()
     record(long)
-    rows, seen = reader.recorded_after(seen, Filters(), 10)
-    assert [row["model"] for row in rows] == ["long"]
-    assert reader.recorded_after(seen, Filters(), 10) == ([], seen)
+    assert [row["model"] for row in recorded.next(Filters(), 10)] == ["long"]
+    assert recorded.next(Filters(), 10) == []
     reader.close()
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from proxy.domain.outcome import UsageSource
+from proxy.settings.database import sqlite_at
 from tests.support.entries import an_entry
 from tests.support.price_data import price_data
 from tests.support.rollups import ask, assert_rollups_equal_the_rows
@@ -30,7 +31,9 @@ def path(tmp_path: Path, record: Record, dashcam: Command) -> Path:
 
 
 def costs(path: Path) -> list[int]:
-    return [cost for (cost,) in ask(path, "SELECT cost_pico_usd FROM interaction WHERE model = 'gpt-4o-mini'")]
+    return [
+        cost for (cost,) in ask(sqlite_at(path), "SELECT cost_pico_usd FROM interaction WHERE model = 'gpt-4o-mini'")
+    ]
 
 
 def test_a_dry_run_shows_the_difference_and_writes_nothing(dashcam: Command, path: Path) -> None:
@@ -59,8 +62,10 @@ def test_yes_writes_and_a_second_time_there_is_nothing_to_do(dashcam: Command, p
     assert (said["written"], said["changed"], said["kept"], said["dry_run"]) == (2, 2, 1, False)
     assert said["models"][0]["delta_usd"] == "0.00004"
     assert costs(path) == [NEW, NEW]
-    assert ask(path, "SELECT DISTINCT reason, cost_pico_usd_before FROM amendment") == [("November prices", OLD)]
-    assert_rollups_equal_the_rows(path)
+    assert ask(sqlite_at(path), "SELECT DISTINCT reason, cost_pico_usd_before FROM amendment") == [
+        ("November prices", OLD)
+    ]
+    assert_rollups_equal_the_rows(sqlite_at(path))
     assert "Nothing to change" in dashcam("recost", "--yes").err
 
 

@@ -11,6 +11,7 @@ import pytest
 from proxy.domain.identity import IdentityMint
 from proxy.interpret.entry import interpret
 from proxy.pricing.cost import cost_of
+from proxy.settings.database import sqlite_at
 from tests.support.recorded import recorded
 from tests.support.rollups import ask, assert_rollups_equal_the_rows
 from tests.unit.cli.conftest import Command, Record
@@ -43,7 +44,7 @@ def test_what_reads_the_same_is_left_alone(dashcam: Command, path: Path) -> None
     assert (found.code, found.out) == (0, "")
     assert "1 calls were passed over: their bytes were not kept" in found.err
     assert "Nothing to change: 6 calls" in found.err
-    assert ask(path, "SELECT count(*) FROM amendment") == [(0,)]
+    assert ask(sqlite_at(path), "SELECT count(*) FROM amendment") == [(0,)]
 
 
 def test_differences_are_shown_by_column_and_written_only_with_yes(dashcam: Command, path: Path) -> None:
@@ -53,9 +54,9 @@ def test_differences_are_shown_by_column_and_written_only_with_yes(dashcam: Comm
     assert [(item["column"], item["calls"], len(item["for_example"])) for item in dry["columns"]] == [
         ("output_tokens", 5, 3)
     ]
-    assert ask(path, "SELECT sum(output_tokens) FROM interaction") == [(3,)]
+    assert ask(sqlite_at(path), "SELECT sum(output_tokens) FROM interaction") == [(3,)]
     found = dashcam("reinterpret", "--yes", is_terminal=True)
     assert found.lines[1].split()[:2] == ["output_tokens", "5"]
     assert "5 of 6 calls were changed" in found.err
-    assert ask(path, "SELECT sum(output_tokens) FROM interaction") == [(18,)]
-    assert_rollups_equal_the_rows(path)
+    assert ask(sqlite_at(path), "SELECT sum(output_tokens) FROM interaction") == [(18,)]
+    assert_rollups_equal_the_rows(sqlite_at(path))

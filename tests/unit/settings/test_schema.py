@@ -32,6 +32,9 @@ HIDDEN = "hunter2"
 OTHER_WORDS = {
     "DASHCAM_SERVER__HOST": "localhost",
     "DASHCAM_SERVER__ALLOWED_HOSTS": "a.example",
+    "DASHCAM_DATABASE__URL": "postgresql://kim@db.example/calls",
+    "DASHCAM_DATABASE__READ_URL": "postgresql://kim@replica.example/calls",
+    "DASHCAM_DATABASE__AUTO_MIGRATE": "yes",
     "DASHCAM_RECORDING__MODE": "process",
     "DASHCAM_RECORDING__ON_FULL": "drop",
     "DASHCAM_LOG__LEVEL": "debug",
@@ -96,7 +99,8 @@ def test_the_template_names_every_setting_and_nothing_that_does_not_exist() -> N
 def test_each_variable_of_the_template_sets_what_it_names(name: str) -> None:
     value = other_than(name, DOCUMENTED[name])
     Path(".env").write_text(f"{name}={str(value).lower() if isinstance(value, bool) else value}\n")
-    found: Any = loaded()
+    # A replica is one of a Postgres.
+    found: Any = loaded('[database]\nurl = "postgresql://db.example"' if name.endswith("READ_URL") else "")
     for key in VARIABLES[name].split("."):
         found = getattr(found, key)
     assert found == ((value,) if isinstance(found, tuple) else value)

@@ -63,7 +63,7 @@ def test_nothing_changes_after_the_start(section: ServerSettings) -> None:
 
 def test_what_lasts_is_in_the_data_folder_and_what_does_not_in_the_run_folder() -> None:
     found = Settings(data_dir="/d", run_dir="/r")
-    assert {found.database_path.parent, found.spool_dir.parent, found.snapshot_path.parent} == {Path("/d")}
+    assert {found.database.path.parent, found.spool_dir.parent, found.snapshot_path.parent} == {Path("/d")}
     assert {found.control_socket.parent, found.pages_dir.parent} == {Path("/r")}
 
 

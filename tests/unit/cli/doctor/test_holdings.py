@@ -10,7 +10,7 @@ import pytest
 
 from proxy.cli.doctor import holdings
 from proxy.settings.values import RecordingSettings, Settings
-from proxy.store import reading
+from proxy.store import sqlite
 from tests.support.entries import an_entry
 from tests.unit.cli.conftest import Record
 
@@ -39,29 +39,29 @@ def test_recordings_that_others_can_read_are_a_problem_with_its_mending(settings
     *_, note = holdings.folder(settings)
     assert (note.is_ok, "can look into" in note.detail) == (None, True)
     Path(settings.data_dir).chmod(0o700)
-    settings.database_path.chmod(0o644)
+    settings.database.path.chmod(0o644)
     *_, rights = holdings.folder(settings)
     assert rights.is_ok is False
-    assert rights.next == f"chmod go= {settings.database_path}"
+    assert rights.next == f"chmod go= {settings.database.path}"
 
 
 def test_a_database_is_sound_or_damaged(settings: Settings, record: Record) -> None:
     record(*(an_entry(request=os.urandom(3000)) for _ in range(40)))
     (found,) = holdings.database(settings)
     assert (found.is_ok, "40 calls" in found.detail, found.detail.endswith("sound")) == (True, True, True)
-    damaged = bytearray(settings.database_path.read_bytes())
+    damaged = bytearray(settings.database.path.read_bytes())
     damaged[-3000:] = b"\xff" * 3000
-    settings.database_path.write_bytes(damaged)
+    settings.database.path.write_bytes(damaged)
     (found,) = holdings.database(settings)
     assert found.is_ok is False
-    assert "damaged" in found.detail or "cannot be read" in found.detail
+    assert "damaged" in found.detail or "cannot be used" in found.detail
 
 
 def test_a_check_that_takes_too_long_is_given_up(
     settings: Settings, record: Record, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(holdings, "CHECK_SECONDS", -1.0)
-    monkeypatch.setattr(reading, "CHECK_STEPS", 10)
+    monkeypatch.setattr(sqlite, "CHECK_STEPS", 10)
     record(*(an_entry(request=os.urandom(3000)) for _ in range(40)))
     (found,) = holdings.database(settings)
     assert found.is_ok

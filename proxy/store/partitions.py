@@ -1,0 +1,93 @@
+"""The months of a Postgres store: made ahead, dropped as a whole when they are no longer wanted.
+
+The tables that grow with every call are cut by the call's id, a UUIDv7, which begins with its millisecond: the first id
+of a month is the month's first millisecond and zeros. What no month was made for lies in a table's ``default`` part, so
+that nothing is ever refused; when its month is made, it moves there. Dropping decides nothing: who keeps what how long
+is said elsewhere.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+import uuid
+from collections.abc import Iterator
+from datetime import UTC, date, datetime
+
+from sqlalchemy import Connection
+
+TABLES = {
+    "interaction": "id",
+    "interaction_text": "interaction_id",
+    "interaction_body": "interaction_id",
+    "interaction_metadata": "interaction_id",
+    "attempt": "interaction_id",
+}
+"""The tables that are cut, and by which column."""
+MONTHS_AHEAD = 3
+PART = re.compile(rf"(?P<table>{'|'.join(TABLES)})_(?:default|(?P<year>\d{{4}})_(?P<month>\d\d))\Z")
+_PARTS = (
+    "SELECT child.relname FROM pg_inherits JOIN pg_class AS child ON child.oid = inhrelid "
+    "JOIN pg_class AS parent ON parent.oid = inhparent WHERE parent.oid = to_regclass('{table}')"
+)
+
+
+def first_id(month: date) -> str:
+    """Return the lowest id of a month."""
+    milliseconds = int(datetime(month.year, month.month, 1, tzinfo=UTC).timestamp() * 1000)
+    return str(uuid.UUID(int=milliseconds << 80))
+
+
+def next_month(month: date) -> date:
+    """Return the first day of the month after."""
+    return date(month.year + month.month // 12, month.month % 12 + 1, 1)
+
+
+def make(connection: Connection, today: date | None = None) -> list[str]:
+    """Make this month's partitions and those of the next ones, where they are not there; return their names."""
+    month = (today or datetime.fromtimestamp(time.time(), UTC).date()).replace(day=1)
+    made = []
+    for _ in range(1 + MONTHS_AHEAD):
+        for table, column in TABLES.items():
+            name = _name(table, month)
+            if name not in _parts(connection, table):
+                _make(connection, table, column, month)
+                made.append(name)
+        month = next_month(month)
+    return made
+
+
+def drop_before(connection: Connection, month: date) -> list[str]:
+    """Drop the partitions that end before a month begins; return their names. What lies in ``default`` stays."""
+    dropped = []
+    for table in TABLES:
+        for name in sorted(_parts(connection, table)):
+            found = PART.match(name)
+            if found and found["year"] and date(int(found["year"]), int(found["month"]), 1) < month.replace(day=1):
+                connection.exec_driver_sql(f"DROP TABLE {name}")
+                dropped.append(name)
+    return dropped
+
+
+def _name(table: str, month: date) -> str:
+    return f"{table}_{month:%Y_%m}"
+
+
+def _parts(connection: Connection, table: str) -> set[str]:
+    return {str(name) for (name,) in connection.exec_driver_sql(_PARTS.format(table=table))}
+
+
+def _make(connection: Connection, table: str, column: str, month: date) -> None:
+    """Make one partition; what its months' rows have left in ``default`` goes along, in the caller's transaction."""
+    name, first, behind = _name(table, month), first_id(month), first_id(next_month(month))
+    for statement in _statements(table, name, column, first, behind):
+        connection.exec_driver_sql(statement)
+
+
+def _statements(table: str, name: str, column: str, first: str, behind: str) -> Iterator[str]:
+    inside = f"{column} >= '{first}' AND {column} < '{behind}'"
+    yield f"LOCK TABLE {table} IN SHARE ROW EXCLUSIVE MODE"
+    yield f"CREATE TABLE {name} (LIKE {table} INCLUDING DEFAULTS INCLUDING CONSTRAINTS)"
+    moved = f"DELETE FROM {table}_default WHERE {inside} RETURNING *"  # noqa: S608 - names and ids of our own
+    yield f"WITH moved AS ({moved}) INSERT INTO {name} SELECT * FROM moved"  # noqa: S608
+    yield f"ALTER TABLE {table} ATTACH PARTITION {name} FOR VALUES FROM ('{first}') TO ('{behind}')"

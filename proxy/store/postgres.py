@@ -1,0 +1,212 @@
+"""Postgres: the same tables and statements as on SQLite, over psycopg 3.
+
+Nothing is relied upon that lives longer than a transaction, so that PgBouncer may give each one another connection:
+time-outs are set per transaction, nothing is prepared, temporary tables end with their transaction. A commit that lets
+a spool segment be unlinked is synchronous whatever the server's default. Values come back as SQLite gives them: ids and
+instants as text, truth as 0 and 1, JSON as text. What errors mean is in ``postgres_failures``, the months in
+``partitions``.
+"""
+
+from __future__ import annotations
+
+import sys
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.pool import QueuePool
+
+from proxy.errors import StoreError
+from proxy.settings.database import DatabaseSettings
+from proxy.store import partitions, postgres_failures
+
+try:
+    import psycopg
+    from psycopg.adapt import Loader
+    from psycopg.conninfo import conninfo_to_dict
+except ImportError as error:
+    raise StoreError(
+        f"Postgres needs the driver psycopg, which is not there: {error}",
+        hint=f"{sys.executable} -m pip install 'psycopg[binary]>=3.3,<4'",
+    ) from error
+
+_UPGRADE_LOCK = 0x64617368_63616D01
+"""The advisory lock of whoever upgrades: "dashcam" and a number."""
+_KEPT_IDLE = 1
+_ENCODING = "SELECT current_setting('server_encoding')"
+# SET LOCAL for several at once. An operator's stronger promise stays: remote_apply waits for more than on.
+_SETTINGS = (
+    "SELECT set_config('statement_timeout', '{statement}', true), set_config('lock_timeout', '{lock}', true), "
+    "set_config('idle_in_transaction_session_timeout', '{idle}', true), set_config('timezone', 'UTC', true), "
+    "set_config('datestyle', 'ISO', true), set_config('synchronous_commit', CASE "
+    "current_setting('synchronous_commit') WHEN 'remote_apply' THEN 'remote_apply' ELSE 'on' END, true)"
+)
+
+
+class _TextLoader(Loader):
+    """Gives a value as the text the server writes."""
+
+    def load(self, data: Any) -> str:
+        """Return it."""
+        return bytes(data).decode()
+
+
+class _InstantLoader(Loader):
+    """Gives an instant as SQLite keeps it: ISO 8601 UTC with milliseconds and a Z."""
+
+    def load(self, data: Any) -> str:
+        """Return it; the session's time zone is UTC."""
+        text = bytes(data).decode()
+        if not text.endswith("+00"):
+            at = datetime.fromisoformat(text).astimezone(UTC)
+            return f"{at:%Y-%m-%dT%H:%M:%S}.{at.microsecond // 1000:03d}Z"
+        day, _, rest = text[:-3].partition(" ")
+        second, _, fraction = rest.partition(".")
+        return f"{day}T{second}.{fraction[:3]:0<3}Z"
+
+
+class _TruthLoader(Loader):
+    """Gives truth as 1 and 0."""
+
+    def load(self, data: Any) -> int:
+        """Return it."""
+        return int(bytes(data) == b"t")
+
+
+class _SumLoader(Loader):
+    """Gives a sum of whole numbers as one; our tables have no other numerics."""
+
+    def load(self, data: Any) -> int | float:
+        """Return it."""
+        text = bytes(data).decode()
+        return int(text) if text.lstrip("-").isdigit() else float(text)
+
+
+_LOADERS: dict[str, type[Loader]] = {
+    "uuid": _TextLoader, "json": _TextLoader, "jsonb": _TextLoader, "timestamptz": _InstantLoader,
+    "bool": _TruthLoader, "numeric": _SumLoader,
+}  # fmt: skip
+
+
+@lru_cache(maxsize=512)
+def translated(sql: str) -> str:
+    """Return one of our statements as psycopg takes it: ``?`` outside of quotes is a value's place.
+
+    LIKE takes no notice of case on SQLite, which is called ILIKE here.
+    """
+    parts = sql.replace("%", "%%").split("'")
+    return "'".join(part if index % 2 else _outside(part) for index, part in enumerate(parts))
+
+
+def _outside(sql: str) -> str:
+    return sql.replace("?", "%s").replace(" LIKE ", " ILIKE ")
+
+
+class Postgres:
+    """A database of a Postgres server."""
+
+    def __init__(self, database: DatabaseSettings) -> None:
+        self.database = database
+
+    def writer(self) -> Engine:
+        """Return an engine with one connection, made when it is needed first."""
+        return self._engine(is_reader=False)
+
+    def upgrader(self) -> Engine:
+        """Return an engine whose values are psycopg's own."""
+        return self._engine(is_reader=False, has_our_values=False)
+
+    def reader(self) -> Engine:
+        """Return an engine whose transactions are read-only."""
+        return self._engine(is_reader=True)
+
+    def check_place(self) -> None:
+        """An address stays what it is."""
+
+    def refusal(self, error: Exception) -> StoreError:
+        """Return what a failed write means."""
+        return postgres_failures.refusal(error, self.database)
+
+    def unusable(self, error: DBAPIError) -> StoreError:
+        """Return what to tell a person."""
+        return postgres_failures.unusable(error, self.database)
+
+    def size(self, connection: Connection) -> int:
+        """Return the size of the database with its indexes, in bytes."""
+        return int(connection.exec_driver_sql("SELECT pg_database_size(current_database())").scalar_one())
+
+    def check(self, _connection: Connection, _seconds: float) -> list[str] | None:
+        """Postgres looks after its own pages: there is nothing quick to add."""
+        return []
+
+    def prepare_upgrade(self, connection: Connection) -> None:
+        """Wait for the advisory lock, which ends with the transaction; refuse a database that is not UTF-8."""
+        encoding = connection.exec_driver_sql(_ENCODING).scalar_one()
+        if encoding != "UTF8":
+            raise StoreError(
+                f"the database {self.database.shown} is encoded in {encoding}; texts of calls need UTF8",
+                hint="make another one: CREATE DATABASE dashcam ENCODING 'UTF8' TEMPLATE template0",
+            )
+        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_UPGRADE_LOCK})")
+
+    def finish_upgrade(self, connection: Connection) -> None:
+        """Make the partitions of the next months."""
+        partitions.make(connection)
+
+    # -- connecting -----------------------------------------------------------------------------------------
+
+    def _engine(self, *, is_reader: bool, has_our_values: bool = True) -> Engine:
+        engine = create_engine(
+            "postgresql+psycopg://",
+            creator=lambda: self._connect(is_reader, _LOADERS if has_our_values else {}),
+            poolclass=QueuePool,
+            pool_size=_KEPT_IDLE,
+            max_overflow=4 if is_reader else 0,
+            pool_pre_ping=is_reader,
+            use_native_hstore=False,
+        )
+        wait = self.database
+        settings = _SETTINGS.format(
+            statement=round(wait.statement_timeout * 1000),
+            lock=round(wait.lock_timeout * 1000),
+            idle=round(wait.idle_in_transaction_timeout * 1000),
+        )
+
+        @event.listens_for(engine, "begin")
+        def begin(connection: Connection) -> None:
+            connection.exec_driver_sql(settings)
+
+        @event.listens_for(engine, "before_cursor_execute", retval=True)
+        def translate(_c: Any, _cursor: Any, sql: str, values: Any, context: Any, _many: bool) -> tuple[str, Any]:
+            # What SQLAlchemy has compiled itself is in the driver's words already.
+            return (translated(sql) if context.compiled is None else sql), values
+
+        return engine
+
+    def _connect(self, is_reader: bool, loaders: dict[str, type[Loader]]) -> psycopg.Connection[Any]:
+        made = psycopg.connect(self.database.url, prepare_threshold=None, **self._arguments())
+        made.isolation_level = psycopg.IsolationLevel.READ_COMMITTED
+        made.read_only = True if is_reader else None
+        for name, loader in loaders.items():
+            made.adapters.register_loader(name, loader)
+        return made
+
+    def _arguments(self) -> dict[str, Any]:
+        """Return what the address does not say itself."""
+        wait = self.database
+        usual: dict[str, Any] = {
+            "application_name": "dashcam",
+            "connect_timeout": max(1, round(wait.connect_timeout)),
+            "keepalives_idle": max(1, round(wait.keepalive)),
+            "keepalives_interval": max(1, round(wait.keepalive / 2)),
+            "keepalives_count": 3,
+            "tcp_user_timeout": round(wait.tcp_user_timeout * 1000),
+        }
+        try:
+            said = conninfo_to_dict(self.database.url)
+        except psycopg.ProgrammingError as error:
+            reason = self.database.scrubbed(str(error)).strip()
+            raise StoreError(f"database.url cannot be read: {reason}", hint="dashcam config check") from None
+        return {"client_encoding": "UTF8", **{name: value for name, value in usual.items() if name not in said}}

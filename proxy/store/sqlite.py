@@ -1,0 +1,157 @@
+"""SQLite: one writer, any number of readers.
+
+WAL mode with one connection that writes *and* checkpoints, since older versions lose pages when two do (fixed in
+3.51.3); readers are read-only and never checkpoint. ``synchronous=FULL``: the commit that lets a spool segment be
+unlinked must itself survive a power cut. Files are private to their owner.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import time
+from pathlib import Path
+from urllib.parse import quote
+
+from sqlalchemy import URL, Connection, Engine, create_engine, event
+from sqlalchemy.exc import DatabaseError, DataError, DBAPIError, IntegrityError, InterfaceError, OperationalError
+from sqlalchemy.pool import NullPool, StaticPool
+
+from proxy.errors import StoreError
+from proxy.settings.database import DatabaseSettings
+from proxy.store.failures import RowError, StoreMovedError, StoreUnavailableError, reason_of
+
+SAFE_SQLITE = (3, 51, 3)
+CHECK_STEPS = 100_000
+"""After so many steps of SQLite's machine a check looks at the clock: some milliseconds."""
+_WRITER = ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=5000", "cache_size=-65536",
+           "temp_store=MEMORY", "wal_autocheckpoint=2000")  # fmt: skip
+_READER = ("query_only=1", "wal_autocheckpoint=0", "busy_timeout=5000", "cache_size=-16384")
+_DAMAGED = {sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT}
+
+
+def sqlite_version() -> str:
+    """Return the version of the linked SQLite."""
+    return sqlite3.sqlite_version
+
+
+def sqlite_warning() -> str | None:
+    """Return why the linked SQLite deserves a warning, or None."""
+    if sqlite3.sqlite_version_info >= SAFE_SQLITE:
+        return None
+    needed = ".".join(map(str, SAFE_SQLITE))
+    return f"SQLite {sqlite3.sqlite_version} is older than {needed}; do not write to the file with other programs"
+
+
+class Sqlite:
+    """A SQLite file."""
+
+    def __init__(self, database: DatabaseSettings) -> None:
+        self.database = database
+        self._path = database.path
+        self._file: tuple[int, int] | None = None
+
+    def writer(self) -> Engine:
+        """Open the database for the one writer, creating it when it is not there."""
+        path = self._path
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not path.exists():
+            os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
+        self._file = _file_at(path)
+        return _engine(URL.create("sqlite", database=str(path)), _WRITER, is_writer=True)
+
+    def upgrader(self) -> Engine:
+        """Return what writes: SQLite has one kind of value."""
+        return self.writer()
+
+    def reader(self) -> Engine:
+        """Open the database read-only; ``StoreError`` when it is not there."""
+        if not self._path.exists():
+            raise StoreError(f"there is no database at {self._path} yet", hint="start Dashcam with: dashcam serve")
+        place = URL.create("sqlite", database=f"file:{quote(str(self._path))}", query={"mode": "ro", "uri": "true"})
+        return _engine(place, _READER, is_writer=False)
+
+    def check_place(self) -> None:
+        """Raise ``StoreMovedError`` when the path leads to another file than when it was opened, or to none.
+
+        SQLite would go on writing into the file that has lost its name, and the spool be freed for nothing.
+        """
+        if _file_at(self._path) != self._file:
+            raise StoreMovedError(f"the database {self._path} was moved, removed or replaced")
+
+    def refusal(self, error: Exception) -> StoreError:
+        """Return what a failed write means."""
+        reason = reason_of(error)
+        if isinstance(error, IntegrityError | DataError):
+            return RowError(f"the database refuses a row: {reason}")
+        if isinstance(error, OperationalError | InterfaceError):
+            return StoreUnavailableError(f"the database cannot be written: {reason}")
+        if isinstance(error, DatabaseError) and _code(error) in _DAMAGED:
+            # The spool keeps every call until somebody has put a sound file in its place.
+            return StoreUnavailableError(f"the database is damaged: {reason}")
+        return RowError(f"a value cannot be stored: {reason}")
+
+    def unusable(self, error: DBAPIError) -> StoreError:
+        """Return what to tell a person about a file that cannot be opened, upgraded or read."""
+        code = _code(error)
+        if code in {*_DAMAGED, sqlite3.SQLITE_ERROR}:
+            hint = "move the file away and start again (a new one is made), or restore a backup"
+        elif code in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}:
+            hint = "end the other program that holds it"
+        else:
+            hint = "check the folder's rights and the disk's space"
+        return StoreError(f"the database {self._path} cannot be used: {error.orig}", hint=hint)
+
+    def size(self, _connection: Connection) -> int:
+        """Return the size of the file."""
+        return self._path.stat().st_size
+
+    def check(self, connection: Connection, seconds: float) -> list[str] | None:
+        """Return what SQLite's quick check finds wrong."""
+        deadline = time.monotonic() + seconds
+        driver = connection.connection.driver_connection
+        assert driver is not None
+        driver.set_progress_handler(lambda: time.monotonic() > deadline, CHECK_STEPS)
+        try:
+            found = [str(row[0]) for row in connection.exec_driver_sql("PRAGMA quick_check(3)")]
+        except DBAPIError:
+            if time.monotonic() > deadline:
+                return None
+            raise
+        return [] if found == ["ok"] else found
+
+    def prepare_upgrade(self, _connection: Connection) -> None:
+        """Nothing is left to do: our transaction is the only one that writes."""
+
+    def finish_upgrade(self, _connection: Connection) -> None:
+        """The revisions make it all."""
+
+
+def _file_at(path: Path) -> tuple[int, int] | None:
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def _code(error: DBAPIError) -> int:
+    return int(getattr(error.orig, "sqlite_errorcode", 0)) & 0xFF
+
+
+def _engine(url: URL, pragmas: tuple[str, ...], *, is_writer: bool) -> Engine:
+    engine = create_engine(
+        url, poolclass=StaticPool if is_writer else NullPool, connect_args={"check_same_thread": False}
+    )
+
+    @event.listens_for(engine, "connect")
+    def prepare(connection: sqlite3.Connection, _record: object) -> None:
+        connection.isolation_level = None
+        for pragma in pragmas:
+            connection.execute(f"PRAGMA {pragma}")
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if is_writer else "BEGIN")
+
+    return engine

@@ -1,0 +1,283 @@
+"""What only Postgres does or refuses: months, rights, errors with a code, and statements in another dialect."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import date
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit, urlunsplit
+
+import psycopg
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from proxy.domain.interaction import Entry
+from proxy.errors import StoreError
+from proxy.settings.database import DatabaseSettings
+from proxy.store import partitions
+from proxy.store.engine import backend_of
+from proxy.store.failures import RowError, StoreUnavailableError
+from proxy.store.migration import upgrade
+from proxy.store.postgres import translated
+from proxy.store.reading import Reader
+from proxy.store.statements import Filters
+from proxy.store.writing import SourceState, StoreWriter, WriteBatch
+from tests.support.entries import an_entry
+from tests.support.rollups import ask
+
+if TYPE_CHECKING:
+    from tests.support.postgres import Databases
+
+
+@pytest.fixture
+def store(postgres: Databases) -> Iterator[DatabaseSettings]:
+    """A database of its own: these tests alter it."""
+    made = postgres.migrated()
+    yield made
+    postgres.drop(made)
+
+
+def write(writer: StoreWriter, *entries: Entry) -> int:
+    batch = WriteBatch(entries=[("s", item) for item in entries], states=[SourceState("s", 1, 0)])
+    return len(writer.write(batch, lambda _: {}).inserted)
+
+
+def admin(database: DatabaseSettings, *statements: str) -> None:
+    with psycopg.connect(database.url, autocommit=True) as connection:
+        for statement in statements:
+            connection.execute(statement)
+
+
+def test_statements_are_ours_in_its_words() -> None:
+    assert translated("SELECT '?%' FROM t WHERE a = ? AND b LIKE ? ESCAPE '!'") == (
+        "SELECT '?%%' FROM t WHERE a = %s AND b ILIKE %s ESCAPE '!'"
+    )
+
+
+# -- months -------------------------------------------------------------------------------------------------
+
+
+@given(st.dates(date(1971, 1, 1), date(2200, 1, 1)))
+def test_months_follow_each_other(day: date) -> None:
+    behind = partitions.next_month(day.replace(day=1))
+    assert (behind.day, 27 < (behind - day.replace(day=1)).days < 32) == (1, True)
+    assert partitions.first_id(day) < partitions.first_id(behind)
+    assert uuid.UUID(partitions.first_id(day)).int >> 80 == (day.replace(day=1) - date(1970, 1, 1)).days * 86_400_000
+
+
+def parts(database: DatabaseSettings, table: str = "interaction") -> set[str]:
+    sql = "SELECT relname FROM pg_inherits JOIN pg_class ON oid = inhrelid WHERE inhparent = to_regclass(?)"
+    return {name for (name,) in ask(database, sql, table)}
+
+
+def test_months_are_made_ahead_and_once(store: DatabaseSettings) -> None:
+    backend = backend_of(store)
+    engine = backend.writer()
+    with engine.begin() as connection:
+        made = partitions.make(connection, date(2031, 11, 20))
+        assert partitions.make(connection, date(2031, 11, 30)) == []
+    engine.dispose()
+    assert {"interaction_2031_11", "interaction_2032_02", "attempt_2031_12"} <= set(made)
+    assert {"interaction_default", "interaction_2032_01"} <= parts(store)
+
+
+def test_what_no_month_was_made_for_is_stored_and_moves_when_it_is(store: DatabaseSettings) -> None:
+    writer, reader = StoreWriter(store), Reader(store)
+    entries = [an_entry() for _ in range(3)]
+    older = [replace(item, interaction=replace(item.interaction, id=f"0{number + 5}" + item.interaction.id[2:]))
+             for number, item in enumerate(entries)]  # fmt: skip
+    assert write(writer, *entries, *older) == 6
+    named = f"interaction_{date(2026, 11, 1):%Y_%m}"
+    admin(store, *(f"DROP TABLE IF EXISTS {table}_2026_11" for table in partitions.TABLES))
+    assert reader.counts()["interactions"] == 3
+    assert write(writer, *entries) == 3
+    assert named not in parts(store)
+    engine = backend_of(store).writer()
+    with engine.begin() as connection:
+        assert named in partitions.make(connection, date(2026, 11, 2))
+    assert ask(store, f"SELECT count(*) FROM {named}") == [(3,)]
+    assert ask(store, "SELECT count(*) FROM interaction_default") == [(3,)]
+    assert reader.counts()["interactions"] == 6
+    assert write(writer, *entries) == 0
+    body = reader.body(entries[0].interaction.id, "request")
+    assert body is not None
+    assert body.content == b'{"a":1}'
+    with engine.begin() as connection:
+        assert named in partitions.drop_before(connection, date(2026, 12, 1))
+    assert reader.counts()["interactions"] == 3
+    assert reader.body(entries[0].interaction.id, "request") is None
+    for opened in (writer, reader, engine):
+        (opened.dispose if hasattr(opened, "dispose") else opened.close)()
+
+
+# -- what errors mean ---------------------------------------------------------------------------------------
+
+
+def url_with(database: DatabaseSettings, **parts_of: str) -> DatabaseSettings:
+    found = urlsplit(database.url)
+    place = (
+        f"{parts_of.get('user', found.username)}:{parts_of.get('password', 'x')}@{parts_of.get('host', found.hostname)}"
+    )
+    netloc = f"{place}:{parts_of.get('port', found.port)}"
+    path = parts_of.get("path", found.path)
+    return replace(database, url=urlunsplit(found._replace(netloc=netloc, path=path)), connect_timeout=2.0)
+
+
+@pytest.mark.parametrize(
+    ("changes", "told", "next_step"),
+    [
+        ({"port": "1"}, "cannot be reached", "dashcam doctor"),
+        ({"host": "no.such.host.invalid"}, "cannot be reached", "dashcam doctor"),
+        ({"path": "/no_such_database"}, "is not there", "createdb"),
+        ({"user": "nobody_we_know"}, "does not let us in", "PGPASSWORD"),
+    ],
+)
+def test_a_database_that_cannot_be_opened_is_told(
+    store: DatabaseSettings, changes: dict[str, str], told: str, next_step: str
+) -> None:
+    wrong = url_with(store, password="s3cret-pass", **changes)
+    writer = StoreWriter(wrong)
+    with pytest.raises(StoreUnavailableError, match=told) as caught:
+        write(writer, an_entry())
+    assert next_step in str(caught.value.hint)
+    for look in (lambda: Reader(wrong).counts(), lambda: upgrade(wrong)):
+        with pytest.raises(StoreError, match=told) as caught_again:
+            look()
+        assert "s3cret" not in str(caught_again.value)
+    assert "s3cret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("statement", "told", "next_step"),
+    [
+        ("ALTER TABLE interaction ADD COLUMN mine text NOT NULL", "not as ours", "by hand"),
+        ("ALTER TABLE interaction DROP COLUMN model CASCADE", "not as ours", "migrate"),
+        ("ALTER TABLE interaction RENAME COLUMN top_p TO topp", "not as ours", "migrate"),
+        ("ALTER TABLE interaction ADD CONSTRAINT mine CHECK (model <> 'gpt-5')", "not as ours", "by hand"),
+        ("CREATE UNIQUE INDEX mine ON interaction_2026_11 (model)", "not as ours", "by hand"),
+        ("DROP TABLE attempt CASCADE; DROP TABLE interaction CASCADE", "does not have our tables", "migrate"),
+        ("DROP INDEX uq_body_chunk_day_sha256", "not as ours", "migrate"),
+    ],
+)
+def test_a_table_altered_by_hand_is_the_fault_of_no_row(
+    store: DatabaseSettings, statement: str, told: str, next_step: str
+) -> None:
+    admin(store, statement)
+    writer = StoreWriter(store)
+    with pytest.raises(StoreUnavailableError, match=told) as caught:
+        write(writer, an_entry(request=b"x" * 5000), an_entry())
+    assert next_step in str(caught.value.hint)
+    assert "xxx" not in str(caught.value)
+    writer.close()
+
+
+def test_a_read_only_database_is_told(store: DatabaseSettings) -> None:
+    name = urlsplit(store.url).path[1:]
+    admin(store, f"ALTER DATABASE {name} SET default_transaction_read_only = on")
+    writer = StoreWriter(store)
+    with pytest.raises(StoreUnavailableError, match="read-only") as caught:
+        write(writer, an_entry())
+    assert "primary" in str(caught.value.hint)
+    writer.close()
+
+
+def test_a_missing_right_is_told(store: DatabaseSettings) -> None:
+    role = f"limited_{uuid.uuid4().hex[:8]}"
+    admin(store, f"CREATE ROLE {role} LOGIN PASSWORD 'x'", f"GRANT SELECT ON ALL TABLES IN SCHEMA public TO {role}")
+    try:
+        writer = StoreWriter(url_with(store, user=role))
+        with pytest.raises(StoreUnavailableError, match="refuses us a right") as caught:
+            write(writer, an_entry())
+        assert "GRANT" in str(caught.value.hint)
+        writer.close()
+    finally:
+        admin(store, f"DROP OWNED BY {role}", f"DROP ROLE {role}")
+
+
+def test_a_lock_is_waited_for_only_so_long(store: DatabaseSettings) -> None:
+    writer = StoreWriter(replace(store, lock_timeout=0.2))
+    with psycopg.connect(store.url) as holder:
+        holder.execute("LOCK TABLE interaction IN ACCESS EXCLUSIVE MODE")
+        with pytest.raises(StoreUnavailableError, match="is busy"):
+            write(writer, an_entry())
+    assert write(writer, an_entry()) == 1
+    writer.close()
+
+
+def test_a_statement_is_waited_for_only_so_long(store: DatabaseSettings) -> None:
+    writer = StoreWriter(replace(store, statement_timeout=0.2, lock_timeout=60))
+    with psycopg.connect(store.url) as holder:
+        holder.execute("LOCK TABLE interaction IN ACCESS EXCLUSIVE MODE")
+        with pytest.raises(StoreUnavailableError, match="took too long"):
+            write(writer, an_entry())
+    assert write(writer, an_entry()) == 1
+    writer.close()
+
+
+def test_a_connection_that_was_ended_is_made_anew(store: DatabaseSettings) -> None:
+    writer, reader = StoreWriter(store), Reader(store)
+    assert write(writer, an_entry()) == 1
+    assert reader.counts()["interactions"] == 1
+    admin(store, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() "
+                 "AND pid <> pg_backend_pid()")  # fmt: skip
+    with pytest.raises(StoreUnavailableError, match="cannot be reached"):
+        write(writer, an_entry())
+    assert write(writer, an_entry()) == 1
+    assert reader.counts()["interactions"] == 2
+    writer.close()
+    reader.close()
+
+
+def test_a_commit_is_synchronous_whatever_the_default_is(store: DatabaseSettings) -> None:
+    name = urlsplit(store.url).path[1:]
+    admin(
+        store,
+        f"ALTER DATABASE {name} SET synchronous_commit = off",
+        f"ALTER DATABASE {name} SET timezone = 'Asia/Tokyo'",
+    )
+    engine = backend_of(store).writer()
+    with engine.begin() as connection:
+        said = [connection.exec_driver_sql(f"SHOW {name}").scalar() for name in ("synchronous_commit", "timezone")]
+    engine.dispose()
+    assert said == ["on", "UTC"]
+
+
+# -- values -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("zone", ["UTC", "Asia/Kolkata", "America/St_Johns"])
+def test_instants_come_back_in_utc_whatever_the_servers_zone(store: DatabaseSettings, zone: str) -> None:
+    admin(store, f"ALTER DATABASE {urlsplit(store.url).path[1:]} SET timezone = '{zone}'")
+    writer, reader = StoreWriter(store), Reader(store)
+    write(writer, an_entry(started_at=1_795_000_000_007, completed_at=None))
+    assert reader.interaction("last")["started_at"] == "2026-11-18T11:06:40.007Z"
+    assert len(reader.list_interactions(Filters(since=1_795_000_000_007, until=1_795_000_000_008), 5)) == 1
+    writer.close()
+    reader.close()
+
+
+@pytest.mark.parametrize("column", ["model", "error_message", "user_id"])
+@pytest.mark.parametrize("text", ["a\0b", "\ud800"])
+def test_a_text_that_postgres_cannot_hold_is_the_fault_of_its_row(
+    store: DatabaseSettings, column: str, text: str
+) -> None:
+    """Interpretation leaves no such text; what comes past it must not stop its neighbours."""
+    writer = StoreWriter(store)
+    with pytest.raises(RowError):
+        write(writer, an_entry(**{column: text}))  # type: ignore[arg-type]
+    assert write(writer, an_entry()) == 1
+    writer.close()
+
+
+def test_numbers_as_large_as_sqlite_takes_fit(store: DatabaseSettings) -> None:
+    writer, reader = StoreWriter(store), Reader(store)
+    write(writer, an_entry(top_k=2**62, max_tokens=2**62, cost_pico_usd=2**62))
+    row = reader.interaction("last")
+    assert (row["top_k"], row["max_tokens"], row["cost_pico_usd"]) == (2**62, 2**62, 2**62)
+    with pytest.raises(RowError):
+        write(writer, an_entry(top_k=2**63))
+    writer.close()
+    reader.close()

@@ -1,0 +1,123 @@
+"""What only a SQLite file can do or suffer: names of folders, rights, locks, damage, and which index it takes."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from proxy.domain.interaction import Entry
+from proxy.errors import StoreError
+from proxy.settings.database import DatabaseSettings, sqlite_at
+from proxy.store.engine import backend_of
+from proxy.store.failures import StoreUnavailableError
+from proxy.store.migration import upgrade
+from proxy.store.reading import Reader
+from proxy.store.statements import Filters, listing, slice_of
+from proxy.store.writing import StoreWriter, WriteBatch
+from tests.support.entries import STARTED_AT, an_entry
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    path = tmp_path / "dashcam.db"
+    upgrade(sqlite_at(path))
+    return path
+
+
+@pytest.fixture
+def store(path: Path) -> DatabaseSettings:
+    return sqlite_at(path)
+
+
+def write(writer: StoreWriter, *entries: Entry) -> int:
+    return len(writer.write(WriteBatch(entries=[("s", item) for item in entries]), lambda _: {}).inserted)
+
+
+@pytest.mark.parametrize("name", ["my data", "a#b", "a?b", "a%41b", "ünï", "a?mode=memory"])
+def test_the_database_lies_where_its_path_says_whatever_the_folder_is_called(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name / "dashcam.db"
+    upgrade(sqlite_at(path))
+    writer = StoreWriter(sqlite_at(path))
+    assert write(writer, an_entry()) == 1
+    reader = Reader(sqlite_at(path))
+    assert reader.counts()["interactions"] == 1
+    reader.close()
+    writer.close()
+    assert [item.name for item in tmp_path.iterdir()] == [name]
+    assert [item.name for item in path.parent.iterdir()] == [path.name]
+
+
+def test_a_locked_database_is_told_apart_from_a_bad_row(path: Path) -> None:
+    writer = StoreWriter(sqlite_at(path))
+    other = sqlite3.connect(path, isolation_level=None)
+    writer._engine.raw_connection().execute("PRAGMA busy_timeout=10")
+    other.execute("BEGIN EXCLUSIVE")
+    with pytest.raises(StoreUnavailableError):
+        write(writer, an_entry())
+    other.execute("ROLLBACK")
+    other.close()
+    assert write(writer, an_entry()) == 1
+    writer.close()
+
+
+def test_files_are_private(path: Path, writer: StoreWriter) -> None:
+    write(writer, an_entry())
+    assert {item.stat().st_mode & 0o077 for item in path.parent.iterdir()} == {0}
+
+
+def test_a_damaged_database_is_the_fault_of_no_row(path: Path, writer: StoreWriter) -> None:
+    write(writer, *(an_entry() for _ in range(50)))
+    writer.close()
+    database = sqlite3.connect(path)
+    (size,) = database.execute("PRAGMA page_size").fetchone()
+    (root,) = database.execute("SELECT rootpage FROM sqlite_master WHERE name LIKE 'ix_interaction_model%'").fetchone()
+    database.close()
+    with path.open("r+b") as file:
+        file.seek((root - 1) * size)
+        file.write(b"\xa5" * size)
+    with pytest.raises(StoreUnavailableError, match="damaged"):
+        write(StoreWriter(sqlite_at(path)), an_entry())
+
+
+COMMON = (
+    Filters(),
+    Filters(model="gpt-5"),
+    Filters(outcome="completed"),
+    Filters(provider="openai"),
+    Filters(since=STARTED_AT, until=STARTED_AT + 1),
+    Filters(model="gpt-5", outcome="completed", since=STARTED_AT),
+)
+
+
+@pytest.mark.parametrize("filters", COMMON)
+def test_no_list_sorts_all_that_it_could_show(
+    store: DatabaseSettings, reader: Reader, writer: StoreWriter, filters: Filters
+) -> None:
+    write(writer, an_entry(), an_entry(model="other"))
+    sql, values = listing(filters, 20)
+    with backend_of(store).reader().begin() as connection:
+        plan = [row[3] for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {sql}", values)]
+    assert len(reader.list_interactions(filters, 20)) > 0
+    # Only calls of the same millisecond may have to be put in order, the "last term" or "right part".
+    assert "USE TEMP B-TREE FOR ORDER BY" not in plan
+    assert any("USING INDEX" in step for step in plan)
+
+
+@pytest.mark.parametrize("filters", COMMON)
+def test_no_slice_sorts_all_that_is_left(
+    store: DatabaseSettings, reader: Reader, writer: StoreWriter, filters: Filters
+) -> None:
+    write(writer, an_entry(), an_entry(model="other"))
+    sql, values = slice_of("", filters, 200)
+    with backend_of(store).reader().begin() as connection:
+        plan = [row[3] for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {sql}", values)]
+    assert not [step for step in plan if "TEMP B-TREE" in step], plan
+    assert len(reader.slice_after("", filters, 200)) == len(reader.list_interactions(filters, 200))
+
+
+def test_no_database_yet_is_said_with_the_way_out(tmp_path: Path) -> None:
+    with pytest.raises(StoreError) as caught:
+        Reader(sqlite_at(tmp_path / "none.db"))
+    assert "dashcam serve" in str(caught.value.hint)
