@@ -150,7 +150,10 @@ class Loader:
     def _start_over(self) -> None:
         """Forget what was read and not committed, and go back to what the store knows."""
         self._writer.check_place()
-        states, parked = _load_states(self._reader(), self._instance)
+        reader = self._reader()
+        # What was written without our knowing is counted there.
+        self._totals.seed(reader.totals(self._instance))
+        states, parked = _load_states(reader, self._instance)
         with self._lock:
             self._sources.clear()
             self._states, self._parked = states, parked
@@ -266,7 +269,8 @@ class Loader:
             try:
                 result = self._writer.write(batch, lambda entries: totals_of(entries, self._names))
             except StoreUnavailableError as error:
-                if self._leaving.wait(self._back_off(error)):
+                # Not known whether it was written: begin again from what the store says.
+                if error.is_uncertain or self._leaving.wait(self._back_off(error)):
                     raise
                 continue
             self._succeed()

@@ -18,6 +18,7 @@ from proxy.domain.cost import Price
 from proxy.domain.interaction import Interaction
 from proxy.domain.outcome import Outcome
 from proxy.store import rows, tables
+from proxy.store.bulk import run_many
 from proxy.store.columns import instant_text
 from proxy.store.reading import Row, decoded
 from proxy.store.rollups import LATENCY_SQL, ROLLUP_SQL, latency_changes, rollup_changes
@@ -64,7 +65,7 @@ def amend(connection: Connection, amendment: Amendment) -> int:
     """Write the changes that still apply; return how many did."""
     olds, news = [], []
     prices = {change.price.id: change.price for change in amendment.changes if change.price is not None}
-    rows.run_many(connection, _PRICE, [rows.price_row(price) for price in prices.values()])
+    run_many(connection, _PRICE, [rows.price_row(price) for price in prices.values()])
     for change in amendment.changes:
         old = _row(connection, change.id)
         if old is None or any(old[name] != value for name, value in change.before.items()):
@@ -72,8 +73,8 @@ def amend(connection: Connection, amendment: Amendment) -> int:
         _write(connection, amendment, change, old)
         olds.append(_counted(old))
         news.append(_counted({**old, **change.after}))
-    rows.run_many(connection, ROLLUP_SQL, rollup_changes(olds, news))
-    rows.run_many(connection, LATENCY_SQL, latency_changes(olds, news))
+    run_many(connection, ROLLUP_SQL, rollup_changes(olds, news))
+    run_many(connection, LATENCY_SQL, latency_changes(olds, news))
     for hour in {instant_text(item.started_at)[:13] for item in olds}:
         connection.exec_driver_sql("DELETE FROM rollup_hourly WHERE hour = ? AND calls = 0", (hour,))
         connection.exec_driver_sql("DELETE FROM latency_histogram WHERE hour = ? AND calls = 0", (hour,))

@@ -16,6 +16,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from proxy.domain.interaction import Body
+from proxy.store.bulk import widened
 from proxy.store.rows import json_text
 
 if sys.version_info >= (3, 14):
@@ -25,10 +26,11 @@ else:
 
 INLINE = 4096
 _WORTH_COMPRESSING = 400
+_SLICES_AT_ONCE = 50
 _PLAIN, _ZSTD, _CHUNKS = "plain", "zstd", "chunks"
 _INSERT_CHUNK = (
     "INSERT INTO body_chunk (day, sha256, form, data) VALUES (?, ?, ?, ?) "
-    "ON CONFLICT (day, sha256) DO UPDATE SET form = excluded.form RETURNING number"
+    "ON CONFLICT (day, sha256) DO UPDATE SET form = excluded.form RETURNING number, day, sha256"
 )
 
 _compressor = zstd.ZstdCompressor(level=3)
@@ -77,42 +79,55 @@ def slices_of(body: Body) -> list[bytes]:
     return [body.content[start:end] for start, end in itertools.pairwise(borders) if start < end]
 
 
-class BodyWriter:
-    """Writes the bodies of one batch; slices seen in this batch are not looked up again."""
+Kept = tuple[str, bytes]
+"""The form of a body's data, and the data."""
 
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
-        self._known: dict[tuple[str, bytes], int] = {}
 
-    def row(self, identity: str, side: str, body: Body, day: str) -> tuple[Any, ...]:
-        """Return the row of ``interaction_body``, having stored its slices."""
-        if len(body.content) < INLINE:
-            form, data = pack(body.content)
-        else:
-            form, data = _CHUNKS, varints(self._number(day, part) for part in slices_of(body))
-        timings = varints([number for pair in body.timings for number in pair]) if len(body.timings) > 1 else None
-        return (
-            identity,
-            side,
-            form,
-            data,
-            body.length,
-            len(body.content),
-            body.sha256,
-            body.media_type,
-            body.content_encoding,
-            json_text([list(pair) for pair in body.headers]),
-            json_text([list(edit) for edit in body.edits]),
-            timings,
-        )
+def keep_bodies(connection: Connection, bodies: Sequence[tuple[str, Body]]) -> list[Kept]:
+    """Store the slices of a batch's large bodies, each with its day; return what stands in each body's own row."""
+    cut = [[] if len(body.content) < INLINE else _keyed(day, body) for day, body in bodies]
+    numbers = _store_slices(connection, {key: part for slices in cut for key, part in slices})
+    return [
+        (_CHUNKS, varints(numbers[key] for key, _ in slices)) if slices else pack(body.content)
+        for slices, (_, body) in zip(cut, bodies, strict=True)
+    ]
 
-    def _number(self, day: str, part: bytes) -> int:
-        digest = hashlib.sha256(part).digest()
-        number = self._known.get((day, digest))
-        if number is None:
-            result = self._connection.exec_driver_sql(_INSERT_CHUNK, (day, digest, *pack(part)))
-            number = self._known[(day, digest)] = int(result.scalar_one())
-        return number
+
+def _keyed(day: str, body: Body) -> list[tuple[tuple[str, bytes], bytes]]:
+    return [((day, hashlib.sha256(part).digest()), part) for part in slices_of(body)]
+
+
+def _store_slices(connection: Connection, parts: dict[tuple[str, bytes], bytes]) -> dict[tuple[str, bytes], int]:
+    """Store slices by day and SHA-256, touching those that are there; return their numbers.
+
+    In the order of their keys, so that two hosts that store the same never wait for each other in a circle.
+    """
+    numbers: dict[tuple[str, bytes], int] = {}
+    keys = sorted(parts)
+    for start in range(0, len(keys), _SLICES_AT_ONCE):
+        some = keys[start : start + _SLICES_AT_ONCE]
+        values = [value for key in some for value in (*key, *pack(parts[key]))]
+        found = connection.exec_driver_sql(widened(_INSERT_CHUNK, len(some)), tuple(values))
+        numbers.update({(day, bytes(digest)): number for number, day, digest in found})
+    return numbers
+
+
+def body_row(identity: str, side: str, body: Body, kept: Kept) -> tuple[Any, ...]:
+    """Return the row of ``interaction_body``."""
+    timings = varints([number for pair in body.timings for number in pair]) if len(body.timings) > 1 else None
+    return (
+        identity,
+        side,
+        *kept,
+        body.length,
+        len(body.content),
+        body.sha256,
+        body.media_type,
+        body.content_encoding,
+        json_text([list(pair) for pair in body.headers]),
+        json_text([list(edit) for edit in body.edits]),
+        timings,
+    )
 
 
 def read_body(connection: Connection, form: str, data: bytes) -> bytes:

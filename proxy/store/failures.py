@@ -6,9 +6,13 @@ from proxy.errors import StoreError
 
 
 class StoreUnavailableError(StoreError):
-    """The database is away, locked, full or damaged; the same batch may be tried again."""
+    """The database is away, locked, full or damaged; the same batch may be tried again.
+
+    Where ``is_uncertain`` it may have been written all the same: then what the store says counts, and is to be asked.
+    """
 
     code = "store_unavailable"
+    is_uncertain = False
 
 
 class StoreMovedError(StoreError):
@@ -21,6 +25,12 @@ class RowError(StoreError):
     """Something in this batch can never be stored."""
 
     code = "row_refused"
+
+
+class CollisionError(RowError):
+    """A row has the key of another one, which was not there a moment ago."""
+
+    code = "row_there"
 
 
 def reason_of(error: BaseException) -> str:

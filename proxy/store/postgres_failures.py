@@ -14,7 +14,7 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from proxy.errors import StoreError
 from proxy.settings.database import DatabaseSettings
 from proxy.store import tables
-from proxy.store.failures import RowError, StoreUnavailableError, reason_of
+from proxy.store.failures import CollisionError, RowError, StoreUnavailableError, reason_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,9 @@ _BY_STATE = {
 }  # fmt: skip
 _BY_WORDS = (
     ("password authentication failed", _PASSWORD), ("no password supplied", _PASSWORD), ("pg_hba.conf", _PASSWORD),
-    ("role ", _PASSWORD), ("too many", _CROWDED), ("connection slots", _CROWDED), ("database ", _MISSING),
+    ('role "', _PASSWORD), ("auth failed", _PASSWORD), ("no such user", _PASSWORD), ('database "', _MISSING),
+    ("no such database", _MISSING), ("too many", _CROWDED), ("connection slots", _CROWDED),
+    ("no more connections", _CROWDED),
 )  # fmt: skip
 _ROW_STATES = ("22", "54", "23502", "23505", "23514")
 _OUR_COLUMNS = {name: set(table.columns.keys()) for name, table in tables.metadata.tables.items()}
@@ -58,7 +60,8 @@ def refusal(error: Exception, database: DatabaseSettings) -> StoreError:
     """Return what a failed write means: ``RowError``, or ``StoreUnavailableError`` with what to do."""
     state = _state(error)
     if _is_the_rows_fault(error, state):
-        return RowError(f"the database refuses a row: {_words_of(error, database)}")
+        kind = CollisionError if state == "23505" else RowError
+        return kind(f"the database refuses a row: {_words_of(error, database)}")
     meaning = _meaning(error, state)
     return StoreUnavailableError(_told(meaning, error, database), hint=meaning.hint)
 

@@ -10,7 +10,7 @@ from operator import attrgetter
 from typing import Any
 
 import orjson
-from sqlalchemy import Connection, Table
+from sqlalchemy import Table
 
 from proxy.domain.cost import Price
 from proxy.domain.interaction import Attempt, Interaction
@@ -102,9 +102,3 @@ def price_row(item: Price) -> tuple[Any, ...]:
     """Return the row of ``price``."""
     rates = json_text(dict(item.rates))
     return (item.id, item.provider, item.model, item.tier, rates, item.source, item.source_version, item.valid_from)
-
-
-def run_many(connection: Connection, sql: str, values: Sequence[tuple[Any, ...]]) -> None:
-    """Run a statement for each of the values; nothing where there are none."""
-    if values:
-        connection.exec_driver_sql(sql, list(values))

@@ -10,24 +10,29 @@ Errors say what to do: ``StoreUnavailableError`` to try again later, ``StoreMove
 from __future__ import annotations
 
 import contextlib
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Table
 from sqlalchemy.exc import SQLAlchemyError
 
 from proxy.domain.interaction import Entry
+from proxy.errors import StoreError
 from proxy.settings.database import DatabaseSettings
 from proxy.store import accounts, amending, rows, tables
 from proxy.store.amending import Amendment
 from proxy.store.answers import release, settle
-from proxy.store.bodies import BodyWriter
+from proxy.store.bodies import body_row, keep_bodies
+from proxy.store.bulk import add_rows, run_many
 from proxy.store.columns import instant_text
 from proxy.store.engine import backend_of
+from proxy.store.failures import CollisionError, StoreUnavailableError
 from proxy.store.rollups import LATENCY_SQL, ROLLUP_SQL, latency_rows, rollup_rows
 
+_COLLISION_SECONDS = 60.0
 TotalKey = tuple[str, str]
 Totals = Mapping[TotalKey, float]
 TotalsOf = Callable[[Sequence[Entry]], Totals]
@@ -92,11 +97,11 @@ class WriteResult:
     quarantined: int = 0
 
 
-_INTERACTION = rows.insert_sql(tables.InteractionRow.__table__)  # type: ignore[attr-defined]
-_ATTEMPT = rows.insert_sql(tables.AttemptRow.__table__)  # type: ignore[attr-defined]
-_BODY = rows.insert_sql(tables.InteractionBodyRow.__table__)  # type: ignore[attr-defined]
-_TEXT = rows.insert_sql(tables.InteractionTextRow.__table__)  # type: ignore[attr-defined]
-_LABEL = rows.insert_sql(tables.InteractionMetadataRow.__table__)  # type: ignore[attr-defined]
+_INTERACTION: Table = tables.InteractionRow.__table__  # type: ignore[attr-defined]
+_ATTEMPT: Table = tables.AttemptRow.__table__  # type: ignore[attr-defined]
+_BODY: Table = tables.InteractionBodyRow.__table__  # type: ignore[attr-defined]
+_TEXT: Table = tables.InteractionTextRow.__table__  # type: ignore[attr-defined]
+_LABEL: Table = tables.InteractionMetadataRow.__table__  # type: ignore[attr-defined]
 _PRICE = rows.insert_sql(tables.PriceRow.__table__, ignore=True)  # type: ignore[attr-defined]
 _PARKED = rows.insert_sql(tables.OpenCallRow.__table__, ignore=True)  # type: ignore[attr-defined]
 _TOTAL = rows.upsert_sql(tables.MetricTotalRow.__table__, added=("value",))  # type: ignore[attr-defined]
@@ -122,17 +127,18 @@ class StoreWriter:
         self._backend = backend_of(database)
         self._engine = self._backend.writer()
         self._instance = instance
+        self._collided_at = -_COLLISION_SECONDS
 
     def write(self, batch: WriteBatch, totals_of: TotalsOf) -> WriteResult:
         """Write one batch; returns what was new."""
         self.check_place()
-        with self._translated(), self._engine.begin() as connection:
+        with self._committed() as connection:
             return _write(connection, batch, totals_of, self._instance)
 
     def amend(self, amendment: Amendment) -> int:
         """Change stored rows in one transaction; return how many were still as the changes expect. Errors as above."""
         self.check_place()
-        with self._translated(), self._engine.begin() as connection:
+        with self._committed() as connection:
             return amending.amend(connection, amendment)
 
     def check_place(self) -> None:
@@ -141,7 +147,7 @@ class StoreWriter:
 
     def fold(self, sources: Sequence[str]) -> None:
         """Fold the accounts of sources that are closed and gone into one."""
-        with self._translated(), self._engine.begin() as connection:
+        with self._committed() as connection:
             accounts.fold(connection, sources, self._instance)
 
     def close(self) -> None:
@@ -149,12 +155,28 @@ class StoreWriter:
         self._engine.dispose()
 
     @contextlib.contextmanager
-    def _translated(self) -> Iterator[None]:
-        """Turn the database's errors into ours, which say what to do."""
+    def _committed(self) -> Iterator[Connection]:
+        """Give a transaction and commit it; the database's errors become ours, which say what to do."""
+        is_committing = False
         try:
-            yield
+            with self._engine.begin() as connection:
+                yield connection
+                is_committing = True
         except (SQLAlchemyError, OverflowError, ValueError, TypeError) as error:
-            raise self._backend.refusal(error) from error
+            refusal = self._judged(self._backend.refusal(error))
+            if isinstance(refusal, StoreUnavailableError):
+                refusal.is_uncertain = refusal.is_uncertain or is_committing
+            raise refusal from error
+
+    def _judged(self, refusal: StoreError) -> StoreError:
+        """Take a key that came in between for what our own lost connection has committed meanwhile, once in a while."""
+        now = time.monotonic()
+        if not isinstance(refusal, CollisionError) or now < self._collided_at + _COLLISION_SECONDS:
+            return refusal
+        self._collided_at = now
+        race = StoreUnavailableError(refusal.message)
+        race.is_uncertain = True
+        return race
 
 
 def _write(connection: Connection, batch: WriteBatch, totals_of: TotalsOf, instance: str) -> WriteResult:
@@ -164,13 +186,13 @@ def _write(connection: Connection, batch: WriteBatch, totals_of: TotalsOf, insta
         _insert_entries(connection, entries)
         release(connection, makers)
     totals = totals_of(entries) if entries else {}
-    rows.run_many(connection, _TOTAL, [(instance, *key, value) for key, value in sorted(totals.items())])
-    rows.run_many(connection, _PARKED, [(p.id, p.part, p.source, p.until_sequence, p.payload) for p in batch.parked])
-    rows.run_many(connection, "DELETE FROM open_call WHERE id = ?", [(identity,) for identity in batch.unparked])
+    run_many(connection, _TOTAL, [(instance, *key, value) for key, value in sorted(totals.items())])
+    run_many(connection, _PARKED, [(p.id, p.part, p.source, p.until_sequence, p.payload) for p in batch.parked])
+    run_many(connection, "DELETE FROM open_call WHERE id = ?", [(identity,) for identity in batch.unparked])
     stored = Counter(source for source, _ in new)
     lost = Counter(item.source for item in batch.quarantined if _set_aside(connection, item) and item.interaction_id)
     states = [_state_row(item, stored[item.name], lost[item.name], instance) for item in batch.states]
-    rows.run_many(connection, _STATE, states)
+    run_many(connection, _STATE, states)
     return WriteResult(entries, totals, lost.total())
 
 
@@ -198,24 +220,25 @@ def _absent(connection: Connection, entries: Sequence[tuple[str, Entry]]) -> lis
 
 
 def _insert_entries(connection: Connection, entries: Sequence[Entry]) -> None:
-    bodies = BodyWriter(connection)
-    body_rows: list[tuple[Any, ...]] = []
-    for entry in entries:
-        day = instant_text(entry.interaction.started_at)[:10]
-        for side, body in (("request", entry.request), ("response", entry.response)):
-            if body is not None:
-                body_rows.append(bodies.row(entry.interaction.id, side, body, day))
+    bodies = [
+        (entry.interaction, side, body)
+        for entry in entries
+        for side, body in (("request", entry.request), ("response", entry.response))
+        if body is not None
+    ]
+    kept = keep_bodies(connection, [(instant_text(item.started_at)[:10], body) for item, _, body in bodies])
+    body_rows = [body_row(item.id, side, body, data) for (item, side, body), data in zip(bodies, kept, strict=True)]
     prices = {entry.price.id: entry.price for entry in entries if entry.price is not None}
     texts = [(e.interaction.id, e.input_text, e.output_text) for e in entries if e.input_text or e.output_text]
     interactions = [entry.interaction for entry in entries]
-    rows.run_many(connection, _PRICE, [rows.price_row(price) for price in prices.values()])
-    rows.run_many(connection, _INTERACTION, [rows.interaction_row(item) for item in interactions])
-    rows.run_many(connection, _ATTEMPT, [rows.attempt_row(item) for entry in entries for item in entry.attempts])
-    rows.run_many(connection, _LABEL, [row for item in interactions for row in rows.label_rows(item)])
-    rows.run_many(connection, _BODY, body_rows)
-    rows.run_many(connection, _TEXT, texts)
-    rows.run_many(connection, ROLLUP_SQL, rollup_rows(interactions))
-    rows.run_many(connection, LATENCY_SQL, latency_rows(interactions))
+    run_many(connection, _PRICE, [rows.price_row(price) for price in prices.values()])
+    add_rows(connection, _INTERACTION, [rows.interaction_row(item) for item in interactions])
+    add_rows(connection, _ATTEMPT, [rows.attempt_row(item) for entry in entries for item in entry.attempts])
+    add_rows(connection, _LABEL, [row for item in interactions for row in rows.label_rows(item)])
+    add_rows(connection, _BODY, body_rows)
+    add_rows(connection, _TEXT, texts)
+    run_many(connection, ROLLUP_SQL, rollup_rows(interactions))
+    run_many(connection, LATENCY_SQL, latency_rows(interactions))
 
 
 def _state_row(state: SourceState, stored: int, quarantined: int, instance: str) -> tuple[Any, ...]:

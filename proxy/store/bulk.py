@@ -1,0 +1,58 @@
+"""Many rows at once, in each engine's own best way.
+
+On SQLite a prepared statement is run for each row. Postgres would plan it anew each time, at twenty times what storing
+the row costs: there the rows of new calls arrive by COPY, however few (measured: 7 µs of the server a row instead of
+118, and no batch is so small that an INSERT were cheaper), and rows that add to others as one INSERT of them all. COPY
+goes into the tables themselves: calls that are there were left out before, and the rare one that comes in between is
+told by its key, whereupon the batch is tried again. A temporary table and ON CONFLICT would cost twice as much.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any
+
+from sqlalchemy import Connection, Table
+
+from proxy.store import rows
+
+Rows = Sequence[tuple[Any, ...]]
+_AT_ONCE = 200
+_VALUES = re.compile(r"VALUES (\([?, ]+\))")
+
+
+def add_rows(connection: Connection, table: Table, values: Rows) -> None:
+    """Put new rows into a table; whole rows, in the order of its columns."""
+    if not values:
+        return
+    if connection.dialect.name == "postgresql":
+        from proxy.store.copying import copy
+
+        copy(connection, table, values)
+    else:
+        connection.exec_driver_sql(_insert(table), list(values))
+
+
+def run_many(connection: Connection, sql: str, values: Rows) -> None:
+    """Run a statement for each of the values; nothing where there are none. An upsert's keys are all different."""
+    if not values:
+        return
+    if connection.dialect.name != "postgresql" or not _VALUES.search(sql):
+        connection.exec_driver_sql(sql, list(values))
+        return
+    for start in range(0, len(values), _AT_ONCE):
+        part = values[start : start + _AT_ONCE]
+        connection.exec_driver_sql(widened(sql, len(part)), tuple(value for row in part for value in row))
+
+
+@lru_cache(maxsize=512)
+def widened(sql: str, count: int) -> str:
+    """Return an INSERT of one row as one of so many."""
+    return _VALUES.sub(lambda found: "VALUES " + ", ".join([found[1]] * count), sql, count=1)
+
+
+@lru_cache(maxsize=32)
+def _insert(table: Table) -> str:
+    return rows.insert_sql(table)
