@@ -87,6 +87,7 @@ def run(
     command: Annotated[list[str], typer.Argument(metavar="CMD", help="The program and its arguments.")],
     port: Annotated[int | None, typer.Option(metavar="N", help="Port to listen at, if none runs.")] = None,
     upstream: Upstreams = None,
+    database_url: DatabaseUrl = None,
     data_dir: DataDir = None,
     config: Config = None,
     env_file: EnvFile = None,
@@ -97,7 +98,9 @@ def run(
     """
     from proxy.cli.run import run as start
 
-    raise typer.Exit(start(settings_from(config, data_dir, env_file, upstream, port=port), command))
+    raise typer.Exit(
+        start(settings_from(config, data_dir, env_file, upstream, database_url=database_url, port=port), command)
+    )
 
 
 @app.command("try")

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from proxy.cli.options import Color, Config, DataDir, EnvFile, Json, Model, ProviderName, Since, Until, Utc
+from proxy.cli.options import Color, Config, DatabaseUrl, DataDir, EnvFile, Json, Model, ProviderName, Since, Until, Utc
 from proxy.cli.resolution import settings_from
 from proxy.errors import UsageError
 
@@ -76,6 +76,7 @@ def unpriced(
     utc: Utc = False,
     json: Json = False,
     color: Color = "auto",
+    database_url: DatabaseUrl = None,
     data_dir: DataDir = None,
     config: Config = None,
     env_file: EnvFile = None,
@@ -83,7 +84,13 @@ def unpriced(
     """List calls whose price nobody knew."""
     from proxy.cli.prices import unpriced as show
 
-    show(settings_from(config, data_dir, env_file), since=since, until=until, is_utc=utc, as_json=json)
+    show(
+        settings_from(config, data_dir, env_file, database_url=database_url),
+        since=since,
+        until=until,
+        is_utc=utc,
+        as_json=json,
+    )
 
 
 def recost(
@@ -96,6 +103,7 @@ def recost(
     reason: Reason = None,
     json: Json = False,
     color: Color = "auto",
+    database_url: DatabaseUrl = None,
     data_dir: DataDir = None,
     config: Config = None,
     env_file: EnvFile = None,
@@ -109,7 +117,7 @@ def recost(
 
     _check(yes, dry_run)
     wanted = Range(since=since, until=until, model=model, provider=provider, reason=reason, writes=yes, as_json=json)
-    start(settings_from(config, data_dir, env_file), wanted)
+    start(settings_from(config, data_dir, env_file, database_url=database_url), wanted)
 
 
 def reinterpret(
@@ -122,6 +130,7 @@ def reinterpret(
     reason: Reason = None,
     json: Json = False,
     color: Color = "auto",
+    database_url: DatabaseUrl = None,
     data_dir: DataDir = None,
     config: Config = None,
     env_file: EnvFile = None,
@@ -135,7 +144,7 @@ def reinterpret(
 
     _check(yes, dry_run)
     wanted = Range(since=since, until=until, model=model, provider=provider, reason=reason, writes=yes, as_json=json)
-    start(settings_from(config, data_dir, env_file), wanted)
+    start(settings_from(config, data_dir, env_file, database_url=database_url), wanted)
 
 
 def _check(yes: bool, dry_run: bool) -> None:

@@ -10,6 +10,7 @@ from proxy.cli import completion
 from proxy.cli.options import (
     Color,
     Config,
+    DatabaseUrl,
     DataDir,
     EnvFile,
     Fields,
@@ -52,6 +53,7 @@ def logs(
     utc: Utc = False,
     color: Color = "auto",
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with new calls.")] = False,
+    database_url: DatabaseUrl = None,
     data_dir: DataDir = None,
     config: Config = None,
     env_file: EnvFile = None,
@@ -67,7 +69,7 @@ def logs(
         fields=fields, sort=sort, form="json" if json else "jsonl" if jsonl else "table", has_headers=not no_headers,
         is_utc=utc, follow=follow,
     )  # fmt: skip
-    list_calls(settings_from(config, data_dir, env_file), listing)
+    list_calls(settings_from(config, data_dir, env_file, database_url=database_url), listing)
 
 
 def tail(
@@ -79,6 +81,7 @@ def tail(
     no_headers: NoHeaders = False,
     utc: Utc = False,
     color: Color = "auto",
+    database_url: DatabaseUrl = None,
     data_dir: DataDir = None,
     config: Config = None,
     env_file: EnvFile = None,
@@ -90,7 +93,7 @@ def tail(
         model=model, outcome=outcome, provider=provider, fields=fields, limit=10, has_headers=not no_headers,
         is_utc=utc, form="jsonl" if jsonl else "table", follow=True,
     )  # fmt: skip
-    list_calls(settings_from(config, data_dir, env_file), listing)
+    list_calls(settings_from(config, data_dir, env_file, database_url=database_url), listing)
 
 
 def search(
@@ -103,6 +106,7 @@ def search(
     no_headers: NoHeaders = False,
     utc: Utc = False,
     color: Color = "auto",
+    database_url: DatabaseUrl = None,
     data_dir: DataDir = None,
     config: Config = None,
     env_file: EnvFile = None,
@@ -115,7 +119,7 @@ def search(
         words=tuple(text), since=since, until=until, model=model, limit=limit, form="json" if json else "text",
         has_headers=not no_headers, is_utc=utc,
     )  # fmt: skip
-    find(settings_from(config, data_dir, env_file), wanted)
+    find(settings_from(config, data_dir, env_file, database_url=database_url), wanted)
 
 
 def show(
@@ -133,6 +137,7 @@ def show(
     utc: Utc = False,
     no_pager: Annotated[bool, typer.Option("--no-pager", help="Print it all at once, also on a terminal.")] = False,
     color: Color = "auto",
+    database_url: DatabaseUrl = None,
     data_dir: DataDir = None,
     config: Config = None,
     env_file: EnvFile = None,
@@ -148,7 +153,7 @@ def show(
     sides = tuple(side for side, chosen in (("request", request or sent), ("response", response)) if chosen)
     form = "raw" if raw else "json" if json else "text"
     wanted = Wanted(reference, sides or ("request", "response"), form, sent, is_utc=utc, has_pager=not no_pager)
-    display(settings_from(config, data_dir, env_file), wanted)
+    display(settings_from(config, data_dir, env_file, database_url=database_url), wanted)
 
 
 @db.command("path")

@@ -41,6 +41,7 @@ def supervisor_command(settings: Settings) -> list[str]:
 def prepare(settings: Settings) -> None:
     """Make the folders, write the resolved settings and publish the snapshot they imply."""
     check_own_prices(settings)
+    check_driver(settings)
     for folder in (Path(settings.data_dir), Path(settings.run_dir), settings.spool_dir, settings.pages_dir):
         _make_private(folder)
     if len(str(settings.control_socket)) > _SOCKET_PATH:
@@ -52,6 +53,14 @@ def prepare(settings: Settings) -> None:
             f"{error.filename or settings.data_dir} cannot be written: {error.strerror}",
             hint="free some space, or choose another folder with --data-dir",
         ) from error
+
+
+def check_driver(settings: Settings) -> None:
+    """See before anything is bound that the database's driver is installed; ``StoreError`` says how."""
+    if settings.database.is_postgres:
+        from proxy.store.engine import backend_of
+
+        backend_of(settings.database)
 
 
 def check_own_prices(settings: Settings) -> None:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from proxy.cli import completion
-from proxy.cli.options import Color, Config, DataDir, EnvFile, Json, Upstreams
+from proxy.cli.options import Color, Config, DatabaseUrl, DataDir, EnvFile, Json, Upstreams
 from proxy.cli.resolution import settings_from, sources
 
 _KINDS = "sh, fish, powershell, cmd, dotenv; python, javascript, curl."
@@ -41,6 +41,7 @@ def doctor(
     offline: Annotated[bool, typer.Option("--offline", help="Ask no provider whether it answers.")] = False,
     upstream: Upstreams = None,
     color: Color = "auto",
+    database_url: DatabaseUrl = None,
     data_dir: DataDir = None,
     config: Config = None,
     env_file: EnvFile = None,
@@ -51,7 +52,11 @@ def doctor(
     """
     from proxy.cli.doctor.examination import examine
 
-    found = examine(lambda: settings_from(config, data_dir, env_file, upstream), as_json=json, is_online=not offline)
+    found = examine(
+        lambda: settings_from(config, data_dir, env_file, upstream, database_url=database_url),
+        as_json=json,
+        is_online=not offline,
+    )
     raise typer.Exit(found)
 
 
@@ -83,6 +88,7 @@ def config_show(
     json: Json = False,
     upstream: Upstreams = None,
     color: Color = "auto",
+    database_url: DatabaseUrl = None,
     data_dir: DataDir = None,
     config: Config = None,
     env_file: EnvFile = None,
@@ -90,17 +96,21 @@ def config_show(
     """Print every setting and where it was said; secrets as set or not."""
     from proxy.cli.configuration import show as display
 
-    display(sources(config, data_dir, env_file, upstream), as_json=json)
+    display(sources(config, data_dir, env_file, upstream, database_url=database_url), as_json=json)
 
 
 @config_app.command("check")
 def config_check(
-    upstream: Upstreams = None, data_dir: DataDir = None, config: Config = None, env_file: EnvFile = None
+    upstream: Upstreams = None,
+    database_url: DatabaseUrl = None,
+    data_dir: DataDir = None,
+    config: Config = None,
+    env_file: EnvFile = None,
 ) -> None:
     """Tell every mistake at once, or that there is none."""
     from proxy.cli.configuration import check
 
-    check(sources(config, data_dir, env_file, upstream))
+    check(sources(config, data_dir, env_file, upstream, database_url=database_url))
 
 
 @config_app.command("path")

@@ -40,7 +40,11 @@ def endpoint(services: Services) -> Endpoint:
 
 
 def _gauges(services: Services) -> Iterable[Gauge]:
-    build = {"version": __version__, "python": platform.python_version(), "db": "sqlite"}
+    build = {
+        "version": __version__,
+        "python": platform.python_version(),
+        "db": "postgres" if services.settings.database.is_postgres else "sqlite",
+    }
     yield "dashcam_build_info", "Which Dashcam this is.", 1.0, build
     yield "dashcam_store_bytes", "Size of the database with its write-ahead log.", float(services.store_bytes()), {}
     yield from page_gauges(services.pages())

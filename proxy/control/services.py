@@ -20,6 +20,7 @@ from proxy.domain.interaction import Entry
 from proxy.errors import SpoolError, StoreError
 from proxy.loader.ledger import unopened
 from proxy.loader.loading import Loader
+from proxy.loader.pausing import pause_after
 from proxy.settings.installation import instance_of
 from proxy.settings.values import Settings
 from proxy.spool.disk import RealDisk
@@ -28,10 +29,10 @@ from proxy.store.migration import prepare
 from proxy.store.reading import Reader
 from proxy.store.sqlite import sqlite_warning
 from proxy.telemetry.families import Totals
+from proxy.telemetry.repeating import Repeating
 
 log = structlog.get_logger("control")
 
-OPEN_AGAIN_SECONDS = 2.0
 LEAVE_SECONDS = 5.0
 _LOCK_AGAIN_SECONDS = 0.1
 
@@ -45,9 +46,11 @@ class Services:
         self.loader: Loader | None = None
         self._say = say
         self._failure: str | None = None
+        self._next_step: str | None = None
         self._lock: int | None = None
         self._thread = threading.Thread(target=self._load, name="loader", daemon=True)
         self._leaving = threading.Event()
+        self._complaints = Repeating()
 
     def __repr__(self) -> str:
         return f"<Services {self.settings.database.shown} loader={self.loader is not None} failure={self.last_error}>"
@@ -67,15 +70,20 @@ class Services:
         self._thread.join(timeout=LEAVE_SECONDS)
 
     def _load(self) -> None:
+        failures = 0
         while not self._leaving.is_set():
             try:
                 self._open()
             except Exception as error:  # noqa: BLE001 - the loader's beginning: logged, shown, tried again
                 reason = str(error) if isinstance(error, StoreError | OSError) else f"{type(error).__name__}: {error}"
-                self._failure = reason
-                log.error("store_unusable", reason=reason, hint=getattr(error, "hint", None))
-                self._leaving.wait(OPEN_AGAIN_SECONDS)
+                self._failure, self._next_step = reason, getattr(error, "hint", None)
+                if self._complaints.is_due(reason):
+                    log.error("store_unusable", reason=reason, hint=self._next_step)
+                failures += 1
+                self._leaving.wait(pause_after(failures))
                 continue
+            failures = 0
+            self._complaints.forget()
             self._run()
         if self._lock is not None:
             RealDisk().close(self._lock)
@@ -92,7 +100,7 @@ class Services:
         loader = Loader(self.settings, self.totals, self._announce)
         with contextlib.closing(Reader(database, is_primary=True)) as reader:
             self.totals.seed(reader.totals(instance_of(self.settings)))
-        self.loader, self._failure = loader, None
+        self.loader, self._failure, self._next_step = loader, None, None
 
     def _be_alone(self) -> None:
         """Wait until no other process loads; the kernel frees the lock when its holder dies."""
@@ -136,6 +144,12 @@ class Services:
         loader = self.loader
         return loader.last_error if loader is not None else self._failure
 
+    @property
+    def next_step(self) -> str | None:
+        """What a person may do about ``last_error``, where that is known."""
+        loader = self.loader
+        return loader.next_step if loader is not None else self._next_step
+
     def ledger(self) -> dict[str, object]:
         """Return the recorder's account, with how it works and when it last wrote. Reads files: not for the loop."""
         loader = self.loader
@@ -144,6 +158,7 @@ class Services:
         mode = self.settings.recording.mode
         return {
             **account, "mode": mode, "is_open": loader is not None, "last_error": self.last_error,
+            "next_step": self.next_step,
             "seconds_since_commit": since,
         }  # fmt: skip
 

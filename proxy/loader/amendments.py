@@ -1,9 +1,10 @@
 """How a command changes stored rows while Dashcam runs: one writer, and a folder in which changes wait for it.
 
-The store has one writer, since SQLite before 3.51.3 loses pages when two connections write and checkpoint at once. So a
-command never writes beside a running control: it puts its changes, a few hundred a file, into ``data_dir/amendments``,
-and the loader writes one file a round between its batches. Where no control runs, the command takes the loader's lock
-for the length of a batch and writes itself. A file that is written twice changes nothing twice.
+SQLite has one writer, since before 3.51.3 it loses pages when two connections write and checkpoint at once. A command
+never writes beside a running control: it puts its changes, a few hundred a file, into ``data_dir/amendments``, and the
+loader writes one file a round between its batches. Where no control runs, the command takes the loader's lock for the
+length of a batch and writes itself. A file that is written twice changes nothing twice. Into a Postgres a command
+writes itself, whoever loads: its rows have locks.
 
 ``NAME.json`` waits, ``NAME.done`` says how many rows were changed, ``NAME.refused`` why none could be.
 """
@@ -120,6 +121,9 @@ class Amender:
 
         Raises ``StoreError`` when the store refuses, ``UnreachableError`` when a running control does not answer.
         """
+        if self._settings.database.is_postgres:
+            # Its rows have locks of their own, and the loader may be on any host.
+            return self._write_now(amendment)
         changed = self._write_alone(amendment)
         return self._hand_over(amendment) if changed is None else changed
 
@@ -131,16 +135,19 @@ class Amender:
         if lock is None:
             return None
         try:
-            if not self._is_upgraded:
-                prepare(self._settings.database)
-                self._is_upgraded = True
-            writer = StoreWriter(self._settings.database)
-            try:
-                return writer.amend(amendment)
-            finally:
-                writer.close()
+            return self._write_now(amendment)
         finally:
             disk.close(lock)
+
+    def _write_now(self, amendment: Amendment) -> int:
+        if not self._is_upgraded:
+            prepare(self._settings.database)
+            self._is_upgraded = True
+        writer = StoreWriter(self._settings.database)
+        try:
+            return writer.amend(amendment)
+        finally:
+            writer.close()
 
     def _hand_over(self, amendment: Amendment) -> int:
         RealDisk().make_folder(self._folder)

@@ -8,7 +8,6 @@ from the committed positions: nothing ends it but ``stop``.
 
 from __future__ import annotations
 
-import random
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -21,6 +20,7 @@ from proxy.domain.identity import id_text
 from proxy.domain.interaction import Entry
 from proxy.loader.amendments import WaitingAmendments
 from proxy.loader.ledger import balance, closed_account
+from proxy.loader.pausing import pause_after
 from proxy.loader.preparing import Interpreted, Prepared, prepare, set_aside, set_aside_damage
 from proxy.loader.retries import Retries
 from proxy.loader.sources import FollowedSource, Parking, Progress
@@ -35,6 +35,7 @@ from proxy.store.failures import RowError, StoreMovedError, StoreUnavailableErro
 from proxy.store.reading import Reader, Row
 from proxy.store.writing import SourceState, StoreWriter, WriteBatch
 from proxy.telemetry.families import Totals
+from proxy.telemetry.repeating import Repeating
 
 log = structlog.get_logger("loader")
 
@@ -42,7 +43,6 @@ READ_BYTES = 1024 * 1024
 IDLE_SECONDS = 0.05
 PARK_SECONDS = 60.0
 DRAIN_SECONDS = 3.0
-_SHORTEST_PAUSE, _LONGEST_PAUSE = 0.1, 15.0
 _UNREADABLE_PAUSE = 1.0
 
 
@@ -74,8 +74,10 @@ class Loader:
         self._has_announced = False
         self._failing_since: float | None = None
         self._failures = 0
+        self._complaints = Repeating()
         self._retries = Retries()
         self._failure: str | None = None
+        self.next_step: str | None = None
         self._prices = CurrentPrices(settings.prices_dir, settings.own_prices_path, _complain_about_prices)
         self._amendments = WaitingAmendments(settings.amendments_dir)
         self.last_commit_at = time.time()
@@ -160,19 +162,20 @@ class Loader:
             self._must_start_over = False
 
     def _back_off(self, error: Exception) -> float:
-        """Note a failure and return the pause before the next try: full jitter, doubling up to 15 s, for ever."""
+        """Note a failure, say so once a minute, and return the pause before the next try."""
         self._failure = f"{type(error).__name__}: {error}" if not str(error) else str(error)
+        self.next_step = getattr(error, "hint", None)
         self._failing_since = self._failing_since or time.time()
-        ceiling = min(_LONGEST_PAUSE, _SHORTEST_PAUSE * 2 ** min(self._failures, 10))
+        if self._complaints.is_due(self._failure):
+            log.warning("loading_paused", error=type(error).__name__, reason=self._failure, hint=self.next_step)
         self._failures += 1
-        log.warning("loading_paused", error=type(error).__name__, reason=self._failure, seconds=round(ceiling, 1))
-        # Not for secrets: spreads the retries of several hosts.
-        return random.uniform(_SHORTEST_PAUSE, max(_SHORTEST_PAUSE, ceiling))  # noqa: S311
+        return pause_after(self._failures - 1)
 
     def _succeed(self) -> None:
         if self._failing_since is not None:
             log.info("loading_resumed", seconds=round(time.time() - self._failing_since, 1))
-        self._failing_since, self._failures, self._failure = None, 0, None
+            self._complaints.forget()
+        self._failing_since, self._failures, self._failure, self.next_step = None, 0, None, None
 
     # -- one round ------------------------------------------------------------------------------------------
 

@@ -45,6 +45,9 @@ class Backend(Protocol):
     def check(self, connection: Connection, seconds: float) -> list[str] | None:
         """Return what a quick check finds wrong, [] when nothing; None when the time was not enough."""
 
+    def obstacle(self, connection: Connection) -> StoreError | None:
+        """Return what would keep us from writing although we can read, None when nothing is known to."""
+
     def prepare_upgrade(self, connection: Connection) -> None:
         """Keep others from upgrading until this transaction ends; ``StoreError`` for a database we cannot use."""
 

@@ -36,6 +36,12 @@ _UPGRADE_LOCK = 0x64617368_63616D01
 """The advisory lock of whoever upgrades: "dashcam" and a number."""
 _KEPT_IDLE = 1
 _ENCODING = "SELECT current_setting('server_encoding')"
+_IS_READ_ONLY = "SELECT pg_is_in_recovery() OR current_setting('default_transaction_read_only') = 'on'"
+_CLOSED = (
+    "SELECT relname FROM pg_class WHERE relnamespace = current_schema()::regnamespace AND relkind IN ('r', 'p') "
+    "AND NOT relispartition AND NOT (has_table_privilege(oid, 'INSERT') AND has_table_privilege(oid, 'UPDATE')) "
+    "ORDER BY relname"
+)
 # SET LOCAL for several at once. An operator's stronger promise stays: remote_apply waits for more than on.
 _SETTINGS = (
     "SELECT set_config('statement_timeout', '{statement}', true), set_config('lock_timeout', '{lock}', true), "
@@ -140,6 +146,15 @@ class Postgres:
     def check(self, _connection: Connection, _seconds: float) -> list[str] | None:
         """Postgres looks after its own pages: there is nothing quick to add."""
         return []
+
+    def obstacle(self, connection: Connection) -> StoreError | None:
+        """Return that it is read-only, or that we may not write to a table."""
+        if connection.exec_driver_sql(_IS_READ_ONLY).scalar_one():
+            return postgres_failures.obstacle("25006", "it takes no changes", self.database)
+        closed = [str(name) for (name,) in connection.exec_driver_sql(_CLOSED)]
+        if closed:
+            return postgres_failures.obstacle("42501", f"no writing to {', '.join(closed)}", self.database)
+        return None
 
     def prepare_upgrade(self, connection: Connection) -> None:
         """Wait for the advisory lock, which ends with the transaction; refuse a database that is not UTF-8."""

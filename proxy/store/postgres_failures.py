@@ -72,6 +72,12 @@ def unusable(error: DBAPIError, database: DatabaseSettings) -> StoreError:
     return StoreError(_told(meaning, error, database), hint=meaning.hint)
 
 
+def obstacle(state: str, what: str, database: DatabaseSettings) -> StoreError:
+    """Return what a condition means that was met without an error; ``what`` says how it was seen."""
+    meaning = _BY_STATE[state]
+    return StoreError(f"the database {database.shown} {meaning.what}: {what}", hint=meaning.hint)
+
+
 def _state(error: Exception) -> str:
     return getattr(getattr(error, "orig", None), "sqlstate", None) or ""
 

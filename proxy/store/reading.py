@@ -18,7 +18,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
 from proxy.domain.identity import id_text
-from proxy.errors import NotFoundError
+from proxy.errors import NotFoundError, StoreError
 from proxy.settings.database import DatabaseSettings
 from proxy.store.bodies import read_body, read_varints
 from proxy.store.engine import backend_of
@@ -83,6 +83,7 @@ class Reader:
 
     def __init__(self, database: DatabaseSettings, *, is_primary: bool = False) -> None:
         self._database = database if is_primary else database.for_reading()
+        self._is_replica = self._database != database
         self._backend = backend_of(self._database)
         self._engine = self._backend.reader()
 
@@ -114,6 +115,11 @@ class Reader:
         """Return what a quick check finds wrong, [] when nothing; None when the time was not enough."""
         with self._connect() as connection:
             return self._backend.check(connection, seconds)
+
+    def obstacle(self) -> StoreError | None:
+        """Return what would keep a writer from writing here, None when nothing is known to."""
+        with self._connect() as connection:
+            return self._backend.obstacle(connection)
 
     def recorded(self) -> Recorded:
         """Return what gives the calls that are recorded from now on."""
@@ -247,7 +253,10 @@ class Reader:
             with self._engine.begin() as connection:
                 yield connection
         except DBAPIError as error:
-            raise self._backend.unusable(error) from error
+            told = self._backend.unusable(error)
+            if self._is_replica:
+                told.hint = "bring the replica back, or read from the primary: take database.read_url away"
+            raise told from error
 
     def _rows(self, sql: str, values: Sequence[Any]) -> list[Row]:
         with self._connect() as connection:

@@ -120,6 +120,10 @@ class Sqlite:
             raise
         return [] if found == ["ok"] else found
 
+    def obstacle(self, _connection: Connection) -> StoreError | None:
+        """Rights of files are looked at where files are."""
+        return None
+
     def prepare_upgrade(self, _connection: Connection) -> None:
         """Nothing is left to do: our transaction is the only one that writes."""
 

@@ -17,6 +17,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from proxy.control import metrics
+from proxy.settings.values import Settings
 from proxy.telemetry.families import Totals
 from tests.support.checkout import ROOT
 
@@ -114,6 +115,7 @@ class _Idle:
     loader = True
 
     def __init__(self) -> None:
+        self.settings = Settings(data_dir="/nowhere", run_dir="/nowhere")
         self.totals = Totals()
         self.totals.seed({})
 

@@ -196,7 +196,8 @@ class RunningDashcam:
     @property
     def database(self) -> DatabaseSettings:
         """Where it records."""
-        return sqlite_at(self.database_path)
+        url = self.environment.get("DASHCAM_DATABASE_URL")
+        return DatabaseSettings(url=url) if url else sqlite_at(self.database_path)
 
     @property
     def database_path(self) -> Path:
@@ -204,13 +205,25 @@ class RunningDashcam:
         return self.data_dir / "dashcam.db"
 
     def query(self, sql: str, *values: object) -> list[Row]:
-        """Ask the database, read-only, with the standard library's driver."""
+        """Ask the database, read-only, with the standard library's driver; a Postgres through ours."""
+        if self.database.is_postgres:
+            return self._query_postgres(sql, values)
         connection = sqlite3.connect(f"file:{self.database_path}?mode=ro", uri=True, timeout=10)
         try:
             connection.row_factory = sqlite3.Row
             return [dict(row) for row in connection.execute(sql, values)]
         finally:
             connection.close()
+
+    def _query_postgres(self, sql: str, values: tuple[object, ...]) -> list[Row]:
+        from proxy.store.engine import backend_of
+
+        engine = backend_of(self.database).reader()
+        try:
+            with engine.begin() as connection:
+                return [dict(row) for row in connection.exec_driver_sql(sql, values).mappings()]
+        finally:
+            engine.dispose()
 
     def rows(self, settle: bool = True) -> list[Row]:
         """Return all interactions, oldest first, once every call is on record."""

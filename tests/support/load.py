@@ -120,7 +120,8 @@ def assert_nothing_lost(dashcam: RunningDashcam, load: Load) -> dict[str, int]:
             kept = dashcam.body(str(by_nonce[call.nonce][0]["id"]), "response")
             assert kept.startswith(call.received), "a client was given bytes that are not on record"
             assert call.expected.startswith(kept)
-    assert dashcam.query("pragma integrity_check") == [{"integrity_check": "ok"}]
+    if not dashcam.database.is_postgres:
+        assert dashcam.query("pragma integrity_check") == [{"integrity_check": "ok"}]
     endings = sorted(row["outcome"] for row in rows)
     return {outcome: len(list(group)) for outcome, group in itertools.groupby(endings)}
 

@@ -107,7 +107,8 @@ def _port(settings: Settings) -> Iterator[Finding]:
 def _recorder(url: str, ledger: dict[str, Any]) -> Iterator[Finding]:
     failure, pending = ledger["last_error"], ledger["pending"]
     if failure:
-        yield Finding("recorder", False, f"{failure}; {pending} calls wait in the spool", "look at its log")
+        next_step = ledger.get("next_step") or "look at its log"
+        yield Finding("recorder", False, f"{failure}; {pending} calls wait in the spool", next_step)
         return
     detail = f"running at {url}; {ledger['stored']} of {ledger['accepted']} calls stored, {pending} pending"
     yield Finding("server", True, detail)
@@ -125,7 +126,7 @@ def _recorder(url: str, ledger: dict[str, Any]) -> Iterator[Finding]:
         )
     if ledger.get("quarantined"):
         detail = f"{ledger['quarantined']} calls could not be stored and are kept aside, in table quarantine"
-        yield Finding("recorder", None, detail, "sqlite3 \"$(dashcam db path)\" 'select reason from quarantine'")
+        yield Finding("recorder", None, detail, "look at its column reason")
 
 
 def _silent(url: str, reason: str) -> Finding:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from collections.abc import Iterator
@@ -9,7 +10,9 @@ from pathlib import Path
 
 from proxy.cli.doctor.findings import Finding
 from proxy.errors import StoreError
+from proxy.settings.database import DatabaseSettings
 from proxy.settings.values import Settings
+from proxy.store.migration import check
 from proxy.store.reading import Reader
 
 CHECK_SECONDS = 5.0
@@ -48,6 +51,9 @@ def rights(paths: list[Path]) -> Finding:
 
 def database(settings: Settings) -> Iterator[Finding]:
     """Open the database, count, and let SQLite look at it for a few seconds."""
+    if settings.database.is_postgres:
+        yield from _postgres(settings.database)
+        return
     try:
         reader = Reader(settings.database)
         try:
@@ -56,12 +62,40 @@ def database(settings: Settings) -> Iterator[Finding]:
         finally:
             reader.close()
     except StoreError as error:
-        if not settings.database.is_postgres and not settings.database.path.exists():
+        if not settings.database.path.exists():
             yield Finding("database", None, error.message, error.hint)
         else:
             yield Finding("database", False, error.message, error.hint or _RESTORE)
         return
-    yield _sound(f"{settings.database.shown}: {counts['interactions']} calls, {counts['bytes'] / 1e6:,.1f} MB", wrong)
+    detail = f"{settings.database.shown}: {counts['interactions']} calls, {counts['bytes'] / 1e6:,.1f} MB"
+    yield _sound(detail, wrong)
+    yield from _clock(newest)
+
+
+def _postgres(database: DatabaseSettings) -> Iterator[Finding]:
+    """See that a Postgres is there, at our revision, and takes our rows; and that its replica can be read."""
+    try:
+        with contextlib.closing(Reader(database, is_primary=True)) as reader:
+            check(database)
+            counts, newest, obstacle = reader.counts(), reader.newest(), reader.obstacle()
+        if obstacle is not None:
+            raise obstacle
+    except StoreError as error:
+        yield Finding("database", False, error.message, error.hint)
+        return
+    detail = f"{database.shown}: {counts['interactions']} calls, {counts['bytes'] / 1e6:,.1f} MB"
+    yield Finding("database", True, detail)
+    yield from _clock(newest)
+    if database.read_url:
+        try:
+            with contextlib.closing(Reader(database)) as replica:
+                replica.newest()
+            yield Finding("replica", True, f"{database.for_reading().shown} answers")
+        except StoreError as error:
+            yield Finding("replica", False, error.message, error.hint)
+
+
+def _clock(newest: float | None) -> Iterator[Finding]:
     if newest is not None and newest > time.time() + _OLD_SECONDS:
         yield Finding("clock", False, "the newest call is dated more than a day from now", "set the clock")
 

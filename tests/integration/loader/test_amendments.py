@@ -127,6 +127,7 @@ def test_when_the_control_leaves_the_command_takes_its_changes_back(
     assert RealDisk().names(settings.amendments_dir) == []
 
 
+@pytest.mark.parametrize("store", ["sqlite"], indirect=True)
 def test_a_control_that_does_not_answer_is_told(
     bench: Bench, settings: Settings, held: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 import pytest
 
-import proxy.loader.loading
+import proxy.loader.pausing
 from proxy.domain.identity import id_text
 from proxy.settings.database import DatabaseSettings
 from proxy.settings.installation import instance_of
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 @pytest.fixture(autouse=True)
 def quickly(monkeypatch: pytest.MonkeyPatch) -> None:
     """Try again at once: what is waited for here is a server that starts."""
-    monkeypatch.setattr(proxy.loader.loading, "_LONGEST_PAUSE", 0.1)
+    monkeypatch.setattr(proxy.loader.pausing, "LONGEST", 0.1)
 
 
 @pytest.fixture
