@@ -10,9 +10,11 @@ import orjson
 
 from proxy.cli.cost import lines_of
 from proxy.cli.pager import paged
-from proxy.cli.terminal import duration, harmless, json_text, local_time, money, on_one_line, paint, tokens
+from proxy.cli.terminal import duration, harmless, is_writable, json_text, local_time, money, on_one_line, paint, tokens
 from proxy.domain.recording import AnswerHead, CallStart, Piece, RecordedCall
+from proxy.interpret.assembled import as_object
 from proxy.interpret.reading import read_answer
+from proxy.protocol.assembly import Assembly
 from proxy.protocol.decoding import decode
 from proxy.protocol.injection import apply, is_addition
 from proxy.protocol.jsontext import items, mapping, parse_object
@@ -57,7 +59,9 @@ def show(settings: Settings, wanted: Wanted) -> None:
     with paged(is_wanted=wanted.has_pager):
         if wanted.form == "json":
             sides = {side: _readable(body) for side, body in bodies.items()}
-            print(json_text({**row, "attempts_made": attempts, "price": price, **sides}, orjson.OPT_INDENT_2))
+            answer = as_object(_assembly(row, bodies["response"]))
+            facts = {**row, "attempts_made": attempts, "price": price, "answer": answer}
+            print(json_text({**facts, **sides}, orjson.OPT_INDENT_2))
         else:
             _print_head(row, is_utc=wanted.is_utc)
             _print_request(row, bodies["request"])
@@ -87,7 +91,7 @@ def _readable(body: StoredBody | None) -> Any:
         return None
     plain = _decoded(body)
     value = parse_object(plain)
-    content = value if value is not None else plain.decode("utf-8", "replace")
+    content = value if value is not None and is_writable(value) else plain.decode("utf-8", "replace")
     return {**body.facts, "content": content, "timings": body.timings}
 
 
@@ -159,7 +163,7 @@ def _print_answer(row: Row, body: StoredBody | None) -> None:
         )
         print()
         return
-    assembly = read_answer(_as_call(row, body)).assembly
+    assembly = _assembly(row, body)
     if assembly is None or not assembly.choices:
         print(_indent(_size(body)))
     else:
@@ -175,11 +179,14 @@ def _print_answer(row: Row, body: StoredBody | None) -> None:
     print()
 
 
-def _as_call(row: Row, body: StoredBody) -> RecordedCall:
+def _assembly(row: Row, body: StoredBody | None) -> Assembly | None:
+    if body is None:
+        return None
     headers = tuple((name, value) for name, value in body.facts["headers"] or ())
     start = CallStart(accepted_at_ns=0, method=row["method"], target=row["endpoint"], operation=row["operation"])
-    head = AnswerHead(status=row["http_status"] or 200, headers=headers)
-    return RecordedCall(id=bytes(16), start=start, request=None, head=head, pieces=(Piece(0, body.content),), end=None)
+    head, pieces = AnswerHead(status=row["http_status"] or 200, headers=headers), (Piece(0, body.content),)
+    call = RecordedCall(id=bytes(16), start=start, request=None, head=head, pieces=pieces, end=None)
+    return read_answer(call).assembly
 
 
 def _print_facts(row: Row, body: StoredBody | None, attempts: list[Row], price: Row | None) -> None:

@@ -39,6 +39,15 @@ def json_text(value: object, option: int = 0) -> str:
     return _IN_JSON.sub(lambda found: f"\\u{ord(found[0]):04x}", orjson.dumps(value, option=option).decode())
 
 
+def is_writable(value: object) -> bool:
+    """Return True for what ``json_text`` takes: not half a character, a huge integer or a maze, which can be read."""
+    try:
+        orjson.dumps(value)
+    except TypeError:
+        return False
+    return True
+
+
 class _Choice:
     """What ``--color`` said; a process runs one command, and all that prints asks here."""
 

@@ -364,8 +364,10 @@ class Exchange:
         """The answer has begun: say why between two events where possible, and never end it cleanly."""
         self.observation.end(ending.outcome, time.monotonic_ns(), error=ending)
         tells = self._is_event_stream and self.plan.provider.on_broken_stream == "tell"
-        if tells and self._last_output.endswith(_BORDERS) and self.call.is_chunked:
-            self.call.write(error_event(self.plan.operation, ending.message, kind=ending.kind, code=ending.code))
+        last = self._last_output
+        if tells and last.endswith(_BORDERS) and self.call.is_chunked:
+            operation, kind, code = self.plan.operation, ending.kind, ending.code
+            self.call.write(error_event(operation, ending.message, kind=kind, code=code, after=last))
         self.call.abort()
 
     def _give_up(self) -> None:

@@ -24,12 +24,17 @@ class ToolCall:
 
 @dataclass(slots=True)
 class Choice:
-    """One of the answers to a call (``n`` > 1 gives several)."""
+    """One of the answers to a call (``n`` > 1 gives several). ``logprobs`` are as they came, under their names.
+
+    Of sound that is said in the answer, ``audio_bytes`` counts what it is when decoded.
+    """
 
     content: list[str] = field(default_factory=list)
     reasoning: list[str] = field(default_factory=list)
     refusal: list[str] = field(default_factory=list)
     transcript: list[str] = field(default_factory=list)
+    audio_bytes: int = 0
+    logprobs: dict[str, list[Any]] = field(default_factory=dict)
     tool_calls: list[ToolCall] = field(default_factory=list)
     by_index: dict[int, ToolCall] = field(default_factory=dict)
     finish_reason: str | None = None

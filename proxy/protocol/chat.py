@@ -47,6 +47,7 @@ def assemble_whole(values: dict[str, Any]) -> Assembly:
         choice = assembly.choice(_index(values_of_choice, position))
         _take_message(choice, mapping(values_of_choice.get("message")))
         _append(choice.content, values_of_choice.get("text"))
+        _take_logprobs(choice, values_of_choice.get("logprobs"))
         choice.finish_reason = text(values_of_choice.get("finish_reason"))
     assembly.is_terminal = True
     _take_usage(assembly, values)
@@ -66,6 +67,7 @@ def _take_chunk(assembly: Assembly, chunk: dict[str, Any], end: int) -> None:
         choice = assembly.choice(_index(values, position))
         said = _take_delta(choice, mapping(values.get("delta")))
         said |= _append(choice.content, values.get("text"))
+        _take_logprobs(choice, values.get("logprobs"))
         choice.finish_reason = text(values.get("finish_reason")) or choice.finish_reason
         assembly.error = assembly.error or _error_of(values)
         if said and assembly.first_token_end is None:
@@ -101,8 +103,7 @@ def _take_delta(choice: Choice, delta: dict[str, Any]) -> bool:
     said = _take_content(choice, delta.get("content"))
     said |= _append(choice.reasoning, delta.get("reasoning_content") or delta.get("reasoning"))
     said |= _append(choice.refusal, delta.get("refusal"))
-    said |= _append(choice.transcript, mapping(delta.get("audio")).get("transcript"))
-    said |= bool(mapping(delta.get("audio")).get("data"))
+    said |= _take_audio(choice, delta.get("audio"))
     for call in items(delta.get("tool_calls")):
         said |= _take_tool_call(choice, mapping(call))
     return said | _take_function_call(choice, delta.get("function_call"))
@@ -112,7 +113,7 @@ def _take_message(choice: Choice, message: dict[str, Any]) -> None:
     _take_content(choice, message.get("content"))
     _append(choice.reasoning, message.get("reasoning_content") or message.get("reasoning"))
     _append(choice.refusal, message.get("refusal"))
-    _append(choice.transcript, mapping(message.get("audio")).get("transcript"))
+    _take_audio(choice, message.get("audio"))
     for position, item in enumerate(items(message.get("tool_calls"))):
         _take_tool_call(choice, {"index": position, **mapping(item)})
     _take_function_call(choice, message.get("function_call"))
@@ -128,6 +129,24 @@ def _take_content(choice: Choice, content: object) -> bool:
         for thought in map(mapping, items(part.get("thinking"))):
             said |= _append(choice.reasoning, thought.get("text"))
     return said
+
+
+def _take_audio(choice: Choice, audio: object) -> bool:
+    """Add what is said aloud; each piece of sound is base64 of its own. True when there was some."""
+    values = mapping(audio)
+    said = _append(choice.transcript, values.get("transcript"))
+    data = values.get("data")
+    if not isinstance(data, str) or not data:
+        return said
+    choice.audio_bytes += len(data) * 3 // 4 - data.count("=", -2)
+    return True
+
+
+def _take_logprobs(choice: Choice, value: object) -> None:
+    """Add to each list what came for it: ``content`` and ``refusal``, or the legacy form's."""
+    for name, found in mapping(value).items():
+        if isinstance(found, list):
+            choice.logprobs.setdefault(name, []).extend(found)
 
 
 def _take_tool_call(choice: Choice, values: dict[str, Any]) -> bool:

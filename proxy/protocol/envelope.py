@@ -7,7 +7,11 @@ official SDKs raise as APIError (facts of protocol 4.3). Upstream errors are nev
 
 from __future__ import annotations
 
+import re
+
 import orjson
+
+_NUMBER = re.compile(rb'"sequence_number"\s*:\s*(\d{1,15})')
 
 
 def error_body(message: str, *, kind: str, code: str, param: str | None = None) -> bytes:
@@ -15,8 +19,8 @@ def error_body(message: str, *, kind: str, code: str, param: str | None = None) 
     return orjson.dumps({"error": {"message": message, "type": kind, "param": param, "code": code}})
 
 
-def error_event(operation: str, message: str, *, kind: str, code: str) -> bytes:
-    """Return one complete SSE error event for a stream of this operation."""
+def error_event(operation: str, message: str, *, kind: str, code: str, after: bytes = b"") -> bytes:
+    """Return one complete SSE error event for a stream of this operation; ``after`` is the last that was sent of it."""
     error = {"message": message, "type": kind, "param": None, "code": code}
     if operation.startswith("responses"):
         payload = {
@@ -24,8 +28,14 @@ def error_event(operation: str, message: str, *, kind: str, code: str) -> bytes:
             "code": code,
             "message": message,
             "param": None,
-            "sequence_number": 0,
+            "sequence_number": _next_number(after),
             "error": error,
         }
         return b"event: error\ndata: " + orjson.dumps(payload) + b"\n\n"
     return b"data: " + orjson.dumps({"error": error}) + b"\n\n"
+
+
+def _next_number(after: bytes) -> int:
+    """Return the number that follows the last event's; 0 where that has none, as on servers that do not count."""
+    said = _NUMBER.findall(after)
+    return int(said[-1]) + 1 if said else 0

@@ -13,6 +13,7 @@ from proxy.domain.interaction import Attempt
 from proxy.domain.outcome import ContentState, Outcome
 from tests.support.entries import an_entry
 from tests.support.forms import HEADER, field, file, form
+from tests.support.recorded import answer
 from tests.unit.cli.conftest import Command, Record
 
 REQUEST = json.dumps(
@@ -169,3 +170,28 @@ def test_a_form_is_shown_by_its_fields_and_files(dashcam: Command, record: Recor
     page = dashcam("show").out
     assert "model: whisper-1" in page
     assert "file: a.mp3 (audio/mpeg, 5 bytes)" in page
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        b'{"user":"\\ud800","choices":[{"message":{"content":"\\ud800x"}}]}',
+        b'{"n":123456789012345678901234567890,"x":NaN,"choices":[{"index":99999999999999999999999}]}',
+        b'{"n":1,"deep":' + b"[" * 500 + b"]" * 500 + b"}",
+        b'{"n":1,"deep":' + b"[" * 2000 + b"]" * 2000 + b"}",
+    ],
+    ids=["half a character", "a huge integer", "deep", "too deep to be read"],
+)
+def test_json_of_what_can_be_read_and_not_be_written_is_its_text(dashcam: Command, record: Record, odd: bytes) -> None:
+    record(an_entry(odd, odd))
+    found = json.loads(dashcam("show", "--json").out)
+    assert found["request"]["content"] == found["response"]["content"] == odd.decode()
+
+
+def test_json_has_the_answer_of_a_stream_put_together(dashcam: Command, record: Record) -> None:
+    record(an_entry(REQUEST, answer("openai_tools.sse")))
+    found = json.loads(dashcam("show", "--json").out)["answer"]
+    (choice,) = found["choices"]
+    called = [(call["name"], json.loads(call["arguments"])) for call in choice["tool_calls"]]
+    assert called == [("weather", {"city": "Rome"}), ("time", {"zone": "CET"})]
+    assert (choice["finish_reason"], found["usage"]["total_tokens"]) == ("tool_calls", 45)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 from proxy.protocol.envelope import error_body, error_event
 
 
@@ -27,3 +29,17 @@ def test_a_responses_stream_gets_flat_members_and_an_error() -> None:
     assert name == b"event: error"
     assert payload["code"] == payload["error"]["code"] == "upstream_aborted"
     assert payload["type"] == "error"
+
+
+@pytest.mark.parametrize(
+    ("after", "number"),
+    [
+        (b"", 0),
+        (b'data: {"type":"a"}\n\n', 0),
+        (b'data: {"sequence_number":3}\n\ndata: {"sequence_number" : 41,"x":1}\n\n', 42),
+        (b'data: {"sequence_number":7,"delta":"\\"sequence_number\\":99"}\n\n', 8),
+    ],
+)
+def test_a_responses_error_goes_on_counting(after: bytes, number: int) -> None:
+    event = error_event("responses", "broke", kind="upstream_error", code="upstream_aborted", after=after)
+    assert json.loads(event.partition(b"data: ")[2])["sequence_number"] == number
