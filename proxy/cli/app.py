@@ -1,6 +1,6 @@
 """The command line's entry: help, what starts a recording, and the one place where errors become words and exit codes.
 
-The other commands are declared beside it: ``reading_commands``, ``price_commands``, ``setup_commands``.
+The other commands are declared beside it, in ``…_commands``: for reading, prices, the database, and setting up.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 import typer
 
-from proxy.cli import completion, price_commands, reading_commands, setup_commands
+from proxy.cli import completion, database_commands, price_commands, reading_commands, setup_commands
 from proxy.cli.options import Config, DatabaseUrl, DataDir, EnvFile, Upstreams
 from proxy.cli.resolution import settings_from
 from proxy.errors import (
@@ -116,6 +116,7 @@ def try_it(data_dir: DataDir = None, config: Config = None, env_file: EnvFile = 
 
 reading_commands.add_to(app)
 price_commands.add_to(app)
+database_commands.add_to(app)
 setup_commands.add_to(app)
 
 

@@ -1,4 +1,4 @@
-"""The commands that read the record: ``logs``, ``tail``, ``search``, ``show``, ``db``."""
+"""The commands that read the record: ``logs``, ``tail``, ``search``, ``show``."""
 
 from __future__ import annotations
 
@@ -26,8 +26,6 @@ from proxy.cli.options import (
 )
 from proxy.cli.resolution import settings_from
 from proxy.errors import UsageError
-
-db = typer.Typer(help="Say where and how large the database is.", no_args_is_help=True, rich_markup_mode=None)
 
 
 def logs(
@@ -156,23 +154,8 @@ def show(
     display(settings_from(config, data_dir, env_file, database_url=database_url), wanted)
 
 
-@db.command("path")
-def db_path(data_dir: DataDir = None, config: Config = None, env_file: EnvFile = None) -> None:
-    """Print where the database is."""
-    print(settings_from(config, data_dir, env_file).database.shown)
-
-
-@db.command("info")
-def db_info(json: Json = False, data_dir: DataDir = None, config: Config = None, env_file: EnvFile = None) -> None:
-    """Say how large the database is and which revision it has."""
-    from proxy.cli.database import info
-
-    info(settings_from(config, data_dir, env_file), as_json=json)
-
-
 def add_to(app: typer.Typer) -> None:
     """Add these commands to the command line."""
     for command in (logs, tail, search, show):
         app.command()(command)
     app.command("list", hidden=True)(logs)
-    app.add_typer(db, name="db")

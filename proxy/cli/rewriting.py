@@ -56,7 +56,8 @@ def open_record(settings: Settings) -> Reader:
     """Return a reader of a database that is up to date; ``StoreError`` for one of another release."""
     reader = Reader(settings.database, is_primary=True)
     found = reader.revision()
-    if found == head():
+    if found is not None and found >= head():
+        # A newer one that does not let us work with it is refused by the writer's own check.
         return reader
     reader.close()
     raise StoreError(f"the database is at revision {found}, and this program works on {head()}",

@@ -10,6 +10,7 @@ import orjson
 
 from proxy.cli.local_servers import with_local_servers
 from proxy.errors import ConfigurationError
+from proxy.settings.file_systems import network_kind
 from proxy.settings.presets import is_for_clients
 from proxy.settings.private_file import replace_file
 from proxy.settings.snapshot import base_snapshot, publish
@@ -42,6 +43,7 @@ def prepare(settings: Settings) -> None:
     """Make the folders, write the resolved settings and publish the snapshot they imply."""
     check_own_prices(settings)
     check_driver(settings)
+    check_file_system(settings)
     for folder in (Path(settings.data_dir), Path(settings.run_dir), settings.spool_dir, settings.pages_dir):
         _make_private(folder)
     if len(str(settings.control_socket)) > _SOCKET_PATH:
@@ -61,6 +63,18 @@ def check_driver(settings: Settings) -> None:
         from proxy.store.engine import backend_of
 
         backend_of(settings.database)
+def check_file_system(settings: Settings) -> None:
+    """Refuse folders whose locks may not hold, or say loudly that somebody wanted them."""
+    kind = network_kind(Path(settings.data_dir))
+    if kind is None:
+        return
+    told = f"data_dir: {settings.data_dir} is on a network file system ({kind}), whose locks may not hold"
+    if not settings.maintenance.network_file_system:
+        raise ConfigurationError(
+            f"{told}: two programs may write at once, and calls be lost",
+            hint="choose a local folder with --data-dir; or insist: DASHCAM_MAINTENANCE__NETWORK_FILE_SYSTEM=true",
+        )
+    print(f"dashcam: WARNING: {told}; calls may be lost", file=sys.stderr)
 
 
 def check_own_prices(settings: Settings) -> None:

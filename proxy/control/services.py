@@ -16,6 +16,7 @@ from pathlib import Path
 import structlog
 
 from proxy.control.announcing import announcement, is_first
+from proxy.control.upgrades import Upgrades
 from proxy.domain.interaction import Entry
 from proxy.errors import SpoolError, StoreError
 from proxy.loader.ledger import unopened
@@ -25,7 +26,6 @@ from proxy.settings.installation import instance_of
 from proxy.settings.values import Settings
 from proxy.spool.disk import RealDisk
 from proxy.spool.page import Page
-from proxy.store.migration import prepare
 from proxy.store.reading import Reader
 from proxy.store.sqlite import sqlite_warning
 from proxy.telemetry.families import Totals
@@ -51,6 +51,7 @@ class Services:
         self._thread = threading.Thread(target=self._load, name="loader", daemon=True)
         self._leaving = threading.Event()
         self._complaints = Repeating()
+        self._upgrades = Upgrades(settings, self._leaving.is_set)
 
     def __repr__(self) -> str:
         return f"<Services {self.settings.database.shown} loader={self.loader is not None} failure={self.last_error}>"
@@ -70,33 +71,41 @@ class Services:
         self._thread.join(timeout=LEAVE_SECONDS)
 
     def _load(self) -> None:
+        warning = None if self.settings.database.is_postgres else sqlite_warning()
+        if warning:
+            log.warning("old_sqlite", detail=warning, hint="dashcam doctor")
         failures = 0
         while not self._leaving.is_set():
             try:
                 self._open()
             except Exception as error:  # noqa: BLE001 - the loader's beginning: logged, shown, tried again
-                reason = str(error) if isinstance(error, StoreError | OSError) else f"{type(error).__name__}: {error}"
-                self._failure, self._next_step = reason, getattr(error, "hint", None)
-                if self._complaints.is_due(reason):
-                    log.error("store_unusable", reason=reason, hint=self._next_step)
+                self._complain(error)
+                # Without the lock, so that a command can mend it: dashcam db migrate, restore.
+                self._release()
                 failures += 1
                 self._leaving.wait(pause_after(failures))
                 continue
             failures = 0
             self._complaints.forget()
             self._run()
+        self._release()
+
+    def _complain(self, error: Exception) -> None:
+        """Keep what is wrong for whoever asks, and log it once a minute."""
+        reason = str(error) if isinstance(error, StoreError | OSError) else f"{type(error).__name__}: {error}"
+        self._failure, self._next_step = reason, getattr(error, "hint", None)
+        if self._complaints.is_due(reason):
+            log.error("store_unusable", reason=reason, hint=self._next_step)
+
+    def _release(self) -> None:
         if self._lock is not None:
             RealDisk().close(self._lock)
+            self._lock = None
 
     def _open(self) -> None:
         self._be_alone()
         database = self.settings.database
-        done = prepare(database)
-        if done.before != done.after:
-            log.info("database_upgraded", before=done.before, after=done.after)
-        warning = None if database.is_postgres else sqlite_warning()
-        if warning:
-            log.info("old_sqlite", detail=warning)
+        self._upgrades.prepare(database)
         loader = Loader(self.settings, self.totals, self._announce)
         with contextlib.closing(Reader(database, is_primary=True)) as reader:
             self.totals.seed(reader.totals(instance_of(self.settings)))
@@ -158,7 +167,7 @@ class Services:
         mode = self.settings.recording.mode
         return {
             **account, "mode": mode, "is_open": loader is not None, "last_error": self.last_error,
-            "next_step": self.next_step,
+            "next_step": self.next_step, "doing": self._upgrades.doing,
             "seconds_since_commit": since,
         }  # fmt: skip
 

@@ -18,7 +18,9 @@ import structlog
 
 from proxy.domain.identity import id_text
 from proxy.domain.interaction import Entry
+from proxy.errors import StoreError
 from proxy.loader.amendments import WaitingAmendments
+from proxy.loader.errands import WaitingErrands
 from proxy.loader.ledger import balance, closed_account
 from proxy.loader.pausing import pause_after
 from proxy.loader.preparing import Interpreted, Prepared, prepare, set_aside, set_aside_damage
@@ -32,6 +34,7 @@ from proxy.settings.values import Settings
 from proxy.spool.reader import SpoolReader
 from proxy.store.accounts import earlier
 from proxy.store.failures import RowError, StoreMovedError, StoreUnavailableError
+from proxy.store.maintenance import Upkeep
 from proxy.store.reading import Reader, Row
 from proxy.store.writing import SourceState, StoreWriter, WriteBatch
 from proxy.telemetry.families import Totals
@@ -80,6 +83,8 @@ class Loader:
         self.next_step: str | None = None
         self._prices = CurrentPrices(settings.prices_dir, settings.own_prices_path, _complain_about_prices)
         self._amendments = WaitingAmendments(settings.amendments_dir)
+        self._errands = WaitingErrands(settings.errands_dir)
+        self._upkeep = Upkeep(settings.maintenance.every_hours * 3600)
         self.last_commit_at = time.time()
         self._fold_accounts()
         reader = self._reader()
@@ -141,6 +146,8 @@ class Loader:
             has_work = self.round()
             # After the round, one file at a time: calls come first.
             has_work = self._amendments.write_next(self._writer) or has_work
+            has_work = self._errands.do_next(self._writer, self._leaving.is_set) or has_work
+            has_work = self._look_after(is_idle=not has_work) or has_work
         except StoreMovedError:
             raise
         except Exception as error:  # noqa: BLE001 - the loader's batch: logged, shown in the ledger, tried again
@@ -148,6 +155,14 @@ class Loader:
             return self._back_off(error)
         self._succeed()
         return 0.0 if has_work else IDLE_SECONDS
+
+    def _look_after(self, *, is_idle: bool) -> bool:
+        """Do a step of the regular upkeep; when that fails, calls are stored all the same."""
+        try:
+            return self._writer.look_after(self._upkeep, is_idle=is_idle)
+        except StoreError as error:
+            log.warning("upkeep_postponed", reason=error.message)
+            return False
 
     def _start_over(self) -> None:
         """Forget what was read and not committed, and go back to what the store knows."""

@@ -273,6 +273,7 @@ def _settings(
         recording=values.RecordingSettings(**checked.recording.model_dump()),
         limits=values.LimitSettings(**checked.limits.model_dump()),
         discovery=values.DiscoverySettings(**checked.discovery.model_dump()),
+        maintenance=values.MaintenanceSettings(**checked.maintenance.model_dump()),
         log=values.LogSettings(**{**log, "file": log["file"] or None}),
         prices=values.PriceSettings(file=_own_prices(checked.prices.file), url=checked.prices.url),
         providers=providers,

@@ -220,6 +220,12 @@ class _Discovery(_Section):
     local_servers: bool
 
 
+class _Maintenance(_Section):
+    backups: Whole = Field(ge=1, le=1000)
+    every_hours: float = Field(ge=0, le=8760)
+    network_file_system: bool
+
+
 class _Log(_Section):
     level: Literal["debug", "info", "warning", "error"]
     format: Literal["text", "json"]
@@ -298,6 +304,7 @@ class SettingsFile(_Section):
     recording: _Recording
     limits: _Limits
     discovery: _Discovery
+    maintenance: _Maintenance
     log: _Log
     prices: _Prices
     providers: dict[ProviderName, _Provider] = {}

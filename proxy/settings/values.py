@@ -82,6 +82,18 @@ class DiscoverySettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MaintenanceSettings:
+    """How the database is looked after: ``backups`` is how many copies from before upgrades are kept.
+
+    ``every_hours`` is the pause between two rounds, 0 for none; ``network_file_system`` allows what is refused.
+    """
+
+    backups: int = 3
+    every_hours: float = 6.0
+    network_file_system: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LogSettings:
     """How we talk: ``format`` is text or json, ``file`` adds a daily rotated file, ``keep_days`` of it."""
 
@@ -114,6 +126,7 @@ class Settings:
     recording: RecordingSettings = field(default_factory=RecordingSettings)
     limits: LimitSettings = field(default_factory=LimitSettings)
     discovery: DiscoverySettings = field(default_factory=DiscoverySettings)
+    maintenance: MaintenanceSettings = field(default_factory=MaintenanceSettings)
     log: LogSettings = field(default_factory=LogSettings)
     prices: PriceSettings = field(default_factory=PriceSettings)
     providers: tuple[Provider, ...] = ()
@@ -147,6 +160,16 @@ class Settings:
     def amendments_dir(self) -> Path:
         """The folder in which changes to stored rows wait for the writer."""
         return Path(self.data_dir) / "amendments"
+
+    @property
+    def errands_dir(self) -> Path:
+        """The folder in which maintenance waits for the writer."""
+        return Path(self.data_dir) / "errands"
+
+    @property
+    def backups_dir(self) -> Path:
+        """The folder of copies of the database."""
+        return Path(self.data_dir) / "backups"
 
     @property
     def snapshot_path(self) -> Path:

@@ -30,11 +30,17 @@ class Backend(Protocol):
     def reader(self) -> Engine:
         """Open it for reading only; ``StoreError`` when there is none."""
 
+    def examiner(self) -> Engine:
+        """Open it for looking at its tables, which needs the driver's own values; ``StoreError`` when there is none."""
+
     def check_place(self) -> None:
         """Raise ``StoreMovedError`` when what was opened for writing is no longer what the address means."""
 
     def refusal(self, error: Exception) -> StoreError:
         """Return what a failed write means: ``RowError`` or ``StoreUnavailableError``, with the next command."""
+
+    def is_passing(self, error: DBAPIError) -> bool:
+        """Return True for a condition that may be over by itself: locked, away, full; not for what is wrong."""
 
     def unusable(self, error: DBAPIError) -> StoreError:
         """Return what to tell a person about a database that cannot be opened, upgraded or read."""

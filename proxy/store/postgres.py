@@ -128,12 +128,20 @@ class Postgres:
         """Return an engine whose transactions are read-only."""
         return self._engine(is_reader=True)
 
+    def examiner(self) -> Engine:
+        """Return an engine whose values are psycopg's own, and whose transactions are read-only."""
+        return self._engine(is_reader=True, has_our_values=False)
+
     def check_place(self) -> None:
         """An address stays what it is."""
 
     def refusal(self, error: Exception) -> StoreError:
         """Return what a failed write means."""
         return postgres_failures.refusal(error, self.database)
+
+    def is_passing(self, error: DBAPIError) -> bool:
+        """Return True while it is away, crowded, full or busy."""
+        return postgres_failures.is_passing(error)
 
     def unusable(self, error: DBAPIError) -> StoreError:
         """Return what to tell a person."""

@@ -51,6 +51,7 @@ _BY_WORDS = (
     ("no such database", _MISSING), ("too many", _CROWDED), ("connection slots", _CROWDED),
     ("no more connections", _CROWDED),
 )  # fmt: skip
+_PASSING = ("08", "53", "57", "40", "55", "25P03")
 _ROW_STATES = ("22", "54", "23502", "23505", "23514")
 _OUR_COLUMNS = {name: set(table.columns.keys()) for name, table in tables.metadata.tables.items()}
 _OUR_CHECKS = {str(item.name) for table in tables.metadata.tables.values() for item in table.constraints if item.name}
@@ -76,6 +77,12 @@ def obstacle(state: str, what: str, database: DatabaseSettings) -> StoreError:
     """Return what a condition means that was met without an error; ``what`` says how it was seen."""
     meaning = _BY_STATE[state]
     return StoreError(f"the database {database.shown} {meaning.what}: {what}", hint=meaning.hint)
+
+
+def is_passing(error: DBAPIError) -> bool:
+    """Return True where trying again may help; without a code there was no answer at all."""
+    state = _state(error)
+    return state.startswith(_PASSING) if state else isinstance(error, OperationalError | InterfaceError)
 
 
 def _state(error: Exception) -> str:

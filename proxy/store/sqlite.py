@@ -25,8 +25,15 @@ SAFE_SQLITE = (3, 51, 3)
 CHECK_STEPS = 100_000
 """After so many steps of SQLite's machine a check looks at the clock: some milliseconds."""
 _WRITER = ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=5000", "cache_size=-65536",
-           "temp_store=MEMORY", "wal_autocheckpoint=2000")  # fmt: skip
+           "temp_store=MEMORY", "wal_autocheckpoint=2000", "journal_size_limit=67108864")  # fmt: skip
 _READER = ("query_only=1", "wal_autocheckpoint=0", "busy_timeout=5000", "cache_size=-16384")
+_PASSING = {
+    sqlite3.SQLITE_BUSY,
+    sqlite3.SQLITE_LOCKED,
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_CANTOPEN,
+}
 _DAMAGED = {sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT}
 
 
@@ -40,7 +47,7 @@ def sqlite_warning() -> str | None:
     if sqlite3.sqlite_version_info >= SAFE_SQLITE:
         return None
     needed = ".".join(map(str, SAFE_SQLITE))
-    return f"SQLite {sqlite3.sqlite_version} is older than {needed}; do not write to the file with other programs"
+    return f"SQLite {sqlite3.sqlite_version} is older than {needed}: no other program may write to the database"
 
 
 class Sqlite:
@@ -71,6 +78,10 @@ class Sqlite:
         place = URL.create("sqlite", database=f"file:{quote(str(self._path))}", query={"mode": "ro", "uri": "true"})
         return _engine(place, _READER, is_writer=False)
 
+    def examiner(self) -> Engine:
+        """Return what reads: SQLite has one kind of value."""
+        return self.reader()
+
     def check_place(self) -> None:
         """Raise ``StoreMovedError`` when the path leads to another file than when it was opened, or to none.
 
@@ -91,13 +102,17 @@ class Sqlite:
             return StoreUnavailableError(f"the database is damaged: {reason}")
         return RowError(f"a value cannot be stored: {reason}")
 
+    def is_passing(self, error: DBAPIError) -> bool:
+        """Return True while somebody holds it, or the disk takes nothing."""
+        return _code(error) in _PASSING
+
     def unusable(self, error: DBAPIError) -> StoreError:
         """Return what to tell a person about a file that cannot be opened, upgraded or read."""
         code = _code(error)
         if code in {*_DAMAGED, sqlite3.SQLITE_ERROR}:
-            hint = "move the file away and start again (a new one is made), or restore a backup"
+            hint = "dashcam db check says more; bring back a copy: dashcam db restore FILE, or move the file away"
         elif code in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}:
-            hint = "end the other program that holds it"
+            hint = "end the other program that holds it: dashcam doctor names it"
         else:
             hint = "check the folder's rights and the disk's space"
         return StoreError(f"the database {self._path} cannot be used: {error.orig}", hint=hint)
@@ -151,6 +166,9 @@ def _engine(url: URL, pragmas: tuple[str, ...], *, is_writer: bool) -> Engine:
     @event.listens_for(engine, "connect")
     def prepare(connection: sqlite3.Connection, _record: object) -> None:
         connection.isolation_level = None
+        if is_writer and connection.execute("PRAGMA page_count").fetchone()[0] == 0:
+            # That free pages can be given back is said before anything else is, and only once: it would write.
+            connection.execute("PRAGMA auto_vacuum=INCREMENTAL")
         for pragma in pragmas:
             connection.execute(f"PRAGMA {pragma}")
 

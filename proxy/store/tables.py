@@ -389,3 +389,17 @@ class QuarantineRow(SQLModel, table=True):
     reason: str = _word(500)
     quarantined_at: datetime = Field(sa_type=Instant)
     data: bytes | None = Field(default=None, sa_type=LargeBinary)
+
+
+class SchemaRevisionRow(SQLModel, table=True):
+    """A revision that was applied: the oldest one whose programs may go on, and how far its data step has come."""
+
+    __tablename__ = "schema_revision"
+
+    revision: str = _key(32)
+    compatible_with: str = _word(32)
+    release: str = _word(32)
+    applied_at: datetime = Field(sa_type=Instant)
+    is_filled: bool
+    filled_to: str | None = Field(default=None, sa_type=Text)
+    filled_rows: int = Field(default=0, sa_type=BigInteger)

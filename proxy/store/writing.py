@@ -30,6 +30,7 @@ from proxy.store.bulk import add_rows, run_many
 from proxy.store.columns import instant_text
 from proxy.store.engine import backend_of
 from proxy.store.failures import CollisionError, StoreUnavailableError
+from proxy.store.maintenance import Done, Upkeep, maintain
 from proxy.store.rollups import LATENCY_SQL, ROLLUP_SQL, latency_rows, rollup_rows
 
 _COLLISION_SECONDS = 60.0
@@ -140,6 +141,15 @@ class StoreWriter:
         self.check_place()
         with self._committed() as connection:
             return amending.amend(connection, amendment)
+
+    def maintain(self, task: str, is_leaving: Callable[[], bool] = bool) -> Done:
+        """Do a task of ``maintenance``; ``StoreError`` when it cannot be done."""
+        self.check_place()
+        return maintain(self._backend, self._engine, task, is_leaving)
+
+    def look_after(self, upkeep: Upkeep, *, is_idle: bool) -> bool:
+        """Do the next step of the regular upkeep, if it is time; True when another one waits. Errors as there."""
+        return upkeep.step(self._backend, self._engine, is_idle=is_idle)
 
     def check_place(self) -> None:
         """Raise ``StoreMovedError`` when the path leads to another file than when it was opened, or to none."""

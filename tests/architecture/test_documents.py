@@ -48,7 +48,7 @@ def test_the_shipped_configuration_is_the_default(tmp_path: Path, monkeypatch: p
     monkeypatch.chdir(tmp_path)
     settings = load(defaults=SHIPPED)
     shipped = tomllib.loads(SHIPPED.read_text())
-    for section in ("server", "recording", "limits", "discovery", "log"):
+    for section in ("server", "recording", "limits", "discovery", "maintenance", "log"):
         kind = type(getattr(settings, section))
         assert getattr(settings, section) == kind(), section
         assert set(shipped[section]) == {item.name for item in fields(kind)}
@@ -67,7 +67,7 @@ def test_the_template_is_read_as_what_it_says(tmp_path: Path, monkeypatch: pytes
 def commands() -> list[str]:
     found = []
     for name, command in get_command(app).commands.items():  # type: ignore[attr-defined]
-        below = [f"{name} {sub}" for sub in getattr(command, "commands", {})]
+        below = [f"{name} {sub}" for sub, item in getattr(command, "commands", {}).items() if not item.hidden]
         found += [] if command.hidden else below or [name]
     return found
 

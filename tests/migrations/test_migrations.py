@@ -11,20 +11,27 @@ from alembic.migration import MigrationContext
 
 from proxy.errors import StoreError
 from proxy.settings.database import DatabaseSettings, sqlite_at
+from proxy.store.compatibility import NOTED_FROM
 from proxy.store.engine import backend_of
 from proxy.store.migration import check, head, known_revisions, upgrade
 from proxy.store.partitions import PART
-from proxy.store.reading import Reader
 from proxy.store.tables import metadata
 from tests.support.revisions import bring_to, scripts
 from tests.support.rollups import ask
-
-OLD = "0193a3e2-7b1c-7000-8000-000000000001"
+from tests.support.schemas import fill_every_table, stored
 
 
 def test_there_is_one_head_and_we_know_it() -> None:
     assert scripts().get_heads() == [head()]
     assert sorted(item.revision for item in scripts().walk_revisions()) == known_revisions()
+
+
+def test_each_revision_says_which_programs_can_go_on() -> None:
+    said = {item.revision: getattr(item.module, "compatible_with", None) for item in scripts().walk_revisions()}
+    for revision, oldest in said.items():
+        if revision >= NOTED_FROM:
+            assert oldest in known_revisions()
+            assert oldest <= revision
 
 
 def test_migrations_make_what_the_models_declare(empty: DatabaseSettings) -> None:
@@ -61,7 +68,7 @@ def test_a_newer_database_is_refused_and_left_alone(empty: DatabaseSettings) -> 
     upgrade(empty)
     ask(empty, "UPDATE alembic_version SET version_num = '9999'")
     for look in (upgrade, check):
-        with pytest.raises(StoreError, match="newer"):
+        with pytest.raises(StoreError, match="which this program does not know"):
             look(empty)
 
 
@@ -80,18 +87,13 @@ def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
     assert path.read_bytes().startswith(b"this is no database")
 
 
-def test_rows_of_an_older_revision_are_carried_through(empty: DatabaseSettings) -> None:
-    bring_to(empty, "0001")
-    columns = "id, started_at, operation, method, endpoint, is_stream, outcome, success, finish_kind, attempts"
-    more = "request_modified, usage_source, cost_status, content_state, request_bytes, response_bytes, score_count"
-    ask(
-        empty,
-        f"INSERT INTO interaction ({columns}, {more}) VALUES (?, '2026-11-20T00:00:00.000Z', 'chat', 'POST', "
-        "'/v1/chat/completions', FALSE, 'completed', TRUE, 'none', 1, FALSE, 'none', 'unpriced', 'off', 0, 0, 0)",
-        OLD,
-    )
-    assert upgrade(empty).before == "0001"
-    reader = Reader(empty)
-    row = reader.interaction("last")
-    reader.close()
-    assert (row["id"], row["client_request_id"], row["retry_count"]) == (OLD, None, None)
+@pytest.mark.parametrize("revision", known_revisions()[:-1])
+def test_every_tables_rows_are_carried_through(empty: DatabaseSettings, revision: str) -> None:
+    bring_to(empty, revision)
+    rows = fill_every_table(empty)
+    done = upgrade(empty)
+    assert (done.before, done.after) == (revision, head())
+    after = stored(empty)
+    assert {name: {column: after[name][column] for column in row} for name, row in rows.items()} == rows
+    # What came in later is empty, and another row can go in.
+    fill_every_table(empty, 2)

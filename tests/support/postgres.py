@@ -176,7 +176,7 @@ class Databases:
         if self._shared is None:
             self._shared = self.migrated()
         with psycopg.connect(self._shared.url, autocommit=True) as connection:
-            for table in metadata.tables:
+            for table in metadata.tables.keys() - {"schema_revision"}:
                 connection.execute(f"DELETE FROM {table}")
         return self._shared
 

@@ -16,7 +16,7 @@ import orjson
 
 from proxy import __version__
 from proxy.cli.doctor import holdings, reachability, surroundings
-from proxy.cli.doctor.findings import Finding, report
+from proxy.cli.findings import Finding, report
 from proxy.cli.instance import ask_recorder, find
 from proxy.cli.local_servers import PATIENCE_SECONDS, local_servers, with_found
 from proxy.cli.serve import check_own_prices
@@ -52,6 +52,7 @@ def _findings(settings_of: Callable[[], Settings], *, is_online: bool) -> Iterat
     yield Finding("configuration", True, "valid; see it with: dashcam config show")
     yield from _server(settings, url)
     yield from holdings.database(settings)
+    yield from holdings.who_has_it(settings)
     yield from holdings.folder(settings)
     yield from holdings.left_over(settings)
     yield from surroundings.shell(settings, url or public_url(settings.server.host, settings.server.port))
@@ -106,6 +107,8 @@ def _port(settings: Settings) -> Iterator[Finding]:
 
 def _recorder(url: str, ledger: dict[str, Any]) -> Iterator[Finding]:
     failure, pending = ledger["last_error"], ledger["pending"]
+    if ledger.get("doing"):
+        yield Finding("recorder", None, f"{ledger['doing']}; calls wait in the spool meanwhile")
     if failure:
         next_step = ledger.get("next_step") or "look at its log"
         yield Finding("recorder", False, f"{failure}; {pending} calls wait in the spool", next_step)

@@ -8,17 +8,20 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from proxy.cli.doctor.findings import Finding
+from proxy.cli.findings import Finding
 from proxy.errors import StoreError
 from proxy.settings.database import DatabaseSettings
+from proxy.settings.file_systems import network_kind
 from proxy.settings.values import Settings
+from proxy.store.holders import WRITES, holders, postgres_holders
 from proxy.store.migration import check
 from proxy.store.reading import Reader
+from proxy.supervisor import instance
 
 CHECK_SECONDS = 5.0
 _OLD_SECONDS = 86_400.0
 _LEFT_OVER = (".snapshot.json.*", "keys/.*")
-_RESTORE = "move the file away and start again (a new one is made), or restore a backup"
+_RESTORE = "dashcam db check says more; bring back a copy with: dashcam db restore FILE"
 
 
 def folder(settings: Settings) -> Iterator[Finding]:
@@ -30,6 +33,11 @@ def folder(settings: Settings) -> Iterator[Finding]:
     is_enough = free > settings.recording.min_free_bytes
     detail = f"{chosen}: {free / 1e9:,.1f} GB free"
     yield Finding("data folder", is_enough, detail, "free some space; bodies are dropped when it is short")
+    kind = network_kind(existing)
+    if kind is not None:
+        allowed = settings.maintenance.network_file_system
+        detail = f"{chosen} is on a network file system ({kind}), whose locks may not hold: calls may be lost"
+        yield Finding("data folder", None if allowed else False, detail, "choose a local one with --data-dir")
     if not os.access(existing, os.W_OK | os.X_OK):
         yield Finding("rights", False, f"{existing} is not writable for us", "choose another with --data-dir")
     elif chosen.is_dir():
@@ -105,6 +113,32 @@ def _sound(detail: str, wrong: list[str] | None) -> Finding:
         return Finding("database", False, f"{detail}; damaged: {wrong[0]}", _RESTORE)
     checked = "sound" if wrong == [] else f"too large to be checked in {CHECK_SECONDS:.0f} s"
     return Finding("database", True, f"{detail}; {checked}")
+
+
+def who_has_it(settings: Settings) -> Iterator[Finding]:
+    """Tell which other programs have the database open; who writes to it keeps calls from being stored."""
+    if settings.database.is_postgres:
+        yield from _who_has_postgres(settings)
+        return
+    running = (instance.find(Path(settings.data_dir)) or {}).get("pid")
+    others = [item for item in holders(settings.database.path) if running is None or item.parent != running]
+    for item in others:
+        keeps_out = item.does == WRITES
+        detail = f"{item.command} (pid {item.pid}) {item.does}"
+        if keeps_out:
+            detail += ": no call can be stored while it holds the lock"
+        yield Finding("database lock", False if keeps_out else None, detail, f"end it: kill {item.pid}")
+
+
+def _who_has_postgres(settings: Settings) -> Iterator[Finding]:
+    try:
+        found = postgres_holders(settings.database)
+    except StoreError:
+        # That it cannot be reached has been told.
+        return
+    for item in found:
+        detail = f"{item.who} holds {item.mode} on table {item.table}, {item.state} for {item.seconds:,.0f} s"
+        yield Finding("database lock", False if item.blocks else None, detail, f"end it: {item.end}")
 
 
 def spool(settings: Settings) -> Finding:

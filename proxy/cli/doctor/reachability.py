@@ -16,7 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from proxy.cli.doctor.findings import Finding
+from proxy.cli.findings import Finding
 from proxy.domain.provider import Provider
 from proxy.settings.credentials import read_secret
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from urllib.parse import urlsplit
 
 from proxy import __version__
-from proxy.cli.doctor.findings import Finding
+from proxy.cli.findings import Finding
 from proxy.settings.access import leads_home
 from proxy.settings.values import Settings
 from proxy.store.sqlite import sqlite_version, sqlite_warning
@@ -22,7 +22,11 @@ def versions() -> Iterator[Finding]:
     system = f"{platform.system()} {platform.machine()}"
     yield Finding("versions", True, f"Dashcam {__version__}, Python {platform.python_version()}, {system}")
     warning = sqlite_warning()
-    yield Finding("sqlite", None if warning else True, warning or sqlite_version())
+    if warning:
+        detail = f"{warning}. It can lose pages when two write and checkpoint at once; Dashcam itself writes with one"
+        yield Finding("sqlite", None, detail, "nothing, while only Dashcam writes; else a Python with a newer SQLite")
+    else:
+        yield Finding("sqlite", True, sqlite_version())
 
 
 def shell(settings: Settings, url: str) -> Iterator[Finding]:

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
-from proxy.settings.database import DatabaseSettings
+from proxy.settings.database import DatabaseSettings, sqlite_at
+from proxy.store.migration import upgrade
 from proxy.store.reading import Reader
 from proxy.store.writing import StoreWriter
+
+if TYPE_CHECKING:
+    from tests.support.postgres import Databases
 
 
 @pytest.fixture
@@ -23,3 +29,33 @@ def reader(store: DatabaseSettings, writer: StoreWriter) -> Iterator[Reader]:
     made = Reader(store)
     yield made
     made.close()
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """A SQLite file with our tables and nothing in them."""
+    found = tmp_path / "dashcam.db"
+    upgrade(sqlite_at(found))
+    return found
+
+
+@pytest.fixture
+def file_writer(path: Path) -> Iterator[StoreWriter]:
+    """The writer of that file."""
+    made = StoreWriter(sqlite_at(path))
+    yield made
+    made.close()
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def own(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[DatabaseSettings]:
+    """A database whose tables a test may change, on each engine in turn."""
+    if request.param == "sqlite":
+        database = sqlite_at(tmp_path / "data" / "dashcam.db")
+        upgrade(database)
+        yield database
+        return
+    databases: Databases = request.getfixturevalue("postgres")
+    made = databases.migrated()
+    yield made
+    databases.drop(made)

@@ -182,7 +182,7 @@ def test_a_damaged_database_is_told_and_is_a_problem_for_the_doctor(
     said = dashcam("doctor", "--json", "--offline")
     (finding,) = [item for item in json.loads(said.out) if item["subject"] == "database"]
     assert (said.code, finding["ok"]) == (7, False)
-    assert "restore a backup" in finding["next"]
+    assert "dashcam db restore FILE" in finding["next"]
 
 
 @pytest.mark.parametrize(

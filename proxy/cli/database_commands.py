@@ -1,0 +1,181 @@
+"""The commands about the database, ``dashcam db …``, and about what is counted: ``metrics``."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from proxy.cli.options import Color, Config, DataDir, EnvFile, Json
+from proxy.cli.resolution import settings_from
+from proxy.errors import UsageError
+
+db = typer.Typer(
+    help="Look at the database, look after it, copy it.", no_args_is_help=True, rich_markup_mode=None
+)  # fmt: skip
+
+
+@db.command("path")
+def path(data_dir: DataDir = None, config: Config = None, env_file: EnvFile = None) -> None:
+    """Print where the database is."""
+    print(settings_from(config, data_dir, env_file).database_path)
+
+
+@db.command("info")
+def info(json: Json = False, data_dir: DataDir = None, config: Config = None, env_file: EnvFile = None) -> None:
+    """Say how large the database is and which revision it has."""
+    from proxy.cli.database import info as tell
+
+    tell(settings_from(config, data_dir, env_file), as_json=json)
+
+
+@db.command("check")
+@db.command("integrity-check", hidden=True)
+def check(
+    json: Json = False, color: Color = "auto", data_dir: DataDir = None, config: Config = None, env_file: EnvFile = None
+) -> None:
+    """Check tables, rows and pages; exits with 7 when something is wrong."""
+    from proxy.cli.database import check as look
+
+    raise typer.Exit(look(settings_from(config, data_dir, env_file), as_json=json))
+
+
+@db.command("stats")
+def stats(
+    json: Json = False, color: Color = "auto", data_dir: DataDir = None, config: Config = None, env_file: EnvFile = None
+) -> None:
+    """Print rows and bytes of every table."""
+    from proxy.cli.database import stats as tell
+
+    tell(settings_from(config, data_dir, env_file), as_json=json)
+
+
+@db.command("performance")
+def performance(
+    json: Json = False, color: Color = "auto", data_dir: DataDir = None, config: Config = None, env_file: EnvFile = None
+) -> None:
+    """Measure how long the usual questions take here."""
+    from proxy.cli.database import performance as measure
+
+    measure(settings_from(config, data_dir, env_file), as_json=json)
+
+
+@db.command("analyze")
+def analyze(json: Json = False, data_dir: DataDir = None, config: Config = None, env_file: EnvFile = None) -> None:
+    """Renew the statistics that queries are planned with."""
+    _care(data_dir, config, env_file, "analyze", as_json=json)
+
+
+@db.command("optimize")
+def optimize(json: Json = False, data_dir: DataDir = None, config: Config = None, env_file: EnvFile = None) -> None:
+    """Renew statistics from samples and give back free space.
+
+    What a running server does by itself every few hours (maintenance.every_hours).
+    """
+    _care(data_dir, config, env_file, "optimize", as_json=json)
+
+
+@db.command("compact")
+def compact(json: Json = False, data_dir: DataDir = None, config: Config = None, env_file: EnvFile = None) -> None:
+    """Rewrite the file as small as it can be.
+
+    Needs its size twice for the time being. A running server stores nothing meanwhile, and its calls wait in the spool.
+    """
+    _care(data_dir, config, env_file, "compact", as_json=json)
+
+
+def _care(data_dir: str | None, config: str | None, env_file: str | None, task: str, *, as_json: bool) -> None:
+    from proxy.cli.database_care import do
+
+    do(settings_from(config, data_dir, env_file), task, as_json=as_json)
+
+
+@db.command("migrate")
+def migrate(
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the SQL, do nothing.")] = False,
+    batch_size: Annotated[
+        int, typer.Option("--batch-size", metavar="N", min=1, max=1_000_000, help="Rows a batch of a data step.")
+    ] = 1000,
+    force: Annotated[bool, typer.Option("--force", help="Without a copy before and without checks after.")] = False,
+    json: Json = False,
+    data_dir: DataDir = None,
+    config: Config = None,
+    env_file: EnvFile = None,
+) -> None:
+    """Bring the database up to date with this release.
+
+    A copy is made first (kept in backups/), the result is checked before it counts, and a failure leaves the database
+    as it was. What is interrupted goes on with the same command. The start of a server does all that by itself.
+    """
+    from proxy.cli.database_care import dry_run as show
+    from proxy.cli.database_care import migrate as go
+
+    settings = settings_from(config, data_dir, env_file)
+    if dry_run:
+        show(settings)
+    else:
+        go(settings, batch_rows=batch_size, is_forced=force, as_json=json)
+
+
+@db.command("backup")
+def backup(
+    file: Annotated[
+        str | None, typer.Argument(metavar="FILE", help="Where to (default: backups/ in the data folder).")
+    ] = None,
+    json: Json = False,
+    data_dir: DataDir = None,
+    config: Config = None,
+    env_file: EnvFile = None,
+) -> None:
+    """Copy the database while all goes on, and print where the copy is.
+
+    The copy is one file, of one instant, and is checked.
+    """
+    from proxy.cli.database_copies import backup as copy
+
+    copy(settings_from(config, data_dir, env_file), file, as_json=json)
+
+
+@db.command("restore")
+def restore(
+    file: Annotated[str, typer.Argument(metavar="FILE", help="A copy.")],
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    json: Json = False,
+    data_dir: DataDir = None,
+    config: Config = None,
+    env_file: EnvFile = None,
+) -> None:
+    """Put a copy in the database's place, while no server runs.
+
+    The copy is checked first, and what was there is set aside beside it.
+    """
+    from proxy.cli.database_copies import bring_back
+
+    bring_back(settings_from(config, data_dir, env_file), file, is_sure=yes, as_json=json)
+
+
+def metrics(
+    database: Annotated[bool, typer.Option("--database", help="Totals of all that is on record instead.")] = False,
+    raw: Annotated[bool, typer.Option("--raw", help="As Prometheus gets it.")] = False,
+    json: Json = False,
+    color: Color = "auto",
+    data_dir: DataDir = None,
+    config: Config = None,
+    env_file: EnvFile = None,
+) -> None:
+    """Print what the running instance counts."""
+    from proxy.cli.metrics import recorded, running
+
+    if raw and (json or database):
+        raise UsageError("--raw is what /metrics says; choose one")
+    settings = settings_from(config, data_dir, env_file)
+    if database:
+        recorded(settings, as_json=json)
+    else:
+        running(settings, "raw" if raw else "json" if json else "table")
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add these commands to the command line."""
+    app.command()(metrics)
+    app.add_typer(db, name="db")

@@ -1,0 +1,21 @@
+"""The database as a command opens it: for reading, never as a second writer."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+from proxy.settings.values import Settings
+from proxy.store.engine import Backend, backend_of
+
+
+@contextlib.contextmanager
+def opened(settings: Settings, *, is_examined: bool = False) -> Iterator[tuple[Backend, Any]]:
+    """Lend a database and an engine that reads it; ``is_examined`` is for looking at its tables, on the primary."""
+    backend = backend_of(settings.database if is_examined else settings.database.for_reading())
+    engine = backend.examiner() if is_examined else backend.reader()
+    try:
+        yield backend, engine
+    finally:
+        engine.dispose()

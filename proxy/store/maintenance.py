@@ -1,0 +1,90 @@
+"""Looking after a database that is in use: statistics for the planner, space given back, the file made small again.
+
+All of it writes, so on SQLite it is done by whoever is the one writer. ``analyze`` and ``optimize`` take moments,
+``compact`` rewrites everything: nothing is stored meanwhile, and the spool keeps what comes. Each can be ended in the
+middle (``is_leaving``) and leaves the database as it was, or partly done. What is done is in ``sqlite_care`` and
+``postgres_care``.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from sqlalchemy import Engine
+
+from proxy.errors import StoreError
+from proxy.store import sqlite_care
+from proxy.store.engine import Backend
+
+TASKS = ("analyze", "optimize", "compact")
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What was done: bytes before and after, and how long it took."""
+
+    task: str
+    bytes_before: int
+    bytes_after: int
+    seconds: float
+    is_whole: bool = True
+
+
+def maintain(backend: Backend, engine: Engine, task: str, is_leaving: Callable[[], bool] = bool) -> Done:
+    """Do a task with a writer's engine; ``StoreError`` when it cannot be done."""
+    if task not in TASKS:
+        raise StoreError(f"{task[:40]!r} is none of {', '.join(TASKS)}")
+    begun, before = time.monotonic(), _size(backend, engine)
+    if backend.database.is_postgres:
+        from proxy.store import postgres_care
+
+        is_whole = postgres_care.do(engine, task, is_leaving)
+    else:
+        is_whole = sqlite_care.do(engine, backend.database.path, task, is_leaving)
+    return Done(task, before, _size(backend, engine), round(time.monotonic() - begun, 3), is_whole)
+
+
+def _size(backend: Backend, engine: Engine) -> int:
+    with engine.connect() as connection:
+        return backend.size(connection)
+
+
+class Upkeep:
+    """What the writer does by itself between batches: a round every few hours, in steps of milliseconds.
+
+    While calls keep it busy it waits, but not for ever: after half the pause more, each step has its turn.
+    """
+
+    FIRST_SECONDS = 120.0
+
+    def __init__(self, every_seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self._every = every_seconds
+        self._clock = clock
+        self._next = clock() + min(self.FIRST_SECONDS, every_seconds)
+        self._round: Iterator[None] | None = None
+
+    def step(self, backend: Backend, engine: Engine, *, is_idle: bool) -> bool:
+        """Do the next step if it is time; True when another one waits. After a ``StoreError`` it waits the pause."""
+        late = self._clock() - self._next
+        if not self._every or late < 0 or (not is_idle and late < self._every / 2):
+            return False
+        if self._round is None:
+            self._round = self._begin(backend, engine)
+            next(self._round)
+        has_more = False
+        try:
+            has_more = next(self._round, self) is not self
+        finally:
+            if not has_more:
+                self._round = None
+                self._next = self._clock() + self._every
+        return has_more
+
+    def _begin(self, backend: Backend, engine: Engine) -> Iterator[None]:
+        if backend.database.is_postgres:
+            from proxy.store import postgres_care
+
+            return postgres_care.steps(engine, self._every)
+        return sqlite_care.steps(engine)

@@ -1,0 +1,108 @@
+"""Maintenance is done by whoever has the store: the command where it is alone, else the running loader."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterator
+
+import orjson
+import pytest
+
+from proxy.errors import StoreError, UnreachableError
+from proxy.loader import errands
+from proxy.loader.errands import Errands
+from proxy.settings.values import Settings
+from proxy.spool.disk import RealDisk
+from proxy.store.maintenance import Upkeep
+from tests.integration.loader.conftest import Bench
+from tests.support.spooling import SpoolingGateway
+from tests.support.waiting import wait_until
+
+
+def rounds_of(bench: Bench) -> Callable[[float], None]:
+    def wait(_seconds: float) -> None:
+        bench.loader._careful_round()
+
+    return wait
+
+
+@pytest.fixture
+def held(settings: Settings) -> Iterator[int]:
+    """The lock, as a running control holds it."""
+    RealDisk().make_folder(settings.prices_dir.parent)
+    lock = RealDisk().lock(settings.prices_dir.parent / "loader.lock")
+    assert lock is not None
+    yield lock
+    RealDisk().close(lock)
+
+
+def test_alone_a_command_does_it_itself(bench: Bench, gateway: SpoolingGateway, settings: Settings) -> None:
+    gateway.call()
+    bench.load()
+    looked: list[str] = []
+    assert Errands(settings).do("analyze", looked.append).task == "analyze"
+    assert looked == ["here"]
+    assert RealDisk().names(settings.errands_dir) == []
+
+
+def test_beside_a_running_control_the_loader_does_it(
+    bench: Bench, gateway: SpoolingGateway, settings: Settings, held: int
+) -> None:
+    gateway.call()
+    bench.load()
+    done = Errands(settings, rounds_of(bench)).do("compact", lambda _: None)
+    assert (done.task, done.is_whole) == ("compact", True)
+    assert RealDisk().names(settings.errands_dir) == []
+    gateway.call()
+    bench.load()
+    assert len(bench.rows()) == 2
+
+
+def test_what_the_loader_refuses_is_told(bench: Bench, settings: Settings, held: int) -> None:
+    with pytest.raises(StoreError, match="is none of"):
+        Errands(settings, rounds_of(bench)).do("nonsense", lambda _: None)
+    RealDisk().make_folder(settings.errands_dir)
+    (settings.errands_dir / "0-odd.json").write_bytes(b"[]")
+    bench.loader._careful_round()
+    assert (settings.errands_dir / "0-odd.refused").read_text() == "TypeError"
+
+
+def test_a_control_that_leaves_gives_it_back(bench: Bench, settings: Settings) -> None:
+    """A compaction that is ended in the middle waits again, and the command does it once the control is gone."""
+    RealDisk().make_folder(settings.errands_dir)
+    path = settings.errands_dir / "1-x.json"
+    path.write_bytes(orjson.dumps({"task": "compact"}))
+    bench.loader._errands.do_next(bench.loader._writer, lambda: True)
+    assert RealDisk().names(settings.errands_dir) == ["1-x.json"]
+
+
+def test_a_control_that_never_answers_is_told(settings: Settings, held: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(errands, "_PATIENCE_SECONDS", -1.0)
+    with pytest.raises(UnreachableError, match="has not begun"):
+        Errands(settings, lambda _: None).do("analyze", lambda _: None)
+    assert RealDisk().names(settings.errands_dir) == []
+
+
+def test_what_an_earlier_control_had_begun_is_forgotten(settings: Settings) -> None:
+    RealDisk().make_folder(settings.errands_dir)
+    (settings.errands_dir / "1-x.begun").write_bytes(b"{}")
+    errands.WaitingErrands(settings.errands_dir)
+    assert RealDisk().names(settings.errands_dir) == []
+
+
+def test_regular_upkeep_comes_after_the_calls(bench: Bench, gateway: SpoolingGateway) -> None:
+    clock = [0.0]
+    bench.loader._upkeep = Upkeep(3600, lambda: clock[0])
+    gateway.call()
+    clock[0] = 3600.0
+    bench.load()
+    wait_until(lambda: not bench.loader._careful_round() or _has_statistics(bench), "the statistics are there")
+    assert bench.rows()[0]["outcome"] == "completed"
+    assert _has_statistics(bench)
+
+
+def _has_statistics(bench: Bench) -> bool:
+    with sqlite3.connect(bench.settings.database.path) as database:
+        found = database.execute("SELECT 1 FROM sqlite_master WHERE name = 'sqlite_stat1'").fetchone()
+    database.close()
+    return found is not None

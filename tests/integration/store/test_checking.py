@@ -1,0 +1,118 @@
+"""Every kind of damage is found by its part of the check, and what is sound is left in peace; on both engines."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+import pytest
+
+from proxy.settings.database import DatabaseSettings, sqlite_at
+from proxy.store.checking import Checked, check_all
+from proxy.store.engine import backend_of
+from proxy.store.figures import free_bytes, table_sizes, timings, totals, view_names
+from proxy.store.migration import head
+from proxy.store.writing import StoreWriter, WriteBatch
+from tests.support.entries import an_entry
+from tests.support.rollups import ask
+
+
+@pytest.fixture
+def filled(own: DatabaseSettings) -> DatabaseSettings:
+    """A database of some calls that nobody has open."""
+    fill(own)
+    return own
+
+
+def fill(database: DatabaseSettings) -> None:
+    writer = StoreWriter(database)
+    entries = [("s", an_entry(request=os.urandom(3000))) for _ in range(60)]
+    writer.write(WriteBatch(entries=entries), lambda _: {})
+    writer.close()
+
+
+def checked(database: DatabaseSettings) -> dict[str, Checked]:
+    backend = backend_of(database)
+    engine = backend.examiner()
+    try:
+        return {item.part: item for item in check_all(backend, engine)}
+    finally:
+        engine.dispose()
+
+
+def test_a_sound_database_has_nothing_wrong(filled: DatabaseSettings) -> None:
+    found = checked(filled)
+    last = "indexes" if filled.is_postgres else "pages"
+    assert list(found) == ["revision", "tables", "rows", "rollups", last]
+    assert [item.part for item in found.values() if item.wrong] == []
+    assert found["revision"].detail == head()
+
+
+HARM = {
+    "ALTER TABLE interaction DROP COLUMN top_k": ("tables", "table interaction has no column top_k"),
+    "DROP TABLE made_answer": ("tables", "table made_answer is missing"),
+    "DROP TABLE price; CREATE TABLE price (id TEXT NOT NULL, provider TEXT, model TEXT, tier TEXT, rates TEXT, "
+    "source TEXT, source_version TEXT, valid_from TEXT, mine TEXT NOT NULL)": (
+        "tables", "table price has a column mine that we do not know and that must be filled"
+    ),
+    "DELETE FROM interaction WHERE id = (SELECT min(CAST(id AS TEXT)) FROM interaction)": (
+        "rows", "1 rows of interaction_text belong to no call"
+    ),
+    "UPDATE rollup_hourly SET calls = calls + 1": ("rollups", "they count 61 calls, and there are 60"),
+    "UPDATE alembic_version SET version_num = '0001'": ("revision", f"0001, and this release has {head()}"),
+    "UPDATE alembic_version SET version_num = '9999'": ("revision", "which this program does not know"),
+    "UPDATE schema_revision SET is_filled = FALSE": ("revision", "rows are still to be filled in"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("harm", HARM)
+def test_what_was_altered_by_hand_is_named(filled: DatabaseSettings, harm: str) -> None:
+    part, words = HARM[harm]
+    for statement in harm.split("; "):
+        ask(filled, _typed(statement) if filled.is_postgres else statement)
+    found = checked(filled)[part]
+    assert words in " | ".join(found.wrong)
+    assert found.next is not None
+
+
+def _typed(statement: str) -> str:
+    """Postgres compares an id with an id only."""
+    return re.sub(r"min\(CAST\(id AS TEXT\)\)", "CAST(min(CAST(id AS TEXT)) AS uuid)", statement)
+
+
+def test_additions_do_no_harm(filled: DatabaseSettings) -> None:
+    for statement in ("ALTER TABLE interaction ADD COLUMN mine TEXT", "CREATE TABLE notes (a TEXT)"):
+        ask(filled, statement)
+    assert [item.part for item in checked(filled).values() if item.wrong] == []
+
+
+def test_damaged_pages_are_found(path: Path) -> None:
+    fill(sqlite_at(path))
+    content = bytearray(path.read_bytes())
+    content[-5000:] = b"\xff" * 5000
+    path.write_bytes(content)
+    found = checked(sqlite_at(path))
+    assert any(item.wrong for item in found.values())
+    assert all("dashcam db restore FILE" in str(item.next) for item in found.values() if item.wrong)
+
+
+def test_the_sizes_of_all_tables_make_the_database(filled: DatabaseSettings) -> None:
+    backend = backend_of(filled)
+    engine = backend.examiner()
+    with engine.connect() as connection:
+        sizes, whole, free = table_sizes(connection), backend.size(connection), free_bytes(connection)
+        views = view_names(connection)
+    engine.dispose()
+    assert {item.name: item.rows for item in sizes}["interaction"] == 60
+    told = sum((item.bytes or 0) + (item.index_bytes or 0) for item in sizes)
+    assert (0.05 if filled.is_postgres else 0.8) * whole < told <= whole
+    assert (free is None) == filled.is_postgres
+    reading = backend.reader()
+    with reading.connect() as connection:
+        found = totals(connection)
+    asked = timings(reading, views)
+    reading.dispose()
+    assert (found["calls"], found["body_length"]) == (60, 60 * (3000 + 7))
+    assert "view v_daily_cost" in [item.question for item in asked]
+    assert "interaction" in asked[0].plan
