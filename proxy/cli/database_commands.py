@@ -18,7 +18,7 @@ db = typer.Typer(
 @db.command("path")
 def path(data_dir: DataDir = None, config: Config = None, env_file: EnvFile = None) -> None:
     """Print where the database is."""
-    print(settings_from(config, data_dir, env_file).database_path)
+    print(settings_from(config, data_dir, env_file).database.shown)
 
 
 @db.command("info")

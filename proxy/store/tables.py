@@ -9,18 +9,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import (
-    JSON,
-    BigInteger,
-    CheckConstraint,
-    Column,
-    Float,
-    Index,
-    Integer,
-    LargeBinary,
-    MetaData,
-    Text,
-)
+from sqlalchemy import JSON, BigInteger, CheckConstraint, Column, Float, Index, Integer, LargeBinary, MetaData, Text
 from sqlmodel import Field, SQLModel
 
 from proxy.domain.outcome import ContentState, CostStatus, FinishKind, Outcome

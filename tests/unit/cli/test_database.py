@@ -45,7 +45,7 @@ def test_a_sound_database_is_said_to_be_so(dashcam: Command, record: Record, nam
     assert said.code == 0
     assert "no problems" in said.out
     found = json.loads(dashcam("db", name, "--json").out)
-    assert [item["subject"] for item in found] == ["file", "revision", "tables", "rows", "rollups", "pages"]
+    assert [item["subject"] for item in found] == ["place", "revision", "tables", "rows", "rollups", "pages"]
     assert all(item["ok"] for item in found)
 
 
@@ -75,7 +75,7 @@ def test_the_usual_questions_are_timed(dashcam: Command, record: Record) -> None
     record(an_entry())
     found = {item["question"]: item for item in json.loads(dashcam("db", "performance", "--json").out)}
     assert found["newest 20 calls"]["plan"] == "SCAN interaction by index ix_interaction_started_at"
-    assert found["one synced write"]["median_ms"] > 0
+    assert found["one synced write to the data folder"]["median_ms"] > 0
     assert dashcam("db", "performance", is_terminal=True).code == 0
 
 
