@@ -23,7 +23,7 @@ _POLL_SECONDS = 0.05
 _SAID = {
     "analyze": "The statistics are new: {took}.",
     "optimize": "Statistics are new, and {freed} given back: {took}.",
-    "compact": "The file has {after} now, {freed} less: {took}.",
+    "compact": "Compacted: {after} now, {freed} less; {took}.",
 }
 
 

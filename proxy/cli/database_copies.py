@@ -12,11 +12,12 @@ from proxy.cli.database import calls, print_facts, size
 from proxy.cli.terminal import local_time
 from proxy.errors import NotAllowedError, UsageError
 from proxy.loader.errands import alone
+from proxy.settings.installation import instance_of
 from proxy.settings.values import Settings
 from proxy.spool.disk import RealDisk
 from proxy.store.backup import backup_name, copy_database, unused
 from proxy.store.migration import revision_of
-from proxy.store.restoring import Content, examine, restore
+from proxy.store.restoring import Content, examine, restore, settle_accounts
 from proxy.supervisor import instance
 
 
@@ -94,6 +95,7 @@ def _load(settings: Settings, copy: Path, is_sure: bool) -> dict[str, Any]:
             aside = unused(settings.backups_dir / f"{name}.dump")
             postgres_copies.dump(database, aside, bar)
         postgres_copies.load(database, copy, bar)
+    settle_accounts(database, RealDisk().names(settings.spool_dir), instance_of(settings))
     return {"aside": str(aside) if aside else None, "bytes": copy.stat().st_size}
 
 

@@ -14,10 +14,12 @@ from pathlib import Path
 from proxy.cli.bar import Bar
 from proxy.errors import NotAllowedError, NotFoundError, StoreError
 from proxy.settings.database import DatabaseSettings
-from proxy.store.postgres_objects import connection_environment, other_sessions, our_relations
+from proxy.store.postgres_objects import connection_environment, drops_of_ours, other_sessions, our_relations
 
 _DUMPING = "dumping contents of table"
 _WORDS = 300
+_PIECE = 1 << 20
+Process = subprocess.Popen[bytes]
 
 
 def dump(database: DatabaseSettings, target: Path, bar: Bar) -> int:
@@ -55,10 +57,43 @@ def check_alone(database: DatabaseSettings) -> None:
 
 
 def load(database: DatabaseSettings, copy: Path, bar: Bar) -> None:
-    """Put a copy in the place of our tables, in one transaction; after a ``StoreError`` all is as it was."""
-    command = [_tool("pg_restore"), "--clean", "--if-exists", "--no-owner", "--no-privileges", "--single-transaction"]
-    name = connection_environment(database)["PGDATABASE"]
-    _run([*command, "--exit-on-error", "--verbose", f"--dbname={name}", str(copy)], database, bar, 0)
+    """Put a copy in the place of our tables, in one transaction; after a ``StoreError`` all is as it was.
+
+    What others have made of our tables (a view of their own) is never dropped: then it is refused.
+    """
+    environment = _environment(database)
+    reading = [_tool("pg_restore"), "--no-owner", "--no-privileges", "--file=-", str(copy)]
+    writing = [_tool("psql"), "--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", "--file=-"]
+    pipe, quiet = subprocess.PIPE, subprocess.DEVNULL
+    with (
+        subprocess.Popen(reading, env=environment, stdin=quiet, stdout=pipe, stderr=pipe) as source,
+        subprocess.Popen(writing, env=environment, stdin=pipe, stdout=quiet, stderr=pipe) as sink,
+    ):
+        is_whole = _pour(source, sink, drops_of_ours(database), copy.stat().st_size, bar)
+        said = b"".join(process.stderr.read() for process in (source, sink) if process.stderr)
+    if source.returncode or sink.returncode or not is_whole:
+        raise _failure("restoring", database, said.decode("utf-8", "replace").splitlines())
+
+
+def _pour(source: Process, sink: Process, before: str, size: int, bar: Bar) -> bool:
+    """Hand the script on within a transaction, which is committed only when all of it has come."""
+    assert source.stdout is not None
+    assert sink.stdin is not None
+    done = 0
+    try:
+        sink.stdin.write(f"BEGIN;\n{before}".encode())
+        while part := source.stdout.read(_PIECE):
+            sink.stdin.write(part)
+            done += len(part)
+            bar.tell(f"restored {done / 1e6:,.1f} MB, of a copy of {size / 1e6:,.1f} MB", 0, 0)
+        is_whole = source.wait() == 0
+        if is_whole:
+            sink.stdin.write(b"\nCOMMIT;\n")
+        sink.stdin.close()
+    except BrokenPipeError:
+        # It has said why on its standard error; what was not committed never was.
+        return False
+    return is_whole
 
 
 def _tool(name: str) -> str:
@@ -70,16 +105,24 @@ def _tool(name: str) -> str:
 
 
 def _run(command: list[str], database: DatabaseSettings, bar: Bar, tables: int) -> None:
-    environment = {**os.environ, **connection_environment(database)}  # noqa: TID251 - handed on
-    done, said = 0, ""
+    done, said = 0, []
+    environment = _environment(database)
     with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL) as process:
         assert process.stderr is not None
         for line in process.stderr:
-            text = line.decode("utf-8", "replace").strip()
-            done += _DUMPING in text
-            said = text if "error:" in text or "FATAL" in text else said
-            bar.tell("copied" if tables else "restored", min(done, tables), tables)
+            said.append(line.decode("utf-8", "replace").strip())
+            done += _DUMPING in said[-1]
+            bar.tell("copied", min(done, tables), tables)
     if process.returncode:
-        tool = Path(command[0]).name
-        reason = database.scrubbed(said.partition("error:")[2].strip() or said or f"it ended with {process.returncode}")
-        raise StoreError(f"{tool}: {reason[:_WORDS]}", hint="dashcam doctor")
+        raise _failure("copying", database, said)
+
+
+def _environment(database: DatabaseSettings) -> dict[str, str]:
+    return {**os.environ, **connection_environment(database)}  # noqa: TID251 - handed on
+
+
+def _failure(what: str, database: DatabaseSettings, said: list[str]) -> StoreError:
+    """Return what a tool said last of an error, without what it says beside, which may quote rows."""
+    words = [line for line in said if "error:" in line.lower() or "fatal:" in line.lower()]
+    reason = words[0].partition("rror:")[2] or words[0].partition("ROR:")[2] or words[0] if words else "no reason given"
+    return StoreError(f"{what} failed: {database.scrubbed(reason.strip())[:_WORDS]}", hint="nothing was changed")

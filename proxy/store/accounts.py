@@ -1,9 +1,12 @@
-"""The accounts of gateways long gone, folded into one row: restarts must not make the ledger longer for ever."""
+"""The accounts of gateways long gone, folded into one row: restarts must not make the ledger longer for ever.
+
+After a restore those that the copy had as open, and whose files are gone by now, are closed.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import orjson
 from sqlalchemy import Connection
@@ -16,6 +19,8 @@ _INSERT = (
     'INSERT INTO spool_position (source, segment, "offset", accepted, stored, quarantined, dropped, is_closed, '
     "instance) VALUES (?, 0, 0, ?, ?, ?, ?, TRUE, ?)"
 )
+_OPEN = "SELECT * FROM spool_position WHERE NOT is_closed"
+_CLOSE = "UPDATE spool_position SET is_closed = TRUE, dropped = ? WHERE source = ?"
 
 
 def earlier(instance: str) -> str:
@@ -36,3 +41,17 @@ def fold(connection: Connection, names: Sequence[str], instance: str) -> None:
             connection.exec_driver_sql("DELETE FROM spool_position WHERE source = ?", (name,))
     values = [counts[name] for name in _COUNTS]
     connection.exec_driver_sql(_INSERT, (earlier(instance), *values, json_text(dict(dropped)) or "{}", instance))
+
+
+def settle(connection: Connection, sources: Collection[str], instance: str, reason: str) -> None:
+    """Close the accounts of an instance's sources that are not there any more; what they lack is dropped for a reason.
+
+    The database may be of an older revision, which knew no instances.
+    """
+    for row in connection.exec_driver_sql(_OPEN).mappings().all():
+        if row["source"] in sources or row.get("instance", "") != instance:
+            continue
+        dropped = orjson.loads(row["dropped"] or "{}")
+        missing = row["accepted"] - row["stored"] - row["quarantined"] - sum(dropped.values())
+        values = {**dropped, reason: dropped.get(reason, 0) + missing} if missing > 0 else dropped
+        connection.exec_driver_sql(_CLOSE, (json_text(values) or "{}", row["source"]))

@@ -6,6 +6,7 @@ from psycopg.conninfo import conninfo_to_dict
 from sqlalchemy.exc import DBAPIError
 
 from proxy.settings.database import DatabaseSettings
+from proxy.store.partitions import PART
 from proxy.store.postgres import Postgres
 from proxy.store.tables import metadata
 
@@ -41,6 +42,16 @@ def our_relations(database: DatabaseSettings) -> list[str]:
     ours = {"alembic_version", *metadata.tables}
     found = _ask(database, _RELATIONS)
     return [str(name) for name, whole, is_view in found if whole in ours or (is_view and str(name).startswith(_VIEW))]
+
+
+def drops_of_ours(database: DatabaseSettings) -> str:
+    """Return the statements that make room for a copy: views first, then all tables at once."""
+    found = our_relations(database)
+    views = [name for name in found if name.startswith(_VIEW)]
+    tables = [name for name in found if name not in views and not PART.match(name)]
+    said = [f"DROP VIEW {', '.join(views)};"] if views else []
+    said += [f"DROP TABLE {', '.join(tables)};"] if tables else []
+    return "".join(f"{statement}\n" for statement in said)
 
 
 def other_sessions(database: DatabaseSettings) -> list[str]:

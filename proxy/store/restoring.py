@@ -9,29 +9,26 @@ from __future__ import annotations
 
 import contextlib
 import os
-import sqlite3
 import time
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-import orjson
 from sqlalchemy import Engine
-from sqlalchemy.exc import DatabaseError
+from sqlalchemy.exc import DatabaseError, DBAPIError
 
 from proxy.errors import NotFoundError, StoreError
-from proxy.settings.database import sqlite_at
-from proxy.store import soundness
+from proxy.settings.database import DatabaseSettings, sqlite_at
+from proxy.store import accounts, soundness
 from proxy.store.backup import Tell, beside, check_room, copy_database, silent, size_of, unused
 from proxy.store.compatibility import check
+from proxy.store.engine import backend_of
 from proxy.store.place import check_file
 from proxy.store.revisions import known_revisions
 from proxy.store.sqlite import Sqlite
 
 REASON = "restored"
-_OPEN = "SELECT source, accepted, stored, quarantined, dropped FROM spool_position WHERE NOT is_closed"
-_SETTLE = "UPDATE spool_position SET is_closed = 1, dropped = ? WHERE source = ?"
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +92,7 @@ def restore(copy: Path, target: Path, sources: Collection[str], tell: Tell = sil
         left.unlink(missing_ok=True)
     try:
         copy_database(copy, incoming, tell)
-        _settle(incoming, sources)
+        settle_accounts(sqlite_at(incoming), sources)
         aside = _set_aside(target)
         incoming.replace(target)
         _sync(target.parent)
@@ -113,20 +110,17 @@ def _check_target(target: Path) -> None:
         check_file(target)
 
 
-def _settle(incoming: Path, sources: Collection[str]) -> None:
-    """Close the accounts of gateways whose files are gone: what they had not stored is in the file set aside."""
+def settle_accounts(database: DatabaseSettings, sources: Collection[str], instance: str = "") -> None:
+    """Close the accounts of gateways whose files are gone: what they had not stored is in what was set aside."""
+    backend = backend_of(database)
+    engine = backend.writer()
     try:
-        with contextlib.closing(sqlite3.connect(incoming, isolation_level=None)) as database:
-            database.execute("BEGIN IMMEDIATE")
-            for source, accepted, stored, quarantined, said in database.execute(_OPEN).fetchall():
-                dropped = orjson.loads(said or "{}")
-                missing = accepted - stored - quarantined - sum(dropped.values())
-                if source not in sources:
-                    values = {**dropped, REASON: dropped.get(REASON, 0) + missing} if missing > 0 else dropped
-                    database.execute(_SETTLE, (orjson.dumps(values).decode(), source))
-            database.execute("COMMIT")
-    except sqlite3.Error as error:
-        raise StoreError(f"the copy cannot be prepared: {error}", hint="take another copy") from error
+        with engine.begin() as connection:
+            accounts.settle(connection, sources, instance, REASON)
+    except DBAPIError as error:
+        raise backend.unusable(error) from error
+    finally:
+        engine.dispose()
 
 
 def _set_aside(target: Path) -> Path | None:

@@ -106,7 +106,7 @@ def scrambled(path: Path) -> None:
 IN_PLACE = {
     "a text": (text, "is no SQLite database"),
     "a folder": (folder, "is a folder, and the database should be there"),
-    "another program's": (other, "is another program's: it has moz_places"),
+    "another program's": (other, "is another program's: it has a table moz_places"),
     "scrambled": (scrambled, "cannot be used"),
 }
 
@@ -219,8 +219,9 @@ def upgrade():
 UPGRADE = """
 import sys
 from pathlib import Path
+from proxy.settings.database import sqlite_at
 from proxy.store.migration import How, upgrade
-print(upgrade(Path(sys.argv[1]), How(folder=Path(sys.argv[2]))).after)
+print(upgrade(sqlite_at(sys.argv[1]), How(folder=Path(sys.argv[2]))).after)
 """
 
 

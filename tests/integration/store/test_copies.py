@@ -88,13 +88,13 @@ def test_a_copy_comes_back_and_the_old_database_is_set_aside_whole(path: Path, f
     left.execute("UPDATE interaction SET model = 'in the log'")
     left.commit()
     aside = restore(copy, path, [])
+    assert not path.with_name(path.name + "-wal").exists()
     left.close()
     assert aside is not None
     assert (calls_in(path), calls_in(aside)) == (3, 5)
     with sqlite3.connect(aside) as old:
         assert old.execute("SELECT DISTINCT model FROM interaction").fetchall() == [("in the log",)]
     old.close()
-    assert not path.with_name(path.name + "-wal").exists()
     assert path.stat().st_mode & 0o777 == 0o600
 
 

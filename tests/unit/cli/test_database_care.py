@@ -102,7 +102,7 @@ def test_a_new_database_can_be_made_by_hand(dashcam: Command, tmp_path: Path) ->
 
 @pytest.mark.parametrize(
     ("task", "words"),
-    [("analyze", "The statistics are new"), ("optimize", "Statistics are new"), ("compact", "The file has")],
+    [("analyze", "The statistics are new"), ("optimize", "Statistics are new"), ("compact", "Compacted: ")],
 )
 def test_maintenance_says_what_came_of_it(dashcam: Command, record: Record, task: str, words: str) -> None:
     record(an_entry())
