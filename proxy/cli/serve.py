@@ -63,6 +63,8 @@ def check_driver(settings: Settings) -> None:
         from proxy.store.engine import backend_of
 
         backend_of(settings.database)
+
+
 def check_file_system(settings: Settings) -> None:
     """Refuse folders whose locks may not hold, or say loudly that somebody wanted them."""
     kind = network_kind(Path(settings.data_dir))

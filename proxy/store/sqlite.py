@@ -8,6 +8,7 @@ unlinked must itself survive a power cut. Files are private to their owner.
 from __future__ import annotations
 
 import os
+import re
 import sqlite3
 import time
 from pathlib import Path
@@ -20,6 +21,7 @@ from sqlalchemy.pool import NullPool, StaticPool
 from proxy.errors import StoreError
 from proxy.settings.database import DatabaseSettings
 from proxy.store.failures import RowError, StoreMovedError, StoreUnavailableError, reason_of
+from proxy.store.tables import metadata
 
 SAFE_SQLITE = (3, 51, 3)
 CHECK_STEPS = 100_000
@@ -34,6 +36,7 @@ _PASSING = {
     sqlite3.SQLITE_IOERR,
     sqlite3.SQLITE_CANTOPEN,
 }
+_MUST_BE_FILLED = re.compile(rf"NOT NULL constraint failed: (?P<table>{'|'.join(metadata.tables)})\.(?P<column>.*)")
 _DAMAGED = {sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT}
 
 
@@ -93,13 +96,15 @@ class Sqlite:
     def refusal(self, error: Exception) -> StoreError:
         """Return what a failed write means."""
         reason = reason_of(error)
+        if isinstance(error, IntegrityError) and _is_altered(reason):
+            return StoreUnavailableError(f"the database was altered by hand: {reason}", hint="dashcam db check")
         if isinstance(error, IntegrityError | DataError):
             return RowError(f"the database refuses a row: {reason}")
         if isinstance(error, OperationalError | InterfaceError):
-            return StoreUnavailableError(f"the database cannot be written: {reason}")
+            return StoreUnavailableError(f"the database cannot be written: {reason}", hint="dashcam doctor")
         if isinstance(error, DatabaseError) and _code(error) in _DAMAGED:
             # The spool keeps every call until somebody has put a sound file in its place.
-            return StoreUnavailableError(f"the database is damaged: {reason}")
+            return StoreUnavailableError(f"the database is damaged: {reason}", hint="dashcam db check")
         return RowError(f"a value cannot be stored: {reason}")
 
     def is_passing(self, error: DBAPIError) -> bool:
@@ -152,6 +157,12 @@ def _file_at(path: Path) -> tuple[int, int] | None:
     except FileNotFoundError:
         return None
     return found.st_dev, found.st_ino
+
+
+def _is_altered(reason: str) -> bool:
+    """True where a column that must be filled is none of ours: it would refuse every row, whatever is in it."""
+    found = _MUST_BE_FILLED.match(reason)
+    return found is not None and found["column"] not in metadata.tables[found["table"]].columns
 
 
 def _code(error: DBAPIError) -> int:

@@ -104,16 +104,16 @@ def scrambled(path: Path) -> None:
 
 
 IN_PLACE = {
-    "a text": (text, "is no SQLite database"),
-    "a folder": (folder, "is a folder, and the database should be there"),
-    "another program's": (other, "is another program's: it has a table moz_places"),
-    "scrambled": (scrambled, "cannot be used"),
+    "a text": (text, "is no SQLite database", "next: move it away"),
+    "a folder": (folder, "is a folder, and the database should be there", "next: move it away"),
+    "another program's": (other, "is another program's: it has a table moz_places", "next: choose another data folder"),
+    "scrambled": (scrambled, "cannot be used", "next: dashcam db check"),
 }
 
 
-@pytest.mark.parametrize(("make", "words"), IN_PLACE.values(), ids=IN_PLACE)
+@pytest.mark.parametrize(("make", "words", "advice"), IN_PLACE.values(), ids=IN_PLACE)
 def test_whatever_lies_in_the_databases_place_is_told_and_left_and_no_call_is_lost(
-    tmp_path: Path, make: Callable[[Path], None], words: str
+    tmp_path: Path, make: Callable[[Path], None], words: str, advice: str
 ) -> None:
     dashcam = RunningDashcam(tmp_path)
     dashcam.data_dir.mkdir(mode=0o700)
@@ -125,7 +125,7 @@ def test_whatever_lies_in_the_databases_place_is_told_and_left_and_no_call_is_lo
         wait_until(lambda: words in str(dashcam.ledger()["last_error"]), "the ledger says why")
         found = dashcam.cli("doctor", "--offline").stdout.decode()
         assert words in found
-        assert "next: dashcam db check" in found
+        assert advice in found
         assert before is None or dashcam.database_path.read_bytes() == before
         dashcam.database_path.rename(dashcam.database_path.with_name("moved-away"))
         assert len(dashcam.rows()) == 2

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from proxy.cli.doctor import postgres
 from proxy.cli.findings import Finding
 from proxy.errors import StoreError
-from proxy.settings.database import DatabaseSettings
 from proxy.settings.file_systems import network_kind
 from proxy.settings.values import Settings
-from proxy.store.holders import WRITES, holders, postgres_holders
-from proxy.store.migration import check
+from proxy.store.holders import WRITES, holders
 from proxy.store.reading import Reader
 from proxy.supervisor import instance
 
@@ -60,7 +58,7 @@ def rights(paths: list[Path]) -> Finding:
 def database(settings: Settings) -> Iterator[Finding]:
     """Open the database, count, and let SQLite look at it for a few seconds."""
     if settings.database.is_postgres:
-        yield from _postgres(settings.database)
+        yield from postgres.database(settings.database)
         return
     try:
         reader = Reader(settings.database)
@@ -77,35 +75,7 @@ def database(settings: Settings) -> Iterator[Finding]:
         return
     detail = f"{settings.database.shown}: {counts['interactions']} calls, {counts['bytes'] / 1e6:,.1f} MB"
     yield _sound(detail, wrong)
-    yield from _clock(newest)
-
-
-def _postgres(database: DatabaseSettings) -> Iterator[Finding]:
-    """See that a Postgres is there, at our revision, and takes our rows; and that its replica can be read."""
-    try:
-        with contextlib.closing(Reader(database, is_primary=True)) as reader:
-            check(database)
-            counts, newest, obstacle = reader.counts(), reader.newest(), reader.obstacle()
-        if obstacle is not None:
-            raise obstacle
-    except StoreError as error:
-        yield Finding("database", False, error.message, error.hint)
-        return
-    detail = f"{database.shown}: {counts['interactions']} calls, {counts['bytes'] / 1e6:,.1f} MB"
-    yield Finding("database", True, detail)
-    yield from _clock(newest)
-    if database.read_url:
-        try:
-            with contextlib.closing(Reader(database)) as replica:
-                replica.newest()
-            yield Finding("replica", True, f"{database.for_reading().shown} answers")
-        except StoreError as error:
-            yield Finding("replica", False, error.message, error.hint)
-
-
-def _clock(newest: float | None) -> Iterator[Finding]:
-    if newest is not None and newest > time.time() + _OLD_SECONDS:
-        yield Finding("clock", False, "the newest call is dated more than a day from now", "set the clock")
+    yield from postgres.clock(newest)
 
 
 def _sound(detail: str, wrong: list[str] | None) -> Finding:
@@ -118,7 +88,7 @@ def _sound(detail: str, wrong: list[str] | None) -> Finding:
 def who_has_it(settings: Settings) -> Iterator[Finding]:
     """Tell which other programs have the database open; who writes to it keeps calls from being stored."""
     if settings.database.is_postgres:
-        yield from _who_has_postgres(settings)
+        yield from postgres.who_has_it(settings.database)
         return
     running = (instance.find(Path(settings.data_dir)) or {}).get("pid")
     others = [item for item in holders(settings.database.path) if running is None or item.parent != running]
@@ -128,17 +98,6 @@ def who_has_it(settings: Settings) -> Iterator[Finding]:
         if keeps_out:
             detail += ": no call can be stored while it holds the lock"
         yield Finding("database lock", False if keeps_out else None, detail, f"end it: kill {item.pid}")
-
-
-def _who_has_postgres(settings: Settings) -> Iterator[Finding]:
-    try:
-        found = postgres_holders(settings.database)
-    except StoreError:
-        # That it cannot be reached has been told.
-        return
-    for item in found:
-        detail = f"{item.who} holds {item.mode} on table {item.table}, {item.state} for {item.seconds:,.0f} s"
-        yield Finding("database lock", False if item.blocks else None, detail, f"end it: {item.end}")
 
 
 def spool(settings: Settings) -> Finding:

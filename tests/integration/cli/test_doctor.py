@@ -13,7 +13,7 @@ import psycopg
 import pytest
 
 from proxy.cli.doctor import holdings
-from proxy.cli.doctor.findings import Finding
+from proxy.cli.findings import Finding
 from proxy.settings.database import DatabaseSettings
 from proxy.settings.values import Settings
 

@@ -17,6 +17,7 @@ from proxy.store.reading import Reader
 from proxy.store.statements import Filters, listing, slice_of
 from proxy.store.writing import StoreWriter, WriteBatch
 from tests.support.entries import STARTED_AT, an_entry
+from tests.support.rollups import ask
 
 
 @pytest.fixture
@@ -121,3 +122,14 @@ def test_no_database_yet_is_said_with_the_way_out(tmp_path: Path) -> None:
     with pytest.raises(StoreError) as caught:
         Reader(sqlite_at(tmp_path / "none.db"))
     assert "dashcam serve" in str(caught.value.hint)
+
+
+def test_a_table_altered_by_hand_is_the_fault_of_no_row(store: DatabaseSettings, writer: StoreWriter) -> None:
+    ask(store, "ALTER TABLE interaction ADD COLUMN mine TEXT NOT NULL DEFAULT 'x'")
+    assert write(writer, an_entry()) == 1
+    ask(store, "DROP TABLE interaction_text")
+    columns = "interaction_id TEXT, input_text TEXT, output_text TEXT, mine TEXT NOT NULL"
+    ask(store, f"CREATE TABLE interaction_text ({columns})")
+    with pytest.raises(StoreUnavailableError, match=r"altered by hand: .* interaction_text\.mine") as refused:
+        write(writer, an_entry())
+    assert refused.value.hint == "dashcam db check"

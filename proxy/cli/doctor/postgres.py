@@ -1,0 +1,57 @@
+"""What the doctor looks at in a Postgres: there, at our revision, open to us, its replica, and who holds its locks."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Iterator
+
+from proxy.cli.findings import Finding
+from proxy.errors import StoreError
+from proxy.settings.database import DatabaseSettings
+from proxy.store.holders import postgres_holders
+from proxy.store.migration import check
+from proxy.store.reading import Reader
+
+_OLD_SECONDS = 86_400.0
+
+
+def database(chosen: DatabaseSettings) -> Iterator[Finding]:
+    """See that a Postgres is there, at our revision, and takes our rows; and that its replica can be read."""
+    try:
+        with contextlib.closing(Reader(chosen, is_primary=True)) as reader:
+            check(chosen)
+            counts, newest, obstacle = reader.counts(), reader.newest(), reader.obstacle()
+        if obstacle is not None:
+            raise obstacle
+    except StoreError as error:
+        yield Finding("database", False, error.message, error.hint)
+        return
+    detail = f"{chosen.shown}: {counts['interactions']} calls, {counts['bytes'] / 1e6:,.1f} MB"
+    yield Finding("database", True, detail)
+    yield from clock(newest)
+    if chosen.read_url:
+        try:
+            with contextlib.closing(Reader(chosen)) as replica:
+                replica.newest()
+            yield Finding("replica", True, f"{chosen.for_reading().shown} answers")
+        except StoreError as error:
+            yield Finding("replica", False, error.message, error.hint)
+
+
+def who_has_it(chosen: DatabaseSettings) -> Iterator[Finding]:
+    """Tell who holds locks there; who keeps writers out keeps calls from being stored."""
+    try:
+        found = postgres_holders(chosen)
+    except StoreError:
+        # That it cannot be reached has been told.
+        return
+    for item in found:
+        detail = f"{item.who} holds {item.mode} on table {item.table}, {item.state} for {item.seconds:,.0f} s"
+        yield Finding("database lock", False if item.blocks else None, detail, f"end it: {item.end}")
+
+
+def clock(newest: float | None) -> Iterator[Finding]:
+    """Doubt a clock when the newest call, an instant in seconds, is yet to come."""
+    if newest is not None and newest > time.time() + _OLD_SECONDS:
+        yield Finding("clock", False, "the newest call is dated more than a day from now", "set the clock")
