@@ -13,10 +13,11 @@ import pytest
 from tests.acceptance.conftest import Starter
 from tests.support.dashcam import Row, RunningDashcam
 from tests.support.forms import HEADER, field, file, form
-from tests.support.raw_http import RawAnswer, exchange, request
+from tests.support.raw_http import RawAnswer, RawClient, exchange, request
 from tests.support.recorded import answer, response_events
 from tests.support.scenarios import DONE, JSON, PLAIN, SSE, STREAM, ask, chunk, streams
 from tests.support.scripted_upstream import Scenario, ScriptedUpstream, Turn, in_thread
+from tests.support.waiting import wait_until
 
 TEXT = b"Content-Type: text/plain; charset=utf-8"
 FORM = form(field("model", "whisper-1"), file("file", "a.mp3", "audio/mpeg", b"ID3"))
@@ -179,6 +180,46 @@ def test_a_comment_is_no_first_token(dashcam: RunningDashcam, upstream: Scripted
     assert row["ttft_ms"] > attempt["first_byte_ms"]
 
 
+FIRST_TOKENS = {
+    "text": {"type": "response.output_text.delta", "output_index": 0, "content_index": 0, "delta": "x"},
+    "reasoning": {"type": "response.reasoning_summary_text.delta", "output_index": 0, "summary_index": 0, "delta": "x"},
+    "function": {"type": "response.function_call_arguments.delta", "output_index": 0, "item_id": "f", "delta": "{"},
+    "refusal": {"type": "response.refusal.delta", "output_index": 0, "content_index": 0, "delta": "x"},
+}
+
+
+@pytest.mark.parametrize("token", FIRST_TOKENS.values(), ids=FIRST_TOKENS)
+def test_a_response_that_is_created_is_no_first_token(
+    client: openai.OpenAI, dashcam: RunningDashcam, upstream: ScriptedUpstream, token: dict[str, object]
+) -> None:
+    response: dict[str, object] = {"id": "resp_t", "object": "response", "model": "m", "output": [], "error": None}
+    last = {**response, "status": "completed", "usage": {"input_tokens": 1, "output_tokens": 1, "total_tokens": 2}}
+    created, delta, completed = (
+        event + b"\n\n"
+        for event in response_events(
+            {"type": "response.created", "response": response}, token, {"type": "response.completed", "response": last}
+        ).split(b"\n\n")[:3]
+    )
+
+    async def scenario(turn: Turn) -> None:
+        await turn.head(*SSE)
+        await turn.chunk(created)
+        await turn.released()
+        await turn.chunk(delta + completed)
+        await turn.chunk(b"")
+
+    upstream.gate.clear()
+    upstream.scenario = scenario
+    stream = client.responses.create(model="m", input="hi", stream=True)
+    next(stream)
+    upstream.release()
+    list(stream)
+    row = dashcam.row(id=stream.response.headers["x-dashcam-id"])
+    (attempt,) = dashcam.query("select first_byte_ms from attempt where interaction_id = ?", row["id"])
+    assert row["ttft_ms"] > attempt["first_byte_ms"]
+    assert (row["outcome"], row["output_tokens"]) == ("completed", 1)
+
+
 def test_an_event_of_8_mb_passes(dashcam: RunningDashcam, upstream: ScriptedUpstream) -> None:
     picture = {"type": "image_generation.partial_image", "b64_json": "A" * 8_000_000, "partial_image_index": 0}
     last = {"type": "image_generation.completed", "usage": {"input_tokens": 5, "output_tokens": 9, "total_tokens": 14}}
@@ -203,6 +244,28 @@ def test_a_stream_that_ends_cleanly_too_early_is_told(
     reply, row = put(dashcam, upstream, streams(shapes[path]), path, STREAM)
     assert reply.body == shapes[path]
     assert (row["outcome"], row["error_code"]) == ("upstream_aborted", "answer_incomplete")
+
+
+def test_who_leaves_in_mid_stream_pays_for_what_was_seen_at_least(
+    dashcam: RunningDashcam, upstream: ScriptedUpstream
+) -> None:
+    async def scenario(turn: Turn) -> None:
+        await turn.head(*SSE)
+        await turn.chunk(WORDS[1])
+        await turn.client_closed()
+        upstream.release()
+
+    upstream.gate.clear()
+    upstream.scenario = scenario
+    with RawClient(dashcam.port) as leaving:
+        leaving.send(request(PLAIN[:-1] + b',"stream":true}'))
+        while b"Hel" not in leaving.read_line():
+            pass
+    wait_until(upstream.gate.is_set, "the upstream is free", seconds=1)
+    row = wait_until(lambda: dashcam.rows()[-1:], "it is on record")[0]
+    assert (row["outcome"], row["output_preview"], row["usage_source"]) == ("client_gone", "Hel", "estimated:chars")
+    assert (row["cost_status"], row["input_tokens"], row["output_tokens"]) == ("lower_bound", None, 1)
+    assert row["cost_pico_usd"] > 0
 
 
 # -- chat -----------------------------------------------------------------------------------------------------

@@ -27,10 +27,12 @@ USAGE = b'data: {"id":"c1","object":"chat.completion.chunk","created":1,"model":
 COUNTS = b'{"prompt_tokens":1,"completion_tokens":1,"total_tokens":2}'
 ERROR = b'{"error":{"message":"%b","type":"t","param":null,"code":"c"}}'
 RESPONSE = b'{"id":"r1","object":"response","status":"completed","output":[],"usage":null,"error":null}'
+EVENT = b'event: response.%b\ndata: {"type":"response.%b","sequence_number":%d,"response":' + RESPONSE + b"}\n\n"
 OTHERS = {
     b"/v1/embeddings": b'{"object":"list","data":[{"object":"embedding","index":0,"embedding":"AAAAAA=="}]}',
     b"/v1/models": b'{"object":"list","data":[{"id":"m","object":"model","created":1,"owned_by":"o"}]}',
     b"/v1/files": b'{"id":"file-1","object":"file","bytes":2,"created_at":1,"filename":"a.jsonl","purpose":"batch"}',
+    b"/v1/files/file-1/content": b'{"custom_id":"1"}',
     b"/v1/audio/transcriptions": b'{"text":"hello"}',
 }
 
@@ -48,20 +50,30 @@ class Answers:
         elif path == b"/v1/audio/speech":
             await turn.answer(bytes(range(256)), b"Content-Type: audio/mpeg")
         elif path == b"/v1/responses":
-            event = b'{"type":"response.completed","sequence_number":0,"response":%b}' % RESPONSE
-            await streams(b"event: response.completed\ndata: " + event + b"\n\n")(turn)
+            await self.response(turn, is_cut=json.loads(turn.request.body)["model"] == "cut")
         else:
             await self.chat(turn, json.loads(turn.request.body))
+
+    async def response(self, turn: Turn, *, is_cut: bool) -> None:
+        if is_cut:
+            await turn.head(*SSE)
+            await turn.chunk(EVENT % (b"created", b"created", 0))
+            await turn.arrived()
+            turn.reset()
+            return
+        await streams(EVENT % (b"created", b"created", 0), EVENT % (b"completed", b"completed", 1))(turn)
 
     async def chat(self, turn: Turn, asked: dict[str, Any]) -> None:
         kind = asked["user"]
         if asked.get("stream"):
             await self.stream(turn, kind, asks_usage=bool(asked.get("stream_options")))
-        elif kind in ("404", "500"):
-            status = b"404 Not Found" if kind == "404" else b"500 Internal Server Error"
-            await turn.answer(ERROR % kind.encode(), JSON, b"x-request-id: req_e", status=status)
+        elif kind.startswith("status "):
+            status = kind.removeprefix("status ").encode()
+            await turn.answer(ERROR % status, JSON, b"x-request-id: req_e", status=status + b" Whatever")
         elif kind == "page":
             await turn.answer(b"<html>no</html>", b"Content-Type: text/html", status=b"502 Bad Gateway")
+        elif kind == "json":
+            await turn.answer(CHAT.replace(b'"hi"', b'"{}"'), JSON)
         elif kind == "429 once" and next(self.tries) % 2 == 0:
             slow = (JSON, b"retry-after-ms: 10")
             await turn.answer(ERROR % b"too fast", *slow, status=b"429 Too Many Requests")
@@ -115,16 +127,19 @@ def node(base_url: str) -> dict[str, Any]:
 def test_the_javascript_client_gets_the_same(dashcam: RunningDashcam, upstream: ScriptedUpstream, folder: Path) -> None:
     directly, through = node(f"{upstream.url}/v1"), node(f"{dashcam.url}/v1")
     # The one difference that is meant: a stream that breaks off says so before it does.
-    assert directly.pop("cut stream")["error"] != "APIError"
-    assert through.pop("cut stream")["code"] == "upstream_aborted"
+    for cut in ("cut stream", "responses cut"):
+        assert directly.pop(cut)["error"] != "APIError"
+        told = through.pop(cut)
+        assert (told["error"], told["code"]) == ("APIError", "upstream_aborted")
     assert through == directly
     assert directly["stream"][-1]["choices"][0]["finish_reason"] == "stop"
     assert directly["stream with usage"][-1]["usage"]["total_tokens"] == 2
-    assert (directly["not found"]["status"], directly["not found"]["request"]) == (404, "req_e")
+    assert (directly["status 404"]["error"], directly["status 404"]["request"]) == ("NotFoundError", "req_e")
+    assert directly["parsed"]["choices"][0]["message"]["parsed"] == {}
     rows = dashcam.rows()
-    assert [row["retry_count"] for row in rows if row["http_status"] == 429] == [0]
+    assert [row["retry_count"] for row in rows if row["http_status"] == 429] == [0, 0]
     again = next(row for row in rows if row["retry_count"] == 1)
-    assert again["parent_id"] == next(row["id"] for row in rows if row["http_status"] == 429)
+    assert again["parent_id"] == [row["id"] for row in rows if row["http_status"] == 429][-1]
     assert {row["outcome"] for row in rows} == {"completed", "upstream_error", "upstream_aborted"}
 
 
@@ -139,7 +154,7 @@ def test_curl_gets_the_same(dashcam: RunningDashcam, upstream: ScriptedUpstream,
         body.write_text(json.dumps({"model": "m", "user": user, "messages": [], "x": "x" * size, **more}))
         return curl("-H", "Content-Type: application/json", "--data-binary", f"@{body}", f"{base}/v1/chat/completions")
 
-    for user, more in (("whole", {}), ("stream", {"stream": True}), ("404", {}), ("page", {})):
+    for user, more in (("whole", {}), ("stream", {"stream": True}), ("status 404", {}), ("page", {})):
         direct, ours = ask(upstream.url, user, **more), ask(dashcam.url, user, **more)
         assert (ours.returncode, ours.stdout) == (direct.returncode, direct.stdout)
     # Above a megabyte curl asks first whether the body is wanted.
@@ -148,3 +163,24 @@ def test_curl_gets_the_same(dashcam: RunningDashcam, upstream: ScriptedUpstream,
     purist = ask(dashcam.url + "/purist", "cut", stream=True)
     assert (purist.returncode, b"error" in purist.stdout) == (18, False)
     assert (cut.returncode, b"upstream_aborted" in cut.stdout, b"[DONE]" in cut.stdout) == (18, True, False)
+
+
+@pytest.mark.parametrize("program", [path] if (path := shutil.which("curl")) else [], ids=["curl"])
+def test_curl_shows_each_piece_as_it_comes(start_dashcam: Starter, program: str) -> None:
+    async def scenario(turn: Turn) -> None:
+        await turn.head(*SSE)
+        await turn.chunk(chunk(content="first"))
+        await turn.released()
+        await turn.chunk(chunk(content="second", finish_reason="stop") + DONE)
+        await turn.chunk(b"")
+
+    with in_thread(ScriptedUpstream(scenario)) as upstream:
+        dashcam = start_dashcam("--upstream", f"openai={upstream.url}/v1")
+        asked = '{"model":"m","stream":true,"messages":[]}'
+        command = [program, "-sN", "--max-time", "30", "-d", asked, f"{dashcam.url}/v1/chat/completions"]
+        with subprocess.Popen(command, stdout=subprocess.PIPE) as asking:
+            assert asking.stdout is not None
+            assert b"first" in asking.stdout.readline()
+            upstream.release()
+            assert asking.stdout.read().endswith(DONE)
+        assert asking.returncode == 0

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import sys
 import zlib
 from collections.abc import Callable
 
@@ -21,6 +22,21 @@ from tests.support.dashcam import RunningDashcam
 from tests.support.raw_http import exchange, request
 from tests.support.scenarios import DONE, JSON, PLAIN, SSE, STREAM, ask, chunk, streams
 from tests.support.scripted_upstream import ScriptedUpstream, Turn
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
+
+# What the SDKs and people read of an answer's head, beside what frames it.
+READ = {
+    "content-type": "application/json; charset=utf-8", "x-request-id": "req_7", "openai-processing-ms": "42",
+    "openai-organization": "org-1", "openai-version": "2020-10-01", "x-ratelimit-limit-requests": "10",
+    "x-ratelimit-limit-tokens": "20", "x-ratelimit-remaining-requests": "9", "x-ratelimit-remaining-tokens": "19",
+    "x-ratelimit-reset-requests": "1s", "x-ratelimit-reset-tokens": "6m0s", "retry-after": "3", "retry-after-ms": "7",
+    "x-should-retry": "false", "apim-request-id": "a-1", "x-ms-region": "here", "cf-ray": "8f-AMS",
+    "x-generation-id": "gen-1", "strict-transport-security": "max-age=1",
+}  # fmt: skip
 
 
 def test_request_and_answer_pass_byte_for_byte(dashcam: RunningDashcam, upstream: ScriptedUpstream) -> None:
@@ -64,6 +80,24 @@ def test_request_and_answer_pass_byte_for_byte(dashcam: RunningDashcam, upstream
     row = dashcam.row(id=answer.header("x-dashcam-id"))
     assert (row["provider_request_id"], row["request_modified"]) == ("req_1", 0)
     assert (dashcam.body(row["id"], "request"), dashcam.body(row["id"], "response")) == (sent, back)
+
+
+@pytest.mark.parametrize("method", ["POST", "HEAD"])
+def test_every_header_that_is_not_about_framing_passes(
+    dashcam: RunningDashcam, upstream: ScriptedUpstream, method: str
+) -> None:
+    body = b'{"choices":[]}'
+
+    async def scenario(turn: Turn) -> None:
+        lines = [f"{name}: {value}".encode() for name, value in READ.items()]
+        hops = (b"Connection: keep-alive, X-Hop", b"Keep-Alive: timeout=5", b"X-Hop: 1", b"Proxy-Authenticate: Basic")
+        await turn.answer(b"" if method == "HEAD" else body, *lines, *hops, length=len(body))
+
+    upstream.scenario = scenario
+    answer = exchange(dashcam.port, request(b"{}" if method == "POST" else b"", method=method), method)
+    assert {name: answer.header(name) for name in READ} == READ
+    assert (answer.header("content-length"), answer.body) == (str(len(body)), b"" if method == "HEAD" else body)
+    assert {"keep-alive", "x-hop"}.isdisjoint(name.lower() for name, _ in answer.headers)
 
 
 def test_a_piece_reaches_the_client_before_the_next_one_is_sent(
@@ -201,7 +235,8 @@ def test_a_rate_limit_reaches_the_client_with_its_headers(
 
 
 @pytest.mark.parametrize(
-    ("pack", "name"), [(gzip.compress, "gzip"), (brotli.compress, "br"), (zlib.compress, "deflate")]
+    ("pack", "name"),
+    [(gzip.compress, "gzip"), (brotli.compress, "br"), (zlib.compress, "deflate"), (zstd.compress, "zstd")],
 )
 def test_a_compressed_answer_passes_compressed_and_is_read_in_the_record(
     dashcam: RunningDashcam, upstream: ScriptedUpstream, pack: Callable[[bytes], bytes], name: str

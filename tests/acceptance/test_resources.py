@@ -11,10 +11,11 @@ from typing import Any
 
 import openai
 import pytest
+from openai._legacy_response import HttpxBinaryResponseContent
 
 from tests.support.dashcam import RunningDashcam
 from tests.support.scenarios import JSON
-from tests.support.scripted_upstream import Received, ScriptedUpstream, Turn
+from tests.support.scripted_upstream import Received, Scenario, ScriptedUpstream, Turn
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
@@ -25,7 +26,7 @@ ANY = (
 ERROR = b'{"error":{"message":"there is none","type":"invalid_request_error","param":"id","code":"none_there"}}'
 FILE = ("a.jsonl", b'{"custom_id":"1"}\n')
 ASKED: Any = [{"role": "user", "content": "hi"}]
-Act = Callable[[openai.OpenAI], Any]
+Act = Callable[[Any], Any]
 
 ACTS: dict[str, Act] = {
     "chat": lambda c: c.chat.completions.create(model="m", messages=ASKED),
@@ -51,14 +52,14 @@ ACTS: dict[str, Act] = {
         file=FILE, model="w", response_format="verbose_json", timestamp_granularities=["word", "segment"]
     ),
     "translation": lambda c: c.audio.translations.create(file=FILE, model="w"),
-    "speech": lambda c: c.audio.speech.create(model="t", input="hi", voice="alloy").read(),
+    "speech": lambda c: c.audio.speech.create(model="t", input="hi", voice="alloy"),
     "models": lambda c: c.models.list(extra_query={"a": "b"}),
     "model": lambda c: c.models.retrieve("openai/gpt 5"),
     "model delete": lambda c: c.models.delete("ft:m"),
     "files": lambda c: c.files.list(purpose="batch"),
     "file": lambda c: c.files.retrieve("file-1"),
     "file create": lambda c: c.files.create(file=FILE, purpose="batch"),
-    "file content": lambda c: c.files.content("file-1").read(),
+    "file content": lambda c: c.files.content("file-1"),
     "file delete": lambda c: c.files.delete("file-1"),
     "upload": lambda c: c.uploads.create(bytes=3, filename="a", mime_type="x/y", purpose="batch"),
     "upload part": lambda c: c.uploads.parts.create("upload_1", data=FILE),
@@ -87,6 +88,22 @@ ACTS: dict[str, Act] = {
     "anything": lambda c: c.post("/brand/new?thing=1", body={"a": [1, 2]}, cast_to=object),
 }
 
+ODD_WAYS: dict[str, Act] = {
+    "raw": lambda c: c.chat.completions.with_raw_response.create(model="m", messages=ASKED).text,
+    "raw embeddings": lambda c: c.embeddings.with_raw_response.create(model="m", input="hi").parse(),
+    "streamed": lambda c: read(c.chat.completions.with_streaming_response.create(model="m", messages=ASKED)),
+    "streamed speech": lambda c: read(
+        c.audio.speech.with_streaming_response.create(model="t", input="hi", voice="alloy")
+    ),
+    "streamed file": lambda c: read(c.files.with_streaming_response.content("file-1")),
+}
+"""The official client's other ways to the same answers, which only its synchronous half spells so."""
+
+
+def read(answering: Any) -> bytes:
+    with answering as answer:
+        return bytes(answer.read())
+
 
 def seen(received: Received) -> tuple[Any, ...]:
     """Return what arrived, without what must differ: the host, and the boundary that the client draws at random."""
@@ -101,23 +118,41 @@ def seen(received: Received) -> tuple[Any, ...]:
 
 def outcome_of(act: Act, client: openai.OpenAI) -> tuple[Any, ...]:
     try:
-        made = act(client)
-    except openai.APIStatusError as error:
-        return type(error), error.message, error.code, error.param, error.status_code, error.request_id
+        return told(act(client))
     except (openai.APIError, ValueError, TypeError) as error:
-        return type(error), str(error)
+        return told(error)
+
+
+async def outcome_in_a_loop(act: Act, client: openai.AsyncOpenAI) -> tuple[Any, ...]:
+    try:
+        return told(await act(client))
+    except (openai.APIError, ValueError, TypeError) as error:
+        return told(error)
+
+
+def told(made: Any) -> tuple[Any, ...]:
+    if isinstance(made, openai.APIStatusError):
+        return type(made), made.message, made.code, made.param, made.status_code, made.request_id
+    if isinstance(made, Exception):
+        return type(made), str(made)
+    if isinstance(made, HttpxBinaryResponseContent):
+        return type(made), made.content
     return type(made), made.to_dict() if hasattr(made, "to_dict") else made
 
 
-@pytest.mark.parametrize("status", [b"200 OK", b"404 Not Found"], ids=["200", "404"])
-@pytest.mark.parametrize("act", ACTS.values(), ids=ACTS)
-def test_directly_and_through_dashcam(
-    client: openai.OpenAI, dashcam: RunningDashcam, upstream: ScriptedUpstream, act: Act, status: bytes
-) -> None:
+def answering(status: bytes) -> Scenario:
     async def scenario(turn: Turn) -> None:
         await turn.answer(ANY if status == b"200 OK" else ERROR, JSON, b"x-request-id: req_5", status=status)
 
-    upstream.scenario = scenario
+    return scenario
+
+
+@pytest.mark.parametrize("status", [b"200 OK", b"404 Not Found"], ids=["200", "404"])
+@pytest.mark.parametrize("act", [*ACTS.values(), *ODD_WAYS.values()], ids=[*ACTS, *ODD_WAYS])
+def test_directly_and_through_dashcam(
+    client: openai.OpenAI, dashcam: RunningDashcam, upstream: ScriptedUpstream, act: Act, status: bytes
+) -> None:
+    upstream.scenario = answering(status)
     with openai.OpenAI(base_url=f"{upstream.url}/v1", api_key="sk-real-key", max_retries=0) as direct:
         expected = outcome_of(act, direct)
     sent_directly = upstream.requests[-1]
@@ -125,6 +160,18 @@ def test_directly_and_through_dashcam(
     assert outcome_of(act, client) == expected
     assert len(upstream.requests) == before + 1
     assert seen(upstream.requests[-1]) == seen(sent_directly)
+
+
+@pytest.mark.parametrize("act", ACTS.values(), ids=ACTS)
+async def test_the_asynchronous_client_too(dashcam: RunningDashcam, upstream: ScriptedUpstream, act: Act) -> None:
+    upstream.scenario = answering(b"200 OK")
+    found, sent = [], []
+    for base in (upstream.url, dashcam.url):
+        async with openai.AsyncOpenAI(base_url=f"{base}/v1", api_key="sk-real-key", max_retries=0) as client:
+            found.append(await outcome_in_a_loop(act, client))
+        sent.append(seen(upstream.requests[-1]))
+    assert found[0] == found[1]
+    assert sent[0] == sent[1]
 
 
 def test_each_of_them_is_on_record(dashcam: RunningDashcam) -> None:

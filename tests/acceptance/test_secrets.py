@@ -24,8 +24,8 @@ PROXY_KEY, ADMIN_TOKEN = (
     "canary-proxy-0d93f1a75c48e2b6a90d13f7c8e5b2a4",
     "canary-5f17c2e94b8a60d3e7f1c2b5a8d9e0f3-console",
 )
-QUERY_KEY, COOKIE = "canary-query-6611fa", "canary-cookie-9920bd"
-KEYS = (CLIENT_KEY, PROVIDER_KEY, PROXY_KEY, ADMIN_TOKEN, QUERY_KEY, COOKIE)
+QUERY_KEY, COOKIE, SOCKET_KEY = "canary-query-6611fa", "canary-cookie-9920bd", "canary-socket-30c4e7"
+KEYS = (CLIENT_KEY, PROVIDER_KEY, PROXY_KEY, ADMIN_TOKEN, QUERY_KEY, COOKIE, SOCKET_KEY)
 PROMPT = "canary prompt 4d2f81"
 
 CONTENT = {"interaction_text", "interaction_body", "body_chunk", "open_call", "quarantine"}
@@ -88,6 +88,10 @@ def sweep(start_dashcam: Starter, oracle: str, tmp_path_factory: pytest.TempPath
     )
     assert made.call(whole, ours, path="/nobody/v1/chat/completions").status == 502
     made.call(whole, ours, path=f"/v1/../{PROMPT.replace(' ', '-')}")
+    protocol = f"Sec-WebSocket-Protocol: realtime, openai-insecure-api-key.{SOCKET_KEY}"
+    assert made.call(whole, ours, protocol, f"api-key: {SOCKET_KEY}", f"X-Goog-Api-Key: {SOCKET_KEY}").status == 200
+    upgrade = ("Connection: Upgrade", "Upgrade: websocket", protocol)
+    assert exchange(dashcam.port, request(b"", ours, *upgrade, path="/v1/realtime", method="GET"), "GET").status == 426
     made.say(request(whole, ours, "Content-Length: 7"))
     made.say(f"GET /{PROMPT} {CLIENT_KEY}\r\nAuthorization: {CLIENT_KEY}\r\n\r\n".encode())
     made.call(b"", theirs, path="/api/v1/recorder")

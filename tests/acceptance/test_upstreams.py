@@ -5,6 +5,7 @@ Each scenario is played by the scripted upstream behind the running program, and
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 
 import openai
@@ -14,6 +15,7 @@ from tests.acceptance.conftest import Starter
 from tests.support import scripted_upstream
 from tests.support.dashcam import RunningDashcam
 from tests.support.raw_http import exchange, request
+from tests.support.recorded import answer
 from tests.support.scenarios import JSON, PLAIN, SSE, STREAM, ask, chunk
 from tests.support.scripted_upstream import ScriptedUpstream, Turn
 
@@ -101,6 +103,25 @@ def test_the_client_is_told_why_a_stream_broke(client: openai.OpenAI, upstream: 
     with pytest.raises(openai.APIError) as caught:
         list(stream)
     assert caught.value.code == "upstream_aborted"
+
+
+def test_the_client_is_told_why_a_responses_stream_broke(
+    client: openai.OpenAI, dashcam: RunningDashcam, upstream: ScriptedUpstream
+) -> None:
+    begun = answer("responses_text.sse").partition(b"event: response.output_text.done")[0]
+    upstream.scenario = breaks(Turn.close, after=(begun,))
+    stream = client.responses.create(model="gpt-5.4", input="hi", stream=True)
+    seen: list[int] = []
+    with pytest.raises(openai.APIError) as caught:
+        seen.extend(event.sequence_number for event in stream)
+    assert (caught.value.code, seen) == ("upstream_aborted", list(range(begun.count(b"event: "))))
+    # The error event goes on counting, so that a client that checks the numbers misses none.
+    whole = exchange(dashcam.port, request(STREAM, path="/v1/responses")).body
+    assert whole.startswith(begun)
+    assert json.loads(whole[len(begun) :].partition(b"data: ")[2])["sequence_number"] == len(seen)
+    row = dashcam.row(id=stream.response.headers["x-dashcam-id"])
+    assert (row["outcome"], row["output_preview"]) == ("upstream_aborted", "It is five.")
+    assert dashcam.body(row["id"], "response") == begun
 
 
 def test_an_answer_shorter_than_announced_is_broken_for_the_client_too(

@@ -15,15 +15,19 @@ async function all(stream) {
 const chat = (user, more = {}, by = client) => by.chat.completions.create({ model: "m", messages, user, ...more });
 const streamed = async (user, more = {}) => all(await chat(user, { stream: true, ...more }));
 
+const schema = { type: "json_schema", json_schema: { name: "w", schema: { type: "object" }, strict: true } };
+const refused = Object.fromEntries(
+  [400, 401, 403, 404, 409, 422, 429, 500, 503].map((status) => [`status ${status}`, () => chat(`status ${status}`)]),
+);
+
 const acts = {
+  ...refused,
   chat: () => chat("whole"),
   stream: () => streamed("stream"),
   "stream with usage": () => streamed("stream", { stream_options: { include_usage: true } }),
   "error in a stream": () => streamed("error event"),
   "cut stream": () => streamed("cut"),
-  "not found": () => chat("404"),
   "too fast, then not": () => chat("429 once", {}, retrying),
-  "server error": () => chat("500"),
   "page instead of an error": () => chat("page"),
   responses: async () => all(await client.responses.create({ model: "m", input: "hi", stream: true })),
   embeddings: () => client.embeddings.create({ model: "m", input: ["a", "b"] }),
@@ -31,6 +35,11 @@ const acts = {
   file: async () => client.files.create({ file: await toFile(Buffer.from("a\n"), "a.jsonl"), purpose: "batch" }),
   speech: async () => Buffer.from(await (await client.audio.speech.create({ model: "t", input: "hi", voice: "a" })).arrayBuffer()).toString("hex"),
   transcription: async () => client.audio.transcriptions.create({ model: "w", file: await toFile(Buffer.from("RIFF"), "a.wav") }),
+  "responses cut": async () => all(await client.responses.create({ model: "cut", input: "hi", stream: true })),
+  parsed: () => client.chat.completions.parse({ model: "m", messages, user: "json", response_format: schema }),
+  "parsed stream": async () => (await client.chat.completions.stream({ model: "m", messages, user: "stream" }).finalChatCompletion()).choices,
+  raw: async () => (await chat("whole").asResponse()).text(),
+  "file content": async () => (await client.files.content("file-1")).text(),
   "request id": async () => (await chat("whole").withResponse()).request_id,
 };
 
