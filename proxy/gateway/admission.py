@@ -64,11 +64,13 @@ class Departure:
 class Admission:
     """``refusal`` is the guard's, ``place`` None when the path is not the data plane's.
 
-    ``record`` is how much of a call the caller lets us keep: full, meta or none; ``seconds`` how long it may take.
+    ``record`` is how much of a call the caller lets us keep: full, meta or none; ``seconds`` how long it may take,
+    ``retries`` how many other candidates of a route may be asked (None: as the route and its budget say).
     """
 
     __slots__ = (
-        "_departures", "_head", "_keys", "caller", "place", "record", "refusal", "routing", "seconds", "snapshot",
+        "_departures", "_head", "_keys", "caller", "place", "record", "refusal", "retries", "routing", "seconds",
+        "snapshot",
     )  # fmt: skip
 
     def __init__(self, head: ClientHead, routing: Routing, guard: Guard, keys: Mapping[str, bytes]) -> None:
@@ -84,8 +86,9 @@ class Admission:
         if b"x-dashcam-provider" in head.known:
             self._choose(head.known[b"x-dashcam-provider"])
         self.seconds: float | None = None
-        if bounding.NAME in head.known:
-            self._bound(head.known[bounding.NAME])
+        self.retries: int | None = None
+        if bounding.NAME in head.known or bounding.RETRIES in head.known:
+            self._bound()
         self._choose_who_lists()
 
     def _choose_who_lists(self) -> None:
@@ -108,13 +111,13 @@ class Admission:
         elif chosen is None and isinstance(self.caller, Caller):
             self.caller = _no_such_provider(self.snapshot)
 
-    def _bound(self, value: bytes) -> None:
-        """The client says how long a call may take; what is no such time is refused."""
-        seconds = bounding.read_bound(value)
-        if isinstance(seconds, float):
-            self.seconds = seconds
+    def _bound(self) -> None:
+        """The client says how long a call may take, how often it may be tried; what is no such number is refused."""
+        found = bounding.read_both(self._head.known)
+        if not isinstance(found, Refusal):
+            self.seconds, self.retries = found
         elif isinstance(self.caller, Caller):
-            self.caller = seconds
+            self.caller = found
 
     def departure(self, plan: Plan, caller: Caller) -> Departure:
         """Return how the request leaves under a plan; an answer that we must read is asked for uncompressed."""

@@ -261,7 +261,7 @@ class Gateway:
     def _takeover(self, plan: Plan, admission: Admission, caller: Caller, inbound: Inbound) -> Takeover:
         """Return who else may serve a call that a route decides."""
         waiting = []
-        for other in plan.alternatives:
+        for other in plan.alternatives[: admission.retries]:
             upstream = self._upstreams.get(other.provider.name, self.upstream)
             waiting.append((other, Sending(admission.departure(other, caller), inbound, upstream)))
         return Takeover(self._breakers, waiting)

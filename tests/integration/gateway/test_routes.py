@@ -109,6 +109,28 @@ async def test_the_last_candidate_s_answer_is_passed_on_as_it_came(tmp_path: Pat
     assert (call.end.outcome, call.end.status) == (Outcome.UPSTREAM_ERROR, 429)
 
 
+async def test_a_caller_can_bound_how_many_others_are_asked(tmp_path: Path, upstream: ScriptedUpstream) -> None:
+    upstream.scenario = fail
+    routes = (Route(model="fast", targets=(MAIN,), fallbacks=(OTHER, Target(provider="third"))),)
+    async with (
+        ScriptedUpstream(fail) as second,
+        ScriptedUpstream() as third,
+        gateway(
+            tmp_path, provider(upstream.port), provider(second.port, name="other"), provider(third.port, name="third"),
+            routes=routes,
+        ) as proxy,
+        Client(proxy.port) as client,
+    ):  # fmt: skip
+        replies = [await client.ask("POST", PATH, BODY, f"x-dashcam-retries: {said}") for said in ("0", "1", "2")]
+        refused = await client.ask("POST", PATH, BODY, "x-dashcam-retries: all")
+        assert [reply.status for reply in replies] == [503, 503, 200]
+        assert (refused.status, refused.headers("x-dashcam-error")) == (400, ["invalid_retries"])
+        assert (len(upstream.requests), len(second.requests), len(third.requests)) == (3, 2, 1)
+        assert upstream.requests[0].header(b"x-dashcam-retries") is None
+        calls = proxy.calls()
+    assert [len(call.end.attempts) for call in calls if call.end] == [1, 2, 3, 0]
+
+
 async def test_once_an_answer_has_begun_nobody_takes_over(tmp_path: Path, upstream: ScriptedUpstream) -> None:
     upstream.scenario = break_off
     async with (
