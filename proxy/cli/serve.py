@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import sys
 from pathlib import Path
 
@@ -99,6 +100,8 @@ def _write_files(settings: Settings) -> None:
 
 
 def _make_private(folder: Path) -> None:
+    if folder.is_symlink() and folder.parent.stat().st_mode & stat.S_ISVTX:
+        raise ConfigurationError(f"{folder} is a link in a folder that anybody may write to; remove it")
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:

@@ -17,6 +17,7 @@ from starlette.responses import Response
 
 from proxy import __version__
 from proxy.spool.page import LIMITS
+from proxy.spool.trouble import MEANINGS, meanings
 from proxy.telemetry.families import CallFamilies, Gauge, GaugeFamilies, registry_of
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 Page = Mapping[str, int]
 _DROP_REASONS = ("spool_full", "write_error", "policy", "refused", "lost")
+_MODES = ("process", "power", "memory")
 
 
 def endpoint(services: Services) -> Endpoint:
@@ -47,6 +49,8 @@ def _gauges(services: Services) -> Iterable[Gauge]:
     }
     yield "dashcam_build_info", "Which Dashcam this is.", 1.0, build
     yield "dashcam_store_bytes", "Size of the database with its write-ahead log.", float(services.store_bytes()), {}
+    for mode in _MODES:
+        yield "dashcam_recorder_mode", "1 for the mode of recording.", float(mode == services.mode), {"mode": mode}
     yield from page_gauges(services.pages())
     if services.loader is not None:
         yield from ledger_gauges(services.ledger())
@@ -72,6 +76,21 @@ def page_gauges(pages: Sequence[Page]) -> Iterable[Gauge]:
     yield "dashcam_spool_append_seconds", "Mean time of an append.", mean, {}
     yield "dashcam_spool_append_max_seconds", "Longest append.", highest("append_ns_max") / 1e9, {}
     yield "dashcam_spool_sync_max_seconds", "Longest sync of the spool.", highest("fsync_ns_max") / 1e9, {}
+    failures = total("fsync_failures")
+    yield "dashcam_spool_sync_failures_total", "Syncs of the spool that failed.", failures, {}
+    late = total("sync_waits_expired")
+    yield "dashcam_spool_sync_waits_expired_total", "Replies that went on before their record was synced.", late, {}
+    # Each gateway has looked at all of the spool.
+    yield "dashcam_spool_bytes", "Size of the spool.", highest("spool_bytes"), {}
+    yield "dashcam_spool_files", "Files of the spool.", highest("spool_files"), {}
+    waiting = total("waiting_bytes")
+    yield "dashcam_spool_waiting_bytes", "Ends of calls that wait in memory for the disk.", waiting, {}
+    yield "dashcam_spool_ends_lost_total", "Ends of calls for which there was no room.", total("ends_lost"), {}
+    yield "dashcam_bodies_dropped_total", "Calls that went on without their content.", total("bodies_dropped"), {}
+    troubles = {meaning.name for meaning in meanings(page.get("trouble", 0) for page in pages)}
+    for meaning in MEANINGS.values():
+        there = float(meaning.name in troubles)
+        yield "dashcam_spool_trouble", "1 for what keeps the spool from keeping all.", there, {"trouble": meaning.name}
     yield "dashcam_breakers_open", "Providers that routes avoid now.", total("breakers_open"), {}
     yield "dashcam_breaker_openings_total", "Times a provider began to be avoided.", total("breaker_openings"), {}
     yield "dashcam_takeovers_total", "Second tries at another provider of a route.", total("takeovers"), {}

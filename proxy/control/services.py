@@ -16,6 +16,7 @@ from pathlib import Path
 import structlog
 
 from proxy.control.announcing import announcement, is_first
+from proxy.control.spool_state import SpoolState
 from proxy.control.upgrades import Upgrades
 from proxy.domain.interaction import Entry
 from proxy.errors import SpoolError, StoreError
@@ -48,6 +49,7 @@ class Services:
         self._failure: str | None = None
         self._next_step: str | None = None
         self._lock: int | None = None
+        self._state = SpoolState(settings)
         self._thread = threading.Thread(target=self._load, name="loader", daemon=True)
         self._leaving = threading.Event()
         self._complaints = Repeating()
@@ -164,12 +166,15 @@ class Services:
         loader = self.loader
         account = unopened(self.pages()) if loader is None else loader.ledger()
         since = None if loader is None else round(max(0.0, time.time() - loader.last_commit_at), 3)
-        mode = self.settings.recording.mode
         return {
-            **account, "mode": mode, "is_open": loader is not None, "last_error": self.last_error,
-            "next_step": self.next_step, "doing": self._upgrades.doing,
-            "seconds_since_commit": since,
+            **account, "is_open": loader is not None, "last_error": self.last_error, "next_step": self.next_step,
+            "doing": self._upgrades.doing, "seconds_since_commit": since, **self._state.of(self.pages()),
         }  # fmt: skip
+
+    @property
+    def mode(self) -> str:
+        """What the spool survives: see ``recording.mode``."""
+        return self.settings.recording.mode
 
     def pages(self) -> list[dict[str, int]]:
         """Return the pages of the running gateways; while the store is closed, all pages that are there."""

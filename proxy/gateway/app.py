@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Coroutine, Mapping
+from functools import partial
 from typing import Any
 
 import structlog
@@ -30,6 +31,7 @@ from proxy.gateway.client_head import ClientHead
 from proxy.gateway.echo import EchoUpstream
 from proxy.gateway.exchange import Exchange
 from proxy.gateway.forwarding import ControlForwarder
+from proxy.gateway.gate import Gate
 from proxy.gateway.guard import Guard, Refusal
 from proxy.gateway.observation import Observation
 from proxy.gateway.plan import Plan, decide, unnamed
@@ -99,6 +101,10 @@ class Gateway:
         self._mint = IdentityMint()
         self._without_usage: frozenset[str] = frozenset()
         self._breakers = Breakers(lambda: self.page)
+        self.gate: Gate | None = None
+        if settings.recording.mode == "power":
+            self.gate = Gate(settings.recording.power_wait)
+            self.gate.watch(spool)
         self.use(snapshot)
 
     def __repr__(self) -> str:
@@ -120,6 +126,8 @@ class Gateway:
         old = self.page
         self.spool = SpoolWriter.begin(self.settings, self.spool.worker)
         self.page = self.spool.page
+        if self.gate is not None:
+            self.gate.watch(self.spool)
         for gauge in (
             Page.READY,
             Page.DRAINING,
@@ -246,6 +254,7 @@ class Gateway:
                 inbound.discard()
                 self._answer_refusal(call, observation, endings.rejected(RECORDER_FULL))
                 return
+        self._let_wait(call, observation)
         sending = Sending(departure, inbound, self._upstreams.get(plan.provider.name, self.upstream))
         takeover = None if plan.route is None else self._takeover(plan, admission, caller, inbound)
         exchange = Exchange(self, call, plan, sending, observation, takeover)
@@ -257,6 +266,11 @@ class Gateway:
         if admission.seconds is not None:
             self._bounds.begin(exchange, admission.seconds)
         exchange.begin()
+
+    def _let_wait(self, call: ClientCall, observation: Observation) -> None:
+        """In mode ``power`` the last bytes of a recorded call's reply wait for its record."""
+        if self.gate is not None:
+            call.hold = partial(self.gate.hold, observation.spool, observation.identity)
 
     def _takeover(self, plan: Plan, admission: Admission, caller: Caller, inbound: Inbound) -> Takeover:
         """Return who else may serve a call that a route decides."""
@@ -318,6 +332,7 @@ class Gateway:
             observation.leave_out(is_over=True)
         elif self.ceilings.may_have_row(call.accepted_at):
             observation.reject(start_of_refused(call, admission.place, caller), time.monotonic_ns(), ending)
+            self._let_wait(call, observation)
         else:
             observation.is_ended = True
             self.page.add(Page.DROPPED_REFUSED, 1)
@@ -358,6 +373,8 @@ class Gateway:
             exchange.end_early(endings.SHUT_DOWN)
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=LEAVE_SECONDS)
+        if self.gate is not None:
+            await self.gate.settle()
 
     async def close(self) -> None:
         """Close every connection to upstreams."""

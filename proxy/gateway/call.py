@@ -7,6 +7,9 @@ cleanly: ``abort`` closes the connection without the terminating chunk, which ev
 ``on_gone`` is called once, synchronously, when the client leaves before the reply is complete; a half-closed
 connection counts as gone. Writing to a gone client does nothing. Back-pressure: write nothing while ``is_congested``;
 ``on_writable`` is called when that is over.
+
+Where ``hold`` is set (mode ``power``) the last bytes, and a stream's last event, are handed to it as a function that
+sends them: the record is on the disk first. Whatever is written after something held waits behind it.
 """
 
 from __future__ import annotations
@@ -14,6 +17,7 @@ from __future__ import annotations
 import asyncio
 import http
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 from proxy.gateway.client_head import ClientHead
@@ -32,6 +36,8 @@ def _status_lines() -> dict[int, bytes]:
 
 _STATUS_LINES = _status_lines()
 _NO_BODY = frozenset({204, 304})
+_DONE = (b"data: [DONE]\n\n", b"data: [DONE]\r\n\r\n", b"data:[DONE]\n\n")
+"""What a client takes for the end of a stream, whether or not the connection says more."""
 
 
 class Connection(Protocol):
@@ -79,6 +85,8 @@ class ClientCall:
     is_chunked = False
     on_gone: Callable[[], object] | None = None
     on_writable: Callable[[], None] | None = None
+    hold: Callable[[Callable[[], None]], None] | None = None
+    _held = 0
     _ends_by_close = False
     _has_body = True
     _body_event: asyncio.Event | None = None
@@ -150,6 +158,9 @@ class ClientCall:
             lines.append(b"connection: close\r\n")
         lines.append(b"\r\n")
         self._frame(lines, body if has_body else b"", last)
+        if self.hold is not None and (last or body.endswith(_DONE)):
+            self._hold_back(b"".join(lines), last)
+            return
         self.transport.write(b"".join(lines))
         if last:
             self._complete()
@@ -158,11 +169,27 @@ class ClientCall:
         """Write one more piece of the body; ``last`` ends the reply cleanly."""
         if self.is_gone or self.is_complete:
             return
+        lines: list[bytes] = []
         if self._has_body:
-            lines: list[bytes] = []
             self._frame(lines, body, last)
-            if lines:
-                self.transport.write(b"".join(lines))
+        if self.hold is not None and (last or self._held or body.endswith(_DONE)):
+            self._hold_back(b"".join(lines), last)
+            return
+        if lines:
+            self.transport.write(b"".join(lines))
+        if last:
+            self._complete()
+
+    def _hold_back(self, data: bytes, last: bool) -> None:
+        assert self.hold is not None
+        self._held += 1
+        self.hold(partial(self._let_go, data, last))
+
+    def _let_go(self, data: bytes, last: bool) -> None:
+        self._held -= 1
+        if self.is_gone or self.is_complete:
+            return
+        self.transport.write(data)
         if last:
             self._complete()
 

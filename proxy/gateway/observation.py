@@ -56,6 +56,11 @@ class Observation:
         state = "ended" if self.is_ended else "open"
         return f"<Observation {self.identity.hex()} {state} status={self.status} received={self.received_bytes}>"
 
+    @property
+    def spool(self) -> SpoolWriter:
+        """Where this call is recorded."""
+        return self._spool
+
     def offset(self, instant: int) -> int:
         """Return an instant as nanoseconds since the call was accepted."""
         return instant - self.accepted_at

@@ -23,12 +23,14 @@ from proxy.gateway.app import Gateway
 from proxy.gateway.protocol import GatewayProtocol
 from proxy.gateway.refreshing import INTERVAL_SECONDS, SnapshotWatch
 from proxy.spool.page import Page
+from proxy.spool.trouble import meanings
 
 log = structlog.get_logger("gateway")
 
 _STATS_SECONDS = 5.0
 _TELL_AGAIN_SECONDS = 60.0
 _TOLD = ("in_flight", "in_flight_per_key", "connections", "connections_per_address", "memory_bytes")
+_LOSSES = ("bodies_dropped", "dropped_spool_full", "fsync_failures", "sync_waits_expired", "ends_lost")
 
 
 class GatewayServer:
@@ -131,6 +133,7 @@ class GatewayServer:
     def _keep_spool(self) -> None:
         """Begin another spool where somebody removed ours; tried again with the next tick."""
         if not self._gateway.spool.is_gone:
+            self._gateway.spool.tend()
             return
         folder = str(self._gateway.spool.folder)
         try:
@@ -145,8 +148,11 @@ class GatewayServer:
         values = self._gateway.page.read_all()
         if values["degraded"] and now >= self._tell_at:
             self._tell_at, self._is_degraded = now + _TELL_AGAIN_SECONDS, True
-            lost = {name: values[name] for name in ("bodies_dropped", "dropped_spool_full", "fsync_failures")}
-            log.error("recorder_degraded", hint="the spool's disk is full or failing", **lost)
+            lost = {name: values[name] for name in _LOSSES}
+            found = meanings([values["trouble"]])
+            why = [meaning.text for meaning in found] or ["the spool's disk is full or failing"]
+            hint = "; ".join(dict.fromkeys(meaning.hint for meaning in found)) or "dashcam doctor"
+            log.error("recorder_degraded", why=why, hint=hint, **lost)
         elif self._is_degraded and not values["degraded"]:
             self._is_degraded = False
             log.info("recorder_recovered")

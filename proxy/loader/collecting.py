@@ -16,6 +16,7 @@ from proxy.domain.recording import AnswerHead, CallEnd, CallStart, Piece, Record
 from proxy.spool import records
 from proxy.spool.framing import Record, RecordType, encode
 from proxy.spool.reader import Position
+from proxy.spool.records import UNSYNCED
 
 TAIL_BYTES = 256 * 1024
 
@@ -128,6 +129,8 @@ class Collector:
     limit: int
     open: dict[bytes, OpenCall] = field(default_factory=dict)
     starts_seen: int = 0
+    unsynced: set[bytes] = field(default_factory=set)
+    """Calls that have ended and whose replies did not wait for the disk."""
 
     def feed(self, position: Position, record: Record, now: float) -> Finished | None:
         """Take one record; return the call it ends. ``SpoolError`` when its payload cannot be read."""
@@ -135,6 +138,8 @@ class Collector:
             self._start(position, record, now)
             return None
         call = self.open.get(record.identity)
+        if call is None and record.type == RecordType.AMEND and records.decode_facts(record.payload).get(UNSYNCED):
+            self.unsynced.add(record.identity)
         # No such call: it was committed before this replay, or its START is damaged. Parked already: not twice.
         if call is None or record.sequence <= call.until_sequence:
             return None

@@ -19,19 +19,22 @@ import structlog
 from proxy.domain.identity import id_text
 from proxy.domain.interaction import Entry
 from proxy.errors import StoreError
+from proxy.loader import late
 from proxy.loader.amendments import WaitingAmendments
 from proxy.loader.errands import WaitingErrands
 from proxy.loader.ledger import balance, closed_account
 from proxy.loader.pausing import pause_after
 from proxy.loader.preparing import Interpreted, Prepared, prepare, set_aside, set_aside_damage
 from proxy.loader.retries import Retries
-from proxy.loader.sources import FollowedSource, Parking, Progress
+from proxy.loader.sources import FollowedSource, Parking, Progress, vanished
 from proxy.loader.totals import ModelNames, totals_of
 from proxy.pricing.cost import cost_of
 from proxy.pricing.current import CurrentPrices
+from proxy.settings.credentials import opening_keys
 from proxy.settings.installation import instance_of
 from proxy.settings.values import Settings
 from proxy.spool.reader import SpoolReader
+from proxy.spool.sealing import KeyRing, SealedError
 from proxy.store.accounts import earlier
 from proxy.store.failures import RowError, StoreMovedError, StoreUnavailableError
 from proxy.store.maintenance import Upkeep
@@ -67,7 +70,8 @@ class Loader:
         self._settings = settings
         self._totals = totals
         self._announce = announce
-        self._spool = SpoolReader(settings.spool_dir)
+        others = [settings.other_spool_dir]
+        self._spool = SpoolReader(settings.spool_dir, others=others, keys=KeyRing(opening_keys()))
         self._instance = instance_of(settings)
         self._writer = StoreWriter(settings.database, self._instance)
         self._sources: dict[str, FollowedSource] = {}
@@ -86,6 +90,7 @@ class Loader:
         self._errands = WaitingErrands(settings.errands_dir)
         self._upkeep = Upkeep(settings.maintenance.every_hours * 3600)
         self.last_commit_at = time.time()
+        self._close_vanished()
         self._fold_accounts()
         reader = self._reader()
         configured = [name for provider in settings.providers for name in provider.models]
@@ -99,6 +104,15 @@ class Loader:
     def _reader(self) -> Reader:
         """Return a reader of what we write ourselves: a replica may be behind."""
         return Reader(self._settings.database, is_primary=True)
+
+    def _close_vanished(self) -> None:
+        """Settle the accounts of gateways whose files are gone, with a machine's memory or by somebody's hand."""
+        states, _ = _load_states(self._reader(), self._instance)
+        there = set(self._spool.names())
+        found = [vanished(row) for name, row in states.items() if not row["is_closed"] and name not in there]
+        if found:
+            self._writer.write(WriteBatch(states=found), lambda _entries: {})
+            log.error("spool_vanished", sources=[state.name for state in found], hint="what was not stored is lost")
 
     def _fold_accounts(self) -> None:
         """Make one account of those whose gateways and files are gone."""
@@ -219,8 +233,8 @@ class Loader:
             with self._lock:
                 progress = followed.look(READ_BYTES, now)
                 parking = followed.parts_to_park(now, PARK_SECONDS)
-        except OSError as error:
-            # A bad sector, a lost right: nothing was taken, and the other sources go on.
+        except (OSError, SealedError) as error:
+            # A bad sector, a lost right, a key that is not ours: nothing was taken, and the other sources go on.
             self._set_unreadable(followed.name, now, error)
             return False
         self._unreadable.pop(followed.name, None)
@@ -230,7 +244,7 @@ class Loader:
         gave_up = followed.is_dead and not followed.is_exhausted
         return (progress.has_read and not progress.is_at_end) or gave_up
 
-    def _set_unreadable(self, name: str, now: float, error: OSError) -> None:
+    def _set_unreadable(self, name: str, now: float, error: OSError | SealedError) -> None:
         if name not in self._unreadable:
             log.error("source_unreadable", source=name, reason=str(error))
         self._unreadable[name] = now + _UNREADABLE_PAUSE, f"the spool of {name} cannot be read: {error}"
@@ -242,6 +256,7 @@ class Loader:
         priced = partial(cost_of, catalogue=self._prices.catalogue()) if progress.finished else cost_of
         limit = self._settings.recording.max_body_bytes
         prepared = prepare(followed.source, progress.finished, limit, self._retries, priced)
+        self._note_unsynced(progress.unsynced, prepared)
         with self._lock:
             state = followed.state(parking)
         batch = WriteBatch(
@@ -257,6 +272,17 @@ class Loader:
             followed.quarantined += written.quarantined
             followed.committed_with(state, parking, now)
         self._free(followed, prepared)
+
+    def _note_unsynced(self, identities: set[bytes], prepared: Prepared) -> None:
+        """Say in the rows of these calls that their replies did not wait for the disk."""
+        if not identities:
+            return
+        for item in prepared.ready:
+            if item.call.id in identities:
+                late.mark(item.entry.interaction)
+        stored = identities - {item.call.id for item in prepared.ready}
+        if stored:
+            late.amend(self._reader(), self._writer, stored)
 
     def _write_all(self, followed: FollowedSource, batch: WriteBatch, prepared: Prepared) -> Written:
         try:

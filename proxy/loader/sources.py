@@ -31,6 +31,7 @@ class Progress:
 
     finished: list[Finished] = field(default_factory=list)
     damage: list[Damaged] = field(default_factory=list)
+    unsynced: set[bytes] = field(default_factory=set)
     is_at_end: bool = True
     has_read: bool = False
 
@@ -56,7 +57,8 @@ class FollowedSource:
         self._page: Page | None = None
         self._accepted = int(state["accepted"]) if state else 0
         self._dropped: dict[str, int] = dict(state["dropped"] or {}) if state else {}
-        self._counted_at, self._counted = self._read_at, 0
+        self._sequence = 0
+        self._counted_at, self._counted, self._counted_sequence = self._read_at, 0, 0
         self._reported: set[Position] = set()
 
     def __repr__(self) -> str:
@@ -83,6 +85,7 @@ class FollowedSource:
         progress = Progress(is_at_end=batch.is_at_end, has_read=batch.next != self._read_at)
         progress.damage = [item for item in batch.damage if item.position not in self._reported]
         self._feed(batch, progress, now)
+        progress.unsynced, self.collector.unsynced = self.collector.unsynced, set()
         self._reported.update(item.position for item in progress.damage)
         self._read_at = batch.next
         if self.is_dead and batch.is_at_end and not batch.records:
@@ -93,6 +96,10 @@ class FollowedSource:
 
     def _feed(self, batch: ReadBatch, progress: Progress, now: float) -> None:
         for located in batch.records:
+            if located.record.sequence <= self._sequence:
+                # Written twice, since the first time might not have reached the disk.
+                continue
+            self._sequence = located.record.sequence
             try:
                 finished = self.collector.feed(located.position, located.record, now)
             except (SpoolError, ValueError, TypeError) as error:
@@ -195,13 +202,16 @@ class FollowedSource:
         """Count the calls that lie unread in the spool; each byte is looked at once, a bounded number at a time."""
         if self._counted_at <= self._read_at:
             self._counted_at, self._counted = self._read_at, self.collector.starts_seen
+            self._counted_sequence = self._sequence
         left = _COUNT_BYTES
         while left > 0:
             try:
-                batch = self.source.read(self._counted_at, 1 << 20, is_final=self.is_dead)
+                batch = self.source.read(self._counted_at, 1 << 20, is_final=self.is_dead, opens=False)
             except OSError:
                 break
-            self._counted += sum(1 for located in batch.records if located.record.type == RecordType.START)
+            for record in (located.record for located in batch.records):
+                self._counted += record.type == RecordType.START and record.sequence > self._counted_sequence
+                self._counted_sequence = max(self._counted_sequence, record.sequence)
             has_moved, self._counted_at = batch.next != self._counted_at, batch.next
             left -= 1 << 20
             if batch.is_at_end or not has_moved:
@@ -218,3 +228,14 @@ class FollowedSource:
         """Return how long the oldest finished call has waited for its commit."""
         oldest = min((item.ended_at_ns for item in self.in_hand if item.end is not None), default=None)
         return 0.0 if oldest is None else max(0.0, (time.time_ns() - oldest) / 1e9)
+
+
+def vanished(row: Row) -> SourceState:
+    """Return the closed account of a source whose files are gone: what was accepted and is nowhere is lost."""
+    dropped = {str(reason): int(count) for reason, count in (row["dropped"] or {}).items()}
+    known = int(row["stored"]) + int(row["quarantined"]) + sum(dropped.values())
+    missing = int(row["accepted"]) - known
+    if missing > 0:
+        dropped["lost"] = dropped.get("lost", 0) + missing
+    place = int(row["segment"]), int(row["offset"])
+    return SourceState(str(row["source"]), *place, max(int(row["accepted"]), known), dropped, is_closed=True)

@@ -13,8 +13,10 @@ from pathlib import Path
 
 from proxy.domain.provider import Provider
 from proxy.errors import ConfigurationError
+from proxy.settings.values import RecordingSettings
 
 MIN_TOKEN_LENGTH = 32
+MASTER_KEY = "DASHCAM_MASTER_KEY"
 _WELL_KNOWN = ("changeme", "password", "secret", "admin", "0123456789", "abcdefgh", "test")
 
 
@@ -65,3 +67,42 @@ def weakness_of(secret: str) -> str | None:
     if any(word in secret.lower() for word in _WELL_KNOWN) or len(set(secret)) < 10:
         return "is easy to guess"
     return None
+
+
+def master_keys(environment: Mapping[str, str] | None = None) -> list[str]:
+    """Return the master keys of DASHCAM_MASTER_KEY, which seal and open; the first one seals."""
+    return split_keys(read_secret(MASTER_KEY, environment))
+
+
+def sealing_key(recording: RecordingSettings) -> bytes | None:
+    """Return the key that seals the spool, None where it is not sealed; ``ConfigurationError`` without one."""
+    if not recording.seal:
+        return None
+    problems = sealing_problems(is_sealing=True)
+    if problems:
+        raise ConfigurationError(problems)
+    return master_key_of(master_keys()[0])
+
+
+def sealing_problems(*, is_sealing: bool) -> list[str]:
+    """Return what keeps the master key from sealing, where it is to seal."""
+    if not is_sealing:
+        return []
+    try:
+        found = master_keys()
+    except ConfigurationError as error:
+        return [error.message]
+    if not found:
+        return [f"recording.seal is on: set {MASTER_KEY} or {MASTER_KEY}_FILE (make one: openssl rand -hex 32)"]
+    reason = weakness_of(found[0])
+    return [] if reason is None else [f"{MASTER_KEY} {reason} (make one: openssl rand -hex 32)"]
+
+
+def opening_keys() -> list[bytes]:
+    """Return all master keys in the form that opens what was sealed."""
+    return [master_key_of(text) for text in master_keys()]
+
+
+def master_key_of(text: str) -> bytes:
+    """Return the 32 bytes that a secret text stands for."""
+    return hashlib.sha256(b"dashcam master key\x00" + text.encode()).digest()

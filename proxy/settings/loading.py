@@ -40,7 +40,7 @@ ALIASES = {
 SECRETS = ("DASHCAM_ADMIN_TOKEN", "DASHCAM_METRICS_TOKEN", "DASHCAM_PROXY_KEYS")
 OTHERS = frozenset(
     {"CONFIG", "UPSTREAM", "FIRST_START_KEYS"}
-    | {name.removeprefix(PREFIX) + ending for name in SECRETS for ending in ("", "_FILE")}
+    | {name.removeprefix(PREFIX) + ending for name in (*SECRETS, credentials.MASTER_KEY) for ending in ("", "_FILE")}
 )
 _SOCKET_ROOM = 90
 _NOT_SHOWN = frozenset({"headers", "url", "read_url", "database", "key_env", "proxy", "proxy_auth_env"})
@@ -127,6 +127,7 @@ def settings_of(layers: Layers, *, makes_keys: bool | None = None) -> values.Set
     problems += access.problems_of(host, bool(allowed), admin_token, proxy_keys, metrics_token)
     if checked:
         problems += circles_of(providers, checked.server.port, [host, *checked.server.allowed_hosts])
+        problems += credentials.sealing_problems(is_sealing=checked.recording.seal)
     if problems or checked is None:
         raise ConfigurationError(problems)
     digests = [credentials.digest(token) if token else None for token in (admin_token, metrics_token)]

@@ -172,15 +172,22 @@ class _Database(_Section):
 
 class _Recording(_Section):
     bodies: bool
-    mode: Literal["process"]
+    mode: Literal["process", "power", "memory"]
     on_full: Literal["metadata_only", "reject", "drop"]
     max_body_bytes: Whole = Field(ge=4096)
     segment_bytes: Whole = Field(ge=65536)
     segment_seconds: float = Field(gt=0)
     sync_interval: float = Field(ge=0.01, le=60)
+    power_wait: float = Field(gt=0, le=60)
+    power_gather: float = Field(ge=0, le=10)
     spool_max_bytes: Whole = Field(ge=1 << 20)
+    spool_max_files: Whole = Field(ge=100)
     min_free_bytes: Whole = Field(ge=0)
     refused_per_second: Whole = Field(ge=0)
+    ballast_bytes: Whole = Field(ge=0)
+    waiting_max_bytes: Whole = Field(ge=65536)
+    memory_max_bytes: Whole = Field(ge=1 << 20)
+    seal: bool
 
 
 class _Limits(_Section):

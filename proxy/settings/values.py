@@ -7,6 +7,8 @@ variables or files that hold them. Sizes are bytes, durations seconds.
 
 from __future__ import annotations
 
+import hashlib
+import os
 import types
 import typing
 from collections.abc import Mapping
@@ -16,6 +18,8 @@ from pathlib import Path
 from proxy.domain.provider import Provider, provider_from_mapping
 from proxy.domain.route import Route, route_from_mapping
 from proxy.settings.database import DatabaseSettings, sqlite_at
+
+_SHARED_MEMORY = "/dev/shm"  # noqa: S108 - a folder of our own in it, whose owner is checked
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,9 +43,16 @@ class RecordingSettings:
     segment_bytes: int = 32 * 1024 * 1024
     segment_seconds: float = 10.0
     sync_interval: float = 0.2
+    power_wait: float = 1.0
+    power_gather: float = 0.002
     spool_max_bytes: int = 8 * 1024 * 1024 * 1024
+    spool_max_files: int = 100_000
     min_free_bytes: int = 256 * 1024 * 1024
     refused_per_second: int = 20
+    ballast_bytes: int = 16 * 1024 * 1024
+    waiting_max_bytes: int = 16 * 1024 * 1024
+    memory_max_bytes: int = 256 * 1024 * 1024
+    seal: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,8 +154,25 @@ class Settings:
 
     @property
     def spool_dir(self) -> Path:
-        """The folder that holds one set of segments per gateway process."""
+        """The folder that holds one set of segments per gateway process; in mode ``memory`` it lies in RAM."""
+        return self._memory_dir if self.recording.mode == "memory" else self._disk_dir
+
+    @property
+    def other_spool_dir(self) -> Path:
+        """Where the spool of the other modes lies: what an earlier start left there is loaded as well."""
+        return self._disk_dir if self.recording.mode == "memory" else self._memory_dir
+
+    @property
+    def _disk_dir(self) -> Path:
         return Path(self.data_dir) / "spool"
+
+    @property
+    def _memory_dir(self) -> Path:
+        if not os.access(_SHARED_MEMORY, os.W_OK | os.X_OK):
+            return Path(self.run_dir) / "spool"
+        # One folder for each data folder, whatever path leads to it.
+        name = hashlib.sha256(os.path.realpath(self.data_dir).encode("utf-8", "surrogateescape")).hexdigest()[:16]
+        return Path(_SHARED_MEMORY) / f"dashcam-{os.getuid()}-{name}"
 
     @property
     def prices_dir(self) -> Path:

@@ -7,6 +7,7 @@ The file is whole before the START that refers to it is appended. After a slice 
 from __future__ import annotations
 
 import hashlib
+from collections import deque
 from pathlib import Path
 
 from proxy.errors import SpoolError
@@ -14,10 +15,11 @@ from proxy.spool.disk import Disk
 
 
 class SideFile:
-    """One body being written; end it with ``finish`` or ``discard``."""
+    """One body being written; end it with ``finish`` or ``discard``. ``unsynced`` takes what is to be synced."""
 
-    def __init__(self, disk: Disk, path: Path) -> None:
+    def __init__(self, disk: Disk, path: Path, unsynced: deque[tuple[int, Path]]) -> None:
         self._disk = disk
+        self._unsynced = unsynced
         self._sha256 = hashlib.sha256()
         self._length = 0
         self.path = path
@@ -43,8 +45,8 @@ class SideFile:
         self._length += len(data)
 
     def finish(self) -> tuple[str, str, int]:
-        """Close the file; return its name, SHA-256 (hex) and length in bytes."""
-        self._disk.close(self._descriptor)
+        """Leave the file to the syncing thread; return its name, SHA-256 (hex) and length in bytes."""
+        self._unsynced.append((self._descriptor, self.path))
         return self.path.name, self._sha256.hexdigest(), self._length
 
     def discard(self) -> None:

@@ -6,10 +6,15 @@ Paths are absolute; errors are ``OSError`` as the system gives them.
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 from pathlib import Path
 from typing import Protocol
+
+_BLOCK = 512
+_SLICE = 1 << 20
+_CANNOT_ALLOCATE = (errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL)
 
 
 class Disk(Protocol):
@@ -57,6 +62,14 @@ class Disk(Protocol):
 
     def unlink(self, path: Path) -> None:
         """Remove a file; fine when it is gone."""
+        ...
+
+    def rename(self, path: Path, to: Path) -> None:
+        """Give a file another name, in place of what bears it."""
+        ...
+
+    def reserve(self, path: Path, size: int) -> None:
+        """Make a new file that holds so much of the disk; nothing of it stays when that fails."""
         ...
 
     def remove_folder(self, path: Path) -> None:
@@ -129,6 +142,25 @@ class RealDisk:
         """See ``Disk``."""
         path.unlink(missing_ok=True)
 
+    def rename(self, path: Path, to: Path) -> None:
+        """See ``Disk``."""
+        path.rename(to)
+
+    def reserve(self, path: Path, size: int) -> None:
+        """See ``Disk``. Some file systems only promise blocks, or compress what is alike: these are written full."""
+        descriptor = self.create(path)
+        try:
+            _allocate(descriptor, size)
+            if os.fstat(descriptor).st_blocks * _BLOCK < size:
+                for offset in range(0, size, _SLICE):
+                    os.pwrite(descriptor, os.urandom(min(_SLICE, size - offset)), offset)
+                os.fsync(descriptor)
+        except OSError:
+            self.unlink(path)
+            raise
+        finally:
+            os.close(descriptor)
+
     def remove_folder(self, path: Path) -> None:
         """See ``Disk``."""
         with contextlib.suppress(FileNotFoundError):
@@ -148,3 +180,15 @@ class RealDisk:
             os.close(descriptor)
             return None
         return descriptor
+
+
+def _allocate(descriptor: int, size: int) -> None:
+    """Ask the file system for blocks, where it can be asked (macOS cannot)."""
+    allocate = getattr(os, "posix_fallocate", None)
+    if allocate is None:
+        return
+    try:
+        allocate(descriptor, 0, size)
+    except OSError as error:
+        if error.errno not in _CANNOT_ALLOCATE:
+            raise

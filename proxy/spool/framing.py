@@ -29,6 +29,10 @@ MAX_PAYLOAD = 64 * 1024 * 1024
 SEGMENT_MAGIC = b"DSHSEG"
 SEGMENT_HEADER = struct.Struct("<6sH4s4x")
 SEGMENT_VERSION = 1
+SEALED_VERSION = 2
+_SEALED_PART = struct.Struct("<8s32s4x")
+_CRC = struct.Struct("<I")
+LONGEST_HEADER = SEGMENT_HEADER.size + _SEALED_PART.size + _CRC.size
 
 
 class RecordType(IntEnum):
@@ -122,14 +126,62 @@ def _next_valid(data: bytes, start: int, mark: bytes) -> int:
     return -1
 
 
-def segment_header(mark: bytes = MARK) -> bytes:
-    """Return what a segment file begins with."""
-    return SEGMENT_HEADER.pack(SEGMENT_MAGIC, SEGMENT_VERSION, mark)
+@dataclass(frozen=True, slots=True)
+class Heading:
+    """What a segment's header says; ``size`` is its length. A sealed one names its key and the salt of its own."""
+
+    mark: bytes
+    size: int = SEGMENT_HEADER.size
+    key_id: bytes | None = None
+    salt: bytes = b""
+
+    @property
+    def is_sealed(self) -> bool:
+        """True when payloads are sealed."""
+        return self.key_id is not None
 
 
-def mark_of(head: bytes) -> bytes | None:
-    """Return the mark in a segment's header; None when this program cannot read the segment."""
+def segment_header(mark: bytes = MARK, key_id: bytes | None = None, salt: bytes = b"") -> bytes:
+    """Return what a segment file begins with; with a key's id (8 bytes) and a salt (32) its payloads are sealed."""
+    if key_id is None:
+        return SEGMENT_HEADER.pack(SEGMENT_MAGIC, SEGMENT_VERSION, mark)
+    header = SEGMENT_HEADER.pack(SEGMENT_MAGIC, SEALED_VERSION, mark) + _SEALED_PART.pack(key_id, salt)
+    return header + _CRC.pack(zlib.crc32(header))
+
+
+def heading_of(head: bytes) -> Heading | None:
+    """Read a segment's beginning (at most ``LONGEST_HEADER`` bytes); None when this program cannot read the segment."""
     if len(head) < SEGMENT_HEADER.size:
         return None
     magic, version, mark = SEGMENT_HEADER.unpack_from(head)
-    return bytes(mark) if magic == SEGMENT_MAGIC and version == SEGMENT_VERSION else None
+    if magic != SEGMENT_MAGIC:
+        return None
+    if version == SEGMENT_VERSION:
+        return Heading(mark)
+    if version != SEALED_VERSION or len(head) < LONGEST_HEADER:
+        return None
+    checked = LONGEST_HEADER - _CRC.size
+    if _CRC.unpack_from(head, checked)[0] != zlib.crc32(head[:checked]):
+        return None
+    key_id, salt = _SEALED_PART.unpack_from(head, SEGMENT_HEADER.size)
+    return Heading(mark, LONGEST_HEADER, key_id, salt)
+
+
+def recovered_heading(data: bytes) -> Heading | None:
+    """Return the heading of an unsealed segment whose own was damaged: the first record bears the mark as well.
+
+    ``data`` is the beginning of the segment with its first record. None when nothing is damaged, or more than that.
+    """
+    if len(data) < SEGMENT_HEADER.size + len(MARK) or version_of(data) not in (None, SEGMENT_VERSION):
+        return None
+    mark = data[SEGMENT_HEADER.size : SEGMENT_HEADER.size + len(MARK)]
+    is_intact = version_of(data) is not None and SEGMENT_HEADER.unpack_from(data)[2] == mark
+    return Heading(mark) if not is_intact and isinstance(decode_at(data, SEGMENT_HEADER.size, mark), Record) else None
+
+
+def version_of(head: bytes) -> int | None:
+    """Return the version that a segment says it is of; None when it does not begin as one of ours."""
+    if len(head) < SEGMENT_HEADER.size:
+        return None
+    magic, version, _ = SEGMENT_HEADER.unpack_from(head)
+    return int(version) if magic == SEGMENT_MAGIC else None

@@ -80,6 +80,13 @@ _NAMES = (
     "limit_linger_seconds",
     "limit_linger_bytes",
     "limit_spill_bytes",
+    "trouble",
+    "spool_bytes",
+    "spool_files",
+    "waiting_bytes",
+    "rewritten_bytes",
+    "sync_waits_expired",
+    "ends_lost",
 )
 
 
@@ -154,6 +161,13 @@ class Page:
         LIMIT_LINGER_SECONDS,
         LIMIT_LINGER_BYTES,
         LIMIT_SPILL_BYTES,
+        TROUBLE,
+        SPOOL_BYTES,
+        SPOOL_FILES,
+        WAITING_BYTES,
+        REWRITTEN_BYTES,
+        SYNC_WAITS_EXPIRED,
+        ENDS_LOST,
     ) = range(len(_NAMES))
 
     def __init__(self, memory: mmap.mmap) -> None:

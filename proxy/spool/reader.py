@@ -3,23 +3,38 @@
 A *source* is one gateway's folder. It is alive while its lock is held. Reading never waits and never changes files;
 ``acknowledge`` unlinks segments that lie wholly before a committed position. A bad record is reported as damage and
 skipped; at the end of a dead source the torn rest is copied to ``quarantine`` first. Segments of a version that this
-program does not know are listed and left alone.
+program does not know are listed and left alone, and so is whatever is not ours.
+
+A record may come twice: after a failed sync it is written again (``rewriting``). Sequences only rise from file to file,
+so whoever follows a source passes over what is not newer than the last. Sealed payloads are opened here; without their
+key ``read`` raises ``SealedError`` and takes nothing.
 """
 
 from __future__ import annotations
 
 import contextlib
-import re
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from proxy.spool import ballast
 from proxy.spool.disk import Disk, RealDisk
-from proxy.spool.framing import SEGMENT_HEADER, Damage, Record, mark_of, scan
+from proxy.spool.framing import (
+    LONGEST_HEADER,
+    SEGMENT_HEADER,
+    SEGMENT_VERSION,
+    Damage,
+    Heading,
+    Record,
+    heading_of,
+    recovered_heading,
+    scan,
+    version_of,
+)
+from proxy.spool.names import BODIES, LOCK, QUARANTINE, UNFINISHED, is_source, segment_name, segment_numbers
+from proxy.spool.sealing import KeyRing, SealBrokenError
 
 READ_BYTES = 1 << 20
-QUARANTINE = "quarantine"
-_NAME = re.compile(r"[0-9a-z]+-\d+")
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -60,33 +75,42 @@ class ReadBatch:
 class Source:
     """One gateway's folder of segments."""
 
-    def __init__(self, root: Path, name: str, disk: Disk) -> None:
+    def __init__(self, root: Path, name: str, disk: Disk, keys: KeyRing) -> None:
         self.name = name
         self._disk = disk
         self._root = root
         self._folder = root / name
-        self._marks: dict[int, bytes] = {}
+        self._keys = keys
+        self._headings: dict[int, Heading] = {}
 
     def __repr__(self) -> str:
         return f"<Source {self.name} segments={self.segments()}>"
 
     def segments(self) -> list[int]:
         """Return the numbers of the segments there, ascending."""
-        names = self._disk.names(self._folder)
-        return [int(name[:-4]) for name in names if name.endswith(".seg") and name[:-4].isdigit()]
+        return segment_numbers(self._disk.names(self._folder))
 
     def is_alive(self) -> bool:
         """True while a writer holds the folder's lock."""
-        if "lock" not in self._disk.names(self._folder):
+        if LOCK not in self._disk.names(self._folder):
             return False
-        descriptor = self._disk.lock(self._folder / "lock")
+        descriptor = self._disk.lock(self._folder / LOCK)
         if descriptor is None:
             return True
         self._disk.close(descriptor)
         return False
 
-    def read(self, position: Position, limit: int, *, is_final: bool) -> ReadBatch:
-        """Read up to about ``limit`` bytes of records; ``is_final`` says that the source is dead."""
+    def read(self, position: Position, limit: int, *, is_final: bool, opens: bool = True) -> ReadBatch:
+        """Read up to about ``limit`` bytes of records; ``is_final`` says that the source is dead.
+
+        ``opens`` False leaves sealed payloads as they are, for whoever wants only to count.
+        """
+        batch = self._read(position, limit, is_final)
+        if opens and any(self._headings[item.position.segment].is_sealed for item in batch.records):
+            self._open(batch)
+        return batch
+
+    def _read(self, position: Position, limit: int, is_final: bool) -> ReadBatch:
         batch = ReadBatch(next=position)
         numbers = [number for number in self.segments() if number >= position.segment]
         for index, number in enumerate(numbers):
@@ -103,17 +127,32 @@ class Source:
         batch.is_at_end = True
         return batch
 
+    def _open(self, batch: ReadBatch) -> None:
+        """Replace what is sealed by what it holds; what its own key does not open was changed by somebody."""
+        found, batch.records = batch.records, []
+        for item in found:
+            seal = self._keys.seal_of(self._headings[item.position.segment])
+            record = item.record
+            try:
+                if seal is not None:
+                    payload = seal.open(record.type, record.identity, record.sequence, record.payload)
+                    item = Located(item.position, replace(record, payload=payload))
+                batch.records.append(item)
+            except SealBrokenError as error:
+                batch.damage.append(Damaged(item.position, error.message, record.payload))
+
     def _read_segment(self, batch: ReadBatch, number: int, start: int, limit: int, is_final: bool) -> int:
         """Read one segment to its end or to the limit; return the bytes read."""
         path = self._path(number)
-        mark = self._mark(batch, number)
-        if mark is None:
+        heading = self._heading(batch, number)
+        if heading is None:
             return 0
+        start = max(start, heading.size)
         taken, want = 0, READ_BYTES
         while taken < limit:
             data = self._disk.read(path, start, want)
             is_whole = len(data) < want
-            used = self._take(batch, number, start, data, mark, is_final=is_final and is_whole)
+            used = self._take(batch, number, start, data, heading.mark, is_final=is_final and is_whole)
             start, taken = start + used, taken + used
             batch.next = Position(number, start)
             if is_whole:
@@ -139,23 +178,38 @@ class Source:
             batch.damage.append(Damaged(batch.next, "the segment ends in the middle of a record", rest))
             batch.next = Position(number, batch.next.offset + len(rest))
 
-    def _mark(self, batch: ReadBatch, number: int) -> bytes | None:
-        """Return the mark of a segment's records, None when it cannot be read (yet)."""
-        if number in self._marks:
-            return self._marks[number]
-        head = self._disk.read(self._path(number), 0, SEGMENT_HEADER.size)
-        mark = mark_of(head)
-        if mark is not None:
-            self._marks[number] = mark
-        elif len(head) == SEGMENT_HEADER.size:
-            batch.damage.append(Damaged(Position(number, 0), "the segment is of an unknown version; left alone", b""))
-        return mark
+    def _heading(self, batch: ReadBatch, number: int) -> Heading | None:
+        """Return a segment's heading, None when it cannot be read (yet)."""
+        if number in self._headings:
+            return self._headings[number]
+        head = self._disk.read(self._path(number), 0, LONGEST_HEADER)
+        heading, damage = self._judge(number, head)
+        if heading is not None:
+            self._headings[number] = heading
+        if damage is not None:
+            batch.damage.append(Damaged(Position(number, 0), damage, b""))
+        return heading
+
+    def _judge(self, number: int, head: bytes) -> tuple[Heading | None, str | None]:
+        """Return the heading that a segment's beginning gives, and what is wrong with it."""
+        heading = heading_of(head)
+        begins_alike = heading is not None and head[SEGMENT_HEADER.size :].startswith(heading.mark)
+        if heading is not None and (heading.is_sealed or begins_alike or len(head) == SEGMENT_HEADER.size):
+            return heading, None
+        recovered = recovered_heading(self._disk.read(self._path(number), 0, READ_BYTES))
+        if recovered is not None:
+            return recovered, "the header of the segment is damaged; its records are not"
+        if heading is not None or len(head) < SEGMENT_HEADER.size:
+            return heading, None
+        if (version_of(head) or 0) > SEGMENT_VERSION:
+            return None, "the segment is of an unknown version; left alone"
+        return None, "the file does not begin as a segment; left alone"
 
     def _has_records(self, number: int) -> bool:
         return self._disk.size(self._path(number)) > SEGMENT_HEADER.size
 
     def _path(self, number: int) -> Path:
-        return self._folder / f"{number:08d}.seg"
+        return self._folder / segment_name(number)
 
     def acknowledge(self, position: Position) -> int:
         """Unlink segments wholly before a committed position; return how many. Needs no space."""
@@ -163,12 +217,14 @@ class Source:
         for number in self.segments():
             if number < position.segment and self._is_known(number):
                 self._disk.unlink(self._path(number))
-                self._marks.pop(number, None)
+                self._headings.pop(number, None)
                 freed += 1
         return freed
 
     def _is_known(self, number: int) -> bool:
-        return mark_of(self._disk.read(self._path(number), 0, SEGMENT_HEADER.size)) is not None
+        if number in self._headings:
+            return True
+        return self._judge(number, self._disk.read(self._path(number), 0, LONGEST_HEADER))[0] is not None
 
     def size_after(self, position: Position) -> int:
         """Return how many bytes lie after a position, 0 when that cannot be seen."""
@@ -181,7 +237,7 @@ class Source:
     def body(self, name: str, limit: int) -> bytes | None:
         """Return up to ``limit`` bytes of a side file; None when it is gone."""
         try:
-            return self._disk.read(self._folder / "bodies" / name, 0, limit)
+            return self._disk.read(self._folder / BODIES / name, 0, limit)
         except FileNotFoundError:
             return None
 
@@ -189,13 +245,13 @@ class Source:
         """Yield a side file whole, in slices; nothing when it is gone."""
         position = 0
         with contextlib.suppress(FileNotFoundError):
-            while data := self._disk.read(self._folder / "bodies" / name, position, size):
+            while data := self._disk.read(self._folder / BODIES / name, position, size):
                 position += len(data)
                 yield data
 
     def free_body(self, name: str) -> None:
         """Remove a side file whose call is committed."""
-        self._disk.unlink(self._folder / "bodies" / name)
+        self._disk.unlink(self._folder / BODIES / name)
 
     def quarantine(self, damaged: Damaged) -> str:
         """Keep unreadable bytes for a person; return the file's name."""
@@ -215,35 +271,49 @@ class Source:
                 self._disk.unlink(self._path(number))
         if self.segments():
             return False
-        for name in self._disk.names(self._folder / "bodies"):
-            self._disk.unlink(self._folder / "bodies" / name)
-        self._disk.remove_folder(self._folder / "bodies")
-        self._disk.unlink(self._folder / "lock")
-        self._disk.remove_folder(self._folder)
+        bodies = self._folder / BODIES
+        for name in self._disk.names(bodies):
+            self._disk.unlink(bodies / name)
+        for name in self._disk.names(self._folder):
+            if name in (LOCK, ballast.NAME) or name.endswith(UNFINISHED):
+                self._disk.unlink(self._folder / name)
+        try:
+            self._disk.remove_folder(bodies)
+            self._disk.remove_folder(self._folder)
+        except OSError:
+            # Not empty: somebody keeps a file of his own here, which is his.
+            return False
         return True
 
 
 class SpoolReader:
-    """All sources below one spool folder."""
+    """All sources below one spool folder, or several."""
 
-    def __init__(self, root: Path, disk: Disk | None = None) -> None:
-        self._root = root
+    def __init__(
+        self, root: Path, disk: Disk | None = None, *, others: Sequence[Path] = (), keys: KeyRing | None = None
+    ) -> None:
+        self._roots = (root, *others)
         self._disk = disk or RealDisk()
+        self._keys = keys or KeyRing()
 
     def names(self) -> list[str]:
         """Return the sources' names, sorted; a folder without a segment is none (yet): its writer locks it first.
 
         What is not called like one is not ours: a file manager's notes, the ``lost+found`` of a volume.
         """
-        return [name for name in self._disk.names(self._root) if _NAME.fullmatch(name) and self._has_segments(name)]
+        found = [(root, name) for root in self._roots for name in self._disk.names(root) if is_source(name)]
+        return sorted(name for root, name in found if self._has_segments(root, name))
 
-    def _has_segments(self, name: str) -> bool:
+    def _has_segments(self, root: Path, name: str) -> bool:
         try:
-            return bool(self.source(name).segments())
+            return bool(segment_numbers(self._disk.names(root / name)))
+        except NotADirectoryError:
+            return False
         except OSError:
             # Whoever reads it learns why, without holding the other sources up.
             return True
 
     def source(self, name: str) -> Source:
         """Return one source."""
-        return Source(self._root, name, self._disk)
+        root = next((root for root in self._roots[1:] if name in self._disk.names(root)), self._roots[0])
+        return Source(root, name, self._disk, self._keys)

@@ -25,6 +25,8 @@ _LENGTH = struct.Struct("<I")
 _ARRIVAL = struct.Struct("<Q")
 _PIECE = struct.Struct("<BQ")
 _HEAD = b"\x01"
+UNSYNCED = "unsynced"
+"""Member of an AMEND behind an END: the client had the whole answer before its record was synced."""
 T = TypeVar("T")
 
 

@@ -3,6 +3,8 @@
 Making a file waits for the disk (its folder is synced), so the syncing thread makes the spare; the request path only
 swaps descriptors, which are plain attributes: each is written by one thread and read by the other. A disk that takes
 not even the first segment keeps no gateway from starting: every append fails until there is a spare.
+
+Segments have odd numbers; the even one behind each is for what of it has to be written again (``rewriting``).
 """
 
 from __future__ import annotations
@@ -13,22 +15,27 @@ from pathlib import Path
 
 from proxy.errors import SpoolError
 from proxy.spool.disk import Disk
-from proxy.spool.framing import SEGMENT_HEADER, new_mark, segment_header
+from proxy.spool.framing import new_mark, segment_header
+from proxy.spool.names import BODIES, LOCK, segment_name
+from proxy.spool.sealing import Seal
 
 _NO_FILE = -1
 
 
 class Segment:
-    """An open segment file; ``size`` counts what was appended whole."""
+    """An open segment file; ``size`` counts what was appended whole, ``synced`` what of it is on stable storage.
 
-    __slots__ = ("descriptor", "is_dirty", "number", "opened_at", "path", "size")
+    ``is_failed``: a sync of it failed, so none is ever tried again.
+    """
 
-    def __init__(self, path: Path, number: int, descriptor: int, opened_at: float) -> None:
+    __slots__ = ("descriptor", "is_dirty", "is_failed", "number", "opened_at", "path", "size", "synced")
+
+    def __init__(self, path: Path, number: int, descriptor: int, opened_at: float, size: int) -> None:
         self.path = path
         self.number = number
         self.descriptor = descriptor
-        self.size = SEGMENT_HEADER.size
-        self.is_dirty = False
+        self.size = self.synced = size
+        self.is_dirty = self.is_failed = False
         self.opened_at = opened_at
 
     def __repr__(self) -> str:
@@ -38,11 +45,12 @@ class Segment:
 class Segments:
     """Hands out the segment in use; ``rotate`` swaps in the spare when there is one. All records bear ``mark``."""
 
-    def __init__(self, disk: Disk, folder: Path) -> None:
+    def __init__(self, disk: Disk, folder: Path, seal: Seal | None = None) -> None:
         self._disk = disk
         self._folder = folder
         self._next_number = 1
         self.mark = new_mark()
+        self.header = segment_header(self.mark) if seal is None else segment_header(self.mark, seal.key_id, seal.salt)
         self._making = threading.Lock()
         self.sealing: list[Segment] = []
         self.spare: Segment | None = None
@@ -53,24 +61,27 @@ class Segments:
         try:
             return self._make(0.0)
         except OSError:
-            return Segment(self._folder, 0, _NO_FILE, 0.0)
+            return Segment(self._folder, 0, _NO_FILE, 0.0, len(self.header))
 
     def _hold_folder(self) -> None:
         """Make the folder and take its lock, before there is a segment: the loader takes an unlocked one for dead."""
         # One by one: a folder that is only made on the way to another one gets the rights of the umask.
         self._disk.make_folder(self._folder)
-        self._disk.make_folder(self._folder / "bodies")
-        self._lock = self._disk.lock(self._folder / "lock")
+        self._disk.make_folder(self._folder / BODIES)
+        self._lock = self._disk.lock(self._folder / LOCK)
         if self._lock is None:
             raise SpoolError(f"another process writes to {self._folder}; each gateway needs a spool of its own")
+        for above in (self._folder.parent, self._folder.parent.parent):
+            # A file whose folder's name did not survive the power is as lost as one that was not synced.
+            self._disk.sync_folder(above)
 
     def _make(self, now: float) -> Segment:
         if self._lock is None:
             self._hold_folder()
         number = self._next_number
-        path = self._folder / f"{number:08d}.seg"
+        path = self._folder / segment_name(number)
         descriptor = self._disk.create(path)
-        self._next_number += 1
+        self._next_number += 2
         try:
             self._begin(descriptor)
         except OSError:
@@ -78,11 +89,10 @@ class Segments:
             self._disk.close(descriptor)
             self._disk.unlink(path)
             raise
-        return Segment(path, number, descriptor, now)
+        return Segment(path, number, descriptor, now, len(self.header))
 
     def _begin(self, descriptor: int) -> None:
-        header = segment_header(self.mark)
-        if self._disk.append(descriptor, header) != len(header):
+        if self._disk.append(descriptor, self.header) != len(self.header):
             raise OSError(errno.ENOSPC, "no space left for a segment header")
         self._disk.sync_folder(self._folder)
 

@@ -1,8 +1,12 @@
-"""The syncing thread: brings what was appended to stable storage, a moment later and off the request path.
+"""The syncing thread: brings what was appended to stable storage, off the request path.
 
-Every ``sync_interval`` it syncs the segment in use if it is dirty, seals rotated ones, makes the next spare, and looks
-at how full the disk and the spool are. A sync that failed is never repeated on the same file, since the kernel may have
-dropped the pages and would report success: the segment is rotated away and the page shows ``degraded``.
+Every ``sync_interval`` it syncs side files and segments that are dirty, seals rotated ones, writes again what a failed
+sync put at risk, makes the next spare and the ballast, and looks at how full disk and spool are. In mode ``power``
+whoever waits wakes it (``want``), and is told when a round is over: everything appended before the round began and
+counted by ``synced`` is then on the disk. Rounds begin at least ``power_gather`` apart, so that calls that end together
+share one sync while a lone one does not wait.
+
+A sync that failed is never repeated on the same file (``rewriting``).
 """
 
 from __future__ import annotations
@@ -10,20 +14,30 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
+from collections import deque
+from collections.abc import Callable
 from pathlib import Path
 
 from proxy.settings.values import RecordingSettings
+from proxy.spool.ballast import Ballast
+from proxy.spool.ceilings import Ceilings, measure
 from proxy.spool.disk import Disk
 from proxy.spool.page import Page
+from proxy.spool.rewriting import Rewriting
 from proxy.spool.segments import Segment, Segments
+from proxy.spool.trouble import Trouble
 
 _LOOK_SECONDS = 1.0
+_LOOK_SHARE = 20
+"""A look that takes long, at a spool of many files, is followed by a pause of so many times as long."""
+_LONGEST_PAUSE = 10.0
 
 
 class SyncThread:
-    """Owned by the writer; ``is_full`` and ``must_rotate`` are read on the request path.
+    """Owned by the writer; ``is_full``, ``is_over`` and ``must_rotate`` are read on the request path.
 
-    ``is_gone``: somebody removed the files we write to, so that nothing appended is kept.
+    ``is_gone``: somebody removed the files we write to, so that nothing appended is kept. ``synced`` counts appends, as
+    the page does; ``bodies`` takes side files that are written whole: (descriptor, path).
     """
 
     def __init__(self, disk: Disk, folder: Path, segments: Segments, page: Page, recording: RecordingSettings) -> None:
@@ -32,91 +46,177 @@ class SyncThread:
         self._segments = segments
         self._page = page
         self._recording = recording
-        self._looked_at = 0.0
-        self._leaving = threading.Event()
-        self._failed: set[int] = set()
-        self.is_full = False
-        self.is_gone = False
+        self._ceilings = Ceilings.of(recording)
+        self._looked_at = self._look_pause = 0.0
+        self._sync_again_at = 0.0
+        self._sync_pause = recording.sync_interval
+        self._leaving = False
+        self._wanted = threading.Event()
+        self._rewriting = Rewriting(disk, folder)
+        self._seen = Trouble.NONE
+        self._cannot_make = False
+        self.ballast = Ballast(disk, folder, self._ceilings.ballast)
+        self.bodies: deque[tuple[int, Path]] = deque()
+        self.synced = 0
+        self.is_full = self.is_over = self.is_gone = False
         self.must_rotate = False
+        self.cannot_write = self.is_late = False
+        self.waiting_is_large = False
+        self.on_round: Callable[[], object] | None = None
         self._thread = threading.Thread(target=self._run, name="spool-sync", daemon=True)
+
+    def __repr__(self) -> str:
+        return f"<SyncThread {self._folder.name} synced={self.synced} at_risk={self._rewriting!r}>"
 
     def start(self) -> None:
         """Start the thread."""
         self._thread.start()
 
+    def want(self) -> None:
+        """Somebody waits for what was appended up to now."""
+        self._wanted.set()
+
     def stop(self) -> None:
         """End the thread after one last round."""
-        self._leaving.set()
+        self._leaving = True
+        self._wanted.set()
         if self._thread.is_alive():
             self._thread.join(timeout=10.0)
+        self._sync_again_at = 0.0
         self.round(time.monotonic())
+        # Nobody writes any more: what is at risk need not be left first.
+        self._rewriting.round(None, float("inf"))
+        self.ballast.remove()
 
     def _run(self) -> None:
-        while not self._leaving.wait(self._recording.sync_interval):
-            self.round(time.monotonic())
+        began = 0.0
+        while not self._leaving:
+            self._wanted.wait(self._recording.sync_interval)
+            pause = began + self._recording.power_gather - time.monotonic()
+            if pause > 0 and not self._leaving:
+                time.sleep(pause)
+            self._wanted.clear()
+            began = time.monotonic()
+            if not self._leaving:
+                self.round(began)
 
     def round(self, now: float) -> None:
-        """Do what is due now."""
-        segments = self._segments
-        self._seal(segments)
-        current = segments.current
-        if current.is_dirty:
-            if now - current.opened_at > self._recording.segment_seconds:
-                self.must_rotate = True
-            self._sync(current)
-        if now - self._looked_at >= _LOOK_SECONDS:
+        """Do what is due now: sync first, since somebody may wait for it."""
+        self._sync_all(now)
+        if self.on_round is not None:
+            self.on_round()
+        if now - self._looked_at >= max(_LOOK_SECONDS, self._look_pause):
             self._looked_at = now
-            self.is_full = self._looks_full()
-            self.is_gone = self.is_gone or self._is_removed(current)
-        if segments.spare is None:
-            # After the look, which would take back what a spare that cannot be made says on the page.
+            self._look(now)
+        if self._segments.spare is None:
             self._make_spare(now)
+        self._tell()
 
-    def _seal(self, segments: Segments) -> None:
-        while segments.sealing:
-            segment = segments.sealing[0]
-            self._sync(segment)
-            segments.sealing.pop(0)
-            # The descriptor is gone whatever close says (some file systems report a late EIO): the thread lives on.
+    # -- syncing --------------------------------------------------------------------------------------------
+
+    def _sync_all(self, now: float) -> None:
+        # In this order: what is counted as appended lies in the segment in use then, or in one before it.
+        appended = self._page.get(Page.APPENDED_RECORDS)
+        current = self._segments.current
+        is_safe = self._sync_bodies()
+        for segment in list(self._segments.sealing):
+            is_safe = self._sync(segment, now) and is_safe
+        if current.is_dirty and now - current.opened_at > self._recording.segment_seconds:
+            # Near the ceiling of files segments grow to their full size.
+            self.must_rotate = self.must_rotate or Trouble.MANY_FILES not in self._seen
+        is_safe = self._sync(current, now) and is_safe
+        self._close_sealed(current)
+        self._rewriting.round(self._segments.current, now)
+        self._page.set(Page.REWRITTEN_BYTES, self._rewriting.rewritten_bytes)
+        if is_safe and not self._rewriting.has_work:
+            self.synced = appended
+            self.is_late = False
+
+    def _sync_bodies(self) -> bool:
+        """Sync side files that are whole; a START that refers to them may be on the disk already."""
+        folders = set()
+        is_safe = True
+        while self.bodies:
+            descriptor, path = self.bodies.popleft()
+            try:
+                self._disk.sync(descriptor)
+                folders.add(path.parent)
+            except OSError:
+                self._note_failure()
+                self._rewriting.add_body(path)
+                is_safe = False
             with contextlib.suppress(OSError):
-                self._disk.close(segment.descriptor)
+                self._disk.close(descriptor)
+        for folder in folders:
+            try:
+                self._disk.sync_folder(folder)
+            except OSError:
+                self._note_failure()
+                is_safe = False
+        return is_safe
 
-    def _sync(self, segment: Segment) -> None:
-        if not segment.is_dirty or segment.number in self._failed:
-            return
+    def _sync(self, segment: Segment, now: float) -> bool:
+        """Sync a segment; False when what is in it may not be on the disk."""
+        if segment.is_failed or not segment.is_dirty:
+            return True
+        if now < self._sync_again_at:
+            return False
+        # Before the sync: what is appended from here on makes it dirty again.
         segment.is_dirty = False
+        size = segment.size
         began = time.monotonic_ns()
         try:
             self._disk.sync(segment.descriptor)
         except OSError:
-            self._failed.add(segment.number)
+            segment.is_failed = True
             self.must_rotate = True
-            self._page.add(Page.FSYNC_FAILURES, 1)
-            self._page.set(Page.DEGRADED, 1)
-            return
+            self._rewriting.add_segment(segment)
+            self._note_failure()
+            self._sync_again_at, self._sync_pause = now + self._sync_pause, min(self._sync_pause * 2, _LONGEST_PAUSE)
+            return False
+        segment.synced = size
+        self._sync_pause = self._recording.sync_interval
         took = time.monotonic_ns() - began
         self._page.add(Page.FSYNC_COUNT, 1)
         if took > self._page.get(Page.FSYNC_NS_MAX):
             self._page.set(Page.FSYNC_NS_MAX, took)
+        return True
 
-    def _make_spare(self, now: float) -> None:
-        try:
-            self._segments.make_spare(now)
-        except OSError:
-            # Full or failing: the segment in use simply grows on; the next round tries again.
-            self._page.set(Page.DEGRADED, 1)
+    def _note_failure(self) -> None:
+        self._page.add(Page.FSYNC_FAILURES, 1)
+        self._page.set(Page.DEGRADED, 1)
 
-    def _looks_full(self) -> bool:
+    def _close_sealed(self, current: Segment) -> None:
+        """Close the segments that were left and are synced, or never will be."""
+        sealing = self._segments.sealing
+        while sealing and sealing[0] is not current and (sealing[0].is_failed or not sealing[0].is_dirty):
+            segment = sealing.pop(0)
+            # The descriptor is gone whatever close says (some file systems report a late EIO): the thread lives on.
+            with contextlib.suppress(OSError):
+                self._disk.close(segment.descriptor)
+
+    # -- looking around -------------------------------------------------------------------------------------
+
+    def _look(self, now: float) -> None:
+        began = time.monotonic()
+        self._seen = self._usage()
+        self.is_full = self._seen != Trouble.NONE
+        self.cannot_write = False
+        self.is_gone = self.is_gone or self._is_removed(self._segments.current)
+        self._look_pause = (time.monotonic() - began) * _LOOK_SHARE
+
+    def _usage(self) -> Trouble:
         try:
-            free = self._disk.free_bytes(self._folder)
-            names = [name for name in self._disk.names(self._folder) if name.endswith(".seg")]
-            used = sum(self._size(name) for name in names)
+            usage = measure(self._disk, self._folder.parent)
         except OSError:
-            return True
-        is_full = free < self._recording.min_free_bytes or used > self._recording.spool_max_bytes * 0.8
-        if is_full or not self._failed:
-            self._page.set(Page.DEGRADED, int(is_full))
-        return is_full
+            # What cannot be looked at counts as full.
+            self.is_over = False
+            return Trouble.DISK_LOW
+        self.is_over = self._ceilings.is_over(usage)
+        self._page.set(Page.SPOOL_BYTES, usage.bytes)
+        self._page.set(Page.SPOOL_FILES, usage.files)
+        self.ballast.make(usage.free, self._ceilings.min_free)
+        return self._ceilings.judge(usage) | (Trouble.DISK_LOW if self.ballast.is_spent else Trouble.NONE)
 
     def _is_removed(self, segment: Segment) -> bool:
         """True when the file of the segment in use is no longer there; the loader frees only those before it."""
@@ -130,8 +230,24 @@ class SyncThread:
             return False
         return False
 
-    def _size(self, name: str) -> int:
+    def _make_spare(self, now: float) -> None:
         try:
-            return self._disk.size(self._folder / name)
-        except FileNotFoundError:
-            return 0
+            self._segments.make_spare(now)
+            self._cannot_make = False
+        except OSError:
+            # Full or failing: the segment in use simply grows on; the next round tries again.
+            self._cannot_make = True
+
+    def _tell(self) -> None:
+        """Write down what is the matter."""
+        found = self._seen
+        for is_so, trouble in (
+            (self._cannot_make, Trouble.CANNOT_MAKE_FILES),
+            (self.cannot_write, Trouble.CANNOT_WRITE),
+            (self._rewriting.has_work, Trouble.SYNC_FAILED),
+            (self.is_late, Trouble.SYNC_LATE),
+            (self.waiting_is_large, Trouble.WAITING_LARGE),
+        ):
+            found |= trouble if is_so else Trouble.NONE
+        self._page.set(Page.TROUBLE, found)
+        self._page.set(Page.DEGRADED, int(found != Trouble.NONE))

@@ -2,8 +2,9 @@
 
 What disk trouble does is policy, not an exception. ``metadata_only`` (default) keeps the facts and drops bodies,
 ``reject`` refuses new calls (``start`` returns False), ``drop`` lets calls pass unrecorded and counts them. A write
-that was cut short is cut back to the record's start, so a segment never holds half a record from us. An END that
-cannot be written waits in memory and is tried again; the page always tells what was dropped and why.
+that was cut short is cut back to the record's start, so a segment never holds half a record from us. On a full disk the
+ballast is given back first, so that what is under way still fits. An END that cannot be written waits in memory and is
+tried again; the page always tells what was dropped and why.
 
 A call is counted as accepted after its START is down, or dropped: so accepted = stored + pending + quarantined +
 dropped holds at every moment, also when the process dies between any two lines here.
@@ -11,6 +12,7 @@ dropped holds at every moment, also when the process dies between any two lines 
 
 from __future__ import annotations
 
+import errno
 import time
 import uuid
 from collections import deque
@@ -19,17 +21,22 @@ from pathlib import Path
 from typing import Self
 
 from proxy.domain.recording import AnswerHead, CallEnd, CallStart
+from proxy.errors import SpoolError
+from proxy.settings.credentials import sealing_key
 from proxy.settings.values import RecordingSettings, Settings
 from proxy.spool import records
 from proxy.spool.bodies import SideFile
 from proxy.spool.disk import Disk, RealDisk
-from proxy.spool.framing import SEGMENT_HEADER, RecordType, encode
+from proxy.spool.framing import RecordType, encode
+from proxy.spool.names import BODIES
 from proxy.spool.page import Page
+from proxy.spool.sealing import Seal
 from proxy.spool.segments import Segment, Segments
 from proxy.spool.syncing import SyncThread
+from proxy.spool.trouble import Trouble
 
-_MAX_WAITING_ENDS = 10_000
 _NOBODY = bytes(16)
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 class SpoolWriter:
@@ -45,28 +52,33 @@ class SpoolWriter:
         disk: Disk | None = None,
         *,
         has_thread: bool = True,
+        master_key: bytes | None = None,
     ) -> None:
         self._disk = disk or RealDisk()
         self.folder = root / f"{boot}-{worker}"
         self.worker = worker
         self.page = page
         self._recording = recording
-        self._segments = Segments(self._disk, self.folder)
+        self._seal = None if master_key is None else Seal(master_key)
+        self._segments = Segments(self._disk, self.folder, self._seal)
+        self._mark = self._segments.mark
         self.syncing = SyncThread(self._disk, self.folder, self._segments, page, recording)
         self._sequence = 0
         self._resting_size = 0
         self._unrecorded: set[bytes] = set()
         self._without_body: set[bytes] = set()
         self._waiting_ends: deque[tuple[bytes, bytes]] = deque()
+        self._waiting_bytes = 0
         if has_thread:
             self.syncing.start()
 
     @classmethod
-    def begin(cls, settings: Settings, worker: int) -> Self:
+    def begin(cls, settings: Settings, worker: int, disk: Disk | None = None) -> Self:
         """Begin a spool of its own, with its page, for one gateway process."""
         boot = uuid.uuid4().hex
         page = Page.create(settings.pages_dir / f"{boot}-{worker}.page", boot, worker)
-        return cls(settings.spool_dir, boot, worker, page, settings.recording)
+        recording = settings.recording
+        return cls(settings.spool_dir, boot, worker, page, recording, disk, master_key=sealing_key(recording))
 
     def __repr__(self) -> str:
         return f"<SpoolWriter {self.folder.name} {self._segments.current!r} sequence={self._sequence}>"
@@ -75,6 +87,16 @@ class SpoolWriter:
     def is_gone(self) -> bool:
         """True when the spool's files were removed: only a new writer keeps anything again."""
         return self.syncing.is_gone
+
+    @property
+    def appended(self) -> int:
+        """How many appends there were: what ``syncing.synced`` has to reach so that all of them are on the disk."""
+        return self.page.slots[Page.APPENDED_RECORDS]
+
+    @property
+    def has_waiting(self) -> bool:
+        """True while ENDs wait in memory for the disk."""
+        return bool(self._waiting_ends)
 
     # -- one call -------------------------------------------------------------------------------------------
 
@@ -112,7 +134,7 @@ class SpoolWriter:
         self.page.add(Page.ACCEPTED, 1)
 
     def _start_without_body(self, identity: bytes, start: CallStart) -> bool:
-        if self._recording.on_full == "metadata_only":
+        if self._recording.on_full == "metadata_only" and not self.syncing.is_over:
             self._without_body.add(identity)
             self.page.add(Page.BODIES_DROPPED, 1)
             if self._append(self._record(RecordType.START, identity, records.encode_start(start, b""))):
@@ -158,9 +180,20 @@ class SpoolWriter:
             self.page.add(Page.DROPPED_SPOOL_FULL, 1)
         self.page.add(Page.ACCEPTED, 1)
 
+    def note_late(self, identity: bytes) -> None:
+        """Note that a reply went on although its call, which has ended, may not be on the disk yet."""
+        self._append(self._record(RecordType.AMEND, identity, records.encode_facts({records.UNSYNCED: True})))
+        self.syncing.is_late = True
+        # The syncing thread, which writes these, may hang in a sync.
+        self.page.add(Page.SYNC_WAITS_EXPIRED, 1)
+        self.page.set(Page.TROUBLE, self.page.get(Page.TROUBLE) | Trouble.SYNC_LATE)
+        self.page.set(Page.DEGRADED, 1)
+
     def open_body(self, identity: bytes) -> SideFile:
-        """Open a side file for a large request body; ``SpoolError`` when the disk refuses."""
-        return SideFile(self._disk, self.folder / "bodies" / identity.hex())
+        """Open a side file for a large request body; ``SpoolError`` when the disk refuses, or is too full for it."""
+        if self.syncing.is_full:
+            raise SpoolError("a large request body is not written aside: the spool is full")
+        return SideFile(self._disk, self.folder / BODIES / identity.hex(), self.syncing.bodies)
 
     def stats(self, values: Mapping[str, int]) -> None:
         """Append the gateway's health, and try again what could not be written.
@@ -173,14 +206,23 @@ class SpoolWriter:
             return
         self._resting_size = 0
         record = self._record(RecordType.STATS, _NOBODY, records.encode_facts(values))
-        if self._append(record) and self._segments.current.size == SEGMENT_HEADER.size + len(record):
+        if self._append(record) and self._segments.current.size == len(self._segments.header) + len(record):
             self._resting_size = self._segments.current.size
+
+    def tend(self) -> None:
+        """Leave a segment that must be left also when nobody calls, and write what had to wait."""
+        self._catch_up()
+        if self.syncing.must_rotate and self._segments.current.is_failed:
+            self._rotate()
+            self.syncing.want()
 
     # -- appending ------------------------------------------------------------------------------------------
 
     def _record(self, kind: int, identity: bytes, payload: bytes) -> bytes:
         self._sequence += 1
-        return encode(kind, identity, self._sequence, payload, self._segments.mark)
+        if self._seal is not None:
+            payload = self._seal.seal(kind, identity, self._sequence, payload)
+        return encode(kind, identity, self._sequence, payload, self._mark)
 
     def _append(self, data: bytes) -> bool:
         """Append whole records in one write; False when the disk would not take them."""
@@ -188,7 +230,7 @@ class SpoolWriter:
         if self.syncing.must_rotate or segment.size >= self._recording.segment_bytes:
             segment = self._rotate()
         began = time.monotonic_ns()
-        if not self._write(segment.descriptor, segment.size, data):
+        if not self._write(segment, data):
             return False
         size = len(data)
         segment.size += size
@@ -208,26 +250,38 @@ class SpoolWriter:
             self._segments.current.opened_at = time.monotonic()
         return self._segments.current
 
-    def _write(self, descriptor: int, size: int, data: bytes) -> bool:
+    def _write(self, segment: Segment, data: bytes) -> bool:
         try:
-            if self._disk.append(descriptor, data) == len(data):
+            if self._disk.append(segment.descriptor, data) == len(data):
                 return True
-            self._disk.truncate(descriptor, size)
-        except OSError:
-            pass
+            self._disk.truncate(segment.descriptor, segment.size)
+            is_full = True
+        except OSError as error:
+            is_full = error.errno in _FULL
+        if is_full and self.syncing.ballast.release():
+            # Once: there is no second one. From here on only facts are added, until the next look sees more room.
+            self.syncing.is_full = True
+            return self._write(segment, data)
         # The spare has a block of its own already, which takes a small record on a full disk; and only what is rotated
         # away can be freed: where the spool itself has filled the disk, it is this segment that must go.
-        self.syncing.must_rotate = True
+        self.syncing.must_rotate = self.syncing.cannot_write = True
         self.page.set(Page.DEGRADED, 1)
         return False
 
     def _append_later(self, identity: bytes, payload: bytes) -> None:
         if self._append(self._record(RecordType.END, identity, payload)):
             return
-        if len(self._waiting_ends) < _MAX_WAITING_ENDS:
+        if self._waiting_bytes + len(payload) <= self._recording.waiting_max_bytes:
             self._waiting_ends.append((identity, payload))
+            self._note_waiting(len(payload))
         else:
-            self.page.add(Page.DROPPED_WRITE_ERROR, 1)
+            # Its START is in the spool: not dropped, it will be stored as interrupted.
+            self.page.add(Page.ENDS_LOST, 1)
+            self.syncing.waiting_is_large = True
+
+    def _note_waiting(self, size: int) -> None:
+        self._waiting_bytes += size
+        self.page.set(Page.WAITING_BYTES, self._waiting_bytes)
 
     def _catch_up(self) -> None:
         """Write the ENDs that had to wait, before anything newer is numbered."""
@@ -239,7 +293,8 @@ class SpoolWriter:
             if not self._append(self._record(RecordType.END, *waiting[0])):
                 self._waiting_ends = waiting
                 return
-            waiting.popleft()
+            self._note_waiting(-len(waiting.popleft()[1]))
+        self.syncing.waiting_is_large = False
 
     def close(self) -> None:
         """Sync and seal everything, then let go of the lock."""

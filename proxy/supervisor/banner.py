@@ -8,6 +8,7 @@ from proxy.domain.provider import Provider
 from proxy.settings.values import Settings
 
 _SHOWN = 6
+_IN_MEMORY = "recording.mode is 'memory': what is not yet in the database goes with the machine"
 
 
 def public_url(host: str, port: int) -> str:
@@ -36,6 +37,7 @@ def render(settings: Settings, port: int, version: str, *, colours: bool) -> str
     if len(settings.providers) > _SHOWN:
         providers += f" and {len(settings.providers) - _SHOWN} more"
     kept = "requests and answers" if settings.recording.bodies else "facts only, no requests or answers"
+    kept += ", sealed until they are stored" if settings.recording.seal else ""
     lines = [
         "",
         f"  {bold}Dashcam {version}{plain} is recording at {bold}{url}{plain}",
@@ -47,6 +49,7 @@ def render(settings: Settings, port: int, version: str, *, colours: bool) -> str
         f"  {dim}Data{plain}        {_place(settings)}",
         f"  {dim}Providers{plain}   {providers}",
         f"  {dim}Keeps{plain}       {kept}   {dim}Try it: dashcam try   Stop: Ctrl+C{plain}",
+        *([f"  {bold}Warning{plain}     {_IN_MEMORY}"] if settings.recording.mode == "memory" else []),
         *(
             [f"  {dim}Callers{plain}     show one of DASHCAM_PROXY_KEYS as their OPENAI_API_KEY"]
             if settings.proxy_keys

@@ -7,20 +7,35 @@ address may be another Dashcam's by then, so nobody is found by the file alone.
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
 
+from proxy.errors import ConfigurationError
 from proxy.settings.private_file import replace_file
 from proxy.spool.disk import RealDisk
 
 _LOCK, _FILE = "instance.lock", "instance.json"
+_NO_LOCKS = (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL)
 
 
-def lock(data_dir: Path) -> int | None:
-    """Take the data folder for as long as the descriptor is open; None while another instance has it."""
-    return RealDisk().lock(data_dir / _LOCK)
+def lock(folder: Path) -> int | None:
+    """Take a data or spool folder for as long as the descriptor is open; None while another instance has it.
+
+    The kernel knows a folder by what it is, not by the path that led there: links and containers make no difference.
+    ``ConfigurationError`` where the file system has no locks, as some network ones.
+    """
+    try:
+        return RealDisk().lock(folder / _LOCK)
+    except OSError as error:
+        if error.errno not in _NO_LOCKS:
+            raise
+        raise ConfigurationError(
+            f"{folder}: its file system has no locks ({error.strerror}), so nothing would keep a second Dashcam away",
+            hint="choose a local folder with --data-dir",
+        ) from error
 
 
 def holds(data_dir: Path, descriptor: int) -> bool:

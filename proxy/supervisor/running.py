@@ -17,7 +17,7 @@ import time
 from pathlib import Path
 
 from proxy import __version__
-from proxy.errors import SpoolError
+from proxy.errors import ConfigurationError, SpoolError
 from proxy.settings.values import Settings
 from proxy.spool.page import Page
 from proxy.supervisor import banner, instance
@@ -44,15 +44,18 @@ class Supervisor:
         self._port = settings.server.port
         self._signals: list[int] = []
         self._has_said_ready = False
-        self._lock = -1
+        self._lock = self._spool_lock = -1
         self._look_at_mark = 0.0
 
     def run(self) -> int:
         """Serve until told to leave; return the exit code."""
-        lock = instance.lock(self._data_dir)
-        if lock is None:
-            return self._refuse_second()
-        self._lock = lock
+        try:
+            refused = self._take_folders()
+        except ConfigurationError as error:
+            _say(f"{error.message}. {error.hint}")
+            return 4
+        if refused is not None:
+            return self._refuse_second(refused)
         raise_file_limit()
         try:
             self._bind()
@@ -70,13 +73,27 @@ class Supervisor:
         finally:
             if instance.holds(self._data_dir, self._lock):
                 instance.forget(self._data_dir)
+                instance.forget(self._settings.spool_dir)
             os.close(self._lock)
+            os.close(self._spool_lock)
         return 0
 
-    def _refuse_second(self) -> int:
-        running = instance.find(self._data_dir) or {}
-        where = running.get("url", "an address it has not told yet")
-        _say(f"Dashcam already serves {self._settings.data_dir} at {where} (pid {running.get('pid', 'unknown')}).")
+    def _take_folders(self) -> Path | None:
+        """Take the data folder and its spool, which may be a link to another's; return what another one has."""
+        for folder in (self._data_dir, self._settings.spool_dir):
+            lock = instance.lock(folder)
+            if lock is None:
+                return folder
+            self._lock, self._spool_lock = (lock, -1) if folder == self._data_dir else (self._lock, lock)
+        return None
+
+    def _refuse_second(self, folder: Path) -> int:
+        running = instance.find(folder) or {}
+        where, pid = running.get("url", "an address it has not told yet"), running.get("pid", "unknown")
+        _say(
+            f"Dashcam already serves {folder} at {where} (pid {pid}). "
+            f"Stop that one first (kill {pid}), or choose another folder with --data-dir or DASHCAM_DATA_DIR"
+        )
         return ALREADY_RUNNING
 
     def _listen_to_signals(self) -> None:
@@ -134,7 +151,8 @@ class Supervisor:
 
     def _announce(self) -> None:
         url = banner.public_url(self._settings.server.host, self._port)
-        instance.announce(self._data_dir, {"pid": os.getpid(), "url": url, "version": __version__})
+        for folder in (self._data_dir, self._settings.spool_dir):
+            instance.announce(folder, {"pid": os.getpid(), "url": url, "version": __version__})
 
     # -- life -----------------------------------------------------------------------------------------------
 

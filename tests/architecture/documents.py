@@ -43,6 +43,8 @@ _SECRETS = """\
 # DASHCAM_ADMIN_TOKEN=
 # A token that opens /metrics and nothing else.
 # DASHCAM_METRICS_TOKEN=
+# Secrets that seal and open the spool (recording.seal), separated by commas: the first seals, all open.
+# DASHCAM_MASTER_KEY=
 # Make the keys that are missing at the first start, keep them in the data folder and show them once.
 # DASHCAM_FIRST_START_KEYS=false
 
@@ -113,6 +115,7 @@ class _Idle:
     """Stands where control's services stand: a store that is open and empty, and no gateway."""
 
     loader = True
+    mode = "process"
 
     def __init__(self) -> None:
         self.settings = Settings(data_dir="/nowhere", run_dir="/nowhere")
@@ -141,11 +144,12 @@ def metrics_table() -> str:
 
     text = bytes(asyncio.run(ask()).body).decode()
     kinds = dict(re.findall(r"^# TYPE (\S+) (\S+)$", text, re.MULTILINE))
-    rows = [
-        f"| `{name}` | {kinds[name]} | {said} |"
-        for name, said in re.findall(r"^# HELP (\S+) (.*)$", text, re.MULTILINE)
-    ]
-    return "\n".join(["| family | type | |", "|---|---|---|", *sorted(rows)])
+    cells = sorted(
+        f"`{name}` | {kinds[name]} | {said}" for name, said in re.findall(r"^# HELP (\S+) (.*)$", text, re.MULTILINE)
+    )
+    # Two a row, so that the document stays short enough to be read.
+    rows = [f"| {' | '.join(cells[index : index + 2])} |" for index in range(0, len(cells), 2)]
+    return "\n".join(["| family | type | | family | type | |", "|---|---|---|---|---|---|", *rows])
 
 
 def replaced(path: Path, part: str, content: str) -> str:

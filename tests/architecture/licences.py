@@ -16,7 +16,7 @@ from importlib.metadata import distributions
 
 ALLOWED = frozenset(
     {"MIT", "MIT-CMU", "BSD", "BSD-2-Clause", "BSD-3-Clause", "0BSD", "Apache-2.0", "ISC", "PSF-2.0", "MPL-2.0", "Zlib"}
-    | {"CC0-1.0", "Unlicense", "LGPL-3.0-only"}
+    | {"CC0-1.0", "MIT-0", "Unlicense", "LGPL-3.0-only"}
 )
 
 SPELLINGS = {

@@ -7,7 +7,7 @@ import itertools
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from proxy.spool.framing import MARK, Record, mark_of, scan
+from proxy.spool.framing import LONGEST_HEADER, MARK, Record, heading_of, scan
 
 
 @dataclass
@@ -16,6 +16,7 @@ class FakeFile:
 
     data: bytearray = field(default_factory=bytearray)
     synced: int = 0
+    held: int = 0
 
 
 class FakeDisk:
@@ -30,6 +31,7 @@ class FakeDisk:
         self.room: int | None = None
         self.fails_sync = False
         self.syncs = 0
+        self.synced: list[int] = []
         self._descriptors = itertools.count(3)
 
     # -- faults ---------------------------------------------------------------------------------------------
@@ -87,6 +89,7 @@ class FakeDisk:
         if self.fails_sync:
             raise OSError(errno.EIO, "input/output error")
         self.syncs += 1
+        self.synced.append(descriptor)
         file = self._opened[descriptor]
         file.synced = len(file.data)
 
@@ -113,7 +116,20 @@ class FakeDisk:
         return sorted(item.name for item in inside)
 
     def unlink(self, path: Path) -> None:
-        self.files.pop(path, None)
+        gone = self.files.pop(path, None)
+        if gone is not None and self.room is not None:
+            self.room += gone.held + len(gone.data)
+
+    def rename(self, path: Path, to: Path) -> None:
+        self.files[to] = self.files.pop(path)
+        self.open = {descriptor: to if at == path else at for descriptor, at in self.open.items()}
+
+    def reserve(self, path: Path, size: int) -> None:
+        if self.room is not None:
+            if self.room < size:
+                raise OSError(errno.ENOSPC, "no space left")
+            self.room -= size
+        self.files[path] = FakeFile(held=size)
 
     def remove_folder(self, path: Path) -> None:
         if self.names(path):
@@ -154,7 +170,8 @@ class NotingDisk(FakeDisk):
         taken = super().append(descriptor, data)
         path = self.open[descriptor]
         if path.suffix == ".seg" and taken == len(data):
-            mark = mark_of(bytes(self.files[path].data)) or MARK
+            heading = heading_of(bytes(self.files[path].data[:LONGEST_HEADER]))
+            mark = MARK if heading is None else heading.mark
             found = [item for item in scan(data, mark=mark) if isinstance(item, Record)]
             self.kept.setdefault(path.parent.name, []).extend(found)
         return taken

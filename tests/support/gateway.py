@@ -20,6 +20,7 @@ from proxy.gateway.server import GatewayServer
 from proxy.settings.snapshot import base_snapshot, load, publish
 from proxy.settings.values import Settings
 from proxy.spool import records
+from proxy.spool.disk import Disk
 from proxy.spool.framing import RecordType
 from proxy.spool.page import Page
 from proxy.spool.reader import Position, SpoolReader
@@ -94,10 +95,10 @@ def provider(port: int, **values: object) -> Provider:
 
 
 @contextlib.asynccontextmanager
-async def running_gateway(folder: Path, settings: Settings) -> AsyncIterator[RunningGateway]:
+async def running_gateway(folder: Path, settings: Settings, disk: Disk | None = None) -> AsyncIterator[RunningGateway]:
     """Run a gateway until the block ends, then drain it."""
     publish(settings.snapshot_path, base_snapshot(settings))
-    spool = SpoolWriter.begin(settings, 0)
+    spool = SpoolWriter.begin(settings, 0, disk)
     page = spool.page
     listener = socket.socket()
     listener.bind(("127.0.0.1", 0))

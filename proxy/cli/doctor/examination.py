@@ -78,6 +78,7 @@ def _server(settings: Settings, url: str | None) -> Iterator[Finding]:
         yield Finding("server", None, "not running for this data folder", "dashcam serve")
         yield from _port(settings)
         yield holdings.spool(settings)
+        yield from holdings.left_alone(settings)
         return
     said = instance.find(Path(settings.data_dir)) or {}
     if said.get("version", __version__) != __version__:
@@ -106,6 +107,7 @@ def _port(settings: Settings) -> Iterator[Finding]:
 
 
 def _recorder(url: str, ledger: dict[str, Any]) -> Iterator[Finding]:
+    yield from _spool_state(ledger)
     failure, pending = ledger["last_error"], ledger["pending"]
     if ledger.get("doing"):
         yield Finding("recorder", None, f"{ledger['doing']}; calls wait in the spool meanwhile")
@@ -130,6 +132,15 @@ def _recorder(url: str, ledger: dict[str, Any]) -> Iterator[Finding]:
     if ledger.get("quarantined"):
         detail = f"{ledger['quarantined']} calls could not be stored and are kept aside, in table quarantine"
         yield Finding("recorder", None, detail, "look at its column reason")
+
+
+def _spool_state(ledger: dict[str, Any]) -> Iterator[Finding]:
+    """Tell what the gateways say of their spool; an older server says nothing."""
+    for trouble in ledger.get("troubles") or ():
+        yield Finding("spool", False, trouble["text"], trouble["hint"])
+    for warning in ledger.get("warnings") or ():
+        yield Finding("spool", None, warning, "set recording.mode to process or power where there is a disk")
+    yield from holdings.told_as_left_alone([(item["path"], item["reason"]) for item in ledger.get("left_alone") or ()])
 
 
 def _silent(url: str, reason: str) -> Finding:

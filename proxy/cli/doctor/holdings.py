@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from proxy.cli.doctor import postgres
@@ -12,12 +12,14 @@ from proxy.cli.findings import Finding
 from proxy.errors import StoreError
 from proxy.settings.file_systems import network_kind
 from proxy.settings.values import Settings
+from proxy.spool.inventory import Stray, strays
 from proxy.store.holders import WRITES, holders
 from proxy.store.reading import Reader
 from proxy.supervisor import instance
 
 CHECK_SECONDS = 5.0
 _OLD_SECONDS = 86_400.0
+_SHOWN = 50
 _LEFT_OVER = (".snapshot.json.*", "keys/.*")
 _RESTORE = "dashcam db check says more; bring back a copy with: dashcam db restore FILE"
 
@@ -102,10 +104,36 @@ def who_has_it(settings: Settings) -> Iterator[Finding]:
 
 def spool(settings: Settings) -> Finding:
     """Tell what waits on disk while nothing runs."""
-    size = sum(path.stat().st_size for path in settings.spool_dir.glob("*/*") if path.is_file())
+    roots = (settings.spool_dir, settings.other_spool_dir)
+    size = sum(path.stat().st_size for root in roots for path in root.glob("*/*.seg") if path.is_file())
     if not size:
         return Finding("spool", True, "nothing waits")
     return Finding("spool", None, f"{size / 1e6:,.1f} MB wait to be loaded, which the next start does", "dashcam serve")
+
+
+def left_alone(settings: Settings) -> Iterator[Finding]:
+    """Tell of what lies in the spool and is not ours to touch, and of a spool that lies in RAM."""
+    if settings.recording.mode == "memory":
+        detail = f"recording.mode is 'memory': the spool lies in {settings.spool_dir} and goes with the machine"
+        yield Finding("spool", None, detail, "set recording.mode to process or power where there is a disk")
+    found: list[Stray] = []
+    for root in (settings.spool_dir, settings.other_spool_dir):
+        try:
+            found += strays(root, _SHOWN)
+        except OSError as error:
+            yield Finding("spool", False, f"{root} cannot be looked at: {error.strerror}", f"ls -la {root}")
+    yield from told_as_left_alone([(item.path, item.reason) for item in found])
+
+
+def told_as_left_alone(found: Sequence[tuple[str, str]]) -> Iterator[Finding]:
+    """Tell of each reason once, with the first file that it is about."""
+    by_reason: dict[str, list[str]] = {}
+    for path, reason in found:
+        by_reason.setdefault(reason, []).append(path)
+    for reason, paths in by_reason.items():
+        more = f" and {len(paths) - 1} more" if len(paths) > 1 else ""
+        folder = Path(paths[0]).parent
+        yield Finding("spool", None, f"left alone: {paths[0]}{more}: {reason}", f"ls -la {folder}")
 
 
 def left_over(settings: Settings) -> Iterator[Finding]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from structlog.testing import capture_logs
 
 from proxy.settings.values import RecordingSettings
+from proxy.spool.ceilings import Ceilings
 from proxy.spool.page import Page
 from tests.support.gateway import RunningGateway, running_gateway
 from tests.support.waiting import wait_until_async
@@ -25,7 +26,7 @@ async def test_a_spool_that_cannot_keep_everything_is_told_once_a_minute_and_whe
             await wait_until_async(lambda: "recorder_degraded" in told(lines), "it is told")
             first = running.page.read_all()["heartbeat_ns"]
             await wait_until_async(lambda: running.page.get(Page.HEARTBEAT_NS) > first, "it has looked again")
-            running.gateway.spool.syncing._recording = free
+            running.gateway.spool.syncing._ceilings = Ceilings.of(free)
             await wait_until_async(lambda: "recorder_recovered" in told(lines), "the end is told")
     assert told(lines) == ["recorder_degraded", "recorder_recovered"]
     assert [line["log_level"] for line in lines if line["event"] in told(lines)] == ["error", "info"]

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from proxy.domain.recording import AnswerHead
-from proxy.spool.framing import MARK, SEGMENT_HEADER, Damage, Record, mark_of, scan
+from proxy.spool.framing import LONGEST_HEADER, SEGMENT_HEADER, Damage, Record, heading_of, scan
 from proxy.spool.page import Page
 from proxy.spool.reader import Position, SpoolReader
 from proxy.spool.writer import SpoolWriter
@@ -123,7 +123,9 @@ class SpoolMachine(RuleBasedStateMachine):
         files = sorted(path for path in self.disk.files if path.parent.name == name and path.suffix == ".seg")
         found: list[Record | Damage] = []
         for data in (bytes(self.disk.files[path].data) for path in files):
-            found += scan(data, SEGMENT_HEADER.size, mark=mark_of(data) or MARK, is_final=True)
+            heading = heading_of(data[:LONGEST_HEADER])
+            if heading is not None:
+                found += scan(data, heading.size, mark=heading.mark, is_final=True)
         return [item for item in found if isinstance(item, Record)]
 
     @rule(data=st.data())

@@ -96,7 +96,8 @@ def test_the_template_names_every_setting_and_nothing_that_does_not_exist() -> N
 
 
 @pytest.mark.parametrize("name", VARIABLES)
-def test_each_variable_of_the_template_sets_what_it_names(name: str) -> None:
+def test_each_variable_of_the_template_sets_what_it_names(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DASHCAM_MASTER_KEY", "kX8vQ2mZ7pL4tR9wB3nF6yH1cJ5dG0sA")
     value = other_than(name, DOCUMENTED[name])
     Path(".env").write_text(f"{name}={str(value).lower() if isinstance(value, bool) else value}\n")
     # A replica is one of a Postgres.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import deque
 from pathlib import Path
 
 import pytest
@@ -28,7 +29,8 @@ class ShortDisk(FakeDisk):
 @given(slices=SLICES, is_short=st.booleans())
 def test_the_file_is_what_was_written_and_its_hash_is_of_that(slices: list[bytes], is_short: bool) -> None:
     disk = ShortDisk() if is_short else FakeDisk()
-    side = SideFile(disk, PATH)
+    unsynced: deque[tuple[int, Path]] = deque()
+    side = SideFile(disk, PATH, unsynced)
     lengths = []
     for data in slices:
         side.write(data)
@@ -37,7 +39,7 @@ def test_the_file_is_what_was_written_and_its_hash_is_of_that(slices: list[bytes
     assert lengths == [len(b"".join(slices[: index + 1])) for index in range(len(slices))]
     assert side.finish() == ("00ff", hashlib.sha256(whole).hexdigest(), len(whole))
     assert disk.files[PATH].data == whole
-    assert not disk.open, "its descriptor is closed"
+    assert dict(unsynced) == disk.open == {next(iter(disk.open)): PATH}, "whoever syncs it closes it"
 
 
 @given(slices=SLICES, room=st.integers(1, 200), is_short=st.booleans())
@@ -46,7 +48,7 @@ def test_on_a_disk_that_fills_up_what_was_written_whole_is_still_right(
 ) -> None:
     disk = ShortDisk() if is_short else FakeDisk()
     disk.room = room
-    side = SideFile(disk, PATH)
+    side = SideFile(disk, PATH, deque())
     whole = b""
     for data in slices:
         if len(whole) + len(data) > room:
@@ -66,20 +68,20 @@ def test_a_file_that_cannot_be_made_is_the_spools_error() -> None:
     disk = FakeDisk()
     disk.room = 0
     with pytest.raises(SpoolError, match="cannot be written aside"):
-        SideFile(disk, PATH)
+        SideFile(disk, PATH, deque())
     assert not disk.open
 
 
 def test_a_body_is_never_written_over_another() -> None:
     disk = FakeDisk()
-    SideFile(disk, PATH).write(b"first")
+    SideFile(disk, PATH, deque()).write(b"first")
     with pytest.raises(SpoolError, match="exists"):
-        SideFile(disk, PATH)
+        SideFile(disk, PATH, deque())
     assert disk.files[PATH].data == b"first"
 
 
 def test_on_a_real_disk_it_is_private(tmp_path: Path) -> None:
-    side = SideFile(RealDisk(), tmp_path / "body")
+    side = SideFile(RealDisk(), tmp_path / "body", deque())
     side.write(b"")
     side.write(b"secret")
     side.finish()

@@ -15,11 +15,12 @@ from proxy.spool.framing import (
     MAX_PAYLOAD,
     SEGMENT_HEADER,
     Damage,
+    Heading,
     Record,
     RecordType,
     decode_at,
     encode,
-    mark_of,
+    heading_of,
     new_mark,
     scan,
     segment_header,
@@ -173,11 +174,11 @@ def test_types_of_later_versions_pass_through(kind: int, payload: bytes) -> None
 
 @given(rest=st.binary(max_size=40), mark=st.binary(min_size=4, max_size=4))
 def test_a_segment_is_known_by_its_header(rest: bytes, mark: bytes) -> None:
-    assert mark_of(segment_header(mark) + rest) == mark
-    assert mark_of(b"DSHSEG\x02\x00" + bytes(8) + rest) is None
-    assert mark_of(b"DSHSEH" + segment_header()[6:] + rest) is None
-    assert mark_of(segment_header()[: SEGMENT_HEADER.size - 1]) is None
-    assert mark_of(rest) is None
+    assert heading_of(segment_header(mark) + rest) == Heading(mark)
+    assert heading_of(b"DSHSEG\x03\x00" + bytes(8) + rest) is None
+    assert heading_of(b"DSHSEH" + segment_header()[6:] + rest) is None
+    assert heading_of(segment_header()[: SEGMENT_HEADER.size - 1]) is None
+    assert heading_of(rest) is None
 
 
 @given(items=SEGMENTS, data=st.data())

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.errors import SpoolError
-from proxy.spool.framing import SEGMENT_HEADER, mark_of
+from proxy.spool.framing import SEGMENT_HEADER, Heading, heading_of
 from proxy.spool.segments import Segments
 from tests.support.disk import FakeDisk
 
@@ -52,7 +52,7 @@ def test_the_first_segment_is_there_from_the_beginning() -> None:
     segments = segments_on(disk)
     assert names(disk) == ["00000001.seg"]
     assert (segments.current.number, segments.current.size) == (1, SEGMENT_HEADER.size)
-    assert mark_of(disk.read(segments.current.path, 0, 100)) == segments.mark
+    assert heading_of(disk.read(segments.current.path, 0, 100)) == Heading(segments.mark)
     assert not segments.current.is_dirty
     assert repr(segments.current) == "<Segment 1 size=16>"
 
@@ -72,7 +72,7 @@ def test_a_spare_is_made_once() -> None:
     spare = segments.spare
     segments.make_spare(2.0)
     assert segments.spare is spare
-    assert names(disk) == ["00000001.seg", "00000002.seg"]
+    assert names(disk) == ["00000001.seg", "00000003.seg"]
 
 
 @given(steps=st.lists(st.sampled_from(["spare", "rotate"]), max_size=20))
@@ -85,9 +85,9 @@ def test_segments_come_in_order_and_none_is_lost(steps: list[str]) -> None:
             segments.make_spare(0.0)
         elif segments.rotate():
             used.append(segments.current)
-    assert [segment.number for segment in used] == list(range(1, len(used) + 1))
+    assert [segment.number for segment in used] == list(range(1, 2 * len(used), 2))
     assert [*segments.sealing, segments.current] == used
-    assert all(mark_of(disk.read(segment.path, 0, 16)) == segments.mark for segment in used)
+    assert all(heading_of(disk.read(segment.path, 0, 16)) == Heading(segments.mark) for segment in used)
     segments.close()
     assert names(disk) == [segment.path.name for segment in used], "a spare never used is removed"
     assert not disk.open
@@ -106,7 +106,7 @@ def test_a_full_disk_tried_again_and_again_leaves_neither_file_nor_descriptor(ro
     disk.room = None
     segments.make_spare(0.0)
     assert segments.rotate()
-    assert mark_of(disk.read(segments.current.path, 0, 16)) == segments.mark
+    assert heading_of(disk.read(segments.current.path, 0, 16)) == Heading(segments.mark)
 
 
 def test_a_folder_that_cannot_be_synced_leaves_neither_file_nor_descriptor() -> None:
@@ -130,7 +130,7 @@ def test_a_disk_without_room_for_the_first_begins_with_the_spare() -> None:
     disk.room = None
     segments.make_spare(0.0)
     assert segments.rotate()
-    assert mark_of(disk.read(segments.current.path, 0, 16)) == segments.mark
+    assert heading_of(disk.read(segments.current.path, 0, 16)) == Heading(segments.mark)
     segments.close()
     assert not disk.open
 

@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 
 from proxy.settings.values import RecordingSettings
-from proxy.spool.framing import SEGMENT_HEADER
+from proxy.spool.framing import SEGMENT_HEADER, Record, RecordType, encode, scan
 from proxy.spool.page import Page
 from proxy.spool.segments import Segments
 from proxy.spool.syncing import SyncThread
+from proxy.spool.trouble import Trouble
 from tests.support.disk import FakeDisk
 
 FOLDER = Path("/spool/boot-0")
@@ -49,7 +50,9 @@ class Spool:
     def append(self, data: bytes = b"data") -> None:
         segment = self.segments.current
         self.disk.append(segment.descriptor, data)
+        segment.size += len(data)
         segment.is_dirty = True
+        self.page.add(Page.APPENDED_RECORDS, 1)
 
     def after_power_cut(self) -> bytes:
         self.disk.cut_power(0.0)
@@ -112,7 +115,7 @@ def test_a_round_makes_the_next_spare(spool: Spool) -> None:
     spool.segments.rotate()
     spool.thread.round(1.2)
     assert spool.segments.spare is not None
-    assert spool.segments.spare.number == 3
+    assert spool.segments.spare.number == 5
 
 
 def test_a_failed_sync_is_never_repeated_on_its_file(spool: Spool) -> None:
@@ -125,20 +128,129 @@ def test_a_failed_sync_is_never_repeated_on_its_file(spool: Spool) -> None:
     spool.append()
     spool.thread.round(1.4)
     assert spool.disk.syncs == 0, "the kernel would report a success that it is not"
+    failed = spool.segments.current
     spool.segments.rotate()
     spool.append()
     spool.thread.round(1.6)
-    assert spool.disk.syncs == 1
+    assert failed.descriptor not in spool.disk.synced
     assert spool.page.get(Page.FSYNC_FAILURES) == 1
 
 
-def test_after_a_failed_sync_the_page_stays_degraded(spool: Spool) -> None:
-    spool.append()
+def test_what_a_failed_sync_put_at_risk_is_written_again_once_its_segment_is_left(spool: Spool) -> None:
+    spool.thread.round(1.0)
+    spool.append(encode(RecordType.START, b"1" * 16, 1, b"safe", spool.segments.mark))
+    spool.thread.round(1.2)
+    spool.append(encode(RecordType.END, b"1" * 16, 2, b"at risk", spool.segments.mark))
     spool.disk.fails_sync = True
+    spool.thread.round(1.4)
+    spool.disk.fails_sync = False
+    spool.thread.round(1.6)
+    assert spool.page.get(Page.DEGRADED) == 1, "the segment is still in use"
+    assert spool.thread.synced == 1
+    spool.segments.rotate()
+    spool.thread.round(60.0)
+    assert (spool.page.get(Page.DEGRADED), spool.thread.synced) == (0, 2)
+    spool.disk.cut_power(0.0)
+    kept = [
+        item.payload
+        for name in spool.disk.names(FOLDER)
+        if name.endswith(".seg")
+        for item in scan(bytes(spool.disk.files[FOLDER / name].data), SEGMENT_HEADER.size, mark=spool.segments.mark)
+        if isinstance(item, Record)
+    ]
+    assert kept == [b"safe", b"at risk"]
+
+
+def test_a_rewrite_that_fails_is_tried_again_later_and_leaves_nothing(spool: Spool) -> None:
+    spool.thread.round(1.0)
+    spool.append(encode(RecordType.END, b"1" * 16, 1, b"at risk", spool.segments.mark))
+    spool.disk.fails_sync = True
+    spool.thread.round(1.2)
+    spool.segments.rotate()
+    for now in (1.4, 2.0, 3.0):
+        spool.thread.round(now)
+        assert spool.page.get(Page.TROUBLE) == Trouble.SYNC_FAILED
+    assert "00000002.seg" not in spool.disk.names(FOLDER)
+    spool.disk.fails_sync = False
+    spool.thread.round(100.0)
+    assert "00000002.seg" in spool.disk.names(FOLDER)
+    assert "00000002.new" not in spool.disk.names(FOLDER)
+    assert spool.page.get(Page.TROUBLE) == 0
+
+
+def test_what_the_loader_has_freed_need_not_be_written_again(spool: Spool) -> None:
+    spool.thread.round(1.0)
+    spool.append(b"stored meanwhile")
+    spool.disk.fails_sync = True
+    spool.thread.round(1.2)
+    spool.disk.unlink(spool.segments.current.path)
+    spool.segments.rotate()
+    spool.thread.round(100.0)
+    assert spool.page.get(Page.TROUBLE) == 0
+
+
+def test_what_the_page_cache_has_lost_keeps_the_page_degraded_until_the_loader_has_freed_it(spool: Spool) -> None:
+    spool.thread.round(1.0)
+    spool.append(encode(RecordType.END, b"1" * 16, 1, b"at risk", spool.segments.mark))
+    failed = spool.segments.current
+    spool.disk.fails_sync = True
+    spool.thread.round(1.2)
+    spool.disk.fails_sync = False
+    spool.disk.flip(failed.path, SEGMENT_HEADER.size * 8)
+    spool.segments.rotate()
+    spool.thread.round(100.0)
+    spool.thread.round(200.0)
+    assert spool.page.get(Page.TROUBLE) == Trouble.SYNC_FAILED
+    spool.disk.unlink(failed.path)
+    spool.thread.round(300.0)
+    assert spool.page.get(Page.TROUBLE) == 0
+
+
+def test_a_disk_that_goes_on_failing_is_not_asked_every_time(spool: Spool) -> None:
+    spool.disk.fails_sync = True
+    for tenth in range(1000):
+        spool.append()
+        if spool.thread.must_rotate and spool.segments.rotate():
+            spool.thread.must_rotate = False
+        spool.thread.round(tenth / 10)
+    assert 3 < spool.page.get(Page.FSYNC_FAILURES) < 40
+
+
+def test_what_was_appended_before_a_round_counts_as_synced_after_it(spool: Spool) -> None:
+    spool.append()
+    spool.append()
+    spool.thread.round(1.0)
+    spool.append()
+    assert spool.thread.synced == 2
+    spool.thread.round(1.2)
+    assert spool.thread.synced == 3
+
+
+def test_a_segment_left_unsynced_is_synced_before_its_records_count(spool: Spool) -> None:
+    spool.thread.round(1.0)
+    spool.append(b"old")
+    spool.segments.rotate()
+    spool.append(b"new")
+    spool.thread.round(1.2)
+    assert spool.thread.synced == 2
+    assert spool.after_power_cut() == b"old"
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_side_file_is_synced_too_or_written_again(spool: Spool, fails: bool) -> None:
+    path = FOLDER / "bodies" / ("00" * 16)
+    spool.disk.make_folder(path.parent)
+    descriptor = spool.disk.create(path)
+    spool.disk.append(descriptor, b"a large body")
+    spool.thread.bodies.append((descriptor, path))
+    spool.disk.fails_sync = fails
     spool.thread.round(1.0)
     spool.disk.fails_sync = False
     spool.thread.round(100.0)
-    assert spool.page.get(Page.DEGRADED) == 1
+    assert descriptor not in spool.disk.open
+    spool.disk.cut_power(0.0)
+    assert spool.disk.read(path, 0, 100) == b"a large body"
+    assert spool.page.get(Page.TROUBLE) == 0
 
 
 def test_a_segment_that_was_used_for_long_is_rotated(spool: Spool) -> None:

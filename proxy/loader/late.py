@@ -1,0 +1,40 @@
+"""What is learned of a call behind its end: in mode ``power`` that its reply went on before its record was synced.
+
+The row says so as the property ``dashcam_unsynced``: put into the row before it is stored where both are read in one
+look, else as an amendment to the stored row, before the position moves on. Either may be done again by a replay, and
+changes nothing then.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Collection
+
+from proxy.domain.identity import id_text
+from proxy.domain.interaction import Interaction
+from proxy.errors import NotFoundError
+from proxy.store.amending import Amendment, Change
+from proxy.store.reading import Reader
+from proxy.store.writing import StoreWriter
+
+UNSYNCED = "dashcam_unsynced"
+
+
+def mark(interaction: Interaction) -> None:
+    """Say in a row that is not stored yet that its reply did not wait for the disk."""
+    interaction.metadata = {**(interaction.metadata or {}), UNSYNCED: "true"}
+
+
+def amend(reading: Reader, writer: StoreWriter, identities: Collection[bytes]) -> None:
+    """Say the same in rows that are stored; those that are not were never recorded. Closes the reader."""
+    changes = []
+    with contextlib.closing(reading) as reader:
+        for identity in map(id_text, identities):
+            with contextlib.suppress(NotFoundError):
+                before = reader.interaction(identity)["metadata"]
+                after = {**(before or {}), UNSYNCED: "true"}
+                changes.append(Change(id=identity, before={"metadata": before}, after={"metadata": after}))
+    if changes:
+        reason = "the reply went on before its record was synced"
+        writer.amend(Amendment(command="power", reason=reason, at=time.time_ns() // 1_000_000, changes=changes))

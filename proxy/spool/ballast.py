@@ -1,0 +1,57 @@
+"""A file that only holds room: given back when the disk is full, so that the ends of calls under way still fit.
+
+One a gateway, in its folder, made by the syncing thread and given back by whoever meets the full disk: removing a file
+needs no space. It is made again once there is plenty of room; until then the spool counts as full.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+
+from proxy.spool.disk import Disk
+
+NAME = "ballast"
+_PLENTY = 2
+
+
+class Ballast:
+    """``is_spent``: it was given back and is not there again. A size of 0 means none."""
+
+    def __init__(self, disk: Disk, folder: Path, size: int) -> None:
+        self._disk = disk
+        self._path = folder / NAME
+        self._size = size
+        self._is_there = False
+        self.is_spent = False
+
+    def __repr__(self) -> str:
+        return f"<Ballast {self._size} there={self._is_there} spent={self.is_spent}>"
+
+    def make(self, free: int, reserve: int) -> None:
+        """Make it when there is none and this much (bytes) is free beyond what must stay free."""
+        if self._is_there or not self._size or free < reserve + _PLENTY * self._size:
+            return
+        # Without one there is only less room at the end: the look at the disk says how much there is.
+        with contextlib.suppress(OSError):
+            self._disk.unlink(self._path)
+            self._disk.reserve(self._path, self._size)
+            self._is_there, self.is_spent = True, False
+
+    def release(self) -> bool:
+        """Give the room back; False when there is none to give."""
+        if not self._is_there:
+            return False
+        self._is_there, self.is_spent = False, True
+        try:
+            self._disk.unlink(self._path)
+        except OSError:
+            return False
+        return True
+
+    def remove(self) -> None:
+        """Remove it at the end; the loader removes what a killed gateway left."""
+        if self._is_there:
+            self._is_there = False
+            with contextlib.suppress(OSError):
+                self._disk.unlink(self._path)

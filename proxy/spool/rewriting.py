@@ -1,0 +1,124 @@
+"""What a failed sync put at risk is written again, into a new file.
+
+After a failed sync the kernel may call pages clean that never reached the disk; a second sync of the file would lie.
+So such a file is never synced again. The writer leaves it, and once it has, the rest of it beyond the last good sync is
+read back from the page cache and written to a file of its own, which is synced before it takes its name: the even
+number behind the segment's odd one. In order of names the records still lie in order of their sequence; those that are
+in both are met twice, and whoever reads them passes over the second. Tried again with growing pauses for as long as it
+takes, or until the loader has stored and freed the segment.
+
+What the page cache no longer has cannot be written again: the file then stays in the list, and the page degraded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from proxy.spool.disk import Disk
+from proxy.spool.framing import LONGEST_HEADER, Record, heading_of, scan
+from proxy.spool.names import UNFINISHED, segment_name
+from proxy.spool.segments import Segment
+
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 30.0
+_SLICE = 1 << 20
+
+
+class Rewriting:
+    """The files at risk; for the syncing thread alone."""
+
+    def __init__(self, disk: Disk, folder: Path) -> None:
+        self._disk = disk
+        self._folder = folder
+        self._segments: list[Segment] = []
+        self._lost: list[Path] = []
+        self._bodies: list[Path] = []
+        self._again_at = 0.0
+        self._pause = _FIRST_PAUSE
+        self.rewritten_bytes = 0
+
+    def __repr__(self) -> str:
+        return f"<Rewriting segments={self._segments} bodies={len(self._bodies)}>"
+
+    @property
+    def has_work(self) -> bool:
+        """True while something that was appended may not be on the disk."""
+        return bool(self._segments or self._bodies or self._lost)
+
+    def add_segment(self, segment: Segment) -> None:
+        """The sync of this segment failed."""
+        self._segments.append(segment)
+
+    def add_body(self, path: Path) -> None:
+        """The sync of this side file failed."""
+        self._bodies.append(path)
+
+    def round(self, current: Segment | None, now: float) -> None:
+        """Write again what is no longer in use: ``current`` is."""
+        if not self.has_work or now < self._again_at:
+            return
+        try:
+            self._segments = [item for item in self._segments if item is current or not self._is_safe(item)]
+            self._bodies = [path for path in self._bodies if not self._is_body_safe(path)]
+            self._lost = [path for path in self._lost if self._is_there(path)]
+        except OSError:
+            self._again_at, self._pause = now + self._pause, min(self._pause * 2, _LONGEST_PAUSE)
+        else:
+            self._pause = _FIRST_PAUSE
+
+    def _is_safe(self, segment: Segment) -> bool:
+        """Bring one segment's rest to the disk; True when that is done, or nothing more can be done."""
+        wanted = segment.size - segment.synced
+        try:
+            head = self._disk.read(segment.path, 0, LONGEST_HEADER)
+            data = self._disk.read(segment.path, segment.synced, wanted)
+        except FileNotFoundError:
+            # Stored, committed and freed by the loader.
+            return True
+        heading = heading_of(head)
+        found = [] if heading is None else list(scan(data, mark=heading.mark, is_final=True))
+        records = b"".join(data[item.start : item.end] for item in found if isinstance(item, Record))
+        if heading is not None and records:
+            parts = iter((head[: heading.size], records))
+            self._replace(self._folder / segment_name(segment.number + 1), parts)
+        if len(records) < wanted:
+            self._lost.append(segment.path)
+        return True
+
+    def _is_there(self, path: Path) -> bool:
+        return path.name in self._disk.names(self._folder)
+
+    def _is_body_safe(self, path: Path) -> bool:
+        try:
+            self._replace(path, self._slices(path))
+        except FileNotFoundError:
+            return True
+        return True
+
+    def _slices(self, path: Path) -> Iterator[bytes]:
+        position = 0
+        while data := self._disk.read(path, position, _SLICE):
+            position += len(data)
+            yield data
+
+    def _replace(self, path: Path, parts: Iterator[bytes]) -> None:
+        """Write a file whole and synced before it bears its name."""
+        first = next(parts, b"")
+        unfinished = path.with_suffix(UNFINISHED)
+        self._disk.unlink(unfinished)
+        descriptor = self._disk.create(unfinished)
+        try:
+            for part in (first, *parts):
+                self._append(descriptor, part)
+            self._disk.sync(descriptor)
+        finally:
+            self._disk.close(descriptor)
+        self._disk.rename(unfinished, path)
+        self._disk.sync_folder(path.parent)
+
+    def _append(self, descriptor: int, data: bytes) -> None:
+        view = memoryview(data)
+        while view:
+            taken = self._disk.append(descriptor, bytes(view))
+            view = view[taken:]
+            self.rewritten_bytes += taken

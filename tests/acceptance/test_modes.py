@@ -1,0 +1,105 @@
+"""`recording.mode`, sealing, and the one instance that a spool has, with the installed program."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from proxy.settings.values import RecordingSettings, Settings
+from tests.acceptance.conftest import Starter
+from tests.support import oracle as oracle_upstream
+from tests.support.dashcam import RunningDashcam
+from tests.support.load import Load, assert_nothing_lost
+from tests.support.processes import free_port
+from tests.support.raw_http import exchange, request
+from tests.support.waiting import wait_until
+
+MASTER_KEY = "kX8vQ2mZ7pL4tR9wB3nF6yH1cJ5dG0sA"
+
+
+def chat(text: str) -> bytes:
+    return request(json.dumps(oracle_upstream.question(text, False, 3)).encode())
+
+
+@pytest.fixture
+def start(start_dashcam: Starter, oracle: str) -> Iterator[Starter]:
+    """Start with settings of `recording`; what lies in RAM afterwards is removed."""
+    made: list[RunningDashcam] = []
+
+    def with_recording(**recording: str) -> RunningDashcam:
+        environment = {f"DASHCAM_RECORDING__{name.upper()}": value for name, value in recording.items()}
+        environment["DASHCAM_MASTER_KEY"] = MASTER_KEY
+        made.append(start_dashcam("--upstream", f"openai={oracle}/v1", environment=environment))
+        return made[-1]
+
+    yield with_recording
+    for dashcam in made:
+        dashcam.stop()
+        shutil.rmtree(in_memory(dashcam), ignore_errors=True)
+
+
+def in_memory(dashcam: RunningDashcam) -> Path:
+    settings = Settings(
+        data_dir=str(dashcam.data_dir), run_dir=str(dashcam.run_root), recording=RecordingSettings(mode="memory")
+    )
+    return settings.spool_dir
+
+
+@pytest.mark.parametrize("recording", [{"mode": "power"}, {"mode": "memory"}, {"mode": "process", "seal": "true"}])
+async def test_killing_everything_loses_nothing_in_any_mode(start: Starter, recording: dict[str, str]) -> None:
+    dashcam = await asyncio.to_thread(lambda: start(**recording))
+    load = Load(dashcam.url)
+    async with load.running():
+        await load.progress()
+        await asyncio.to_thread(dashcam.kill_everything)
+        await asyncio.to_thread(dashcam.start)
+        await load.progress()
+    endings = await asyncio.to_thread(assert_nothing_lost, dashcam, load)
+    assert endings["completed"] > 0
+    assert set(endings) <= {"completed", "interrupted", "client_gone"}
+    assert dashcam.ledger()["mode"] == recording["mode"]
+
+
+def test_a_spool_in_memory_warns_wherever_one_looks(start: Starter) -> None:
+    dashcam = start(mode="memory")
+    assert exchange(dashcam.port, chat("in memory")).status == 200
+    dashcam.settle()
+    wait_until(lambda: "Warning" in dashcam.log(), "the banner is there")
+    assert "recording.mode is 'memory'" in dashcam.log()
+    assert "lies in RAM" in dashcam.ledger()["warnings"][0]
+    assert dashcam.samples()["dashcam_recorder_mode"][frozenset({("mode", "memory")})] == 1.0
+    assert b"lies in RAM" in dashcam.cli("doctor", "--offline").stdout
+    assert list((dashcam.data_dir / "spool").glob("*")) == []
+    dashcam.stop()
+    assert b"recording.mode is 'memory'" in dashcam.cli("doctor", "--offline").stdout
+
+
+def test_a_folder_has_one_instance_whatever_path_leads_to_it(start: Starter, tmp_path: Path) -> None:
+    dashcam = start(mode="process")
+    link, other = tmp_path / "link", tmp_path / "other"
+    link.symlink_to(dashcam.data_dir)
+    other.mkdir(0o700)
+    (other / "spool").symlink_to(dashcam.data_dir / "spool")
+    for folder in (dashcam.data_dir, link, other):
+        refused = dashcam.cli("serve", "--port", str(free_port()), "--data-dir", str(folder))
+        assert refused.returncode == 5
+        said = refused.stderr.decode()
+        assert "already serves" in said
+        assert f"(pid {dashcam.pid})" in said
+        assert f"kill {dashcam.pid}" in said
+    assert exchange(dashcam.port, chat("goes on")).status == 200
+    dashcam.settle()
+
+
+def test_of_a_sealed_spool_nothing_can_be_read(start: Starter) -> None:
+    dashcam = start(seal="true", segment_seconds="3600")
+    assert exchange(dashcam.port, chat("a secret question")).status == 200
+    dashcam.settle()
+    assert dashcam.row(input_preview="a secret question")["outcome"] == "completed"
+    for path in (dashcam.data_dir / "spool").rglob("*"):
+        assert path.is_dir() or b"secret question" not in path.read_bytes()
