@@ -22,6 +22,7 @@ from proxy.protocol.scanning import TopLevelScanner
 from proxy.settings.values import LimitSettings
 from proxy.spool.bodies import SideFile
 from proxy.spool.page import Page
+from proxy.spool.sealing import Seal
 from proxy.spool.writer import SpoolWriter
 
 
@@ -40,6 +41,7 @@ class Inbound:
     sha256: str | None = None
     scanner: TopLevelScanner | None = None
     is_kept: bool = True
+    seal: Seal | None = None
 
     def discard(self) -> None:
         """Remove the side file of a call that will not be made."""
@@ -174,7 +176,7 @@ class _Sink:
             try:
                 self._side_file.write(data)
             except SpoolError:
-                return self._take_back(self._side_file.path, length, data)
+                return self._take_back(self._side_file, length, data)
             return True
         return self._keep(data)
 
@@ -184,11 +186,11 @@ class _Sink:
         self._parts.append(data)
         return True
 
-    def _take_back(self, path: Path, length: int, data: bytes) -> bool:
+    def _take_back(self, side_file: SideFile, length: int, data: bytes) -> bool:
         """The disk takes no more: go on in memory, where there is room for what the file has."""
         if not self._holding.take(length):
             return False
-        self._parts = [path.read_bytes()[:length]]
+        self._parts = [side_file.read_back()]
         self.discard()
         return self._keep(data)
 
@@ -204,9 +206,14 @@ class _Sink:
         facts = facts_of_scan(self._scanner)
         if facts is OPAQUE:
             facts = glimpse(self._beginning, self._end, encoding, self._size)
-        if self._side_file is None:
-            data = b"".join(self._parts)
-            return Inbound(data, len(data), facts, scanner=self._scanner, is_kept=False)
-        path = str(self._side_file.path)
-        name, sha256, length = self._side_file.finish()
-        return Inbound(b"", length, facts, name, path, sha256, self._scanner)
+        if self._side_file is not None:
+            side_file, path = self._side_file, str(self._side_file.path)
+            try:
+                name, sha256, length = side_file.finish()
+                return Inbound(b"", length, facts, name, path, sha256, self._scanner, seal=side_file.seal)
+            except SpoolError:
+                # A full disk did not take the end of it: it passes through as if there were no file.
+                self._parts = [side_file.read_back()]
+                self.discard()
+        data = b"".join(self._parts)
+        return Inbound(data, len(data), facts, scanner=self._scanner, is_kept=False)

@@ -100,7 +100,7 @@ class Sending:
         head = self._departure.head()
         body: bytes | BodySource
         if inbound.side_path is not None:
-            body = FileBody(inbound.side_path, inbound.length, edits)
+            body = FileBody(inbound.side_path, inbound.length, edits, inbound.seal)
         else:
             body = self._small(edits)
         if stale is not None:

@@ -18,6 +18,7 @@ import structlog
 from proxy.domain.identity import id_text
 from proxy.domain.interaction import Entry
 from proxy.domain.recording import RecordedCall
+from proxy.errors import SpoolError
 from proxy.interpret.entry import CostOf, interpret
 from proxy.loader.collecting import Finished
 from proxy.loader.retries import Retries
@@ -80,8 +81,8 @@ def _request_of(source: Source, item: Finished, body_limit: int) -> bytes | None
         if form is not None:
             return form[:body_limit]
         return item.call.request if start.side_file is None else source.body(start.side_file, body_limit)
-    except OSError as error:
-        log.error("body_unreadable", id=id_text(item.call.identity), reason=error.strerror)
+    except (OSError, SpoolError) as error:
+        log.error("body_unreadable", id=id_text(item.call.identity), reason=str(error))
         return None
 
 

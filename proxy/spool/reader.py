@@ -17,7 +17,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from proxy.spool import ballast
+from proxy.spool import ballast, bodies
 from proxy.spool.disk import Disk, RealDisk
 from proxy.spool.framing import (
     LONGEST_HEADER,
@@ -237,17 +237,28 @@ class Source:
     def body(self, name: str, limit: int) -> bytes | None:
         """Return up to ``limit`` bytes of a side file; None when it is gone."""
         try:
-            return self._disk.read(self._folder / BODIES / name, 0, limit)
+            return b"".join(self._body(name, limit, limit))
         except FileNotFoundError:
             return None
 
     def body_slices(self, name: str, size: int) -> Iterator[bytes]:
         """Yield a side file whole, in slices; nothing when it is gone."""
-        position = 0
         with contextlib.suppress(FileNotFoundError):
-            while data := self._disk.read(self._folder / BODIES / name, position, size):
-                position += len(data)
-                yield data
+            yield from self._body(name, 1 << 62, size)
+
+    def _body(self, name: str, limit: int, size: int) -> Iterator[bytes]:
+        path = self._folder / BODIES / name
+        if name.endswith(bodies.SEALED):
+            heading = heading_of(self._disk.read(path, 0, LONGEST_HEADER))
+            seal = None if heading is None else self._keys.seal_of(heading)
+            if seal is None:
+                raise SealBrokenError("the beginning of a sealed side file is damaged")
+            yield from bodies.unsealed(lambda at, length: self._disk.read(path, at, length), seal, 0, limit)
+            return
+        position = 0
+        while position < limit and (data := self._disk.read(path, position, min(size, limit - position))):
+            position += len(data)
+            yield data
 
     def free_body(self, name: str) -> None:
         """Remove a side file whose call is committed."""
@@ -271,14 +282,14 @@ class Source:
                 self._disk.unlink(self._path(number))
         if self.segments():
             return False
-        bodies = self._folder / BODIES
-        for name in self._disk.names(bodies):
-            self._disk.unlink(bodies / name)
+        aside = self._folder / BODIES
+        for name in self._disk.names(aside):
+            self._disk.unlink(aside / name)
         for name in self._disk.names(self._folder):
             if name in (LOCK, ballast.NAME) or name.endswith(UNFINISHED):
                 self._disk.unlink(self._folder / name)
         try:
-            self._disk.remove_folder(bodies)
+            self._disk.remove_folder(aside)
             self._disk.remove_folder(self._folder)
         except OSError:
             # Not empty: somebody keeps a file of his own here, which is his.

@@ -26,11 +26,7 @@ if TYPE_CHECKING:
 
 _ABOUT = struct.Struct("<BQ16s")
 _NONCE = struct.Struct("<4xQ")
-_FRAME = struct.Struct("<I")
-FRAME_BYTES = 256 * 1024
-"""The most plain bytes of a side file in one frame."""
-_TAG = 16
-_BODY = 0xFF
+TAG_BYTES = 16
 
 
 class SealedError(SpoolError):

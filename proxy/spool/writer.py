@@ -59,6 +59,7 @@ class SpoolWriter:
         self.worker = worker
         self.page = page
         self._recording = recording
+        self._master_key = master_key
         self._seal = None if master_key is None else Seal(master_key)
         self._segments = Segments(self._disk, self.folder, self._seal)
         self._mark = self._segments.mark
@@ -193,7 +194,7 @@ class SpoolWriter:
         """Open a side file for a large request body; ``SpoolError`` when the disk refuses, or is too full for it."""
         if self.syncing.is_full:
             raise SpoolError("a large request body is not written aside: the spool is full")
-        return SideFile(self._disk, self.folder / BODIES / identity.hex(), self.syncing.bodies)
+        return SideFile(self._disk, self.folder / BODIES / identity.hex(), self.syncing.bodies, self._master_key)
 
     def stats(self, values: Mapping[str, int]) -> None:
         """Append the gateway's health, and try again what could not be written.

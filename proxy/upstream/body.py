@@ -10,6 +10,9 @@ import os
 from collections.abc import Iterator
 from typing import Protocol
 
+from proxy.spool.bodies import unsealed
+from proxy.spool.sealing import Seal
+
 SLICE = 128 * 1024
 
 
@@ -27,12 +30,15 @@ class BodySource(Protocol):
 
 
 class FileBody:
-    """A file with edits cut in. ``size`` is the file's length in bytes."""
+    """A file with edits cut in. ``size`` is the body's length in bytes; with a ``seal`` the file is sealed."""
 
-    def __init__(self, path: str, size: int, edits: tuple[tuple[int, int, str], ...] = ()) -> None:
+    def __init__(
+        self, path: str, size: int, edits: tuple[tuple[int, int, str], ...] = (), seal: Seal | None = None
+    ) -> None:
         self._path = path
         self._size = size
         self._edits = edits
+        self._seal = seal
 
     @property
     def length(self) -> int:
@@ -45,18 +51,26 @@ class FileBody:
         try:
             position = 0
             for offset, removed, text in self._edits:
-                yield from _read(descriptor, position, offset)
+                yield from self._read(descriptor, position, offset)
                 yield text.encode()
                 position = offset + removed
-            yield from _read(descriptor, position, self._size)
+            yield from self._read(descriptor, position, self._size)
         finally:
             os.close(descriptor)
 
-
-def _read(descriptor: int, start: int, end: int) -> Iterator[bytes]:
-    while start < end:
-        data = os.pread(descriptor, min(SLICE, end - start), start)
-        if not data:
+    def _read(self, descriptor: int, start: int, end: int) -> Iterator[bytes]:
+        if self._seal is None:
+            found = _slices(descriptor, start, end)
+        else:
+            found = unsealed(lambda at, size: os.pread(descriptor, size, at), self._seal, start, end)
+        for data in found:
+            start += len(data)
+            yield data
+        if start < end:
             raise OSError(f"the side file ends at {start} bytes, {end} were expected")
+
+
+def _slices(descriptor: int, start: int, end: int) -> Iterator[bytes]:
+    while start < end and (data := os.pread(descriptor, min(SLICE, end - start), start)):
         start += len(data)
         yield data
