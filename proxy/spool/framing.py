@@ -174,9 +174,12 @@ def recovered_heading(data: bytes) -> Heading | None:
     """
     if len(data) < SEGMENT_HEADER.size + len(MARK) or version_of(data) not in (None, SEGMENT_VERSION):
         return None
+    told = SEGMENT_HEADER.unpack_from(data)[2] if version_of(data) is not None else None
+    if told is not None and _next_valid(data, SEGMENT_HEADER.size, told) >= 0:
+        # The heading is right; what is damaged is the first record.
+        return None
     mark = data[SEGMENT_HEADER.size : SEGMENT_HEADER.size + len(MARK)]
-    is_intact = version_of(data) is not None and SEGMENT_HEADER.unpack_from(data)[2] == mark
-    return Heading(mark) if not is_intact and isinstance(decode_at(data, SEGMENT_HEADER.size, mark), Record) else None
+    return Heading(mark) if isinstance(decode_at(data, SEGMENT_HEADER.size, mark), Record) else None
 
 
 def version_of(head: bytes) -> int | None:

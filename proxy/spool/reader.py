@@ -206,7 +206,12 @@ class Source:
         return None, "the file does not begin as a segment; left alone"
 
     def _has_records(self, number: int) -> bool:
-        return self._disk.size(self._path(number)) > SEGMENT_HEADER.size
+        size = self._disk.size(self._path(number))
+        if size <= SEGMENT_HEADER.size:
+            return False
+        heading = self._headings.get(number) or heading_of(self._disk.read(self._path(number), 0, LONGEST_HEADER))
+        # A sealed one's heading is longer, and a writer's spare has nothing but that.
+        return size > (SEGMENT_HEADER.size if heading is None else heading.size)
 
     def _path(self, number: int) -> Path:
         return self._folder / segment_name(number)

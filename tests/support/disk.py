@@ -12,11 +12,15 @@ from proxy.spool.framing import LONGEST_HEADER, MARK, Record, heading_of, scan
 
 @dataclass
 class FakeFile:
-    """``synced`` bytes of ``data`` would survive a power cut."""
+    """``synced`` bytes of ``data`` would survive a power cut; ``held`` is room that it only takes.
+
+    After a sync that failed the kernel has forgotten what was not written: a later one says that all is well, and lies.
+    """
 
     data: bytearray = field(default_factory=bytearray)
     synced: int = 0
     held: int = 0
+    has_forgotten: bool = False
 
 
 class FakeDisk:
@@ -86,12 +90,14 @@ class FakeDisk:
         file.synced = min(file.synced, size)
 
     def sync(self, descriptor: int) -> None:
+        file = self._opened[descriptor]
         if self.fails_sync:
+            file.has_forgotten = True
             raise OSError(errno.EIO, "input/output error")
         self.syncs += 1
         self.synced.append(descriptor)
-        file = self._opened[descriptor]
-        file.synced = len(file.data)
+        if not file.has_forgotten:
+            file.synced = len(file.data)
 
     def sync_folder(self, path: Path) -> None:
         if path not in self.folders:
@@ -165,6 +171,7 @@ class NotingDisk(FakeDisk):
     def __init__(self) -> None:
         super().__init__()
         self.kept: dict[str, list[Record]] = {}
+        self.appends: dict[str, list[list[int]]] = {}
 
     def append(self, descriptor: int, data: bytes) -> int:
         taken = super().append(descriptor, data)
@@ -173,5 +180,7 @@ class NotingDisk(FakeDisk):
             heading = heading_of(bytes(self.files[path].data[:LONGEST_HEADER]))
             mark = MARK if heading is None else heading.mark
             found = [item for item in scan(data, mark=mark) if isinstance(item, Record)]
-            self.kept.setdefault(path.parent.name, []).extend(found)
+            if found:
+                self.kept.setdefault(path.parent.name, []).extend(found)
+                self.appends.setdefault(path.parent.name, []).append([item.sequence for item in found])
         return taken

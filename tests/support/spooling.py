@@ -10,6 +10,7 @@ import orjson
 from proxy.domain.identity import IdentityMint
 from proxy.domain.outcome import Outcome
 from proxy.domain.recording import AnswerHead, AttemptFact, CallEnd, CallStart
+from proxy.settings.credentials import sealing_key
 from proxy.settings.values import RecordingSettings, Settings
 from proxy.spool.page import Page
 from proxy.spool.writer import SpoolWriter
@@ -79,9 +80,10 @@ class SpoolingGateway:
 
     def __init__(self, settings: Settings, boot: str = "boot", worker: int = 0, **recording: object) -> None:
         values = RecordingSettings(**recording)  # type: ignore[arg-type]
+        key = sealing_key(values)
         self.name = f"{boot}-{worker}"
         self.page = Page.create(settings.pages_dir / f"{self.name}.page", boot, worker)
-        self.writer = SpoolWriter(settings.spool_dir, boot, worker, self.page, values, has_thread=False)
+        self.writer = SpoolWriter(settings.spool_dir, boot, worker, self.page, values, has_thread=False, master_key=key)
         self._mint = IdentityMint()
         self._is_dead = False
 

@@ -12,9 +12,9 @@ import pytest
 from proxy.domain.identity import id_text
 from proxy.loader.late import UNSYNCED
 from proxy.settings.values import RecordingSettings, Settings
-from proxy.spool.framing import SEGMENT_HEADER
+from proxy.spool.framing import LONGEST_HEADER, SEGMENT_HEADER, Record, RecordType, encode, heading_of, scan
 from tests.integration.loader.conftest import Bench
-from tests.support.spooling import SpoolingGateway, a_head, reply
+from tests.support.spooling import SpoolingGateway, a_head, a_start, reply
 
 
 @pytest.mark.parametrize("is_stored_before", [False, True])
@@ -133,3 +133,62 @@ def test_what_is_not_ours_is_left_alone_and_stops_nobody(bench: Bench, gateway: 
     assert (folder / "notes.txt").read_text() == "mine"
     assert newer.stat().st_size == SEGMENT_HEADER.size + 72
     assert (folder.parent / "abc-1").exists()
+
+
+KEY, OLD_KEY = "kX8vQ2mZ7pL4tR9wB3nF6yH1cJ5dG0sA", "mB4xW9eR2tY7uI1oP6aS3dF8gH5jK0lZ"
+
+
+def test_a_sealed_spool_waits_for_its_key_and_holds_nobody_up(
+    settings: Settings, bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DASHCAM_MASTER_KEY", OLD_KEY)
+    sealed = SpoolingGateway(settings, "sealed", seal=True)
+    large = sealed.begin(a_start(side_file=a_side_file(sealed, b"L" * 100_000)), b"")
+    sealed.end(large)
+    sealed.call("a secret")
+    sealed.die()
+    plain = SpoolingGateway(settings, "plain")
+    plain.call("no secret")
+    plain.die()
+    monkeypatch.setenv("DASHCAM_MASTER_KEY", KEY)
+    bench.loader_anew()
+    ledger = bench.load()
+    assert (ledger["stored"], ledger["pending"], ledger["balanced"]) == (1, 2, True)
+    assert bench.loader.last_error is not None
+    assert "start with its DASHCAM_MASTER_KEY" in bench.loader.last_error
+    monkeypatch.setenv("DASHCAM_MASTER_KEY", f"{KEY},{OLD_KEY}")
+    bench.loader_anew()
+    ledger = bench.load()
+    assert (ledger["stored"], ledger["pending"], ledger["balanced"]) == (3, 0, True)
+    assert bench.body(large, "request") == b"L" * 100_000
+    assert not (settings.spool_dir / sealed.name).exists()
+
+
+def a_side_file(gateway: SpoolingGateway, body: bytes) -> str:
+    side_file = gateway.writer.open_body(b"s" * 16)
+    side_file.write(body)
+    return side_file.finish()[0]
+
+
+def test_of_a_sealed_spool_a_changed_record_is_set_aside_and_its_neighbours_stored(
+    settings: Settings, bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Changed by somebody who knows checksums: only the seal tells."""
+    monkeypatch.setenv("DASHCAM_MASTER_KEY", KEY)
+    bench.loader_anew()
+    gateway = SpoolingGateway(settings, "sealed", seal=True)
+    first, second = gateway.call("first"), gateway.call("second")
+    path = gateway.writer.folder / "00000001.seg"
+    data = path.read_bytes()
+    heading = heading_of(data[:LONGEST_HEADER])
+    assert heading is not None
+    found = [item for item in scan(data, heading.size, mark=heading.mark) if isinstance(item, Record)]
+    piece = next(item for item in found if item.identity == first and item.type == RecordType.CHUNK)
+    payload = bytes([piece.payload[0] ^ 1]) + piece.payload[1:]
+    forged = encode(piece.type, piece.identity, piece.sequence, payload, heading.mark)
+    path.write_bytes(data[: piece.start] + forged + data[piece.end :])
+    gateway.die()
+    ledger = bench.load()
+    assert (ledger["stored"], ledger["balanced"]) == (2, True)
+    assert bench.body(second, "response") == reply("second")
+    assert bench.sql("SELECT reason FROM quarantine") == [("a sealed payload was changed: its seal does not hold",)]
