@@ -254,7 +254,8 @@ class Gateway:
                 inbound.discard()
                 self._answer_refusal(call, observation, endings.rejected(RECORDER_FULL))
                 return
-        self._let_wait(call, observation)
+        if self.gate is not None:
+            self._let_wait(call, observation)
         sending = Sending(departure, inbound, self._upstreams.get(plan.provider.name, self.upstream))
         takeover = None if plan.route is None else self._takeover(plan, admission, caller, inbound)
         exchange = Exchange(self, call, plan, sending, observation, takeover)

@@ -179,6 +179,9 @@ class RealDisk:
         except BlockingIOError:
             os.close(descriptor)
             return None
+        except OSError:
+            os.close(descriptor)
+            raise
         return descriptor
 
 

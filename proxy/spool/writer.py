@@ -64,6 +64,8 @@ class SpoolWriter:
         self._segments = Segments(self._disk, self.folder, self._seal)
         self._mark = self._segments.mark
         self.syncing = SyncThread(self._disk, self.folder, self._segments, page, recording)
+        self._segment_bytes = recording.segment_bytes
+        self._slots = page.slots
         self._sequence = 0
         self._resting_size = 0
         self._unrecorded: set[bytes] = set()
@@ -106,7 +108,8 @@ class SpoolWriter:
 
         Of one that ``is_secret`` neither body ever reaches the disk.
         """
-        self._catch_up()
+        if self._waiting_ends:
+            self._catch_up()
         if self.syncing.is_full and self._recording.on_full == "reject":
             self.page.add(Page.DROPPED_POLICY, 1)
             self.page.add(Page.ACCEPTED, 1)
@@ -161,7 +164,8 @@ class SpoolWriter:
 
     def end(self, identity: bytes, end: CallEnd, last: tuple[int, bytes] | None = None) -> None:
         """Append the end, with the last piece when it was not appended before."""
-        self._catch_up()
+        if self._waiting_ends:
+            self._catch_up()
         if identity in self._unrecorded:
             self._unrecorded.discard(identity)
             return
@@ -228,7 +232,7 @@ class SpoolWriter:
     def _append(self, data: bytes) -> bool:
         """Append whole records in one write; False when the disk would not take them."""
         segment = self._segments.current
-        if self.syncing.must_rotate or segment.size >= self._recording.segment_bytes:
+        if self.syncing.must_rotate or segment.size >= self._segment_bytes:
             segment = self._rotate()
         began = time.monotonic_ns()
         if not self._write(segment, data):
@@ -237,7 +241,7 @@ class SpoolWriter:
         segment.size += size
         segment.is_dirty = True
         took = time.monotonic_ns() - began
-        slots = self.page.slots
+        slots = self._slots
         slots[Page.APPENDED_RECORDS] += 1
         slots[Page.APPENDED_BYTES] += size
         slots[Page.APPEND_NS_TOTAL] += took

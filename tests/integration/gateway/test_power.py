@@ -246,3 +246,26 @@ async def test_many_calls_share_a_sync(tmp_path: Path, upstream: ScriptedUpstrea
         disk.passes.set()
         assert [await item for item in asking] == [ANSWER] * 30
         assert running.page.get(Page.FSYNC_COUNT) - before <= 3
+
+
+async def test_a_large_body_is_sealed_on_the_disk_and_sent_as_it_came(
+    tmp_path: Path, upstream: ScriptedUpstream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DASHCAM_MASTER_KEY", "kX8vQ2mZ7pL4tR9wB3nF6yH1cJ5dG0sA")
+    recording = RecordingSettings(mode="power", seal=True, min_free_bytes=0, ballast_bytes=0)
+    settings = Settings(
+        data_dir=str(tmp_path),
+        run_dir=str(tmp_path / "run"),
+        limits=LIMITS,
+        recording=recording,
+        providers=(provider(upstream.port),),
+    )
+    upstream.scenario = whole
+    body = b'{"model":"m","messages":["' + b"secret text " * 50_000 + b'"]}'
+    async with running_gateway(tmp_path, settings) as running, Client(running.port) as client:
+        assert (await client.ask("POST", PATH, body)).body == ANSWER
+        assert upstream.requests[0].body == body
+        (side_file,) = (running.gateway.spool.folder / "bodies").iterdir()
+        assert side_file.stat().st_size > len(body)
+        for path in (side_file, running.gateway.spool.folder / "00000001.seg"):
+            assert b"secret" not in path.read_bytes()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from proxy.errors import ConfigurationError
 from proxy.supervisor import instance
 
 WHO = {"pid": 1, "url": "http://127.0.0.1:8484"}
@@ -66,3 +68,19 @@ def test_what_a_killed_instance_wrote_is_nobody(tmp_path: Path) -> None:
 def test_a_file_that_was_cut_off_is_nobody(content: bytes, served: Path) -> None:
     (served / "instance.json").write_bytes(content)
     assert isinstance(instance.find(served), dict | None)
+
+
+@pytest.mark.parametrize("number", [errno.ENOLCK, errno.EOPNOTSUPP])
+def test_where_nothing_can_be_locked_it_is_said_and_not_served(
+    tmp_path: Path, number: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As some network file systems answer; here the kernel's answer is put in its place."""
+
+    def refuse(_descriptor: int, _operation: int) -> None:
+        raise OSError(number, "No locks available")
+
+    monkeypatch.setattr("fcntl.flock", refuse)
+    with pytest.raises(ConfigurationError, match="has no locks") as caught:
+        instance.lock(tmp_path)
+    assert caught.value.hint is not None
+    assert "--data-dir" in caught.value.hint

@@ -53,6 +53,13 @@ LEDGER: dict[str, object] = {
         ({"pending_bytes": 100_000_000}, 0, "100 MB wait to be loaded"),
         ({"dropped": {"spool_full": 3, "lost": 0}}, 0, "not recorded: 3 spool_full"),
         ({"quarantined": 2}, 0, "2 calls could not be stored"),
+        (
+            {"troubles": [{"name": "sync_late", "text": "the disk is slow", "hint": "look at it"}]},
+            7,
+            "the disk is slow",
+        ),
+        ({"warnings": ["the spool lies in RAM"]}, 0, "the spool lies in RAM"),
+        ({"left_alone": [{"path": "/s/a", "reason": "not ours"}] * 2}, 0, "left alone: /s/a and 1 more: not ours"),
     ],
 )
 def test_the_account_of_a_running_instance_is_judged(
