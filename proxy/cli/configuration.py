@@ -20,7 +20,7 @@ from proxy.cli.serve import check_own_prices
 from proxy.cli.terminal import harmless, json_text, on_one_line, paint
 from proxy.domain.provider import Provider
 from proxy.errors import NotAllowedError, StoreError
-from proxy.settings.credentials import read_secret, split_keys
+from proxy.settings.credentials import MASTER_KEY, read_secret, split_keys
 from proxy.settings.database import masked
 from proxy.settings.loading import ALIASES, PREFIX, SECRETS, Layers, read_layers, settings_of
 from proxy.settings.values import Settings
@@ -103,7 +103,7 @@ def lines_of(settings: Settings, layers: Layers) -> Iterator[Line]:
             yield Line(f"{name}.{key}", shown, _origin((name, key), layers))
     for provider in settings.providers:
         yield Line(f"providers.{provider.name}", _provider(provider), _provider_origin(provider.name, layers))
-    for name in SECRETS:
+    for name in (*SECRETS, MASTER_KEY):
         yield _secret(name, layers)
 
 

@@ -90,7 +90,6 @@ class Loader:
         self._errands = WaitingErrands(settings.errands_dir)
         self._upkeep = Upkeep(settings.maintenance.every_hours * 3600)
         self.last_commit_at = time.time()
-        self._close_vanished()
         self._fold_accounts()
         reader = self._reader()
         configured = [name for provider in settings.providers for name in provider.models]
@@ -105,22 +104,20 @@ class Loader:
         """Return a reader of what we write ourselves: a replica may be behind."""
         return Reader(self._settings.database, is_primary=True)
 
-    def _close_vanished(self) -> None:
-        """Settle the accounts of gateways whose files are gone, with a machine's memory or by somebody's hand."""
-        states, _ = _load_states(self._reader(), self._instance)
-        there = set(self._spool.names())
-        found = [vanished(row) for name, row in states.items() if not row["is_closed"] and name not in there]
-        if found:
-            self._writer.write(WriteBatch(states=found), lambda _entries: {})
-            log.error("spool_vanished", sources=[state.name for state in found], hint="what was not stored is lost")
-
     def _fold_accounts(self) -> None:
         """Make one account of those whose gateways and files are gone."""
         states, _ = _load_states(self._reader(), self._instance)
         there, kept = set(self._spool.names()), earlier(self._instance)
+        self._close_vanished([row for name, row in states.items() if not row["is_closed"] and name not in there])
         gone = [name for name, row in states.items() if row["is_closed"] and name not in there and name != kept]
         if gone:
             self._writer.fold(gone)
+
+    def _close_vanished(self, rows: list[Row]) -> None:
+        """Settle the accounts of gateways whose files are gone, with a machine's memory or by somebody's hand."""
+        if rows:
+            self._writer.write(WriteBatch(states=[vanished(row) for row in rows]), lambda _entries: {})
+            log.error("spool_vanished", sources=[row["source"] for row in rows], hint="what was not stored is lost")
 
     # -- life -----------------------------------------------------------------------------------------------
 

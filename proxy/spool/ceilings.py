@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from proxy.settings.values import RecordingSettings
+from proxy.spool import ballast
 from proxy.spool.disk import Disk
-from proxy.spool.names import is_source
+from proxy.spool.names import BODIES, is_source
 from proxy.spool.trouble import Trouble
 
 _HIGH_WATER = 0.8
@@ -39,11 +40,12 @@ def measure(disk: Disk, root: Path) -> Usage:
 
 def _sizes(disk: Disk, root: Path) -> Iterator[int]:
     for source in filter(is_source, disk.names(root)):
-        for folder in (root / source, root / source / "bodies"):
+        for folder in (root / source, root / source / BODIES):
             for name in disk.names(folder):
                 # Freed meanwhile by the loader, which is what one hopes for.
                 with contextlib.suppress(FileNotFoundError):
-                    if name != "bodies":
+                    # The ballast is room, not what fills it.
+                    if name not in (BODIES, ballast.NAME):
                         yield disk.size(folder / name)
 
 

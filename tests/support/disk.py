@@ -115,7 +115,7 @@ class FakeDisk:
         return bytes(self._file(path).data[offset : offset + size])
 
     def size(self, path: Path) -> int:
-        return len(self._file(path).data)
+        return self._file(path).held + len(self._file(path).data)
 
     def names(self, path: Path) -> list[str]:
         inside = [item for item in (*self.files, *self.folders) if item.parent == path and item != path]

@@ -163,7 +163,7 @@ def test_what_waits_for_the_disk_has_a_ceiling(page: Page) -> None:
 @pytest.mark.parametrize(("policy", "is_taken"), [("metadata_only", True), ("drop", True), ("reject", False)])
 def test_the_spool_of_all_gateways_together_has_a_ceiling(page: Page, policy: str, is_taken: bool) -> None:
     disk = FakeDisk()
-    writer = writer_on(disk, page, spool_max_bytes=10_000, on_full=policy)
+    writer = writer_on(disk, page, spool_max_bytes=10_000, on_full=policy, ballast_bytes=20_000)
     other = disk.create(ROOT / "other-1" / "00000001.seg")
     disk.make_folder(ROOT / "other-1")
     disk.append(other, bytes(8_500))
