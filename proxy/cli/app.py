@@ -136,6 +136,10 @@ def _run() -> int:
     if os.getenv(completion.VARIABLE):
         completion.prepare()
     try:
+        if failpoints := os.getenv("DASHCAM_FAILPOINTS"):
+            from proxy.failpoints import arm
+
+            arm(failpoints, "control")
         # The name also says which variable a shell asks by; started as a module we would be called otherwise.
         app(prog_name="dashcam", standalone_mode=True)
     except DashcamError as error:

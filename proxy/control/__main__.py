@@ -77,6 +77,10 @@ def main() -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     settings = settings_from_mapping(orjson.loads((arguments.run_dir / "settings.json").read_bytes()))
     sink = configure(settings.log, process="control")
+    if failpoints := os.getenv("DASHCAM_FAILPOINTS"):
+        from proxy.failpoints import arm
+
+        arm(failpoints, "control")
     # A batch is tens of thousands of values that live for a moment: the collector's usual pace costs a tenth of them.
     gc.set_threshold(100_000, 50, 100)
     config = uvicorn.Config(

@@ -91,6 +91,10 @@ def main() -> None:
     arguments = parse_arguments()
     settings = settings_from_mapping(orjson.loads((arguments.run_dir / "settings.json").read_bytes()))
     configure(settings.log, process="gateway")
+    if failpoints := os.getenv("DASHCAM_FAILPOINTS"):
+        from proxy.failpoints import arm
+
+        arm(failpoints, "gateway")
     listener = socket.socket(fileno=arguments.fd)
     listener.setblocking(False)
     uvloop.run(serve(settings, arguments, listener))

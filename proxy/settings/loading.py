@@ -39,7 +39,7 @@ ALIASES = {
 }
 SECRETS = ("DASHCAM_ADMIN_TOKEN", "DASHCAM_METRICS_TOKEN", "DASHCAM_PROXY_KEYS")
 OTHERS = frozenset(
-    {"CONFIG", "UPSTREAM", "FIRST_START_KEYS"}
+    {"CONFIG", "UPSTREAM", "FIRST_START_KEYS", "FAILPOINTS"}
     | {name.removeprefix(PREFIX) + ending for name in (*SECRETS, credentials.MASTER_KEY) for ending in ("", "_FILE")}
 )
 _SOCKET_ROOM = 90
