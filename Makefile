@@ -1,5 +1,5 @@
 # What a person or a machine types here; `make help` lists it. Every target prepares what it needs.
-# Nothing is installed outside .venv. Variables: PYTHON=python3.12, ARGS="--port 9000" for serve, bench and soak.
+# Nothing is installed outside .venv. Variables: PYTHON=python3.12, ARGS="--port 9000" for serve, bench, soak and faults.
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -13,7 +13,7 @@ WORKERS ?= 2
 ROUNDS ?= 20
 
 .DEFAULT_GOAL := help
-.PHONY: help install dev serve test check unit clients soak bench format docs lock clean
+.PHONY: help install dev serve test check unit clients soak faults bench format docs lock clean
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -41,7 +41,10 @@ clients: dev $(VENV)/clients/.installed  ## other people's clients (LiteLLM, Lan
 	$(BIN)/python -m pytest tests/acceptance/test_other_clients.py $(ARGS)
 
 soak: dev  ## the kill -9 tests in their long form (ROUNDS=20 of each)
-	$(BIN)/python -m pytest tests/acceptance/test_killing.py --rounds $(ROUNDS) --timeout 3600 $(ARGS)
+	$(BIN)/python -m pytest tests/faults/test_killing.py --long --rounds $(ROUNDS) --timeout 3600 $(ARGS)
+
+faults: dev  ## all fault tests in their long form: soaks, floods, outages (an hour or two; ROUNDS=20 of each)
+	$(BIN)/python -m pytest tests/faults --long --rounds $(ROUNDS) --timeout 7200 --verbose -rs --durations=0 $(ARGS)
 
 bench: install  ## measure; prints a table, writes JSON under bench-results/ (ARGS="--million")
 	$(BIN)/python -m bench $(ARGS)

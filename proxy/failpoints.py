@@ -2,7 +2,7 @@
 
 ``DASHCAM_FAILPOINTS=call.ended=kill@7,spool.sync=sleep:5`` names them: NAME=ACTION[:ARGUMENT][@N[+]], where @N means
 the Nth passing only and @N+ that one and all later ones. ``kill`` is SIGKILL, ``sleep:SECONDS``, ``hang`` (for ever),
-``fail:ERRNO`` (such as ``fail:EIO``).
+``fail:ERRNO`` (such as ``fail:EIO``); ``set:SECONDS`` is for names that stand for a constant.
 
 A process that is told of none never imports this module, and nothing in the program has a place for faults: whoever is
 told gets the named function replaced by one that acts before or after it. It is meant for ``tests/faults``; what acts
@@ -29,7 +29,7 @@ from proxy.errors import ConfigurationError
 
 VARIABLE = "DASHCAM_FAILPOINTS"
 _FORM = re.compile(r"(?P<name>[a-z.]+)=(?P<action>[a-z]+)(?::(?P<argument>[^@,]+))?(?:@(?P<at>\d+)(?P<on>\+)?)?\Z")
-_ACTIONS = ("kill", "sleep", "hang", "fail")
+_ACTIONS = ("kill", "sleep", "hang", "fail", "set")
 
 log = structlog.get_logger("failpoints")
 
@@ -38,7 +38,7 @@ log = structlog.get_logger("failpoints")
 class Place:
     """A function of a module, in which kind of process (commands count as control), and whether to act before it.
 
-    ``only`` names an attribute of the first argument behind ``self`` that must be true.
+    ``only`` names an attribute of the first argument behind ``self`` that must be true. A constant can only be set.
     """
 
     process: str
@@ -46,6 +46,7 @@ class Place:
     function: str
     is_before: bool = False
     only: str | None = None
+    is_constant: bool = False
 
 
 PLACES = {
@@ -59,6 +60,7 @@ PLACES = {
     "batch.write": Place("control", "proxy.store.writing", "StoreWriter.write", is_before=True),
     "batch.written": Place("control", "proxy.store.writing", "_write"),
     "batch.committed": Place("control", "proxy.store.writing", "StoreWriter.write"),
+    "parking.seconds": Place("control", "proxy.loader.loading", "PARK_SECONDS", is_constant=True),
     "parking.written": Place("control", "proxy.store.writing", "_write", only="parked"),
     "parking.committed": Place("control", "proxy.store.writing", "StoreWriter.write", only="parked"),
     "segment.freed": Place("control", "proxy.loader.sources", "FollowedSource.free"),
@@ -95,7 +97,7 @@ def parse(text: str) -> list[Failpoint]:
     found, problems = [], []
     for item in filter(None, (part.strip() for part in text.split(","))):
         match = _FORM.match(item)
-        if match is None or match["name"] not in PLACES or not _is_action(match["action"], match["argument"]):
+        if match is None or match["name"] not in PLACES or not _is_action(**match.groupdict()):
             problems.append(f"environment: {VARIABLE}: {item} is no failpoint; they are NAME=ACTION[:ARGUMENT][@N[+]]")
             continue
         at, goes_on = int(match["at"] or 0), match["on"] is not None
@@ -105,8 +107,10 @@ def parse(text: str) -> list[Failpoint]:
     return found
 
 
-def _is_action(action: str, argument: str | None) -> bool:
-    if action == "sleep":
+def _is_action(name: str, action: str, argument: str | None, **_: str | None) -> bool:
+    if PLACES[name].is_constant != (action == "set"):
+        return False
+    if action in ("sleep", "set"):
         return re.fullmatch(r"\d+(\.\d+)?", argument or "") is not None
     if action == "fail":
         return isinstance(getattr(errno, argument or "-", None), int)
@@ -119,7 +123,7 @@ def arm(text: str, process: str) -> None:
         place = PLACES[failpoint.name]
         if place.process == process:
             owner, name = resolve(place)
-            setattr(owner, name, _acting(getattr(owner, name), place, failpoint))
+            setattr(owner, name, _changed(getattr(owner, name), place, failpoint))
             log.warning("failpoint_armed", name=failpoint.name, action=failpoint.action, at=failpoint.at)
 
 
@@ -130,7 +134,11 @@ def resolve(place: Place) -> tuple[Any, str]:
     return owner, name
 
 
-def _acting(function: Callable[..., Any], place: Place, failpoint: Failpoint) -> Callable[..., Any]:
+def _changed(found: Any, place: Place, failpoint: Failpoint) -> Any:
+    """Return what to put in place of a constant or a function."""
+    if place.is_constant:
+        return float(failpoint.argument or 0)
+    function: Callable[..., Any] = found
     passings = itertools.count(1)
 
     def act(arguments: tuple[Any, ...]) -> None:

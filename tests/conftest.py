@@ -27,14 +27,22 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "fast"))
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Let `make soak` ask for the long form."""
-    parser.addoption("--rounds", type=int, default=3, help="how often each kill -9 test kills (3; the long form 20)")
+    """Let `make faults` ask for the long form."""
+    parser.addoption("--rounds", type=int, default=None, help="how often a fault is repeated (2; in the long form 20)")
+    parser.addoption("--long", action="store_true", help="the long form of the fault tests: soaks, floods, outages")
 
 
 @pytest.fixture
 def rounds(request: pytest.FixtureRequest) -> int:
-    """How often a test that kills processes does so."""
-    return int(request.config.getoption("--rounds"))
+    """How often a test repeats its fault."""
+    asked = request.config.getoption("--rounds")
+    return int(asked) if asked is not None else 20 if request.config.getoption("--long") else 2
+
+
+@pytest.fixture
+def is_long(request: pytest.FixtureRequest) -> bool:
+    """Whether the long form is asked for."""
+    return bool(request.config.getoption("--long"))
 
 
 @pytest.fixture(scope="session")

@@ -20,10 +20,11 @@ from proxy.settings.database import DatabaseSettings
 from proxy.store.migration import upgrade
 from tests.acceptance.conftest import Starter
 from tests.support.dashcam import RunningDashcam
-from tests.support.load import Load, assert_nothing_lost
+from tests.support.load import Load
 from tests.support.postgres import PostgresServer
 from tests.support.processes import children
 from tests.support.rollups import assert_rollups_equal_the_rows
+from tests.support.verdict import assert_nothing_lost
 from tests.support.waiting import wait_until_async
 
 if TYPE_CHECKING:

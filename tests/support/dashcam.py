@@ -25,6 +25,7 @@ from tests.support.processes import ROOT, children, clean_environment, end, free
 from tests.support.waiting import wait_until
 
 Row = dict[str, Any]
+TABLES = "select relname from pg_class where relkind in ('r', 'p') and relnamespace = 'public'::regnamespace"
 
 
 class RunningDashcam:
@@ -238,6 +239,15 @@ class RunningDashcam:
         found = self.query(f"select * from interaction where {terms}", *columns.values())
         assert len(found) == 1, f"{len(found)} rows with {columns}: {found}"
         return found[0]
+
+    def assert_sound(self) -> None:
+        """Fail where the database says of itself that it is damaged; a Postgres by reading all of it."""
+        if self.database.is_postgres:
+            for row in self.query(TABLES):
+                self.query(f'select count(t.*) from "{row["relname"]}" t')
+            return
+        assert self.query("pragma integrity_check") == [{"integrity_check": "ok"}]
+        assert self.query("pragma foreign_key_check") == []
 
     def body(self, identity: str, side: str) -> bytes:
         """Return the kept bytes of a request or an answer."""

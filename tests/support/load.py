@@ -1,54 +1,75 @@
 """Load with a memory: clients that note, for each call, every byte they were given and how it ended.
 
-``Load`` keeps a number of clients busy against a Dashcam in front of the ``oracle``; ``assert_nothing_lost`` then
-compares what they saw with what is on record. A call *finished* when the client has seen its last byte; all that is
-promised about the others is that what the client saw is a prefix of what is kept.
+``Load`` keeps a number of clients busy against a Dashcam in front of the ``oracle``; ``verdict`` compares what they saw
+with what is on record. Scripts are dealt out in turn: what the upstream does wrong (``oracle.MISBEHAVIOUR``), or
+``leave@N``, a client that leaves after so many reads.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import hashlib
 import itertools
 import json
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import httpx2
 
 from tests.support import oracle
-from tests.support.dashcam import RunningDashcam
 from tests.support.waiting import wait_until_async
 
 PIECES = 12
+KEY = "sk-load"
 
 
 @dataclass
 class SeenCall:
-    """One call as its client saw it."""
+    """One call as its client saw it. ``is_answered``: a whole answer came, whatever its status."""
 
     nonce: str
     is_stream: bool
+    pieces: int = PIECES
     id: str | None = None
     status: int | None = None
     received: bytes = b""
-    is_finished: bool = False
+    is_answered: bool = False
+    has_left: bool = False
     error: str | None = None
 
     @property
+    def is_finished(self) -> bool:
+        """The client has seen the last byte of an answer that is one."""
+        return self.is_answered and self.status == 200
+
+    @property
+    def script(self) -> str:
+        """What goes wrong with it on purpose."""
+        return oracle.script_of(self.nonce)[0]
+
+    @property
+    def question(self) -> dict[str, object]:
+        """What is asked."""
+        return oracle.question(self.nonce, self.is_stream, self.pieces)
+
+    @property
     def expected(self) -> bytes:
-        """What the upstream said."""
-        return b"".join(oracle.answer(oracle.question(self.nonce, self.is_stream, PIECES)))
+        """What the upstream says, to the end."""
+        return b"".join(oracle.answer(self.question))
 
 
 @dataclass
 class Load:
-    """Clients that call without a break until told to stop."""
+    """Clients that call until told to stop. ``path`` and ``headers`` go with each call; ``pause`` seconds between."""
 
     url: str
+    scripts: Sequence[str] = ("",)
+    pieces: int = PIECES
     calls: list[SeenCall] = field(default_factory=list)
+    path: str = "/v1/chat/completions"
+    headers: Mapping[str, str] = field(default_factory=dict)
+    pause: float = 0.0
 
     @property
     def finished(self) -> int:
@@ -58,76 +79,61 @@ class Load:
     @property
     def in_flight(self) -> int:
         """How many streams are in the middle of their answer."""
-        return sum(bool(call.received) and not call.is_finished and call.error is None for call in self.calls)
+        return sum(bool(call.received) and not call.is_answered and call.error is None for call in self.calls)
 
     @contextlib.asynccontextmanager
     async def running(self, clients: int = 8) -> AsyncIterator[Load]:
         """Keep ``clients`` busy while the block runs; then let them finish what they have begun."""
-        leaving = asyncio.Event()
-        async with httpx2.AsyncClient(timeout=60, trust_env=False) as http, asyncio.TaskGroup() as group:
+        leaving, scripts = asyncio.Event(), itertools.cycle(self.scripts)
+        limits = httpx2.Limits(max_connections=None, max_keepalive_connections=None)
+        async with (
+            httpx2.AsyncClient(timeout=60, trust_env=False, limits=limits) as http,
+            asyncio.TaskGroup() as group,
+        ):
             for number in range(clients):
-                group.create_task(self._client(http, leaving, is_stream=number % 4 != 0), name=f"client {number}")
+                client = self._client(http, leaving, scripts, is_stream=number % 4 != 0)
+                group.create_task(client, name=f"client {number}")
             try:
                 yield self
             finally:
                 leaving.set()
 
-    async def progress(self, calls: int = 20) -> None:
+    async def progress(self, calls: int = 20, seconds: float = 40.0) -> None:
         """Wait until so many more calls have finished and some stream is in the middle of its answer."""
         goal = self.finished + calls
-        await wait_until_async(lambda: self.finished >= goal and self.in_flight > 0, f"{calls} more calls", seconds=40)
+        await wait_until_async(
+            lambda: self.finished >= goal and self.in_flight > 0, f"{calls} more calls", seconds=seconds
+        )
 
-    async def _client(self, http: httpx2.AsyncClient, leaving: asyncio.Event, *, is_stream: bool) -> None:
+    async def _client(
+        self, http: httpx2.AsyncClient, leaving: asyncio.Event, scripts: itertools.cycle[str], *, is_stream: bool
+    ) -> None:
         while not leaving.is_set():
-            call = SeenCall(f"nonce-{uuid.uuid4().hex}", is_stream)
+            script = next(scripts)
+            nonce = f"nonce-{uuid.uuid4().hex}" + (f"|{script}" if script else "")
+            call = SeenCall(nonce, is_stream, self.pieces)
             self.calls.append(call)
             try:
-                await self._call(http, call)
+                await self.call(http, call)
             except httpx2.TransportError as error:
                 call.error = type(error).__name__
                 await asyncio.sleep(0.02)
+            if self.pause:
+                await asyncio.sleep(self.pause)
 
-    async def _call(self, http: httpx2.AsyncClient, call: SeenCall) -> None:
-        question = json.dumps(oracle.question(call.nonce, call.is_stream, PIECES)).encode()
-        headers = {"content-type": "application/json", "authorization": "Bearer sk-load"}
-        async with http.stream("POST", f"{self.url}/v1/chat/completions", content=question, headers=headers) as answer:
+    async def call(self, http: httpx2.AsyncClient, call: SeenCall) -> None:
+        """Make one call and note what comes of it."""
+        word, number = oracle.script_of(call.nonce)
+        headers = {"content-type": "application/json", "authorization": f"Bearer {KEY}", **self.headers}
+        content = json.dumps(call.question).encode()
+        async with http.stream("POST", self.url + self.path, content=content, headers=headers) as answer:
             call.status, call.id = answer.status_code, answer.headers.get("x-dashcam-id")
+            reads = 0
             async for piece in answer.aiter_raw():
                 call.received += piece
-        call.is_finished = call.status == 200
+                reads += 1
+                if word == "leave" and reads >= number:
+                    call.has_left, call.error = True, "left"
+                    return
+        call.is_answered = True
         call.error = None if call.is_finished else f"status {call.status}"
-
-
-def assert_nothing_lost(dashcam: RunningDashcam, load: Load) -> dict[str, int]:
-    """Check what is on record against what the clients saw; return how many rows ended in which way."""
-    dashcam.settle(60)
-    rows = dashcam.query("select * from interaction")
-    by_nonce = {nonce: list(found) for nonce, found in _grouped(rows)}
-    sent = {call.nonce for call in load.calls}
-    assert set(by_nonce) <= sent, "rows of calls that nobody made"
-    assert [nonce for nonce, found in by_nonce.items() if len(found) > 1] == [], "calls recorded twice"
-    finished = [call for call in load.calls if call.is_finished]
-    assert [call.nonce for call in finished if call.nonce not in by_nonce] == [], "finished calls without a row"
-    for call in finished:
-        row = by_nonce[call.nonce][0]
-        assert call.received == call.expected
-        assert (row["id"], row["outcome"], row["http_status"]) == (call.id, "completed", 200), row
-        assert row["response_sha256"] == hashlib.sha256(call.received).hexdigest()
-        assert (row["input_tokens"], row["output_tokens"]) == (oracle.INPUT_TOKENS, PIECES), row
-        assert row["cost_pico_usd"] is not None
-    for call in load.calls:
-        if not call.is_finished and call.received and call.status == 200:
-            kept = dashcam.body(str(by_nonce[call.nonce][0]["id"]), "response")
-            assert kept.startswith(call.received), "a client was given bytes that are not on record"
-            assert call.expected.startswith(kept)
-    if not dashcam.database.is_postgres:
-        assert dashcam.query("pragma integrity_check") == [{"integrity_check": "ok"}]
-    endings = sorted(row["outcome"] for row in rows)
-    return {outcome: len(list(group)) for outcome, group in itertools.groupby(endings)}
-
-
-def _grouped(rows: list[dict[str, object]]) -> itertools.groupby[str, dict[str, object]]:
-    def key(row: dict[str, object]) -> str:
-        return str(row["input_preview"])
-
-    return itertools.groupby(sorted(rows, key=key), key)

@@ -1,0 +1,50 @@
+"""What fault tests share: the installed program in front of the oracle, on each engine."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.acceptance.conftest import serving
+from tests.support.dashcam import RunningDashcam
+
+Start = Callable[..., RunningDashcam]
+
+
+@pytest.fixture(scope="session")
+def oracle(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of the upstream whose answers are a function of the question."""
+    with serving("tests.support.oracle", tmp_path_factory.mktemp("oracle")) as address:
+        yield address
+
+
+@pytest.fixture
+def start(oracle: str, tmp_path: Path) -> Iterator[Start]:
+    """Start instances in front of the oracle, or of ``upstream``; they end with the test.
+
+    The upstream's patience is two seconds, so that its silence is noticed while somebody waits.
+    """
+    with contextlib.ExitStack() as running:
+
+        def begin(
+            *arguments: str,
+            upstream: str | None = None,
+            environment: dict[str, str] | None = None,
+            data_dir: Path | None = None,
+            is_started: bool = True,
+        ) -> RunningDashcam:
+            folder = tmp_path / f"dashcam-{len(list(tmp_path.iterdir()))}"
+            folder.mkdir()
+            settings = folder / "impatient.toml"
+            times = "first_byte_timeout = 2.0\nidle_timeout = 2.0\nconnect_timeout = 2.0\n"
+            settings.write_text(f'[providers.openai]\nurl = "{upstream or oracle}/v1"\n{times}')
+            dashcam = RunningDashcam(folder, "--config", str(settings), *arguments, environment=environment)
+            if data_dir is not None:
+                dashcam.data_dir = data_dir
+            running.callback(dashcam.close)
+            return dashcam.start() if is_started else dashcam
+
+        yield begin
