@@ -22,9 +22,16 @@ def content_state_of(call: RecordedCall, *, keeps: bool, has_files: bool = False
     if not keeps:
         return ContentState.OFF
     has_request = call.request is not None and (has_files or len(call.request) >= call.start.request_bytes)
-    is_cut = call.lost_bytes > 0 or not has_request or (call.end is not None and call.end.bodies_dropped)
+    is_cut = call.lost_bytes > 0 or not has_request or _has_gap(call)
     whole = ContentState.REDACTED if has_files else ContentState.STORED
     return ContentState.TRUNCATED if is_cut else whole
+
+
+def _has_gap(call: RecordedCall) -> bool:
+    """Tell whether its end counts more than there is: pieces were dropped, or went with the power."""
+    if call.end is None:
+        return False
+    return call.end.bodies_dropped or sum(len(piece.data) for piece in call.pieces) < call.end.received_bytes
 
 
 def edits_of(call: RecordedCall) -> tuple[tuple[int, int, str], ...]:

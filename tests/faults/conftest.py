@@ -10,8 +10,10 @@ import pytest
 
 from tests.acceptance.conftest import serving
 from tests.support.dashcam import RunningDashcam
+from tests.support.shim import Shim, compile_shim
 
 Start = Callable[..., RunningDashcam]
+StartShimmed = Callable[..., tuple[RunningDashcam, Shim]]
 
 
 @pytest.fixture(scope="session")
@@ -48,3 +50,22 @@ def start(oracle: str, tmp_path: Path) -> Iterator[Start]:
             return dashcam.start() if is_started else dashcam
 
         yield begin
+
+
+@pytest.fixture(scope="session")
+def shim_library(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The compiled shim."""
+    return compile_shim(tmp_path_factory.mktemp("shim"))
+
+
+@pytest.fixture
+def start_shimmed(start: Start, shim_library: Path) -> Callable[..., tuple[RunningDashcam, Shim]]:
+    """Start an instance whose data folder can fail, and the means to let it."""
+
+    def begin(*arguments: str, **named: object) -> tuple[RunningDashcam, Shim]:
+        dashcam = start(*arguments, is_started=False, **named)
+        shim = Shim(shim_library, dashcam.folder, dashcam.data_dir)
+        dashcam.environment.update(shim.environment)
+        return dashcam.start(), shim
+
+    return begin

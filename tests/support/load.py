@@ -24,7 +24,7 @@ PIECES = 12
 KEY = "sk-load"
 
 
-@dataclass
+@dataclass(repr=False)
 class SeenCall:
     """One call as its client saw it. ``is_answered``: a whole answer came, whatever its status."""
 
@@ -37,6 +37,10 @@ class SeenCall:
     is_answered: bool = False
     has_left: bool = False
     error: str | None = None
+
+    def __repr__(self) -> str:
+        ended = "answered" if self.is_answered else self.error or "open"
+        return f"<SeenCall {self.nonce} {self.id} {self.status} {ended} {len(self.received)} bytes>"
 
     @property
     def is_finished(self) -> bool:

@@ -50,6 +50,14 @@ def test_what_was_not_kept_is_told() -> None:
     assert request_body_of(replace(call, request=None)) is None
 
 
+def test_an_answer_with_a_gap_says_so() -> None:
+    """Pieces that the power took although it left what came after them."""
+    call = recorded([b"ab", b"cd"])
+    assert call.end is not None
+    assert content_state_of(replace(call, pieces=call.pieces[1:]), keeps=True) is ContentState.TRUNCATED
+    assert content_state_of(replace(call, pieces=call.pieces[1:], end=None), keeps=True) is ContentState.STORED
+
+
 def test_a_form_is_kept_without_its_files() -> None:
     call = recorded(b"x", body=b"short", request_bytes=5000)
     assert content_state_of(call, keeps=True, has_files=True) is ContentState.REDACTED
