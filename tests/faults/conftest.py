@@ -14,6 +14,13 @@ from tests.support.shim import Shim, compile_shim
 
 Start = Callable[..., RunningDashcam]
 StartShimmed = Callable[..., tuple[RunningDashcam, Shim]]
+IMPATIENT = """
+[providers.openai]
+url = "{upstream}/v1"
+first_byte_timeout = 2.0
+idle_timeout = 2.0
+connect_timeout = 2.0
+"""
 
 
 @pytest.fixture(scope="session")
@@ -25,7 +32,7 @@ def oracle(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture
 def start(oracle: str, tmp_path: Path) -> Iterator[Start]:
-    """Start instances in front of the oracle, or of ``upstream``; they end with the test.
+    """Start instances in front of the oracle, or of ``upstream``, or with other ``settings``; they end with the test.
 
     The upstream's patience is two seconds, so that its silence is noticed while somebody waits.
     """
@@ -34,16 +41,16 @@ def start(oracle: str, tmp_path: Path) -> Iterator[Start]:
         def begin(
             *arguments: str,
             upstream: str | None = None,
+            settings: str | None = None,
             environment: dict[str, str] | None = None,
             data_dir: Path | None = None,
             is_started: bool = True,
         ) -> RunningDashcam:
             folder = tmp_path / f"dashcam-{len(list(tmp_path.iterdir()))}"
             folder.mkdir()
-            settings = folder / "impatient.toml"
-            times = "first_byte_timeout = 2.0\nidle_timeout = 2.0\nconnect_timeout = 2.0\n"
-            settings.write_text(f'[providers.openai]\nurl = "{upstream or oracle}/v1"\n{times}')
-            dashcam = RunningDashcam(folder, "--config", str(settings), *arguments, environment=environment)
+            written = folder / "settings.toml"
+            written.write_text(settings or IMPATIENT.format(upstream=upstream or oracle))
+            dashcam = RunningDashcam(folder, "--config", str(written), *arguments, environment=environment)
             if data_dir is not None:
                 dashcam.data_dir = data_dir
             running.callback(dashcam.close)

@@ -61,8 +61,8 @@ def memory_of(limit: int, *pids: int) -> Iterator[Path]:
             (group / "cgroup.procs").write_text(str(pid))
         yield group
     finally:
-        for pid in (group / "cgroup.procs").read_text().split():
-            (CGROUP / "cgroup.procs").write_text(pid)
+        for left in (group / "cgroup.procs").read_text().split():
+            (CGROUP / "cgroup.procs").write_text(left)
         group.rmdir()
 
 

@@ -10,6 +10,8 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -27,12 +29,12 @@ def _has_namespaces() -> bool:
 
 
 CGROUP = Path("/sys/fs/cgroup/memory")
-MEANS = {
+MEANS: dict[str, Callable[[], bool]] = {
     "linux": lambda: sys.platform == "linux",
     "root": lambda: os.geteuid() == 0,
     "netns": _has_namespaces,
     "cgroup": lambda: (CGROUP / "memory.limit_in_bytes").exists() and os.access(CGROUP, os.W_OK),
-    **{name: (lambda name=name: _is_there(name)) for name in PROGRAMS},  # type: ignore[misc]
+    **{name: partial(_is_there, name) for name in PROGRAMS},
 }
 
 

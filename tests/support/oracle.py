@@ -211,8 +211,9 @@ async def serve_connection(reader: asyncio.StreamReader, writer: asyncio.StreamW
 
 async def main() -> None:
     """Serve until standard input closes."""
-    server = await asyncio.start_server(serve_connection, "127.0.0.1", 0, backlog=4096)
-    print(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", flush=True)
+    host = sys.argv[2] if len(sys.argv) > 2 else "127.0.0.1"
+    server = await asyncio.start_server(serve_connection, host, 0, backlog=4096)
+    print(f"http://{host}:{server.sockets[0].getsockname()[1]}", flush=True)
     await asyncio.to_thread(sys.stdin.read)
     os._exit(0)
 

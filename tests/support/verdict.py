@@ -82,7 +82,7 @@ def _judge_call(dashcam: RunningDashcam, call: SeenCall, row: Row, allowed: Allo
     if call.id is not None:
         assert row["id"] == call.id, (call, row)
     has_content = row["content_state"] == "stored"
-    assert has_content or allowed.bodies or row["outcome"] == "rejected", row
+    assert has_content or allowed.bodies or row["outcome"] == "rejected", (call, row["content_state"], row["outcome"])
     if call.is_finished:
         _judge_finished(dashcam, call, row, has_content=has_content)
     elif call.is_answered:

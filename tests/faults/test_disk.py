@@ -1,0 +1,174 @@
+"""Disks that fill up, fail, hang or forget (F): policy decides what is kept, nothing crashes, everything is counted."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+import resource
+import signal
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.faults.conftest import Start, StartShimmed
+from tests.support.dashcam import RunningDashcam
+from tests.support.load import Load
+from tests.support.means import require
+from tests.support.shim import OPEN, SYNC, WRITE, Shim
+from tests.support.verdict import Allowance, assert_nothing_lost
+from tests.support.waiting import wait_until, wait_until_async
+
+
+@contextmanager
+def small_disk(path: Path, megabytes: int) -> Iterator[None]:
+    """Mount a disk in memory of so many megabytes."""
+    require("linux", "root", "mount")
+    path.mkdir(parents=True)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={megabytes}m,mode=0700", "none", path], check=True)
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", "--lazy", path], check=True)
+
+
+@contextmanager
+def frozen(*pids: int) -> Iterator[None]:
+    """Stop processes where they are, and let them go on."""
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for pid in pids:
+            os.kill(pid, signal.SIGCONT)
+
+
+def degraded(dashcam: RunningDashcam) -> bool:
+    return bool(dashcam.samples()["dashcam_recorder_degraded"][frozenset()])
+
+
+@pytest.mark.parametrize("policy", ["metadata_only", "drop", "reject"])
+async def test_f1_a_full_disk_means_what_was_chosen_and_frees_itself_without_space(start: Start, policy: str) -> None:
+    environment = {"DASHCAM_RECORDING__ON_FULL": policy, "DASHCAM_RECORDING__MIN_FREE_BYTES": "1000000",
+                   "DASHCAM_RECORDING__SEGMENT_SECONDS": "0.5"}  # fmt: skip
+    dashcam = start(environment=environment, is_started=False)
+    with small_disk(dashcam.data_dir / "spool", megabytes=8):
+        await asyncio.to_thread(dashcam.start)
+        await wait_until_async(lambda: dashcam.ledger()["is_open"], "the store is open")
+        load = Load(dashcam.url, pieces=400)
+        async with load.running(clients=16):
+            with frozen(*dashcam.pids("proxy.control")):
+                full = os.statvfs(dashcam.data_dir / "spool")
+                room = full.f_bavail * full.f_frsize
+                await wait_until_async(lambda: room_of(dashcam) < 1_000_000 < room, "the disk is full", seconds=60)
+                enough = len(load.calls) + 100
+                await wait_until_async(lambda: len(load.calls) > enough, "calls go on", seconds=60)
+            await wait_until_async(lambda: room_of(dashcam) > 4_000_000, "it has freed itself", seconds=60)
+            await load.progress(50)
+        wait_until(lambda: not degraded(dashcam), "it is well again")
+        allowed = Allowance(bodies=True, drops=True)
+        await asyncio.to_thread(assert_nothing_lost, dashcam, load, allowed=allowed)
+        refused = [call for call in load.calls if call.status == 503]
+        assert bool(refused) is (policy == "reject")
+        assert dashcam.ledger()["dropped"] or policy != "drop"
+        dashcam.stop()
+
+
+def room_of(dashcam: RunningDashcam) -> int:
+    found = os.statvfs(dashcam.data_dir / "spool")
+    return found.f_bavail * found.f_frsize
+
+
+@pytest.mark.parametrize("number", [errno.EIO, errno.EROFS, errno.ENOSPC], ids=errno.errorcode.get)
+async def test_f4_writes_that_fail_cost_no_call_and_are_counted(start_shimmed: StartShimmed, number: int) -> None:
+    dashcam, shim = await asyncio.to_thread(start_shimmed)
+    load = Load(dashcam.url)
+    async with load.running():
+        await load.progress()
+        shim.fail(WRITE, number)
+        await load.progress(60)
+        shim.heal()
+        await load.progress(60)
+    assert [call for call in load.calls if not call.is_finished] == []
+    allowed = Allowance(bodies=True, drops=True)
+    await asyncio.to_thread(assert_nothing_lost, dashcam, load, allowed=allowed)
+    assert dashcam.ledger()["dropped"].get("spool_full", 0) > 0
+    assert "recorder_degraded" in dashcam.log()
+
+
+@pytest.mark.parametrize("number", [errno.EMFILE, errno.EACCES], ids=errno.errorcode.get)
+async def test_f4_f6_without_new_files_the_old_ones_do(start_shimmed: StartShimmed, number: int) -> None:
+    """No descriptor left, or the folder's rights lost: segments cannot rotate, and the one in use grows on."""
+    quick = {"DASHCAM_RECORDING__SEGMENT_SECONDS": "0.2"}
+    dashcam, shim = await asyncio.to_thread(start_shimmed, environment=quick)
+    load = Load(dashcam.url)
+    async with load.running():
+        await load.progress()
+        with frozen(*dashcam.pids("proxy.control")):
+            shim.fail(OPEN, number)
+            await load.progress(150)
+            shim.heal()
+        await load.progress(60)
+    endings = await asyncio.to_thread(assert_nothing_lost, dashcam, load)
+    assert endings == {"completed": len(load.calls)}
+
+
+async def test_f4_a_gateway_that_has_used_up_its_descriptors_recovers(start: Start) -> None:
+    require("linux")
+    dashcam = start()
+    (gateway,) = dashcam.pids("proxy.gateway")
+    load = Load(dashcam.url, scripts=["slow@20"])
+    was = resource.prlimit(gateway, resource.RLIMIT_NOFILE)
+    held = len(os.listdir(f"/proc/{gateway}/fd"))
+    async with load.running(clients=4):
+        await load.progress(4)
+        resource.prlimit(gateway, resource.RLIMIT_NOFILE, (held + 12, was[1]))
+        crowd = Load(dashcam.url, scripts=["slow@20"])
+        async with crowd.running(clients=40):
+            await wait_until_async(lambda: len(os.listdir(f"/proc/{gateway}/fd")) >= held + 12, "all are in use")
+            await load.progress(4)
+            resource.prlimit(gateway, resource.RLIMIT_NOFILE, was)
+        await load.progress(4)
+    # A disk that cannot be looked at counts as full: bodies may be left out meanwhile.
+    await asyncio.to_thread(assert_nothing_lost, dashcam, load, crowd, allowed=Allowance(bodies=True))
+
+
+async def test_f5_a_sync_that_takes_for_ever_delays_no_call(start_shimmed: StartShimmed) -> None:
+    dashcam, shim = await asyncio.to_thread(start_shimmed)
+    load = Load(dashcam.url)
+    async with load.running():
+        await load.progress()
+        shim.sync_slowly(5)
+        # So many calls end while each sync takes five seconds, that no call can have waited for one.
+        seen = shim.seen(SYNC)
+        await load.progress(200)
+        assert shim.seen(SYNC) - seen < 100
+        shim.heal()
+    endings = await asyncio.to_thread(assert_nothing_lost, dashcam, load)
+    assert endings == {"completed": len(load.calls)}
+
+
+async def test_f3_syncs_that_fail_cost_nothing(start_shimmed: StartShimmed) -> None:
+    """From the third on: the segment is left, what it held is written anew, and it is said aloud."""
+    dashcam, shim = await asyncio.to_thread(start_shimmed)
+    load = Load(dashcam.url)
+    async with load.running():
+        await load.progress()
+        shim.fail(SYNC, errno.EIO, after=3)
+        await load.progress(100)
+        await wait_until_async(lambda: "recorder_degraded" in dashcam.log(), "it is said")
+        shim.heal()
+        await load.progress(100)
+    endings = await asyncio.to_thread(assert_nothing_lost, dashcam, load)
+    assert endings == {"completed": len(load.calls)}
+
+
+def test_the_shim_keeps_out_of_everything_else(start_shimmed: StartShimmed) -> None:
+    dashcam, shim = start_shimmed()
+    assert isinstance(shim, Shim)
+    assert shim.seen(WRITE) > 0
+    assert dashcam.get("/readyz")[0] == 200
