@@ -341,8 +341,10 @@ class GatewayProtocol(HttpToolsProtocol):
             self.end()
 
     def shutdown(self) -> None:
-        """Close now when idle, else after the running answer."""
-        if self.call is None or self.call.is_complete:
+        """Close now when idle, else after the running answer; a newcomer's first request may be on its way."""
+        if self.call is None:
+            return
+        if self.call.is_complete:
             self.transport.close()
         else:
             self.call.keep_alive = False

@@ -24,6 +24,7 @@ from proxy.gateway.protocol import GatewayProtocol
 from proxy.gateway.refreshing import INTERVAL_SECONDS, SnapshotWatch
 from proxy.spool.page import Page
 from proxy.spool.trouble import meanings
+from proxy.upstream.client import STANDSTILL_SECONDS
 
 log = structlog.get_logger("gateway")
 
@@ -31,6 +32,7 @@ _STATS_SECONDS = 5.0
 _TELL_AGAIN_SECONDS = 60.0
 _TOLD = ("in_flight", "in_flight_per_key", "connections", "connections_per_address", "memory_bytes")
 _LOSSES = ("bodies_dropped", "dropped_spool_full", "fsync_failures", "sync_waits_expired", "ends_lost")
+_NEWCOMER_SECONDS = 0.25
 
 
 class GatewayServer:
@@ -88,6 +90,7 @@ class GatewayServer:
             except TimeoutError:
                 now = loop.time()
                 self._note_stall(now - due)
+                self._forgive(now - due)
                 self._sweep(now)
                 self._watch.look()
                 self._keep_spool()
@@ -113,6 +116,12 @@ class GatewayServer:
         slots[Page.IN_FLIGHT_MAX] = gateway.ceilings.in_flight
         slots[Page.HELD_BYTES] = gateway.ceilings.held_bytes
         slots[Page.UPSTREAM_BUSY], slots[Page.UPSTREAM_IDLE] = gateway.upstream.busy, gateway.upstream.idle
+
+    def _forgive(self, late: float) -> None:
+        """We stood still (a machine that slept, a stopped process): that time is no client's fault."""
+        if late > STANDSTILL_SECONDS:
+            for connection in self._connections():
+                connection.deadline += late
 
     def _connections(self) -> list[GatewayProtocol]:
         return cast(list[GatewayProtocol], list(self._state.connections))
@@ -169,6 +178,14 @@ class GatewayServer:
             self._tell_limits_at = now + _TELL_AGAIN_SECONDS
             log.warning("limits_reached", hint="settings of section limits; README", **news)
 
+    async def _hear_newcomers(self, limit: float) -> None:
+        """Give those whose first request is on its way a moment: closed now, they would be told nothing."""
+        if any(connection.call is None for connection in self._connections()):
+            await asyncio.sleep(min(limit, _NEWCOMER_SECONDS))
+        for connection in self._connections():
+            if connection.call is None:
+                connection.transport.close()
+
     async def _drain(self, loop: asyncio.AbstractEventLoop, server: asyncio.Server) -> None:
         limit = self._gateway.limits.drain
         log.info("gateway_draining", in_flight=len(self._gateway.exchanges), seconds=limit)
@@ -177,6 +194,7 @@ class GatewayServer:
         server.close()
         for connection in self._connections():
             connection.shutdown()
+        await self._hear_newcomers(limit)
         await self._gateway.drain(loop.time() + limit)
         for connection in self._connections():
             connection.transport.close()

@@ -22,6 +22,7 @@ from proxy.upstream.pool import OriginPool
 from proxy.upstream.request import RequestHead
 
 SWEEP_SECONDS = 0.25
+STANDSTILL_SECONDS = 1.0
 STALE_SECONDS = 2.0
 """A dead pooled connection shows within a round trip; later, the upstream broke while working, and must not twice."""
 SLICES_PER_TURN = 8
@@ -133,11 +134,16 @@ class UpstreamClient:
     # -- time-outs ------------------------------------------------------------------------------------------
 
     def _arm(self) -> None:
-        self._sweeper = asyncio.get_running_loop().call_later(SWEEP_SECONDS, self._sweep)
+        loop = asyncio.get_running_loop()
+        self._sweeper = loop.call_later(SWEEP_SECONDS, self._sweep, loop.time() + SWEEP_SECONDS)
 
-    def _sweep(self) -> None:
+    def _sweep(self, due: float) -> None:
         now = asyncio.get_running_loop().time()
+        late = now - due
         for connection in list(self._busy):
+            if late > STANDSTILL_SECONDS:
+                # We stood still, not the upstream: what it said meanwhile is not read yet.
+                connection.deadline += late
             connection.expire(now)
         for pool in self._pools.values():
             pool.expire(now)

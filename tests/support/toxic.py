@@ -85,6 +85,10 @@ class ToxicProxy:
         self._refuses = False
         self._call(self._look_at_holes)
 
+    def turn_to(self, port: int) -> None:
+        """Lead new connections to another port."""
+        self._target = (self._target[0], port)
+
     def _call(self, what: Callable[[], None]) -> None:
         self._loop.call_soon_threadsafe(what)
 
