@@ -15,7 +15,8 @@ from tests.support.dashcam import RunningDashcam
 from tests.support.waiting import wait_until
 
 _ESTABLISHED, _CLOSE_WAIT = "01", "08"
-_MAX_IDLE_UPSTREAM = 128
+_MAX_IDLE_UPSTREAM = 256
+"""As many connections as are kept for each upstream (``UpstreamClient``)."""
 
 
 @dataclass(frozen=True)
