@@ -14,7 +14,7 @@ from tests.support.dashcam import RunningDashcam
 from tests.support.load import Load
 from tests.support.means import CGROUP, require
 from tests.support.verdict import assert_nothing_lost
-from tests.support.waiting import wait_until_async
+from tests.support.waiting import wait_until, wait_until_async
 
 MEGABYTE = 1 << 20
 
@@ -63,7 +63,16 @@ def memory_of(limit: int, *pids: int) -> Iterator[Path]:
     finally:
         for left in (group / "cgroup.procs").read_text().split():
             (CGROUP / "cgroup.procs").write_text(left)
+        wait_until(lambda: _is_removed(group), "nobody is left in the group")
+
+
+def _is_removed(group: Path) -> bool:
+    try:
         group.rmdir()
+    except OSError:
+        # Who was killed is still on its way out.
+        return False
+    return True
 
 
 def _oom_kills(group: Path) -> int:

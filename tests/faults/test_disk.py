@@ -51,7 +51,7 @@ def degraded(dashcam: RunningDashcam) -> bool:
     return bool(dashcam.samples()["dashcam_recorder_degraded"][frozenset()])
 
 
-@pytest.mark.parametrize("policy", ["metadata_only", "drop", "reject"])
+@pytest.mark.parametrize("policy", ["metadata_only", pytest.param("drop", marks=pytest.mark.slow), "reject"])
 async def test_f1_a_full_disk_means_what_was_chosen_and_frees_itself_without_space(start: Start, policy: str) -> None:
     environment = {"DASHCAM_RECORDING__ON_FULL": policy, "DASHCAM_RECORDING__MIN_FREE_BYTES": "1000000",
                    "DASHCAM_RECORDING__SEGMENT_SECONDS": "0.5"}  # fmt: skip

@@ -51,7 +51,7 @@ async def test_k1_killing_the_gateway_loses_nothing_and_tells_what_was_interrupt
 
 
 # Each life of the process ends at this passing: early and late ones, so that what is under way differs.
-PASSINGS = [3, 40]
+PASSINGS = [pytest.param(3, marks=pytest.mark.slow), 30]
 
 
 @pytest.mark.parametrize("at", PASSINGS)

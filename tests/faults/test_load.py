@@ -19,7 +19,7 @@ from tests.support.dashcam import RunningDashcam
 from tests.support.holdings import assert_nothing_held, holdings_of
 from tests.support.load import KEY, Load, SeenCall
 from tests.support.means import require
-from tests.support.verdict import assert_nothing_lost
+from tests.support.verdict import Allowance, assert_nothing_lost
 from tests.support.waiting import wait_until_async
 
 KILOBYTE = 1024
@@ -94,9 +94,10 @@ async def test_l2_three_times_what_can_be_served(start: Start, is_long: bool) ->
     async with after.running(clients=10):
         await after.progress(40)
     assert [call for call in after.calls if not call.is_finished] == []
-    endings = await asyncio.to_thread(assert_nothing_lost, dashcam, load, after)
+    # Beyond a handful a second refusals are counted instead of recorded, so that a flood fills no disk.
+    endings = await asyncio.to_thread(assert_nothing_lost, dashcam, load, after, allowed=Allowance(drops=True))
     assert endings["completed"] == load.finished + after.finished
-    assert endings["rejected"] == len(refused)
+    assert endings["rejected"] + dashcam.ledger()["dropped"].get("refused", 0) == len(refused)
 
 
 MIXED = [*[""] * 90, "reset@3", "close@5", "status@503", "leave@2", "leave@8", "crumbs", "status@429", "reset@0"]
