@@ -69,9 +69,10 @@ def shim_library(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def start_shimmed(start: Start, shim_library: Path) -> Callable[..., tuple[RunningDashcam, Shim]]:
     """Start an instance whose data folder can fail, and the means to let it."""
 
-    def begin(*arguments: str, **named: object) -> tuple[RunningDashcam, Shim]:
+    def begin(*arguments: str, is_spool_only: bool = False, **named: object) -> tuple[RunningDashcam, Shim]:
         dashcam = start(*arguments, is_started=False, **named)
-        shim = Shim(shim_library, dashcam.folder, dashcam.data_dir)
+        root = dashcam.data_dir / "spool" if is_spool_only else dashcam.data_dir
+        shim = Shim(shim_library, dashcam.folder, root)
         dashcam.environment.update(shim.environment)
         return dashcam.start(), shim
 

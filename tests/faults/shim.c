@@ -29,9 +29,9 @@
 
 enum { WRITE, SYNC, OPEN, KINDS };
 
-/* Laid out as tests/support/shim.py has it: 64-bit slots. A fault counts from the skip'th passing on. */
+/* Laid out as tests/support/shim.py has it: 64-bit slots. A fault counts from passing number ``from`` to ``until``. */
 struct page {
-  _Atomic int64_t error[KINDS], skip[KINDS], seen[KINDS];
+  _Atomic int64_t error[KINDS], from[KINDS], until[KINDS], seen[KINDS];
   _Atomic int64_t sync_sleep_ms, wall_offset_ns;
 };
 
@@ -71,7 +71,7 @@ static int path_of(int file, char *path) {
 static int fault(int kind) {
   int64_t number = atomic_fetch_add(&page->seen[kind], 1);
   int error = (int)atomic_load(&page->error[kind]);
-  return error && number >= atomic_load(&page->skip[kind]) ? error : 0;
+  return error && number >= atomic_load(&page->from[kind]) && number < atomic_load(&page->until[kind]) ? error : 0;
 }
 
 /* -- what a power cut leaves -------------------------------------------------------------------------------- */

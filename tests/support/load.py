@@ -31,6 +31,7 @@ class SeenCall:
     nonce: str
     is_stream: bool
     pieces: int = PIECES
+    padding: int = 0
     id: str | None = None
     status: int | None = None
     received: bytes = b""
@@ -55,7 +56,7 @@ class SeenCall:
     @property
     def question(self) -> dict[str, object]:
         """What is asked."""
-        return oracle.question(self.nonce, self.is_stream, self.pieces)
+        return oracle.question(self.nonce, self.is_stream, self.pieces, self.padding)
 
     @property
     def expected(self) -> bytes:
@@ -65,11 +66,15 @@ class SeenCall:
 
 @dataclass
 class Load:
-    """Clients that call until told to stop. ``path`` and ``headers`` go with each call; ``pause`` seconds between."""
+    """Clients that call until told to stop. ``path`` and ``headers`` go with each call; ``pause`` seconds between.
+
+    ``padding`` makes each request so many bytes longer.
+    """
 
     url: str
     scripts: Sequence[str] = ("",)
     pieces: int = PIECES
+    padding: int = 0
     calls: list[SeenCall] = field(default_factory=list)
     path: str = "/v1/chat/completions"
     headers: Mapping[str, str] = field(default_factory=dict)
@@ -115,7 +120,7 @@ class Load:
         while not leaving.is_set():
             script = next(scripts)
             nonce = f"nonce-{uuid.uuid4().hex}" + (f"|{script}" if script else "")
-            call = SeenCall(nonce, is_stream, self.pieces)
+            call = SeenCall(nonce, is_stream, self.pieces, self.padding)
             self.calls.append(call)
             try:
                 await self.call(http, call)

@@ -39,9 +39,11 @@ MISBEHAVIOUR = {
 }
 
 
-def question(nonce: str, is_stream: bool, pieces: int) -> dict[str, object]:
-    """Return the chat request that carries a nonce."""
+def question(nonce: str, is_stream: bool, pieces: int, padding: int = 0) -> dict[str, object]:
+    """Return the chat request that carries a nonce; ``padding`` makes it so many bytes longer."""
     asked: dict[str, object] = {"model": MODEL, "max_tokens": pieces, "messages": [{"role": "user", "content": nonce}]}
+    if padding:
+        asked["prediction"] = "x" * padding
     if is_stream:
         asked.update(stream=True, stream_options={"include_usage": True})
     return asked

@@ -13,6 +13,7 @@ import shutil
 import struct
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from proxy.spool.framing import SEGMENT_HEADER
@@ -29,7 +30,9 @@ for folder, folders, files in os.walk(sys.argv[1]):
         os.fsync(descriptor)
         os.close(descriptor)
 """
-_SLEEP, _WALL = 3 * _KINDS, 3 * _KINDS + 1
+_FROM, _UNTIL, _SEEN = _KINDS, 2 * _KINDS, 3 * _KINDS
+_SLEEP, _WALL = 4 * _KINDS, 4 * _KINDS + 1
+_EVER = 1 << 62
 
 
 def compile_shim(folder: Path) -> Path:
@@ -65,10 +68,18 @@ class Shim:
     def _get(self, slot: int) -> int:
         return int(struct.unpack_from("q", self._page, slot * 8)[0])
 
-    def fail(self, kind: int, number: int, *, after: int = 0) -> None:
-        """Let writes, syncs or opens fail from now on, ``after`` so many more."""
-        self._set(_KINDS + kind, self.seen(kind) + after)
+    def fail(self, kind: int, number: int, *, after: int = 0, times: int = _EVER) -> None:
+        """Let writes, syncs or opens fail with an errno from now on, ``after`` so many more, so many times."""
+        begin = self.seen(kind) + after
+        self._set(_FROM + kind, begin)
+        self._set(_UNTIL + kind, begin + times)
         self._set(kind, number)
+
+    def fail_once(self, kind: int, number: int) -> Callable[[], bool]:
+        """Let the next one fail; return what tells whether it has."""
+        self.fail(kind, number, times=1)
+        until = self._get(_UNTIL + kind)
+        return lambda: self.seen(kind) >= until
 
     def heal(self) -> None:
         """Let everything succeed again."""
@@ -78,7 +89,7 @@ class Shim:
 
     def seen(self, kind: int) -> int:
         """How many writes, syncs or opens there have been."""
-        return self._get(2 * _KINDS + kind)
+        return self._get(_SEEN + kind)
 
     def sync_slowly(self, seconds: float) -> None:
         """Let each sync take so long."""
