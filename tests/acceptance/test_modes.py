@@ -14,9 +14,10 @@ from proxy.settings.values import RecordingSettings, Settings
 from tests.acceptance.conftest import Starter
 from tests.support import oracle as oracle_upstream
 from tests.support.dashcam import RunningDashcam
-from tests.support.load import Load, assert_nothing_lost
+from tests.support.load import Load
 from tests.support.processes import free_port
 from tests.support.raw_http import exchange, request
+from tests.support.verdict import assert_nothing_lost
 from tests.support.waiting import wait_until
 
 MASTER_KEY = "kX8vQ2mZ7pL4tR9wB3nF6yH1cJ5dG0sA"
