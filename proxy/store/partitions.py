@@ -4,6 +4,9 @@ The tables that grow with every call are cut by the call's id, a UUIDv7, which b
 of a month is the month's first millisecond and zeros. What no month was made for lies in a table's ``default`` part, so
 that nothing is ever refused; when its month is made, it moves there. Dropping decides nothing: who keeps what how long
 is said elsewhere.
+
+Whoever looks for a span of time says between which ids as well (``bounded``), so that no other month is looked at. An
+id is minted just after its call began; a clock that is set back makes it later, since ids never go back.
 """
 
 from __future__ import annotations
@@ -12,9 +15,12 @@ import re
 import time
 import uuid
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, date, datetime
 
 from sqlalchemy import Connection
+
+from proxy.store.statements import Filters
 
 TABLES = {
     "interaction": "id",
@@ -25,6 +31,10 @@ TABLES = {
 }
 """The tables that are cut, and by which column."""
 MONTHS_AHEAD = 3
+_DAY = 86_400_000
+_EARLIER, _LATER = _DAY, 31 * _DAY
+"""By how much an id may lie before and behind its call's instant; a month more to look at costs little."""
+_MOST = 2**48
 PART = re.compile(rf"(?P<table>{'|'.join(TABLES)})_(?:default|(?P<year>\d{{4}})_(?P<month>\d\d))\Z")
 _PARTS = (
     "SELECT child.relname FROM pg_inherits JOIN pg_class AS child ON child.oid = inhrelid "
@@ -34,8 +44,22 @@ _PARTS = (
 
 def first_id(month: date) -> str:
     """Return the lowest id of a month."""
-    milliseconds = int(datetime(month.year, month.month, 1, tzinfo=UTC).timestamp() * 1000)
-    return str(uuid.UUID(int=milliseconds << 80))
+    return id_at(int(datetime(month.year, month.month, 1, tzinfo=UTC).timestamp() * 1000))
+
+
+def id_at(milliseconds: int) -> str:
+    """Return the lowest id of an instant (Unix milliseconds), or of the nearest that ids have room for."""
+    return str(uuid.UUID(int=min(max(milliseconds, 0), _MOST - 1) << 80))
+
+
+def bounded(filters: Filters) -> Filters:
+    """Return filters that say of a span of time which ids its calls have as well."""
+    since, until = filters.since, filters.until
+    return replace(
+        filters,
+        from_id=None if since is None else id_at(since - _EARLIER),
+        to_id=None if until is None or until + _LATER >= _MOST else id_at(max(until, 0) + _LATER),
+    )
 
 
 def next_month(month: date) -> date:

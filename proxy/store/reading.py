@@ -23,6 +23,7 @@ from proxy.settings.database import DatabaseSettings
 from proxy.store.bodies import read_body, read_varints
 from proxy.store.engine import backend_of
 from proxy.store.following import Recorded
+from proxy.store.partitions import bounded
 from proxy.store.rows import JSON
 from proxy.store.statements import (
     LABEL,
@@ -89,7 +90,11 @@ class Reader:
 
     def list_interactions(self, filters: Filters, limit: int, order: Order | None = None) -> list[Row]:
         """Return rows, the newest first, or as ``order`` says."""
-        return self._rows(*listing(filters, limit, order, has_rare_label=self._has_rare_label(filters)))
+        is_rare = self._has_rare_label(filters)
+        return self._rows(*listing(self._bounded(filters), limit, order, has_rare_label=is_rare))
+
+    def _bounded(self, filters: Filters) -> Filters:
+        return bounded(filters) if self._database.is_postgres else filters
 
     def _has_rare_label(self, filters: Filters) -> bool:
         sql = f"SELECT count(*) AS calls FROM ({LABEL} LIMIT ?)"  # noqa: S608 - ours
@@ -106,7 +111,7 @@ class Reader:
 
     def search(self, words: Sequence[str], filters: Filters, before: Row | None) -> SearchPage:
         """Look through the texts of the next calls before a row (None: from the newest) for all of the words."""
-        look, values = looking(filters, before)
+        look, values = looking(self._bounded(filters), before)
         edge = self._rows(f"{look} LIMIT 1 OFFSET {PAGE - 1}", values)
         statement, wanted = matching(words, look, values, PAGE)
         return SearchPage(self._rows(statement, wanted), edge[0] if edge else None)
@@ -192,14 +197,14 @@ class Reader:
 
     def slice_after(self, identity: str, filters: Filters, limit: int) -> list[Row]:
         """Return rows in the order of their ids, beginning behind one; each with the address it was last sent to."""
-        return self._rows(*slice_of(identity, filters, limit))
+        return self._rows(*slice_of(identity, self._bounded(filters), limit))
 
     def unpriced(self, filters: Filters) -> list[Row]:
         """Return calls without a price by provider and model: calls, tokens, when the last one was; the most first.
 
         ``uncounted`` are those that reported nothing to be priced: no price can be their lack.
         """
-        conditions, values = conditions_of(filters)
+        conditions, values = conditions_of(self._bounded(filters))
         where = " AND ".join(["cost_status = 'unpriced'", *conditions])
         sql = (
             "SELECT provider, model, service_tier, count(*) AS calls, "  # noqa: S608 - conditions are ours
@@ -212,7 +217,7 @@ class Reader:
 
     def summary(self, since: int, until: int | None = None) -> Row:
         """Return calls, errors, tokens and cost of a span of time (Unix milliseconds)."""
-        conditions, values = conditions_of(Filters(since=since, until=until))
+        conditions, values = conditions_of(self._bounded(Filters(since=since, until=until)))
         sql = (
             "SELECT count(*) AS calls, "  # noqa: S608 - conditions are ours
             "coalesce(sum(CASE WHEN success THEN 0 ELSE 1 END), 0) AS errors, "

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from proxy.store.columns import instant_text
@@ -29,7 +29,10 @@ _IN_COMMON = f"EXISTS ({LABEL} AND interaction_id = id)"
 
 @dataclass(frozen=True, slots=True)
 class Filters:
-    """What to list. Instants are Unix milliseconds; texts match exactly, ``model`` may end in ``*``; all must match."""
+    """What to list. Instants are Unix milliseconds; texts match exactly, ``model`` may end in ``*``; all must match.
+
+    ``from_id`` and ``to_id`` bound the ids, the second not included: ``partitions.bounded`` finds them.
+    """
 
     since: int | None = None
     until: int | None = None
@@ -43,6 +46,8 @@ class Filters:
     environment: str | None = None
     tags: tuple[str, ...] = ()
     metadata: tuple[tuple[str, str], ...] = ()
+    from_id: str | None = None
+    to_id: str | None = None
 
     def labels(self) -> list[tuple[str, str]]:
         """Return tags and metadata as the keys and values of ``interaction_metadata``."""
@@ -81,13 +86,17 @@ def slice_of(identity: str, filters: Filters, limit: int) -> tuple[str, tuple[An
 
     The filters are behind a CASE, so that no index of theirs is taken: else every slice sorts all that is left.
     """
-    conditions, values = conditions_of(filters)
-    where = f"id > ? AND CASE WHEN {' AND '.join(conditions)} THEN 1 ELSE 0 END = 1" if conditions else "id > ?"
+    where, bounds = "id > ?", [max(identity or NO_ID, filters.from_id or NO_ID)]
+    if filters.to_id is not None:
+        where, bounds = f"{where} AND id < ?", [*bounds, filters.to_id]
+    conditions, values = conditions_of(replace(filters, from_id=None, to_id=None))
+    if conditions:
+        where = f"{where} AND CASE WHEN {' AND '.join(conditions)} THEN 1 ELSE 0 END = 1"
     sql = (
         "SELECT *, (SELECT upstream FROM attempt WHERE interaction_id = id ORDER BY number DESC LIMIT 1) "  # noqa: S608 - ours
         f"AS upstream FROM interaction WHERE {where} ORDER BY id LIMIT ?"
     )
-    return sql, (identity or NO_ID, *values, limit)
+    return sql, (*bounds, *values, limit)
 
 
 def looking(filters: Filters, before: Mapping[str, Any] | None) -> tuple[str, tuple[Any, ...]]:
@@ -140,4 +149,8 @@ def conditions_of(filters: Filters, has_label: str = _IN_COMMON) -> tuple[list[s
     if filters.until is not None:
         conditions.append("started_at < ?")
         values.append(instant_text(filters.until))
+    for condition, bound in (("id >= ?", filters.from_id), ("id < ?", filters.to_id)):
+        if bound is not None:
+            conditions.append(condition)
+            values.append(bound)
     return conditions, values
