@@ -174,7 +174,8 @@ class _Recording(_Section):
     bodies: bool
     mode: Literal["process", "power", "memory"]
     on_full: Literal["metadata_only", "reject", "drop"]
-    max_body_bytes: Whole = Field(ge=4096)
+    # Nothing we write as one value may have more than half a gigabyte: Postgres hands bytes out as text, at most 1 GB.
+    max_body_bytes: Whole = Field(ge=4096, le=256 * 1024 * 1024)
     segment_bytes: Whole = Field(ge=65536)
     segment_seconds: float = Field(gt=0)
     sync_interval: float = Field(ge=0.01, le=60)

@@ -1,8 +1,9 @@
 """Bodies: small ones inline, large ones as lists of slices that are stored once a day.
 
-A body is cut at message borders (``Body.cuts``); each slice is stored under (day, SHA-256) and referred to by number,
-so an agent's hundredth turn adds its last message and not its history again. Joining the slices gives the original
-bytes, exactly. Slices are compressed where that pays. Chunks are never shared across days: retention drops whole days.
+A body is cut at message borders (``Body.cuts``), and where a slice would be larger than one value should be; each is
+stored under (day, SHA-256) and referred to by number, so an agent's hundredth turn adds its last message and not its
+history again. Joining the slices gives the original bytes, exactly. Slices are compressed where that pays. Chunks are
+never shared across days: retention drops whole days.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from proxy.domain.interaction import Body
-from proxy.store.bulk import widened
+from proxy.store.bulk import portions, widened
 from proxy.store.rows import json_text
 
 if sys.version_info >= (3, 14):
@@ -25,6 +26,7 @@ else:
     from backports import zstd
 
 INLINE = 4096
+LARGEST_SLICE = 8 * 1024 * 1024
 _WORTH_COMPRESSING = 400
 _SLICES_AT_ONCE = 50
 _PLAIN, _ZSTD, _CHUNKS = "plain", "zstd", "chunks"
@@ -74,8 +76,8 @@ def read_varints(data: bytes) -> list[int]:
 
 
 def slices_of(body: Body) -> list[bytes]:
-    """Cut a body at its borders."""
-    borders = [0, *body.cuts, len(body.content)]
+    """Cut a body at its borders, and what is larger than one value of a database should be."""
+    borders = sorted({0, *body.cuts, len(body.content), *range(0, len(body.content), LARGEST_SLICE)})
     return [body.content[start:end] for start, end in itertools.pairwise(borders) if start < end]
 
 
@@ -103,11 +105,10 @@ def _store_slices(connection: Connection, parts: dict[tuple[str, bytes], bytes])
     In the order of their keys, so that two hosts that store the same never wait for each other in a circle.
     """
     numbers: dict[tuple[str, bytes], int] = {}
-    keys = sorted(parts)
-    for start in range(0, len(keys), _SLICES_AT_ONCE):
-        some = keys[start : start + _SLICES_AT_ONCE]
-        values = [value for key in some for value in (*key, *pack(parts[key]))]
-        found = connection.exec_driver_sql(widened(_INSERT_CHUNK, len(some)), tuple(values))
+    packed = ((*key, *pack(parts[key])) for key in sorted(parts))
+    for some in portions(packed, _SLICES_AT_ONCE):
+        values = tuple(value for row in some for value in row)
+        found = connection.exec_driver_sql(widened(_INSERT_CHUNK, len(some)), values)
         numbers.update({(day, bytes(digest)): number for number, day, digest in found})
     return numbers
 

@@ -5,12 +5,15 @@ the row costs: there the rows of new calls arrive by COPY, however few (measured
 118, and no batch is so small that an INSERT were cheaper), and rows that add to others as one INSERT of them all. COPY
 goes into the tables themselves: calls that are there were left out before, and the rare one that comes in between is
 told by its key, whereupon the batch is tried again. A temporary table and ON CONFLICT would cost twice as much.
+
+No statement carries more than some megabytes and one row (``portions``): Postgres takes no message above 1 GB and ends
+the connection of who sends one, and neither side should have to hold a batch of large bodies twice.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -20,6 +23,7 @@ from proxy.store import rows
 
 Rows = Sequence[tuple[Any, ...]]
 _AT_ONCE = 200
+_BYTES_AT_ONCE = 16 * 1024 * 1024
 _VALUES = re.compile(r"VALUES (\([?, ]+\))")
 
 
@@ -42,9 +46,23 @@ def run_many(connection: Connection, sql: str, values: Rows) -> None:
     if connection.dialect.name != "postgresql" or not _VALUES.search(sql):
         connection.exec_driver_sql(sql, list(values))
         return
-    for start in range(0, len(values), _AT_ONCE):
-        part = values[start : start + _AT_ONCE]
+    for part in portions(values, _AT_ONCE):
         connection.exec_driver_sql(widened(sql, len(part)), tuple(value for row in part for value in row))
+
+
+def portions(values: Iterable[tuple[Any, ...]], at_once: int) -> Iterator[list[tuple[Any, ...]]]:
+    """Yield rows in lists of at most so many, and of so many bytes that a further row does not make them too large."""
+    part: list[tuple[Any, ...]] = []
+    size = 0
+    for row in values:
+        weight = sum(len(value) for value in row if isinstance(value, bytes))
+        if part and (len(part) == at_once or size + weight > _BYTES_AT_ONCE):
+            yield part
+            part, size = [], 0
+        part.append(row)
+        size += weight
+    if part:
+        yield part
 
 
 @lru_cache(maxsize=512)

@@ -124,6 +124,7 @@ def test_no_document_names_a_variable_that_does_not_exist(path: str) -> None:
         ("recording.on_full", '"wait"', "'metadata_only', 'reject' or 'drop'"),
         ("recording.max_body_bytes", '"1MB"', "valid integer"),
         ("recording.max_body_bytes", "100000000000000000000", "less than"),
+        ("recording.max_body_bytes", "268435457", "less than"),
         ("recording.segment_bytes", "65535", "greater than or equal to 65536"),
         ("recording.sync_interval", "0.001", "greater than or equal to 0.01"),
         ("recording.bodies", '"perhaps"', "valid boolean"),

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.domain.interaction import Body
-from proxy.store.bodies import pack, read_varints, slices_of, unpack, varints
+from proxy.store.bodies import LARGEST_SLICE, pack, read_varints, slices_of, unpack, varints
 
 
 @given(st.lists(st.integers(0, 2**63 - 1)))
@@ -29,3 +29,9 @@ def test_what_compresses_well_is_compressed() -> None:
 def test_slices_join_to_the_body(content: bytes, cuts: list[int]) -> None:
     inside = tuple(sorted({cut for cut in cuts if cut < len(content)}))
     assert b"".join(slices_of(Body(content=content, cuts=inside))) == content
+
+
+def test_no_slice_is_larger_than_one_value_should_be() -> None:
+    content = bytes(2 * LARGEST_SLICE + 5)
+    slices = slices_of(Body(content=content, cuts=(7, LARGEST_SLICE + 9)))
+    assert [len(part) for part in slices] == [7, LARGEST_SLICE - 7, 9, LARGEST_SLICE - 9, 5]
