@@ -10,9 +10,8 @@ instants as text, truth as 0 and 1, JSON as text. What errors mean is in ``postg
 from __future__ import annotations
 
 import sys
-from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Any
+from typing import Any, cast
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.exc import DBAPIError
@@ -24,8 +23,9 @@ from proxy.store import partitions, postgres_failures
 
 try:
     import psycopg
-    from psycopg.adapt import Loader
     from psycopg.conninfo import conninfo_to_dict
+
+    from proxy.store.postgres_connection import LOADERS, Loaders, PatientConnection
 except ImportError as error:
     raise StoreError(
         f"Postgres needs the driver psycopg, which is not there: {error}",
@@ -49,51 +49,6 @@ _SETTINGS = (
     "set_config('datestyle', 'ISO', true), set_config('synchronous_commit', CASE "
     "current_setting('synchronous_commit') WHEN 'remote_apply' THEN 'remote_apply' ELSE 'on' END, true)"
 )
-
-
-class _TextLoader(Loader):
-    """Gives a value as the text the server writes."""
-
-    def load(self, data: Any) -> str:
-        """Return it."""
-        return bytes(data).decode()
-
-
-class _InstantLoader(Loader):
-    """Gives an instant as SQLite keeps it: ISO 8601 UTC with milliseconds and a Z."""
-
-    def load(self, data: Any) -> str:
-        """Return it; the session's time zone is UTC."""
-        text = bytes(data).decode()
-        if not text.endswith("+00"):
-            at = datetime.fromisoformat(text).astimezone(UTC)
-            return f"{at:%Y-%m-%dT%H:%M:%S}.{at.microsecond // 1000:03d}Z"
-        day, _, rest = text[:-3].partition(" ")
-        second, _, fraction = rest.partition(".")
-        return f"{day}T{second}.{fraction[:3]:0<3}Z"
-
-
-class _TruthLoader(Loader):
-    """Gives truth as 1 and 0."""
-
-    def load(self, data: Any) -> int:
-        """Return it."""
-        return int(bytes(data) == b"t")
-
-
-class _SumLoader(Loader):
-    """Gives a sum of whole numbers as one; our tables have no other numerics."""
-
-    def load(self, data: Any) -> int | float:
-        """Return it."""
-        text = bytes(data).decode()
-        return int(text) if text.lstrip("-").isdigit() else float(text)
-
-
-_LOADERS: dict[str, type[Loader]] = {
-    "uuid": _TextLoader, "json": _TextLoader, "jsonb": _TextLoader, "timestamptz": _InstantLoader,
-    "bool": _TruthLoader, "numeric": _SumLoader,
-}  # fmt: skip
 
 
 @lru_cache(maxsize=512)
@@ -183,7 +138,7 @@ class Postgres:
     def _engine(self, *, is_reader: bool, has_our_values: bool = True) -> Engine:
         engine = create_engine(
             "postgresql+psycopg://",
-            creator=lambda: self._connect(is_reader, _LOADERS if has_our_values else {}),
+            creator=lambda: self._connect(is_reader, LOADERS if has_our_values else {}),
             poolclass=QueuePool,
             pool_size=_KEPT_IDLE,
             max_overflow=4 if is_reader else 0,
@@ -191,6 +146,8 @@ class Postgres:
             use_native_hstore=False,
         )
         wait = self.database
+        # The server has ended a statement by then; what is left is a server that does nothing any more.
+        patience = wait.statement_timeout + wait.tcp_user_timeout if has_our_values else None
         settings = _SETTINGS.format(
             statement=round(wait.statement_timeout * 1000),
             lock=round(wait.lock_timeout * 1000),
@@ -199,7 +156,14 @@ class Postgres:
 
         @event.listens_for(engine, "begin")
         def begin(connection: Connection) -> None:
+            cast("PatientConnection", connection.connection.driver_connection).patience = patience
             connection.exec_driver_sql(settings)
+
+        @event.listens_for(engine, "checkin")
+        def end(driver: PatientConnection | None, _record: Any) -> None:
+            # What is done outside of our transactions takes as long as it takes.
+            if driver is not None:
+                driver.patience = patience if is_reader else None
 
         @event.listens_for(engine, "before_cursor_execute", retval=True)
         def translate(_c: Any, _cursor: Any, sql: str, values: Any, context: Any, _many: bool) -> tuple[str, Any]:
@@ -208,8 +172,8 @@ class Postgres:
 
         return engine
 
-    def _connect(self, is_reader: bool, loaders: dict[str, type[Loader]]) -> psycopg.Connection[Any]:
-        made = psycopg.connect(self.database.url, prepare_threshold=None, **self._arguments())
+    def _connect(self, is_reader: bool, loaders: Loaders) -> PatientConnection:
+        made = PatientConnection.connect(self.database.url, prepare_threshold=None, **self._arguments())
         made.isolation_level = psycopg.IsolationLevel.READ_COMMITTED
         made.read_only = True if is_reader else None
         for name, loader in loaders.items():
