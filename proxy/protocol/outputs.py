@@ -122,11 +122,13 @@ def _parts(content: object) -> str | None:
     return "".join(said) or None
 
 
-def _last_error(values: dict[str, Any]) -> AnswerError | None:
+def _last_error(values: dict[str, Any], levels: int = 2) -> AnswerError | None:
+    """Return why it failed, said here or a few levels further in."""
     for name in ("last_error", "error"):
         if isinstance(values.get(name), dict) and values[name]:
             return flat_error(values[name])
-    return next((_last_error(mapping(values[name])) for name in _WRAPPED if mapping(values.get(name))), None)
+    inside = (mapping(values.get(name)) for name in _WRAPPED) if levels else ()
+    return next((_last_error(part, levels - 1) for part in inside if part), None)
 
 
 def _read_counts(assembly: Assembly) -> None:

@@ -121,7 +121,15 @@ def _written(raw: Mapping[str, Any]) -> dict[str, Any]:
 
 def says_something(usage: object) -> bool:
     """False for none and for the zeros that some servers put on every chunk before the real counts come."""
-    return any(says_something(part) if isinstance(part, dict) else part for part in mapping(usage).values())
+    parts = list(mapping(usage).values())
+    # Not by recursion: an object may be nested as deeply as a reader of JSON bears, which is deeper than Python calls.
+    while parts:
+        part = parts.pop()
+        if isinstance(part, dict):
+            parts += part.values()
+        elif part:
+            return True
+    return False
 
 
 def merge(earlier: dict[str, Any] | None, later: object) -> dict[str, Any] | None:
