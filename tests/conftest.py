@@ -42,6 +42,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         items[:] = [item for item in items if item not in slow]
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say what no test could look at for want of a program: a skipped test is easily passed over."""
+    from tests.support.pgbouncer import PROGRAM
+
+    if PROGRAM is None:
+        terminalreporter.write_line("NOT TESTED: the store behind PgBouncer, which is not installed", red=True)
+
+
 @pytest.fixture
 def rounds(request: pytest.FixtureRequest) -> int:
     """How often a test repeats its fault."""
