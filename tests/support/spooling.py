@@ -92,8 +92,9 @@ class SpoolingGateway:
 
     def begin(self, start: CallStart | None = None, body: bytes | None = None) -> bytes:
         """Accept a call; return its id."""
-        identity = self._mint.mint()
-        self.writer.start(identity, start or a_start(), question() if body is None else body)
+        start = start or a_start()
+        identity = self._mint.mint(start.accepted_at_ns)
+        self.writer.start(identity, start, question() if body is None else body)
         return identity
 
     def answer(self, identity: bytes, pieces: Sequence[bytes], head: AnswerHead | None = None) -> None:
