@@ -64,7 +64,7 @@ def refresh(
 
     Downloads the data of genai-prices, checks it and keeps it in the data folder. A running Dashcam takes it up itself.
     """
-    from proxy.cli.prices import refresh as fetch
+    from proxy.cli.price_refresh import refresh as fetch
 
     fetch(settings_from(config, data_dir, env_file), url=url, path=source, as_json=json)
 

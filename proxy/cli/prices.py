@@ -7,7 +7,6 @@ import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
-from pathlib import Path
 from typing import Any
 
 import orjson
@@ -17,7 +16,7 @@ from proxy.cli.rows import number, print_rows, shown
 from proxy.cli.served_prices import served_catalogue
 from proxy.cli.terminal import json_text, local_time, on_one_line
 from proxy.domain.cost import Price
-from proxy.errors import NotFoundError, UsageError
+from proxy.errors import NotFoundError
 from proxy.pricing import release
 from proxy.pricing.rates import SOURCE, Catalogue, Wanted, tiers_of
 from proxy.pricing.units import unit_of
@@ -136,38 +135,6 @@ def _document(price: Price) -> dict[str, Any]:
         "provider": price.provider, "model": price.model, "tier": price.tier, "rates": dict(price.rates),
         "source": price.source, "source_version": price.source_version, "id": price.id,
     }  # fmt: skip
-
-
-def refresh(settings: Settings, *, url: str | None, path: str | None, as_json: bool) -> None:
-    """Get new price data from a file or over the network, check it and make it count for later calls."""
-    if url and path:
-        raise UsageError("--url and --from are two sources; choose one")
-    if path:
-        data, origin = _read_file(Path(path)), f"file {Path(path).name}"
-    else:
-        from proxy.control.price_source import download
-
-        origin = url or settings.prices.url
-        data = download(origin, release.MAX_BYTES)
-    before = release.active(settings.prices_dir)
-    found = release.keep(settings.prices_dir, data, origin, datetime.fromtimestamp(time.time(), UTC))
-    is_new = before is None or before.sha256 != found.sha256
-    if as_json:
-        print(json_text({"version": found.version, "sha256": found.sha256, "origin": found.origin, "is_new": is_new,
-                         "providers": found.providers, "models": found.models}, orjson.OPT_INDENT_2))  # fmt: skip
-        return
-    print(f"{found.models:,} models of {found.providers} providers, version {found.version}, SHA-256 {found.sha256}")
-    print("They count from the next call on. What is on record keeps its amount; price it anew with: dashcam recost"
-          if is_new else "It is the data that counted already.", file=sys.stderr)  # fmt: skip
-
-
-def _read_file(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except FileNotFoundError as error:
-        raise NotFoundError(f"there is no file {path}") from error
-    except OSError as error:
-        raise UsageError(f"{path} cannot be read: {error.strerror}") from error
 
 
 def unpriced(settings: Settings, *, since: str | None, until: str | None, is_utc: bool, as_json: bool) -> None:

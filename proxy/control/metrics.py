@@ -51,6 +51,14 @@ def _gauges(services: Services) -> Iterable[Gauge]:
     yield "dashcam_store_bytes", "Size of the database with its write-ahead log.", float(services.store_bytes()), {}
     for mode in _MODES:
         yield "dashcam_recorder_mode", "1 for the mode of recording.", float(mode == services.mode), {"mode": mode}
+    yield (
+        "dashcam_is_leader",
+        "1 on the host that does the periodic work of all.",
+        float(services.sharing.is_leader),
+        {},
+    )
+    revision = services.sharing.revision
+    yield "dashcam_config_revision", "Revision of the shared configuration in use.", float(revision), {}
     yield from page_gauges(services.pages())
     if services.loader is not None:
         yield from ledger_gauges(services.ledger())

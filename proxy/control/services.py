@@ -16,6 +16,7 @@ from pathlib import Path
 import structlog
 
 from proxy.control.announcing import announcement, is_first
+from proxy.control.sharing import Sharing
 from proxy.control.spool_state import SpoolState
 from proxy.control.upgrades import Upgrades
 from proxy.domain.interaction import Entry
@@ -23,7 +24,6 @@ from proxy.errors import SpoolError, StoreError
 from proxy.loader.ledger import unopened
 from proxy.loader.loading import Loader
 from proxy.loader.pausing import pause_after
-from proxy.settings.installation import instance_of
 from proxy.settings.values import Settings
 from proxy.spool.disk import RealDisk
 from proxy.spool.page import Page
@@ -50,6 +50,7 @@ class Services:
         self._next_step: str | None = None
         self._lock: int | None = None
         self._state = SpoolState(settings)
+        self.sharing = Sharing(settings, self._own_account, self._stop_loading)
         self._thread = threading.Thread(target=self._load, name="loader", daemon=True)
         self._leaving = threading.Event()
         self._complaints = Repeating()
@@ -67,10 +68,11 @@ class Services:
     def stop(self) -> None:
         """Let the loader end its batch; at most 5 s."""
         self._leaving.set()
-        loader = self.loader
-        if loader is not None:
-            loader.stop()
+        self._stop_loading()
+        deadline = time.monotonic() + LEAVE_SECONDS
         self._thread.join(timeout=LEAVE_SECONDS)
+        # Last: who has left in order has said so after its last call.
+        self.sharing.stop(max(0.5, deadline - time.monotonic()))
 
     def _load(self) -> None:
         warning = None if self.settings.database.is_postgres else sqlite_warning()
@@ -108,10 +110,22 @@ class Services:
         self._be_alone()
         database = self.settings.database
         self._upgrades.prepare(database)
-        loader = Loader(self.settings, self.totals, self._announce)
+        identity = self.sharing.introduce()
+        loader = Loader(self.settings, self.totals, self._announce, self.sharing.between)
         with contextlib.closing(Reader(database, is_primary=True)) as reader:
-            self.totals.seed(reader.totals(instance_of(self.settings)))
+            self.totals.seed(reader.totals(identity))
         self.loader, self._failure, self._next_step = loader, None, None
+        self.sharing.begin()
+
+    def _own_account(self) -> dict[str, object]:
+        loader = self.loader
+        return {} if loader is None else loader.ledger()
+
+    def _stop_loading(self) -> None:
+        """Stop, and open anew as soon as our name is ours again."""
+        loader = self.loader
+        if loader is not None:
+            loader.stop()
 
     def _be_alone(self) -> None:
         """Wait until no other process loads; the kernel frees the lock when its holder dies."""
@@ -167,8 +181,9 @@ class Services:
         account = unopened(self.pages()) if loader is None else loader.ledger()
         since = None if loader is None else round(max(0.0, time.time() - loader.last_commit_at), 3)
         return {
-            **account, "is_open": loader is not None, "last_error": self.last_error, "next_step": self.next_step,
-            "doing": self._upgrades.doing, "seconds_since_commit": since, **self._state.of(self.pages()),
+            **account, **self.sharing.account(), "is_open": loader is not None, "last_error": self.last_error,
+            "next_step": self.next_step, "doing": self._upgrades.doing, "seconds_since_commit": since,
+            **self._state.of(self.pages()),
         }  # fmt: skip
 
     @property

@@ -1,4 +1,4 @@
-"""How a command changes stored rows while Dashcam runs: one writer, and a folder in which changes wait for it.
+"""How a command changes stored rows or shared configuration while Dashcam runs: in a folder they wait for the writer.
 
 SQLite has one writer, since before 3.51.3 it loses pages when two connections write and checkpoint at once. A command
 never writes beside a running control: it puts its changes, a few hundred a file, into ``data_dir/amendments``, and the
@@ -11,11 +11,12 @@ writes itself, whoever loads: its rows have locks.
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import time
 import uuid
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ from proxy.settings.private_file import replace_file
 from proxy.settings.values import Settings
 from proxy.spool.disk import RealDisk
 from proxy.store.amending import Amendment, Change
+from proxy.store.configuration import Proposal
 from proxy.store.failures import RowError, StoreUnavailableError
 from proxy.store.migration import prepare
 from proxy.store.writing import StoreWriter
@@ -42,14 +44,20 @@ _PATIENCE_SECONDS = 60.0
 _FORGET_SECONDS = 3600.0
 
 
-def encode(amendment: Amendment) -> bytes:
-    """Return an amendment as it waits in a file."""
-    return orjson.dumps(asdict(amendment))
+def encode(change: Amendment | Proposal) -> bytes:
+    """Return a change as it waits in a file."""
+    if isinstance(change, Amendment):
+        return orjson.dumps(asdict(change))
+    data = None if change.data is None else base64.b64encode(change.data).decode()
+    return orjson.dumps({"proposal": {**asdict(replace(change, data=None)), "data": data}})
 
 
-def decode(data: bytes) -> Amendment:
+def decode(data: bytes) -> Amendment | Proposal:
     """Undo ``encode``; ``ValueError`` or ``TypeError`` when the bytes are something else."""
     values = orjson.loads(data)
+    if "proposal" in values:
+        found = values["proposal"]
+        return Proposal(**{**found, "data": None if found["data"] is None else base64.b64decode(found["data"])})
     return Amendment(**{**values, "changes": [_change(item) for item in values["changes"]]})
 
 
@@ -89,7 +97,7 @@ class WaitingAmendments:
             return False
         path = self._folder / found
         try:
-            changed = writer.amend(decode(path.read_bytes()))
+            changed = _write(writer, decode(path.read_bytes()))
         except FileNotFoundError:
             return True
         except StoreUnavailableError:
@@ -100,6 +108,11 @@ class WaitingAmendments:
             return True
         _answer(path, _DONE, str(changed))
         return True
+
+
+def _write(writer: StoreWriter, change: Amendment | Proposal) -> int:
+    """Return how many rows were changed, or the number that a proposal has now."""
+    return writer.amend(change) if isinstance(change, Amendment) else writer.propose(change)
 
 
 def _answer(path: Path, suffix: str, text: str) -> None:
@@ -116,8 +129,8 @@ class Amender:
         self._wait = wait
         self._is_upgraded = False
 
-    def write(self, amendment: Amendment) -> int:
-        """Write one batch, whoever does it; return how many rows were changed.
+    def write(self, amendment: Amendment | Proposal) -> int:
+        """Write one batch or proposal, whoever does it; return how many rows were changed, or the proposal's number.
 
         Raises ``StoreError`` when the store refuses, ``UnreachableError`` when a running control does not answer.
         """
@@ -127,7 +140,7 @@ class Amender:
         changed = self._write_alone(amendment)
         return self._hand_over(amendment) if changed is None else changed
 
-    def _write_alone(self, amendment: Amendment) -> int | None:
+    def _write_alone(self, amendment: Amendment | Proposal) -> int | None:
         """Write with the loader's lock in hand; None when another process has it."""
         disk = RealDisk()
         disk.make_folder(Path(self._settings.data_dir))
@@ -139,17 +152,17 @@ class Amender:
         finally:
             disk.close(lock)
 
-    def _write_now(self, amendment: Amendment) -> int:
+    def _write_now(self, amendment: Amendment | Proposal) -> int:
         if not self._is_upgraded:
             prepare(self._settings.database)
             self._is_upgraded = True
         writer = StoreWriter(self._settings.database)
         try:
-            return writer.amend(amendment)
+            return _write(writer, amendment)
         finally:
             writer.close()
 
-    def _hand_over(self, amendment: Amendment) -> int:
+    def _hand_over(self, amendment: Amendment | Proposal) -> int:
         RealDisk().make_folder(self._folder)
         # Names sort in the order of time; two commands at once do not meet.
         path = self._folder / f"{time.time_ns():020d}-{uuid.uuid4().hex}{_WAITING}"
@@ -169,7 +182,7 @@ class Amender:
             hint="dashcam doctor; what is written already stays, and the same command goes on from there",
         )
 
-    def _take_back(self, path: Path, amendment: Amendment) -> int | None:
+    def _take_back(self, path: Path, amendment: Amendment | Proposal) -> int | None:
         """Write ourselves what still waits after the control process has left; a second time changes nothing."""
         changed = self._write_alone(amendment)
         if changed is not None:

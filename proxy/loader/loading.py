@@ -64,10 +64,20 @@ class Written:
 
 
 class Loader:
-    """Owns the reader of the spool and the writer of the store; ``run`` is for one thread, the rest for any."""
+    """Owns the reader of the spool and the writer of the store; ``run`` is for one thread, the rest for any.
 
-    def __init__(self, settings: Settings, totals: Totals, announce: Callable[[Entry], None]) -> None:
+    ``between`` is called after each round with the writer, and may do a piece of other work with it; True: some more.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        totals: Totals,
+        announce: Callable[[Entry], None],
+        between: Callable[[StoreWriter], bool] = lambda _writer: False,
+    ) -> None:
         self._settings = settings
+        self._between = between
         self._totals = totals
         self._announce = announce
         others = [settings.other_spool_dir]
@@ -159,6 +169,7 @@ class Loader:
             has_work = self._amendments.write_next(self._writer) or has_work
             has_work = self._errands.do_next(self._writer, self._leaving.is_set) or has_work
             has_work = self._look_after(is_idle=not has_work) or has_work
+            has_work = self._between(self._writer) or has_work
         except StoreMovedError:
             raise
         except Exception as error:  # noqa: BLE001 - the loader's batch: logged, shown in the ledger, tried again

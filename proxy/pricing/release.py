@@ -1,17 +1,21 @@
 """Refreshed price data in the data folder: checked, kept under its SHA-256, made active in one step.
 
-``prices/<sha256>.json`` is the data as it came, ``prices/active.json`` says which one counts, since when, from where.
-A file that was active once stays, so that a pinned price can be traced to its source. Nothing here asks the network.
+The store has what counts, as a revision that all hosts share; here lies this host's copy, so that pricing waits for
+nobody. ``prices/<sha256>.json`` is the data as it came, ``prices/active.json`` says which one counts, since when, from
+where, and ``prices/applied`` the revision's number. A file that was active once stays, so that a pinned price can be
+traced to its source. Nothing here asks the network.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
+from typing import Any
 
 import orjson
 import pydantic
@@ -22,6 +26,7 @@ from proxy.settings.private_file import replace_file
 
 MAX_BYTES = 64 * 1024 * 1024
 ACTIVE = "active.json"
+_APPLIED = "applied"
 _NEEDED = "openai"
 _HINT = "take the file data.json of genai-prices (folder prices/new_data/v2)"
 
@@ -97,11 +102,11 @@ def _check_amounts(place: str, prices: types.ModelPrice) -> None:
                 )
 
 
-def keep(folder: Path, data: bytes, origin: str, at: datetime) -> Release:
-    """Check price data, store it and make it active; returns what is active now."""
+def describe(data: bytes, origin: str, at: datetime) -> Release:
+    """Check price data and return what to call it; ``PriceDataError`` says why it is none."""
     providers = read(data)
     digest = hashlib.sha256(data).hexdigest()
-    release = Release(
+    return Release(
         sha256=digest,
         version=f"{at.astimezone(UTC):%Y-%m-%d}+{digest[:12]}",
         refreshed_at=at.astimezone(UTC).isoformat(timespec="seconds"),
@@ -109,20 +114,41 @@ def keep(folder: Path, data: bytes, origin: str, at: datetime) -> Release:
         providers=len(providers),
         models=sum(len(provider.models) for provider in providers),
     )
+
+
+def from_document(values: Mapping[str, Any]) -> Release:
+    """Return a release as it stands in the store or in a file; ``PriceDataError`` when it is none."""
+    try:
+        return Release(**{item.name: values[item.name] for item in fields(Release)})
+    except (KeyError, TypeError) as error:
+        raise PriceDataError(f"the price data lacks {error}", hint="dashcam prices refresh") from error
+
+
+def put(folder: Path, release: Release, data: bytes, number: int) -> None:
+    """Store checked price data and make it active, as the revision with this number of the shared configuration."""
+    if hashlib.sha256(data).hexdigest() != release.sha256:
+        raise PriceDataError("the price data is not what was checked", hint="dashcam prices refresh")
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    replace_file(folder / f"{digest}.json", data, is_lasting=True)
+    replace_file(folder / f"{release.sha256}.json", data, is_lasting=True)
     replace_file(folder / ACTIVE, orjson.dumps(asdict(release), option=orjson.OPT_INDENT_2), is_lasting=True)
-    return release
+    replace_file(folder / _APPLIED, str(number).encode(), is_lasting=True)
+
+
+def applied(folder: Path) -> int:
+    """Return the number of the revision that is active, 0 where there is none or nobody can tell."""
+    try:
+        return int((folder / _APPLIED).read_bytes())
+    except (OSError, ValueError):
+        return 0
 
 
 def active(folder: Path) -> Release | None:
     """Return which refreshed data counts, None when there is none; ``PriceDataError`` when nobody can tell."""
     try:
-        values = orjson.loads((folder / ACTIVE).read_bytes())
-        return Release(**values)
+        return from_document(orjson.loads((folder / ACTIVE).read_bytes()))
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, TypeError) as error:
+    except (OSError, ValueError, PriceDataError) as error:
         raise PriceDataError(f"{folder / ACTIVE} cannot be read: {error}", hint="dashcam prices refresh") from error
 
 

@@ -7,7 +7,7 @@ behind ``/metrics`` count what was accepted when it was, and are not rewritten.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -30,6 +30,15 @@ _HISTORY = (
     "price_id_before, price_id_after, before, after) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
 _COUNTED = "UPDATE made_answer SET is_counted = TRUE WHERE provider = ? AND response_id = ?"
+_EMPTY_ROLLUP = (
+    "DELETE FROM rollup_hourly WHERE hour = ? AND provider = ? AND model = ? AND route = ? AND prompt_name = ? "
+    "AND prompt_version = ? AND outcome = ? AND calls = 0"
+)
+_EMPTY_LATENCY = (
+    "DELETE FROM latency_histogram WHERE hour = ? AND provider = ? AND model = ? AND measure = ? AND bucket = ? "
+    "AND calls = 0"
+)
+_ROLLUP_CALLS, _LATENCY_CALLS = 7, 6
 _TEXT = (
     "INSERT INTO interaction_text (interaction_id, input_text, output_text) VALUES (?, ?, ?) "
     "ON CONFLICT (interaction_id) DO UPDATE SET input_text = excluded.input_text, output_text = excluded.output_text"
@@ -63,27 +72,63 @@ class Amendment:
 
 def amend(connection: Connection, amendment: Amendment) -> int:
     """Write the changes that still apply; return how many did."""
-    olds, news = [], []
-    prices = {change.price.id: change.price for change in amendment.changes if change.price is not None}
-    run_many(connection, _PRICE, [rows.price_row(price) for price in prices.values()])
-    for change in amendment.changes:
-        old = _row(connection, change.id)
-        if old is None or any(old[name] != value for name, value in change.before.items()):
-            continue
-        _write(connection, amendment, change, old)
-        olds.append(_counted(old))
-        news.append(_counted({**old, **change.after}))
-    run_many(connection, ROLLUP_SQL, rollup_changes(olds, news))
-    run_many(connection, LATENCY_SQL, latency_changes(olds, news))
-    for hour in {instant_text(item.started_at)[:13] for item in olds}:
-        connection.exec_driver_sql("DELETE FROM rollup_hourly WHERE hour = ? AND calls = 0", (hour,))
-        connection.exec_driver_sql("DELETE FROM latency_histogram WHERE hour = ? AND calls = 0", (hour,))
+    olds, news = change_rows(connection, amendment)
+    count_anew(connection, olds, news)
     return len(news)
 
 
+def change_rows(connection: Connection, amendment: Amendment) -> tuple[list[Interaction], list[Interaction]]:
+    """Write the changes that still apply into the rows; return what those said before and say now, to be counted."""
+    changes = sorted(amendment.changes, key=lambda change: change.id)
+    found = {identity: _row(connection, identity) for identity in dict.fromkeys(change.id for change in changes)}
+    applying = []
+    for change in changes:
+        old = found[change.id]
+        if old is not None and _still_applies(change, old):
+            applying.append((change, old))
+            found[change.id] = {**old, **change.after}
+    # Tables and keys in the order of the writer, so that it and we never wait for each other in a circle.
+    answers = {change.answer for change, _ in applying if change.answer is not None}
+    run_many(connection, _COUNTED, sorted(answers))
+    prices = {change.price.id: change.price for change in amendment.changes if change.price is not None}
+    run_many(connection, _PRICE, [rows.price_row(price) for _, price in sorted(prices.items())])
+    for change, old in applying:
+        _write(connection, amendment, change, old)
+    return [_counted(old) for _, old in applying], [_counted({**old, **change.after}) for change, old in applying]
+
+
+def count_anew(connection: Connection, olds: Sequence[Interaction], news: Sequence[Interaction]) -> None:
+    """Let rollups and histograms count calls as they are now, instead of as they were."""
+    _move(connection, ROLLUP_SQL, _EMPTY_ROLLUP, rollup_changes(olds, news), _ROLLUP_CALLS)
+    _move(connection, LATENCY_SQL, _EMPTY_LATENCY, latency_changes(olds, news), _LATENCY_CALLS)
+
+
+def hold(connection: Connection, ids: Iterable[str]) -> None:
+    """Keep rows as they are until our transaction ends; before anything else that two hosts may both want."""
+    for identity in sorted(ids):
+        connection.exec_driver_sql(_hold_sql(connection, "id"), (identity,))
+
+
+def _still_applies(change: Change, old: Row) -> bool:
+    return all(old[name] == value for name, value in change.before.items())
+
+
+def _move(connection: Connection, add: str, remove: str, changes: Sequence[tuple[Any, ...]], calls: int) -> None:
+    """Add what has changed, and remove what counts nothing any more; ``calls`` is where a change says how many."""
+    run_many(connection, add, changes)
+    keys = remove.count("?")
+    run_many(connection, remove, [change[:keys] for change in changes if change[calls] < 0])
+
+
 def _row(connection: Connection, identity: str) -> Row | None:
-    found = connection.exec_driver_sql("SELECT * FROM interaction WHERE id = ?", (identity,)).mappings().first()
+    """Return a row, which stays as it is until our transaction ends."""
+    found = connection.exec_driver_sql(_hold_sql(connection, "*"), (identity,)).mappings().first()
     return None if found is None else decoded(dict(found))
+
+
+def _hold_sql(connection: Connection, columns: str) -> str:
+    lock = " FOR UPDATE" if connection.dialect.name == "postgresql" else ""
+    return f"SELECT {columns} FROM interaction WHERE id = ?{lock}"  # noqa: S608 - ours
 
 
 def _write(connection: Connection, amendment: Amendment, change: Change, old: Row) -> None:
@@ -100,8 +145,6 @@ def _write(connection: Connection, amendment: Amendment, change: Change, old: Ro
     connection.exec_driver_sql(sql, (*stored, change.id))
     if change.texts is not None:
         connection.exec_driver_sql(_TEXT, (change.id, *change.texts))
-    if change.answer is not None:
-        connection.exec_driver_sql(_COUNTED, change.answer)
     connection.exec_driver_sql(_HISTORY, _history(amendment, change, old))
 
 

@@ -60,6 +60,18 @@ class Backend(Protocol):
     def finish_upgrade(self, connection: Connection) -> None:
         """Make what belongs to the schema and no revision makes."""
 
+    def now(self, connection: Connection) -> int:
+        """Return the time in Unix milliseconds: the database's, where it has several hosts to agree with."""
+
+    def be_only(self, connection: Connection, work: str) -> bool:
+        """Keep a piece of work to this transaction until it ends; False while another one has it."""
+
+    def prepare_work(self, connection: Connection, statement_seconds: float) -> None:
+        """Let this transaction's statements take so long, and nothing else between them."""
+
+    def notify(self, connection: Connection, channel: str) -> None:
+        """Wake those who listen when this transaction is committed."""
+
 
 def backend_of(database: DatabaseSettings) -> Backend:
     """Return the engine of a database; ``StoreError`` when its driver is not installed. Opens nothing."""

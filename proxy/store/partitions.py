@@ -69,16 +69,27 @@ def next_month(month: date) -> date:
 
 def make(connection: Connection, today: date | None = None) -> list[str]:
     """Make this month's partitions and those of the next ones, where they are not there; return their names."""
-    month = (today or datetime.fromtimestamp(time.time(), UTC).date()).replace(day=1)
     made = []
+    while (name := make_next(connection, today)) is not None:
+        made.append(name)
+    return made
+
+
+def make_next(connection: Connection, today: date | None = None) -> str | None:
+    """Make the first partition that ``make`` would; None when all are there.
+
+    While hosts write, each is made in a transaction of its own: two tables locked at once could be waited for in a
+    circle by a writer that has one of them and wants the other.
+    """
+    month = (today or datetime.fromtimestamp(time.time(), UTC).date()).replace(day=1)
     for _ in range(1 + MONTHS_AHEAD):
         for table, column in TABLES.items():
             name = _name(table, month)
             if name not in _parts(connection, table):
                 _make(connection, table, column, month)
-                made.append(name)
+                return name
         month = next_month(month)
-    return made
+    return None
 
 
 def drop_before(connection: Connection, month: date) -> list[str]:

@@ -10,6 +10,7 @@ instants as text, truth as 0 and 1, JSON as text. What errors mean is in ``postg
 from __future__ import annotations
 
 import sys
+import zlib
 from functools import lru_cache
 from typing import Any, cast
 
@@ -34,6 +35,11 @@ except ImportError as error:
 
 _UPGRADE_LOCK = 0x64617368_63616D01
 """The advisory lock of whoever upgrades: "dashcam" and a number."""
+_WORK_LOCK = 0x64617368
+"""The first half of the advisory locks of periodic work: "dash"; the second is the work's name."""
+_IDLE = "idle_in_transaction_session_timeout"
+_FROZEN_SECONDS = 10
+_NOW = "SELECT floor(extract(epoch FROM clock_timestamp()) * 1000)"
 _KEPT_IDLE = 1
 _ENCODING = "SELECT current_setting('server_encoding')"
 _IS_READ_ONLY = "SELECT pg_is_in_recovery() OR current_setting('default_transaction_read_only') = 'on'"
@@ -132,6 +138,25 @@ class Postgres:
     def finish_upgrade(self, connection: Connection) -> None:
         """Make the partitions of the next months."""
         partitions.make(connection)
+
+    def now(self, connection: Connection) -> int:
+        """Return the server's time."""
+        return int(connection.exec_driver_sql(_NOW).scalar_one())
+
+    def be_only(self, connection: Connection, work: str) -> bool:
+        """Take an advisory lock that ends with the transaction, so that it works behind PgBouncer too."""
+        key = zlib.crc32(work.encode())
+        sql = f"SELECT pg_try_advisory_xact_lock({_WORK_LOCK}, {key - 2**31})"
+        return bool(connection.exec_driver_sql(sql).scalar_one())
+
+    def prepare_work(self, connection: Connection, statement_seconds: float) -> None:
+        """Set the transaction's time-outs: a host that is frozen in mid-work must not keep its locks for long."""
+        sql = "SELECT set_config('statement_timeout', ?, true), set_config(?, ?, true)"
+        connection.exec_driver_sql(sql, (f"{statement_seconds * 1000:.0f}", _IDLE, f"{_FROZEN_SECONDS}s"))
+
+    def notify(self, connection: Connection, channel: str) -> None:
+        """Send a NOTIFY with the transaction."""
+        connection.exec_driver_sql("SELECT pg_notify(?, '')", (channel,))
 
     # -- connecting -----------------------------------------------------------------------------------------
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -20,6 +21,7 @@ from sqlalchemy.exc import DBAPIError
 from proxy.domain.identity import id_text
 from proxy.errors import NotFoundError, StoreError
 from proxy.settings.database import DatabaseSettings
+from proxy.store import configuration, instances
 from proxy.store.bodies import read_body, read_varints
 from proxy.store.engine import backend_of
 from proxy.store.following import Recorded
@@ -194,6 +196,28 @@ class Reader:
         """Return what stands behind an instance's counters."""
         found = self._rows("SELECT family, labels, value FROM metric_total WHERE instance = ?", (instance,))
         return {(row["family"], row["labels"]): row["value"] for row in found}
+
+    def instances(self) -> list[Row]:
+        """Return who writes into a Postgres, with how long ago each was seen and which one leads; none for SQLite."""
+        if not self._database.is_postgres:
+            return []
+        with self._connect() as connection:
+            return instances.listing(connection)
+
+    def clock_ahead_seconds(self) -> float:
+        """Return by how much this host's clock is ahead of the database's."""
+        with self._connect() as connection:
+            return (time.time_ns() // 1_000_000 - self._backend.now(connection)) / 1000
+
+    def config_revision(self, number: int) -> configuration.Revision:
+        """Return a revision of the shared configuration that is there."""
+        with self._connect() as connection:
+            return configuration.read(connection, number)
+
+    def config_revisions(self) -> dict[str, int]:
+        """Return the number that counts of each kind of configuration."""
+        with self._connect() as connection:
+            return configuration.newest(connection)
 
     def slice_after(self, identity: str, filters: Filters, limit: int) -> list[Row]:
         """Return rows in the order of their ids, beginning behind one; each with the address it was last sent to."""

@@ -150,6 +150,20 @@ class Sqlite:
     def finish_upgrade(self, _connection: Connection) -> None:
         """The revisions make it all."""
 
+    def now(self, _connection: Connection) -> int:
+        """Return this host's time: there is no other."""
+        return time.time_ns() // 1_000_000
+
+    def be_only(self, _connection: Connection, _work: str) -> bool:
+        """The writer's transaction is the only one."""
+        return True
+
+    def prepare_work(self, _connection: Connection, _statement_seconds: float) -> None:
+        """Statements have no time-out here."""
+
+    def notify(self, _connection: Connection, _channel: str) -> None:
+        """Nobody listens: who writes is the one who follows."""
+
 
 def _file_at(path: Path) -> tuple[int, int] | None:
     try:

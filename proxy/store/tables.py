@@ -9,60 +9,21 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, CheckConstraint, Column, Float, Index, Integer, LargeBinary, MetaData, Text
+from sqlalchemy import JSON, BigInteger, CheckConstraint, Column, Float, Index, LargeBinary, Text
 from sqlmodel import Field, SQLModel
 
 from proxy.domain.outcome import ContentState, CostStatus, FinishKind, Outcome
+from proxy.store import fields, host_tables
 from proxy.store.columns import Identity, Instant, string
+from proxy.store.fields import INTEGER, ROW_KEY, count, key, not_negative, number, one_of, text, whole, word
 
-SQLModel.metadata = MetaData(
-    naming_convention={
-        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-        "ck": "ck_%(table_name)s_%(constraint_name)s",
-        "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
-        "pk": "pk_%(table_name)s",
-    }
-)
-metadata = SQLModel.metadata
-_ROW_KEY = BigInteger().with_variant(Integer(), "sqlite")
-# SQLite's integers have 64 bits whatever they are called; a client's top_k must fit on both engines.
-_INTEGER = Integer().with_variant(BigInteger(), "postgresql")
+metadata = fields.metadata
+"""What the migrations must make: the tables here and those of hosts that share a database (``host_tables``)."""
+HOST_TABLES = (
+    host_tables.InstanceRow, host_tables.LeaderRow, host_tables.PeriodicRunRow, host_tables.ConfigRevisionRow,
+)  # fmt: skip
 _BY_ID = {"postgresql_partition_by": "RANGE (id)"}
 _BY_INTERACTION = {"postgresql_partition_by": "RANGE (interaction_id)"}
-
-
-def _one_of(column: str, values: type) -> CheckConstraint:
-    words = ", ".join(f"'{item.value}'" for item in values)  # type: ignore[attr-defined]
-    return CheckConstraint(f"{column} IN ({words})", name=column)
-
-
-def _not_negative(*columns: str) -> list[CheckConstraint]:
-    return [CheckConstraint(f"{column} >= 0", name=column) for column in columns]
-
-
-def _count() -> Any:
-    return Field(default=None, sa_type=BigInteger)
-
-
-def _whole() -> Any:
-    return Field(default=None, sa_type=_INTEGER)
-
-
-def _text(length: int) -> Any:
-    return Field(default=None, sa_type=string(length))
-
-
-def _word(length: int) -> Any:
-    return Field(sa_type=string(length))
-
-
-def _key(length: int) -> Any:
-    return Field(primary_key=True, sa_type=string(length))
-
-
-def _number() -> Any:
-    return Field(primary_key=True, sa_type=_INTEGER)
 
 
 class InteractionRow(SQLModel, table=True):
@@ -70,11 +31,11 @@ class InteractionRow(SQLModel, table=True):
 
     __tablename__ = "interaction"
     __table_args__ = (
-        _one_of("outcome", Outcome),
-        _one_of("finish_kind", FinishKind),
-        _one_of("cost_status", CostStatus),
-        _one_of("content_state", ContentState),
-        *_not_negative(
+        one_of("outcome", Outcome),
+        one_of("finish_kind", FinishKind),
+        one_of("cost_status", CostStatus),
+        one_of("content_state", ContentState),
+        *not_negative(
             "duration_ms", "ttft_ms", "input_tokens", "output_tokens", "total_tokens", "cached_tokens",
             "cache_write_tokens", "reasoning_tokens", "audio_tokens", "cost_pico_usd", "attempts", "request_bytes",
             "response_bytes",
@@ -88,85 +49,85 @@ class InteractionRow(SQLModel, table=True):
     )  # fmt: skip
 
     id: str = Field(primary_key=True, sa_type=Identity)
-    provider_request_id: str | None = _text(200)
-    client_request_id: str | None = _text(200)
+    provider_request_id: str | None = text(200)
+    client_request_id: str | None = text(200)
     parent_id: str | None = Field(default=None, sa_type=Identity)
-    retry_count: int | None = _whole()
-    trace_id: str | None = _text(64)
-    session_id: str | None = _text(200)
-    user_id: str | None = _text(200)
-    app: str | None = _text(100)
-    environment: str | None = _text(100)
-    key_id: str | None = _text(64)
+    retry_count: int | None = whole()
+    trace_id: str | None = text(64)
+    session_id: str | None = text(200)
+    user_id: str | None = text(200)
+    app: str | None = text(100)
+    environment: str | None = text(100)
+    key_id: str | None = text(64)
     started_at: datetime = Field(sa_type=Instant)
     completed_at: datetime | None = Field(default=None, sa_type=Instant)
     duration_ms: float | None = Field(default=None, sa_type=Float)
     ttft_ms: float | None = Field(default=None, sa_type=Float)
     upstream_ms: float | None = Field(default=None, sa_type=Float)
     overhead_ms: float | None = Field(default=None, sa_type=Float)
-    operation: str = _word(50)
-    method: str = _word(16)
-    endpoint: str = _word(500)
-    route: str | None = _text(200)
-    provider: str | None = _text(100)
-    model_requested: str | None = _text(200)
-    model: str | None = _text(200)
+    operation: str = word(50)
+    method: str = word(16)
+    endpoint: str = word(500)
+    route: str | None = text(200)
+    provider: str | None = text(100)
+    model_requested: str | None = text(200)
+    model: str | None = text(200)
     is_stream: bool = Field(default=False)
     temperature: float | None = Field(default=None, sa_type=Float)
     top_p: float | None = Field(default=None, sa_type=Float)
-    top_k: int | None = _whole()
-    max_tokens: int | None = _whole()
+    top_k: int | None = whole()
+    max_tokens: int | None = whole()
     tool_names: list[str] | None = Field(default=None, sa_type=JSON)
-    api_version: str | None = _text(50)
-    system_fingerprint: str | None = _text(100)
-    outcome: str = _word(30)
+    api_version: str | None = text(50)
+    system_fingerprint: str | None = text(100)
+    outcome: str = word(30)
     success: bool
-    http_status: int | None = _whole()
-    error_type: str | None = _text(100)
-    error_code: str | None = _text(100)
-    error_message: str | None = _text(500)
-    finish_reason: str | None = _text(200)
-    finish_kind: str = _word(20)
-    attempts: int = Field(default=0, sa_type=_INTEGER)
+    http_status: int | None = whole()
+    error_type: str | None = text(100)
+    error_code: str | None = text(100)
+    error_message: str | None = text(500)
+    finish_reason: str | None = text(200)
+    finish_kind: str = word(20)
+    attempts: int = Field(default=0, sa_type=INTEGER)
     request_modified: bool = Field(default=False)
-    cache_status: str | None = _text(20)
-    input_tokens: int | None = _count()
-    output_tokens: int | None = _count()
-    total_tokens: int | None = _count()
-    cached_tokens: int | None = _count()
-    cache_write_tokens: int | None = _count()
-    reasoning_tokens: int | None = _count()
-    audio_tokens: int | None = _count()
-    usage_source: str = _word(40)
+    cache_status: str | None = text(20)
+    input_tokens: int | None = count()
+    output_tokens: int | None = count()
+    total_tokens: int | None = count()
+    cached_tokens: int | None = count()
+    cache_write_tokens: int | None = count()
+    reasoning_tokens: int | None = count()
+    audio_tokens: int | None = count()
+    usage_source: str = word(40)
     usage_raw: dict[str, Any] | None = Field(default=None, sa_type=JSON)
-    service_tier: str | None = _text(50)
-    cost_pico_usd: int | None = _count()
-    input_cost_pico_usd: int | None = _count()
-    output_cost_pico_usd: int | None = _count()
+    service_tier: str | None = text(50)
+    cost_pico_usd: int | None = count()
+    input_cost_pico_usd: int | None = count()
+    output_cost_pico_usd: int | None = count()
     cost_usd: float | None = Field(default=None, sa_type=Float)
     input_cost_usd: float | None = Field(default=None, sa_type=Float)
     output_cost_usd: float | None = Field(default=None, sa_type=Float)
-    cost_status: str = _word(30)
-    price_id: str | None = _text(40)
-    prompt_name: str | None = _text(200)
-    prompt_version: int | None = _whole()
-    prompt_label: str | None = _text(100)
-    experiment: str | None = _text(200)
-    variant: str | None = _text(200)
-    content_state: str = _word(20)
+    cost_status: str = word(30)
+    price_id: str | None = text(40)
+    prompt_name: str | None = text(200)
+    prompt_version: int | None = whole()
+    prompt_label: str | None = text(100)
+    experiment: str | None = text(200)
+    variant: str | None = text(200)
+    content_state: str = word(20)
     request_bytes: int = Field(default=0, sa_type=BigInteger)
     response_bytes: int = Field(default=0, sa_type=BigInteger)
-    response_sha256: str | None = _text(64)
-    input_preview: str | None = _text(200)
-    output_preview: str | None = _text(200)
-    input_length: int | None = _count()
-    output_length: int | None = _count()
-    input_language: str | None = _text(10)
+    response_sha256: str | None = text(64)
+    input_preview: str | None = text(200)
+    output_preview: str | None = text(200)
+    input_length: int | None = count()
+    output_length: int | None = count()
+    input_language: str | None = text(10)
     score: float | None = Field(default=None, sa_type=Float)
-    score_count: int = Field(default=0, sa_type=_INTEGER)
+    score_count: int = Field(default=0, sa_type=INTEGER)
     tags: list[str] | None = Field(default=None, sa_type=JSON)
     metadata_: dict[str, str] | None = Field(default=None, sa_column=Column("metadata", JSON))
-    decode_error: str | None = _text(200)
+    decode_error: str | None = text(200)
     quantities: dict[str, int] | None = Field(default=None, sa_type=JSON)
 
 
@@ -188,14 +149,14 @@ class InteractionBodyRow(SQLModel, table=True):
     __table_args__ = _BY_INTERACTION
 
     interaction_id: str = Field(primary_key=True, sa_type=Identity)
-    side: str = _key(8)
-    form: str = _word(12)
+    side: str = key(8)
+    form: str = word(12)
     data: bytes = Field(sa_type=LargeBinary)
     length: int = Field(sa_type=BigInteger)
     kept_length: int = Field(sa_type=BigInteger)
-    sha256: str | None = _text(64)
-    media_type: str | None = _text(200)
-    content_encoding: str | None = _text(50)
+    sha256: str | None = text(64)
+    media_type: str | None = text(200)
+    content_encoding: str | None = text(50)
     headers: list[list[str]] | None = Field(default=None, sa_type=JSON)
     edits: list[list[Any]] | None = Field(default=None, sa_type=JSON)
     timings: bytes | None = Field(default=None, sa_type=LargeBinary)
@@ -207,10 +168,10 @@ class BodyChunkRow(SQLModel, table=True):
     __tablename__ = "body_chunk"
     __table_args__ = (Index("uq_body_chunk_day_sha256", "day", "sha256", unique=True),)
 
-    number: int | None = Field(default=None, sa_column=Column(_ROW_KEY, primary_key=True, autoincrement=True))
-    day: str = _word(10)
+    number: int | None = Field(default=None, sa_column=Column(ROW_KEY, primary_key=True, autoincrement=True))
+    day: str = word(10)
     sha256: bytes = Field(sa_type=LargeBinary)
-    form: str = _word(12)
+    form: str = word(12)
     data: bytes = Field(sa_type=LargeBinary)
 
 
@@ -221,8 +182,8 @@ class InteractionMetadataRow(SQLModel, table=True):
     __table_args__ = (Index("ix_interaction_metadata_key_value", "key", "value"), _BY_INTERACTION)
 
     interaction_id: str = Field(primary_key=True, sa_type=Identity)
-    key: str = _key(100)
-    value: str = _word(600)
+    key: str = key(100)
+    value: str = word(600)
 
 
 class AttemptRow(SQLModel, table=True):
@@ -232,16 +193,16 @@ class AttemptRow(SQLModel, table=True):
     __table_args__ = _BY_INTERACTION
 
     interaction_id: str = Field(primary_key=True, sa_type=Identity)
-    number: int = _number()
-    provider: str = _word(100)
-    upstream: str = _word(500)
+    number: int = number()
+    provider: str = word(100)
+    upstream: str = word(500)
     started_at: datetime = Field(sa_type=Instant)
     connect_ms: float | None = Field(default=None, sa_type=Float)
     first_byte_ms: float | None = Field(default=None, sa_type=Float)
     duration_ms: float | None = Field(default=None, sa_type=Float)
-    http_status: int | None = _whole()
-    error: str | None = _text(40)
-    error_message: str | None = _text(500)
+    http_status: int | None = whole()
+    error: str | None = text(40)
+    error_message: str | None = text(500)
     reused: bool = Field(default=False)
 
 
@@ -250,14 +211,14 @@ class PriceRow(SQLModel, table=True):
 
     __tablename__ = "price"
 
-    id: str = _key(40)
-    provider: str = _word(100)
-    model: str = _word(200)
-    tier: str = _word(50)
+    id: str = key(40)
+    provider: str = word(100)
+    model: str = word(200)
+    tier: str = word(50)
     rates: dict[str, str] = Field(sa_type=JSON)
-    source: str = _word(50)
-    source_version: str = _word(50)
-    valid_from: str | None = _text(10)
+    source: str = word(50)
+    source_version: str = word(50)
+    valid_from: str | None = text(10)
 
 
 class MadeAnswerRow(SQLModel, table=True):
@@ -265,8 +226,8 @@ class MadeAnswerRow(SQLModel, table=True):
 
     __tablename__ = "made_answer"
 
-    provider: str = _key(100)
-    response_id: str = _key(200)
+    provider: str = key(100)
+    response_id: str = key(200)
     interaction_id: str = Field(sa_type=Identity)
     is_counted: bool
     started_at: datetime = Field(sa_type=Instant)
@@ -278,15 +239,15 @@ class AmendmentRow(SQLModel, table=True):
     __tablename__ = "amendment"
     __table_args__ = (Index("ix_amendment_interaction_id", "interaction_id"),)
 
-    number: int | None = Field(default=None, sa_column=Column(_ROW_KEY, primary_key=True, autoincrement=True))
+    number: int | None = Field(default=None, sa_column=Column(ROW_KEY, primary_key=True, autoincrement=True))
     interaction_id: str = Field(sa_type=Identity)
     amended_at: datetime = Field(sa_type=Instant)
-    command: str = _word(20)
-    reason: str = _word(200)
-    cost_pico_usd_before: int | None = _count()
-    cost_pico_usd_after: int | None = _count()
-    price_id_before: str | None = _text(40)
-    price_id_after: str | None = _text(40)
+    command: str = word(20)
+    reason: str = word(200)
+    cost_pico_usd_before: int | None = count()
+    cost_pico_usd_after: int | None = count()
+    price_id_before: str | None = text(40)
+    price_id_after: str | None = text(40)
     before: dict[str, Any] = Field(sa_type=JSON)
     after: dict[str, Any] = Field(sa_type=JSON)
 
@@ -296,13 +257,13 @@ class RollupRow(SQLModel, table=True):
 
     __tablename__ = "rollup_hourly"
 
-    hour: str = _key(13)
-    provider: str = _key(100)
-    model: str = _key(200)
-    route: str = _key(200)
-    prompt_name: str = _key(200)
-    prompt_version: int = _number()
-    outcome: str = _key(30)
+    hour: str = key(13)
+    provider: str = key(100)
+    model: str = key(200)
+    route: str = key(200)
+    prompt_name: str = key(200)
+    prompt_version: int = number()
+    outcome: str = key(30)
     calls: int = Field(sa_type=BigInteger)
     input_tokens: int = Field(sa_type=BigInteger)
     output_tokens: int = Field(sa_type=BigInteger)
@@ -317,11 +278,11 @@ class LatencyRow(SQLModel, table=True):
 
     __tablename__ = "latency_histogram"
 
-    hour: str = _key(13)
-    provider: str = _key(100)
-    model: str = _key(200)
-    measure: str = _key(10)
-    bucket: int = _number()
+    hour: str = key(13)
+    provider: str = key(100)
+    model: str = key(200)
+    measure: str = key(10)
+    bucket: int = number()
     upper_ms: float = Field(sa_type=Float)
     calls: int = Field(sa_type=BigInteger)
 
@@ -332,8 +293,8 @@ class MetricTotalRow(SQLModel, table=True):
     __tablename__ = "metric_total"
 
     instance: str = Field(primary_key=True, sa_type=string(40), sa_column_kwargs={"server_default": ""})
-    family: str = _key(100)
-    labels: str = _key(500)
+    family: str = key(100)
+    labels: str = key(500)
     value: float = Field(sa_type=Float)
 
 
@@ -343,8 +304,8 @@ class OpenCallRow(SQLModel, table=True):
     __tablename__ = "open_call"
 
     id: str = Field(primary_key=True, sa_type=Identity)
-    part: int = _number()
-    source: str = _word(100)
+    part: int = number()
+    source: str = word(100)
     until_sequence: int = Field(sa_type=BigInteger)
     payload: bytes = Field(sa_type=LargeBinary)
 
@@ -354,7 +315,7 @@ class SpoolPositionRow(SQLModel, table=True):
 
     __tablename__ = "spool_position"
 
-    source: str = _key(100)
+    source: str = key(100)
     segment: int = Field(sa_type=BigInteger)
     offset: int = Field(sa_type=BigInteger)
     accepted: int = Field(sa_type=BigInteger)
@@ -370,12 +331,12 @@ class QuarantineRow(SQLModel, table=True):
 
     __tablename__ = "quarantine"
 
-    number: int | None = Field(default=None, sa_column=Column(_ROW_KEY, primary_key=True, autoincrement=True))
+    number: int | None = Field(default=None, sa_column=Column(ROW_KEY, primary_key=True, autoincrement=True))
     interaction_id: str | None = Field(default=None, sa_type=Identity)
-    source: str = _word(100)
+    source: str = word(100)
     segment: int = Field(sa_type=BigInteger)
     offset: int = Field(sa_type=BigInteger)
-    reason: str = _word(500)
+    reason: str = word(500)
     quarantined_at: datetime = Field(sa_type=Instant)
     data: bytes | None = Field(default=None, sa_type=LargeBinary)
 
@@ -385,9 +346,9 @@ class SchemaRevisionRow(SQLModel, table=True):
 
     __tablename__ = "schema_revision"
 
-    revision: str = _key(32)
-    compatible_with: str = _word(32)
-    release: str = _word(32)
+    revision: str = key(32)
+    compatible_with: str = word(32)
+    release: str = word(32)
     applied_at: datetime = Field(sa_type=Instant)
     is_filled: bool
     filled_to: str | None = Field(default=None, sa_type=Text)

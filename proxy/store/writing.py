@@ -19,19 +19,20 @@ from typing import Any
 from sqlalchemy import Connection, Table
 from sqlalchemy.exc import SQLAlchemyError
 
-from proxy.domain.interaction import Entry
+from proxy.domain.interaction import Entry, Interaction
 from proxy.errors import StoreError
 from proxy.settings.database import DatabaseSettings
-from proxy.store import accounts, amending, rows, tables
+from proxy.store import accounts, amending, configuration, instances, rows, tables
 from proxy.store.amending import Amendment
-from proxy.store.answers import release, settle
+from proxy.store.answers import released, settle
 from proxy.store.bodies import body_row, keep_bodies
 from proxy.store.bulk import add_rows, run_many
 from proxy.store.columns import instant_text
+from proxy.store.configuration import Proposal
 from proxy.store.engine import backend_of
 from proxy.store.failures import CollisionError, StoreUnavailableError
+from proxy.store.instances import Instance
 from proxy.store.maintenance import Done, Upkeep, maintain
-from proxy.store.rollups import LATENCY_SQL, ROLLUP_SQL, latency_rows, rollup_rows
 
 _COLLISION_SECONDS = 60.0
 TotalKey = tuple[str, str]
@@ -151,6 +152,23 @@ class StoreWriter:
         """Do the next step of the regular upkeep, if it is time; True when another one waits. Errors as there."""
         return upkeep.step(self._backend, self._engine, is_idle=is_idle)
 
+    def claim(self, who: Instance) -> None:
+        """Begin to write as an instance; ``StoreError`` while another process elsewhere does. Errors as above."""
+        with self.transaction() as connection:
+            instances.claim(connection, who)
+
+    def propose(self, proposal: Proposal) -> int:
+        """Let a change of the shared configuration count from now on; return its number. Errors as above."""
+        with self.transaction() as connection:
+            return configuration.record(connection, self._backend, proposal)
+
+    @contextlib.contextmanager
+    def transaction(self) -> Iterator[Connection]:
+        """Give a transaction for whatever else is written; errors as above."""
+        self.check_place()
+        with self._committed() as connection:
+            yield connection
+
     def check_place(self) -> None:
         """Raise ``StoreMovedError`` when the path leads to another file than when it was opened, or to none."""
         self._backend.check_place()
@@ -194,7 +212,7 @@ def _write(connection: Connection, batch: WriteBatch, totals_of: TotalsOf, insta
     entries, makers = settle(connection, [entry for _, entry in new])
     if entries:
         _insert_entries(connection, entries)
-        release(connection, makers)
+        _count(connection, [entry.interaction for entry in entries], released(makers))
     totals = totals_of(entries) if entries else {}
     run_many(connection, _TOTAL, [(instance, *key, value) for key, value in sorted(totals.items())])
     run_many(connection, _PARKED, [(p.id, p.part, p.source, p.until_sequence, p.payload) for p in batch.parked])
@@ -241,14 +259,22 @@ def _insert_entries(connection: Connection, entries: Sequence[Entry]) -> None:
     prices = {entry.price.id: entry.price for entry in entries if entry.price is not None}
     texts = [(e.interaction.id, e.input_text, e.output_text) for e in entries if e.input_text or e.output_text]
     interactions = [entry.interaction for entry in entries]
-    run_many(connection, _PRICE, [rows.price_row(price) for price in prices.values()])
+    run_many(connection, _PRICE, [rows.price_row(price) for _, price in sorted(prices.items())])
     add_rows(connection, _INTERACTION, [rows.interaction_row(item) for item in interactions])
     add_rows(connection, _ATTEMPT, [rows.attempt_row(item) for entry in entries for item in entry.attempts])
     add_rows(connection, _LABEL, [row for item in interactions for row in rows.label_rows(item)])
     add_rows(connection, _BODY, body_rows)
     add_rows(connection, _TEXT, texts)
-    run_many(connection, ROLLUP_SQL, rollup_rows(interactions))
-    run_many(connection, LATENCY_SQL, latency_rows(interactions))
+
+
+def _count(connection: Connection, new: Sequence[Interaction], amendments: Sequence[Amendment]) -> None:
+    """Add new calls to rollups and histograms, together with what has changed in others: one order for all keys."""
+    olds, news = list[Interaction](), list(new)
+    for amendment in amendments:
+        before, after = amending.change_rows(connection, amendment)
+        olds += before
+        news += after
+    amending.count_anew(connection, olds, news)
 
 
 def _state_row(state: SourceState, stored: int, quarantined: int, instance: str) -> tuple[Any, ...]:

@@ -1,7 +1,7 @@
 """The parts of the documents that are written by the program itself: ``make docs`` puts them in, a test compares.
 
 Settings come from ``config/dashcam.toml`` (README and .env.template), metric families from what ``/metrics`` renders
-(ARCHITECTURE). Everything else in the documents is written by people.
+(METRICS). Everything else in the documents is written by people.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from proxy.control import metrics
+from proxy.control.sharing import Sharing
 from proxy.settings.values import Settings
 from proxy.telemetry.families import Totals
 from tests.support.checkout import ROOT
@@ -116,6 +117,7 @@ class _Idle:
 
     loader = True
     mode = "process"
+    sharing = Sharing(Settings(data_dir="", run_dir=""), dict, lambda: None)
 
     def __init__(self) -> None:
         self.settings = Settings(data_dir="/nowhere", run_dir="/nowhere")
@@ -144,12 +146,11 @@ def metrics_table() -> str:
 
     text = bytes(asyncio.run(ask()).body).decode()
     kinds = dict(re.findall(r"^# TYPE (\S+) (\S+)$", text, re.MULTILINE))
-    cells = sorted(
-        f"`{name}` | {kinds[name]} | {said}" for name, said in re.findall(r"^# HELP (\S+) (.*)$", text, re.MULTILINE)
-    )
-    # Two a row, so that the document stays short enough to be read.
-    rows = [f"| {' | '.join(cells[index : index + 2])} |" for index in range(0, len(cells), 2)]
-    return "\n".join(["| family | type | | family | type | |", "|---|---|---|---|---|---|", *rows])
+    rows = [
+        f"| `{name}` | {kinds[name]} | {said} |"
+        for name, said in re.findall(r"^# HELP (\S+) (.*)$", text, re.MULTILINE)
+    ]
+    return "\n".join(["| family | type | |", "|---|---|---|", *sorted(rows)])
 
 
 def replaced(path: Path, part: str, content: str) -> str:
@@ -162,10 +163,10 @@ def replaced(path: Path, part: str, content: str) -> str:
 
 def written() -> dict[Path, str]:
     """Return every document that is written in part by the program, as it should be."""
-    readme, architecture = ROOT / "README.md", ROOT / "ARCHITECTURE.md"
+    readme, metrics_file = ROOT / "README.md", ROOT / "METRICS.md"
     return {
         readme: replaced(readme, "settings", settings_table()),
-        architecture: replaced(architecture, "metrics", metrics_table()),
+        metrics_file: replaced(metrics_file, "metrics", metrics_table()),
         ROOT / ".env.template": environment_template(),
     }
 

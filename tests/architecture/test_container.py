@@ -157,6 +157,22 @@ def test_dashcam_is_read_only_has_time_to_leave_and_knows_its_variables() -> Non
     assert {name for name in DASHCAM["environment"] if name.startswith(PREFIX)} <= known_variables()
 
 
+def test_two_hosts_share_a_database_and_keys_and_nothing_else() -> None:
+    """The example of several hosts: volumes of their own, one address, and a schema that is there before them."""
+    found = yaml.safe_load((ROOT / "config/compose/hosts.yaml").read_text())
+    hosts = [found["services"][name] for name in ("alpha", "beta")]
+    assert {host["image"] for host in hosts} == {COMPOSE["services"]["dashcam"]["image"]}
+    assert hosts[0]["environment"] == hosts[1]["environment"]
+    assert {name for name in hosts[0]["environment"] if name.startswith(PREFIX)} <= known_variables()
+    mounts = [host["volumes"] for host in hosts]
+    assert mounts[0] != mounts[1]
+    assert {name.partition(":")[0] for item in mounts for name in item} <= set(found["volumes"])
+    for host in hosts:
+        assert host["depends_on"]["migrate"]["condition"] == "service_completed_successfully"
+        assert all(port.startswith("127.0.0.1:") for port in host["ports"])
+    assert found["services"]["postgres"]["image"] == COMPOSE["services"]["postgres"]["image"]
+
+
 def test_prometheus_reads_the_metrics_token_and_nothing_else_of_ours() -> None:
     scrape = yaml.safe_load((ROOT / "config" / "prometheus" / "prometheus.yml").read_text())["scrape_configs"][0]
     token = DASHCAM["environment"]["DASHCAM_METRICS_TOKEN_FILE"]

@@ -15,7 +15,7 @@ from typing import Any
 import orjson
 
 from proxy import __version__
-from proxy.cli.doctor import holdings, reachability, surroundings
+from proxy.cli.doctor import holdings, hosts, reachability, surroundings
 from proxy.cli.findings import Finding, report
 from proxy.cli.instance import ask_recorder, find
 from proxy.cli.local_servers import PATIENCE_SECONDS, local_servers, with_found
@@ -53,6 +53,7 @@ def _findings(settings_of: Callable[[], Settings], *, is_online: bool) -> Iterat
     yield from _server(settings, url)
     yield from holdings.database(settings)
     yield from holdings.who_has_it(settings)
+    yield from hosts.findings(settings)
     yield from holdings.folder(settings)
     yield from holdings.left_over(settings)
     yield from surroundings.shell(settings, url or public_url(settings.server.host, settings.server.port))

@@ -12,14 +12,13 @@ from proxy.domain.snapshot import Snapshot
 from proxy.loader.amendments import Amender
 from proxy.loader.recosting import Looked, Recosting, kinds_of
 from proxy.pricing.current import open_catalogue
-from proxy.pricing.release import keep
 from proxy.settings.snapshot import publish
 from proxy.settings.values import PriceSettings, Settings
 from proxy.store.amending import Amendment
 from proxy.store.reading import Reader
 from proxy.store.statements import Filters
 from tests.integration.loader.conftest import Bench
-from tests.support.price_data import price_data
+from tests.support.price_data import keep, price_data
 from tests.support.rollups import assert_rollups_equal_the_rows
 from tests.support.spooling import SpoolingGateway, a_head, a_start
 

@@ -11,8 +11,7 @@ from proxy.domain.cost import Price
 from proxy.errors import ConfigurationError
 from proxy.pricing.current import CurrentPrices, open_catalogue
 from proxy.pricing.rates import Wanted, source_version
-from proxy.pricing.release import keep
-from tests.support.price_data import price_data
+from tests.support.price_data import keep, price_data
 
 AT = datetime(2026, 11, 26, 12, tzinfo=UTC)
 WANTED = Wanted("openai", "gpt-4o-mini", "", "2026-11-26T12:00:00")

@@ -10,8 +10,8 @@ import pytest
 
 from proxy.errors import PriceDataError
 from proxy.pricing.rates import Catalogue, Wanted
-from proxy.pricing.release import ACTIVE, active, keep, load, read
-from tests.support.price_data import price_data
+from proxy.pricing.release import ACTIVE, active, load, read
+from tests.support.price_data import keep, price_data
 
 AT = datetime(2026, 11, 26, 12, tzinfo=UTC)
 

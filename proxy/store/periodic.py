@@ -1,0 +1,132 @@
+"""Periodic work, done by one host for all: partitions ahead, old accounts, statistics, later retention and alerts.
+
+A piece of work is a name, an interval and a function of a connection, which runs in one transaction: what it has done
+and that it was done are committed together, or neither. Table ``periodic_run`` knows when each is due, so that neither
+a restart nor another leader begins anew. A failure is on record with its reason, and tried again after a minute.
+
+Whether we may is asked in the transaction, by an advisory lock on the work's name and by the lease (``leadership`` says
+why both). When to look and what to do about failures is ``loader.periodic``'s.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection
+
+from proxy.settings.database import DatabaseSettings
+from proxy.store import instances, leadership, partitions
+from proxy.store.amending import milliseconds_of
+from proxy.store.columns import instant_text
+from proxy.store.engine import backend_of
+from proxy.store.instances import Instance
+from proxy.store.writing import StoreWriter
+
+RETRY_SECONDS = 60.0
+_HOUR, _DAY = 3600.0, 86_400.0
+_DUE = "SELECT name, next_at FROM periodic_run"
+_NOTE = (
+    "INSERT INTO periodic_run (name, instance, began_at, ended_at, next_at, result, failure) "
+    "VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (name) DO UPDATE SET instance = excluded.instance, "
+    "began_at = excluded.began_at, ended_at = excluded.ended_at, next_at = excluded.next_at, "
+    "result = excluded.result, failure = excluded.failure"
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """``work`` returns in words what it did, None for nothing; each of its statements has ``statement_seconds``.
+
+    One that ``goes_on`` is done again, in another transaction, until there was nothing to do.
+
+    Between two statements it must not take long (``Postgres.prepare_work``), and what it locks it must lock in the
+    order that the writer does.
+    """
+
+    name: str
+    seconds: float
+    work: Callable[[Connection], str | None]
+    statement_seconds: float = 600.0
+    goes_on: bool = False
+
+
+def tasks_of(database: DatabaseSettings) -> list[Task]:
+    """Return what is done periodically for a database."""
+    if not database.is_postgres:
+        return []
+    return [
+        Task(name="partitions", seconds=_HOUR, work=_make_partition, goes_on=True),
+        Task(name="gone_instances", seconds=_DAY, work=instances.fold_gone),
+    ]
+
+
+def _make_partition(connection: Connection) -> str | None:
+    """Make one by the calendar of the database, whatever that of this host says."""
+    today = datetime.fromisoformat(str(connection.exec_driver_sql("SELECT current_date").scalar_one())).date()
+    made = partitions.make_next(connection, today)
+    return None if made is None else f"made {made}"
+
+
+class PeriodicRuns:
+    """What is due of these tasks, and the doing of one; errors as ``StoreWriter`` says, and whatever a task raises."""
+
+    def __init__(self, database: DatabaseSettings, who: Instance, tasks: Sequence[Task]) -> None:
+        self._backend = backend_of(database)
+        self._who = who
+        self._tasks = tasks
+
+    def __repr__(self) -> str:
+        return f"<PeriodicRuns {', '.join(task.name for task in self._tasks)}>"
+
+    def due(self, writer: StoreWriter) -> list[Task]:
+        """Return what is due now."""
+        with writer.transaction() as connection:
+            return self._due(connection)
+
+    def do(self, writer: StoreWriter, task: Task) -> str | None:
+        """Do it, and return what was done in words, "" for nothing; None where it was not ours to do.
+
+        Another host does it or has done it just now, or the lease is no longer ours.
+        """
+        with writer.transaction() as connection:
+            self._backend.prepare_work(connection, task.statement_seconds)
+            if not (self._backend.be_only(connection, task.name) and self._is_ours(connection)):
+                return None
+            if task not in self._due(connection):
+                return None
+            began = self._backend.now(connection)
+            result = task.work(connection)
+            pause = 0.0 if task.goes_on and result is not None else task.seconds
+            self._note(connection, task, began, pause, result=result)
+        return result or ""
+
+    def note_failure(self, writer: StoreWriter, task: Task, reason: str) -> None:
+        """Put on record why it was not done."""
+        with writer.transaction() as connection:
+            now = self._backend.now(connection)
+            self._note(connection, task, now, min(task.seconds, RETRY_SECONDS), failure=reason)
+
+    def _due(self, connection: Connection) -> list[Task]:
+        now = self._backend.now(connection)
+        later = {name for name, next_at in connection.exec_driver_sql(_DUE) if milliseconds_of(next_at) > now}
+        return [task for task in self._tasks if task.name not in later]
+
+    def _is_ours(self, connection: Connection) -> bool:
+        return not self._backend.database.is_postgres or leadership.leads(connection, self._who.holder)
+
+    def _note(
+        self,
+        connection: Connection,
+        task: Task,
+        began: int,
+        pause: float,
+        *,
+        result: str | None = None,
+        failure: str | None = None,
+    ) -> None:
+        ended = self._backend.now(connection)
+        instants = map(instant_text, (began, ended, ended + round(pause * 1000)))
+        words = [None if text is None else text[:300] for text in (result, failure)]
+        connection.exec_driver_sql(_NOTE, (task.name, self._who.id, *instants, *words))

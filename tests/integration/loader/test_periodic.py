@@ -1,0 +1,188 @@
+"""Periodic work: done when due, by the leader alone, wholly or not at all, and on record either way."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+
+import psycopg
+import pytest
+from sqlalchemy import Connection
+
+from proxy.loader import periodic
+from proxy.loader.periodic import PeriodicWork
+from proxy.settings.database import DatabaseSettings
+from proxy.store import leadership
+from proxy.store.engine import backend_of
+from proxy.store.instances import Instance
+from proxy.store.partitions import PART, next_month
+from proxy.store.periodic import PeriodicRuns, Task, tasks_of
+from proxy.store.writing import StoreWriter
+from tests.support.hosts import a_host
+from tests.support.postgres import Databases
+from tests.support.rollups import ask
+
+RUNS = "SELECT name, instance, result, failure FROM periodic_run ORDER BY name"
+
+
+@pytest.fixture(autouse=True)
+def always_look(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(periodic, "LOOK_SECONDS", 0.0)
+
+
+@pytest.fixture
+def writer(store: DatabaseSettings) -> Iterator[StoreWriter]:
+    made = StoreWriter(store)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def who(store: DatabaseSettings, writer: StoreWriter) -> Instance:
+    """Somebody who leads."""
+    made = a_host()
+    if store.is_postgres:
+        with writer.transaction() as connection:
+            leadership.renew(connection, made.id, made.holder)
+    return made
+
+
+def noting(name: str, seconds: float = 3600, said: str | None = "done") -> Task:
+    def work(connection: Connection) -> str | None:
+        connection.exec_driver_sql(
+            "INSERT INTO quarantine (source, segment, \"offset\", reason, quarantined_at) VALUES (?, 0, 0, 'x', ?)",
+            (name, "2026-11-26T00:00:00.000Z"),
+        )
+        return said
+
+    return Task(name=name, seconds=seconds, work=work)
+
+
+def done(store: DatabaseSettings) -> list[str]:
+    return [row[0] for row in ask(store, "SELECT source FROM quarantine ORDER BY number")]
+
+
+def look(work: PeriodicWork, writer: StoreWriter) -> int:
+    """Look until nothing is due; return how often something was done."""
+    times = 0
+    while work.look(writer):
+        times += 1
+        assert times < 50
+    return times
+
+
+def test_what_is_due_is_done_once_and_on_record(store: DatabaseSettings, writer: StoreWriter, who: Instance) -> None:
+    tasks = [noting("one"), noting("two", said=None)]
+    assert look(PeriodicWork(PeriodicRuns(store, who, tasks), lambda: True), writer) == 2
+    # A restart begins nothing anew.
+    assert look(PeriodicWork(PeriodicRuns(store, who, tasks), lambda: True), writer) == 0
+    assert done(store) == ["one", "two"]
+    assert ask(store, RUNS) == [("one", who.id, "done", None), ("two", who.id, None, None)]
+
+
+def test_it_is_done_again_when_its_time_has_come(store: DatabaseSettings, writer: StoreWriter, who: Instance) -> None:
+    work = PeriodicWork(PeriodicRuns(store, who, [noting("one", seconds=0.0)]), lambda: True)
+    assert (work.look(writer), work.look(writer)) == (True, True)
+    assert done(store) == ["one", "one"]
+
+
+def failing(connection: Connection) -> str | None:
+    noting("half").work(connection)
+    connection.exec_driver_sql("SELECT 1 FROM nowhere")
+    return None
+
+
+def defective(_connection: Connection) -> str | None:
+    raise KeyError("a defect")
+
+
+@pytest.mark.parametrize(("broken", "told"), [(failing, "nowhere"), (defective, "a defect")])
+def test_what_fails_leaves_nothing_and_keeps_nothing_else_from_being_done(
+    store: DatabaseSettings, writer: StoreWriter, who: Instance, broken: Callable[[Connection], str | None], told: str
+) -> None:
+    tasks = [Task(name="broken", seconds=3600, work=broken), noting("sound")]
+    assert look(PeriodicWork(PeriodicRuns(store, who, tasks), lambda: True), writer) == 2
+    assert done(store) == ["sound"]
+    (name, _, result, failure), sound = ask(store, RUNS)
+    assert (name, result, told in failure) == ("broken", None, True)
+    assert sound[0] == "sound"
+
+
+def test_what_goes_on_is_done_until_nothing_is_left(
+    store: DatabaseSettings, writer: StoreWriter, who: Instance
+) -> None:
+    left = ["a", "b"]
+    task = Task(name="one", seconds=3600, work=lambda _: left.pop() if left else None, goes_on=True)
+    assert look(PeriodicWork(PeriodicRuns(store, who, [task]), lambda: True), writer) == 3
+    assert left == []
+
+
+def test_who_does_not_lead_does_not_even_ask(store: DatabaseSettings, writer: StoreWriter, who: Instance) -> None:
+    assert not PeriodicWork(PeriodicRuns(store, who, [noting("one")]), lambda: False).look(writer)
+    assert ask(store, RUNS) == []
+
+
+# -- several hosts ------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def shared(postgres: Databases) -> DatabaseSettings:
+    return postgres.cleared()
+
+
+def test_a_leader_that_slept_through_its_lease_does_nothing_though_it_believes_in_itself(
+    shared: DatabaseSettings,
+) -> None:
+    writer, sleeper, next_one = StoreWriter(shared), a_host("sleeper"), a_host("next")
+    with writer.transaction() as connection:
+        leadership.renew(connection, sleeper.id, sleeper.holder, seconds=0)
+        leadership.renew(connection, next_one.id, next_one.holder)
+    assert look(PeriodicWork(PeriodicRuns(shared, sleeper, [noting("one")]), lambda: True), writer) == 0
+    assert look(PeriodicWork(PeriodicRuns(shared, next_one, [noting("one")]), lambda: True), writer) == 1
+    writer.close()
+
+
+def test_work_that_another_host_is_still_at_is_left_to_it(shared: DatabaseSettings) -> None:
+    """The last leader is frozen in mid-work: its transaction is open, and so its lock is held."""
+    writer, theirs, who = StoreWriter(shared), StoreWriter(shared), a_host()
+    work = PeriodicWork(PeriodicRuns(shared, who, [noting("one"), noting("two")]), lambda: True)
+    with writer.transaction() as connection:
+        leadership.renew(connection, who.id, who.holder)
+    with theirs.transaction() as connection:
+        assert backend_of(shared).be_only(connection, "one")
+        assert look(work, writer) == 1
+        assert done(shared) == ["two"]
+    assert look(work, writer) == 1
+    assert done(shared) == ["two", "one"]
+    writer.close()
+    theirs.close()
+
+
+def test_a_frozen_host_loses_its_work_in_seconds(shared: DatabaseSettings) -> None:
+    writer = StoreWriter(shared)
+    with writer.transaction() as connection:
+        backend_of(shared).prepare_work(connection, 600)
+        settings = connection.exec_driver_sql(
+            "SELECT current_setting('idle_in_transaction_session_timeout'), current_setting('statement_timeout')"
+        ).one()
+    assert tuple(settings) == ("10s", "10min")
+    writer.close()
+
+
+def test_the_months_ahead_are_made_one_by_one_while_calls_are_written(postgres: Databases) -> None:
+    store = postgres.migrated()
+    month = datetime.now(UTC).date().replace(day=1)
+    for _ in range(3):
+        month = next_month(month)
+    with psycopg.connect(store.url, autocommit=True) as connection:
+        found = [row[0] for row in connection.execute("SELECT relname FROM pg_class WHERE relkind = 'r'")]
+        last = [name for name in found if (part := PART.match(name)) and part["month"] == f"{month.month:02d}"]
+        for name in last:
+            connection.execute(f"DROP TABLE {name}")
+    writer, who = StoreWriter(store), a_host()
+    with writer.transaction() as connection:
+        leadership.renew(connection, who.id, who.holder)
+    assert look(PeriodicWork(PeriodicRuns(store, who, tasks_of(store)), lambda: True), writer) == len(last) + 2
+    assert {name for (name,) in ask(store, "SELECT relname FROM pg_class WHERE relkind = 'r'")} == set(found)
+    writer.close()
+    postgres.drop(store)
