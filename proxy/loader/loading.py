@@ -18,14 +18,12 @@ import structlog
 
 from proxy.domain.identity import id_text
 from proxy.domain.interaction import Entry
-from proxy.errors import StoreError
 from proxy.loader import late
-from proxy.loader.amendments import WaitingAmendments
-from proxy.loader.errands import WaitingErrands
 from proxy.loader.ledger import balance, closed_account
 from proxy.loader.pausing import pause_after
 from proxy.loader.preparing import Interpreted, Prepared, prepare, set_aside, set_aside_damage
 from proxy.loader.retries import Retries
+from proxy.loader.side_work import SideWork
 from proxy.loader.sources import FollowedSource, Parking, Progress, vanished
 from proxy.loader.totals import ModelNames, totals_of
 from proxy.pricing.cost import cost_of
@@ -37,7 +35,6 @@ from proxy.spool.reader import SpoolReader
 from proxy.spool.sealing import KeyRing, SealedError
 from proxy.store.accounts import earlier
 from proxy.store.failures import RowError, StoreMovedError, StoreUnavailableError
-from proxy.store.maintenance import Upkeep
 from proxy.store.reading import Reader, Row
 from proxy.store.writing import SourceState, StoreWriter, WriteBatch
 from proxy.telemetry.families import Totals
@@ -66,7 +63,7 @@ class Written:
 class Loader:
     """Owns the reader of the spool and the writer of the store; ``run`` is for one thread, the rest for any.
 
-    ``between`` is called after each round with the writer, and may do a piece of other work with it; True: some more.
+    ``periodic`` is called after each round with the writer, and may do a piece of other work; True: there is more.
     """
 
     def __init__(
@@ -74,10 +71,9 @@ class Loader:
         settings: Settings,
         totals: Totals,
         announce: Callable[[Entry], None],
-        between: Callable[[StoreWriter], bool] = lambda _writer: False,
+        periodic: Callable[[StoreWriter], bool] = lambda _writer: False,
     ) -> None:
         self._settings = settings
-        self._between = between
         self._totals = totals
         self._announce = announce
         others = [settings.other_spool_dir]
@@ -96,9 +92,7 @@ class Loader:
         self._failure: str | None = None
         self.next_step: str | None = None
         self._prices = CurrentPrices(settings.prices_dir, settings.own_prices_path, _complain_about_prices)
-        self._amendments = WaitingAmendments(settings.amendments_dir)
-        self._errands = WaitingErrands(settings.errands_dir)
-        self._upkeep = Upkeep(settings.maintenance.every_hours * 3600)
+        self._side_work = SideWork(settings, periodic)
         self.last_commit_at = time.time()
         self._fold_accounts()
         reader = self._reader()
@@ -165,11 +159,7 @@ class Loader:
             if self._must_start_over:
                 self._start_over()
             has_work = self.round()
-            # After the round, one file at a time: calls come first.
-            has_work = self._amendments.write_next(self._writer) or has_work
-            has_work = self._errands.do_next(self._writer, self._leaving.is_set) or has_work
-            has_work = self._look_after(is_idle=not has_work) or has_work
-            has_work = self._between(self._writer) or has_work
+            has_work = self._side_work.do_next(self._writer, self._leaving.is_set, is_idle=not has_work) or has_work
         except StoreMovedError:
             raise
         except Exception as error:  # noqa: BLE001 - the loader's batch: logged, shown in the ledger, tried again
@@ -177,14 +167,6 @@ class Loader:
             return self._back_off(error)
         self._succeed()
         return 0.0 if has_work else IDLE_SECONDS
-
-    def _look_after(self, *, is_idle: bool) -> bool:
-        """Do a step of the regular upkeep; when that fails, calls are stored all the same."""
-        try:
-            return self._writer.look_after(self._upkeep, is_idle=is_idle)
-        except StoreError as error:
-            log.warning("upkeep_postponed", reason=error.message)
-            return False
 
     def _start_over(self) -> None:
         """Forget what was read and not committed, and go back to what the store knows."""

@@ -71,7 +71,7 @@ def test_a_control_that_leaves_gives_it_back(bench: Bench, settings: Settings) -
     RealDisk().make_folder(settings.errands_dir)
     path = settings.errands_dir / "1-x.json"
     path.write_bytes(orjson.dumps({"task": "compact"}))
-    bench.loader._errands.do_next(bench.loader._writer, lambda: True)
+    bench.loader._side_work._errands.do_next(bench.loader._writer, lambda: True)
     assert RealDisk().names(settings.errands_dir) == ["1-x.json"]
 
 
@@ -95,7 +95,7 @@ def test_what_an_earlier_control_had_begun_is_forgotten(settings: Settings) -> N
 
 def test_regular_upkeep_comes_after_the_calls(bench: Bench, gateway: SpoolingGateway) -> None:
     clock = [0.0]
-    bench.loader._upkeep = Upkeep(3600, lambda: clock[0])
+    bench.loader._side_work._upkeep = Upkeep(3600, lambda: clock[0])
     gateway.call()
     clock[0] = 3600.0
     rounds = 0

@@ -1,0 +1,45 @@
+"""What the one writer of a store does beside loading: after each round of the loader a piece of it, calls first.
+
+Changes that commands have left for it (``amendments``), maintenance that they have asked for (``errands``), the regular
+upkeep, and the periodic work of all hosts where there is only one (``periodic``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import structlog
+
+from proxy.errors import StoreError
+from proxy.loader.amendments import WaitingAmendments
+from proxy.loader.errands import WaitingErrands
+from proxy.settings.values import Settings
+from proxy.store.maintenance import Upkeep
+from proxy.store.writing import StoreWriter
+
+log = structlog.get_logger("loader")
+
+
+class SideWork:
+    """For the loader's thread. ``periodic`` does a piece of periodic work with the writer; True: there is more."""
+
+    def __init__(self, settings: Settings, periodic: Callable[[StoreWriter], bool]) -> None:
+        self._amendments = WaitingAmendments(settings.amendments_dir)
+        self._errands = WaitingErrands(settings.errands_dir)
+        self._upkeep = Upkeep(settings.maintenance.every_hours * 3600)
+        self._periodic = periodic
+
+    def do_next(self, writer: StoreWriter, is_leaving: Callable[[], bool], *, is_idle: bool) -> bool:
+        """Do the next piece of each; True when there may be more at once."""
+        has_work = self._amendments.write_next(writer)
+        has_work = self._errands.do_next(writer, is_leaving) or has_work
+        has_work = self._look_after(writer, is_idle=is_idle and not has_work) or has_work
+        return self._periodic(writer) or has_work
+
+    def _look_after(self, writer: StoreWriter, *, is_idle: bool) -> bool:
+        """Do a step of the regular upkeep; when that fails, calls are stored all the same."""
+        try:
+            return writer.look_after(self._upkeep, is_idle=is_idle)
+        except StoreError as error:
+            log.warning("upkeep_postponed", reason=error.message)
+            return False
