@@ -27,6 +27,7 @@ from proxy.supervisor.files import raise_file_limit
 from proxy.supervisor.neighbours import who_listens
 
 ALREADY_RUNNING = 5
+INTERRUPTED = 130
 _TICK = 0.05
 _GRACE = 5.0
 _LOOK_SECONDS = 1.0
@@ -65,6 +66,8 @@ class Supervisor:
         except OSError as error:
             _say(f"cannot listen at {self._settings.server.host}:{self._port}: {error.strerror or error}")
             return 1
+        except KeyboardInterrupt:
+            return INTERRUPTED
         self._listen_to_signals()
         self._start()
         try:

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -70,6 +71,18 @@ def test_a_second_instance_on_the_same_port_says_where_the_first_one_is(dashcam:
     assert second.returncode == 5
     assert dashcam.url in second.stdout + second.stderr
     assert (dashcam.data_dir / "snapshot.json").read_bytes() == snapshot
+
+
+def test_whoever_waits_for_a_port_can_be_told_to_stop(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        fresh = RunningDashcam(tmp_path)
+        command = [sys.executable, "-m", "proxy", "serve", "--port", str(taken.getsockname()[1])]
+        with subprocess.Popen(command, cwd=tmp_path, env=fresh.environment, stderr=subprocess.PIPE) as waiting:
+            assert waiting.stderr is not None
+            assert b"waiting up to" in waiting.stderr.readline()
+            waiting.send_signal(signal.SIGINT)
+            assert (waiting.wait(20), waiting.stderr.read()) == (130, b"")
+        fresh.close()
 
 
 def test_a_second_instance_with_another_run_folder_changes_nothing_either(dashcam: RunningDashcam) -> None:
