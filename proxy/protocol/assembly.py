@@ -37,6 +37,7 @@ class Choice:
     logprobs: dict[str, list[Any]] = field(default_factory=dict)
     tool_calls: list[ToolCall] = field(default_factory=list)
     by_index: dict[int, ToolCall] = field(default_factory=dict)
+    by_id: dict[str, ToolCall] = field(default_factory=dict)
     finish_reason: str | None = None
 
 

@@ -15,6 +15,9 @@ from proxy.protocol.jsontext import MISSING, items, mapping, parse, text, writte
 from proxy.protocol.sse import Event
 from proxy.protocol.usage import merge, read_timings, read_usage, says_something
 
+_MOST_PIECES = 100
+"""Who sends several calls under one index sends the arguments of each in few pieces; to look at more would take long."""
+
 
 def assemble_events(events: list[Event]) -> Assembly:
     """Assemble a stream."""
@@ -153,7 +156,9 @@ def _take_tool_call(choice: Choice, values: dict[str, Any]) -> bool:
     function = mapping(values.get("function") or values.get("custom"))
     identity, name = text(values.get("id")), text(function.get("name"))
     call = _call_of(choice, values.get("index"), identity, name)
-    call.id = call.id or identity
+    if identity and not call.id:
+        call.id = identity
+        choice.by_id.setdefault(identity, call)
     call.name = call.name or name
     arguments = function.get("arguments") or function.get("input")
     return _append(call.arguments, written(arguments) if arguments else None) or name is not None
@@ -166,11 +171,11 @@ def _call_of(choice: Choice, index: object, identity: str | None, name: str | No
     if isinstance(index, int):
         known = choice.by_index.get(index)
         if known is not None and identity and known.id and identity != known.id:
-            known = next((call for call in calls if call.id == identity), None)
+            known = choice.by_id.get(identity)
         elif known is not None and name and not identity and _is_another(known, name):
             known = None
     elif identity:
-        known = next((call for call in calls if call.id == identity), None)
+        known = choice.by_id.get(identity)
     else:
         known = calls[-1] if calls and not name else None
     if known is None:
@@ -183,9 +188,11 @@ def _call_of(choice: Choice, index: object, identity: str | None, name: str | No
 
 def _is_another(known: ToolCall, name: str) -> bool:
     """True when a name that comes without an id cannot be that of the call which has this index already."""
-    if known.name is None:
+    if known.name is None or known.name != name:
+        return known.name is not None
+    if len(known.arguments) > _MOST_PIECES:
         return False
-    return known.name != name or isinstance(parse("".join(known.arguments).encode("utf-8", "replace")), dict)
+    return isinstance(parse("".join(known.arguments).encode("utf-8", "replace")), dict)
 
 
 def _take_function_call(choice: Choice, value: object) -> bool:

@@ -18,6 +18,7 @@ import orjson
 from proxy.protocol.scanning import Member, scan
 
 _BORDER = re.compile(rb"\r\n\r\n|\n\n|\r\r")
+_LONGEST_BORDER = 4
 # What may stand before the data of an event: a byte-order mark, comments, a name, an id.
 # Nothing possessive: Python 3.11.2, which Debian ships, matches such patterns wrongly where they nest.
 _DATA = re.compile(rb"(?:\xef\xbb\xbf)?(?:(?!data:)[^\r\n]*(?:\r\n|\r(?!\n)|\n))*data:")
@@ -43,7 +44,8 @@ class UsageStripper:
         data = self._held + piece
         output = []
         start = 0
-        for border in _BORDER.finditer(data):
+        # What was held has no border, but may end with the beginning of one: a long event is not searched once a piece.
+        for border in _BORDER.finditer(data, max(0, len(self._held) - _LONGEST_BORDER + 1)):
             output.append(self._event(data[start : border.end()]))
             start = border.end()
         self._held = data[start:]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -242,3 +244,29 @@ def test_an_error_that_stands_in_a_choice() -> None:
     for found in (made, whole):
         assert found.error is not None
         assert (found.error.message, found.error.code) == ("Upstream broke off", "502")
+
+
+def _calls(index: int | None, identity: bool, name: str | None) -> Callable[[int], object]:
+    def delta(number: int) -> object:
+        call: dict[str, Any] = {"function": {"name": name, "arguments": "{}"}}
+        call |= {"id": str(number)} if identity else {}
+        return {"tool_calls": [call | ({"index": index} if index is not None else {})]}
+
+    return delta
+
+
+@pytest.mark.parametrize(
+    "member",
+    [
+        lambda number: {"choices": [{"delta": _calls(None, True, None)(number)}]},
+        lambda number: {"choices": [{"delta": _calls(0, True, "a")(number)}]},
+        lambda number: {"choices": [{"delta": _calls(0, False, "a")(number)}]},
+        lambda number: {"choices": [], "usage": {str(number): number}},
+    ],
+    ids=["ids", "ids of one index", "names of one index", "usage that grows"],
+)
+def test_no_stream_takes_quadratic_time(member: Callable[[int], object]) -> None:
+    data = events(*(member(number) for number in range(60_000)))
+    before = time.process_time()
+    stream(data)
+    assert time.process_time() - before < 10
