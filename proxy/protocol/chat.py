@@ -16,7 +16,7 @@ from proxy.protocol.sse import Event
 from proxy.protocol.usage import merge, read_timings, read_usage, says_something
 
 _MOST_PIECES = 100
-"""Who sends several calls under one index sends the arguments of each in few pieces; to look at more would take long."""
+"""Who sends several calls under one index sends each one's arguments in few pieces; to look at more takes long."""
 
 
 def assemble_events(events: list[Event]) -> Assembly:

@@ -1,12 +1,13 @@
 """A bounded look at the top level of a JSON object, in slices, without parsing it whole.
 
-Bodies above a megabyte are not parsed on the event loop; this scanner is fed their slices as they arrive, jumps
-over strings at memchr speed and keeps only the top-level members it was asked for, with their byte offsets. It
-also finds the exact span of a member in a small body, for edits that touch nothing else.
+Large bodies are not parsed on the event loop; this scanner is fed their slices as they arrive, runs over strings and
+over what lies below the top level in one expression each, and keeps only the top-level members it was asked for, with
+their byte offsets. It also finds the exact span of a member in a small body, for edits that touch nothing else.
 
 A duplicate key overwrites: the last one counts, as in the parsers of the providers; ``doubles`` holds the
 others. It never raises; ``is_sound`` says whether what it saw was an object as far as it can tell. It does not validate
-what it skips.
+what it skips, and gives up on what no endpoint takes, thousands of members or of nested brackets: the event loop waits
+meanwhile.
 """
 
 from __future__ import annotations
@@ -15,8 +16,15 @@ import re
 from dataclasses import dataclass
 
 _STRUCTURE = re.compile(rb'["{}\[\]:,]')
+# What is no bracket and no beginning of an unfinished string, at once; nothing can follow, so nothing is tried twice.
+_RUN = re.compile(rb'(?:[^"{}\[\]]+|"[^"\\]*(?:\\.[^"\\]*)*")+|["{}\[\]]', re.DOTALL)
+_IN_STRING = re.compile(rb'[^"\\]*(?:\\.[^"\\]*)*', re.DOTALL)
+_OPENING, _CLOSING, _QUOTE = frozenset(b"{["), frozenset(b"}]"), ord('"')
 _MAX_KEPT = 4096
 """Longest raw value kept, in bytes; a longer one is noted by its span only."""
+_MAX_DEPTH = 10_000
+_MAX_TOKENS = 5000
+"""Quotes, brackets, colons and commas of the top level: some thousand members."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +57,7 @@ class TopLevelScanner:
         "_key_start",
         "_offset",
         "_parts",
+        "_tokens",
         "_value_start",
         "_wanted",
         "doubles",
@@ -74,12 +83,18 @@ class TopLevelScanner:
         self.members: dict[bytes, Member] = {}
         self.doubles: list[tuple[bytes, Member]] = []
         self._before = -1
+        self._tokens = 0
 
     def feed(self, data: bytes) -> None:
         """Look at the next slice."""
         position = 0
         while position < len(data) and self.is_sound:
-            position = self._skip_string(data, position) if self._in_string else self._structure(data, position)
+            if self._in_string:
+                position = self._skip_string(data, position)
+            elif self._depth > 1 and not self._keeping:
+                position = self._skip_deep(data, position)
+            else:
+                position = self._structure(data, position)
         self._offset += len(data)
 
     def finish(self) -> bool:
@@ -96,8 +111,29 @@ class TopLevelScanner:
         self._keep(data, position, end)
         if found is None:
             return end
+        self._tokens += 1
+        self.is_sound = self._tokens <= _MAX_TOKENS
         self._token(data[end : end + 1], self._offset + end)
         return end + 1
+
+    def _skip_deep(self, data: bytes, position: int) -> int:
+        """Run on until the top level is reached again, or the slice ends."""
+        depth = self._depth
+        for found in _RUN.finditer(data, position):
+            position = found.end()
+            token = data[position - 1] if position - found.start() == 1 else 0
+            if token in _OPENING:
+                depth += 1
+            elif token in _CLOSING:
+                depth -= 1
+                if depth == 1:
+                    break
+            elif token == _QUOTE:
+                self._in_string = True
+                break
+        self._depth = depth
+        self.is_sound = depth <= _MAX_DEPTH
+        return position
 
     def _token(self, token: bytes, at: int) -> None:
         if token == b'"':
@@ -163,22 +199,22 @@ class TopLevelScanner:
             self._escaped = False
             self._keep(data, position, position + 1)
             return position + 1
-        quote = data.find(b'"', position)
-        end = quote if quote >= 0 else len(data)
-        odd = _trailing_backslashes(data, position, end) % 2
+        found = _IN_STRING.match(data, position)
+        end = found.end() if found else position
         self._keep(data, position, end)
-        if quote < 0:
-            self._escaped = bool(odd)
+        if end == len(data):
             return end
-        if odd:
-            self._append(b'"')
-            return quote + 1
+        if data[end] != _QUOTE:
+            # The slice ends behind a backslash.
+            self._append(b"\\")
+            self._escaped = True
+            return end + 1
         self._in_string = False
         if self._value_start >= 0:
             self._append(b'"')
         elif self._depth == 1:
             self._keeping = False
-        return quote + 1
+        return end + 1
 
     def _keep(self, data: bytes, start: int, end: int) -> None:
         if self._keeping and end > start:
@@ -192,13 +228,6 @@ class TopLevelScanner:
             self._keeping, self._parts = False, []
         else:
             self._parts.append(data)
-
-
-def _trailing_backslashes(data: bytes, start: int, end: int) -> int:
-    count = 0
-    while end - count > start and data[end - count - 1] == 0x5C:
-        count += 1
-    return count
 
 
 def _member(key_start: int, start: int, end: int, raw: bytes | None, place: tuple[int, int, bool]) -> Member:

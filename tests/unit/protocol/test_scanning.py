@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import time
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -39,6 +42,46 @@ def test_any_cut_finds_the_members_that_a_parser_finds(body: bytes, data: st.Dat
         if member is not None and member.raw is not None:
             assert json.loads(member.raw) == parsed[name.decode()]
             assert body[member.start : member.end] == member.raw
+
+
+INNER = st.lists(
+    st.sampled_from([b"[", b"]", b"{", b"}", b'"', b"\\", b'"a"', b":", b",", b'\\"', b"xyz", b"\n"]), max_size=25
+)
+
+
+@given(INNER, st.data())
+def test_below_the_top_level_any_cut_means_the_same(parts: list[bytes], data: st.DataObject) -> None:
+    body = b'{"x":[{"model":' + b"".join(parts) + b'}],"model":"real"}'
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(body)), max_size=6)))
+    scanner, whole = TopLevelScanner(WANTED), scan(body, WANTED)
+    for start, end in zip([0, *cuts], [*cuts, len(body)], strict=True):
+        scanner.feed(body[start:end])
+    assert (scanner.finish(), scanner.members) == (whole.is_sound, whole.members)
+    with contextlib.suppress(ValueError):
+        assert json.loads(body)["model"] == "real" == json.loads(whole.members[b"model"].raw or b"0")
+
+
+@pytest.mark.parametrize(
+    "part", [b":", b",", b'"', b"{", b"[", b"[]", b"[],", b'"":', b'"a":1,', b'"\\"",', b'\\"'], ids=str
+)
+@pytest.mark.parametrize("before", [b"{", b'{"a":', b'{"a":[', b'{"a":"', b'{"model":{'], ids=str)
+def test_no_body_holds_the_event_loop(before: bytes, part: bytes) -> None:
+    slices = [before, *[part * (65_536 // len(part))] * 40]
+    scanner, started = TopLevelScanner(WANTED), time.process_time()
+    for piece in slices:
+        scanner.feed(piece)
+    # Two and a half megabytes: some milliseconds a slice, on a machine that is busy with other tests too.
+    assert time.process_time() - started < 5
+
+
+def test_what_nobody_sends_is_given_up() -> None:
+    members = b"{" + b",".join(b'"k%d":1' % number for number in range(2000)) + b',"model":"m"}'
+    assert not scan(members, WANTED).is_sound
+    below = scan(b'{"x":[' + members + b'],"model":"n"}', WANTED)
+    assert (below.is_sound, below.members[b"model"].raw) == (True, b'"n"')
+    maze = TopLevelScanner(WANTED)
+    maze.feed(b'{"a":' + b"[" * 20_000)
+    assert not maze.is_sound
 
 
 @given(st.binary(max_size=200))
