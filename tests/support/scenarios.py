@@ -50,3 +50,21 @@ def ask(dashcam: RunningDashcam, upstream: ScriptedUpstream, scenario: Scenario,
     upstream.scenario = scenario
     answer = exchange(dashcam.port, request(body, "Authorization: Bearer sk-real-key"))
     return answer, dashcam.row(id=answer.header("x-dashcam-id"))
+
+
+def answers(body: bytes, *headers: bytes, status: bytes = b"200 OK") -> Scenario:
+    """Answer with one whole body."""
+
+    async def scenario(turn: Turn) -> None:
+        await turn.answer(body, *headers, status=status)
+
+    return scenario
+
+
+def put(
+    dashcam: RunningDashcam, upstream: ScriptedUpstream, scenario: Scenario, path: str, body: bytes = b"{}"
+) -> tuple[RawAnswer, Row]:
+    """Ask any path with POST; return what came and the row about it."""
+    upstream.scenario = scenario
+    reply = exchange(dashcam.port, request(body, path=path))
+    return reply, dashcam.row(id=reply.header("x-dashcam-id"))
