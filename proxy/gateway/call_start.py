@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from functools import lru_cache
 from urllib.parse import unquote
 
 from proxy.domain.recording import CallStart
@@ -13,6 +12,7 @@ from proxy.gateway.body import Inbound
 from proxy.gateway.call import ClientCall
 from proxy.gateway.headers import request_headers
 from proxy.gateway.plan import Destination, Plan
+from proxy.protocol.remembering import remembered
 from proxy.protocol.requests import RequestFacts
 
 _SECRET_WORDS = ("key", "token", "secret", "sig", "passw", "auth", "cred", "jwt")
@@ -67,7 +67,7 @@ def wall_clock(instant: int) -> int:
     return time.time_ns() - (time.monotonic_ns() - instant)
 
 
-@lru_cache(maxsize=1024)
+@remembered(1024)
 def safe_target(target: bytes) -> str:
     """Return the request target for the record, with the values of key-like query members taken out."""
     path, mark, query = target.partition(b"?")

@@ -52,8 +52,9 @@ class ClientHead:
         return self.headers == headers and self.target == target and self.raw_method == method
 
     def size(self) -> int:
-        """Return how many bytes the headers hold."""
-        return sum(len(name) + len(value) + 4 for name, value in self.headers)
+        """Return how many bytes the request line and the headers hold."""
+        line = len(self.raw_method) + len(self.target) + 12
+        return line + sum(len(name) + len(value) + 4 for name, value in self.headers)
 
     def has_two_hosts(self) -> bool:
         """Return True when two Host headers contradict each other, or could."""

@@ -10,8 +10,9 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from urllib.parse import unquote, urlsplit
+
+from proxy.protocol.remembering import LONGEST, remembered
 
 _HOST = re.compile(rb"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::([0-9]{1,5}))?\Z")
 _BAD_PATH = re.compile(r"//|\\|\x00|(?:^|/)\.\.?(?:/|\Z)")
@@ -52,7 +53,7 @@ class Guard:
         if known is None:
             match = _HOST.match(host)
             known = bool(match) and match.group(1).lower() in self._hosts  # type: ignore[union-attr]
-            if len(self._seen) < 1024:
+            if len(self._seen) < 1024 and len(host) <= LONGEST:
                 self._seen[host] = known
         if known:
             return None
@@ -85,7 +86,7 @@ class Guard:
         return bool(match) and match.group(1).lower() in self._hosts  # type: ignore[union-attr]
 
 
-@lru_cache(maxsize=1024)
+@remembered(1024)
 def check_path(target: bytes) -> Refusal | None:
     """Refuse a request target that is no plain absolute path, or that could climb out of a base."""
     path = target.partition(b"?")[0].decode("latin-1")

@@ -8,10 +8,10 @@ credentials are never on it.
 
 from __future__ import annotations
 
-from functools import lru_cache
 from urllib.parse import unquote_to_bytes
 
 from proxy.gateway.client_head import Headers
+from proxy.protocol.remembering import remembered
 from proxy.protocol.tagging import is_for_gateways, is_understood
 
 HOP_BY_HOP = frozenset(
@@ -36,6 +36,7 @@ _RECORDED_PREFIXES = (b"openai-", b"x-stainless-", b"x-ratelimit-", b"x-ms-")
 _DROP, _RECORD, _CREDENTIAL, _CONNECTION, _ENCODING, _GATEWAY, _TAG = 1, 2, 4, 8, 16, 32, 64
 _rules: dict[bytes, int] = {}
 _MAX_CACHED = 4096
+_LONGEST_NAME = 64
 
 Recorded = tuple[tuple[str, str], ...]
 
@@ -62,7 +63,7 @@ def _request_rule(raw: bytes) -> int:
         rule |= _CONNECTION
     if name == b"accept-encoding":
         rule |= _ENCODING
-    if len(_rules) < _MAX_CACHED:
+    if len(_rules) < _MAX_CACHED and len(raw) <= _LONGEST_NAME:
         _rules[raw] = rule
     return rule
 
@@ -112,7 +113,7 @@ def has_tags(headers: Headers) -> bool:
     return any(_rules.get(name, _TAG) & _TAG for name, _ in headers)
 
 
-@lru_cache(maxsize=256)
+@remembered(256)
 def named_by(value: bytes) -> frozenset[bytes]:
     """Return the names a ``Connection`` header declares hop-by-hop, beyond its own words."""
     return frozenset(token.strip().lower() for token in value.split(b",")) - {b"keep-alive", b"close", b""}

@@ -214,7 +214,7 @@ class GatewayProtocol(HttpToolsProtocol):
         if self.parser.should_upgrade() and not head.wants_websocket:
             self._declined = head
             return
-        is_current = self.parser.get_http_version() == "1.1"
+        is_current = self._is_current()
         call = self.call = ClientCall(self, head, time.monotonic_ns(), is_current and self.parser.should_keep_alive())
         call.can_chunk = is_current
         if head.wants_websocket and self.parser.should_upgrade():
@@ -228,6 +228,14 @@ class GatewayProtocol(HttpToolsProtocol):
             call.declared_bytes = self.body_length
             call.is_taken = True
             self.gateway.take(call)
+
+    def _is_current(self) -> bool:
+        """Return True for HTTP/1.1; the parser takes 0.9 and 2.0 too, and a line without any for the first."""
+        version = self.parser.get_http_version()
+        if version not in ("1.1", "1.0"):
+            self.refuse(400, "invalid_http", f"The request is not valid HTTP/1.1: its version is {version}.")
+            raise ValueError("another version of HTTP")
+        return version == "1.1"
 
     def _head(self) -> ClientHead:
         """Return the head: most often it is the one that this connection sent before."""

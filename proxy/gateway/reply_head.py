@@ -18,6 +18,7 @@ _SPECIAL = {
     b"content-encoding": _ENCODING,
 }
 _MAX_CACHED = 4096
+_LONGEST_NAME = 64
 _rules: dict[bytes, tuple[int, str]] = {}
 
 
@@ -26,7 +27,7 @@ def _rule_of(raw: bytes) -> tuple[int, str]:
     name = raw.lower()
     is_dropped = name in HOP_BY_HOP or name.startswith(b"x-dashcam-")
     rule = _SPECIAL.get(name, 0) | _DROP * is_dropped | _RECORD * is_recorded(name)
-    if len(_rules) < _MAX_CACHED:
+    if len(_rules) < _MAX_CACHED and len(raw) <= _LONGEST_NAME:
         _rules[raw] = rule, name.decode("latin-1")
     return rule, name.decode("latin-1")
 

@@ -13,7 +13,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import lru_cache
+
+from proxy.protocol.remembering import remembered
 
 
 class Answer(StrEnum):
@@ -234,9 +235,14 @@ def operation_named(name: str) -> Operation:
     return OPERATIONS.get(name, _OTHER)
 
 
-@lru_cache(maxsize=4096)
 def operation_of(method: str, path: str) -> Operation:
     """Return the operation of a method and a decoded path."""
+    return _operation_of(f"{method} {path}")
+
+
+@remembered(4096)
+def _operation_of(request: str) -> Operation:
+    method, _, path = request.partition(" ")
     parts = [part for part in path.split("/") if part]
     # A server may be lenient about case and about ";x=1": what holds keys is known all the same.
     plain = [part.partition(";")[0].lower() for part in parts]

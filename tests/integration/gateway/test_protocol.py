@@ -53,6 +53,25 @@ async def test_a_method_that_is_no_api_call_is_refused(
     assert not upstream.requests
 
 
+@pytest.mark.parametrize("version", [b"", b" HTTP/0.9", b" HTTP/2.0", b" HTTP/1.2", b" HTTP/1.1 x", b" ICE/1.0"])
+async def test_a_line_of_another_version_is_no_request(
+    proxy: RunningGateway, upstream: ScriptedUpstream, version: bytes
+) -> None:
+    async with Client(proxy.port) as client:
+        await client.raw(b"POST /v1/x" + version + b"\r\nHost: localhost\r\nContent-Length: 2\r\n\r\n{}")
+        reply = await client.reply()
+        assert (reply.status, reply.headers("x-dashcam-error")) == (400, ["invalid_http"])
+        assert await client.is_closed()
+    assert not upstream.requests
+
+
+async def test_http_1_0_is_answered_and_closed(proxy: RunningGateway, upstream: ScriptedUpstream) -> None:
+    async with Client(proxy.port) as client:
+        await client.raw(b"POST /v1/x HTTP/1.0\r\nHost: localhost\r\nContent-Length: 2\r\n\r\n{}")
+        assert (await client.reply()).status == 200
+        assert await client.is_closed()
+
+
 @pytest.mark.parametrize("target", [b"http://127.0.0.1/v1/models", b"*", b"/metrics/../x"])
 async def test_a_refusal_without_a_row_names_no_id(proxy: RunningGateway, target: bytes) -> None:
     async with Client(proxy.port) as client:

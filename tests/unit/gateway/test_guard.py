@@ -29,6 +29,14 @@ def test_other_names_are_refused(host: str) -> None:
     assert code(OPEN, host=host) == "host_not_allowed"
 
 
+def test_long_names_and_paths_are_looked_at_and_not_kept() -> None:
+    guard = Guard((), has_keys=True)
+    for number in range(50):
+        assert code(guard, host=f"{number}" + "x" * 5000) == "host_not_allowed"
+        assert code(guard, PATH + b"/" + b"x" * 5000 + b"/..", host="localhost") == "invalid_path"
+    assert list(guard._seen) == [b"localhost"]
+
+
 def test_a_missing_host_is_refused() -> None:
     assert code(OPEN) == "invalid_host"
 

@@ -33,6 +33,12 @@ def test_what_is_wrong_is_told(method: bytes, headers: Headers, status: int, cod
     assert fault.refusal.message.endswith(".")
 
 
+def test_a_long_target_counts_as_a_part_of_the_head() -> None:
+    fault = fault_of(ClientHead(b"GET", b"/v1/" + b"x" * 1024, [HOST]), LIMITS)
+    assert fault is not None
+    assert (fault.refusal.status, fault.limit) == (431, Page.LIMIT_HEADER_BYTES)
+
+
 def test_what_is_within_the_limits_passes() -> None:
     headers = [HOST, (b"Transfer-Encoding", b"Chunked"), *[(b"X", b"v")] * 18]
     assert fault_of(ClientHead(b"POST", b"/v1/x", headers), LIMITS) is None
