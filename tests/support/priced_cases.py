@@ -45,7 +45,7 @@ def call_of(case: Case) -> RecordedCall:
     at = datetime.fromisoformat(case["at"])
     is_binary = case["operation"] == "speech"
     request = {"model": case["model"], **case.get("request", {})}
-    body = b"ID3" if is_binary else orjson.dumps(_answer_of(case))
+    body = b"ID3" if is_binary else orjson.dumps(answer_of(case))
     start = CallStart(
         accepted_at_ns=int(at.timestamp()) * 10**9, method="POST", target="/v1/x", operation=case["operation"],
         provider=case["kind"], provider_kind=case["kind"], upstream=case.get("upstream", _UPSTREAM),
@@ -59,7 +59,8 @@ def call_of(case: Case) -> RecordedCall:
     )  # fmt: skip
 
 
-def _answer_of(case: Case) -> dict[str, Any]:
+def answer_of(case: Case) -> dict[str, Any]:
+    """Return what the provider answers."""
     if "answer" in case:
         return {"model": case["model"], **case["answer"]}
     answer: dict[str, Any] = {"id": "x-1", "model": case["model"], "usage": case["usage"]}
