@@ -184,4 +184,4 @@ def test_each_of_them_is_on_record(dashcam: RunningDashcam) -> None:
         "files",
         "secrets",
     }
-    assert [row["endpoint"] for row in rows if row["operation"] == "other"] == ["/v1/brand/new"] * 2
+    assert {row["endpoint"] for row in rows if row["operation"] == "other"} == {"/v1/brand/new"}
