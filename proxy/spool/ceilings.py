@@ -2,8 +2,8 @@
 
 Every gateway's syncing thread looks at the whole spool for itself, so that all see the same and none waits for another.
 From the high water mark on (80 %) the policy ``recording.on_full`` counts; at the ceiling itself new calls are not
-recorded at all, calls under way are finished. In mode ``memory`` the spool lies in RAM and has a ceiling of its own;
-what must stay free of a disk is then no matter.
+recorded at all, calls under way are finished. In mode ``memory`` the spool lies in RAM and has a ceiling of its own,
+and what must stay free is a share of that: a container's ``/dev/shm`` is often smaller than the ceiling.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from proxy.spool.names import BODIES, is_source
 from proxy.spool.trouble import Trouble
 
 _HIGH_WATER = 0.8
+_MEMORY_SHARE = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +63,8 @@ class Ceilings:
     def of(cls, recording: RecordingSettings) -> Ceilings:
         """Return what the settings say."""
         if recording.mode == "memory":
-            return cls(min(recording.spool_max_bytes, recording.memory_max_bytes), recording.spool_max_files, 0, 0)
+            most = min(recording.spool_max_bytes, recording.memory_max_bytes)
+            return cls(most, recording.spool_max_files, most // _MEMORY_SHARE, 0)
         ballast = recording.ballast_bytes
         return cls(recording.spool_max_bytes, recording.spool_max_files, recording.min_free_bytes, ballast)
 

@@ -12,7 +12,8 @@ What the page cache no longer has cannot be written again: the file then stays i
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import chain
 from pathlib import Path
 
 from proxy.spool.disk import Disk
@@ -68,22 +69,37 @@ class Rewriting:
 
     def _is_safe(self, segment: Segment) -> bool:
         """Bring one segment's rest to the disk; True when that is done, or nothing more can be done."""
-        wanted = segment.size - segment.synced
         try:
-            head = self._disk.read(segment.path, 0, LONGEST_HEADER)
-            data = self._disk.read(segment.path, segment.synced, wanted)
+            saved = self._save(segment)
         except FileNotFoundError:
             # Stored, committed and freed by the loader.
             return True
-        heading = heading_of(head)
-        found = [] if heading is None else list(scan(data, mark=heading.mark, is_final=True))
-        records = b"".join(data[item.start : item.end] for item in found if isinstance(item, Record))
-        if heading is not None and records:
-            parts = iter((head[: heading.size], records))
-            self._replace(self._folder / segment_name(segment.number + 1), parts)
-        if len(records) < wanted:
+        if saved < segment.size - segment.synced:
             self._lost.append(segment.path)
         return True
+
+    def _save(self, segment: Segment) -> int:
+        """Write the records at risk to the file behind; return how many bytes of them could be read."""
+        head = self._disk.read(segment.path, 0, LONGEST_HEADER)
+        heading = heading_of(head)
+        records = iter(()) if heading is None else self._records(segment, heading.mark)
+        first = next(records, b"")
+        if heading is None or not first:
+            return 0
+        path = self._folder / segment_name(segment.number + 1)
+        return self._replace(path, chain((head[: heading.size], first), records)) - heading.size
+
+    def _records(self, segment: Segment, mark: bytes) -> Iterator[bytes]:
+        """Yield the whole records beyond the last good sync, in slices."""
+        position, rest = segment.synced, b""
+        while position < segment.size:
+            data = self._disk.read(segment.path, position, min(_SLICE, segment.size - position))
+            position = position + len(data) if data else segment.size
+            rest += data
+            found = list(scan(rest, mark=mark, is_final=position >= segment.size))
+            if whole := b"".join(rest[item.start : item.end] for item in found if isinstance(item, Record)):
+                yield whole
+            rest = rest[found[-1].end :] if found else rest
 
     def _is_there(self, path: Path) -> bool:
         return path.name in self._disk.names(self._folder)
@@ -101,20 +117,21 @@ class Rewriting:
             position += len(data)
             yield data
 
-    def _replace(self, path: Path, parts: Iterator[bytes]) -> None:
-        """Write a file whole and synced before it bears its name."""
-        first = next(parts, b"")
+    def _replace(self, path: Path, parts: Iterable[bytes]) -> int:
+        """Write a file whole and synced before it bears its name; return its size."""
+        before = self.rewritten_bytes
         unfinished = path.with_suffix(UNFINISHED)
         self._disk.unlink(unfinished)
         descriptor = self._disk.create(unfinished)
         try:
-            for part in (first, *parts):
+            for part in parts:
                 self._append(descriptor, part)
             self._disk.sync(descriptor)
         finally:
             self._disk.close(descriptor)
         self._disk.rename(unfinished, path)
         self._disk.sync_folder(path.parent)
+        return self.rewritten_bytes - before
 
     def _append(self, descriptor: int, data: bytes) -> None:
         view = memoryview(data)

@@ -25,17 +25,17 @@ _NO_FILE = -1
 class Segment:
     """An open segment file; ``size`` counts what was appended whole, ``synced`` what of it is on stable storage.
 
-    ``is_failed``: a sync of it failed, so none is ever tried again.
+    ``is_failed``: a sync of it failed, so none is ever tried again. ``is_torn``: half a record lies behind ``size``.
     """
 
-    __slots__ = ("descriptor", "is_dirty", "is_failed", "number", "opened_at", "path", "size", "synced")
+    __slots__ = ("descriptor", "is_dirty", "is_failed", "is_torn", "number", "opened_at", "path", "size", "synced")
 
     def __init__(self, path: Path, number: int, descriptor: int, opened_at: float, size: int) -> None:
         self.path = path
         self.number = number
         self.descriptor = descriptor
         self.size = self.synced = size
-        self.is_dirty = self.is_failed = False
+        self.is_dirty = self.is_failed = self.is_torn = False
         self.opened_at = opened_at
 
     def __repr__(self) -> str:

@@ -63,14 +63,20 @@ class SyncThread:
         self.cannot_write = self.is_late = False
         self.waiting_is_large = False
         self.on_round: Callable[[], object] | None = None
-        self._thread = threading.Thread(target=self._run, name="spool-sync", daemon=True)
+        self._thread: threading.Thread | None = None
 
     def __repr__(self) -> str:
         return f"<SyncThread {self._folder.name} synced={self.synced} at_risk={self._rewriting!r}>"
 
     def start(self) -> None:
         """Start the thread."""
+        self._thread = threading.Thread(target=self._run, name="spool-sync", daemon=True)
         self._thread.start()
+
+    def revive(self) -> None:
+        """Start the thread anew where a defect has ended it: without one nothing is synced any more."""
+        if self._thread is not None and not self._thread.is_alive() and not self._leaving:
+            self.start()
 
     def want(self) -> None:
         """Somebody waits for what was appended up to now."""
@@ -80,7 +86,7 @@ class SyncThread:
         """End the thread after one last round."""
         self._leaving = True
         self._wanted.set()
-        if self._thread.is_alive():
+        if self._thread is not None and self._thread.is_alive():
             self._thread.join(timeout=10.0)
         self._sync_again_at = 0.0
         self.round(time.monotonic())
@@ -98,7 +104,16 @@ class SyncThread:
             self._wanted.clear()
             began = time.monotonic()
             if not self._leaving:
-                self.round(began)
+                self._round_or_tell(began)
+
+    def _round_or_tell(self, began: float) -> None:
+        try:
+            self.round(began)
+        except Exception:
+            # A defect of ours: it ends this thread, and the writer begins another one.
+            self._page.set(Page.TROUBLE, self._page.get(Page.TROUBLE) | Trouble.SYNC_FAILED)
+            self._page.set(Page.DEGRADED, 1)
+            raise
 
     def round(self, now: float) -> None:
         """Do what is due now: sync first, since somebody may wait for it."""
@@ -121,9 +136,10 @@ class SyncThread:
         is_safe = self._sync_bodies()
         for segment in list(self._segments.sealing):
             is_safe = self._sync(segment, now) and is_safe
-        if current.is_dirty and now - current.opened_at > self._recording.segment_seconds:
-            # Near the ceiling of files segments grow to their full size.
-            self.must_rotate = self.must_rotate or Trouble.MANY_FILES not in self._seen
+        is_old = current.is_dirty and now - current.opened_at > self._recording.segment_seconds
+        if is_old and Trouble.MANY_FILES not in self._seen:
+            # Near the ceiling of files segments grow to their full size. Only ever set here: who rotates resets it.
+            self.must_rotate = True
         is_safe = self._sync(current, now) and is_safe
         self._close_sealed(current)
         self._rewriting.round(self._segments.current, now)
@@ -134,24 +150,31 @@ class SyncThread:
 
     def _sync_bodies(self) -> bool:
         """Sync side files that are whole; a START that refers to them may be on the disk already."""
-        folders = set()
+        paths: list[Path] = []
         is_safe = True
         while self.bodies:
             descriptor, path = self.bodies.popleft()
             try:
                 self._disk.sync(descriptor)
-                folders.add(path.parent)
+                paths.append(path)
             except OSError:
                 self._note_failure()
                 self._rewriting.add_body(path)
                 is_safe = False
             with contextlib.suppress(OSError):
                 self._disk.close(descriptor)
-        for folder in folders:
+        return self._sync_names(paths) and is_safe
+
+    def _sync_names(self, paths: list[Path]) -> bool:
+        """Sync the entries of side files; a folder's failed sync is not repeated either: its files are written anew."""
+        is_safe = True
+        for folder in {path.parent for path in paths}:
             try:
                 self._disk.sync_folder(folder)
             except OSError:
                 self._note_failure()
+                for path in paths:
+                    self._rewriting.add_body(path)
                 is_safe = False
         return is_safe
 

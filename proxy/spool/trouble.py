@@ -35,7 +35,8 @@ class Meaning:
 
 MEANINGS = {
     Trouble.DISK_LOW: Meaning(
-        "disk_low", "less of the disk is free than recording.min_free_bytes", "free some space on the spool's disk"
+        "disk_low", "less is free where the spool lies than recording.min_free_bytes (in RAM: a part of its ceiling)",
+        "free some space on the spool's disk",
     ),
     Trouble.SPOOL_LARGE: Meaning(
         "spool_large", "the spool is near recording.spool_max_bytes", "see why the store is behind: dashcam doctor"

@@ -72,6 +72,7 @@ class SpoolWriter:
         self._without_body: set[bytes] = set()
         self._waiting_ends: deque[tuple[bytes, bytes]] = deque()
         self._waiting_bytes = 0
+        self._drop_slot = Page.DROPPED_SPOOL_FULL
         if has_thread:
             self.syncing.start()
 
@@ -145,7 +146,8 @@ class SpoolWriter:
                 return True
             self._without_body.discard(identity)
         self._unrecorded.add(identity)
-        self.page.add(Page.DROPPED_SPOOL_FULL, 1)
+        is_full = self.syncing.is_full or self.syncing.is_over
+        self.page.add(Page.DROPPED_SPOOL_FULL if is_full else self._drop_slot, 1)
         return False
 
     def piece(self, identity: bytes, at_ns: int, data: bytes, head: AnswerHead | None = None) -> None:
@@ -182,7 +184,7 @@ class SpoolWriter:
         both = self._record(RecordType.START, identity, records.encode_start(start, b""))
         both += self._record(RecordType.END, identity, records.encode_end(end, None))
         if not self._append(both):
-            self.page.add(Page.DROPPED_SPOOL_FULL, 1)
+            self.page.add(self._drop_slot, 1)
         self.page.add(Page.ACCEPTED, 1)
 
     def note_late(self, identity: bytes) -> None:
@@ -216,6 +218,7 @@ class SpoolWriter:
 
     def tend(self) -> None:
         """Leave a segment that must be left also when nobody calls, and write what had to wait."""
+        self.syncing.revive()
         self._catch_up()
         if self.syncing.must_rotate and self._segments.current.is_failed:
             self._rotate()
@@ -234,6 +237,8 @@ class SpoolWriter:
         segment = self._segments.current
         if self.syncing.must_rotate or segment.size >= self._segment_bytes:
             segment = self._rotate()
+            if segment.is_torn and not self._cut_back(segment):
+                return False
         began = time.monotonic_ns()
         if not self._write(segment, data):
             return False
@@ -259,19 +264,30 @@ class SpoolWriter:
         try:
             if self._disk.append(segment.descriptor, data) == len(data):
                 return True
-            self._disk.truncate(segment.descriptor, segment.size)
+            self._cut_back(segment)
             is_full = True
         except OSError as error:
             is_full = error.errno in _FULL
-        if is_full and self.syncing.ballast.release():
+        if is_full and not segment.is_torn and self.syncing.ballast.release():
             # Once: there is no second one. From here on only facts are added, until the next look sees more room.
             self.syncing.is_full = True
             return self._write(segment, data)
         # The spare has a block of its own already, which takes a small record on a full disk; and only what is rotated
         # away can be freed: where the spool itself has filled the disk, it is this segment that must go.
         self.syncing.must_rotate = self.syncing.cannot_write = True
+        self._drop_slot = Page.DROPPED_SPOOL_FULL if is_full else Page.DROPPED_WRITE_ERROR
         self.page.set(Page.DEGRADED, 1)
         return False
+
+    def _cut_back(self, segment: Segment) -> bool:
+        """Cut half a record off again; until that is done nothing is appended behind it."""
+        segment.is_torn = True
+        try:
+            self._disk.truncate(segment.descriptor, segment.size)
+        except OSError:
+            return False
+        segment.is_torn = False
+        return True
 
     def _append_later(self, identity: bytes, payload: bytes) -> None:
         if self._append(self._record(RecordType.END, identity, payload)):

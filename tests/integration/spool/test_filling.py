@@ -49,6 +49,12 @@ class RefusingDisk(FakeDisk):
 
     write_error: int | None = None
     create_error: int | None = None
+    cut_error: int | None = None
+
+    def truncate(self, descriptor: int, size: int) -> None:
+        if self.cut_error is not None:
+            raise OSError(self.cut_error, "refused")
+        super().truncate(descriptor, size)
 
     def append(self, descriptor: int, data: bytes) -> int:
         if self.write_error is not None:
@@ -90,9 +96,35 @@ def test_whatever_the_disk_says_calls_go_on_and_ends_wait_for_it(page: Page, err
     writer.tend()
     assert not writer.has_waiting
     assert kept(disk) == [(RecordType.START, b"1" * 16), (RecordType.END, b"1" * 16)]
-    assert (page.get(Page.ACCEPTED), page.get(Page.DROPPED_SPOOL_FULL), page.get(Page.BODIES_DROPPED)) == (2, 1, 2)
+    assert (page.get(Page.ACCEPTED), page.get(Page.BODIES_DROPPED)) == (2, 2)
+    is_full = error in (errno.ENOSPC, errno.EDQUOT)
+    assert (page.get(Page.DROPPED_SPOOL_FULL), page.get(Page.DROPPED_WRITE_ERROR)) == (is_full, not is_full)
     writer.syncing.round(20.0)
     assert page.get(Page.TROUBLE) == 0
+    writer.close()
+
+
+def test_behind_half_a_record_that_cannot_be_cut_off_nothing_is_appended(page: Page) -> None:
+    disk = RefusingDisk()
+    writer = writer_on(disk, page, on_full="drop", ballast_bytes=0)
+    writer.start(b"1" * 16, START, b"whole")
+    disk.create_error = disk.cut_error = errno.EIO
+    writer.syncing.must_rotate = True
+    writer.stats({"goes": 1})
+    disk.room = 30
+    writer.start(b"2" * 16, START, b"torn")
+    disk.room = None
+    for number in range(3, 6):
+        writer.start(bytes([number]) * 16, START, b"nowhere to go")
+    assert [identity for _, identity in kept(disk)] == [b"1" * 16, bytes(16)]
+    assert page.get(Page.DROPPED_SPOOL_FULL) == 4
+    disk.cut_error = None
+    writer.start(b"6" * 16, START, b"whole")
+    disk.room = 30
+    writer.start(b"7" * 16, START, b"torn, and cut off again")
+    disk.room = None
+    writer.start(b"8" * 16, START, b"whole")
+    assert [identity for _, identity in kept(disk)] == [b"1" * 16, bytes(16), b"6" * 16, b"8" * 16]
     writer.close()
 
 
@@ -201,7 +233,7 @@ def test_many_files_are_a_ceiling_too_and_segments_grow_instead(page: Page) -> N
     writer.close()
 
 
-def test_in_memory_what_is_free_of_a_disk_is_no_matter(page: Page) -> None:
+def test_in_memory_a_small_part_of_the_ceiling_must_stay_free_and_no_more(page: Page) -> None:
     disk = FakeDisk()
     writer = writer_on(disk, page, mode="memory", min_free_bytes=1 << 50, memory_max_bytes=10_000)
     assert page.get(Page.TROUBLE) == 0
@@ -209,6 +241,9 @@ def test_in_memory_what_is_free_of_a_disk_is_no_matter(page: Page) -> None:
     writer.start(b"1" * 16, START, bytes(9_000))
     writer.syncing.round(20.0)
     assert Trouble(page.get(Page.TROUBLE)) == Trouble.SPOOL_LARGE
+    disk.room = 10_000 // 16 - 1
+    writer.syncing.round(30.0)
+    assert Trouble.DISK_LOW in Trouble(page.get(Page.TROUBLE)), "as a container's /dev/shm of 64 MB"
     writer.close()
 
 

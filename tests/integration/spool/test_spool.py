@@ -212,7 +212,7 @@ class SpoolMachine(RuleBasedStateMachine):
         values = self.page.read_all()
         kept = self.disk.kept.get(self.writer.folder.name, [])
         starts = sum(item.type == 1 for item in kept)
-        dropped = values["dropped_spool_full"] + values["dropped_policy"]
+        dropped = values["dropped_spool_full"] + values["dropped_write_error"] + values["dropped_policy"]
         assert values["accepted"] == starts + dropped
 
     @rule()

@@ -15,6 +15,7 @@ from proxy.spool.segments import Segments
 from proxy.spool.syncing import SyncThread
 from proxy.spool.trouble import Trouble
 from tests.support.disk import FakeDisk
+from tests.support.waiting import wait_until
 
 FOLDER = Path("/spool/boot-0")
 RECORDING = RecordingSettings(segment_seconds=10.0, min_free_bytes=0, spool_max_bytes=1000, sync_interval=60.0)
@@ -24,14 +25,22 @@ class FaultyDisk(FakeDisk):
     """Fails to close and to tell its free space when told so."""
 
     fails_close = False
-    fails_look = False
+    fails_look: bool | str = False
+    fails_names = False
 
     def close(self, descriptor: int) -> None:
         super().close(descriptor)
         if self.fails_close:
             raise OSError(errno.EIO, "input/output error")
 
+    def sync_folder(self, path: Path) -> None:
+        super().sync_folder(path)
+        if self.fails_names:
+            raise OSError(errno.EIO, "input/output error")
+
     def free_bytes(self, path: Path) -> int:
+        if self.fails_look == "strangely":
+            raise RuntimeError("a defect of ours")
         if self.fails_look:
             raise OSError(errno.EIO, "input/output error")
         return super().free_bytes(path)
@@ -251,6 +260,59 @@ def test_a_side_file_is_synced_too_or_written_again(spool: Spool, fails: bool) -
     spool.disk.cut_power(0.0)
     assert spool.disk.read(path, 0, 100) == b"a large body"
     assert spool.page.get(Page.TROUBLE) == 0
+
+
+def test_a_side_file_whose_name_could_not_be_synced_is_not_called_safe_until_it_is_written_again(spool: Spool) -> None:
+    path = FOLDER / "bodies" / ("00" * 16)
+    spool.disk.make_folder(path.parent)
+    spool.thread.round(1.0)
+    descriptor = spool.disk.create(path)
+    spool.disk.append(descriptor, b"a large body")
+    spool.thread.bodies.append((descriptor, path))
+    spool.append()
+    spool.disk.fails_names = True
+    for now in (2.0, 3.0, 4.0):
+        spool.thread.round(now)
+        assert (spool.thread.synced, Trouble(spool.page.get(Page.TROUBLE))) == (0, Trouble.SYNC_FAILED)
+    spool.disk.fails_names = False
+    spool.thread.round(100.0)
+    assert (spool.thread.synced, spool.page.get(Page.TROUBLE)) == (1, 0)
+    assert spool.disk.read(path, 0, 100) == b"a large body"
+
+
+@pytest.mark.parametrize("size", [1, 1 << 20, (1 << 20) + 1, 5 << 20])
+def test_what_is_at_risk_is_written_again_whole_however_much_it_is(spool: Spool, size: int) -> None:
+    spool.thread.round(1.0)
+    records = [encode(RecordType.CHUNK, b"1" * 16, number, bytes(size), spool.segments.mark) for number in (1, 2, 3)]
+    spool.append(b"".join(records))
+    spool.disk.fails_sync = True
+    spool.thread.round(1.2)
+    spool.disk.fails_sync = False
+    spool.segments.rotate()
+    spool.thread.round(60.0)
+    assert Trouble.SYNC_FAILED not in Trouble(spool.page.get(Page.TROUBLE))
+    written = spool.disk.read(FOLDER / "00000002.seg", 0, 1 << 30)
+    assert written == spool.segments.header + b"".join(records)
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_defect_in_a_round_does_not_end_syncing(page: Page) -> None:
+    spool = Spool(page, RecordingSettings(sync_interval=0.01, min_free_bytes=0))
+    spool.disk.fails_look = "strangely"
+    spool.thread.start()
+    wait_until(lambda: page.get(Page.TROUBLE) == Trouble.SYNC_FAILED, "it is told")
+    spool.append(b"later")
+    spool.thread.revive()
+    wait_until(lambda: spool.disk.syncs, "what is due first is still done")
+    spool.disk.fails_look = False
+
+    def is_well() -> bool:
+        spool.thread.revive()
+        return page.get(Page.TROUBLE) == 0
+
+    wait_until(is_well, "it is well again")
+    spool.thread.stop()
+    assert spool.after_power_cut() == b"later"
 
 
 def test_a_segment_that_was_used_for_long_is_rotated(spool: Spool) -> None:
