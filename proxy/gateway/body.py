@@ -200,8 +200,8 @@ class _Sink:
             self._side_file.discard()
             self._side_file = None
 
-    def finish(self, encoding: str | None) -> Inbound:
-        """Return the whole body."""
+    def finish(self, encoding: str | None) -> Inbound | Refusal:
+        """Return the whole body, or why there is no room for it."""
         self._scanner.finish()
         facts = facts_of_scan(self._scanner)
         if facts is OPAQUE:
@@ -213,7 +213,8 @@ class _Sink:
                 return Inbound(b"", length, facts, name, path, sha256, self._scanner, seal=side_file.seal)
             except SpoolError:
                 # A full disk did not take the end of it: it passes through as if there were no file.
-                self._parts = [side_file.read_back()]
-                self.discard()
+                if not self._take_back(side_file, side_file.length, b""):
+                    self.discard()
+                    return NO_MEMORY
         data = b"".join(self._parts)
         return Inbound(data, len(data), facts, scanner=self._scanner, is_kept=False)

@@ -218,11 +218,22 @@ class ClientCall:
 
         Where only the close tells the end (HTTP/1.0), a reset tells that this is none.
         """
+        if self._held:
+            assert self.hold is not None
+            self._held += 1
+            self.hold(self._abort_behind)
+            return
         self.is_complete = True
         if self._ends_by_close:
             self.transport.abort()
         elif not self.transport.is_closing():
             self.connection.end()
+
+    def _abort_behind(self) -> None:
+        """Abort once all that was held has left."""
+        self._held -= 1
+        if not self.is_gone and not self.is_complete:
+            self.abort()
 
     def _complete(self) -> None:
         self.is_complete = True

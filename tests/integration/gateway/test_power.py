@@ -162,6 +162,32 @@ async def test_the_event_that_ends_a_stream_waits_although_the_connection_goes_o
         assert running.calls()[0].end is not None
 
 
+async def test_what_breaks_off_behind_a_held_event_waits_for_that(tmp_path: Path, upstream: ScriptedUpstream) -> None:
+    disk, goes_on = SlowDisk(), asyncio.Event()
+
+    async def script(turn: Turn) -> None:
+        await turn.head(SSE, CHUNKED)
+        await turn.chunk(b"data: 1\n\n")
+        await goes_on.wait()
+        await turn.chunk(b"data: [DONE]\n\n")
+        turn.reset()
+
+    upstream.scenario = script
+    async with gateway(tmp_path, upstream.port, disk) as running, Client(running.port) as client:
+        await client.send("POST", PATH, b"{}")
+        await client.read_until(b"data: 1\n\n")
+        disk.passes.clear()
+        goes_on.set()
+        rest = asyncio.create_task(client.read_until(b"data: [DONE]\n\n"))
+        await ended(running)
+        await look_elsewhere(running)
+        assert not rest.done()
+        disk.passes.set()
+        await rest
+        with pytest.raises(asyncio.IncompleteReadError):
+            await client.read_until(b"\r\n0\r\n\r\n")
+
+
 async def test_when_the_time_is_over_the_reply_goes_on_and_the_record_says_so(
     tmp_path: Path, upstream: ScriptedUpstream
 ) -> None:
