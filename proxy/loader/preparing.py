@@ -8,6 +8,7 @@ Of a form the fields are kept, and of its files what they are called, their size
 
 from __future__ import annotations
 
+import hashlib
 import time
 import traceback
 from collections.abc import Sequence
@@ -17,7 +18,7 @@ import structlog
 
 from proxy.domain.identity import id_text
 from proxy.domain.interaction import Entry
-from proxy.domain.recording import RecordedCall
+from proxy.domain.recording import CallStart, RecordedCall
 from proxy.errors import SpoolError
 from proxy.interpret.entry import CostOf, interpret
 from proxy.loader.collecting import Finished
@@ -80,10 +81,25 @@ def _request_of(source: Source, item: Finished, body_limit: int) -> bytes | None
         form = _form_of(source, item)
         if form is not None:
             return form[:body_limit]
-        return item.call.request if start.side_file is None else source.body(start.side_file, body_limit)
+        return item.call.request if start.side_file is None else _body_aside(source, start, body_limit)
     except (OSError, SpoolError) as error:
         log.error("body_unreadable", id=id_text(item.call.identity), reason=str(error))
         return None
+
+
+def _body_aside(source: Source, start: CallStart, body_limit: int) -> bytes | None:
+    """Return a request from its side file; ``SpoolError`` where that is not what the gateway wrote.
+
+    START may have reached the disk before a power cut and the file not, or not wholly. What is longer than is kept is
+    not checked: it would have to be read to its end.
+    """
+    assert start.side_file is not None
+    body = source.body(start.side_file, body_limit)
+    if body is None or start.request_sha256 is None or start.request_bytes > body_limit:
+        return body
+    if hashlib.sha256(body).hexdigest() != start.request_sha256:
+        raise SpoolError(f"the side file {start.side_file} is damaged: {len(body)} of {start.request_bytes} bytes")
+    return body
 
 
 def _form_of(source: Source, item: Finished) -> bytes | None:

@@ -229,6 +229,22 @@ def test_a_side_file_is_read_and_goes_after_the_commit(bench: Bench, gateway: Sp
     assert not list((bench.settings.spool_dir / gateway.name / "bodies").iterdir())
 
 
+def test_a_side_file_that_did_not_reach_the_disk_wholly_is_not_taken_for_the_request(
+    bench: Bench, gateway: SpoolingGateway
+) -> None:
+    side = gateway.writer.open_body(b"s" * 16)
+    side.write(question("large"))
+    name, digest, length = side.finish()
+    identity = gateway.begin(a_start(side_file=name, request_bytes=length, request_sha256=digest), b"")
+    side.path.write_bytes(question("large")[:-10] + bytes(10))
+    gateway.answer(identity, [reply()], a_head())
+    gateway.end(identity)
+    bench.load()
+    (row,) = bench.rows()
+    assert (row["content_state"], row["request_bytes"], row["outcome"]) == ("truncated", length, "completed")
+    assert bench.sql("SELECT count(*) FROM interaction_body WHERE side = 'request'") == [(0,)]
+
+
 def test_segments_go_once_their_calls_are_stored(bench: Bench, settings: Settings) -> None:
     gateway = SpoolingGateway(settings, segment_bytes=2000)
     for _ in range(30):
