@@ -68,10 +68,12 @@ def check_driver(settings: Settings) -> None:
 
 def check_file_system(settings: Settings) -> None:
     """Refuse folders whose locks may not hold, or say loudly that somebody wanted them."""
-    kind = network_kind(Path(settings.data_dir))
-    if kind is None:
+    folders = {"data_dir": Path(settings.data_dir), "the spool": settings.spool_dir}
+    found = [(name, folder, kind) for name, folder in folders.items() if (kind := network_kind(folder)) is not None]
+    if not found:
         return
-    told = f"data_dir: {settings.data_dir} is on a network file system ({kind}), whose locks may not hold"
+    name, folder, kind = found[0]
+    told = f"{name}: {folder} is on a network file system ({kind}), whose locks may not hold"
     if not settings.maintenance.network_file_system:
         raise ConfigurationError(
             f"{told}: two programs may write at once, and calls be lost",
