@@ -15,8 +15,9 @@ from tests.acceptance.conftest import Starter
 from tests.support import oracle as oracle_upstream
 from tests.support.dashcam import RunningDashcam
 from tests.support.load import Load
-from tests.support.processes import free_port
+from tests.support.processes import ROOT, free_port
 from tests.support.raw_http import exchange, request
+from tests.support.spooling import question
 from tests.support.verdict import assert_nothing_lost
 from tests.support.waiting import wait_until
 
@@ -104,3 +105,59 @@ def test_of_a_sealed_spool_nothing_can_be_read(start: Starter) -> None:
     assert dashcam.row(input_preview="a secret question")["outcome"] == "completed"
     for path in (dashcam.data_dir / "spool").rglob("*"):
         assert path.is_dir() or b"secret question" not in path.read_bytes()
+
+
+FULL = str(1 << 60)
+"""More than any disk has free."""
+
+
+@pytest.mark.parametrize(
+    ("policy", "status", "dropped", "bodies"),
+    [("metadata_only", 200, {}, 1.0), ("drop", 200, {"spool_full": 1}, 0.0), ("reject", 503, {"policy": 1}, 0.0)],
+)
+def test_what_was_chosen_for_a_full_disk_is_done_counted_and_told(
+    start: Starter, policy: str, status: int, dropped: dict[str, int], bodies: float
+) -> None:
+    dashcam = start(on_full=policy, min_free_bytes=FULL)
+    wait_until(lambda: dashcam.ledger()["troubles"], "the gateway has looked at the disk")
+    reply = exchange(dashcam.port, chat("a full disk"))
+    assert reply.status == status
+    if policy == "reject":
+        assert b"recorder_full" in reply.body
+        assert int(reply.header("retry-after") or 0) >= 1
+    dashcam.settle()
+    ledger = dashcam.ledger()
+    assert (ledger["accepted"], ledger["dropped"], ledger["balanced"]) == (1, dropped, True)
+    assert [item["name"] for item in ledger["troubles"]] == ["disk_low"]
+    rows = dashcam.rows()
+    assert [(row["outcome"], row["content_state"]) for row in rows] == [("completed", "truncated")] * (not dropped)
+    samples = dashcam.samples()
+    assert samples["dashcam_bodies_dropped_total"][frozenset()] == bodies
+    assert samples["dashcam_recorder_degraded"][frozenset()] == 1.0
+    assert samples["dashcam_spool_trouble"][frozenset({("trouble", "disk_low")})] == 1.0
+    lost = samples["dashcam_records_dropped_total"]
+    assert {dict(labels)["reason"]: count for labels, count in lost.items() if count} == dropped
+    assert b"recording.min_free_bytes" in dashcam.cli("doctor", "--offline").stdout
+    assert "recorder_degraded" in dashcam.log()
+
+
+def test_a_spool_of_an_earlier_program_is_drained(start: Starter) -> None:
+    """It was killed in the middle of a write; see tests/data/spool."""
+    dashcam = start()
+    dashcam.stop()
+    old = dashcam.data_dir / "spool" / "6ab2d5c-0"
+    shutil.copytree(ROOT / "tests/data/spool/6ab2d5c-0", old)
+    dashcam.start()
+    wait_until(lambda: not old.exists(), "the old spool is drained")
+    dashcam.settle()
+    found = {row["input_preview"].split(" x")[0]: row for row in dashcam.rows()}
+    assert {asked: (row["outcome"], row["output_preview"], row["content_state"]) for asked, row in found.items()} == {
+        "Say hi": ("completed", "an old answer", "stored"),
+        "an old large question": ("completed", "to a large question", "stored"),
+        "streamed": ("completed", "an old stream", "stored"),
+        "never answered": ("interrupted", None, "stored"),
+    }
+    large = found["an old large question"]
+    assert dashcam.body(large["id"], "request") == question("an old large question" + " x" * 200)
+    ledger = dashcam.ledger()
+    assert (ledger["accepted"], ledger["stored"], ledger["balanced"]) == (4, 4, True)
