@@ -29,7 +29,8 @@ from proxy.spool.trouble import Trouble
 
 _LOOK_SECONDS = 1.0
 _LOOK_SHARE = 20
-"""A look that takes long, at a spool of many files, is followed by a pause of so many times as long."""
+_MANY_FILES = 1000
+"""A look at a spool of more files than this is followed by a pause of so many times as long as it took."""
 _LONGEST_PAUSE = 10.0
 
 
@@ -226,7 +227,8 @@ class SyncThread:
         self.is_full = self._seen != Trouble.NONE
         self.cannot_write = False
         self.is_gone = self.is_gone or self._is_removed(self._segments.current)
-        self._look_pause = (time.monotonic() - began) * _LOOK_SHARE
+        has_many = self._page.get(Page.SPOOL_FILES) > _MANY_FILES
+        self._look_pause = (time.monotonic() - began) * _LOOK_SHARE if has_many else 0.0
 
     def _usage(self) -> Trouble:
         try:

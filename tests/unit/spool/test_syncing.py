@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -302,15 +302,14 @@ def test_a_defect_in_a_round_does_not_end_syncing(page: Page) -> None:
     spool.thread.start()
     wait_until(lambda: page.get(Page.TROUBLE) == Trouble.SYNC_FAILED, "it is told")
     spool.append(b"later")
-    spool.thread.revive()
-    wait_until(lambda: spool.disk.syncs, "what is due first is still done")
-    spool.disk.fails_look = False
 
-    def is_well() -> bool:
+    def revived(condition: Callable[[], object]) -> bool:
         spool.thread.revive()
-        return page.get(Page.TROUBLE) == 0
+        return bool(condition())
 
-    wait_until(is_well, "it is well again")
+    wait_until(lambda: revived(lambda: spool.disk.syncs), "what is due first is still done")
+    spool.disk.fails_look = False
+    wait_until(lambda: revived(lambda: page.get(Page.TROUBLE) == 0), "it is well again")
     spool.thread.stop()
     assert spool.after_power_cut() == b"later"
 
