@@ -84,6 +84,8 @@ def page_gauges(pages: Sequence[Page]) -> Iterable[Gauge]:
     yield "dashcam_spool_append_seconds", "Mean time of an append.", mean, {}
     yield "dashcam_spool_append_max_seconds", "Longest append.", highest("append_ns_max") / 1e9, {}
     yield "dashcam_spool_sync_max_seconds", "Longest sync of the spool.", highest("fsync_ns_max") / 1e9, {}
+    usual = highest("fsync_ns_p99") / 1e9
+    yield "dashcam_spool_sync_p99_seconds", "99th percentile of the latest thousand syncs of the spool.", usual, {}
     failures = total("fsync_failures")
     yield "dashcam_spool_sync_failures_total", "Syncs of the spool that failed.", failures, {}
     late = total("sync_waits_expired")

@@ -11,7 +11,8 @@ from proxy.spool.inventory import Stray, strays
 from proxy.spool.trouble import meanings
 
 IN_MEMORY = (
-    "recording.mode is 'memory': the spool lies in RAM. What is not in the database yet is lost when the machine stops."
+    "recording.mode is 'memory': the spool lies in RAM. "
+    "What is not in the database yet is lost when the machine or its container stops."
 )
 _SHOWN = 50
 _LOOK_SECONDS = 10.0
@@ -31,7 +32,10 @@ class SpoolState:
         ceilings = Ceilings.of(recording)
         # Each gateway has looked at all of the spool.
         seen = {name: max((page.get(name, 0) for page in pages), default=0) for name in ("spool_bytes", "spool_files")}
-        waiting = sum(page.get("waiting_bytes", 0) for page in pages)
+        slowest = {
+            name: max((page.get(name, 0) for page in pages), default=0) for name in ("fsync_ns_p99", "fsync_ns_max")
+        }
+        waiting, failures = (sum(page.get(name, 0) for page in pages) for name in ("waiting_bytes", "fsync_failures"))
         return {
             "mode": recording.mode,
             "sealed": recording.seal,
@@ -44,6 +48,9 @@ class SpoolState:
                 "bytes": seen["spool_bytes"], "max_bytes": ceilings.max_bytes,
                 "files": seen["spool_files"], "max_files": ceilings.max_files,
                 "waiting_bytes": waiting, "waiting_max_bytes": recording.waiting_max_bytes,
+            },
+            "sync": {
+                "p99_ms": slowest["fsync_ns_p99"] / 1e6, "max_ms": slowest["fsync_ns_max"] / 1e6, "failures": failures,
             },
             "left_alone": [{"path": item.path, "reason": item.reason} for item in self._look()],
         }  # fmt: skip

@@ -228,6 +228,8 @@ class Loader:
             self._set_unreadable(followed.name, now, error)
             return False
         self._unreadable.pop(followed.name, None)
+        if progress.given_up:
+            log.warning("calls_recovered", source=followed.name, interrupted=progress.given_up)
         if progress.has_read or progress.finished or progress.damage or parking or followed.is_exhausted:
             self._commit(followed, progress, parking, now)
         # Gone with what it left open: the next look closes its account.

@@ -32,6 +32,7 @@ class Progress:
     finished: list[Finished] = field(default_factory=list)
     damage: list[Damaged] = field(default_factory=list)
     unsynced: set[bytes] = field(default_factory=set)
+    given_up: int = 0
     is_at_end: bool = True
     has_read: bool = False
 
@@ -90,7 +91,9 @@ class FollowedSource:
         self._read_at = batch.next
         if self.is_dead and batch.is_at_end and not batch.records:
             self.is_exhausted = not self.collector.open
-            progress.finished += self.collector.give_up()
+            left = self.collector.give_up()
+            progress.given_up = len(left)
+            progress.finished += left
         self.in_hand = progress.finished
         return progress
 

@@ -87,6 +87,7 @@ _NAMES = (
     "rewritten_bytes",
     "sync_waits_expired",
     "ends_lost",
+    "fsync_ns_p99",
 )
 
 
@@ -168,6 +169,7 @@ class Page:
         REWRITTEN_BYTES,
         SYNC_WAITS_EXPIRED,
         ENDS_LOST,
+        FSYNC_NS_P99,
     ) = range(len(_NAMES))
 
     def __init__(self, memory: mmap.mmap) -> None:

@@ -2,12 +2,14 @@
 
 After a failed sync the kernel may call pages clean that never reached the disk; a second sync of the file would lie.
 So such a file is never synced again. The writer leaves it, and once it has, the rest of it beyond the last good sync is
-read back from the page cache and written to a file of its own, which is synced before it takes its name: the even
-number behind the segment's odd one. In order of names the records still lie in order of their sequence; those that are
-in both are met twice, and whoever reads them passes over the second. Tried again with growing pauses for as long as it
-takes, or until the loader has stored and freed the segment.
+written to a file of its own, which is synced before it takes its name: the even number behind the segment's odd one.
+In mode ``power`` it comes from memory, else (and where it was too much for that) it is read back from the page cache,
+which copy-on-write file systems may have emptied. In order of names the records still lie in order of their sequence;
+those that are in both are met twice, and whoever reads them passes over the second. Tried again with growing pauses for
+as long as it takes, or until the loader has stored and freed the segment.
 
-What the page cache no longer has cannot be written again: the file then stays in the list, and the page degraded.
+Side files are read back too. What the page cache no longer has cannot be written again: the file then stays in the
+list, and the page degraded.
 """
 
 from __future__ import annotations
@@ -17,19 +19,22 @@ from itertools import chain
 from pathlib import Path
 
 from proxy.spool.disk import Disk
-from proxy.spool.framing import LONGEST_HEADER, Record, heading_of, scan
+from proxy.spool.framing import Record, scan
 from proxy.spool.names import UNFINISHED, segment_name
 from proxy.spool.segments import Segment
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 30.0
 _SLICE = 1 << 20
+_MOST_HELD = 64 << 20
+"""Of all files at risk together no more than this is kept in memory."""
 
 
 class Rewriting:
     """The files at risk; for the syncing thread alone."""
 
-    def __init__(self, disk: Disk, folder: Path) -> None:
+    def __init__(self, disk: Disk, folder: Path, header: bytes, mark: bytes) -> None:
         self._disk = disk
+        self._header, self._mark = header, mark
         self._folder = folder
         self._segments: list[Segment] = []
         self._lost: list[Path] = []
@@ -37,6 +42,7 @@ class Rewriting:
         self._again_at = 0.0
         self._pause = _FIRST_PAUSE
         self.rewritten_bytes = 0
+        self.is_failing = False
 
     def __repr__(self) -> str:
         return f"<Rewriting segments={self._segments} bodies={len(self._bodies)}>"
@@ -48,6 +54,9 @@ class Rewriting:
 
     def add_segment(self, segment: Segment) -> None:
         """The sync of this segment failed."""
+        held = sum(item.size - item.synced for item in (*self._segments, segment) if not item.has_gap)
+        if held > _MOST_HELD:
+            segment.forget_unsynced()
         self._segments.append(segment)
 
     def add_body(self, path: Path) -> None:
@@ -63,9 +72,10 @@ class Rewriting:
             self._bodies = [path for path in self._bodies if not self._is_body_safe(path)]
             self._lost = [path for path in self._lost if self._is_there(path)]
         except OSError:
+            self.is_failing = True
             self._again_at, self._pause = now + self._pause, min(self._pause * 2, _LONGEST_PAUSE)
         else:
-            self._pause = _FIRST_PAUSE
+            self.is_failing, self._pause = False, _FIRST_PAUSE
 
     def _is_safe(self, segment: Segment) -> bool:
         """Bring one segment's rest to the disk; True when that is done, or nothing more can be done."""
@@ -80,23 +90,23 @@ class Rewriting:
 
     def _save(self, segment: Segment) -> int:
         """Write the records at risk to the file behind; return how many bytes of them could be read."""
-        head = self._disk.read(segment.path, 0, LONGEST_HEADER)
-        heading = heading_of(head)
-        records = iter(()) if heading is None else self._records(segment, heading.mark)
+        # Freed by the loader: it need not be written.
+        self._disk.size(segment.path)
+        records = self._read_back(segment) if segment.has_gap else iter((b"".join(segment.unsynced),))
         first = next(records, b"")
-        if heading is None or not first:
+        if not first:
             return 0
         path = self._folder / segment_name(segment.number + 1)
-        return self._replace(path, chain((head[: heading.size], first), records)) - heading.size
+        return self._replace(path, chain((self._header, first), records)) - len(self._header)
 
-    def _records(self, segment: Segment, mark: bytes) -> Iterator[bytes]:
+    def _read_back(self, segment: Segment) -> Iterator[bytes]:
         """Yield the whole records beyond the last good sync, in slices."""
         position, rest = segment.synced, b""
         while position < segment.size:
             data = self._disk.read(segment.path, position, min(_SLICE, segment.size - position))
             position = position + len(data) if data else segment.size
             rest += data
-            found = list(scan(rest, mark=mark, is_final=position >= segment.size))
+            found = list(scan(rest, mark=self._mark, is_final=position >= segment.size))
             if whole := b"".join(rest[item.start : item.end] for item in found if isinstance(item, Record)):
                 yield whole
             rest = rest[found[-1].end :] if found else rest

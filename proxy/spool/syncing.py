@@ -32,10 +32,12 @@ _LOOK_SHARE = 20
 _MANY_FILES = 1000
 """A look at a spool of more files than this is followed by a pause of so many times as long as it took."""
 _LONGEST_PAUSE = 10.0
+_LATEST = 1000
+"""The percentile of the syncs is of so many, the latest ones."""
 
 
 class SyncThread:
-    """Owned by the writer; ``is_full``, ``is_over`` and ``must_rotate`` are read on the request path.
+    """Owned by the writer; ``is_full``, ``is_over``, ``cannot_sync`` and ``must_rotate`` are read on the request path.
 
     ``is_gone``: somebody removed the files we write to, so that nothing appended is kept. ``synced`` counts appends, as
     the page does; ``bodies`` takes side files that are written whole: (descriptor, path).
@@ -53,14 +55,15 @@ class SyncThread:
         self._sync_pause = recording.sync_interval
         self._leaving = False
         self._wanted = threading.Event()
-        self._rewriting = Rewriting(disk, folder)
+        self._rewriting = Rewriting(disk, folder, segments.header, segments.mark)
+        self._took: deque[int] = deque(maxlen=_LATEST)
         self._seen = Trouble.NONE
         self._cannot_make = False
         self.ballast = Ballast(disk, folder, self._ceilings.ballast)
         self.bodies: deque[tuple[int, Path]] = deque()
         self.synced = 0
         self.is_full = self.is_over = self.is_gone = False
-        self.must_rotate = False
+        self.must_rotate = self.cannot_sync = False
         self.cannot_write = self.is_late = False
         self.waiting_is_large = False
         self.on_round: Callable[[], object] | None = None
@@ -145,6 +148,7 @@ class SyncThread:
         self._close_sealed(current)
         self._rewriting.round(self._segments.current, now)
         self._page.set(Page.REWRITTEN_BYTES, self._rewriting.rewritten_bytes)
+        self.cannot_sync = self._rewriting.is_failing
         if is_safe and not self._rewriting.has_work:
             self.synced = appended
             self.is_late = False
@@ -187,7 +191,8 @@ class SyncThread:
             return False
         # Before the sync: what is appended from here on makes it dirty again.
         segment.is_dirty = False
-        size = segment.size
+        # In this order: what is counted is part of the size.
+        count, size = len(segment.unsynced), segment.size
         began = time.monotonic_ns()
         try:
             self._disk.sync(segment.descriptor)
@@ -199,8 +204,10 @@ class SyncThread:
             self._sync_again_at, self._sync_pause = now + self._sync_pause, min(self._sync_pause * 2, _LONGEST_PAUSE)
             return False
         segment.synced = size
+        del segment.unsynced[:count]
         self._sync_pause = self._recording.sync_interval
         took = time.monotonic_ns() - began
+        self._took.append(took)
         self._page.add(Page.FSYNC_COUNT, 1)
         if took > self._page.get(Page.FSYNC_NS_MAX):
             self._page.set(Page.FSYNC_NS_MAX, took)
@@ -226,6 +233,8 @@ class SyncThread:
         self._seen = self._usage()
         self.is_full = self._seen != Trouble.NONE
         self.cannot_write = False
+        if self._took:
+            self._page.set(Page.FSYNC_NS_P99, sorted(self._took)[len(self._took) * 99 // 100])
         self.is_gone = self.is_gone or self._is_removed(self._segments.current)
         has_many = self._page.get(Page.SPOOL_FILES) > _MANY_FILES
         self._look_pause = (time.monotonic() - began) * _LOOK_SHARE if has_many else 0.0

@@ -37,6 +37,10 @@ from proxy.spool.trouble import Trouble
 
 _NOBODY = bytes(16)
 _FULL = (errno.ENOSPC, errno.EDQUOT)
+_MOST_UNSYNCED = 16 * 1024 * 1024
+"""Where syncs hang, no more than this is kept in memory of what they put at risk."""
+_APPENDED_RECORDS, _APPENDED_BYTES = Page.APPENDED_RECORDS, Page.APPENDED_BYTES
+_APPEND_NS_TOTAL, _APPEND_NS_MAX, _ACCEPTED = Page.APPEND_NS_TOTAL, Page.APPEND_NS_MAX, Page.ACCEPTED
 
 
 class SpoolWriter:
@@ -61,7 +65,8 @@ class SpoolWriter:
         self._recording = recording
         self._master_key = master_key
         self._seal = None if master_key is None else Seal(master_key)
-        self._segments = Segments(self._disk, self.folder, self._seal)
+        keeps = recording.mode == "power"
+        self._segments = Segments(self._disk, self.folder, self._seal, keeps_unsynced=keeps)
         self._mark = self._segments.mark
         self.syncing = SyncThread(self._disk, self.folder, self._segments, page, recording)
         self._segment_bytes = recording.segment_bytes
@@ -111,20 +116,19 @@ class SpoolWriter:
         """
         if self._waiting_ends:
             self._catch_up()
-        if self.syncing.is_full and self._recording.on_full == "reject":
+        if self._recording.on_full == "reject" and (self.syncing.is_full or self.syncing.cannot_sync):
             self.page.add(Page.DROPPED_POLICY, 1)
             self.page.add(Page.ACCEPTED, 1)
             return False
         if is_secret:
             self._without_body.add(identity)
             body = b""
-        keeps_body = not self.syncing.is_full
-        is_kept = keeps_body and self._append(
+        is_kept = not self.syncing.is_full and self._append(
             self._record(RecordType.START, identity, records.encode_start(start, body))
         )
         if not is_kept:
             is_kept = self._start_without_body(identity, start)
-        self.page.add(Page.ACCEPTED, 1)
+        self._slots[_ACCEPTED] += 1
         if not is_kept and self._recording.on_full == "reject":
             # It is refused: no end will come that lets go of it.
             self._unrecorded.discard(identity)
@@ -239,19 +243,27 @@ class SpoolWriter:
             segment = self._rotate()
             if segment.is_torn and not self._cut_back(segment):
                 return False
-        began = time.monotonic_ns()
-        if not self._write(segment, data):
-            return False
         size = len(data)
+        began = time.monotonic_ns()
+        try:
+            is_whole = self._disk.append(segment.descriptor, data) == size
+        except OSError as error:
+            is_whole = self._refused(segment, data, error.errno in _FULL)
+        else:
+            is_whole = is_whole or self._cut_short(segment, data)
+        if not is_whole:
+            return False
         segment.size += size
+        if not segment.has_gap:
+            _keep(segment, data)
         segment.is_dirty = True
         took = time.monotonic_ns() - began
         slots = self._slots
-        slots[Page.APPENDED_RECORDS] += 1
-        slots[Page.APPENDED_BYTES] += size
-        slots[Page.APPEND_NS_TOTAL] += took
-        if took > slots[Page.APPEND_NS_MAX]:
-            slots[Page.APPEND_NS_MAX] = took
+        slots[_APPENDED_RECORDS] += 1
+        slots[_APPENDED_BYTES] += size
+        slots[_APPEND_NS_TOTAL] += took
+        if took > slots[_APPEND_NS_MAX]:
+            slots[_APPEND_NS_MAX] = took
         return True
 
     def _rotate(self) -> Segment:
@@ -260,18 +272,20 @@ class SpoolWriter:
             self._segments.current.opened_at = time.monotonic()
         return self._segments.current
 
-    def _write(self, segment: Segment, data: bytes) -> bool:
-        try:
-            if self._disk.append(segment.descriptor, data) == len(data):
-                return True
-            self._cut_back(segment)
-            is_full = True
-        except OSError as error:
-            is_full = error.errno in _FULL
+    def _cut_short(self, segment: Segment, data: bytes) -> bool:
+        """The disk took a part of it: it is full."""
+        self._cut_back(segment)
+        return self._refused(segment, data, is_full=True)
+
+    def _refused(self, segment: Segment, data: bytes, is_full: bool) -> bool:
+        """The disk took nothing; True when it did after the ballast was given back."""
         if is_full and not segment.is_torn and self.syncing.ballast.release():
             # Once: there is no second one. From here on only facts are added, until the next look sees more room.
             self.syncing.is_full = True
-            return self._write(segment, data)
+            try:
+                return self._disk.append(segment.descriptor, data) == len(data) or self._cut_short(segment, data)
+            except OSError as error:
+                return self._refused(segment, data, error.errno in _FULL)
         # The spare has a block of its own already, which takes a small record on a full disk; and only what is rotated
         # away can be freed: where the spool itself has filled the disk, it is this segment that must go.
         self.syncing.must_rotate = self.syncing.cannot_write = True
@@ -322,6 +336,12 @@ class SpoolWriter:
         self._catch_up()
         self.syncing.stop()
         self._segments.close()
+
+
+def _keep(segment: Segment, data: bytes) -> None:
+    segment.unsynced.append(data)
+    if segment.size - segment.synced > _MOST_UNSYNCED:
+        segment.forget_unsynced()
 
 
 def _bodiless(end: CallEnd) -> CallEnd:

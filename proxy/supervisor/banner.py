@@ -8,7 +8,7 @@ from proxy.domain.provider import Provider
 from proxy.settings.values import Settings
 
 _SHOWN = 6
-_IN_MEMORY = "recording.mode is 'memory': what is not yet in the database goes with the machine"
+_IN_MEMORY = "recording.mode is 'memory': what is not yet in the database goes with the machine or container"
 
 
 def public_url(host: str, port: int) -> str:

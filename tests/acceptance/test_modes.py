@@ -161,3 +161,4 @@ def test_a_spool_of_an_earlier_program_is_drained(start: Starter) -> None:
     assert dashcam.body(large["id"], "request") == question("an old large question" + " x" * 200)
     ledger = dashcam.ledger()
     assert (ledger["accepted"], ledger["stored"], ledger["balanced"]) == (4, 4, True)
+    assert "calls_recovered" in dashcam.log()

@@ -24,7 +24,10 @@ class FakeFile:
 
 
 class FakeDisk:
-    """Implements ``proxy.spool.disk.Disk``; ``room`` is how many more bytes it takes, None for no end."""
+    """Implements ``proxy.spool.disk.Disk``; ``room`` is how many more bytes it takes, None for no end.
+
+    One that ``reverts`` gives back, after a failed sync, what was synced before: copy-on-write file systems do.
+    """
 
     def __init__(self) -> None:
         self.files: dict[Path, FakeFile] = {}
@@ -34,6 +37,7 @@ class FakeDisk:
         self.locked: dict[Path, int] = {}
         self.room: int | None = None
         self.fails_sync = False
+        self.reverts = False
         self.syncs = 0
         self.synced: list[int] = []
         self._descriptors = itertools.count(3)
@@ -93,6 +97,8 @@ class FakeDisk:
         file = self._opened[descriptor]
         if self.fails_sync:
             file.has_forgotten = True
+            if self.reverts:
+                del file.data[file.synced :]
             raise OSError(errno.EIO, "input/output error")
         self.syncs += 1
         self.synced.append(descriptor)

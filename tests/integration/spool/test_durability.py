@@ -29,8 +29,9 @@ STEPS = st.lists(st.sampled_from(["append", "append", "round", "later", "fail", 
 class Run:
     """A writer whose thread does a round when a test says so."""
 
-    def __init__(self, folder: Path, mode: str) -> None:
+    def __init__(self, folder: Path, mode: str, *, reverts: bool) -> None:
         self.disk = NotingDisk()
+        self.disk.reverts = reverts
         self.page = Page.create(folder / "b-0.page", "b", 0)
         recording = replace(SMALL, mode=mode, segment_bytes=400, ballast_bytes=0)
         self.writer = SpoolWriter(ROOT, "b", 0, self.page, recording, self.disk, has_thread=False)
@@ -64,11 +65,11 @@ class Run:
 
 
 @settings(max_examples=300, deadline=None)
-@given(steps=STEPS)
+@given(steps=STEPS, reverts=st.booleans())
 @pytest.mark.parametrize("mode", ["process", "power"])
-def test_what_is_called_synced_survives_the_power(mode: str, steps: list[str]) -> None:
+def test_what_is_called_synced_survives_the_power(mode: str, steps: list[str], reverts: bool) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        run = Run(Path(folder), mode)
+        run = Run(Path(folder), mode, reverts=reverts)
         for step in steps:
             run.step(step)
         promised = run.promised()
@@ -78,10 +79,10 @@ def test_what_is_called_synced_survives_the_power(mode: str, steps: list[str]) -
 
 
 @settings(max_examples=100, deadline=None)
-@given(steps=STEPS)
-def test_once_the_disk_is_well_everything_is_synced_and_read_in_order(steps: list[str]) -> None:
+@given(steps=STEPS, reverts=st.booleans())
+def test_once_the_disk_is_well_everything_is_synced_and_read_in_order(steps: list[str], reverts: bool) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        run = Run(Path(folder), "power")
+        run = Run(Path(folder), "power", reverts=reverts)
         for step in [*steps, "heal", "tend", "later", "tend", "later", "later"]:
             run.step(step)
         assert run.writer.syncing.synced == run.writer.appended

@@ -219,6 +219,27 @@ def test_the_spool_of_all_gateways_together_has_a_ceiling(page: Page, policy: st
     writer.close()
 
 
+@pytest.mark.parametrize(("policy", "is_taken"), [("metadata_only", True), ("drop", True), ("reject", False)])
+def test_a_disk_that_syncs_nothing_refuses_calls_only_where_that_was_chosen(
+    page: Page, policy: str, is_taken: bool
+) -> None:
+    """Written is written, and survives the processes: whoever wants more than that has said so."""
+    disk = FakeDisk()
+    writer = writer_on(disk, page, on_full=policy)
+    disk.fails_sync = True
+    for second in range(20, 40):
+        writer.start(second.to_bytes(16, "big"), START, b"body")
+        writer.syncing.round(float(second))
+    assert writer.start(b"1" * 16, START, b"body") is is_taken
+    assert page.get(Page.BODIES_DROPPED) == 0
+    disk.fails_sync = False
+    for second in range(100, 110):
+        writer.tend()
+        writer.syncing.round(second * 10.0)
+    assert writer.start(b"2" * 16, START, b"body")
+    writer.close()
+
+
 def test_many_files_are_a_ceiling_too_and_segments_grow_instead(page: Page) -> None:
     disk = FakeDisk()
     writer = writer_on(disk, page, spool_max_files=100, segment_seconds=1.0)

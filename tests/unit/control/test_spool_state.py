@@ -44,6 +44,14 @@ def test_bytes_are_of_the_whole_spool_and_waiting_ones_of_each_gateway(tmp_path:
     }  # fmt: skip
 
 
+def test_of_the_syncs_the_worst_gateway_is_told(tmp_path: Path) -> None:
+    pages = [
+        {"fsync_ns_p99": 2_000_000, "fsync_ns_max": 9_000_000, "fsync_failures": 1},
+        {"fsync_ns_p99": 3_500_000, "fsync_ns_max": 4_000_000, "fsync_failures": 2},
+    ]
+    assert state_of(tmp_path, *pages)["sync"] == {"p99_ms": 3.5, "max_ms": 9.0, "failures": 3}
+
+
 def test_a_spool_in_memory_warns(tmp_path: Path) -> None:
     (warning,) = state_of(tmp_path, mode="memory")["warnings"]
     assert "lies in RAM" in warning

@@ -2,82 +2,16 @@
 
 from __future__ import annotations
 
-import errno
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 
 from proxy.settings.values import RecordingSettings
-from proxy.spool.framing import SEGMENT_HEADER, Record, RecordType, encode, scan
+from proxy.spool.framing import SEGMENT_HEADER
 from proxy.spool.page import Page
-from proxy.spool.segments import Segments
-from proxy.spool.syncing import SyncThread
 from proxy.spool.trouble import Trouble
-from tests.support.disk import FakeDisk
+from tests.support.syncing import Spool
 from tests.support.waiting import wait_until
-
-FOLDER = Path("/spool/boot-0")
-RECORDING = RecordingSettings(segment_seconds=10.0, min_free_bytes=0, spool_max_bytes=1000, sync_interval=60.0)
-
-
-class FaultyDisk(FakeDisk):
-    """Fails to close and to tell its free space when told so."""
-
-    fails_close = False
-    fails_look: bool | str = False
-    fails_names = False
-
-    def close(self, descriptor: int) -> None:
-        super().close(descriptor)
-        if self.fails_close:
-            raise OSError(errno.EIO, "input/output error")
-
-    def sync_folder(self, path: Path) -> None:
-        super().sync_folder(path)
-        if self.fails_names:
-            raise OSError(errno.EIO, "input/output error")
-
-    def free_bytes(self, path: Path) -> int:
-        if self.fails_look == "strangely":
-            raise RuntimeError("a defect of ours")
-        if self.fails_look:
-            raise OSError(errno.EIO, "input/output error")
-        return super().free_bytes(path)
-
-
-class Spool:
-    """A syncing thread with what it works on; it is not started: a test calls ``round``."""
-
-    def __init__(self, page: Page, recording: RecordingSettings = RECORDING) -> None:
-        self.disk = FaultyDisk()
-        self.disk.make_folder(FOLDER)
-        self.segments = Segments(self.disk, FOLDER)
-        self.page = page
-        self.thread = SyncThread(self.disk, FOLDER, self.segments, page, recording)
-
-    def append(self, data: bytes = b"data") -> None:
-        segment = self.segments.current
-        self.disk.append(segment.descriptor, data)
-        segment.size += len(data)
-        segment.is_dirty = True
-        self.page.add(Page.APPENDED_RECORDS, 1)
-
-    def after_power_cut(self) -> bytes:
-        self.disk.cut_power(0.0)
-        return self.disk.read(FOLDER / "00000001.seg", SEGMENT_HEADER.size, 1000)
-
-
-@pytest.fixture
-def page(tmp_path: Path) -> Iterator[Page]:
-    made = Page.create(tmp_path / "b-0.page", "b", 0)
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def spool(page: Page) -> Spool:
-    return Spool(page)
 
 
 def test_what_was_appended_before_a_round_survives_the_power(spool: Spool) -> None:
@@ -145,74 +79,12 @@ def test_a_failed_sync_is_never_repeated_on_its_file(spool: Spool) -> None:
     assert spool.page.get(Page.FSYNC_FAILURES) == 1
 
 
-def test_what_a_failed_sync_put_at_risk_is_written_again_once_its_segment_is_left(spool: Spool) -> None:
-    spool.thread.round(1.0)
-    spool.append(encode(RecordType.START, b"1" * 16, 1, b"safe", spool.segments.mark))
-    spool.thread.round(1.2)
-    spool.append(encode(RecordType.END, b"1" * 16, 2, b"at risk", spool.segments.mark))
-    spool.disk.fails_sync = True
-    spool.thread.round(1.4)
-    spool.disk.fails_sync = False
-    spool.thread.round(1.6)
-    assert spool.page.get(Page.DEGRADED) == 1, "the segment is still in use"
-    assert spool.thread.synced == 1
-    spool.segments.rotate()
-    spool.thread.round(60.0)
-    assert (spool.page.get(Page.DEGRADED), spool.thread.synced) == (0, 2)
-    spool.disk.cut_power(0.0)
-    kept = [
-        item.payload
-        for name in spool.disk.names(FOLDER)
-        if name.endswith(".seg")
-        for item in scan(bytes(spool.disk.files[FOLDER / name].data), SEGMENT_HEADER.size, mark=spool.segments.mark)
-        if isinstance(item, Record)
-    ]
-    assert kept == [b"safe", b"at risk"]
-
-
-def test_a_rewrite_that_fails_is_tried_again_later_and_leaves_nothing(spool: Spool) -> None:
-    spool.thread.round(1.0)
-    spool.append(encode(RecordType.END, b"1" * 16, 1, b"at risk", spool.segments.mark))
-    spool.disk.fails_sync = True
-    spool.thread.round(1.2)
-    spool.segments.rotate()
-    for now in (1.4, 2.0, 3.0):
-        spool.thread.round(now)
-        assert spool.page.get(Page.TROUBLE) == Trouble.SYNC_FAILED
-    assert "00000002.seg" not in spool.disk.names(FOLDER)
-    spool.disk.fails_sync = False
+def test_the_percentile_of_the_latest_syncs_is_told(spool: Spool) -> None:
+    for number in range(5):
+        spool.append()
+        spool.thread.round(10.0 * number)
     spool.thread.round(100.0)
-    assert "00000002.seg" in spool.disk.names(FOLDER)
-    assert "00000002.new" not in spool.disk.names(FOLDER)
-    assert spool.page.get(Page.TROUBLE) == 0
-
-
-def test_what_the_loader_has_freed_need_not_be_written_again(spool: Spool) -> None:
-    spool.thread.round(1.0)
-    spool.append(b"stored meanwhile")
-    spool.disk.fails_sync = True
-    spool.thread.round(1.2)
-    spool.disk.unlink(spool.segments.current.path)
-    spool.segments.rotate()
-    spool.thread.round(100.0)
-    assert spool.page.get(Page.TROUBLE) == 0
-
-
-def test_what_the_page_cache_has_lost_keeps_the_page_degraded_until_the_loader_has_freed_it(spool: Spool) -> None:
-    spool.thread.round(1.0)
-    spool.append(encode(RecordType.END, b"1" * 16, 1, b"at risk", spool.segments.mark))
-    failed = spool.segments.current
-    spool.disk.fails_sync = True
-    spool.thread.round(1.2)
-    spool.disk.fails_sync = False
-    spool.disk.flip(failed.path, SEGMENT_HEADER.size * 8)
-    spool.segments.rotate()
-    spool.thread.round(100.0)
-    spool.thread.round(200.0)
-    assert spool.page.get(Page.TROUBLE) == Trouble.SYNC_FAILED
-    spool.disk.unlink(failed.path)
-    spool.thread.round(300.0)
-    assert spool.page.get(Page.TROUBLE) == 0
+    assert 0 < spool.page.get(Page.FSYNC_NS_P99) <= spool.page.get(Page.FSYNC_NS_MAX)
 
 
 def test_a_disk_that_goes_on_failing_is_not_asked_every_time(spool: Spool) -> None:
@@ -243,56 +115,6 @@ def test_a_segment_left_unsynced_is_synced_before_its_records_count(spool: Spool
     spool.thread.round(1.2)
     assert spool.thread.synced == 2
     assert spool.after_power_cut() == b"old"
-
-
-@pytest.mark.parametrize("fails", [False, True])
-def test_a_side_file_is_synced_too_or_written_again(spool: Spool, fails: bool) -> None:
-    path = FOLDER / "bodies" / ("00" * 16)
-    spool.disk.make_folder(path.parent)
-    descriptor = spool.disk.create(path)
-    spool.disk.append(descriptor, b"a large body")
-    spool.thread.bodies.append((descriptor, path))
-    spool.disk.fails_sync = fails
-    spool.thread.round(1.0)
-    spool.disk.fails_sync = False
-    spool.thread.round(100.0)
-    assert descriptor not in spool.disk.open
-    spool.disk.cut_power(0.0)
-    assert spool.disk.read(path, 0, 100) == b"a large body"
-    assert spool.page.get(Page.TROUBLE) == 0
-
-
-def test_a_side_file_whose_name_could_not_be_synced_is_not_called_safe_until_it_is_written_again(spool: Spool) -> None:
-    path = FOLDER / "bodies" / ("00" * 16)
-    spool.disk.make_folder(path.parent)
-    spool.thread.round(1.0)
-    descriptor = spool.disk.create(path)
-    spool.disk.append(descriptor, b"a large body")
-    spool.thread.bodies.append((descriptor, path))
-    spool.append()
-    spool.disk.fails_names = True
-    for now in (2.0, 3.0, 4.0):
-        spool.thread.round(now)
-        assert (spool.thread.synced, Trouble(spool.page.get(Page.TROUBLE))) == (0, Trouble.SYNC_FAILED)
-    spool.disk.fails_names = False
-    spool.thread.round(100.0)
-    assert (spool.thread.synced, spool.page.get(Page.TROUBLE)) == (1, 0)
-    assert spool.disk.read(path, 0, 100) == b"a large body"
-
-
-@pytest.mark.parametrize("size", [1, 1 << 20, (1 << 20) + 1, 5 << 20])
-def test_what_is_at_risk_is_written_again_whole_however_much_it_is(spool: Spool, size: int) -> None:
-    spool.thread.round(1.0)
-    records = [encode(RecordType.CHUNK, b"1" * 16, number, bytes(size), spool.segments.mark) for number in (1, 2, 3)]
-    spool.append(b"".join(records))
-    spool.disk.fails_sync = True
-    spool.thread.round(1.2)
-    spool.disk.fails_sync = False
-    spool.segments.rotate()
-    spool.thread.round(60.0)
-    assert Trouble.SYNC_FAILED not in Trouble(spool.page.get(Page.TROUBLE))
-    written = spool.disk.read(FOLDER / "00000002.seg", 0, 1 << 30)
-    assert written == spool.segments.header + b"".join(records)
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
