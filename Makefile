@@ -46,7 +46,7 @@ soak: dev  ## the kill -9 tests in their long form (ROUNDS=20 of each)
 faults: dev  ## all fault tests in their long form: soaks, floods, outages (an hour or two; ROUNDS=20 of each)
 	$(BIN)/python -m pytest tests/faults --long --rounds $(ROUNDS) --timeout 7200 --verbose -rs --durations=0 $(ARGS)
 
-bench: install  ## measure; prints a table, writes JSON under bench-results/ (ARGS="--million")
+bench: dev  ## measure; prints a table, writes JSON under bench-results/ (ARGS="--million")
 	$(BIN)/python -m bench $(ARGS)
 
 format: dev  ## put the code into shape

@@ -5,13 +5,14 @@ from __future__ import annotations
 import argparse
 import sys
 import tempfile
-from functools import partial
 from pathlib import Path
 
-from bench import footprint, outages, recording, relaying, report, shapes, storing, targets
+from bench import databases, footprint, outages, recording, relaying, report, shapes, storing, targets
+from bench.databases import HAS_POSTGRES, Store
 from bench.processes import IS_PINNING
 from bench.relaying import Figures
-from bench.targets import Target
+from bench.targets import DashcamTarget, Target
+from tests.support.dashcam import RunningDashcam
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -62,20 +63,40 @@ def _streams(folder: Path, direct: Target, _seconds: float, _million: bool) -> F
 
 def _recording(folder: Path, direct: Target, seconds: float, million: bool) -> Figures:
     with targets.dashcam(folder / "record", direct) as (ours, running):
-        figures = storing.measure_trace(ours, running)
-        figures |= recording.measure(ours, running, seconds * 2, "empty")
-        if million:
-            say("filling the store with a million rows …")
-            figures |= recording.fill(ours, running)
-            figures |= recording.measure(ours, running, seconds * 2, "million")
-            figures |= storing.measure_list(running)
+        return storing.measure_trace(ours, running) | _recorded(ours, running, seconds, "", million=million)
+
+
+def _recording_postgres(folder: Path, direct: Target, seconds: float, million: bool) -> Figures:
+    with (
+        databases.postgres() as store,
+        targets.dashcam(folder / "record-postgres", direct, environment=store.environment) as (ours, running),
+    ):
+        return _recorded(ours, running, seconds, "postgres_", million=million)
+
+
+def _recorded(ours: DashcamTarget, running: RunningDashcam, seconds: float, label: str, *, million: bool) -> Figures:
+    figures = recording.measure(ours, running, seconds * 2, f"{label}empty")
+    if million:
+        say("filling the store with a million rows …")
+        label = f"{label}million"
+        figures |= recording.fill(ours, running, label)
+        figures |= recording.measure(ours, running, seconds * 2, label)
+        figures |= storing.measure_list(running, label)
     return figures
 
 
 def _outages(folder: Path, direct: Target, seconds: float, _million: bool) -> Figures:
-    with targets.dashcam(folder / "outages", direct) as (ours, running):
-        stopped = partial(outages.locked_sqlite, running.database_path)
-        return outages.measure(ours, running, seconds, stopped, "sqlite")
+    return _with_faults(folder / "outages", direct, seconds, databases.SQLITE)
+
+
+def _outages_postgres(folder: Path, direct: Target, seconds: float, _million: bool) -> Figures:
+    with databases.postgres() as store:
+        return _with_faults(folder / "outages-postgres", direct, seconds, store)
+
+
+def _with_faults(folder: Path, direct: Target, seconds: float, store: Store) -> Figures:
+    with targets.dashcam(folder, direct, environment=store.environment) as (ours, running):
+        return outages.measure(ours, running, seconds, store.stopped(running), store.name)
 
 
 _PARTS = {
@@ -85,6 +106,8 @@ _PARTS = {
     "streams": _streams,
     "recording": _recording,
     "outages": _outages,
+    "recording_postgres": _recording_postgres,
+    "outages_postgres": _outages_postgres,
 }
 
 
@@ -98,8 +121,10 @@ def main() -> None:
     arguments = parse_arguments()
     if not IS_PINNING:
         say("This system cannot pin processes to cores, or has one only: ratios will be rougher.")
+    if not HAS_POSTGRES:
+        say("There is no Postgres server for this system (make dev brings one): nothing is measured of it.")
     with tempfile.TemporaryDirectory(prefix="dashcam-bench-", dir=arguments.folder) as folder:
-        parts = arguments.only or list(_PARTS)
+        parts = [part for part in arguments.only or _PARTS if HAS_POSTGRES or not part.endswith("_postgres")]
         figures = measure(Path(folder), arguments.seconds, parts, million=arguments.million)
     print(report.table(figures))
     say(f"saved as {report.save(figures)}")

@@ -7,13 +7,11 @@ counts, since what else the machine does only ever slows a run down.
 from __future__ import annotations
 
 import contextlib
-import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
-from pathlib import Path
+from collections.abc import Iterator
 
+from bench.databases import Fault
 from bench.generator import Plan, Seen
 from bench.recording import catch_up, stored
 from bench.relaying import ROUNDS, Figures
@@ -23,19 +21,6 @@ from tests.support.waiting import wait_until
 
 RATE, CONNECTIONS = 500, 16
 KILL_EVERY_SECONDS = 1.0
-
-Fault = Callable[[], AbstractContextManager[None]]
-
-
-@contextlib.contextmanager
-def locked_sqlite(path: Path) -> Iterator[None]:
-    """Hold the whole database meanwhile, so that nobody can write it."""
-    connection = sqlite3.connect(path, timeout=60, isolation_level=None)
-    try:
-        connection.execute("BEGIN IMMEDIATE")
-        yield
-    finally:
-        connection.close()
 
 
 @contextlib.contextmanager

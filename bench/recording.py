@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
 
 from bench.generator import Plan
 from bench.relaying import Figures
 from bench.targets import DashcamTarget, load
+from proxy.store.reading import Reader
 from tests.support.dashcam import RunningDashcam
 from tests.support.waiting import wait_until
 
@@ -54,16 +56,17 @@ def _drain(target: DashcamTarget, running: RunningDashcam, seconds: float) -> fl
     return seen.calls / (time.perf_counter() - started)
 
 
-def fill(target: DashcamTarget, running: RunningDashcam, rows: int = MILLION) -> Figures:
+def fill(target: DashcamTarget, running: RunningDashcam, label: str, rows: int = MILLION) -> Figures:
     """Bring the store to so many rows through the product itself."""
     started, first = time.perf_counter(), stored(running)
     while (have := stored(running)) < rows:
         load(Plan(port=target.port, calls=min(50_000, rows - have), seconds=600))
         catch_up(running)
-    return {"fill_rows_per_s": (rows - first) / (time.perf_counter() - started)}
+    return {f"fill_rows_per_s_{label}": (rows - first) / (time.perf_counter() - started)}
 
 
 def _bytes_per_call(running: RunningDashcam) -> float:
-    (row,) = running.query("select count(*) as calls from interaction")
-    size = sum(path.stat().st_size for path in running.data_dir.glob("dashcam.db*"))
-    return size / max(1, int(row["calls"]))
+    with contextlib.closing(Reader(running.database)) as reader:
+        found = reader.counts()
+    log = sum(path.stat().st_size for path in running.data_dir.glob("dashcam.db-*"))
+    return (int(found["bytes"]) + log) / max(1, int(found["interactions"]))

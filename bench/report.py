@@ -18,6 +18,8 @@ AT_LEAST = {
     "chunk_cpu_ratio_to_nginx": 0.9,
     "sustained_rows_per_s_empty": 4000,
     "sustained_rows_per_s_million": 4000,
+    "sustained_rows_per_s_postgres_empty": 4000,
+    "sustained_rows_per_s_postgres_million": 4000,
     "trace_bytes_ratio_raw_to_disk": 20,
 }
 AT_MOST = {
@@ -30,9 +32,12 @@ AT_MOST = {
     "installed_packages": 45,
     "help_s": 0.3,
     "list_page_p95_ms_million": 200,
+    "list_page_p95_ms_postgres_million": 200,
     "p99_ratio_database_stopped_sqlite": 1.1,
+    "p99_ratio_database_stopped_postgres": 1.1,
     "failed_calls": 0,
     "failed_calls_under_faults_sqlite": 0,
+    "failed_calls_under_faults_postgres": 0,
     "failed_streams": 0,
     "inject_failed_streams": 0,
     "upload_10_mb_failed": 0,

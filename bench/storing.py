@@ -78,7 +78,7 @@ def _bytes_kept(running: RunningDashcam) -> int:
     return int(row["bytes"])
 
 
-def measure_list(running: RunningDashcam) -> Figures:
+def measure_list(running: RunningDashcam, label: str) -> Figures:
     """Ask for the newest page of several lists as the command line does; return the 95th percentile."""
     taken = []
     for filters, _ in itertools.product(_PAGES, range(LOOKS)):
@@ -87,4 +87,4 @@ def measure_list(running: RunningDashcam) -> Figures:
         reader.list_interactions(filters, 21)
         reader.close()
         taken.append(time.perf_counter() - began)
-    return {"list_page_p95_ms_million": sorted(taken)[int(len(taken) * 0.95)] * 1e3}
+    return {f"list_page_p95_ms_{label}": sorted(taken)[int(len(taken) * 0.95)] * 1e3}

@@ -9,7 +9,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 
@@ -128,11 +128,13 @@ def nginx(folder: Path, behind: Target) -> Iterator[Target | None]:
 
 
 @contextlib.contextmanager
-def dashcam(folder: Path, behind: Target, *arguments: str) -> Iterator[tuple[DashcamTarget, RunningDashcam]]:
+def dashcam(
+    folder: Path, behind: Target, *arguments: str, environment: Mapping[str, str] | None = None
+) -> Iterator[tuple[DashcamTarget, RunningDashcam]]:
     """Run Dashcam with one gateway on the measured core, everything else on the others; recording is on."""
     folder.mkdir(parents=True, exist_ok=True)
     address = f"openai=http://127.0.0.1:{behind.port}/v1"
-    running = RunningDashcam(folder, "--upstream", address, "--workers", "1", *arguments)
+    running = RunningDashcam(folder, "--upstream", address, "--workers", "1", *arguments, environment=environment)
     try:
         running.start()
         target = DashcamTarget(running)
