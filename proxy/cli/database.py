@@ -38,9 +38,7 @@ def info(settings: Settings, *, as_json: bool) -> None:
 def check(settings: Settings, *, as_json: bool) -> int:
     """Check all of it; return the exit code."""
     with opened(settings, is_examined=True) as (backend, engine), Bar("checking") as bar:
-        findings = [Finding("place", True, settings.database.shown)]
-        for item in checking.check_all(backend, engine, bar.tell):
-            findings += _findings(item)
+        findings = [found for item in checking.check_all(backend, engine, bar.tell) for found in _findings(item)]
     return report(findings, as_json=as_json)
 
 
@@ -49,6 +47,8 @@ def _findings(item: checking.Checked) -> Iterator[Finding]:
         yield Finding(item.part, True, item.detail)
     for place, text in enumerate(item.wrong, 1):
         yield Finding(item.part, False, text, item.next if place == len(item.wrong) else None)
+    for text in item.notes:
+        yield Finding(item.part, None, text, "nothing while calls are stored; take it away where it refuses them")
 
 
 def stats(settings: Settings, *, as_json: bool) -> None:

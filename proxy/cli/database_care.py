@@ -16,6 +16,7 @@ from proxy.loader.errands import Errands, alone
 from proxy.settings.values import Settings
 from proxy.store.maintenance import Done
 from proxy.store.migration import How, Upgrade, head, revision_of, upgrade
+from proxy.store.place import is_nothing
 from proxy.store.revisions import data_steps, statements
 
 _PATIENCE_SECONDS = 6.0
@@ -29,7 +30,7 @@ _SAID = {
 
 def do(settings: Settings, task: str, *, as_json: bool) -> None:
     """Do a task of maintenance, here or in the running Dashcam, and say what came of it."""
-    if not settings.database.is_postgres and not settings.database.path.exists():
+    if not settings.database.is_postgres and is_nothing(settings.database.path):
         raise StoreError(
             f"there is no database at {settings.database.path} yet", hint="start Dashcam with: dashcam serve"
         )
@@ -132,6 +133,6 @@ def _is_current(settings: Settings) -> bool:
 
 
 def _revision(settings: Settings) -> str | None:
-    if not settings.database.is_postgres and not settings.database.path.exists():
+    if not settings.database.is_postgres and is_nothing(settings.database.path):
         return None
     return revision_of(settings.database)

@@ -7,6 +7,7 @@ line: the tools get what they need by their environment.
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -17,6 +18,7 @@ from proxy.settings.database import DatabaseSettings
 from proxy.store.postgres_objects import connection_environment, drops_of_ours, other_sessions, our_relations
 
 _DUMPING = "dumping contents of table"
+_VERSIONS = re.compile(r"server version: (?P<server>[\d.]+).*; pg_\w+ version: (?P<tool>[\d.]+)")
 _WORDS = 300
 _PIECE = 1 << 20
 Process = subprocess.Popen[bytes]
@@ -123,6 +125,14 @@ def _environment(database: DatabaseSettings) -> dict[str, str]:
 
 def _failure(what: str, database: DatabaseSettings, said: list[str]) -> StoreError:
     """Return what a tool said last of an error, without what it says beside, which may quote rows."""
+    mismatch = next((found for line in said if (found := _VERSIONS.search(line))), None)
+    if mismatch:
+        server, tool = mismatch["server"], mismatch["tool"]
+        return StoreError(
+            f"{what} failed: the tools here are of PostgreSQL {tool}, and the server is {server}",
+            hint=f"install the client tools of version {server.partition('.')[0]} (postgresql-client-"
+            f"{server.partition('.')[0]}) and put them first on PATH",
+        )
     words = [line for line in said if "error:" in line.lower() or "fatal:" in line.lower()]
     reason = words[0].partition("rror:")[2] or words[0].partition("ROR:")[2] or words[0] if words else "no reason given"
     return StoreError(f"{what} failed: {database.scrubbed(reason.strip())[:_WORDS]}", hint="nothing was changed")

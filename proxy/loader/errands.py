@@ -30,7 +30,7 @@ log = structlog.get_logger("loader")
 
 _WAITING, _BEGUN, _DONE, _REFUSED = ".json", ".begun", ".done", ".refused"
 _POLL_SECONDS = 0.05
-_PATIENCE_SECONDS = 60.0
+_PATIENCE_SECONDS = 30.0
 _FORGET_SECONDS = 3600.0
 Look = Callable[[str], None]
 

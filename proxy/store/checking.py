@@ -7,12 +7,13 @@ pages take minutes, for which the write-ahead log grows; nothing else waits.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from sqlalchemy import Connection, Engine, inspect, select
 from sqlalchemy.exc import DBAPIError
 
 from proxy.errors import StoreError
+from proxy.settings.database import DatabaseSettings
 from proxy.store import soundness
 from proxy.store.backup import Tell, silent
 from proxy.store.compatibility import check as check_revision
@@ -20,51 +21,89 @@ from proxy.store.engine import Backend
 from proxy.store.revisions import known_revisions
 from proxy.store.tables import SchemaRevisionRow, metadata
 
+Look = Callable[[Backend, Connection, Tell], "Checked"]
 _REVISIONS = SchemaRevisionRow.__table__  # type: ignore[attr-defined]
 _BELONGING = ("attempt", "interaction_text", "interaction_body", "interaction_metadata")
 _INVALID = (
     "SELECT index.relname FROM pg_index JOIN pg_class AS index ON index.oid = indexrelid "
     "WHERE NOT indisvalid AND index.relnamespace = current_schema()::regnamespace"
 )
-_RESTORE = "dashcam db backup keeps what can be read; then bring back a copy: dashcam db restore FILE"
+_RESTORE = "bring back a copy: dashcam db restore FILE"
+_EMPTY = "empty"
 
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """One part of the check: ``wrong`` is what was found, ``detail`` what to say when that is nothing."""
+    """One part of the check: ``wrong`` is what was found, ``detail`` what to say when that is nothing.
+
+    ``notes`` is what may be wanted, and may be why rows are refused.
+    """
 
     part: str
     detail: str
     wrong: Sequence[str] = ()
     next: str | None = None
+    notes: Sequence[str] = ()
 
 
 def check_all(backend: Backend, engine: Engine, tell: Tell = silent) -> Iterator[Checked]:
     """Check every part of a database; the engine is its examiner."""
-    parts: list[tuple[str, Callable[[Connection, Tell], Checked]]] = [
-        ("revision", _revision), ("tables", _tables), ("rows", _rows), ("rollups", _rollups),
-    ]  # fmt: skip
+    looker = _Looker(backend, engine, tell)
+    place = looker.look("place", _place)
+    yield from place
+    if any(item.wrong for item in place):
+        return
+    revision = looker.look("revision", _revision)
+    yield from revision
+    if any(item.detail == _EMPTY for item in revision):
+        return
+    parts = [("tables", _tables), ("rows", _rows), ("rollups", _rollups)]
     parts.append(("pages", _pages) if engine.dialect.name == "sqlite" else ("indexes", _indexes))
     for name, look in parts:
-        tell(name, 0, 0)
+        yield from looker.look(name, look)
+
+
+@dataclass(slots=True)
+class _Looker:
+    """Looks at one part after the other; what keeps several from being looked at is told once."""
+
+    backend: Backend
+    engine: Engine
+    tell: Tell
+    told: set[str] = field(default_factory=set)
+
+    def look(self, name: str, look: Look) -> list[Checked]:
+        """Return what came of a part, nothing when it cannot be looked at for a reason that was told."""
+        self.tell(name, 0, 0)
         try:
-            with engine.connect() as connection:
+            with self.engine.connect() as connection:
                 if connection.dialect.name == "postgresql":
                     connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
-                yield look(connection, tell)
+                return [look(self.backend, connection, self.tell)]
         except DBAPIError as error:
-            told = backend.unusable(error)
-            yield Checked(name, "", [told.message], _RESTORE if engine.dialect.name == "sqlite" else told.hint)
+            found = self.backend.unusable(error)
+            if found.message in self.told:
+                return []
+            self.told.add(found.message)
+            return [Checked(name, "", [found.message], found.hint)]
 
 
-def _revision(connection: Connection, _tell: Tell) -> Checked:
+def _place(backend: Backend, connection: Connection, _tell: Tell) -> Checked:
+    """Reach it, and see whether it takes our rows."""
+    # The first statement of a transaction is what asks the server.
+    connection.exec_driver_sql("SELECT 1").scalar()
+    shown, obstacle = backend.database.shown, backend.obstacle(connection)
+    return Checked("place", shown) if obstacle is None else Checked("place", shown, [obstacle.message], obstacle.hint)
+
+
+def _revision(_backend: Backend, connection: Connection, _tell: Tell) -> Checked:
     known = known_revisions()
     try:
         found = check_revision(connection, known)
     except StoreError as error:
         return Checked("revision", "", [error.message], error.hint)
     if found is None:
-        return Checked("revision", "", ["it is empty: no revision has been applied"], "dashcam db migrate")
+        return Checked("revision", _EMPTY, ["it is empty: no revision has been applied"], "dashcam db migrate")
     if found < known[-1]:
         return Checked("revision", "", [f"{found}, and this release has {known[-1]}"], "dashcam db migrate")
     if _waiting(connection):
@@ -81,14 +120,23 @@ def _waiting(connection: Connection) -> bool:
     )
 
 
-def _tables(connection: Connection, _tell: Tell) -> Checked:
-    wrong = soundness.differences(connection)
-    return Checked(
-        "tables", f"{len(metadata.tables)}, as this release declares them", wrong, _RESTORE if wrong else None
-    )
+def _tables(backend: Backend, connection: Connection, _tell: Tell) -> Checked:
+    found = soundness.differences(connection)
+    detail = f"{len(metadata.tables)}, as this release declares them"
+    mending = _mending(backend.database, found) if found else None
+    return Checked("tables", detail, list(map(str, found)), mending, soundness.additions(connection))
 
 
-def _rows(connection: Connection, tell: Tell) -> Checked:
+def _mending(database: DatabaseSettings, found: Sequence[soundness.Difference]) -> str:
+    """Return the statements that undo what was done by hand; where there is none, only a copy helps."""
+    statements = [item.remedy for item in found if item.remedy]
+    if len(statements) < len(found):
+        return _RESTORE
+    said = "; ".join(statements)
+    return said if database.is_postgres else f"stop Dashcam, then: sqlite3 {database.path} '{said}'"
+
+
+def _rows(_backend: Backend, connection: Connection, tell: Tell) -> Checked:
     wrong = soundness.foreign_key_problems(connection)
     for number, name in enumerate(_BELONGING):
         tell("rows", number, len(_BELONGING))
@@ -101,14 +149,14 @@ def _rows(connection: Connection, tell: Tell) -> Checked:
     return Checked("rows", "each belongs to a call", wrong, _RESTORE if wrong else None)
 
 
-def _rollups(connection: Connection, _tell: Tell) -> Checked:
+def _rollups(_backend: Backend, connection: Connection, _tell: Tell) -> Checked:
     sql = "SELECT (SELECT count(*) FROM interaction), (SELECT coalesce(sum(calls), 0) FROM rollup_hourly)"
     calls, counted = map(int, connection.exec_driver_sql(sql).one())
     wrong = [] if calls == counted else [f"they count {counted:,} calls, and there are {calls:,}"]
     return Checked("rollups", f"count {calls:,} calls, as many as there are", wrong, _RESTORE if wrong else None)
 
 
-def _indexes(connection: Connection, _tell: Tell) -> Checked:
+def _indexes(_backend: Backend, connection: Connection, _tell: Tell) -> Checked:
     """Name indexes that are not valid: one whose making was broken off is kept up and never used."""
     names = [str(row[0]) for row in connection.exec_driver_sql(_INVALID)]
     count = connection.exec_driver_sql("SELECT count(*) FROM pg_indexes WHERE schemaname = current_schema()").scalar()
@@ -120,7 +168,7 @@ def _indexes(connection: Connection, _tell: Tell) -> Checked:
     )
 
 
-def _pages(connection: Connection, tell: Tell) -> Checked:
+def _pages(_backend: Backend, connection: Connection, tell: Tell) -> Checked:
     tell("pages", 0, 0)
     wrong = soundness.page_problems(connection)
     pages = connection.exec_driver_sql("PRAGMA page_count").scalar() or 0

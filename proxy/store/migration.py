@@ -22,7 +22,18 @@ from proxy.store.place import check_file
 from proxy.store.revisions import head, known_revisions
 from proxy.store.upgrading import How, Upgrade
 
-__all__ = ["How", "Upgrade", "check", "current", "head", "known_revisions", "prepare", "revision_of", "upgrade"]
+__all__ = [
+    "How",
+    "Upgrade",
+    "check",
+    "check_unaltered",
+    "current",
+    "head",
+    "known_revisions",
+    "prepare",
+    "revision_of",
+    "upgrade",
+]
 _USUAL = How()
 
 
@@ -61,6 +72,14 @@ def check(database: DatabaseSettings) -> str:
             raise StoreError(f"the database {database.shown} {state}", hint="dashcam db migrate")
         upgrading.check_tables(connection)
     return found
+
+
+def check_unaltered(database: DatabaseSettings) -> None:
+    """Raise ``StoreError`` when a database at our revision has tables that were altered by hand."""
+    backend = backend_of(database)
+    with _opened(backend, backend.examiner()) as engine, engine.connect() as connection:
+        if current(connection) == head():
+            upgrading.check_tables(connection)
 
 
 def revision_of(database: DatabaseSettings) -> str | None:

@@ -31,6 +31,7 @@ def check_file(path: Path, may: May = os.access) -> None:
         kind = "a folder" if stat.S_ISDIR(found.st_mode) else "no ordinary file"
         raise StoreError(f"{path} is {kind}, and the database should be there",
                          hint=f"move it away (mv {path} {path}.aside); a new database is made")  # fmt: skip
+    _check_mount(path)
     if not may(path, os.R_OK | os.W_OK):
         raise StoreError(f"{path} is not readable and writable for us", hint=f"chmod u+rw {path}")
     _check_folder(path.parent, may)
@@ -38,7 +39,23 @@ def check_file(path: Path, may: May = os.access) -> None:
         _check_head(path)
 
 
+def is_nothing(path: Path) -> bool:
+    """Return True where no database is yet: no file, or one with nothing in it, as a start that was cut off leaves."""
+    try:
+        return path.stat().st_size == 0
+    except FileNotFoundError:
+        return True
+
+
+def _check_mount(path: Path) -> None:
+    if os.statvfs(path).f_flag & os.ST_RDONLY:
+        raise StoreError(f"{path} is on a file system that takes no changes: it is mounted read-only",
+                         hint="mount it writable, or choose another place with --data-dir or database.url")  # fmt: skip
+
+
 def _check_folder(folder: Path, may: May) -> None:
+    if folder.exists():
+        _check_mount(folder)
     if folder.exists() and not may(folder, os.W_OK | os.X_OK):
         raise StoreError(f"{folder} is not writable for us, and SQLite keeps files beside the database",
                          hint=f"chmod u+rwx {folder}, or choose another folder with --data-dir")  # fmt: skip

@@ -8,6 +8,7 @@ What a connection cannot even be made for has no code, only words, which libpq s
 from __future__ import annotations
 
 from dataclasses import dataclass
+from urllib.parse import unquote, urlsplit
 
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 
@@ -27,15 +28,18 @@ _AWAY = _Meaning("cannot be reached", "start it, or correct database.url; then: 
 _PASSWORD = _Meaning(
     "does not let us in", "correct the user or password in database.url, PGPASSWORD or ~/.pgpass, and start again"
 )
-_MISSING = _Meaning("is not there", "create it: createdb -O USER NAME; then: dashcam db migrate")
-_RIGHTS = _Meaning("refuses us a right", "let its owner grant it: GRANT ALL ON ALL TABLES IN SCHEMA public TO our user")
+_MISSING = _Meaning("is not there", "create it on its server: createdb {name}; then: dashcam db migrate")
+_RIGHTS = _Meaning("refuses us a right", "let its owner grant it: GRANT ALL ON ALL TABLES IN SCHEMA public TO {user}")
+_SCHEMA_RIGHTS = _Meaning(
+    "refuses us a right", "let its owner grant it: GRANT USAGE, CREATE ON SCHEMA public TO {user}"
+)
 _READ_ONLY = _Meaning("is read-only", "database.url must lead to the primary; a replica belongs in database.read_url")
 _FULL = _Meaning("has no room left", "free space on its server")
 _CROWDED = _Meaning("has too many connections", "end some, or raise max_connections")
 _BUSY = _Meaning("is busy", "see who holds the lock: dashcam doctor")
 _SLOW = _Meaning("took too long", "see what it is doing, or raise database.statement_timeout")
 _BEHIND = _Meaning("does not have our tables", "dashcam db migrate")
-_ALTERED = _Meaning("has tables that are not as ours", "undo what was changed by hand, or: dashcam db migrate")
+_ALTERED = _Meaning("has tables that are not as ours", "dashcam db check names what was changed by hand")
 _DAMAGED = _Meaning("is damaged", "restore a backup on its server")
 
 _BY_STATE = {
@@ -51,6 +55,8 @@ _BY_WORDS = (
     ("no such database", _MISSING), ("too many", _CROWDED), ("connection slots", _CROWDED),
     ("no more connections", _CROWDED),
 )  # fmt: skip
+_NOISE = ("connection failed: ", "Is the server running on that host and accepting TCP/IP connections?",
+          "Is the server running locally and accepting connections on that socket?")  # fmt: skip
 _PASSING = ("08", "53", "57", "40", "55", "25P03")
 _ROW_STATES = ("22", "54", "23502", "23505", "23514")
 _OUR_COLUMNS = {name: set(table.columns.keys()) for name, table in tables.metadata.tables.items()}
@@ -64,19 +70,19 @@ def refusal(error: Exception, database: DatabaseSettings) -> StoreError:
         kind = CollisionError if state == "23505" else RowError
         return kind(f"the database refuses a row: {_words_of(error, database)}")
     meaning = _meaning(error, state)
-    return StoreUnavailableError(_told(meaning, error, database), hint=meaning.hint)
+    return StoreUnavailableError(_told(meaning, error, database), hint=_next(meaning, database))
 
 
 def unusable(error: DBAPIError, database: DatabaseSettings) -> StoreError:
     """Return what to tell a person who wanted to read or upgrade it."""
     meaning = _meaning(error, _state(error))
-    return StoreError(_told(meaning, error, database), hint=meaning.hint)
+    return StoreError(_told(meaning, error, database), hint=_next(meaning, database))
 
 
 def obstacle(state: str, what: str, database: DatabaseSettings) -> StoreError:
     """Return what a condition means that was met without an error; ``what`` says how it was seen."""
     meaning = _BY_STATE[state]
-    return StoreError(f"the database {database.shown} {meaning.what}: {what}", hint=meaning.hint)
+    return StoreError(f"the database {database.shown} {meaning.what}: {what}", hint=_next(meaning, database))
 
 
 def is_passing(error: DBAPIError) -> bool:
@@ -110,7 +116,15 @@ def _is_ours(table: str | None, column: str | None) -> bool:
     return any((table or "").startswith(name) and column in columns for name, columns in _OUR_COLUMNS.items())
 
 
+def _next(meaning: _Meaning, database: DatabaseSettings) -> str:
+    """Return what to do, with the names that the address has."""
+    said = urlsplit(database.url)
+    return meaning.hint.format(user=unquote(said.username or "") or "our user", name=said.path.strip("/") or "NAME")
+
+
 def _meaning(error: Exception, state: str) -> _Meaning:
+    if state == "42501" and "schema" in str(getattr(error, "orig", "")):
+        return _SCHEMA_RIGHTS
     for length in (5, 2) if state else ():
         if state[:length] in _BY_STATE:
             return _BY_STATE[state[:length]]
@@ -129,4 +143,6 @@ def _words_of(error: Exception, database: DatabaseSettings) -> str:
     """Return the server's main message on one line: what it says beside quotes values, and so prompts."""
     about = getattr(getattr(error, "orig", None), "diag", None)
     text = (about.message_primary if about is not None else None) or reason_of(error)
+    for noise in _NOISE:
+        text = text.replace(noise, "")
     return " ".join(database.scrubbed(text).split())[:300]

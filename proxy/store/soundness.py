@@ -7,9 +7,11 @@ one that must be filled and that we do not know; other additions do no harm. Tho
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, inspect
+from sqlalchemy import Connection, Dialect, Table, inspect
+from sqlalchemy.schema import CreateColumn, CreateIndex
 
 from proxy.store.tables import metadata
 
@@ -20,26 +22,86 @@ _LARGE = (
 )
 
 
-def differences(connection: Connection) -> list[str]:
-    """Return in words how the tables differ from the models in a way that does harm; [] when they do not."""
+_TRIGGERS = {
+    "sqlite": "SELECT name, tbl_name FROM sqlite_master WHERE type = 'trigger' ORDER BY name",
+    "postgresql": "SELECT tgname, relname FROM pg_trigger JOIN pg_class ON pg_class.oid = tgrelid "
+    "WHERE NOT tgisinternal AND relnamespace = current_schema()::regnamespace ORDER BY tgname",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One way in which a table is not as declared, and the statement that mends it where one does."""
+
+    words: str
+    remedy: str | None = None
+
+    def __str__(self) -> str:
+        return self.words
+
+
+def differences(connection: Connection) -> list[Difference]:
+    """Return how the tables differ from the models in a way that keeps rows out; [] when they do not."""
     inspector = inspect(connection)
     there = set(inspector.get_table_names())
-    columns = inspector.get_multi_columns()
-    by_table = {name: found for (_, name), found in columns.items()}
-    return [word for name in metadata.tables for word in _of_table(name, by_table.get(name, []), there)]
+    ours = sorted(there & set(metadata.tables))
+    columns = {name: found for (_, name), found in inspector.get_multi_columns(filter_names=ours).items()}
+    indexes = {name: found for (_, name), found in inspector.get_multi_indexes(filter_names=ours).items()}
+    found: list[Difference] = []
+    for name, table in metadata.tables.items():
+        if name not in there:
+            found.append(Difference(f"table {name} is missing"))
+            continue
+        found += _of_columns(table, columns.get(name, []), connection.dialect)
+        found += _of_unique_indexes(table, indexes.get(name, []), connection.dialect)
+    return found
 
 
-def _of_table(name: str, found: Sequence[Any], there: set[str]) -> Iterator[str]:
-    if name not in there:
-        yield f"table {name} is missing"
-        return
-    declared = {column.name for column in metadata.tables[name].columns}
+def _of_columns(table: Table, found: Sequence[Any], dialect: Dialect) -> Iterator[Difference]:
+    declared = {column.name: column for column in table.columns}
     present = {column["name"]: column for column in found}
-    for column in sorted(declared - set(present)):
-        yield f"table {name} has no column {column}"
-    for column in sorted(set(present) - declared):
+    for column in sorted(set(declared) - set(present)):
+        said = str(CreateColumn(declared[column]).compile(dialect=dialect)).strip()
+        # What must be filled cannot be added to rows that are there: nobody knows what was in it.
+        remedy = f"ALTER TABLE {table.name} ADD COLUMN {said}" if declared[column].nullable else None
+        yield Difference(f"table {table.name} has no column {column}", remedy)
+    for column in sorted(set(present) - set(declared)):
         if not present[column]["nullable"] and present[column]["default"] is None:
-            yield f"table {name} has a column {column} that we do not know and that must be filled"
+            words = f"table {table.name} has a column {column} that we do not know and that must be filled"
+            yield Difference(words, f"ALTER TABLE {table.name} DROP COLUMN {column}")
+
+
+def _of_unique_indexes(table: Table, found: Sequence[Any], dialect: Dialect) -> Iterator[Difference]:
+    """Rows are put in "unless they are there", which an index has to say."""
+    present = {tuple(item["column_names"]) for item in found if item["unique"]}
+    for index in sorted((item for item in table.indexes if item.unique), key=lambda item: str(item.name)):
+        if tuple(column.name for column in index.columns) not in present:
+            words = f"table {table.name} has no unique index {index.name}"
+            yield Difference(words, str(CreateIndex(index).compile(dialect=dialect)).strip())
+
+
+def additions(connection: Connection) -> list[str]:
+    """Return what was added to our tables by hand and may refuse rows or change them, in words."""
+    inspector = inspect(connection)
+    ours = sorted(set(inspector.get_table_names()) & set(metadata.tables))
+    found = []
+    for (_, name), items in inspector.get_multi_indexes(filter_names=ours).items():
+        declared = {str(item.name) for item in metadata.tables[name].indexes}
+        found += [
+            f"table {name} has a unique index {item['name']} of somebody's own"
+            for item in items
+            if item["unique"] and item["name"] not in declared
+        ]
+    for (_, name), checks in inspector.get_multi_check_constraints(filter_names=ours).items():
+        declared = {str(item.name) for item in metadata.tables[name].constraints}
+        found += [
+            f"table {name} has a check {item['name'] or item['sqltext']} of somebody's own"
+            for item in checks
+            if item["name"] not in declared
+        ]
+    triggers = connection.exec_driver_sql(_TRIGGERS[connection.dialect.name])
+    found += [f"table {table} has a trigger {trigger}" for trigger, table in triggers if table in metadata.tables]
+    return sorted(found)
 
 
 def row_counts(connection: Connection, *, is_quick: bool = False) -> dict[str, int]:

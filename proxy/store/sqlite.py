@@ -8,20 +8,20 @@ unlinked must itself survive a power cut. Files are private to their owner.
 from __future__ import annotations
 
 import os
-import re
 import sqlite3
 import time
 from pathlib import Path
 from urllib.parse import quote
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event
-from sqlalchemy.exc import DatabaseError, DataError, DBAPIError, IntegrityError, InterfaceError, OperationalError
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool, StaticPool
 
 from proxy.errors import StoreError
 from proxy.settings.database import DatabaseSettings
-from proxy.store.failures import RowError, StoreMovedError, StoreUnavailableError, reason_of
-from proxy.store.tables import metadata
+from proxy.store import sqlite_failures
+from proxy.store.failures import StoreMovedError
+from proxy.store.place import check_file, is_nothing
 
 SAFE_SQLITE = (3, 51, 3)
 CHECK_STEPS = 100_000
@@ -29,15 +29,6 @@ CHECK_STEPS = 100_000
 _WRITER = ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=5000", "cache_size=-65536",
            "temp_store=MEMORY", "wal_autocheckpoint=2000", "journal_size_limit=67108864")  # fmt: skip
 _READER = ("query_only=1", "wal_autocheckpoint=0", "busy_timeout=5000", "cache_size=-16384")
-_PASSING = {
-    sqlite3.SQLITE_BUSY,
-    sqlite3.SQLITE_LOCKED,
-    sqlite3.SQLITE_FULL,
-    sqlite3.SQLITE_IOERR,
-    sqlite3.SQLITE_CANTOPEN,
-}
-_MUST_BE_FILLED = re.compile(rf"NOT NULL constraint failed: (?P<table>{'|'.join(metadata.tables)})\.(?P<column>.*)")
-_DAMAGED = {sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT}
 
 
 def sqlite_version() -> str:
@@ -64,9 +55,13 @@ class Sqlite:
     def writer(self) -> Engine:
         """Open the database for the one writer, creating it when it is not there."""
         path = self._path
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if not path.exists():
-            os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
+        try:
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if not path.exists():
+                os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
+        except OSError as error:
+            raise StoreError(f"the database {path} cannot be made: {error.strerror}",
+                             hint="correct database.url, or the rights of its folder") from error  # fmt: skip
         self._file = _file_at(path)
         return _engine(URL.create("sqlite", database=str(path)), _WRITER, is_writer=True)
 
@@ -76,7 +71,7 @@ class Sqlite:
 
     def reader(self) -> Engine:
         """Open the database read-only; ``StoreError`` when it is not there."""
-        if not self._path.exists():
+        if is_nothing(self._path):
             raise StoreError(f"there is no database at {self._path} yet", hint="start Dashcam with: dashcam serve")
         place = URL.create("sqlite", database=f"file:{quote(str(self._path))}", query={"mode": "ro", "uri": "true"})
         return _engine(place, _READER, is_writer=False)
@@ -95,32 +90,15 @@ class Sqlite:
 
     def refusal(self, error: Exception) -> StoreError:
         """Return what a failed write means."""
-        reason = reason_of(error)
-        if isinstance(error, IntegrityError) and _is_altered(reason):
-            return StoreUnavailableError(f"the database was altered by hand: {reason}", hint="dashcam db check")
-        if isinstance(error, IntegrityError | DataError):
-            return RowError(f"the database refuses a row: {reason}")
-        if isinstance(error, OperationalError | InterfaceError):
-            return StoreUnavailableError(f"the database cannot be written: {reason}", hint="dashcam doctor")
-        if isinstance(error, DatabaseError) and _code(error) in _DAMAGED:
-            # The spool keeps every call until somebody has put a sound file in its place.
-            return StoreUnavailableError(f"the database is damaged: {reason}", hint="dashcam db check")
-        return RowError(f"a value cannot be stored: {reason}")
+        return sqlite_failures.refusal(error, self._path)
 
     def is_passing(self, error: DBAPIError) -> bool:
         """Return True while somebody holds it, or the disk takes nothing."""
-        return _code(error) in _PASSING
+        return sqlite_failures.is_passing(error)
 
     def unusable(self, error: DBAPIError) -> StoreError:
         """Return what to tell a person about a file that cannot be opened, upgraded or read."""
-        code = _code(error)
-        if code in {*_DAMAGED, sqlite3.SQLITE_ERROR}:
-            hint = "dashcam db check says more; bring back a copy: dashcam db restore FILE, or move the file away"
-        elif code in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}:
-            hint = "end the other program that holds it: dashcam doctor names it"
-        else:
-            hint = "check the folder's rights and the disk's space"
-        return StoreError(f"the database {self._path} cannot be used: {error.orig}", hint=hint)
+        return sqlite_failures.unusable(error, self._path)
 
     def size(self, _connection: Connection) -> int:
         """Return the size of the file."""
@@ -141,7 +119,11 @@ class Sqlite:
         return [] if found == ["ok"] else found
 
     def obstacle(self, _connection: Connection) -> StoreError | None:
-        """Rights of files are looked at where files are."""
+        """Return what of its file or folder keeps us from writing."""
+        try:
+            check_file(self._path)
+        except StoreError as error:
+            return error
         return None
 
     def prepare_upgrade(self, _connection: Connection) -> None:
@@ -171,16 +153,6 @@ def _file_at(path: Path) -> tuple[int, int] | None:
     except FileNotFoundError:
         return None
     return found.st_dev, found.st_ino
-
-
-def _is_altered(reason: str) -> bool:
-    """True where a column that must be filled is none of ours: it would refuse every row, whatever is in it."""
-    found = _MUST_BE_FILLED.match(reason)
-    return found is not None and found["column"] not in metadata.tables[found["table"]].columns
-
-
-def _code(error: DBAPIError) -> int:
-    return int(getattr(error.orig, "sqlite_errorcode", 0)) & 0xFF
 
 
 def _engine(url: URL, pragmas: tuple[str, ...], *, is_writer: bool) -> Engine:

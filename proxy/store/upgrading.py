@@ -99,7 +99,7 @@ def look(engine: Engine, how: How) -> str | None:
 
 def check_tables(connection: Connection) -> None:
     """Refuse tables that were altered by hand before every insert fails on them."""
-    wrong = soundness.differences(connection)
+    wrong = list(map(str, soundness.differences(connection)))
     if wrong:
         more = f" (and {len(wrong) - 1} more)" if len(wrong) > 1 else ""
         raise StoreError(f"the database was altered by hand: {wrong[0]}{more}", hint="dashcam db check says what to do")
@@ -166,11 +166,13 @@ class _Schema:
 
     def _failure(self, error: Exception, before: str | None) -> UpgradeError:
         where = f"behind {self.applied[-1]}" if self.applied else "at its beginning"
+        hint = "dashcam db check; until it is mended, the Dashcam from before goes on with this database"
+        if before is None and isinstance(error, DBAPIError):
+            hint = self.backend.unusable(error).hint or hint
         return UpgradeError(
             f"the upgrade from {before or 'nothing'} to {self.after} failed {where}: {_reason(error)}; it was rolled "
             f"back, and the database is as it was{f' (revision {before})' if before else ''}",
-            hint="dashcam db check; until it is mended, the Dashcam from before goes on with this database"
-            + (f"; a copy from before is {self.backup}" if self.backup else ""),
+            hint=hint + (f"; a copy from before is {self.backup}" if self.backup else ""),
         )
 
 

@@ -7,10 +7,8 @@ import errno
 import os
 import resource
 import signal
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
 
@@ -19,20 +17,9 @@ from tests.support.dashcam import RunningDashcam
 from tests.support.load import Load
 from tests.support.means import require
 from tests.support.shim import OPEN, SYNC, WRITE, Shim
+from tests.support.small_disk import small_disk
 from tests.support.verdict import Allowance, assert_nothing_lost
 from tests.support.waiting import wait_until, wait_until_async
-
-
-@contextmanager
-def small_disk(path: Path, megabytes: int) -> Iterator[None]:
-    """Mount a disk in memory of so many megabytes."""
-    require("linux", "root", "mount")
-    path.mkdir(parents=True)
-    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={megabytes}m,mode=0700", "none", path], check=True)
-    try:
-        yield
-    finally:
-        subprocess.run(["umount", "--lazy", path], check=True)
 
 
 @contextmanager

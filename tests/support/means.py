@@ -31,6 +31,7 @@ def _has_namespaces() -> bool:
 CGROUP = Path("/sys/fs/cgroup/memory")
 MEANS: dict[str, Callable[[], bool]] = {
     "linux": lambda: sys.platform == "linux",
+    "Postgres of our own": lambda: not os.environ.get("TEST_DATABASE_URL"),
     "root": lambda: os.geteuid() == 0,
     "netns": _has_namespaces,
     "cgroup": lambda: (CGROUP / "memory.limit_in_bytes").exists() and os.access(CGROUP, os.W_OK),

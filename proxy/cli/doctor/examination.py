@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import platform
 import urllib.error
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -50,8 +50,9 @@ def _findings(settings_of: Callable[[], Settings], *, is_online: bool) -> Iterat
         return
     url = find(settings)
     yield Finding("configuration", True, "valid; see it with: dashcam config show")
-    yield from _server(settings, url)
-    yield from holdings.database(settings)
+    stored = list(holdings.database(settings))
+    yield from _server(settings, url, {item.detail for item in stored})
+    yield from stored
     yield from holdings.who_has_it(settings)
     yield from hosts.findings(settings)
     yield from holdings.folder(settings)
@@ -74,7 +75,8 @@ def _served(settings: Settings) -> tuple[Provider, ...]:
         return settings.providers
 
 
-def _server(settings: Settings, url: str | None) -> Iterator[Finding]:
+def _server(settings: Settings, url: str | None, told: Collection[str]) -> Iterator[Finding]:
+    """Tell how the running instance is; what is told of the database anyway is not told twice."""
     if url is None:
         yield Finding("server", None, "not running for this data folder", "dashcam serve")
         yield from _port(settings)
@@ -87,7 +89,7 @@ def _server(settings: Settings, url: str | None) -> Iterator[Finding]:
         yield Finding("server", None, detail, "stop it, then: dashcam serve")
     try:
         ledger = ask_recorder(url, 5.0)
-        yield from _recorder(url, ledger)
+        yield from _recorder(url, ledger, told)
     except urllib.error.HTTPError as error:
         if error.code in (401, 403):
             yield Finding("server", True, f"running at {url}; its recorder answers to the admin token only")
@@ -107,14 +109,18 @@ def _port(settings: Settings) -> Iterator[Finding]:
         yield Finding("port", True, f"{port} is free")
 
 
-def _recorder(url: str, ledger: dict[str, Any]) -> Iterator[Finding]:
+def _recorder(url: str, ledger: dict[str, Any], told: Collection[str]) -> Iterator[Finding]:
     yield from _spool_state(ledger)
     failure, pending = ledger["last_error"], ledger["pending"]
     if ledger.get("doing"):
         yield Finding("recorder", None, f"{ledger['doing']}; calls wait in the spool meanwhile")
     if failure:
+        wait = "calls wait" if pending is None else "1 call waits" if pending == 1 else f"{pending:,} calls wait"
+        if failure in told:
+            yield Finding("recorder", False, f"running at {url}; {wait} in the spool for the database to be mended")
+            return
         next_step = ledger.get("next_step") or "look at its log"
-        yield Finding("recorder", False, f"{failure}; {pending} calls wait in the spool", next_step)
+        yield Finding("recorder", False, f"{failure}; {wait} in the spool", next_step)
         return
     detail = f"running at {url}; {ledger['stored']} of {ledger['accepted']} calls stored, {pending} pending"
     yield Finding("server", True, detail)

@@ -14,6 +14,8 @@ from proxy.settings.file_systems import network_kind
 from proxy.settings.values import Settings
 from proxy.spool.inventory import Stray, strays
 from proxy.store.holders import WRITES, holders
+from proxy.store.migration import check_unaltered
+from proxy.store.place import is_nothing
 from proxy.store.reading import Reader
 from proxy.supervisor import instance
 
@@ -66,18 +68,34 @@ def database(settings: Settings) -> Iterator[Finding]:
         reader = Reader(settings.database)
         try:
             counts, wrong = reader.counts(), reader.quick_check(CHECK_SECONDS)
-            newest = reader.newest()
+            newest, obstacle = reader.newest(), reader.obstacle()
         finally:
             reader.close()
+        if obstacle is not None:
+            raise obstacle
+        if not wrong:
+            check_unaltered(settings.database)
     except StoreError as error:
-        if not settings.database.path.exists():
+        if is_nothing(settings.database.path):
             yield Finding("database", None, error.message, error.hint)
         else:
             yield Finding("database", False, error.message, error.hint or _RESTORE)
         return
     detail = f"{settings.database.shown}: {counts['interactions']} calls, {counts['bytes'] / 1e6:,.1f} MB"
     yield _sound(detail, wrong)
+    yield from _its_disk(settings)
     yield from postgres.clock(newest)
+
+
+def _its_disk(settings: Settings) -> Iterator[Finding]:
+    """Tell how much room a database has that lies on another disk than the data folder."""
+    place, needed = settings.database.path.parent, settings.recording.min_free_bytes
+    if place.stat().st_dev == Path(settings.data_dir).stat().st_dev:
+        return
+    status = os.statvfs(place)
+    free = status.f_bavail * status.f_frsize
+    detail = f"{place}: {free / 1e9:,.1f} GB free"
+    yield Finding("database disk", free > needed, detail, "free some space; calls wait in the spool when it is full")
 
 
 def _sound(detail: str, wrong: list[str] | None) -> Finding:

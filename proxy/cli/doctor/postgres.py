@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 
 from proxy.cli.findings import Finding
 from proxy.errors import StoreError
@@ -14,10 +15,12 @@ from proxy.store.migration import check
 from proxy.store.reading import Reader
 
 _OLD_SECONDS = 86_400.0
+_PATIENCE_SECONDS = 3.0
 
 
 def database(chosen: DatabaseSettings) -> Iterator[Finding]:
     """See that a Postgres is there, at our revision, and takes our rows; and that its replica can be read."""
+    chosen = _impatiently(chosen)
     try:
         with contextlib.closing(Reader(chosen, is_primary=True)) as reader:
             check(chosen)
@@ -42,13 +45,17 @@ def database(chosen: DatabaseSettings) -> Iterator[Finding]:
 def who_has_it(chosen: DatabaseSettings) -> Iterator[Finding]:
     """Tell who holds locks there; who keeps writers out keeps calls from being stored."""
     try:
-        found = postgres_holders(chosen)
+        found = postgres_holders(_impatiently(chosen))
     except StoreError:
         # That it cannot be reached has been told.
         return
     for item in found:
         detail = f"{item.who} holds {item.mode} on table {item.table}, {item.state} for {item.seconds:,.0f} s"
         yield Finding("database lock", False if item.blocks else None, detail, f"end it: {item.end}")
+
+
+def _impatiently(chosen: DatabaseSettings) -> DatabaseSettings:
+    return replace(chosen, connect_timeout=min(chosen.connect_timeout, _PATIENCE_SECONDS))
 
 
 def clock(newest: float | None) -> Iterator[Finding]:

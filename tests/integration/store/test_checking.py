@@ -44,7 +44,7 @@ def checked(database: DatabaseSettings) -> dict[str, Checked]:
 def test_a_sound_database_has_nothing_wrong(filled: DatabaseSettings) -> None:
     found = checked(filled)
     last = "indexes" if filled.is_postgres else "pages"
-    assert list(found) == ["revision", "tables", "rows", "rollups", last]
+    assert list(found) == ["place", "revision", "tables", "rows", "rollups", last]
     assert [item.part for item in found.values() if item.wrong] == []
     assert found["revision"].detail == head()
 
@@ -79,6 +79,36 @@ def test_what_was_altered_by_hand_is_named(filled: DatabaseSettings, harm: str) 
 def _typed(statement: str) -> str:
     """Postgres compares an id with an id only."""
     return re.sub(r"min\(CAST\(id AS TEXT\)\)", "CAST(min(CAST(id AS TEXT)) AS uuid)", statement)
+
+
+@pytest.mark.parametrize(
+    ("harm", "told"),
+    [
+        ("ALTER TABLE interaction DROP COLUMN top_k", "table interaction has no column top_k"),
+        ("DROP INDEX uq_body_chunk_day_sha256", "table body_chunk has no unique index uq_body_chunk_day_sha256"),
+    ],
+)
+def test_what_is_said_to_do_mends_it(filled: DatabaseSettings, harm: str, told: str) -> None:
+    ask(filled, harm)
+    found = checked(filled)["tables"]
+    assert list(found.wrong) == [told]
+    assert found.next is not None
+    ask(filled, re.sub(r"stop Dashcam, then: sqlite3 \S+ '(.*)'", r"\1", found.next))
+    assert [item.part for item in checked(filled).values() if item.wrong] == []
+
+
+def test_what_may_refuse_rows_is_told_and_is_no_problem(filled: DatabaseSettings) -> None:
+    ask(filled, "CREATE UNIQUE INDEX one ON price (source_version)")
+    if filled.is_postgres:
+        ask(filled, "CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'")
+        ask(filled, "CREATE TRIGGER mine BEFORE INSERT ON price FOR EACH ROW EXECUTE FUNCTION f()")
+        ask(filled, "ALTER TABLE price ADD CONSTRAINT odd CHECK (model <> 'odd')")
+    else:
+        ask(filled, "CREATE TRIGGER mine BEFORE INSERT ON price BEGIN SELECT 1; END")
+    found = checked(filled)["tables"]
+    told = ["table price has a trigger mine", "table price has a unique index one of somebody's own"]
+    assert list(found.notes) == (["table price has a check odd of somebody's own"] if filled.is_postgres else []) + told
+    assert not found.wrong
 
 
 def test_additions_do_no_harm(filled: DatabaseSettings) -> None:

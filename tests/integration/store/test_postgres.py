@@ -231,12 +231,12 @@ def test_a_database_that_cannot_be_opened_is_told(
     ("statement", "told", "next_step"),
     [
         ("ALTER TABLE interaction ADD COLUMN mine text NOT NULL", "not as ours", "by hand"),
-        ("ALTER TABLE interaction DROP COLUMN model CASCADE", "not as ours", "migrate"),
-        ("ALTER TABLE interaction RENAME COLUMN top_p TO topp", "not as ours", "migrate"),
+        ("ALTER TABLE interaction DROP COLUMN model CASCADE", "not as ours", "by hand"),
+        ("ALTER TABLE interaction RENAME COLUMN top_p TO topp", "not as ours", "by hand"),
         ("ALTER TABLE interaction ADD CONSTRAINT mine CHECK (model <> 'gpt-5')", "not as ours", "by hand"),
         ("CREATE UNIQUE INDEX mine ON interaction_2026_11 (model)", "not as ours", "by hand"),
         ("DROP TABLE attempt CASCADE; DROP TABLE interaction CASCADE", "does not have our tables", "migrate"),
-        ("DROP INDEX uq_body_chunk_day_sha256", "not as ours", "migrate"),
+        ("DROP INDEX uq_body_chunk_day_sha256", "not as ours", "by hand"),
     ],
 )
 def test_a_table_altered_by_hand_is_the_fault_of_no_row(

@@ -124,12 +124,32 @@ def test_no_database_yet_is_said_with_the_way_out(tmp_path: Path) -> None:
     assert "dashcam serve" in str(caught.value.hint)
 
 
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "CREATE TRIGGER mine BEFORE INSERT ON interaction BEGIN SELECT RAISE(ABORT, 'not here'); END",
+        "CREATE UNIQUE INDEX mine ON interaction (outcome)",
+        "CREATE UNIQUE INDEX mine ON interaction (lower(outcome))",
+        "DROP TABLE interaction_text",
+        "DROP INDEX uq_body_chunk_day_sha256",
+    ],
+)
+def test_what_was_added_or_taken_away_by_hand_is_the_fault_of_no_row(
+    store: DatabaseSettings, writer: StoreWriter, statement: str
+) -> None:
+    write(writer, an_entry())
+    ask(store, statement)
+    with pytest.raises(StoreUnavailableError) as refused:
+        write(writer, an_entry(request=b"a" * 9000))
+    assert refused.value.hint == "dashcam db check"
+
+
 def test_a_table_altered_by_hand_is_the_fault_of_no_row(store: DatabaseSettings, writer: StoreWriter) -> None:
     ask(store, "ALTER TABLE interaction ADD COLUMN mine TEXT NOT NULL DEFAULT 'x'")
     assert write(writer, an_entry()) == 1
     ask(store, "DROP TABLE interaction_text")
     columns = "interaction_id TEXT, input_text TEXT, output_text TEXT, mine TEXT NOT NULL"
     ask(store, f"CREATE TABLE interaction_text ({columns})")
-    with pytest.raises(StoreUnavailableError, match=r"altered by hand: .* interaction_text\.mine") as refused:
+    with pytest.raises(StoreUnavailableError, match=r"was altered by hand: .* interaction_text\.mine") as refused:
         write(writer, an_entry())
     assert refused.value.hint == "dashcam db check"

@@ -169,7 +169,20 @@ def test_before_the_first_call_the_last_one_is_not_found(dashcam: Command, recor
     assert "next: list them with: dashcam logs" in said.err
 
 
-@pytest.mark.parametrize("content", [b"", b"SQLite format 3\0" + b"\xff" * 9000, b"no database" * 1000])
+def test_a_file_with_nothing_in_it_is_no_database_yet(dashcam: Command, tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "dashcam.db").touch()
+    for arguments in (("logs",), ("show",), ("db", "info"), ("db", "check"), ("db", "analyze")):
+        said = dashcam(*arguments)
+        assert (said.code, said.out) == (1, "")
+        assert "there is no database at" in said.err
+    (finding,) = [
+        item for item in json.loads(dashcam("doctor", "--json", "--offline").out) if item["subject"] == "database"
+    ]
+    assert (finding["ok"], finding["next"]) == (None, "start Dashcam with: dashcam serve")
+
+
+@pytest.mark.parametrize("content", [b"SQLite format 3\0" + b"\xff" * 9000, b"no database" * 1000])
 def test_a_damaged_database_is_told_and_is_a_problem_for_the_doctor(
     dashcam: Command, tmp_path: Path, content: bytes
 ) -> None:
@@ -189,7 +202,7 @@ def test_a_damaged_database_is_told_and_is_a_problem_for_the_doctor(
     ("answer", "code", "told"),
     [
         ((200, b'{"last_error":null,"stored":2,"accepted":3,"pending":1}'), 0, "2 of 3 calls stored, 1 pending"),
-        ((200, b'{"last_error":"disk\\u001b[2J","stored":2,"accepted":3,"pending":1}'), 7, "1 calls wait in the spool"),
+        ((200, b'{"last_error":"disk\\u001b[2J","stored":2,"accepted":3,"pending":1}'), 7, "1 call waits in the spool"),
         ((401, b""), 0, "its recorder answers to the admin token only"),
         ((503, b""), 7, "its recorder does not answer"),
         ((200, b"[]"), 7, "its recorder does not answer"),

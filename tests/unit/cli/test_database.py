@@ -57,7 +57,7 @@ def test_what_is_wrong_is_told_with_the_next_command(dashcam: Command, record: R
     said = dashcam("db", "check")
     assert said.code == 7
     assert "table interaction has no column quantities" in said.out
-    assert "next: dashcam db backup keeps what can be read; then bring back a copy: dashcam db restore FILE" in said.out
+    assert f"next: stop Dashcam, then: sqlite3 {tmp_path}/data/dashcam.db 'ALTER TABLE interaction ADD" in said.out
 
 
 def test_the_sizes_of_the_tables_are_told(dashcam: Command, record: Record) -> None:
