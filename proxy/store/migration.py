@@ -20,6 +20,7 @@ from proxy.store.compatibility import current
 from proxy.store.engine import Backend, backend_of
 from proxy.store.place import check_file
 from proxy.store.revisions import head, known_revisions
+from proxy.store.sqlite import roll_back
 from proxy.store.upgrading import How, Upgrade
 
 __all__ = [
@@ -47,6 +48,7 @@ def upgrade(database: DatabaseSettings, how: How = _USUAL) -> Upgrade:
     if not database.is_postgres:
         check_file(database.path)
         if database.path.exists() and database.path.stat().st_size:
+            roll_back(database.path)
             # Only to look: a writer makes it ours by its first step, the switch to a write-ahead log.
             with _opened(backend, backend.reader()) as engine:
                 upgrading.look(engine, how)

@@ -7,6 +7,7 @@ unlinked must itself survive a power cut. Files are private to their owner.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sqlite3
 import time
@@ -29,6 +30,18 @@ CHECK_STEPS = 100_000
 _WRITER = ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=5000", "cache_size=-65536",
            "temp_store=MEMORY", "wal_autocheckpoint=2000", "journal_size_limit=67108864")  # fmt: skip
 _READER = ("query_only=1", "wal_autocheckpoint=0", "busy_timeout=5000", "cache_size=-16384")
+
+
+def roll_back(path: Path) -> None:
+    """Undo what a writer left half done that died before the file had its write-ahead log.
+
+    A reader may not do that, and would call the file unusable for ever. What else is wrong with it the next one says.
+    """
+    if not Path(f"{path.resolve()}-journal").exists():
+        return
+    place = f"file:{quote(str(path.resolve()))}?mode=rw"
+    with contextlib.suppress(sqlite3.Error), contextlib.closing(sqlite3.connect(place, uri=True)) as connection:
+        connection.execute("PRAGMA schema_version").fetchone()
 
 
 def sqlite_version() -> str:

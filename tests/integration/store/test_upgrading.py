@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -244,3 +246,20 @@ def test_tables_that_were_altered_by_hand_are_named_before_anything_is_written(o
     reader = Reader(own)
     assert reader.totals() == {}
     reader.close()
+
+
+def test_what_a_writer_left_half_done_that_died_is_rolled_back_first(tmp_path: Path) -> None:
+    """Before it has its write-ahead log, a file has a journal beside it that only writers may use."""
+    upgrade(sqlite_at(tmp_path / "dashcam.db"))
+    died = tmp_path / "died"
+    died.mkdir()
+    with contextlib.closing(sqlite3.connect(tmp_path / "dashcam.db", isolation_level=None)) as connection:
+        connection.executescript("PRAGMA journal_mode=DELETE; PRAGMA cache_size=1; BEGIN; CREATE TABLE half (a)")
+        connection.execute("INSERT INTO half VALUES (randomblob(1000000))")
+        for path in tmp_path.glob("dashcam.db*"):
+            shutil.copy(path, died)
+    assert (died / "dashcam.db-journal").stat().st_size > 0
+    with pytest.raises(StoreError, match="readonly"):
+        revision_of(sqlite_at(died / "dashcam.db"))
+    assert upgrade(sqlite_at(died / "dashcam.db")).before == head()
+    assert ask(sqlite_at(died / "dashcam.db"), "SELECT name FROM sqlite_schema WHERE name = 'half'") == []
