@@ -14,6 +14,7 @@ from proxy.errors import StoreError
 from proxy.loader.periodic import PeriodicWork
 from proxy.settings.database import DatabaseSettings
 from proxy.store.writing import StoreWriter
+from proxy.telemetry.repeating import Repeating
 
 log = structlog.get_logger("periodic")
 
@@ -28,6 +29,7 @@ class Chores:
         self._database = database
         self._instance = instance
         self._work = work
+        self._complaints = Repeating()
         self._leaving = threading.Event()
         self._thread = threading.Thread(target=self._run, name="periodic", daemon=True)
 
@@ -52,5 +54,6 @@ class Chores:
         try:
             return 0.0 if self._work.look(writer) else _LOOK_SECONDS
         except StoreError as error:
-            log.warning("periodic_work_paused", reason=error.message)
+            if self._complaints.is_due(error.message):
+                log.warning("periodic_work_paused", reason=error.message)
             return _PAUSE_SECONDS

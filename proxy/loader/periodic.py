@@ -14,6 +14,7 @@ import structlog
 from proxy.errors import StoreError
 from proxy.store.periodic import PeriodicRuns, Task
 from proxy.store.writing import StoreWriter
+from proxy.telemetry.repeating import Repeating
 
 log = structlog.get_logger("periodic")
 
@@ -27,6 +28,7 @@ class PeriodicWork:
         self._runs = runs
         self._leads = leads
         self._look_at = 0.0
+        self._complaints = Repeating()
 
     def __repr__(self) -> str:
         return f"<PeriodicWork {self._runs!r} leads={self._leads()}>"
@@ -49,7 +51,8 @@ class PeriodicWork:
             done = self._runs.do(writer, task)
         except Exception as error:  # noqa: BLE001 - a defect too: logged, on record, tried again; the other work goes on
             reason = error.message if isinstance(error, StoreError) else f"{type(error).__name__}: {error}"
-            log.warning("periodic_work_failed", work=task.name, reason=reason)
+            if self._complaints.is_due(f"{task.name}, {reason}"):
+                log.warning("periodic_work_failed", work=task.name, reason=reason)
             self._runs.note_failure(writer, task, reason)
             return True
         if done:

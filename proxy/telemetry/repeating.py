@@ -17,8 +17,11 @@ class Repeating:
         self._said: dict[str, float] = {}
 
     def is_due(self, what: str) -> bool:
-        """Return True for what is new, or was last said a minute ago; it counts as said then."""
-        now = self._clock()
+        """Return True for what is new, or was last said a minute ago; it counts as said then.
+
+        What stands before the first colon counts: behind it come the details, such as a file's name, which differ.
+        """
+        now, what = self._clock(), what.partition(": ")[0]
         if now < self._said.get(what, -EVERY_SECONDS) + EVERY_SECONDS:
             return False
         self._said.pop(what, None)

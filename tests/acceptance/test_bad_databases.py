@@ -92,7 +92,10 @@ def told(dashcam: RunningDashcam, words: str, advice: str) -> None:
     said = [item for item in json.loads(found.stdout) if item["subject"] in ("database", "recorder")]
     assert any(words in item["detail"] and advice in str(item["next"]) for item in said), said
     lines = [line for line in dashcam.log().splitlines() if words in line]
-    assert len(lines) == 1, lines
+    events = sorted(line.split("]", 1)[1].split()[0] for line in lines)
+    # Once each: the loader, and the thread that looks after a Postgres.
+    assert len(events) == len(set(events)), lines
+    assert {"loading_paused", "store_unusable"} & set(events), lines
     assert SECRET not in dashcam.log() + found.stdout.decode()
 
 

@@ -107,7 +107,7 @@ IN_PLACE = {
     "a text": (text, "is no SQLite database", "next: move it away"),
     "a folder": (folder, "is a folder, and the database should be there", "next: move it away"),
     "another program's": (other, "is another program's: it has a table moz_places", "next: choose another data folder"),
-    "scrambled": (scrambled, "cannot be used", "next: dashcam db check"),
+    "scrambled": (scrambled, "cannot be used", "next: bring back a copy: dashcam db restore FILE"),
 }
 
 

@@ -23,6 +23,12 @@ def test_what_is_over_is_said_again_when_it_comes_back() -> None:
     assert repeating.is_due("a")
 
 
+def test_details_make_it_nothing_new() -> None:
+    repeating = Repeating(lambda: 5.0)
+    asked = ("no room: file 1", "no room: file 2", "away: postgresql://h:1/d: refused", "away: it hangs")
+    assert [repeating.is_due(what) for what in asked] == [True, False, True, False]
+
+
 def test_it_remembers_so_many_and_no_more() -> None:
     repeating = Repeating(lambda: 5.0)
     assert all(repeating.is_due(str(number)) for number in range(1000))
