@@ -119,13 +119,13 @@ class ToxicProxy:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
         try:
-            if self._path:
-                server_reader, server_writer = await asyncio.open_unix_connection(self._path)
-            else:
-                server_reader, server_writer = await asyncio.open_connection(*self._target)
+            server_reader, server_writer = await self._connect()
         except OSError:
             writer.transport.abort()
             return
+        except asyncio.CancelledError:
+            writer.transport.abort()
+            raise
         pair = _Pair(writer, server_writer)
         if self._refuses:
             pair.reset()
@@ -140,6 +140,11 @@ class ToxicProxy:
         finally:
             self._pairs.discard(pair)
             pair.close()
+
+    async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        if self._path:
+            return await asyncio.open_unix_connection(self._path)
+        return await asyncio.open_connection(*self._target)
 
     async def _pump(
         self, pair: _Pair, direction: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
@@ -186,6 +191,9 @@ class ToxicProxy:
         started.set()
         await stop.wait()
         server.close()
+        self._refuses = True
+        # Whoever was let in last begins now: a task that is cancelled before it has begun closes nothing.
+        await asyncio.sleep(0)
         self._reset_all()
 
     @contextlib.contextmanager
