@@ -71,6 +71,10 @@ def _outside(sql: str) -> str:
     return sql.replace("?", "%s").replace(" LIKE ", " ILIKE ")
 
 
+def _driver(connection: Connection) -> PatientConnection:
+    return cast("PatientConnection", connection.connection.driver_connection)
+
+
 class Postgres:
     """A database of a Postgres server."""
 
@@ -134,6 +138,8 @@ class Postgres:
                 hint="make another one: CREATE DATABASE dashcam ENCODING 'UTF8' TEMPLATE template0",
             )
         connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_UPGRADE_LOCK})")
+        # An index on millions of rows takes as long as it takes; waiting for locks is bounded all the same.
+        connection.exec_driver_sql("SELECT set_config('statement_timeout', '0', true)")
 
     def finish_upgrade(self, connection: Connection) -> None:
         """Make the partitions of the next months."""
@@ -153,6 +159,7 @@ class Postgres:
         """Set the transaction's time-outs: a host that is frozen in mid-work must not keep its locks for long."""
         sql = "SELECT set_config('statement_timeout', ?, true), set_config(?, ?, true)"
         connection.exec_driver_sql(sql, (f"{statement_seconds * 1000:.0f}", _IDLE, f"{_FROZEN_SECONDS}s"))
+        _driver(connection).patience = statement_seconds + self.database.tcp_user_timeout
 
     def notify(self, connection: Connection, channel: str) -> None:
         """Send a NOTIFY with the transaction."""
@@ -181,7 +188,7 @@ class Postgres:
 
         @event.listens_for(engine, "begin")
         def begin(connection: Connection) -> None:
-            cast("PatientConnection", connection.connection.driver_connection).patience = patience
+            _driver(connection).patience = patience
             connection.exec_driver_sql(settings)
 
         @event.listens_for(engine, "checkin")
