@@ -27,6 +27,7 @@ class DatabaseSettings:
     """Which database, and how long to wait for it (seconds). ``read_url`` is a replica for whoever only reads.
 
     ``auto_migrate``: ``auto`` upgrades a SQLite file when it is opened and leaves a Postgres to ``dashcam db migrate``.
+    ``keep_months``: so many months before the running one are kept on Postgres; 0: all.
     """
 
     url: str = field(default="", repr=False)
@@ -38,6 +39,7 @@ class DatabaseSettings:
     idle_in_transaction_timeout: float = 60.0
     keepalive: float = 10.0
     tcp_user_timeout: float = 20.0
+    keep_months: int = 0
 
     @property
     def is_postgres(self) -> bool:

@@ -162,11 +162,14 @@ class _Database(_Section):
     idle_in_transaction_timeout: Seconds
     keepalive: Seconds
     tcp_user_timeout: Seconds
+    keep_months: Whole = Field(ge=0, le=1200)
 
     @model_validator(mode="after")
     def _check_replica(self) -> _Database:
         if self.read_url and not self.url.startswith("postgres"):
             raise ValueError("a read_url needs a url of Postgres beside it")
+        if self.keep_months and not self.url.startswith("postgres"):
+            raise ValueError("keep_months is for Postgres: in a SQLite file nothing is cut into months")
         return self
 
 

@@ -2,8 +2,8 @@
 
 The tables that grow with every call are cut by the call's id, a UUIDv7, which begins with its millisecond: the first id
 of a month is the month's first millisecond and zeros. What no month was made for lies in a table's ``default`` part, so
-that nothing is ever refused; when its month is made, it moves there. Dropping decides nothing: who keeps what how long
-is said elsewhere.
+that nothing is ever refused; when its month is made, it moves there. Both is done by the leading host's periodic work;
+nothing is dropped unless ``database.keep_months`` says so, and rollups and counters never are.
 
 Whoever looks for a span of time says between which ids as well (``bounded``), so that no other month is looked at. An
 id is minted just after its call began; a clock that is set back makes it later, since ids never go back.
@@ -16,7 +16,7 @@ import time
 import uuid
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 
 from sqlalchemy import Connection
 
@@ -30,6 +30,7 @@ TABLES = {
     "attempt": "interaction_id",
 }
 """The tables that are cut, and by which column."""
+_NOTED = ("amendment", "interaction_id")
 MONTHS_AHEAD = 3
 _DAY = 86_400_000
 _EARLIER, _LATER = _DAY, 31 * _DAY
@@ -62,6 +63,12 @@ def bounded(filters: Filters) -> Filters:
     )
 
 
+def months_before(day: date, count: int) -> date:
+    """Return the first day of the month so many before a day's own."""
+    number = day.year * 12 + day.month - 1 - count
+    return date(number // 12, number % 12 + 1, 1) if number >= 12 else date.min
+
+
 def next_month(month: date) -> date:
     """Return the first day of the month after."""
     return date(month.year + month.month // 12, month.month % 12 + 1, 1)
@@ -92,16 +99,31 @@ def make_next(connection: Connection, today: date | None = None) -> str | None:
     return None
 
 
-def drop_before(connection: Connection, month: date) -> list[str]:
-    """Drop the partitions that end before a month begins; return their names. What lies in ``default`` stays."""
-    dropped = []
+def drop_next(connection: Connection, month: date) -> str | None:
+    """Drop or empty the next of what is older than a month; say what it was, None when nothing is left.
+
+    Partitions as a whole, the calls first; then what lies about in ``default``, what was noted of the calls, and their
+    bodies' slices, a day at a time. One thing a transaction, as with ``make_next``.
+    """
+    month = month.replace(day=1)
     for table in TABLES:
         for name in sorted(_parts(connection, table)):
             found = PART.match(name)
-            if found and found["year"] and date(int(found["year"]), int(found["month"]), 1) < month.replace(day=1):
+            if found and found["year"] and date(int(found["year"]), int(found["month"]), 1) < month:
                 connection.exec_driver_sql(f"DROP TABLE {name}")
-                dropped.append(name)
-    return dropped
+                return f"dropped {name}"
+    first = first_id(month)
+    for table, column in (*((f"{name}_default", column) for name, column in TABLES.items()), _NOTED):
+        sql = f"DELETE FROM {table} WHERE {column} < ?"  # noqa: S608 - names of ours
+        if connection.exec_driver_sql(sql, (first,)).rowcount:
+            return f"emptied {table}"
+    return _drop_slices(connection, (month - timedelta(milliseconds=_LATER)).isoformat())
+
+
+def _drop_slices(connection: Connection, day: str) -> str | None:
+    """Drop the slices of the oldest day before one. They bear their call's day, which its id may be later than."""
+    sql = "DELETE FROM body_chunk WHERE day = (SELECT min(day) FROM body_chunk WHERE day < ?)"
+    return "dropped a day's slices" if connection.exec_driver_sql(sql, (day,)).rowcount else None
 
 
 def _name(table: str, month: date) -> str:

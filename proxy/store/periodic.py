@@ -1,4 +1,4 @@
-"""Periodic work, done by one host for all: partitions ahead, old accounts, statistics, later retention and alerts.
+"""Periodic work, done by one host for all: partitions ahead, months that are too old, old accounts; later alerts.
 
 A piece of work is a name, an interval and a function of a connection, which runs in one transaction: what it has done
 and that it was done are committed together, or neither. Table ``periodic_run`` knows when each is due, so that neither
@@ -12,7 +12,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
+from functools import partial
 
 from sqlalchemy import Connection
 
@@ -56,17 +57,28 @@ def tasks_of(database: DatabaseSettings) -> list[Task]:
     """Return what is done periodically for a database."""
     if not database.is_postgres:
         return []
-    return [
+    tasks = [
         Task(name="partitions", seconds=_HOUR, work=_make_partition, goes_on=True),
         Task(name="gone_instances", seconds=_DAY, work=instances.fold_gone),
     ]
+    if database.keep_months:
+        work = partial(_drop_old, keep=database.keep_months)
+        tasks.append(Task(name="old_months", seconds=_DAY, work=work, goes_on=True))
+    return tasks
 
 
 def _make_partition(connection: Connection) -> str | None:
-    """Make one by the calendar of the database, whatever that of this host says."""
-    today = datetime.fromisoformat(str(connection.exec_driver_sql("SELECT current_date").scalar_one())).date()
-    made = partitions.make_next(connection, today)
+    made = partitions.make_next(connection, _today(connection))
     return None if made is None else f"made {made}"
+
+
+def _drop_old(connection: Connection, keep: int) -> str | None:
+    return partitions.drop_next(connection, partitions.months_before(_today(connection), keep))
+
+
+def _today(connection: Connection) -> date:
+    """Return the day by the calendar of the database, whatever that of this host says."""
+    return datetime.fromisoformat(str(connection.exec_driver_sql("SELECT current_date").scalar_one())).date()
 
 
 class PeriodicRuns:

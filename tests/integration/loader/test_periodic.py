@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, date, datetime
 
 import psycopg
 import pytest
@@ -15,7 +16,7 @@ from proxy.settings.database import DatabaseSettings
 from proxy.store import leadership
 from proxy.store.engine import backend_of
 from proxy.store.instances import Instance
-from proxy.store.partitions import PART, next_month
+from proxy.store.partitions import PART, make, next_month
 from proxy.store.periodic import PeriodicRuns, Task, tasks_of
 from proxy.store.writing import StoreWriter
 from tests.support.hosts import a_host
@@ -184,5 +185,20 @@ def test_the_months_ahead_are_made_one_by_one_while_calls_are_written(postgres: 
         leadership.renew(connection, who.id, who.holder)
     assert look(PeriodicWork(PeriodicRuns(store, who, tasks_of(store)), lambda: True), writer) == len(last) + 2
     assert {name for (name,) in ask(store, "SELECT relname FROM pg_class WHERE relkind = 'r'")} == set(found)
+    writer.close()
+    postgres.drop(store)
+
+
+def test_months_are_dropped_only_where_the_settings_say_so(postgres: Databases) -> None:
+    store = postgres.migrated()
+    who, writer = a_host(), StoreWriter(store)
+    with writer.transaction() as connection:
+        leadership.renew(connection, who.id, who.holder)
+        make(connection, date(2020, 1, 1))
+    for keep, is_kept in ((0, True), (3, False)):
+        settings = replace(store, keep_months=keep)
+        look(PeriodicWork(PeriodicRuns(settings, who, tasks_of(settings)), lambda: True), writer)
+        assert (ask(store, "SELECT to_regclass('interaction_2020_02') IS NOT NULL") == [(is_kept,)]) is True
+    assert ask(store, "SELECT result, failure FROM periodic_run WHERE name = 'old_months'") == [(None, None)]
     writer.close()
     postgres.drop(store)

@@ -2,34 +2,27 @@
 
 from __future__ import annotations
 
-import re
 import uuid
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import date
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from sqlalchemy import event
 
 from proxy.domain.interaction import Entry
 from proxy.errors import StoreError
 from proxy.settings.database import DatabaseSettings
-from proxy.store import partitions
 from proxy.store.engine import backend_of
 from proxy.store.failures import RowError, StoreUnavailableError
 from proxy.store.migration import upgrade
 from proxy.store.postgres import translated
 from proxy.store.reading import Reader
-from proxy.store.statements import Filters, Order
+from proxy.store.statements import Filters
 from proxy.store.writing import SourceState, StoreWriter, WriteBatch
 from tests.support.entries import an_entry
 from tests.support.postgres import PostgresServer
-from tests.support.rollups import ask
 
 if TYPE_CHECKING:
     from tests.support.postgres import Databases
@@ -58,136 +51,6 @@ def test_statements_are_ours_in_its_words() -> None:
     assert translated("SELECT '?%' FROM t WHERE a = ? AND b LIKE ? ESCAPE '!'") == (
         "SELECT '?%%' FROM t WHERE a = %s AND b ILIKE %s ESCAPE '!'"
     )
-
-
-# -- months -------------------------------------------------------------------------------------------------
-
-
-@given(st.dates(date(1971, 1, 1), date(2200, 1, 1)))
-def test_months_follow_each_other(day: date) -> None:
-    behind = partitions.next_month(day.replace(day=1))
-    assert (behind.day, 27 < (behind - day.replace(day=1)).days < 32) == (1, True)
-    assert partitions.first_id(day) < partitions.first_id(behind)
-    assert uuid.UUID(partitions.first_id(day)).int >> 80 == (day.replace(day=1) - date(1970, 1, 1)).days * 86_400_000
-
-
-def parts(database: DatabaseSettings, table: str = "interaction") -> set[str]:
-    sql = "SELECT relname FROM pg_inherits JOIN pg_class ON oid = inhrelid WHERE inhparent = to_regclass(?)"
-    return {name for (name,) in ask(database, sql, table)}
-
-
-def test_months_are_made_ahead_and_once(store: DatabaseSettings) -> None:
-    backend = backend_of(store)
-    engine = backend.writer()
-    with engine.begin() as connection:
-        made = partitions.make(connection, date(2031, 11, 20))
-        assert partitions.make(connection, date(2031, 11, 30)) == []
-    engine.dispose()
-    assert {"interaction_2031_11", "interaction_2032_02", "attempt_2031_12"} <= set(made)
-    assert {"interaction_default", "interaction_2032_01"} <= parts(store)
-
-
-def test_what_no_month_was_made_for_is_stored_and_moves_when_it_is(store: DatabaseSettings) -> None:
-    writer, reader = StoreWriter(store), Reader(store)
-    entries = [an_entry() for _ in range(3)]
-    older = [replace(item, interaction=replace(item.interaction, id=f"0{number + 5}" + item.interaction.id[2:]))
-             for number, item in enumerate(entries)]  # fmt: skip
-    assert write(writer, *entries, *older) == 6
-    named = f"interaction_{date(2026, 11, 1):%Y_%m}"
-    admin(store, *(f"DROP TABLE IF EXISTS {table}_2026_11" for table in partitions.TABLES))
-    assert reader.counts()["interactions"] == 3
-    assert write(writer, *entries) == 3
-    assert named not in parts(store)
-    engine = backend_of(store).writer()
-    with engine.begin() as connection:
-        assert named in partitions.make(connection, date(2026, 11, 2))
-    assert ask(store, f"SELECT count(*) FROM {named}") == [(3,)]
-    assert ask(store, "SELECT count(*) FROM interaction_default") == [(3,)]
-    assert reader.counts()["interactions"] == 6
-    assert write(writer, *entries) == 0
-    body = reader.body(entries[0].interaction.id, "request")
-    assert body is not None
-    assert body.content == b'{"a":1}'
-    with engine.begin() as connection:
-        assert named in partitions.drop_before(connection, date(2026, 12, 1))
-    assert reader.counts()["interactions"] == 3
-    assert reader.body(entries[0].interaction.id, "request") is None
-    for opened in (writer, reader, engine):
-        (opened.dispose if hasattr(opened, "dispose") else opened.close)()
-
-
-def asked_of(reader: Reader) -> list[tuple[str, Any]]:
-    """Return where the statements that a reader asks are noted from now on, as the driver is given them."""
-    noted: list[tuple[str, Any]] = []
-
-    @event.listens_for(reader._engine, "before_cursor_execute")
-    def note(_c: Any, _cursor: Any, sql: str, values: Any, _context: Any, _many: bool) -> None:
-        if "FROM interaction" in sql or "JOIN interaction" in sql:
-            noted.append((sql, values))
-
-    return noted
-
-
-NOVEMBER = 1_793_491_200_000
-DAY = 86_400_000
-
-
-@pytest.mark.parametrize(
-    ("since", "until", "months"),
-    [
-        (NOVEMBER + 5 * DAY, None, {"2026_11", "2026_12", "2027_01", "2027_02", "default"}),
-        (NOVEMBER + 35 * DAY, None, {"2026_12", "2027_01", "2027_02", "default"}),
-        (NOVEMBER + 5 * DAY, NOVEMBER + 6 * DAY, {"2026_11", "2026_12", "default"}),
-        (None, NOVEMBER - 40 * DAY, {"default"}),
-    ],
-)
-def test_a_span_of_time_looks_at_its_months_only(
-    store: DatabaseSettings, since: int | None, until: int | None, months: set[str]
-) -> None:
-    engine = backend_of(store).writer()
-    with engine.begin() as connection:
-        partitions.make(connection, date(2026, 11, 20))
-    engine.dispose()
-    reader = Reader(store)
-    noted, wanted = asked_of(reader), Filters(since=since, until=until)
-    reader.list_interactions(wanted, 21)
-    reader.list_interactions(replace(wanted, model="gpt-*"), 21, Order("duration_ms"))
-    reader.search(["needle"], wanted, None)
-    reader.unpriced(wanted)
-    reader.slice_after("", wanted, 100)
-    if since is not None:
-        reader.summary(since, until)
-    reader.close()
-    assert len(noted) >= 5
-    with psycopg.connect(store.url) as connection:
-        for sql, values in noted:
-            plan = "\n".join(str(row[0]) for row in connection.execute(f"EXPLAIN (COSTS OFF) {sql}", values))
-            looked = set(re.findall(r" on interaction_((?:\d{4}_\d\d|default))\b", plan))
-            assert looked <= months, plan
-            assert looked, plan
-
-
-def test_a_call_whose_id_is_of_another_month_is_found_all_the_same(store: DatabaseSettings) -> None:
-    """Its clock was put right while it was under way, or set back before."""
-    ahead, behind = (f"{partitions.id_at(NOVEMBER + shift)[:14]}7000-8000-00000000000{number}"
-                     for number, shift in enumerate((20 * DAY, -DAY // 2)))  # fmt: skip
-    writer, reader = StoreWriter(store), Reader(store)
-    entries = [an_entry(started_at=NOVEMBER + 1000), an_entry(started_at=NOVEMBER + 1000)]
-    write(writer, *(replace(item, interaction=replace(item.interaction, id=name), attempts=())
-                    for item, name in zip(entries, (ahead, behind), strict=True)))  # fmt: skip
-    found = reader.list_interactions(Filters(since=NOVEMBER, until=NOVEMBER + 2000), 5)
-    assert {row["id"] for row in found} == {ahead, behind}
-    assert len(reader.slice_after("", Filters(since=NOVEMBER, until=NOVEMBER + 2000), 5)) == 2
-    writer.close()
-    reader.close()
-
-
-@given(st.integers(-(2**62), 2**62))
-def test_every_instant_has_a_bound(milliseconds: int) -> None:
-    found = partitions.bounded(Filters(since=milliseconds, until=milliseconds))
-    assert found.from_id is not None
-    assert found.from_id <= partitions.id_at(milliseconds)
-    assert found.to_id is None or found.to_id > partitions.id_at(milliseconds)
 
 
 # -- what errors mean ---------------------------------------------------------------------------------------

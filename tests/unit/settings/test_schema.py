@@ -100,8 +100,9 @@ def test_each_variable_of_the_template_sets_what_it_names(name: str, monkeypatch
     monkeypatch.setenv("DASHCAM_MASTER_KEY", "kX8vQ2mZ7pL4tR9wB3nF6yH1cJ5dG0sA")
     value = other_than(name, DOCUMENTED[name])
     Path(".env").write_text(f"{name}={str(value).lower() if isinstance(value, bool) else value}\n")
-    # A replica is one of a Postgres.
-    found: Any = loaded('[database]\nurl = "postgresql://db.example"' if name.endswith("READ_URL") else "")
+    # There is a replica, and months, with a Postgres only.
+    needs_postgres = name.endswith(("READ_URL", "KEEP_MONTHS"))
+    found: Any = loaded('[database]\nurl = "postgresql://db.example"' if needs_postgres else "")
     for key in VARIABLES[name].split("."):
         found = getattr(found, key)
     assert found == ((value,) if isinstance(found, tuple) else value)
