@@ -16,7 +16,14 @@ from pathlib import Path
 
 import pytest
 
-PROGRAMS = {"cc": "a C compiler", "strace": "strace", "ip": "iproute2", "mkfs.ext4": "e2fsprogs", "mount": "mount"}
+PROGRAMS = {
+    "pgbouncer": "PgBouncer",
+    "cc": "a C compiler",
+    "strace": "strace",
+    "ip": "iproute2",
+    "mkfs.ext4": "e2fsprogs",
+    "mount": "mount",
+}
 
 
 def _is_there(name: str) -> bool:

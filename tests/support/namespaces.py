@@ -1,26 +1,33 @@
-"""A program in a network namespace of its own, with one link to this one that can be taken down (``ip``, root)."""
+"""A network namespace with one link to this one that can be taken down, and programs in it (``ip``, root).
+
+``inside`` moves the calling thread there: what it starts stays there, and so do the sockets that it opens.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import random
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tests.support.means import require
 from tests.support.processes import ROOT, clean_environment
 
+_NETWORK = 0x40000000  # CLONE_NEWNET
+
 
 @dataclass(frozen=True)
 class Island:
-    """Where the program listens, and the name of our end of the link."""
+    """Its name, which our end of the link has too; ``ours`` is our address on it; where its program listens, if any."""
 
     address: str
     name: str
+    ours: str
 
     def link(self, state: str) -> None:
         """Set our end of the link ``up`` or ``down``."""
@@ -34,6 +41,38 @@ def _ip(*arguments: str) -> None:
 @contextlib.contextmanager
 def namespace(module: str) -> Iterator[Island]:
     """Run a module of ours in a namespace; it prints its address and ends with its standard input."""
+    with island() as bare, tempfile.TemporaryDirectory() as folder:
+        theirs = bare.ours.removesuffix(".1") + ".2"
+        with _program(module, bare.name, theirs, Path(folder)) as address:
+            yield replace(bare, address=address)
+
+
+@contextlib.contextmanager
+def inside(name: str) -> Iterator[None]:
+    """Let the calling thread be in a namespace while the block runs."""
+    with Path("/proc/thread-self/ns/net").open() as home, Path(f"/run/netns/{name}").open() as there:
+        _enter(there.fileno())
+        try:
+            yield
+        finally:
+            _enter(home.fileno())
+
+
+def enter(name: str) -> None:
+    """Move the calling thread into a namespace for good; what it listens on already stays where it is."""
+    with Path(f"/run/netns/{name}").open() as there:
+        _enter(there.fileno())
+
+
+def _enter(namespace_file: int) -> None:
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.setns(namespace_file, _NETWORK) != 0:
+        raise OSError(ctypes.get_errno(), "setns")
+
+
+@contextlib.contextmanager
+def island() -> Iterator[Island]:
+    """Make a namespace with a link, and remove both."""
     require("linux", "netns")
     number = random.randrange(1, 250)
     name, ours, theirs = f"dc{number}", f"10.213.{number}.1", f"10.213.{number}.2"
@@ -45,8 +84,7 @@ def namespace(module: str) -> Iterator[Island]:
         for arguments in (("addr", "add", f"{theirs}/24", "dev", "inside"), ("link", "set", "inside", "up"),
                           ("link", "set", "lo", "up")):  # fmt: skip
             _ip("-n", name, *arguments)
-        with tempfile.TemporaryDirectory() as folder, _program(module, name, theirs, Path(folder)) as address:
-            yield Island(address, name)
+        yield Island("", name, ours)
     finally:
         _ip("netns", "del", name)
 

@@ -16,6 +16,8 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 
+from tests.support.namespaces import enter
+
 _RESET = struct.pack("ii", 1, 0)
 DOWN, UP = "down", "up"
 
@@ -59,10 +61,23 @@ class _Pair:
 
 
 class ToxicProxy:
-    """Listens on loopback and relays to ``host:port``, or to a Unix socket at ``path``; up is away from the client."""
+    """Listens on loopback and relays to ``host:port``, or to a Unix socket at ``path``; up is away from the client.
 
-    def __init__(self, port: int = 0, *, host: str = "127.0.0.1", path: str | None = None, seed: int = 0) -> None:
+    ``listen`` is another address to listen at, ``network`` the namespace in which the other side is.
+    """
+
+    def __init__(
+        self,
+        port: int = 0,
+        *,
+        host: str = "127.0.0.1",
+        path: str | None = None,
+        seed: int = 0,
+        listen: str = "127.0.0.1",
+        network: str | None = None,
+    ) -> None:
         self._target, self._path = (host, port), path
+        self._listen_at, self._network = listen, network
         self._toxics = {DOWN: CLEAN, UP: CLEAN}
         self._chance = random.Random(seed)
         self._way = {DOWN: asyncio.Event(), UP: asyncio.Event()}
@@ -185,7 +200,10 @@ class ToxicProxy:
     # -- life -----------------------------------------------------------------------------------------------
 
     async def _listen(self, started: threading.Event, stop: asyncio.Event) -> None:
-        server = await asyncio.start_server(self._serve, "127.0.0.1", self.port, backlog=1024)
+        server = await asyncio.start_server(self._serve, self._listen_at, self.port, backlog=1024)
+        if self._network is not None:
+            # Of this thread: what listens stays on our side, what is dialled is on the other.
+            enter(self._network)
         self.port = server.sockets[0].getsockname()[1]
         self._look_at_holes()
         started.set()
