@@ -1,18 +1,21 @@
-"""The periodic work of all hosts, in a thread of control's with a connection of its own: on Postgres only.
+"""The periodic work of all hosts and the upkeep of their database, by the leader: in a thread of control's with a
+connection of its own, on Postgres only.
 
-On SQLite there is one connection that may write, the loader's, and so the loader does it between its batches.
+On SQLite there is one connection that may write, the loader's, and so the loader does both between its batches.
 """
 
 from __future__ import annotations
 
 import contextlib
 import threading
+from collections.abc import Callable
 
 import structlog
 
 from proxy.errors import StoreError
 from proxy.loader.periodic import PeriodicWork
 from proxy.settings.database import DatabaseSettings
+from proxy.store.maintenance import Upkeep
 from proxy.store.writing import StoreWriter
 from proxy.telemetry.repeating import Repeating
 
@@ -25,11 +28,15 @@ _PAUSE_SECONDS = 10.0
 class Chores:
     """Owns the thread."""
 
-    def __init__(self, database: DatabaseSettings, instance: str, work: PeriodicWork) -> None:
+    def __init__(
+        self, database: DatabaseSettings, instance: str, work: PeriodicWork, upkeep: Upkeep, leads: Callable[[], bool]
+    ) -> None:
         self._database = database
         self._instance = instance
         self._work = work
         self._complaints = Repeating()
+        self._upkeep = upkeep
+        self._leads = leads
         self._leaving = threading.Event()
         self._thread = threading.Thread(target=self._run, name="periodic", daemon=True)
 
@@ -48,12 +55,17 @@ class Chores:
         with contextlib.closing(StoreWriter(self._database, self._instance)) as writer:
             pause = _LOOK_SECONDS
             while not self._leaving.wait(pause):
-                pause = self._look(writer)
+                pause = self.look(writer)
 
-    def _look(self, writer: StoreWriter) -> float:
+    def look(self, writer: StoreWriter) -> float:
+        """Do a piece of what is due and ours; return the seconds to wait before the next look."""
         try:
-            return 0.0 if self._work.look(writer) else _LOOK_SECONDS
-        except StoreError as error:
-            if self._complaints.is_due(error.message):
-                log.warning("periodic_work_paused", reason=error.message)
+            has_work = self._work.look(writer)
+            if self._leads():
+                has_work = writer.look_after(self._upkeep, is_idle=not has_work) or has_work
+        except Exception as error:  # noqa: BLE001 - the thread's look: a defect too is logged, and it goes on
+            reason = error.message if isinstance(error, StoreError) else f"{type(error).__name__}: {error}"
+            if self._complaints.is_due(reason):
+                log.warning("periodic_work_paused", reason=reason)
             return _PAUSE_SECONDS
+        return 0.0 if has_work else _LOOK_SECONDS

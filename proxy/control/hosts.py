@@ -104,7 +104,7 @@ class Hosts:
         while not self._leaving.is_set():
             try:
                 self._take_part()
-            except StoreError as error:
+            except Exception as error:  # noqa: BLE001 - the thread's round: a defect too is logged, and it joins again
                 self._leaving.wait(self._back_off(error))
 
     def _take_part(self) -> None:
@@ -155,10 +155,11 @@ class Hosts:
             self._on_claimed()
         self._is_known = found.is_known
 
-    def _back_off(self, error: StoreError) -> float:
+    def _back_off(self, error: Exception) -> float:
         if time.monotonic() >= self._told_at + TELL_SECONDS:
             self._told_at = time.monotonic()
-            log.warning("hosts_unseen", reason=error.message, hint=error.hint)
+            reason = error.message if isinstance(error, StoreError) else f"{type(error).__name__}: {error}"
+            log.warning("hosts_unseen", reason=reason, hint=getattr(error, "hint", None))
         ceiling = min(_LONGEST_PAUSE, 0.2 * 2 ** min(self._failures, 10))
         self._failures += 1
         # Not for secrets: spreads the returns of several hosts.

@@ -20,6 +20,7 @@ from proxy.loader.periodic import PeriodicWork
 from proxy.settings.installation import instance_of
 from proxy.settings.values import Settings
 from proxy.store.instances import Instance
+from proxy.store.maintenance import Upkeep
 from proxy.store.periodic import PeriodicRuns, tasks_of
 from proxy.store.reading import Reader
 from proxy.store.writing import StoreWriter
@@ -68,7 +69,8 @@ class Sharing:
         self._work = PeriodicWork(PeriodicRuns(database, who, tasks_of(database)), lambda: self.is_leader)
         self._hosts.start()
         if database.is_postgres:
-            self._chores = Chores(database, who.id, self._work)
+            upkeep = Upkeep(self._settings.maintenance.every_hours * 3600)
+            self._chores = Chores(database, who.id, self._work, upkeep, lambda: self.is_leader)
             self._chores.start()
 
     def between(self, writer: StoreWriter) -> bool:

@@ -1,7 +1,8 @@
 """What the one writer of a store does beside loading: after each round of the loader a piece of it, calls first.
 
-Changes that commands have left for it (``amendments``), maintenance that they have asked for (``errands``), the regular
-upkeep, and the periodic work of all hosts where there is only one (``periodic``).
+Changes that commands have left for it (``amendments``), maintenance that they have asked for (``errands``), and where
+there is one host only, the regular upkeep and the periodic work. Of several hosts on a Postgres the leader does these,
+elsewhere: its loader is not held up by ANALYZE either.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ class SideWork:
     def __init__(self, settings: Settings, periodic: Callable[[StoreWriter], bool]) -> None:
         self._amendments = WaitingAmendments(settings.amendments_dir)
         self._errands = WaitingErrands(settings.errands_dir)
-        self._upkeep = Upkeep(settings.maintenance.every_hours * 3600)
+        self._upkeep = Upkeep(0 if settings.database.is_postgres else settings.maintenance.every_hours * 3600)
         self._periodic = periodic
 
     def do_next(self, writer: StoreWriter, is_leaving: Callable[[], bool], *, is_idle: bool) -> bool:

@@ -1,7 +1,8 @@
 """What looking after means for Postgres, whose own autovacuum does most of it: statistics now, space given back now.
 
 Statements that may not stand in a transaction run alone, so that PgBouncer may be between. Regular upkeep is ANALYZE of
-one table a step, and only of one that nobody (autovacuum, another host) has looked at for the length of the pause.
+one table a step, by the leading host, and only of one that nobody (autovacuum, the leader before) has looked at for the
+length of the pause.
 """
 
 from __future__ import annotations
