@@ -52,6 +52,14 @@ def unpack(form: str, data: bytes) -> bytes:
     return zstd.decompress(data) if form == _ZSTD else data
 
 
+def unpacked(form: str, data: bytes) -> bytes | None:
+    """Undo ``pack``; None where the bytes are damaged."""
+    try:
+        return unpack(form, data)
+    except zstd.ZstdError:
+        return None
+
+
 def varints(numbers: Iterable[int]) -> bytes:
     """Return unsigned integers as LEB128."""
     out = bytearray()

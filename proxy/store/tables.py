@@ -353,3 +353,16 @@ class SchemaRevisionRow(SQLModel, table=True):
     is_filled: bool
     filled_to: str | None = Field(default=None, sa_type=Text)
     filled_rows: int = Field(default=0, sa_type=BigInteger)
+
+
+class CopyStateRow(SQLModel, table=True):
+    """What a database that was copied into is: a copy under way, one that is complete, or a record in use since."""
+
+    __tablename__ = "copy_state"
+
+    id: str = _key(32)
+    source: str = _word(500)
+    instance: str = Field(sa_type=string(40))
+    state: str = _word(20)
+    started_at: datetime = Field(sa_type=Instant)
+    finished_at: datetime | None = Field(default=None, sa_type=Instant)

@@ -1,0 +1,159 @@
+"""The rows that come and stay: first all in the order of their keys, then what came meanwhile.
+
+Where to go on follows from the target: behind its highest key. A call that is stored late has an older id than others
+that were carried before it, so what is missing is found by counting: ranges with the same number of rows on both sides
+are the same, since the target has nothing that the source has not; others are halved until they can be listed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Sequence
+from typing import Any
+
+from proxy.errors import StoreError
+from proxy.store.bulk import add_rows
+from proxy.store.failures import RowError
+from proxy.store.moving.plan import AMENDED, AMENDMENT, GROWING, INTERACTION, Growing, Key, Rows, position
+from proxy.store.moving.side import Page, Side, delete, present
+
+LISTED = 5000
+"""A range of so many rows is listed instead of halved further."""
+_HANDFUL = 500
+Tell = Callable[[str, int], None]
+"""Is told a table's name and how many of its rows were carried."""
+
+
+class Carrier:
+    """Carries growing tables from one side to the other."""
+
+    def __init__(self, source: Side, target: Side, tell: Tell) -> None:
+        self._source = source
+        self._target = target
+        self._tell = tell
+        self.mended = 0
+
+    def fill(self) -> None:
+        """Carry everything behind the target's highest keys."""
+        for kind in GROWING:
+            after = self._target.last(kind)
+            while page := self._source.page(kind, after):
+                self._carry(kind, page)
+                after = page.last
+
+    def catch_up(self) -> int:
+        """Carry what is missing, and look whether it arrived; return how many calls that were."""
+        calls = 0
+        for kind in GROWING:
+            for keys in self.missing(kind):
+                page = self._source.named(kind, keys)
+                self._carry(kind, page)
+                self._look_at(kind, keys, page)
+                calls += len(keys) if kind is INTERACTION else 0
+        return calls
+
+    def missing(self, kind: Growing) -> Iterator[Sequence[Key]]:
+        """Find keys that the target has not, some hundred at a time."""
+        last = max(self._source.last(kind), self._target.last(kind))
+        for found in self._missing(kind, kind.lowest, last):
+            for start in range(0, len(found), _HANDFUL):
+                yield found[start : start + _HANDFUL]
+
+    def _missing(self, kind: Growing, after: Key, last: Key) -> Iterator[list[Key]]:
+        there, here = self._source.count(kind, after, last), self._target.count(kind, after, last)
+        middle = kind.middle(after, last)
+        if there == here:
+            return
+        if max(there, here) <= LISTED or middle == after:
+            known = set(self._target.keys(kind, after, last))
+            wanted = self._source.keys(kind, after, last)
+            _refuse_strangers(kind, known - set(wanted))
+            yield [key for key in wanted if key not in known]
+        else:
+            yield from self._missing(kind, after, middle)
+            yield from self._missing(kind, middle, last)
+
+    # -- one page -------------------------------------------------------------------------------------------
+
+    def _carry(self, kind: Growing, page: Page) -> None:
+        """Write a page in one transaction; halve it where the target refuses a row."""
+        try:
+            self._write(kind, page)
+        except RowError as error:
+            if len(page.rows) > 1:
+                for half in halves(kind, page):
+                    self._carry(kind, half)
+                return
+            whole = mended(page)
+            if whole == page:
+                name = f"{kind.name} {page.last}"
+                raise StoreError(f"{name}: {error.message}", hint="the source keeps it; mend or remove this row there, "
+                                 "then give the same command again") from error  # fmt: skip
+            self.mended += 1
+            self._write(kind, whole)
+        self._tell(kind.name, len(page.rows))
+
+    def _write(self, kind: Growing, page: Page) -> None:
+        amended = self._amended(page.rows) if kind is AMENDMENT else None
+        with self._target.begin() as connection:
+            add_rows(connection, kind.table, page.rows)
+            for part in kind.parts:
+                add_rows(connection, part, page.parts[part.name])
+            if amended is None:
+                return
+            there = present(connection, INTERACTION, [row[0] for row in amended.rows])
+            for table, key in zip(AMENDED, ("id", "interaction_id"), strict=True):
+                delete(connection, table, (key,), [(identity,) for identity in sorted(there, key=str)])
+                add_rows(connection, table, [row for row in _rows_of(amended, table.name) if row[0] in there])
+
+    def _amended(self, amendments: Rows) -> Page:
+        """Read the calls that were amended, after the amendments: as they are now, or newer."""
+        at = position(AMENDMENT.table, "interaction_id")
+        return self._source.named(INTERACTION, sorted({row[at] for row in amendments}))
+
+    def _look_at(self, kind: Growing, keys: Sequence[Key], page: Page) -> None:
+        """Read back what was carried late: nobody compares it afterwards."""
+        found = self._target.named(kind, keys)
+        if found != page and found != mended(page) and found != self._source.named(kind, keys):
+            raise StoreError(f"{kind.name}: what was written between {keys[0]} and {keys[-1]} reads otherwise",
+                             hint="do not use the target; see: dashcam db copy --verify")  # fmt: skip
+
+
+def _rows_of(page: Page, name: str) -> Rows:
+    return page.rows if name == INTERACTION.name else page.parts[name]
+
+
+def _refuse_strangers(kind: Growing, keys: set[Key]) -> None:
+    if keys:
+        raise StoreError(f"the target has {kind.name} {min(keys, key=str)}, which the source has not",
+                         hint="copy into an empty database")  # fmt: skip
+
+
+def halves(kind: Growing, page: Page) -> list[Page]:
+    """Return a page as two."""
+    middle = len(page.rows) // 2
+    found, after = [], page.after
+    for rows in (page.rows[:middle], page.rows[middle:]):
+        last = kind.key_of(rows[-1])
+        half = part_of(kind, page, {kind.key_of(row) for row in rows})
+        found.append(Page(half.rows, half.parts, after, last))
+        after = last
+    return found
+
+
+def part_of(kind: Growing, page: Page, keys: Collection[Key]) -> Page:
+    """Return a page with these rows only, and their parts."""
+    parts = {
+        part.name: [row for row in page.parts[part.name] if row[position(part, "interaction_id")] in keys]
+        for part in kind.parts
+    }
+    return Page([row for row in page.rows if kind.key_of(row) in keys], parts, page.after, page.last)
+
+
+def mended(page: Page) -> Page:
+    """Return a page without the one character that Postgres keeps in no text: U+0000 becomes U+FFFD."""
+    parts = {name: [_mended(row) for row in rows] for name, rows in page.parts.items()}
+    return Page([_mended(row) for row in page.rows], parts, page.after, page.last)
+
+
+def _mended(row: tuple[Any, ...]) -> tuple[Any, ...]:
+    return tuple(value.replace("\0", "\ufffd") if isinstance(value, str) else value for value in row)
