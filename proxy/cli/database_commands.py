@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from proxy.cli import copy_commands
 from proxy.cli.options import Color, Config, DataDir, EnvFile, Json
 from proxy.cli.resolution import settings_from
 from proxy.errors import UsageError
@@ -178,4 +179,5 @@ def metrics(
 def add_to(app: typer.Typer) -> None:
     """Add these commands to the command line."""
     app.command()(metrics)
+    copy_commands.add_to(db)
     app.add_typer(db, name="db")

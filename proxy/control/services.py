@@ -21,6 +21,7 @@ from proxy.control.spool_state import SpoolState
 from proxy.control.upgrades import Upgrades
 from proxy.domain.interaction import Entry
 from proxy.errors import SpoolError, StoreError
+from proxy.loader import handover
 from proxy.loader.ledger import unopened
 from proxy.loader.loading import Loader
 from proxy.loader.pausing import pause_after
@@ -92,6 +93,7 @@ class Services:
             failures = 0
             self._complaints.forget()
             self._run()
+            self._release()
         self._release()
 
     def _complain(self, error: Exception) -> None:
@@ -109,7 +111,11 @@ class Services:
     def _open(self) -> None:
         self._be_alone()
         database = self.settings.database
+        if handover.handed_over(Path(self.settings.data_dir)):
+            # Before a former record is upgraded; what else is wrong with a database is said better below.
+            handover.check(self.settings)
         self._upgrades.prepare(database)
+        handover.take_into_use(self.settings)
         identity = self.sharing.introduce()
         loader = Loader(self.settings, self.totals, self._announce, self.sharing.between)
         with contextlib.closing(Reader(database, is_primary=True)) as reader:
@@ -132,9 +138,11 @@ class Services:
         path = Path(self.settings.data_dir) / "loader.lock"
         RealDisk().make_folder(path.parent)
         while self._lock is None:
-            self._lock = RealDisk().lock(path)
+            is_held = handover.is_held(path.parent)
+            self._lock = None if is_held else RealDisk().lock(path)
             if self._lock is None:
-                self._failure = "another control process still loads; waiting for its end"
+                who = "a command holds the record" if is_held else "another control process still loads"
+                self._failure = f"{who}; waiting for its end"
                 if self._leaving.wait(_LOCK_AGAIN_SECONDS):
                     raise StoreError(self._failure)
 

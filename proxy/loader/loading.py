@@ -13,12 +13,14 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 
 import structlog
 
 from proxy.domain.identity import id_text
 from proxy.domain.interaction import Entry
 from proxy.loader import late
+from proxy.loader.handover import is_held
 from proxy.loader.ledger import balance, closed_account
 from proxy.loader.pausing import pause_after
 from proxy.loader.preparing import Interpreted, Prepared, prepare, set_aside, set_aside_damage
@@ -76,6 +78,7 @@ class Loader:
         self._settings = settings
         self._totals = totals
         self._announce = announce
+        self._data_dir = Path(settings.data_dir)
         others = [settings.other_spool_dir]
         self._spool = SpoolReader(settings.spool_dir, others=others, keys=KeyRing(opening_keys()))
         self._instance = instance_of(settings)
@@ -128,7 +131,8 @@ class Loader:
     def run(self) -> None:
         """Load until told to stop, then what is left of the spool for a few seconds more.
 
-        Also ends when the database is no longer the file that was opened: the next loader starts from what is there.
+        Also ends when the database is no longer the file that was opened, or when a command holds the record: the next
+        loader starts from what is there.
         """
         try:
             self._run()
@@ -144,6 +148,8 @@ class Loader:
     def _run(self) -> None:
         pause = 0.0
         while not self._leaving.wait(pause):
+            if is_held(self._data_dir):
+                return
             pause = self._careful_round()
         deadline = time.monotonic() + DRAIN_SECONDS
         while time.monotonic() < deadline and self._failing_since is None and self._careful_round() == 0.0:

@@ -10,9 +10,11 @@ from pathlib import Path
 from proxy.cli.doctor import postgres
 from proxy.cli.findings import Finding
 from proxy.errors import StoreError
+from proxy.loader import handover
 from proxy.settings.file_systems import network_kind
 from proxy.settings.values import Settings
 from proxy.spool.inventory import Stray, strays
+from proxy.store.failures import StoreUnavailableError
 from proxy.store.holders import WRITES, holders
 from proxy.store.migration import check_unaltered
 from proxy.store.place import is_nothing
@@ -96,6 +98,17 @@ def _its_disk(settings: Settings) -> Iterator[Finding]:
     free = status.f_bavail * status.f_frsize
     detail = f"{place}: {free / 1e9:,.1f} GB free"
     yield Finding("database disk", free > needed, detail, "free some space; calls wait in the spool when it is full")
+
+
+def record(settings: Settings) -> Iterator[Finding]:
+    """Say when this folder's record has moved into another database than the configured one."""
+    try:
+        handover.check(settings)
+    except StoreUnavailableError:
+        # Said of the database already.
+        return
+    except StoreError as error:
+        yield Finding("record", False, error.message, error.hint)
 
 
 def _sound(detail: str, wrong: list[str] | None) -> Finding:

@@ -98,8 +98,10 @@ INTERACTION = Growing(
 )
 AMENDMENT = Growing(_all["amendment"], "number", 500)
 BODY_CHUNK = Growing(_all["body_chunk"], "number", 2000, heavy="data")
+_QUARANTINE = Growing(_all["quarantine"], "number", 500, heavy="data")
+_SHARED = tuple(Growing(_all[name], "number", 100, heavy="data") for name in ("config_revision",) if name in _all)
 # Amendments before the calls: each that comes later brings its call along.
-GROWING = (Growing(_all["quarantine"], "number", 500, heavy="data"), AMENDMENT, BODY_CHUNK, INTERACTION)
+GROWING = (*_SHARED, _QUARANTINE, AMENDMENT, BODY_CHUNK, INTERACTION)
 CHANGING = (
     Changing(_all["price"]),
     Changing(_all["made_answer"]),
@@ -111,7 +113,7 @@ CHANGING = (
 )
 AMENDED = (_all["interaction"], _all["interaction_text"])
 """What an amendment changes of a call."""
-STAYS = frozenset({"copy_state", "schema_revision"})
+STAYS = frozenset({"copy_state", "schema_revision", "instance", "leader", "periodic_run"})
 """Tables that say something of their own database, and are never carried."""
 
 

@@ -119,7 +119,6 @@ class Copy:
 
     def finish(self, renaming: Renaming) -> Findings:
         """While nobody writes to the source: carry the rest, look whether all is there, and call the copy complete."""
-        self.watch.step("last step", 0)
         before = self._insist(self._marks)
         self._insist(self._carrier.catch_up)
         self._insist(lambda: merge(self.source, self.target, renaming))

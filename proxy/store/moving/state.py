@@ -81,8 +81,8 @@ def _resumed(target: Side, found: CopyState, source: DatabaseSettings, instance:
         raise StoreError(f"{target.database.shown} is a record in use, copied from {found.source} on "
                          f"{found.started_at[:10]}", hint="copy into an empty database")  # fmt: skip
     if (found.source, found.instance) != (source.shown[:_WORD], instance):
-        raise StoreError(f"{target.database.shown} has a copy of {found.source} under way, for another data folder "
-                         "or from another source", hint="copy into an empty database")  # fmt: skip
+        raise StoreError(f"{target.database.shown} is a copy of {found.source}, made for another data folder or "
+                         "from another source", hint="copy into an empty database")  # fmt: skip
     set_state(target, COPYING)
     return found
 

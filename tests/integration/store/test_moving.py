@@ -270,7 +270,7 @@ def test_a_copy_of_another_record_is_not_taken_up(
 ) -> None:
     move(source, target)
     other = sqlite_at(shutil.copy(template, tmp_path / "other.db"))
-    with pytest.raises(StoreError, match=r"has a copy of .*source\.db under way"):
+    with pytest.raises(StoreError, match=r"is a copy of .*source\.db, made for another"):
         move(other, target)
     state.use(target)
     with pytest.raises(StoreError, match="is a record in use"):

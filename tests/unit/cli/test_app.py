@@ -21,7 +21,7 @@ from tests.unit.cli.test_instance import answering, running
 
 COMMANDS = (
     *("serve", "run", "try", "logs", "tail", "search", "show", "env", "doctor", "completion", "version", "db path"),
-    *("db info", "config show", "config check", "config path", "config init"),
+    *("db info", "db copy", "config show", "config check", "config path", "config init"),
 )
 # An escape sequence, a title, the 8-bit form of an escape, a row's end, another line's end, a turned direction.
 HOSTILE = "\x1b[2J\x1b]0;owned\x07\x9b31m\r\nforged\tx\u2028\u202egnp.exe\x7f"
