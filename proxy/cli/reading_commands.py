@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from proxy.cli import completion
+from proxy.cli.former import settings_from
 from proxy.cli.options import (
     Color,
     Config,
@@ -24,7 +25,6 @@ from proxy.cli.options import (
     Until,
     Utc,
 )
-from proxy.cli.resolution import settings_from
 from proxy.errors import UsageError
 
 

@@ -25,6 +25,7 @@ import structlog
 
 from proxy.domain.cost import Price
 from proxy.errors import StoreError, UnreachableError
+from proxy.loader import handover
 from proxy.settings.private_file import replace_file
 from proxy.settings.values import Settings
 from proxy.spool.disk import RealDisk
@@ -154,6 +155,8 @@ class Amender:
 
     def _write_now(self, amendment: Amendment | Proposal) -> int:
         if not self._is_upgraded:
+            # The former record, or a copy that is not complete: nothing may be written there.
+            handover.check(self._settings)
             prepare(self._settings.database)
             self._is_upgraded = True
         writer = StoreWriter(self._settings.database)

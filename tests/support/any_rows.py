@@ -12,7 +12,7 @@ from sqlalchemy import JSON, Boolean, Column, Float, Integer, LargeBinary, Strin
 from proxy.domain.outcome import ContentState, CostStatus, FinishKind, Outcome
 from proxy.store.bulk import add_rows
 from proxy.store.columns import Identity, Instant, instant_text
-from proxy.store.moving.plan import BODY_CHUNK, CHANGING, GROWING
+from proxy.store.moving.plan import BODY_CHUNK, CHANGING, GROWING, Growing, Key
 from proxy.store.moving.side import Side
 
 Rows = dict[str, list[tuple[Any, ...]]]
@@ -69,15 +69,18 @@ def row_of(table: Table, **known: Any) -> st.SearchStrategy[tuple[Any, ...]]:
     return st.tuples(*[column(item) for item in table.columns])
 
 
+def _known(kind: Growing, key: Key) -> dict[str, Any]:
+    # A slice is there once a day.
+    return {kind.key: key, **({"sha256": str(key).encode()} if kind is BODY_CHUNK else {})}
+
+
 @st.composite
 def records(draw: Callable[[st.SearchStrategy[Any]], Any], instance: str = "") -> Rows:
     """Draw a whole record: some rows for every table that is carried."""
     found: Rows = {}
     for kind in GROWING:
         keys = draw(st.sets(_IDS if kind.key == "id" else st.integers(1, 2**40), min_size=1, max_size=5))
-        # A slice is there once a day.
-        unique = (lambda key: {"sha256": b"%d" % key}) if kind is BODY_CHUNK else (lambda _: {})
-        found[kind.name] = [draw(row_of(kind.table, **{kind.key: key}, **unique(key))) for key in sorted(keys)]
+        found[kind.name] = [draw(row_of(kind.table, **_known(kind, key))) for key in sorted(keys)]
         for part in kind.parts:
             wanted = draw(st.sets(st.sampled_from(sorted(keys)), min_size=1))
             found[part.name] = [draw(row_of(part, interaction_id=key)) for key in sorted(wanted)]

@@ -155,8 +155,9 @@ class Copy:
         return self._insist(lambda: _sums(self.source)) == self._insist(lambda: _sums(self.target))
 
     def _marks(self) -> list[tuple[object, ...]]:
-        """Return what moves when anybody writes to the source: the positions of all instances."""
-        return self.source.ask('SELECT source, segment, "offset", accepted, stored FROM spool_position ORDER BY source')
+        """Return what moves when anybody writes to the source: the positions of all instances, the last amendment."""
+        places = self.source.ask('SELECT source, segment, "offset", stored FROM spool_position ORDER BY source')
+        return [*places, (self.source.last(AMENDMENT),)]
 
     def _make_months(self) -> None:
         """Make the partitions of the months that have calls, where the target is cut into months."""

@@ -14,11 +14,13 @@ import pytest
 
 from proxy.errors import NotAllowedError, StoreError, UnreachableError
 from proxy.loader import handover
+from proxy.loader.amendments import Amender
 from proxy.loader.loading import Loader
 from proxy.settings.database import sqlite_at
 from proxy.settings.installation import id_of
 from proxy.settings.values import Settings
 from proxy.spool.disk import RealDisk
+from proxy.store.amending import Amendment
 from proxy.store.migration import upgrade
 from proxy.store.moving import state
 from proxy.store.moving.merging import Renaming
@@ -148,6 +150,14 @@ def test_a_copy_that_is_not_complete_is_never_opened(here: Settings, there: Sett
         handover.take_into_use(there)
     moved(here, there)
     handover.take_into_use(there)
+
+
+def test_a_command_changes_nothing_in_a_former_record(here: Settings, there: Settings) -> None:
+    moved(here, there)
+    amendment = Amendment(command="recost", reason="test", at=0, changes=[])
+    with pytest.raises(StoreError, match="the record moved to"):
+        Amender(here).write(amendment)
+    assert Amender(there).write(amendment) == 0
 
 
 def test_another_folder_may_begin_with_a_complete_copy(here: Settings, there: Settings, tmp_path: Path) -> None:

@@ -72,6 +72,14 @@ def test_the_former_record_is_not_copied_again(dashcam: Command, tmp_path: Path)
     assert f"the record moved to {tmp_path}/third.db" in doctor.out
 
 
+def test_commands_say_when_they_read_the_former_record(dashcam: Command) -> None:
+    assert dashcam("logs").err == ""
+    assert dashcam("db", "copy", "--to", "sqlite:///moved.db").code == 0
+    former = dashcam("logs")
+    assert (former.code, len(former.lines), "the record moved to" in former.err) == (0, 3, True)
+    assert dashcam("logs", "--database-url", "sqlite:///moved.db").err == ""
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [
