@@ -25,7 +25,7 @@ def string(length: int) -> sa.String:
 def upgrade() -> None:
     op.create_table(
         "copy_state",
-        sa.Column("id", string(32), nullable=False),
+        sa.Column("id", string(40), nullable=False),
         sa.Column("source", string(500), nullable=False),
         sa.Column("instance", string(40), nullable=False),
         sa.Column("state", string(20), nullable=False),

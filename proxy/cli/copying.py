@@ -7,12 +7,13 @@ import sys
 import time
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from proxy.cli.copy_progress import CopyProgress
-from proxy.cli.terminal import json_text
+from proxy.cli.terminal import harmless, json_text
 from proxy.errors import StoreError, UsageError
 from proxy.loader import handover
-from proxy.settings.database import DatabaseSettings, check_url, sqlite_at
+from proxy.settings.database import HIDDEN, DatabaseSettings, check_url, sqlite_at
 from proxy.settings.installation import id_of
 from proxy.settings.values import Settings
 from proxy.spool.disk import RealDisk
@@ -57,6 +58,8 @@ def run(settings: Settings, wanted: Wanted) -> int:
     if wanted.verifies:
         return _verify(move, wanted)
     if _is_done(move):
+        if wanted.as_json:
+            print(json_text({"from": move.source.shown, "to": move.target.shown, "state": "complete", "left": 0}))
         print(f"The record is in {move.target.shown} already. {_start(move)}", file=sys.stderr)
         return 0
     try:
@@ -64,9 +67,21 @@ def run(settings: Settings, wanted: Wanted) -> int:
     except OSError as error:
         raise StoreError(f"nothing can be written there: {error}", hint="choose another place with --to") from error
     except KeyboardInterrupt:
-        again = f"--to {move.target.shown}" if wanted.target else f"--from {move.source.shown}"
-        print(f"\nStopped; what is copied stays. Go on with: dashcam db copy {again}", file=sys.stderr)
+        print(f"\nStopped; what is copied stays. Go on with: {_again(move, wanted)}", file=sys.stderr)
         raise
+
+
+def _again(move: Move, wanted: Wanted) -> str:
+    """Return the same command, its secrets hidden."""
+    words = ["dashcam db copy"]
+    words += [f"--from {_address(move.source)}"] if wanted.source else []
+    words += [f"--to {_address(move.target)}"] if wanted.target else []
+    words += ["--stay"] if wanted.stays else []
+    return " ".join(words)
+
+
+def _address(database: DatabaseSettings) -> str:
+    return database.shown if database.is_postgres else database.url
 
 
 # -- which databases ----------------------------------------------------------------------------------------
@@ -77,7 +92,8 @@ def _move(settings: Settings, wanted: Wanted) -> Move:
         raise UsageError("from where, or to where?", hint="dashcam db copy --to postgresql://USER@HOST/NAME")
     source = _place(settings, wanted.source, "--from")
     target = _place(settings, wanted.target, "--to")
-    if source.url == target.url:
+    if source.url == target.url or (not (source.is_postgres or target.is_postgres)
+                                    and source.path.resolve() == target.path.resolve()):  # fmt: skip
         raise UsageError(f"source and target are both {source.shown}", hint="give another --to")
     move = Move(source, target, Path(settings.data_dir))
     for database in (source, target):
@@ -93,7 +109,7 @@ def _place(settings: Settings, url: str | None, flag: str) -> DatabaseSettings:
     except ValueError as error:
         raise UsageError(f"{flag}: {error}", hint="dashcam db copy --help") from None
     made = replace(settings.database, url=url, read_url="")
-    return made if made.is_postgres else replace(made, url=sqlite_at(made.path.absolute()).url)
+    return made if made.is_postgres else replace(made, url=sqlite_at(made.path.resolve()).url)
 
 
 def _refuse_other_folder(data_dir: Path, database: DatabaseSettings) -> None:
@@ -130,35 +146,40 @@ def _is_done(move: Move) -> bool:
 def _copy(move: Move, wanted: Wanted) -> int:
     begun = time.monotonic()
     with handover.alone(move.data_dir), CopyProgress() as watch:
-        found, mended, left = _carry(move, wanted, watch)
+        found, told = _carry(move, wanted, watch)
     seconds = round(time.monotonic() - begun, 3)
-    told = {"from": move.source.shown, "to": move.target.shown, "state": "copying" if wanted.stays else "complete",
-            "rows": found.rows, "hashes": found.hashes, "damaged": found.damaged, "mended": mended,
-            "left": left, "seconds": seconds}  # fmt: skip
     if wanted.as_json:
-        print(json_text(told))
+        places = {"from": move.source.shown, "to": move.target.shown}
+        print(json_text({**places, "state": "copying" if wanted.stays else "complete", "rows": found.rows,
+                         "hashes": found.hashes, "damaged": found.damaged, **told, "seconds": seconds}))  # fmt: skip
     _say_what_was_done(move, wanted, found, seconds)
-    if mended:
-        print(f"{mended:,} rows had U+0000 in a text, which Postgres cannot keep: it is U+FFFD there.", file=sys.stderr)
+    if told["mended"]:
+        print(f"{told['mended']:,} rows had U+0000 in a text, which Postgres cannot keep: it is U+FFFD there.",
+              file=sys.stderr)  # fmt: skip
+    if told["left_behind"]:
+        print(f"Not ours, and left behind: {', '.join(map(harmless, told['left_behind']))}.", file=sys.stderr)
     _say_damage(found)
     return 0
 
 
-def _carry(move: Move, wanted: Wanted, watch: Watch) -> tuple[Findings, int, int]:
-    """Carry and compare, and hand over; return what was found, how many rows were mended, how many calls are left."""
+def _carry(move: Move, wanted: Wanted, watch: Watch) -> tuple[Findings, dict[str, Any]]:
+    """Carry and compare, and hand over; return what was found, and what else there is to tell."""
     with copy(move.source, move.target, id_of(move.data_dir), watch) as made:
+        left_behind = made.left_behind()
         made.fill()
         found = made.compare()
-        left = made.catch_up()
+        left, waited = made.catch_up(), 0.0
         if not wanted.stays:
             watch.step("last step, for which recording waits", 0)
+            begun = time.monotonic()
             with handover.hold(move.data_dir):
-                found.rows = made.finish(move.renaming).rows
+                found.add(made.finish(move.renaming))
                 copied = state.read(made.target)
                 assert copied is not None
                 handover.hand_over(move.data_dir, copied, move.target.shown)
-            left = 0
-        return found, made.mended, left
+            left, waited = 0, round(time.monotonic() - begun, 3)
+        return found, {"mended": made.mended, "left": left, "left_behind": left_behind,
+                       "last_step_seconds": waited}  # fmt: skip
 
 
 def _say_what_was_done(move: Move, wanted: Wanted, found: Findings, seconds: float) -> None:
@@ -173,8 +194,9 @@ def _say_what_was_done(move: Move, wanted: Wanted, found: Findings, seconds: flo
 
 def _start(move: Move) -> str:
     served = "A running Dashcam keeps new calls in its spool until then. " if instance.is_served(move.data_dir) else ""
-    url = move.target.shown if move.target.is_postgres else move.target.url
-    return f"{served}Start it with the new database:\n  dashcam serve --database-url {url}"
+    url = _address(move.target)
+    secret = f"\n({HIDDEN} stands for your password.)" if HIDDEN in url else ""
+    return f"{served}Start it with the new database:\n  dashcam serve --database-url {url}{secret}"
 
 
 # -- comparing ----------------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ from typing import Any
 
 from proxy.cli import resolution
 from proxy.errors import StoreError
+from proxy.settings.database import DatabaseSettings
 
 
 def settings_from(config: str | None, data_dir: str | None, env_file: str | None, **flags: Any) -> Any:
@@ -20,7 +21,19 @@ def settings_from(config: str | None, data_dir: str | None, env_file: str | None
     except StoreError:
         # Whoever writes is told.
         return settings
-    if moved and moved["database"] != settings.database.shown:
+    if moved and moved["database"] != settings.database.shown and not _is_the_copy(settings.database, moved["copy"]):
         print(f"dashcam: this is {settings.database.shown}; the record moved to {moved['database']}", file=sys.stderr)
         print(f"  next: --database-url {moved['database']}, or database.url in the settings", file=sys.stderr)
     return settings
+
+
+def _is_the_copy(database: DatabaseSettings, copied: str) -> bool:
+    """Return True where another address leads to the same database."""
+    from proxy.store.moving import state
+
+    try:
+        there = state.of(database)
+    except StoreError:
+        # Who reads it says so.
+        return True
+    return there is not None and there.id == copied

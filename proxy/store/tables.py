@@ -360,9 +360,9 @@ class CopyStateRow(SQLModel, table=True):
 
     __tablename__ = "copy_state"
 
-    id: str = _key(32)
-    source: str = _word(500)
+    id: str = key(40)
+    source: str = word(500)
     instance: str = Field(sa_type=string(40))
-    state: str = _word(20)
+    state: str = word(20)
     started_at: datetime = Field(sa_type=Instant)
     finished_at: datetime | None = Field(default=None, sa_type=Instant)

@@ -15,9 +15,10 @@ import pytest
 
 from proxy.settings.database import DatabaseSettings, sqlite_at
 from tests.acceptance.conftest import Starter
-from tests.support.dashcam import Row, RunningDashcam
-from tests.support.load import Load, assert_nothing_lost
+from tests.support.dashcam import RunningDashcam
+from tests.support.load import Load
 from tests.support.rollups import ask, assert_rollups_equal_the_rows
+from tests.support.verdict import assert_nothing_lost
 from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -32,16 +33,6 @@ class MovingDashcam(RunningDashcam):
     @property
     def database(self) -> DatabaseSettings:
         return self.moved_to or super().database
-
-    def query(self, sql: str, *values: object) -> list[Row]:
-        if not self.database.is_postgres:
-            return super().query(sql, *values)
-        if sql.startswith("pragma"):
-            return [{"integrity_check": "ok"}]
-        names = ("id", "input_preview", "outcome", "http_status", "response_sha256", "input_tokens", "output_tokens",
-                 "cost_pico_usd")  # fmt: skip
-        found = ask(self.database, sql.replace("select *", f"SELECT {', '.join(names)}"), *values)
-        return [dict(zip(names, row, strict=True)) for row in found]
 
     @property
     def database_path(self) -> Path:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from proxy.store.bodies import unpacked
 from proxy.store.moving.carrying import mended, part_of
 from proxy.store.moving.merging import Renaming, differences
-from proxy.store.moving.plan import BODY_CHUNK, CHANGING, GROWING, INTERACTION, Growing, Key, Rows, position
+from proxy.store.moving.plan import BODY_CHUNK, CHANGING, GROWING, INTERACTION, Changing, Growing, Key, Rows, position
 from proxy.store.moving.side import Page, Side
 
 Tell = Callable[[str, int], None]
@@ -38,6 +38,15 @@ class Findings:
     def is_same(self) -> bool:
         """True where nothing of the source differs in the target or is missing there."""
         return not self.different and not self.missing
+
+    def add(self, other: Findings) -> None:
+        """Take in what was found in other tables."""
+        self.rows |= other.rows
+        self.hashes |= other.hashes
+        self.missing |= other.missing
+        self.more |= other.more
+        self.different += other.different
+        self.damaged += other.damaged
 
 
 class Comparison:
@@ -69,7 +78,10 @@ class Comparison:
         return self.findings
 
     def _compare(self, kind: Growing) -> None:
-        digests: dict[str, hashlib.blake2b] = {}
+        digests = {
+            name: hashlib.blake2b(digest_size=16) for name in (kind.name, *(str(part.name) for part in kind.parts))
+        }
+        self.findings.rows |= dict.fromkeys(digests, 0)
         after, agree = kind.lowest, True
         while page := self._source.page(kind, after):
             there = self._target.between(kind, after, page.last)
@@ -77,14 +89,13 @@ class Comparison:
                 page, there = self._look_again(kind, page)
                 agree = _says_the_same(kind, page, there) and agree
             for name, rows in _tables(kind, page):
-                digests.setdefault(name, hashlib.blake2b(digest_size=16)).update(marshal.dumps(rows, _FORMAT))
-                self.findings.rows[name] = self.findings.rows.get(name, 0) + len(rows)
+                digests[name].update(marshal.dumps(rows, _FORMAT))
+                self.findings.rows[name] += len(rows)
             self._check_bytes(kind, there)
             after = page.last
             self._tell(kind.name, len(page.rows))
         more = self._target.count(kind, after, max(after, self._target.last(kind)))
-        self._note(self.findings.more, kind.name, more)
-        self.findings.rows.setdefault(kind.name, 0)
+        _note(self.findings.more, kind.name, more)
         if agree:
             self.findings.hashes |= {name: digest.hexdigest() for name, digest in digests.items()}
 
@@ -97,17 +108,13 @@ class Comparison:
         # In this order: of what is written meanwhile, nothing can be in the target alone.
         there, here = (side.between(kind, page.after, page.last) for side in (self._target, self._source))
         known, wanted = ({kind.key_of(row) for row in found.rows} for found in (there, here))
-        self._note(self.findings.missing, kind.name, len(wanted - known))
-        self._note(self.findings.more, kind.name, len(known - wanted))
+        _note(self.findings.missing, kind.name, len(wanted - known))
+        _note(self.findings.more, kind.name, len(known - wanted))
         here, there = (part_of(kind, found, wanted & known) for found in (here, there))
         found = _first_difference(kind, here, there, self._amended)
         if found is not None:
             self.findings.different.append(f"{kind.name} {found}")
         return here, there
-
-    def _note(self, counts: dict[str, int], name: str, number: int) -> None:
-        if number:
-            counts[name] = counts.get(name, 0) + number
 
     def _check_bytes(self, kind: Growing, page: Page) -> None:
         """Note bytes that are not those of their hash: damaged before they were copied, where both sides agree."""
@@ -117,19 +124,31 @@ class Comparison:
             self.findings.damaged += [f"interaction {name}" for name in _wrong_bodies(page.parts["interaction_body"])]
 
 
-def compare_changing(source: Side, target: Side, renaming: Renaming, findings: Findings) -> None:
+def compare_changing(source: Side, target: Side, renaming: Renaming) -> Findings:
     """Compare the changing tables too; only sensible while nobody writes to either side."""
+    findings = Findings()
     for kind in CHANGING:
+        total, agree, count = hashlib.blake2b(digest_size=16), True, 0
         for found in differences(source, target, kind, renaming):
-            coming = {kind.key_of(row) for row in found.coming}
-            gone = {tuple(key) for key in found.gone}
-            if coming - gone:
-                findings.missing[kind.name] = findings.missing.get(kind.name, 0) + len(coming - gone)
-            if gone - coming:
-                findings.more[kind.name] = findings.more.get(kind.name, 0) + len(gone - coming)
-            findings.different += [
-                f"{kind.name} {' '.join(map(str, key))}" for key in sorted(coming & gone, key=str)[:1]
-            ]
+            total.update(marshal.dumps(found.same, _FORMAT))
+            count += len(found.same)
+            coming, gone = {kind.key_of(row) for row in found.coming}, {tuple(key) for key in found.gone}
+            _note(findings.missing, kind.name, len(coming - gone))
+            _note(findings.more, kind.name, len(gone - coming))
+            findings.different += [_called(kind, key) for key in sorted(coming & gone, key=str)[:1]]
+            agree = agree and not (coming or gone)
+        if agree:
+            findings.rows[kind.name], findings.hashes[kind.name] = count, total.hexdigest()
+    return findings
+
+
+def _called(kind: Changing, key: tuple[object, ...]) -> str:
+    return f"{kind.name} {' '.join(map(str, key))}"
+
+
+def _note(counts: dict[str, int], name: str, number: int) -> None:
+    if number:
+        counts[name] = counts.get(name, 0) + number
 
 
 def _says_the_same(kind: Growing, here: Page, there: Page) -> bool:

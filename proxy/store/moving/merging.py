@@ -42,10 +42,11 @@ class Renaming:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """What of one range differs: keys that must go from the target, and rows that must come."""
+    """What of one range differs: keys that must go from the target, rows that must come; and what both have alike."""
 
     gone: Rows
     coming: Rows
+    same: Rows
 
 
 def differences(source: Side, target: Side, kind: Changing, renaming: Renaming | None) -> Iterator[Difference]:
@@ -90,4 +91,4 @@ def _difference(kind: Changing, wanted: Found, there: Found) -> Difference:
     coming = [row for key, row in wanted.items() if there.get(key) != row]
     gone = [key for key in there if key not in wanted]
     changed = [kind.key_of(row) for row in coming if kind.key_of(row) in there]
-    return Difference([*gone, *changed], coming)
+    return Difference([*gone, *changed], coming, [there[key] for key in sorted(there) if wanted.get(key) == there[key]])

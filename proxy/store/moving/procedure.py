@@ -16,9 +16,9 @@ from typing import TypeVar
 
 from proxy.errors import StoreError
 from proxy.settings.database import DatabaseSettings
-from proxy.store import migration, partitions
+from proxy.store import partitions
 from proxy.store.failures import StoreUnavailableError
-from proxy.store.moving import state
+from proxy.store.moving import places, state
 from proxy.store.moving.carrying import Carrier
 from proxy.store.moving.comparing import Comparison, Findings, compare_changing
 from proxy.store.moving.merging import Renaming, merge
@@ -67,6 +67,10 @@ class Copy:
         """How many rows had U+0000 in a text, which Postgres cannot keep."""
         return self._carrier.mended
 
+    def left_behind(self) -> list[str]:
+        """Return what of the source has no place in the target: made by hand, and not carried."""
+        return self._insist(lambda: places.left_behind(self.source, self.target))
+
     def fill(self) -> None:
         """Carry all that is there."""
         total = self._insist(lambda: sum(self._size(kind.name) for kind in GROWING))
@@ -92,7 +96,7 @@ class Copy:
         since = self._insist(self._amended_since) if is_in_use else frozenset()
         found = self._insist(lambda: Comparison(self.source, self.target, self.watch.rows, amended=since).run())
         if there is not None and there.state == state.COMPLETE:
-            self._insist(lambda: compare_changing(self.source, self.target, renaming, found))
+            found.add(self._insist(lambda: compare_changing(self.source, self.target, renaming)))
         return found
 
     def _amended_since(self) -> frozenset[str]:
@@ -123,7 +127,7 @@ class Copy:
         self._insist(self._carrier.catch_up)
         self._insist(lambda: merge(self.source, self.target, renaming))
         found = Findings(rows=self.counts())
-        self._insist(lambda: compare_changing(self.source, self.target, renaming, found))
+        found.add(self._insist(lambda: compare_changing(self.source, self.target, renaming)))
         refuse_difference(found)
         if self._insist(self._marks) != before or found.rows != self.counts(is_target=True) or not self._agrees():
             raise StoreError("something else wrote meanwhile, so the copy is not complete",
@@ -177,11 +181,12 @@ class Copy:
         """Let Postgres number on behind the numbers that came along."""
         if self.target.database.is_postgres:
             with self.target.begin() as connection:
-                for kind in GROWING:
-                    if kind.key == "number":
-                        sequence = f"pg_get_serial_sequence('{kind.name}', 'number')"
-                        next_one = f"(SELECT coalesce(max(number), 0) + 1 FROM {kind.name})"  # noqa: S608 - our names
-                        connection.exec_driver_sql(f"SELECT setval({sequence}, {next_one}, false)")
+                for table in carried():
+                    for column in table.columns:
+                        if column.autoincrement is True:
+                            sequence = f"pg_get_serial_sequence('{table.name}', '{column.name}')"
+                            next_one = f"(SELECT coalesce(max({column.name}), 0) + 1 FROM {table.name})"  # noqa: S608 - our names
+                            connection.exec_driver_sql(f"SELECT setval({sequence}, {next_one}, false)")
 
     def _insist(self, step: Callable[[], T]) -> T:
         """Do a step, waiting for a database that is away: with growing pauses, for some minutes on end."""
@@ -206,16 +211,16 @@ class Copy:
 
 def open_copy(source: DatabaseSettings, target: DatabaseSettings, watch: Watch) -> Copy:
     """Open both for comparing; ``StoreError`` where one cannot be used or is of another revision."""
-    migration.check(source)
-    migration.check(target)
+    places.check_source(source)
+    places.check_target(target)
     return Copy(Side(source), Side(target), watch)
 
 
 @contextlib.contextmanager
 def copy(source: DatabaseSettings, target: DatabaseSettings, instance: str, watch: Watch) -> Iterator[Copy]:
     """Make the target ready: its tables, and the mark that it is a copy under way. Errors as ``open_copy``."""
-    migration.check(source)
-    migration.upgrade(target)
+    places.check_source(source)
+    places.make_target(target)
     made = Copy(Side(source), Side(target, is_target=True), watch)
     try:
         state.begin(made.target, source, instance)

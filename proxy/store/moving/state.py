@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 import uuid
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from sqlalchemy import Connection
@@ -70,7 +71,7 @@ def begin(target: Side, source: DatabaseSettings, instance: str) -> CopyState:
     now = instant_text(time.time_ns() // 1_000_000)
     made = CopyState(uuid.uuid4().hex, source.shown[:_WORD], instance, COPYING, now, None)
     with target.begin() as connection:
-        _refuse_rows(connection, target.database)
+        refuse_rows(connection, target.database, [str(table.name) for table in carried()])
         values = (made.id, made.source, made.instance, made.state, made.started_at, made.finished_at)
         connection.exec_driver_sql(f"INSERT INTO copy_state ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?)", values)  # noqa: S608
     return made
@@ -96,8 +97,9 @@ def set_state(target: Side, state: str) -> None:
             connection.exec_driver_sql("UPDATE copy_state SET finished_at = ?", (now,))
 
 
-def _refuse_rows(connection: Connection, database: DatabaseSettings) -> None:
-    for table in carried():
-        if fetch(connection, f"SELECT 1 FROM {table.name} LIMIT 1"):  # noqa: S608 - our names
-            raise StoreError(f"{database.shown} is not empty: table {table.name} has rows",
+def refuse_rows(connection: Connection, database: DatabaseSettings, names: Iterable[str]) -> None:
+    """Raise ``StoreError`` where one of these tables has a row."""
+    for name in names:
+        if fetch(connection, f"SELECT 1 FROM {name} LIMIT 1"):  # noqa: S608 - our names
+            raise StoreError(f"{database.shown} is not empty: table {name} has rows",
                              hint="copy into an empty database, which is made as it is needed")  # fmt: skip

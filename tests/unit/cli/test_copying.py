@@ -28,7 +28,9 @@ def test_a_copy_says_what_it_did_and_what_comes_next(dashcam: Command, tmp_path:
     assert "2 calls (" in found.err
     assert f"dashcam serve --database-url sqlite:///{tmp_path}/moved.db" in found.err
     assert "running Dashcam" not in found.err
-    assert dashcam("db", "copy", "--to", "sqlite:///moved.db").err.startswith("The record is in")
+    again = dashcam("db", "copy", "--to", "sqlite:///moved.db", "--json")
+    assert again.err.startswith("The record is in")
+    assert (again.code, json.loads(again.out)["state"]) == (0, "complete")
     assert (tmp_path / "moved.db").stat().st_mode & 0o777 == 0o600
 
 
@@ -36,7 +38,9 @@ def test_json_is_one_document(dashcam: Command) -> None:
     found = dashcam("db", "copy", "--to", "sqlite:///moved.db", "--json")
     said = json.loads(found.out)
     assert (said["state"], said["rows"]["interaction"], said["left"], said["mended"]) == ("complete", 2, 0, 0)
-    assert len(said["hashes"]["interaction"]) == 32
+    assert said["hashes"].keys() == said["rows"].keys()
+    assert {len(digest) for digest in said["hashes"].values()} == {32}
+    assert said["left_behind"] == []
 
 
 def test_with_stay_the_record_stays(dashcam: Command, tmp_path: Path) -> None:
@@ -72,12 +76,21 @@ def test_the_former_record_is_not_copied_again(dashcam: Command, tmp_path: Path)
     assert f"the record moved to {tmp_path}/third.db" in doctor.out
 
 
-def test_commands_say_when_they_read_the_former_record(dashcam: Command) -> None:
+def test_commands_say_when_they_read_the_former_record(dashcam: Command, tmp_path: Path) -> None:
     assert dashcam("logs").err == ""
     assert dashcam("db", "copy", "--to", "sqlite:///moved.db").code == 0
     former = dashcam("logs")
     assert (former.code, len(former.lines), "the record moved to" in former.err) == (0, 3, True)
     assert dashcam("logs", "--database-url", "sqlite:///moved.db").err == ""
+    (tmp_path / "by-another-name.db").symlink_to("moved.db")
+    assert dashcam("logs", "--database-url", "sqlite:///by-another-name.db").err == ""
+
+
+def test_what_is_left_behind_is_said(dashcam: Command, tmp_path: Path) -> None:
+    ask(sqlite_at(tmp_path / "data" / "dashcam.db"), "CREATE TABLE notes (word text)")
+    found = dashcam("db", "copy", "--to", "sqlite:///moved.db", "--json")
+    assert json.loads(found.out)["left_behind"] == ["notes"]
+    assert "Not ours, and left behind: notes." in found.err
 
 
 @pytest.mark.parametrize(
@@ -86,15 +99,21 @@ def test_commands_say_when_they_read_the_former_record(dashcam: Command) -> None
         ((), 2, "from where, or to where?"),
         (("--to", "mysql://somewhere"), 2, "Dashcam keeps its record in SQLite or Postgres"),
         (("--to", "sqlite:///data/dashcam.db"), 2, "source and target are both"),
-        (("--from", "sqlite:///nothing.db"), 1, "there is no database at"),
-        (("--to", "sqlite:////proc/nowhere/x.db"), 1, "nothing can be written there"),
-        (("--to", "postgresql://u:secret@127.0.0.1:1/d"), 1, "cannot be reached"),
+        (("--to", "sqlite:///../{name}/data/dashcam.db"), 2, "source and target are both"),
+        (("--from", "sqlite:///nothing.db"), 1, "source: there is no database at"),
+        (("--to", "sqlite:////proc/nowhere/x.db"), 1, "target: the database /proc/nowhere/x.db cannot be made"),
+        (("--to", "sqlite:////dev/zero"), 1, "target: /dev/zero is no ordinary file"),
+        (
+            ("--to", "postgresql://u:secret@127.0.0.1:1/d"),
+            1,
+            "target: the database postgresql://u:***@127.0.0.1:1/d cannot be",
+        ),
     ],
 )
 def test_what_cannot_be_done_is_told_with_the_next_command(
-    dashcam: Command, arguments: tuple[str, ...], code: int, said: str
+    dashcam: Command, arguments: tuple[str, ...], code: int, said: str, tmp_path: Path
 ) -> None:
-    found = dashcam("db", "copy", *arguments)
+    found = dashcam("db", "copy", *(word.format(name=tmp_path.name) for word in arguments))
     assert (found.code, said in found.err, "next: " in found.err) == (code, True, True), found.err
     assert "secret" not in found.err
 
@@ -108,11 +127,14 @@ def test_a_file_that_another_dashcam_writes_is_refused(dashcam: Command, tmp_pat
     assert f"next: give its folder: --data-dir {tmp_path}/other" in found.err
 
 
-def test_ctrl_c_says_how_to_go_on(dashcam: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ctrl_c_says_how_to_go_on(dashcam: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     def interrupted(*_arguments: object) -> int:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(copying, "_copy", interrupted)
-    found = dashcam("db", "copy", "--to", "postgresql://me:secret@127.0.0.1/d")
+    to = ("--to", "postgresql://me:secret@127.0.0.1/d")
+    found = dashcam("db", "copy", *to)
     assert found.code == 130
-    assert "Go on with: dashcam db copy --to postgresql://me:***@127.0.0.1/d" in found.err
+    assert found.err.endswith("Go on with: dashcam db copy --to postgresql://me:***@127.0.0.1/d\n")
+    found = dashcam("db", "copy", "--from", f"sqlite:///{tmp_path}/data/dashcam.db", *to, "--stay")
+    assert f"copy --from sqlite:///{tmp_path}/data/dashcam.db --to postgresql://me:***@127.0.0.1/d --stay" in found.err
