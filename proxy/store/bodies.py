@@ -32,7 +32,7 @@ _SLICES_AT_ONCE = 50
 _PLAIN, _ZSTD, _CHUNKS = "plain", "zstd", "chunks"
 _INSERT_CHUNK = (
     "INSERT INTO body_chunk (day, sha256, form, data) VALUES (?, ?, ?, ?) "
-    "ON CONFLICT (day, sha256) DO UPDATE SET form = excluded.form RETURNING number, day, sha256"
+    "ON CONFLICT (day, sha256) DO UPDATE SET form = body_chunk.form RETURNING number, day, sha256"
 )
 
 _compressor = zstd.ZstdCompressor(level=3)

@@ -175,3 +175,20 @@ def test_a_writer_during_the_last_step_is_noticed(source: DatabaseSettings, targ
     with copy(source, target, OURS, watch) as copying, pytest.raises(StoreError, match="wrote meanwhile"):
         copying.finish(AWAY)
     assert state_of(target) == state.COPYING
+
+
+@pytest.mark.parametrize("engine", ["sqlite", "postgres"])
+def test_a_slice_that_another_program_would_pack_otherwise_stays_as_it_is(
+    engine: str, source: DatabaseSettings, target: DatabaseSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = source if engine == "sqlite" else target
+    first, second = (with_body(an_entry(), LARGE, CUTS) for _ in range(2))
+    write(store, first)
+    monkeypatch.setattr("proxy.store.bodies.pack", lambda data: ("plain", data))
+    write(store, second)
+    reader = Reader(store)
+    for entry in (first, second):
+        found = reader.body(entry.interaction.id, "request")
+        assert found is not None
+        assert found.content == LARGE
+    reader.close()
