@@ -10,7 +10,7 @@ LOCK := build/lock/bin/uv pip compile --quiet --upgrade --universal --python-ver
 CLIENT_LOCKS := tests/clients/python
 CLIENTS := python aider
 WORKERS ?= 2
-ROUNDS ?= 20
+FAULTS_SCALE ?= 1
 
 .DEFAULT_GOAL := help
 .PHONY: help install dev serve test check unit clients soak faults bench format docs lock clean
@@ -40,11 +40,11 @@ check: dev  ## format, lint, types, import contracts, docstrings, licences, know
 clients: dev $(VENV)/clients/.installed  ## other people's clients (LiteLLM, LangChain, aider …) in environments of their own, 1.2 GB
 	$(BIN)/python -m pytest tests/acceptance/test_other_clients.py $(ARGS)
 
-soak: dev  ## the kill -9 tests in their long form (ROUNDS=20 of each)
-	$(BIN)/python -m pytest tests/faults/test_killing.py --long --rounds $(ROUNDS) --timeout 3600 $(ARGS)
+soak: dev  ## the kill -9 tests in their long form, fifty rounds of each (FAULTS_SCALE=0.2 for ten)
+	FAULTS_SCALE=$(FAULTS_SCALE) $(BIN)/python -m pytest tests/faults/test_killing.py --timeout 7200 $(ARGS)
 
-faults: dev  ## all fault tests in their long form: soaks, floods, outages (an hour or two; ROUNDS=20 of each)
-	$(BIN)/python -m pytest tests/faults --long --rounds $(ROUNDS) --timeout 7200 --verbose -rs --durations=0 $(ARGS)
+faults: dev  ## all fault tests in their long form, on both engines: some hours (FAULTS_SCALE=0.1 for a tenth)
+	FAULTS_SCALE=$(FAULTS_SCALE) $(BIN)/python -m pytest tests/faults --timeout 7200 --verbose -rs --durations=0 $(ARGS)
 
 bench: dev  ## measure; prints a table, writes JSON under bench-results/ (ARGS="--million")
 	$(BIN)/python -m bench $(ARGS)

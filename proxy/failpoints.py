@@ -60,6 +60,7 @@ PLACES = {
     "batch.write": Place("control", "proxy.store.writing", "StoreWriter.write", is_before=True),
     "batch.written": Place("control", "proxy.store.writing", "_write"),
     "batch.committed": Place("control", "proxy.store.writing", "StoreWriter.write"),
+    "pause.longest": Place("control", "proxy.loader.pausing", "LONGEST", is_constant=True),
     "parking.seconds": Place("control", "proxy.loader.loading", "PARK_SECONDS", is_constant=True),
     "parking.written": Place("control", "proxy.store.writing", "_write", only="parked"),
     "parking.committed": Place("control", "proxy.store.writing", "StoreWriter.write", only="parked"),

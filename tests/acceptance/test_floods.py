@@ -50,7 +50,7 @@ def upstream() -> Iterator[ScriptedUpstream]:
 async def test_three_times_as_much_as_it_takes_on(start_dashcam: Starter, oracle: str) -> None:
     ceilings = {"DASHCAM_LIMITS__IN_FLIGHT": "8", "DASHCAM_RECORDING__REFUSED_PER_SECOND": "2"}
     dashcam = start_dashcam("--upstream", f"openai={oracle}/v1", environment=ceilings)
-    load = Load(dashcam.url)
+    load = Load(dashcam.url, pause=0.0)
     assert struck(dashcam, "in_flight") == 0  # control is there as well
     before = rss(dashcam)
     async with load.running(24):

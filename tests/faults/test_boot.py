@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.faults.conftest import Start
+from tests.faults.conftest import Amount, Start
 from tests.support.dashcam import RunningDashcam
 from tests.support.load import Load
 from tests.support.means import CGROUP, require
@@ -25,11 +25,11 @@ def resident_bytes(pid: int) -> int:
 
 
 async def test_k6_a_backlog_neither_holds_readiness_up_nor_fills_memory(
-    start: Start, rounds: int, is_long: bool
+    start: Start, rounds: int, amount: Amount
 ) -> None:
     """Everything is killed again and again while the backlog grows; the loader hangs until the last start."""
     require("linux")
-    calls = 4000 if is_long else 300
+    calls = amount(200, 4000)
     dashcam = start(environment={"DASHCAM_FAILPOINTS": "batch.write=hang"})
     load = Load(dashcam.url, pieces=40)
     async with load.running(clients=16):

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.faults.conftest import Start
+from tests.faults.conftest import Amount, Start, slow
 from tests.support import oracle as answers
 from tests.support.dashcam import RunningDashcam
 from tests.support.holdings import assert_nothing_held
@@ -21,20 +21,22 @@ from tests.support.raw_http import RawClient, exchange, request
 from tests.support.verdict import assert_nothing_lost
 from tests.support.waiting import wait_until
 
-DRAINING = """
+PATIENT = """
 [providers.openai]
 url = "{upstream}/v1"
+"""
+DRAINING = f"""{PATIENT}
 on_client_gone = "drain"
 """
 
 
 @pytest.mark.parametrize("policy", ["cancel", "drain"])
-async def test_c1_c2_clients_that_leave_at_any_moment(start: Start, oracle: str, policy: str, is_long: bool) -> None:
+async def test_c1_c2_clients_that_leave_at_any_moment(start: Start, oracle: str, policy: str, amount: Amount) -> None:
     """After the first byte, in the middle, just before the end, again and again; the pool is as usable as before."""
     dashcam = start(settings=DRAINING.format(upstream=oracle) if policy == "drain" else None)
     load = Load(dashcam.url, scripts=["leave@1", "leave@4", "leave@9", "leave@14", ""])
     async with load.running(clients=24):
-        await load.progress(1000 if is_long else 60, seconds=600)
+        await load.progress(amount(60, 1000), seconds=600)
     await asyncio.to_thread(assert_nothing_lost, dashcam, load)
     rows = {row["input_preview"]: row for row in dashcam.query("select * from interaction")}
     left = [rows[call.nonce] for call in load.calls if call.has_left]
@@ -45,8 +47,8 @@ async def test_c1_c2_clients_that_leave_at_any_moment(start: Start, oracle: str,
         assert {row["output_tokens"] for row in left} == {load.pieces}
 
 
-async def test_c1_clients_that_leave_before_the_first_byte(start: Start, rounds: int) -> None:
-    dashcam = start()
+async def test_c1_clients_that_leave_before_the_first_byte(start: Start, oracle: str, rounds: int) -> None:
+    dashcam = start(settings=PATIENT.format(upstream=oracle))
     for number in range(rounds * 50):
         with RawClient(dashcam.port) as client:
             client.send(chat(f"nonce-{number}|hang@0"))
@@ -75,15 +77,8 @@ def half_close(connection: socket.socket) -> None:
     connection.shutdown(socket.SHUT_WR)
 
 
-LEAVING: dict[str, Callable[[socket.socket], None]] = {
-    "reset": reset,
-    "close": socket.socket.close,
-    "half-close": half_close,
-}
-
-
-@pytest.mark.parametrize("size", [2_000, 600_000], ids=["small", "written aside"])
-@pytest.mark.parametrize("leave", LEAVING.values(), ids=LEAVING)
+@pytest.mark.parametrize("size", [slow(2_000, id="small"), pytest.param(600_000, id="written aside")])
+@pytest.mark.parametrize("leave", [reset, slow(socket.socket.close, id="close"), half_close])
 def test_c4_leaving_in_the_middle_of_an_upload(start: Start, leave: Callable[[socket.socket], None], size: int) -> None:
     dashcam = start()
     whole = chat("nonce-" + "x" * size)

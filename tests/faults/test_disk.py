@@ -12,7 +12,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from tests.faults.conftest import Start, StartShimmed
+from tests.faults.conftest import Start, StartShimmed, slow
 from tests.support.dashcam import RunningDashcam
 from tests.support.load import Load
 from tests.support.means import require
@@ -38,7 +38,7 @@ def degraded(dashcam: RunningDashcam) -> bool:
     return bool(dashcam.samples()["dashcam_recorder_degraded"][frozenset()])
 
 
-@pytest.mark.parametrize("policy", ["metadata_only", pytest.param("drop", marks=pytest.mark.slow), "reject"])
+@pytest.mark.parametrize("policy", ["metadata_only", slow("drop"), "reject"])
 async def test_f1_a_full_disk_means_what_was_chosen_and_frees_itself_without_space(start: Start, policy: str) -> None:
     environment = {"DASHCAM_RECORDING__ON_FULL": policy, "DASHCAM_RECORDING__MIN_FREE_BYTES": "1000000",
                    "DASHCAM_RECORDING__SEGMENT_SECONDS": "0.5"}  # fmt: skip
@@ -46,7 +46,7 @@ async def test_f1_a_full_disk_means_what_was_chosen_and_frees_itself_without_spa
     with small_disk(dashcam.data_dir / "spool", megabytes=8):
         await asyncio.to_thread(dashcam.start)
         await wait_until_async(lambda: dashcam.ledger()["is_open"], "the store is open")
-        load = Load(dashcam.url, pieces=400)
+        load = Load(dashcam.url, pieces=400, pause=0.0)
         async with load.running(clients=16):
             with frozen(*dashcam.pids("proxy.control")):
                 full = os.statvfs(dashcam.data_dir / "spool")
@@ -70,7 +70,7 @@ def room_of(dashcam: RunningDashcam) -> int:
     return found.f_bavail * found.f_frsize
 
 
-@pytest.mark.parametrize("number", [errno.EIO, errno.EROFS, errno.ENOSPC], ids=errno.errorcode.get)
+@pytest.mark.parametrize("number", [errno.EIO, slow(errno.EROFS), errno.ENOSPC], ids=errno.errorcode.get)
 async def test_f4_writes_that_fail_cost_no_call_and_are_counted(start_shimmed: StartShimmed, number: int) -> None:
     dashcam, shim = await asyncio.to_thread(start_shimmed)
     load = Load(dashcam.url)
@@ -87,7 +87,7 @@ async def test_f4_writes_that_fail_cost_no_call_and_are_counted(start_shimmed: S
     assert "recorder_degraded" in dashcam.log()
 
 
-@pytest.mark.parametrize("number", [errno.EMFILE, errno.EACCES], ids=errno.errorcode.get)
+@pytest.mark.parametrize("number", [slow(errno.EMFILE), errno.EACCES], ids=errno.errorcode.get)
 async def test_f4_f6_without_new_files_the_old_ones_do(start_shimmed: StartShimmed, number: int) -> None:
     """No descriptor left, or the folder's rights lost: segments cannot rotate, and the one in use grows on."""
     quick = {"DASHCAM_RECORDING__SEGMENT_SECONDS": "0.2"}
@@ -124,34 +124,57 @@ async def test_f4_a_gateway_that_has_used_up_its_descriptors_recovers(start: Sta
     await asyncio.to_thread(assert_nothing_lost, dashcam, load, crowd, allowed=Allowance(bodies=True))
 
 
-async def test_f5_a_sync_that_takes_for_ever_delays_no_call(start_shimmed: StartShimmed) -> None:
-    dashcam, shim = await asyncio.to_thread(start_shimmed)
+MODES = ["process", "power"]
+
+
+@pytest.mark.parametrize("mode", MODES)
+async def test_f5_a_sync_that_takes_for_ever_delays_no_call_for_longer_than_it_may(
+    start_shimmed: StartShimmed, mode: str
+) -> None:
+    """Mode ``process`` never waits; in mode ``power`` a reply waits for its limit, and then says so on record."""
+    environment = {"DASHCAM_RECORDING__MODE": mode, "DASHCAM_RECORDING__POWER_WAIT": "0.2"}
+    dashcam, shim = await asyncio.to_thread(start_shimmed, environment=environment)
     load = Load(dashcam.url)
     async with load.running():
         await load.progress()
         shim.sync_slowly(5)
         # So many calls end while each sync takes five seconds, that no call can have waited for one.
         seen = shim.seen(SYNC)
-        await load.progress(200)
+        await load.progress(200 if mode == "process" else 20)
         assert shim.seen(SYNC) - seen < 100
         shim.heal()
     endings = await asyncio.to_thread(assert_nothing_lost, dashcam, load)
     assert endings == {"completed": len(load.calls)}
+    late = sum(dashcam.samples()["dashcam_spool_sync_waits_expired_total"].values())
+    assert (late > 0) is (mode == "power")
 
 
-async def test_f3_syncs_that_fail_cost_nothing(start_shimmed: StartShimmed) -> None:
+ONCE, FOR_LONG = 1, 10_000
+
+
+@pytest.mark.parametrize(
+    ("mode", "times"), [slow("process", ONCE), ("process", FOR_LONG), ("power", ONCE), slow("power", FOR_LONG)]
+)
+async def test_f3_syncs_that_fail_cost_nothing(start_shimmed: StartShimmed, mode: str, times: int) -> None:
     """From the third on: the segment is left, what it held is written anew, and it is said aloud."""
-    dashcam, shim = await asyncio.to_thread(start_shimmed)
+    environment = {"DASHCAM_RECORDING__MODE": mode, "DASHCAM_RECORDING__POWER_WAIT": "0.2"}
+    dashcam, shim = await asyncio.to_thread(start_shimmed, environment=environment, is_spool_only=True)
     load = Load(dashcam.url)
     async with load.running():
         await load.progress()
-        shim.fail(SYNC, errno.EIO, after=3)
-        await load.progress(100)
-        await wait_until_async(lambda: "recorder_degraded" in dashcam.log(), "it is said")
+        shim.fail(SYNC, errno.EIO, after=3, times=times)
+        await load.progress(40)
+        await wait_until_async(lambda: is_said(dashcam, times), "it is said")
         shim.heal()
-        await load.progress(100)
+        await load.progress(40)
     endings = await asyncio.to_thread(assert_nothing_lost, dashcam, load)
     assert endings == {"completed": len(load.calls)}
+
+
+def is_said(dashcam: RunningDashcam, times: int) -> bool:
+    """One failure is counted; one that lasts is in the log as well."""
+    counted = sum(dashcam.samples()["dashcam_spool_sync_failures_total"].values())
+    return counted > 0 and (times == ONCE or "recorder_degraded" in dashcam.log())
 
 
 def test_the_shim_keeps_out_of_everything_else(start_shimmed: StartShimmed) -> None:

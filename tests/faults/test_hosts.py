@@ -13,6 +13,7 @@ import shutil
 import signal
 import urllib.request
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
@@ -37,16 +38,16 @@ from tests.support.toxic import DOWN, UP, ToxicProxy
 from tests.support.verdict import assert_nothing_lost
 from tests.support.waiting import wait_until, wait_until_async
 
+pytestmark = pytest.mark.engines("postgres")
+
 ALPHA, BETA, GAMMA = "127.0.0.1", "127.0.0.2", "127.0.0.3"
 StartHost = Callable[..., RunningDashcam]
 
 
 @pytest.fixture
-def database(postgres: Databases) -> Iterator[DatabaseSettings]:
+def database(engine: Databases) -> DatabaseSettings:
     """A database for the hosts of one test."""
-    made = postgres.migrated()
-    yield made
-    postgres.drop(made)
+    return engine.migrated()
 
 
 @pytest.fixture
@@ -54,8 +55,8 @@ def start_host(start: Start, database: DatabaseSettings) -> StartHost:
     """Start a host at an address; ``url`` is another way to the database, ``data_dir`` another host's folder."""
 
     def begin(address: str, url: str | None = None, **named: object) -> RunningDashcam:
-        environment = {"DASHCAM_DATABASE_URL": url or database.url}
-        dashcam = start("--host", address, environment=environment, is_started=False, **named)
+        where = replace(database, url=url or database.url)
+        dashcam = start("--host", address, database=where, is_started=False, **named)
         return on(dashcam, address)
 
     return begin
@@ -340,7 +341,7 @@ def isolated(
     port = urlsplit(database.url).port or 0
     way = stack.enter_context(ToxicProxy(port, listen=where.ours).running())
     url = through(database.url, way.port).replace("127.0.0.1", where.ours)
-    dashcam = start(upstream=upstream, environment={"DASHCAM_DATABASE_URL": url}, is_started=False)
+    dashcam = start(upstream=upstream, database=replace(database, url=url), is_started=False)
     front = stack.enter_context(ToxicProxy(dashcam.port, network=where.name).running())
     dashcam.url = f"http://127.0.0.1:{front.port}"
     start_inside(dashcam, where)

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from tests.faults.conftest import Start
+from tests.faults.conftest import Start, slow
 from tests.support.dashcam import RunningDashcam
 from tests.support.load import Load
 from tests.support.verdict import assert_nothing_lost
@@ -36,9 +36,10 @@ async def restarted(dashcam: RunningDashcam, load: Load) -> dict[str, int]:
     return await asyncio.to_thread(assert_nothing_lost, dashcam, load)
 
 
+@pytest.mark.engines("sqlite", "postgres")
 async def test_k1_killing_the_gateway_loses_nothing_and_tells_what_was_interrupted(start: Start, rounds: int) -> None:
     dashcam = start()
-    load = Load(dashcam.url)
+    load = Load(dashcam.url, scripts=["", "slow@100"])
     async with load.running():
         for _ in range(rounds):
             await load.progress()
@@ -51,11 +52,11 @@ async def test_k1_killing_the_gateway_loses_nothing_and_tells_what_was_interrupt
 
 
 # Each life of the process ends at this passing: early and late ones, so that what is under way differs.
-PASSINGS = [pytest.param(3, marks=pytest.mark.slow), 30]
+PASSINGS = [slow(3), 30]
 
 
 @pytest.mark.parametrize("at", PASSINGS)
-@pytest.mark.parametrize("place", ["call.started", "call.piece", "call.ended"])
+@pytest.mark.parametrize("place", [slow("call.started"), "call.piece", "call.ended"])
 async def test_k2_killing_the_gateway_between_two_lines_of_a_call(
     start: Start, rounds: int, place: str, at: int
 ) -> None:
@@ -75,7 +76,8 @@ async def test_k2_killing_the_gateway_between_two_lines_of_a_call(
         assert endings["interrupted"] >= rounds
 
 
-@pytest.mark.parametrize("place", ["batch.read", "batch.written", "batch.committed", "segment.freed"])
+@pytest.mark.engines("sqlite", "postgres")
+@pytest.mark.parametrize("place", [slow("batch.read"), "batch.written", "batch.committed", slow("segment.freed")])
 async def test_k3_killing_control_around_a_commit(start: Start, rounds: int, place: str) -> None:
     """``batch.committed``: the rows are in the store and their segments still there; the replay changes nothing."""
     quick = {"DASHCAM_RECORDING__SEGMENT_SECONDS": "0.2", "DASHCAM_FAILPOINTS": f"{place}=kill@5"}
@@ -89,7 +91,7 @@ async def test_k3_killing_control_around_a_commit(start: Start, rounds: int, pla
     assert endings == {"completed": len(load.calls)}
 
 
-@pytest.mark.parametrize("place", ["parking.written", "parking.committed"])
+@pytest.mark.parametrize("place", [slow("parking.written"), "parking.committed"])
 async def test_k3_killing_control_in_the_middle_of_parking(start: Start, rounds: int, place: str) -> None:
     dashcam = start(environment={"DASHCAM_FAILPOINTS": f"{place}=kill@2,parking.seconds=set:0.2"})
     load = Load(dashcam.url, scripts=["slow@100"])
@@ -100,6 +102,7 @@ async def test_k3_killing_control_in_the_middle_of_parking(start: Start, rounds:
     assert endings == {"completed": len(load.calls)}
 
 
+@pytest.mark.engines("sqlite", "postgres")
 async def test_k5_killing_control_fails_no_call_and_loses_nothing(start: Start, rounds: int) -> None:
     dashcam = start("--workers", "4")
     load = Load(dashcam.url)
@@ -115,6 +118,7 @@ async def test_k5_killing_control_fails_no_call_and_loses_nothing(start: Start, 
     assert endings == {"completed": len(load.calls)}
 
 
+@pytest.mark.engines("sqlite", "postgres")
 async def test_k6_killing_everything_at_once_loses_nothing(start: Start, rounds: int) -> None:
     dashcam = start()
     load = Load(dashcam.url)
@@ -126,3 +130,18 @@ async def test_k6_killing_everything_at_once_loses_nothing(start: Start, rounds:
         await load.progress()
     endings = await asyncio.to_thread(assert_nothing_lost, dashcam, load)
     assert endings["interrupted"] >= rounds
+
+
+@pytest.mark.engines("sqlite", "postgres")
+async def test_k6_killing_the_supervisor_alone_loses_nothing(start: Start, rounds: int) -> None:
+    """Its children hear of it by the pipe that closes, finish what they have begun, and leave the port to the next."""
+    dashcam = start()
+    load = Load(dashcam.url)
+    async with load.running():
+        for _ in range(rounds):
+            await load.progress()
+            await asyncio.to_thread(dashcam.kill_supervisor)
+            await asyncio.to_thread(dashcam.start)
+        await load.progress()
+    endings = await asyncio.to_thread(assert_nothing_lost, dashcam, load)
+    assert endings["completed"] >= load.finished

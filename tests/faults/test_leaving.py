@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from tests.faults.conftest import Start, StartShimmed
+from tests.faults.conftest import Amount, Start, StartShimmed, slow
 from tests.support.dashcam import RunningDashcam
 from tests.support.load import Load
 from tests.support.toxic import ToxicProxy
@@ -21,10 +21,10 @@ SHORT_DRAIN = {"DASHCAM_LIMITS__DRAIN": "1.0"}
 
 
 @pytest.mark.parametrize("drain", ["30", "0.5"], ids=["in time", "too late"])
-async def test_s1_an_orderly_end_with_many_streams(start: Start, drain: str, is_long: bool) -> None:
+async def test_s1_an_orderly_end_with_many_streams(start: Start, drain: str, amount: Amount) -> None:
     """Streams finish where there is time, else an error event says why; exit 0, and everything is on record."""
     dashcam = start(environment={"DASHCAM_LIMITS__DRAIN": drain})
-    clients = 200 if is_long else 60
+    clients = amount(60, 200)
     load = Load(dashcam.url, scripts=["slow@150"])
     async with load.running(clients=clients):
         await wait_until_async(lambda: load.in_flight >= clients // 2, "many streams are open")
@@ -61,13 +61,13 @@ def replaced(dashcam: RunningDashcam, pid: int) -> bool:
     return len(found) == 2 and pid not in found
 
 
-async def test_s3_a_rolling_restart_behind_a_load_balancer(start: Start, rounds: int) -> None:
+async def test_s3_a_rolling_restart_behind_a_load_balancer(start: Start, amount: Amount) -> None:
     """Two instances; each leaves after the balancer has turned to the other one."""
     first, second = start(), start()
     with ToxicProxy(first.port).running() as balancer:
         load = Load(f"http://127.0.0.1:{balancer.port}", headers={"connection": "close"})
         async with load.running():
-            for _ in range(rounds):
+            for _ in range(amount(1, 20)):
                 for leaving, staying in ((first, second), (second, first)):
                     await load.progress(10)
                     balancer.turn_to(staying.port)
@@ -92,7 +92,7 @@ def standing_still(*pids: int) -> Iterator[None]:
             os.kill(pid, signal.SIGCONT)
 
 
-async def test_s4_t2_a_machine_that_slept_gives_nobody_up(start: Start, is_long: bool) -> None:
+async def test_s4_t2_a_machine_that_slept_gives_nobody_up(start: Start, amount: Amount) -> None:
     """Everything stands still for longer than any time-out: what was said meanwhile is heard, and no timer storms."""
     dashcam = start()
     load = Load(dashcam.url, scripts=["slow@200"])
@@ -101,13 +101,13 @@ async def test_s4_t2_a_machine_that_slept_gives_nobody_up(start: Start, is_long:
         await wait_until_async(lambda: load.in_flight >= 8, "streams are open")
         with standing_still(*everything):
             # The upstream's patience is two seconds; what it says goes on arriving in the kernel.
-            await asyncio.sleep(60 if is_long else 3)
+            await asyncio.sleep(amount(3, 60))
         await load.progress(16)
     endings = await asyncio.to_thread(assert_nothing_lost, dashcam, load)
     assert endings == {"completed": len(load.calls)}
 
 
-@pytest.mark.parametrize("seconds", [86_400 * 400, -86_400 * 400], ids=["a year on", "a year back"])
+@pytest.mark.parametrize("seconds", [slow(86_400 * 400, id="a year on"), pytest.param(-86_400 * 400, id="a year back")])
 async def test_t1_a_clock_that_steps_changes_no_duration_and_no_order(
     start_shimmed: StartShimmed, seconds: int
 ) -> None:

@@ -11,8 +11,9 @@ import uuid
 from collections.abc import AsyncIterator
 
 import httpx2
+import pytest
 
-from tests.faults.conftest import Start
+from tests.faults.conftest import SCALE, Amount, Start
 from tests.faults.test_boot import resident_bytes
 from tests.support.client import Client
 from tests.support.dashcam import RunningDashcam
@@ -52,9 +53,10 @@ async def idle_streams(dashcam: RunningDashcam, load: Load, number: int) -> Asyn
         yield
 
 
-async def test_l1_thousands_of_idle_streams_cost_little_and_hold_nobody_up(start: Start, is_long: bool) -> None:
+@pytest.mark.slow
+async def test_l1_thousands_of_idle_streams_cost_little_and_hold_nobody_up(start: Start, amount: Amount) -> None:
     require("linux")
-    number = 4000 if is_long else 400
+    number = amount(400, 4000)
     may_open(3 * number + 500)
     limits = {"DASHCAM_LIMITS__IN_FLIGHT": str(number + 100)}
     dashcam = start(environment=limits, settings=None)
@@ -63,7 +65,7 @@ async def test_l1_thousands_of_idle_streams_cost_little_and_hold_nobody_up(start
     async with load.running(clients=2):
         await load.progress()
     before = resident_bytes(gateway)
-    for _ in range(3 if is_long else 1):
+    for _ in range(amount(1, 3)):
         async with idle_streams(dashcam, load, number):
             await wait_until_async(lambda: streams(dashcam) >= number, "all streams are open", seconds=120)
             assert (resident_bytes(gateway) - before) / number < 60 * KILOBYTE
@@ -81,12 +83,13 @@ def streams(dashcam: RunningDashcam) -> float:
     return dashcam.samples()["dashcam_open_streams"][frozenset()]
 
 
-async def test_l2_three_times_what_can_be_served(start: Start, is_long: bool) -> None:
+@pytest.mark.slow
+async def test_l2_three_times_what_can_be_served(start: Start, amount: Amount) -> None:
     """The rest is told to come again; what was accepted is on record; afterwards everything is served again."""
     dashcam = start(environment={"DASHCAM_LIMITS__IN_FLIGHT": "20"})
     load = Load(dashcam.url, scripts=["slow@20"], pause=0.01)
     async with load.running(clients=60):
-        await load.progress(20_000 if is_long else 200, seconds=900)
+        await load.progress(amount(200, 20_000), seconds=900)
     refused = [call for call in load.calls if call.status == 503]
     assert refused
     assert {call.status for call in load.calls if call.is_answered} == {200, 503}
@@ -103,17 +106,17 @@ async def test_l2_three_times_what_can_be_served(start: Start, is_long: bool) ->
 MIXED = [*[""] * 90, "reset@3", "close@5", "status@503", "leave@2", "leave@8", "crumbs", "status@429", "reset@0"]
 
 
-async def test_l3_memory_and_descriptors_stay_where_they_are(start: Start, is_long: bool) -> None:
+async def test_l3_memory_and_descriptors_stay_where_they_are(start: Start, amount: Amount) -> None:
     """With a few faults in a hundred calls; the long form for twenty minutes, with the slope of the last half."""
     require("linux")
     dashcam = start()
     pids = [*dashcam.pids("proxy.gateway"), *dashcam.pids("proxy.control")]
-    load = Load(dashcam.url, scripts=MIXED, pause=0.05 if is_long else 0.0)
+    load = Load(dashcam.url, scripts=MIXED, pause=0.05 if SCALE else 0.0)
     async with load.running(clients=8):
         await load.progress(400)
         sizes = [[resident_bytes(pid) for pid in pids]]
         files = [len(holdings_of(pid).files) for pid in pids]
-        until = time.monotonic() + (1200 if is_long else 0)
+        until = time.monotonic() + amount(0, 1200)
         while len(sizes) < 3 or time.monotonic() < until:
             await load.progress(800, seconds=120)
             sizes.append([resident_bytes(pid) for pid in pids])

@@ -7,7 +7,7 @@ from collections import Counter
 
 import pytest
 
-from tests.faults.conftest import Start
+from tests.faults.conftest import Amount, Start, slow
 from tests.support import oracle as answers
 from tests.support.dashcam import RunningDashcam
 from tests.support.load import Load
@@ -24,12 +24,12 @@ def port_of(address: str) -> int:
     return int(address.rpartition(":")[2])
 
 
-async def test_n1_n3_n4_upstreams_that_break_at_any_place(start: Start, is_long: bool) -> None:
+async def test_n1_n3_n4_upstreams_that_break_at_any_place(start: Start, amount: Amount) -> None:
     """A reset or silence at each stage, errors and single bytes, in one crowd: each call ends as its script says."""
     dashcam = start()
     load = Load(dashcam.url, scripts=[*BREAKING, *ANSWERING, *ANSWERING])
     async with load.running(clients=24):
-        await load.progress(2000 if is_long else 60, seconds=600)
+        await load.progress(amount(60, 2000), seconds=600)
     await asyncio.to_thread(assert_nothing_lost, dashcam, load)
     outcomes = {row["input_preview"]: row["outcome"] for row in dashcam.query("select * from interaction")}
     assert [call for call in load.calls if outcomes[call.nonce] not in OUTCOMES[call.script]] == []
@@ -52,7 +52,7 @@ async def test_n1_a_reset_of_every_connection_at_once(start: Start, oracle: str,
     assert endings["upstream_aborted"] >= rounds
 
 
-@pytest.mark.parametrize("size", [1, 7, 1000])
+@pytest.mark.parametrize("size", [slow(1), 7, slow(1000)])
 async def test_n4_answers_in_slices_are_the_same_answers(start: Start, oracle: str, size: int) -> None:
     with ToxicProxy(port_of(oracle)).running() as toxic:
         toxic.be(DOWN, slice=size)
@@ -65,9 +65,9 @@ async def test_n4_answers_in_slices_are_the_same_answers(start: Start, oracle: s
     assert endings == {"completed": len(load.calls)}
 
 
-async def test_n5_a_narrow_late_and_lossy_line(start: Start, oracle: str, is_long: bool) -> None:
+async def test_n5_a_narrow_late_and_lossy_line(start: Start, oracle: str, amount: Amount) -> None:
     """64 kbit/s, half a second late give or take 0.2 (a twentieth of both in the short form), 2 % resets."""
-    slow = 1.0 if is_long else 0.05
+    slow = amount(5, 100) / 100
     with ToxicProxy(port_of(oracle), seed=5).running() as toxic:
         line = {"latency": 0.5 * slow, "jitter": 0.2 * slow, "bytes_per_second": int(8000 / slow)}
         toxic.be(DOWN, **line, chance_of_reset=0.02)

@@ -9,7 +9,9 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 
-from tests.faults.conftest import Start
+import pytest
+
+from tests.faults.conftest import Amount, Start, is_in_trouble, opened
 from tests.support.dashcam import RunningDashcam
 from tests.support.load import Load
 from tests.support.verdict import assert_nothing_lost
@@ -25,25 +27,16 @@ def locked(dashcam: RunningDashcam) -> Iterator[None]:
         connection.execute("rollback")
 
 
-def opened(dashcam: RunningDashcam) -> RunningDashcam:
-    """Wait until the store is open: the gateway is ready before it."""
-    wait_until(lambda: dashcam.ledger()["is_open"], "the store is open")
-    return dashcam
-
-
-def says(dashcam: RunningDashcam, text: str) -> bool:
-    return text in str(dashcam.ledger()["last_error"])
-
-
-async def test_d7_a_database_that_is_locked_for_long(start: Start, is_long: bool) -> None:
+@pytest.mark.engines("sqlite")
+async def test_d7_a_database_that_is_locked_for_long(start: Start, amount: Amount) -> None:
     """Longer than the driver waits: the loader backs off and says why, no call fails, all is loaded afterwards."""
     dashcam = opened(start())
     load = Load(dashcam.url)
     async with load.running():
         await load.progress()
         with locked(dashcam):
-            for _ in range(6 if is_long else 1):
-                await wait_until_async(lambda: says(dashcam, "locked"), "the loader says why")
+            for _ in range(amount(1, 6)):
+                await wait_until_async(lambda: is_in_trouble(dashcam, "locked"), "the loader says why")
                 await load.progress(200)
             assert dashcam.get("/readyz")[0] == 200
             assert dashcam.ledger()["pending"] > 0
@@ -53,6 +46,7 @@ async def test_d7_a_database_that_is_locked_for_long(start: Start, is_long: bool
     assert endings == {"completed": len(load.calls)}
 
 
+@pytest.mark.engines("sqlite")
 async def test_d9_a_corrupt_page_stops_nobody_and_is_told_with_the_next_step(start: Start) -> None:
     """The gateway serves and spools; put a sound file in its place, and all is loaded."""
     dashcam = start()
@@ -68,7 +62,9 @@ async def test_d9_a_corrupt_page_stops_nobody_and_is_told_with_the_next_step(sta
     dashcam.start()
     async with load.running():
         await load.progress()
-        await wait_until_async(lambda: says(dashcam, "malformed") or says(dashcam, "damaged"), "it says what is wrong")
+        await wait_until_async(
+            lambda: is_in_trouble(dashcam, "malformed") or is_in_trouble(dashcam, "damaged"), "it says what is wrong"
+        )
         await load.progress()
     assert dashcam.get("/readyz")[0] == 200
     assert dashcam.database_path.read_bytes()[: len(before)] == before, "what was there is overwritten"
@@ -92,13 +88,13 @@ def damage(dashcam: RunningDashcam) -> None:
             file.write(os.urandom(size))
 
 
-async def test_d10_many_gateways_and_readers_and_one_writer(start: Start, is_long: bool) -> None:
+async def test_d10_many_gateways_and_readers_and_one_writer(start: Start, amount: Amount) -> None:
     """Four gateways, commands that read all the while, checkpoints by growth: one process writes, and all is sound."""
     dashcam = opened(start("--workers", "4"))
     load, leaving = Load(dashcam.url, pieces=60), asyncio.Event()
     async with load.running(clients=16):
         reading = asyncio.create_task(read_on(dashcam, leaving), name="readers")
-        await load.progress(20_000 if is_long else 400, seconds=1800)
+        await load.progress(amount(400, 20_000), seconds=1800)
         for pid in dashcam.pids("proxy.gateway"):
             assert [name for name in open_files(pid) if "dashcam.db" in name] == []
         assert len(dashcam.pids("proxy.control")) == 1
@@ -130,6 +126,7 @@ def open_files(pid: int) -> list[str]:
     return found
 
 
+@pytest.mark.engines("sqlite")
 def test_d11_an_old_sqlite_is_told_at_the_start(start: Start) -> None:
     dashcam = opened(start())
     is_old = sqlite3.sqlite_version_info < (3, 51, 3)

@@ -125,6 +125,14 @@ class RunningDashcam:
         self._process.wait()
         wait_until(lambda: not any(is_alive(pid) for pid in below), "all processes are gone")
 
+    def kill_supervisor(self) -> None:
+        """kill -9 it alone; its children finish what they have begun and leave."""
+        assert self._process is not None
+        below = list(children(self.pid))
+        kill(self.pid)
+        self._process.wait()
+        wait_until(lambda: not any(is_alive(pid) for pid in below), "the children have left", seconds=45)
+
     def signal(self, number: signal.Signals) -> None:
         """Send the supervisor a signal."""
         assert self._process is not None

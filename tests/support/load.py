@@ -78,7 +78,7 @@ class Load:
     calls: list[SeenCall] = field(default_factory=list)
     path: str = "/v1/chat/completions"
     headers: Mapping[str, str] = field(default_factory=dict)
-    pause: float = 0.0
+    pause: float = 0.03
 
     @property
     def finished(self) -> int:

@@ -39,11 +39,11 @@ def _ip(*arguments: str) -> None:
 
 
 @contextlib.contextmanager
-def namespace(module: str) -> Iterator[Island]:
+def namespace(module: str, *arguments: str) -> Iterator[Island]:
     """Run a module of ours in a namespace; it prints its address and ends with its standard input."""
     with island() as bare, tempfile.TemporaryDirectory() as folder:
         theirs = bare.ours.removesuffix(".1") + ".2"
-        with _program(module, bare.name, theirs, Path(folder)) as address:
+        with _program(bare.name, Path(folder), module, theirs, *arguments) as address:
             yield replace(bare, address=address)
 
 
@@ -81,18 +81,18 @@ def island() -> Iterator[Island]:
         _ip("link", "add", name, "type", "veth", "peer", "name", "inside", "netns", name)
         _ip("addr", "add", f"{ours}/24", "dev", name)
         _ip("link", "set", name, "up")
-        for arguments in (("addr", "add", f"{theirs}/24", "dev", "inside"), ("link", "set", "inside", "up"),
+        for step in (("addr", "add", f"{theirs}/24", "dev", "inside"), ("link", "set", "inside", "up"),
                           ("link", "set", "lo", "up")):  # fmt: skip
-            _ip("-n", name, *arguments)
+            _ip("-n", name, *step)
         yield Island("", name, ours)
     finally:
         _ip("netns", "del", name)
 
 
 @contextlib.contextmanager
-def _program(module: str, name: str, host: str, folder: Path) -> Iterator[str]:
+def _program(name: str, folder: Path, module: str, *arguments: str) -> Iterator[str]:
     process = subprocess.Popen(
-        ["ip", "netns", "exec", name, sys.executable, "-m", module, str(folder), host], cwd=ROOT,
+        ["ip", "netns", "exec", name, sys.executable, "-m", module, str(folder), *arguments], cwd=ROOT,
         env=clean_environment(folder), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
     )  # fmt: skip
     assert process.stdin is not None

@@ -29,7 +29,7 @@ def bouncer(program: str, url: str) -> Iterator[str]:
     (folder / "bouncer.ini").write_text(
         f"[databases]\n* = host={found.hostname} port={found.port} user={found.username}{password}\n"
         f"[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\nunix_socket_dir =\nauth_type = any\n"
-        "pool_mode = transaction\ndefault_pool_size = 2\nmax_client_conn = 50\n"
+        "pool_mode = transaction\nserver_login_retry = 1\ndefault_pool_size = 2\nmax_client_conn = 50\n"
     )
     account = ["-u", "nobody"] if os.getuid() == 0 else []
     log = (folder / "log").open("ab")

@@ -28,7 +28,7 @@ from proxy.store.tables import metadata
 
 _OPTIONS = (
     "fsync=off", "full_page_writes=off", "shared_buffers=32MB", "max_connections=60", "wal_level=minimal",
-    "max_wal_senders=0", "autovacuum=off", "log_min_messages=fatal", "unix_socket_directories=",
+    "max_wal_senders=0", "autovacuum=off", "log_min_messages=fatal",
 )  # fmt: skip
 PASSWORD = "a#secret/of:ours"
 TEMPLATE = "dashcam_template"
@@ -64,9 +64,18 @@ class PostgresServer:
         credentials = user if password is None else f"{user}:{password}"
         return f"postgresql://{credentials}@127.0.0.1:{self.port}/{database}"
 
+    @property
+    def socket(self) -> Path:
+        """Its Unix socket, which is reached from any network namespace."""
+        return self._data / f".s.PGSQL.{self.port}"
+
+    @property
+    def _places(self) -> tuple[str, str]:
+        return f"port={self.port}", f"unix_socket_directories={self._data}"
+
     def start(self) -> None:
         """Start it and wait until it answers."""
-        options = [part for option in (*_OPTIONS, *self._options, f"port={self.port}") for part in ("-c", option)]
+        options = [part for option in (*_OPTIONS, *self._options, *self._places) for part in ("-c", option)]
         command = [str(self._bin / "postgres"), "-D", str(self._data), "-h", "127.0.0.1", *options]
         log = (self._folder / "log").open("ab")
         self._process = subprocess.Popen(command, stdout=log, stderr=log, user=self._account, cwd="/")
@@ -92,6 +101,12 @@ class PostgresServer:
     def thaw(self) -> None:
         """Let it go on."""
         self._signal_all(signal.SIGCONT)
+
+    def revive(self) -> None:
+        """See to it that it runs, whatever was done to it."""
+        if self._process is None:
+            self.start()
+        self.thaw()
 
     def remove(self) -> None:
         """End it and remove its folder."""
@@ -163,13 +178,24 @@ class Databases:
         """Return a new database without tables."""
         return self._make("")
 
-    def migrated(self) -> DatabaseSettings:
-        """Return a new database at the newest revision."""
+    def migrated(self, how: str = "") -> DatabaseSettings:
+        """Return a new database at the newest revision; ``how`` is what else is said when it is made."""
+        self._make_template()
+        return self._make(f"TEMPLATE {self._template} {how}")
+
+    def template_bytes(self) -> int:
+        """Return how large a new one is."""
+        self._make_template()
+        with psycopg.connect(self._url) as connection:
+            row = connection.execute("SELECT pg_database_size(%s)", [self._template]).fetchone()
+        assert row is not None
+        return int(row[0])
+
+    def _make_template(self) -> None:
         if self._template not in self._made:
             self._run(f"CREATE DATABASE {self._template} ENCODING 'UTF8' TEMPLATE template0")
             self._made.append(self._template)
             upgrade(self.named(self._template))
-        return self._make(f"TEMPLATE {self._template}")
 
     def cleared(self) -> DatabaseSettings:
         """Return a database with our tables and nothing in them, which the tests of a session share."""
@@ -189,6 +215,12 @@ class Databases:
         name = urlsplit(database.url).path.removeprefix("/")
         self._run(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
         self._made = [item for item in self._made if item != name]
+
+    def drop_copies(self) -> None:
+        """Remove all but the one that new ones are copied from."""
+        for name in list(self._made):
+            if name != self._template:
+                self.drop(self.named(name))
 
     def close(self) -> None:
         """Remove all that are left."""
