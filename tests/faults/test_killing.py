@@ -66,14 +66,15 @@ async def test_k2_killing_the_gateway_between_two_lines_of_a_call(
     async with load.running():
         for _ in range(rounds):
             await next_life(dashcam, "proxy.gateway")
-    endings = await restarted(dashcam, load)
+    await restarted(dashcam, load)
     if place == "call.ended":
         cut = [call for call in load.calls if call.error is not None]
         completed = dashcam.query("select input_preview from interaction where outcome = 'completed'")
         ended = {row["input_preview"] for row in completed}
         assert [call for call in cut if call.nonce in ended], "an answer whose END was down is complete for nobody"
     else:
-        assert endings["interrupted"] >= rounds
+        # A stream whose last piece was down is whole without its END; nobody knows when it ended, as of those cut off.
+        assert len(dashcam.query("select id from interaction where completed_at is null")) >= rounds
 
 
 @pytest.mark.engines("sqlite", "postgres")
