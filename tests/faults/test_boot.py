@@ -83,9 +83,9 @@ def _oom_kills(group: Path) -> int:
 async def _squeeze(dashcam: RunningDashcam, module: str) -> None:
     """Give a process less memory than it has until the kernel ends it."""
     (pid,) = dashcam.pids(module)
-    with memory_of(1 << 40, pid) as group:
-        # What it had before it came here is not charged; what it touches from now on is.
-        (group / "memory.limit_in_bytes").write_text(str(64 * 1024))
+    # What it had before it came here is not charged; what it touches from now on is. The group has its limit before
+    # the process comes: the kernel refuses to set one below what is charged already (EBUSY).
+    with memory_of(64 * 1024, pid) as group:
         await wait_until_async(lambda: _oom_kills(group) > 0, f"the kernel ends {module} for want of memory")
 
 
