@@ -9,7 +9,6 @@ from collections.abc import Iterator
 
 import pytest
 
-from proxy.supervisor import binding
 from proxy.supervisor.binding import PortTakenError, bind, bind_patiently
 from tests.support.processes import free_port
 
@@ -111,7 +110,6 @@ def test_a_port_that_was_asked_for_is_waited_for_and_that_is_said_once() -> None
     assert said == [f"port {port} is taken by another program; waiting up to 30 s for it"]
 
 
-def test_waiting_has_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(binding, "WAIT_SECONDS", 0.0)
+def test_waiting_has_an_end() -> None:
     with socket.create_server((HOST, 0)) as blocker, pytest.raises(PortTakenError):
-        bind_patiently(HOST, blocker.getsockname()[1], 1, may_move=False, say=lambda _: None)
+        bind_patiently(HOST, blocker.getsockname()[1], 1, may_move=False, say=lambda _: None, patience=0.0)
