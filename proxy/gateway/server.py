@@ -20,18 +20,15 @@ from uvicorn.server import ServerState
 
 from proxy.errors import SpoolError
 from proxy.gateway.app import Gateway
+from proxy.gateway.complaints import Complaints
 from proxy.gateway.protocol import GatewayProtocol
 from proxy.gateway.refreshing import INTERVAL_SECONDS, SnapshotWatch
 from proxy.spool.page import Page
-from proxy.spool.trouble import meanings
 from proxy.upstream.client import STANDSTILL_SECONDS
 
 log = structlog.get_logger("gateway")
 
 _STATS_SECONDS = 5.0
-_TELL_AGAIN_SECONDS = 60.0
-_TOLD = ("in_flight", "in_flight_per_key", "connections", "connections_per_address", "memory_bytes")
-_LOSSES = ("bodies_dropped", "dropped_spool_full", "fsync_failures", "sync_waits_expired", "ends_lost")
 _NEWCOMER_SECONDS = 0.25
 
 
@@ -46,10 +43,7 @@ class GatewayServer:
         self._state = ServerState()
         self._leaving = asyncio.Event()
         self._stats_at = 0.0
-        self._tell_limits_at = 0.0
-        self._told_limits: dict[str, int] = {}
-        self._tell_at = 0.0
-        self._is_degraded = False
+        self._complaints = Complaints(lambda: gateway.page)
 
     async def run(self) -> None:
         """Serve until told to leave, then drain."""
@@ -95,8 +89,7 @@ class GatewayServer:
                 self._watch.look()
                 self._keep_spool()
                 self._note_stats(now)
-                self._tell_degraded(now)
-                self._tell_limits(now)
+                self._complaints.look(now)
 
     def _sweep(self, now: float) -> None:
         connections = self._connections()
@@ -151,32 +144,6 @@ class GatewayServer:
             log.error("spool_removed", folder=folder, reason=str(error))
             return
         log.error("spool_removed", folder=folder, hint="calls not yet stored are lost; new ones are recorded again")
-
-    def _tell_degraded(self, now: float) -> None:
-        """Say that the spool cannot keep everything, at most once a minute, and when that is over."""
-        values = self._gateway.page.read_all()
-        if values["degraded"] and now >= self._tell_at:
-            self._tell_at, self._is_degraded = now + _TELL_AGAIN_SECONDS, True
-            lost = {name: values[name] for name in _LOSSES}
-            found = meanings([values["trouble"]])
-            why = [meaning.text for meaning in found] or ["the spool's disk is full or failing"]
-            hint = "; ".join(dict.fromkeys(meaning.hint for meaning in found)) or "dashcam doctor"
-            log.error("recorder_degraded", why=why, hint=hint, **lost)
-        elif self._is_degraded and not values["degraded"]:
-            self._is_degraded = False
-            log.info("recorder_recovered")
-
-    def _tell_limits(self, now: float) -> None:
-        """Say which ceilings have turned somebody away, at most once a minute."""
-        if now < self._tell_limits_at:
-            return
-        values = self._gateway.page.read_all()
-        counts = {name: values[f"limit_{name}"] for name in _TOLD}
-        news = {name: more for name, count in counts.items() if (more := count - self._told_limits.get(name, 0)) > 0}
-        self._told_limits = counts
-        if news:
-            self._tell_limits_at = now + _TELL_AGAIN_SECONDS
-            log.warning("limits_reached", hint="settings of section limits; README", **news)
 
     async def _hear_newcomers(self, limit: float) -> None:
         """Give those whose first request is on its way a moment: closed now, they would be told nothing."""
