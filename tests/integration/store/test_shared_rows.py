@@ -17,6 +17,8 @@ from proxy.domain.interaction import Entry, uncounted
 from proxy.domain.outcome import CostStatus, UsageSource
 from proxy.settings.database import DatabaseSettings
 from proxy.store.amending import Amendment, Change
+from proxy.store.bodies import keep_bodies
+from proxy.store.columns import instant_text
 from proxy.store.writing import SourceState, StoreWriter, WriteBatch
 from tests.support.entries import STARTED_AT, an_entry, with_body
 from tests.support.postgres import Databases
@@ -98,6 +100,20 @@ def test_hosts_that_write_the_same_things_in_any_order_never_wait_in_a_circle(st
         (f"host-{number}", float(ROUNDS * len(answers))) for number in range(HOSTS)
     ]
     assert deadlocks(store) == 0
+
+
+def test_a_slice_that_is_referred_to_is_not_removed_before_that_is_committed(store: DatabaseSettings) -> None:
+    entry = with_body(an_entry(), b"".join(PARTS[:3]), (2048, 4096))
+    writer = StoreWriter(store)
+    writer.write(WriteBatch(entries=[("s", entry)]), lambda _: {})
+    day = instant_text(STARTED_AT)[:10]
+    with writer.transaction() as connection, psycopg.connect(store.url, autocommit=True) as other:
+        keep_bodies(connection, [(day, entry.request)])  # type: ignore[list-item]
+        other.execute("SET lock_timeout = '50ms'")
+        with pytest.raises(psycopg.errors.LockNotAvailable):
+            other.execute("DELETE FROM body_chunk WHERE day = %s", (day,))
+    writer.close()
+    assert ask(store, "SELECT count(*) FROM body_chunk") == [(3,)]
 
 
 def test_hosts_that_count_and_change_the_same_makers_never_wait_in_a_circle(store: DatabaseSettings) -> None:

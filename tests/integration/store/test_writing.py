@@ -107,6 +107,15 @@ def test_a_repeated_history_is_stored_once(store: DatabaseSettings, writer: Stor
     assert chunks < 10
 
 
+def test_a_slice_that_is_there_is_not_written_again(store: DatabaseSettings, writer: StoreWriter) -> None:
+    """Neither is a number used up for it: the hundredth turn of a conversation would use up as many as it has turns."""
+    body = b"once and for all " * 1000
+    for more in (b"", b"a", b"ab"):
+        write(writer, with_body(an_entry(), body + more, (4000, 8000, len(body))))
+    numbers = ask(store, "SELECT number FROM body_chunk ORDER BY number")
+    assert [number - numbers[0][0] for (number,) in numbers] == [0, 1, 2, 3, 4]
+
+
 def test_a_row_out_of_range_is_refused_and_leaves_nothing(writer: StoreWriter, reader: Reader) -> None:
     bad = an_entry(input_tokens=-1)
     with pytest.raises(RowError):
