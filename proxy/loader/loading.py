@@ -386,6 +386,6 @@ def _unmoved(followed: FollowedSource) -> SourceState:
 
 
 def _load_states(reader: Reader, instance: str) -> tuple[dict[str, Row], list[Row]]:
-    states, parked = {row["source"]: row for row in reader.states(instance)}, reader.parked()
+    states, parked = {row["source"]: row for row in reader.states(instance)}, reader.parked(instance)
     reader.close()
     return states, parked

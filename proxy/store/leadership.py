@@ -21,14 +21,18 @@ _RENEW = (
     "clock_timestamp() + ? * interval '1 second') ON CONFLICT (name) DO UPDATE SET instance = excluded.instance, "
     "holder = excluded.holder, until = excluded.until, "
     "since = CASE WHEN leader.holder = excluded.holder THEN leader.since ELSE excluded.since END "
-    "WHERE leader.holder = excluded.holder OR leader.until <= clock_timestamp() RETURNING holder"
+    "WHERE excluded.holder = leader.holder OR excluded.instance = leader.instance OR leader.until <= clock_timestamp() "
+    "RETURNING holder"
 )
 _LEADS = "SELECT count(*) FROM leader WHERE name = ? AND holder = ? AND until > clock_timestamp()"
 _RESIGN = "UPDATE leader SET until = clock_timestamp() WHERE name = ? AND holder = ? AND until > clock_timestamp()"
 
 
 def renew(connection: Connection, instance: str, holder: str, seconds: float = LEASE_SECONDS) -> bool:
-    """Take the lease where it is free, prolong it where it is ours; True when we lead, once this is committed."""
+    """Take the lease where it is free, prolong it where it is ours; True when we lead, once this is committed.
+
+    For the holder of the instance's claim: what an earlier process of the same instance held is ours at once.
+    """
     return connection.exec_driver_sql(_RENEW, (_NAME, instance, holder, seconds)).first() is not None
 
 

@@ -45,8 +45,8 @@ _ENCODING = "SELECT current_setting('server_encoding')"
 _IS_READ_ONLY = "SELECT pg_is_in_recovery() OR current_setting('default_transaction_read_only') = 'on'"
 _CLOSED = (
     "SELECT relname FROM pg_class WHERE relnamespace = current_schema()::regnamespace AND relkind IN ('r', 'p') "
-    "AND NOT relispartition AND NOT (has_table_privilege(oid, 'INSERT') AND has_table_privilege(oid, 'UPDATE')) "
-    "ORDER BY relname"
+    "AND NOT relispartition AND NOT (has_table_privilege(oid, 'SELECT') AND has_table_privilege(oid, 'INSERT') "
+    "AND has_table_privilege(oid, 'UPDATE') AND has_table_privilege(oid, 'DELETE')) ORDER BY relname"
 )
 # SET LOCAL for several at once. An operator's stronger promise stays: remote_apply waits for more than on.
 _SETTINGS = (

@@ -29,10 +29,18 @@ _PASSWORD = _Meaning(
     "does not let us in", "correct the user or password in database.url, PGPASSWORD or ~/.pgpass, and start again"
 )
 _MISSING = _Meaning("is not there", "create it on its server: createdb {name}; then: dashcam db migrate")
-_RIGHTS = _Meaning("refuses us a right", "let its owner grant it: GRANT ALL ON ALL TABLES IN SCHEMA public TO {user}")
-_SCHEMA_RIGHTS = _Meaning(
-    "refuses us a right", "let its owner grant it: GRANT USAGE, CREATE ON SCHEMA public TO {user}"
-)
+_NO_RIGHT, _GRANT = "refuses us a right", "let its owner grant it: GRANT {} TO {{user}}"
+_RIGHTS = _Meaning(_NO_RIGHT, _GRANT.format("ALL ON ALL TABLES IN SCHEMA public"))
+_BY_OBJECT = {
+    "for schema": _Meaning(_NO_RIGHT, _GRANT.format("USAGE, CREATE ON SCHEMA public")),
+    "for sequence": _Meaning(_NO_RIGHT, _GRANT.format("ALL ON ALL SEQUENCES IN SCHEMA public")),
+    "for database": _Meaning(_NO_RIGHT, _GRANT.format("CONNECT, TEMPORARY ON DATABASE {name}")),
+    "must be owner": _Meaning(
+        _NO_RIGHT,
+        "months are made and dropped, and upgrades done, by the owner of the tables: GRANT its role TO {user}",
+    ),
+}
+"""What a missing right is to, by the server's words: SQLSTATE 42501 alone does not say."""
 _READ_ONLY = _Meaning("is read-only", "database.url must lead to the primary; a replica belongs in database.read_url")
 _FULL = _Meaning("has no room left", "free space on its server")
 _CROWDED = _Meaning("has too many connections", "end some, or raise max_connections")
@@ -123,8 +131,9 @@ def _next(meaning: _Meaning, database: DatabaseSettings) -> str:
 
 
 def _meaning(error: Exception, state: str) -> _Meaning:
-    if state == "42501" and "schema" in str(getattr(error, "orig", "")):
-        return _SCHEMA_RIGHTS
+    if state == "42501":
+        words = str(getattr(error, "orig", ""))
+        return next((meaning for text, meaning in _BY_OBJECT.items() if text in words), _RIGHTS)
     for length in (5, 2) if state else ():
         if state[:length] in _BY_STATE:
             return _BY_STATE[state[:length]]

@@ -81,6 +81,12 @@ class Parts:
     texts: tuple[str | None, str | None]
 
 
+_PARKED = (
+    "SELECT * FROM open_call WHERE NOT EXISTS (SELECT 1 FROM spool_position "
+    "WHERE spool_position.source = open_call.source AND spool_position.instance <> ?) ORDER BY id, part"
+)
+
+
 class Reader:
     """Answers questions about one store; of a replica where there is one, unless ``is_primary``."""
 
@@ -188,9 +194,9 @@ class Reader:
         """Return the positions and counts of an instance's sources."""
         return self._rows("SELECT * FROM spool_position WHERE instance = ? ORDER BY source", (instance,))
 
-    def parked(self) -> list[Row]:
-        """Return the parts of calls that were open when they were read."""
-        return self._rows("SELECT * FROM open_call ORDER BY id, part", ())
+    def parked(self, instance: str = "") -> list[Row]:
+        """Return the parts of calls that were open when an instance read them; other hosts' can be many."""
+        return self._rows(_PARKED, (instance,))
 
     def totals(self, instance: str = "") -> dict[tuple[str, str], float]:
         """Return what stands behind an instance's counters."""

@@ -44,9 +44,10 @@ def test_a_lease_that_has_run_out_is_anybodys_and_its_holder_knows(within: Ask) 
     assert within(lambda c: leadership.leads(c, "holder-b")) is True
 
 
-def test_a_restarted_control_is_another_holder(within: Ask) -> None:
+def test_a_restarted_control_leads_on_at_once_and_its_predecessor_no_more(within: Ask) -> None:
     within(lambda c: leadership.renew(c, "a", "before"))
-    assert within(lambda c: leadership.renew(c, "a", "after")) is False
+    assert within(lambda c: leadership.renew(c, "a", "after")) is True
+    assert within(lambda c: (leadership.leads(c, "before"), leadership.leads(c, "after"))) == (False, True)
 
 
 def test_who_resigns_leaves_the_lease_to_the_next_and_nobody_resigns_for_others(within: Ask) -> None:

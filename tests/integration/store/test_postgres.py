@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import date
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit, urlunsplit
 
@@ -14,6 +15,7 @@ import pytest
 from proxy.domain.interaction import Entry
 from proxy.errors import StoreError
 from proxy.settings.database import DatabaseSettings
+from proxy.store import partitions
 from proxy.store.engine import backend_of
 from proxy.store.failures import RowError, StoreUnavailableError
 from proxy.store.migration import upgrade
@@ -21,7 +23,7 @@ from proxy.store.postgres import translated
 from proxy.store.reading import Reader
 from proxy.store.statements import Filters
 from proxy.store.writing import SourceState, StoreWriter, WriteBatch
-from tests.support.entries import an_entry
+from tests.support.entries import an_entry, with_body
 from tests.support.postgres import PostgresServer
 
 if TYPE_CHECKING:
@@ -124,17 +126,78 @@ def test_a_read_only_database_is_told(store: DatabaseSettings) -> None:
     writer.close()
 
 
-def test_a_missing_right_is_told(store: DatabaseSettings) -> None:
+@pytest.fixture
+def limited(store: DatabaseSettings) -> Iterator[DatabaseSettings]:
+    """The same for a role without any rights of its own."""
     role = f"limited_{uuid.uuid4().hex[:8]}"
-    admin(store, f"CREATE ROLE {role} LOGIN PASSWORD 'x'", f"GRANT SELECT ON ALL TABLES IN SCHEMA public TO {role}")
-    try:
-        writer = StoreWriter(url_with(store, user=role))
-        with pytest.raises(StoreUnavailableError, match="refuses us a right") as caught:
-            write(writer, an_entry())
-        assert "GRANT" in str(caught.value.hint)
-        writer.close()
-    finally:
-        admin(store, f"DROP OWNED BY {role}", f"DROP ROLE {role}")
+    admin(store, f"CREATE ROLE {role} LOGIN PASSWORD 'x'")
+    yield url_with(store, user=role)
+    admin(store, f"DROP OWNED BY {role}", f"DROP ROLE {role}")
+
+
+def grant(store: DatabaseSettings, rights: str, to: DatabaseSettings) -> str:
+    """Grant rights in our schema to whoever an address names; return the words after GRANT."""
+    granted = f"{rights} IN SCHEMA public TO {urlsplit(to.url).username}"
+    admin(store, f"GRANT {granted}")
+    return granted
+
+
+def store_a_large_call(database: DatabaseSettings) -> str:
+    """Try to; return what is to be done next."""
+    writer = StoreWriter(database)
+    with pytest.raises(StoreUnavailableError, match="refuses us a right") as caught:
+        write(writer, with_body(an_entry(), b"slice " * 2000, (6000,)))
+    writer.close()
+    return str(caught.value.hint)
+
+
+def test_what_a_missing_right_advises_is_the_right_that_is_missing(
+    store: DatabaseSettings, limited: DatabaseSettings
+) -> None:
+    grant(store, "SELECT ON ALL TABLES", limited)
+    advice = store_a_large_call(limited)
+    assert f"GRANT {grant(store, 'ALL ON ALL TABLES', limited)}" in advice
+    advice = store_a_large_call(limited)
+    assert f"GRANT {grant(store, 'ALL ON ALL SEQUENCES', limited)}" in advice
+    writer = StoreWriter(limited)
+    assert write(writer, with_body(an_entry(), b"slice " * 2000, (6000,))) == 1
+    writer.close()
+
+
+def test_who_may_make_no_tables_is_told_how_to_let_him(postgres: Databases, limited: DatabaseSettings) -> None:
+    empty = postgres.empty()
+    role = str(urlsplit(limited.url).username)
+    with pytest.raises(StoreError, match="permission denied for schema") as caught:
+        upgrade(url_with(empty, user=role))
+    postgres.drop(empty)
+    assert f"GRANT USAGE, CREATE ON SCHEMA public TO {role}" in str(caught.value.hint)
+
+
+def test_who_does_not_own_the_tables_is_told_that_months_need_it(
+    store: DatabaseSettings, limited: DatabaseSettings
+) -> None:
+    role = urlsplit(limited.url).username
+    grant(store, "ALL ON ALL TABLES", limited)
+    admin(store, f"GRANT CREATE ON SCHEMA public TO {role}")
+    writer = StoreWriter(limited)
+    with pytest.raises(StoreUnavailableError, match="must be owner") as caught, writer.transaction() as connection:
+        partitions.make(connection, date(2041, 1, 1))
+    writer.close()
+    assert "owner of the tables" in str(caught.value.hint)
+
+
+def test_a_table_that_one_right_is_missing_for_is_an_obstacle(
+    store: DatabaseSettings, limited: DatabaseSettings
+) -> None:
+    role, reader = urlsplit(limited.url).username, Reader(limited)
+    grant(store, "ALL ON ALL TABLES", limited)
+    assert reader.obstacle() is None
+    for right in ("SELECT", "INSERT", "UPDATE", "DELETE"):
+        admin(store, f"REVOKE {right} ON attempt FROM {role}")
+        assert "attempt" in str(reader.obstacle())
+        admin(store, f"GRANT {right} ON attempt TO {role}")
+    assert reader.obstacle() is None
+    reader.close()
 
 
 def test_a_lock_is_waited_for_only_so_long(store: DatabaseSettings) -> None:

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from proxy.domain.identity import IdentityMint, id_text
 from proxy.domain.interaction import Entry
 from proxy.domain.outcome import Outcome
 from proxy.settings.database import DatabaseSettings
@@ -131,6 +132,17 @@ def test_parked_parts_are_kept_until_the_call_ends(writer: StoreWriter, reader: 
     assert [(row["part"], row["payload"]) for row in reader.parked()] == [(0, b"records"), (1, b"records")]
     writer.write(WriteBatch(unparked=[PARKED]), count)
     assert reader.parked() == []
+
+
+def test_another_hosts_open_calls_are_not_ours_to_read(store: DatabaseSettings, reader: Reader) -> None:
+    mint = IdentityMint()
+    ids = [id_text(mint.mint()) for _ in range(2)]
+    for host, identity in zip(("a", "b"), ids, strict=True):
+        writer = StoreWriter(store, host)
+        part = ParkedPart(identity, 0, f"of-{host}", 7, b"records")
+        writer.write(WriteBatch(parked=[part], states=[SourceState(f"of-{host}", 1, 9)]), count)
+        writer.close()
+    assert [row["id"] for row in reader.parked("a")] == ids[:1]
 
 
 def test_the_newest_first(writer: StoreWriter, reader: Reader) -> None:
