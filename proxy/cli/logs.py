@@ -22,6 +22,7 @@ from proxy.store.rows import COLUMNS
 from proxy.store.statements import Filters, Order
 
 _POLL_SECONDS = 0.4
+_AT_ONCE = 500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,8 +95,9 @@ def _hint(found: int, listing: Listing) -> None:
 def _follow(recorded: Recorded, filters: Filters, show: Callable[[Sequence[Row]], None]) -> None:
     """Go on in the order of recording: a long call is recorded after younger ones."""
     while True:
-        time.sleep(_POLL_SECONDS)
-        show(recorded.next(filters, 500))
+        if not recorded.is_behind:
+            time.sleep(_POLL_SECONDS)
+        show(recorded.next(filters, _AT_ONCE))
         sys.stdout.flush()
 
 

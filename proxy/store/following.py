@@ -1,7 +1,8 @@
 """Calls in the order they are recorded in, which is not that of their beginnings: a long one comes after younger ones.
 
 SQLite numbers its rows as they come. Postgres does not, and a number of ours would say nothing there, where several
-hosts commit side by side: the newest calls are looked at again and again, and those not seen before are new.
+hosts commit side by side: the newest calls are looked at again and again, with all that began after the oldest of them,
+and those not seen before are new. However many come between two looks, each is told.
 """
 
 from __future__ import annotations
@@ -9,46 +10,67 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from proxy.store.statements import Filters, conditions_of
+from proxy.store.statements import NO_ID, Filters, conditions_of
 
 Ask = Callable[[str, Sequence[Any]], list[dict[str, Any]]]
 WINDOW = 5000
-"""So many of the newest calls are looked at: one that is recorded after so many younger ones is not noticed."""
+"""Of what was seen, so many of the newest calls are kept in mind: one that is recorded after so many younger ones is
+not noticed."""
+_NEWEST = "SELECT id FROM interaction ORDER BY id DESC LIMIT ?"
+_SINCE = "SELECT id FROM interaction WHERE id > ? ORDER BY id"
 
 
 class Recorded:
-    """What was recorded since it was made; ``ask`` runs a statement of ours."""
+    """What was recorded since it was made; ``ask`` runs a statement of ours.
+
+    ``is_behind``: the last answer was full, and more may be there at once.
+    """
 
     def __init__(self, ask: Ask, *, has_row_numbers: bool) -> None:
         self._ask = ask
         self._has_row_numbers = has_row_numbers
         self._number = self._last_number() if has_row_numbers else 0
-        self._seen = set() if has_row_numbers else self._newest()
+        self._floor = NO_ID
+        self._seen: set[str] = set()
+        self.is_behind = False
+        if not has_row_numbers:
+            self._keep_in_mind([row["id"] for row in ask(_NEWEST, (WINDOW + 1,))])
 
     def next(self, filters: Filters, limit: int) -> list[dict[str, Any]]:
-        """Return what came since the last time, at most ``limit`` rows."""
+        """Return what came since the last time; of at most ``limit`` calls, or rows where they are numbered."""
         return self._numbered(filters, limit) if self._has_row_numbers else self._unseen(filters, limit)
 
     def _last_number(self) -> int:
         return int(self._ask("SELECT coalesce(max(rowid), 0) AS number FROM interaction", ())[0]["number"])
 
     def _numbered(self, filters: Filters, limit: int) -> list[dict[str, Any]]:
+        until = self._last_number()
         conditions, values = conditions_of(filters)
-        where = " AND ".join(["rowid > ?", *conditions])
+        where = " AND ".join(["rowid > ?", "rowid <= ?", *conditions])
         sql = f"SELECT rowid AS number, * FROM interaction WHERE {where} ORDER BY rowid LIMIT ?"  # noqa: S608 - ours
-        rows = self._ask(sql, (self._number, *values, limit))
-        self._number = max([self._number, *(row.pop("number") for row in rows)])
+        rows = self._ask(sql, (self._number, until, *values, limit))
+        numbers = [int(row.pop("number")) for row in rows]
+        self.is_behind = len(rows) == limit
+        # What does not match is not looked at again either.
+        self._number = numbers[-1] if self.is_behind else max(until, self._number)
         return rows
 
-    def _newest(self) -> set[str]:
-        return {row["id"] for row in self._ask("SELECT id FROM interaction ORDER BY id DESC LIMIT ?", (WINDOW,))}
-
     def _unseen(self, filters: Filters, limit: int) -> list[dict[str, Any]]:
-        newest = self._newest()
-        new = sorted(newest - self._seen)[-limit:]
-        self._seen = newest
+        there = [row["id"] for row in self._ask(_SINCE, (self._floor,))]
+        unseen = [identity for identity in there if identity not in self._seen]
+        new, self.is_behind = unseen[:limit], len(unseen) > limit
+        self._seen.update(new)
+        if not self.is_behind:
+            self._keep_in_mind(there)
         if not new:
             return []
         conditions, values = conditions_of(filters)
         where = " AND ".join([f"id IN ({','.join('?' * len(new))})", *conditions])
         return self._ask(f"SELECT * FROM interaction WHERE {where} ORDER BY id", (*new, *values))  # noqa: S608 - ours
+
+    def _keep_in_mind(self, seen: Sequence[str]) -> None:
+        """Forget all but the newest of what was seen, and look at nothing older again."""
+        newest = sorted(seen)[-WINDOW:]
+        if len(newest) == WINDOW:
+            self._floor = max(self._floor, newest[0])
+        self._seen = set(newest)

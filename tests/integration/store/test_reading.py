@@ -113,3 +113,22 @@ def test_what_is_recorded_from_now_on_comes_in_the_order_of_recording(filled: Re
     writer.write(WriteBatch(entries=[("s", late[0]), ("s", late[1]), ("s", an_entry())]), lambda _entries: {})
     assert [row["user_id"] for row in recorded.next(Filters(tags=("eu",)), 10)] == ["ann", "bob"]
     assert recorded.next(Filters(tags=("eu",)), 10) == []
+
+
+def test_however_much_is_recorded_between_two_looks_none_of_it_is_passed_over(
+    filled: Reader, writer: StoreWriter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("proxy.store.following.WINDOW", 4)
+    recorded = filled.recorded()
+    late, many = an_entry(user_id="late"), [an_entry(user_id=f"{number}") for number in range(25)]
+    writer.write(WriteBatch(entries=[("s", item) for item in many]), lambda _entries: {})
+    looks = [recorded.next(Filters(), 10)]
+    while recorded.is_behind:
+        looks.append(recorded.next(Filters(), 10))
+    assert [row["user_id"] for rows in looks for row in rows] == [f"{number}" for number in range(25)]
+    assert max(map(len, looks)) == 10
+    writer.write(WriteBatch(entries=[("s", an_entry(user_id="next"))]), lambda _entries: {})
+    assert [row["user_id"] for row in recorded.next(Filters(), 10)] == ["next"]
+    writer.write(WriteBatch(entries=[("s", late)]), lambda _entries: {})
+    is_numbered = not filled._database.is_postgres
+    assert [row["user_id"] for row in recorded.next(Filters(), 10)] == (["late"] if is_numbered else [])
