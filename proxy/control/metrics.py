@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from proxy.control.services import Services
 
 Page = Mapping[str, int]
-_DROP_REASONS = ("spool_full", "write_error", "policy", "refused", "lost")
+_DROP_REASONS = ("spool_full", "write_error", "policy", "refused", "lost", "store_moved")
 _MODES = ("process", "power", "memory")
 
 

@@ -9,6 +9,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
+from proxy.store.reading import Row
+from proxy.store.writing import SourceState
+
 Account = Mapping[str, object]
 _SUMS = ("accepted", "stored", "pending", "quarantined")
 
@@ -17,6 +20,17 @@ def closed_account(row: Mapping[str, object]) -> dict[str, object]:
     """Return the line of a source that is not followed (any more), from its row in the store."""
     kept = {name: row[name] for name in ("source", "accepted", "stored", "quarantined")}
     return {**kept, "pending": 0, "dropped": row["dropped"] or {}, "alive": False}
+
+
+def vanished(row: Row) -> SourceState:
+    """Return the closed account of a source whose files are gone: what was accepted and is nowhere is lost."""
+    dropped = {str(reason): int(count) for reason, count in (row["dropped"] or {}).items()}
+    known = int(row["stored"]) + int(row["quarantined"]) + sum(dropped.values())
+    missing = int(row["accepted"]) - known
+    if missing > 0:
+        dropped["lost"] = dropped.get("lost", 0) + missing
+    place = int(row["segment"]), int(row["offset"])
+    return SourceState(str(row["source"]), *place, max(int(row["accepted"]), known), dropped, is_closed=True)
 
 
 def balance(accounts: Sequence[Account]) -> dict[str, object]:

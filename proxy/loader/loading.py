@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -21,12 +21,12 @@ from proxy.domain.identity import id_text
 from proxy.domain.interaction import Entry
 from proxy.loader import late
 from proxy.loader.handover import is_held
-from proxy.loader.ledger import balance, closed_account
+from proxy.loader.ledger import balance, closed_account, vanished
 from proxy.loader.pausing import pause_after
 from proxy.loader.preparing import Interpreted, Prepared, prepare, set_aside, set_aside_damage
 from proxy.loader.retries import Retries
 from proxy.loader.side_work import SideWork
-from proxy.loader.sources import FollowedSource, Parking, Progress, vanished
+from proxy.loader.sources import FollowedSource, Parking, Progress
 from proxy.loader.totals import ModelNames, totals_of
 from proxy.pricing.cost import cost_of
 from proxy.pricing.current import CurrentPrices
@@ -38,7 +38,7 @@ from proxy.spool.sealing import KeyRing, SealedError
 from proxy.store.accounts import earlier
 from proxy.store.failures import RowError, StoreMovedError, StoreUnavailableError
 from proxy.store.reading import Reader, Row
-from proxy.store.writing import SourceState, StoreWriter, WriteBatch
+from proxy.store.writing import StoreWriter, WriteBatch
 from proxy.telemetry.families import Totals
 from proxy.telemetry.repeating import Repeating
 
@@ -137,9 +137,21 @@ class Loader:
         try:
             self._run()
         except StoreMovedError as error:
-            log.error("store_moved", reason=error.message)
+            log.error("store_moved", reason=error.message, hint="a new one is made where there is none")
+            self._part()
         finally:
             self.close()
+
+    def _part(self) -> None:
+        """Let go of the former database before another one is opened in its place, however long that takes."""
+        while True:
+            try:
+                self._writer.part()
+            except StoreUnavailableError as error:
+                if self._leaving.wait(self._back_off(error)):
+                    return
+            else:
+                return
 
     def close(self) -> None:
         """Let go of the database; ``run`` does it at its end."""
@@ -205,7 +217,8 @@ class Loader:
     # -- one round ------------------------------------------------------------------------------------------
 
     def round(self) -> bool:
-        """Look at every source once; True when there is more to do at once."""
+        """Look at every source once; True when there is more to do at once. ``StoreMovedError`` also without a call."""
+        self._writer.check_place()
         self._find_sources()
         # A list, not a generator: every source has its turn.
         return any([self._advance(followed) for followed in list(self._sources.values())])
@@ -218,6 +231,10 @@ class Loader:
             limit = self._settings.recording.max_body_bytes
             followed = FollowedSource(self._spool.source(name), page, limit, self._states.get(name))
             followed.resume([row for row in self._parked if row["source"] == name], time.monotonic())
+            moved = followed.count_moved()
+            if moved:
+                hint = "they are in the file that was the database before, if it is still there"
+                log.error("calls_not_in_store", source=name, calls=moved, hint=hint)
             with self._lock:
                 self._sources[name] = followed
 
@@ -296,12 +313,12 @@ class Loader:
             return Written()
         entries = [(followed.name, item.entry) for item in part]
         try:
-            return self._insist(WriteBatch(entries=entries, states=[_unmoved(followed)]))
+            return self._insist(WriteBatch(entries=entries, states=[followed.unmoved()]))
         except RowError as error:
             if len(part) == 1:
                 log.error("row_quarantined", id=part[0].entry.interaction.id, reason=error.message)
                 row = set_aside(followed.name, part[0].call, error.message)
-                return self._insist(WriteBatch(quarantined=[row], states=[_unmoved(followed)]))
+                return self._insist(WriteBatch(quarantined=[row], states=[followed.unmoved()]))
         middle = len(part) // 2
         return self._write_apart(followed, part[:middle]) + self._write_apart(followed, part[middle:])
 
@@ -374,15 +391,6 @@ class Loader:
 
 def _complain_about_prices(reason: str) -> None:
     log.error("prices_unusable", reason=reason, hint="the prices from before stay in use; see: dashcam prices list")
-
-
-def _unmoved(followed: FollowedSource) -> SourceState:
-    """Return a state that counts rows and does not move the position."""
-    last = followed.account()
-    place = followed.committed
-    dropped = last["dropped"]
-    assert isinstance(dropped, Mapping)
-    return SourceState(followed.name, place.segment, place.offset, int(str(last["accepted"])), dropped)
 
 
 def _load_states(reader: Reader, instance: str) -> tuple[dict[str, Row], list[Row]]:

@@ -9,19 +9,24 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from math import inf
 from pathlib import Path
 
 from proxy.domain.identity import id_text, parse_id
 from proxy.errors import SpoolError
 from proxy.loader.collecting import Collector, Finished, OpenCall
 from proxy.spool.framing import Record, RecordType, encode, scan
+from proxy.spool.names import FIRST_SEGMENT
 from proxy.spool.page import Page
 from proxy.spool.reader import Damaged, Position, ReadBatch, Source
 from proxy.store.reading import Row
 from proxy.store.writing import ParkedPart, SourceState
 
+STORE_MOVED = "store_moved"
+"""Why a call is not in the store: it was in a file that is not the database any more."""
+_LOOKS = 1000
 _COUNT_BYTES = 64 * 1024 * 1024
 
 
@@ -58,6 +63,7 @@ class FollowedSource:
         self._page: Page | None = None
         self._accepted = int(state["accepted"]) if state else 0
         self._dropped: dict[str, int] = dict(state["dropped"] or {}) if state else {}
+        self._moved = self._dropped.get(STORE_MOVED, 0)
         self._sequence = 0
         self._counted_at, self._counted, self._counted_sequence = self._read_at, 0, 0
         self._reported: set[Position] = set()
@@ -77,6 +83,29 @@ class FollowedSource:
             records = [item for item in found if isinstance(item, Record)]
             until = max(int(part["until_sequence"]) for part in parts)
             self.collector.resume(parse_id(identity), records, until, len(parts), now)
+
+    def count_moved(self) -> int:
+        """Count the calls that were freed from the spool for another file than the database is now; return how many.
+
+        For a source that is taken up, after ``resume``. Reads all that is left, where the spool does not go on at the
+        position that the database knows; elsewhere nothing.
+        """
+        if next(iter(self.source.segments()), 0) <= max(self.committed.segment, FIRST_SEGMENT):
+            return 0
+        least, most = 0, inf
+        for _ in range(_LOOKS):
+            self._refresh()
+            before = self._accepted
+            if not self._count_starts(inf):
+                return 0
+            known = self._known(self._pending())
+            self._refresh()
+            # The gateway goes on while we look.
+            least, most = max(least, before - known), min(most, self._accepted - known)
+            if least >= most:
+                break
+        self._moved += least
+        return least
 
     def look(self, limit: int, now: float) -> Progress:
         """Read on; when the gateway is dead and all is read, give up what is open."""
@@ -136,6 +165,14 @@ class FollowedSource:
             is_closed=self.is_exhausted,
         )
 
+    def unmoved(self) -> SourceState:
+        """Return a state that counts rows and does not move the position."""
+        account = self.account()
+        dropped = account["dropped"]
+        assert isinstance(dropped, Mapping)
+        place = self.committed
+        return SourceState(self.name, place.segment, place.offset, int(str(account["accepted"])), dropped)
+
     def committed_with(self, state: SourceState, parking: Parking, now: float) -> None:
         """This state is in the store: what it stands for is in hand no longer."""
         self.in_hand = ()
@@ -166,10 +203,12 @@ class FollowedSource:
             self._accepted = max(self._accepted, values["accepted"])
             drops = {name: number for name, number in values.items() if name.startswith("dropped_") and number}
             self._dropped = {name.removeprefix("dropped_"): number for name, number in drops.items()}
+            if self._moved:
+                self._dropped[STORE_MOVED] = self._moved
 
     def _settle(self) -> None:
         """Close the account of a gateway that is dead and wholly read."""
-        known = self.stored + self.quarantined + sum(self._dropped.values())
+        known = self._known(0)
         if self._accepted > known:
             # Its START is damaged, or went with the power: not stored, and never to come.
             self._dropped["lost"] = self._dropped.get("lost", 0) + self._accepted - known
@@ -186,8 +225,9 @@ class FollowedSource:
         for _ in range(3):
             self._refresh()
             before, dropped = self._accepted, dict(self._dropped)
-            pending = len(self.collector.open) + len(self.in_hand) + self._unread_starts()
-            known = self.stored + self.quarantined + pending + sum(dropped.values())
+            self._count_starts(_COUNT_BYTES)
+            pending = self._pending()
+            known = self._known(pending)
             self._refresh()
             if before <= known <= self._accepted:
                 break
@@ -201,25 +241,33 @@ class FollowedSource:
             "alive": not self.is_dead,
         }
 
-    def _unread_starts(self) -> int:
-        """Count the calls that lie unread in the spool; each byte is looked at once, a bounded number at a time."""
+    def _pending(self) -> int:
+        return len(self.collector.open) + len(self.in_hand) + self._counted - self.collector.starts_seen
+
+    def _known(self, pending: int) -> int:
+        return self.stored + self.quarantined + pending + sum(self._dropped.values())
+
+    def _count_starts(self, most: float) -> bool:
+        """Count the calls that lie unread in the spool; each byte is looked at once, at most so many now.
+
+        False when not all of it was looked at.
+        """
         if self._counted_at <= self._read_at:
             self._counted_at, self._counted = self._read_at, self.collector.starts_seen
             self._counted_sequence = self._sequence
-        left = _COUNT_BYTES
-        while left > 0:
+        while most > 0:
             try:
                 batch = self.source.read(self._counted_at, 1 << 20, is_final=self.is_dead, opens=False)
             except OSError:
-                break
+                return False
             for record in (located.record for located in batch.records):
                 self._counted += record.type == RecordType.START and record.sequence > self._counted_sequence
                 self._counted_sequence = max(self._counted_sequence, record.sequence)
             has_moved, self._counted_at = batch.next != self._counted_at, batch.next
-            left -= 1 << 20
+            most -= 1 << 20
             if batch.is_at_end or not has_moved:
-                break
-        return self._counted - self.collector.starts_seen
+                return True
+        return False
 
     def oldest_age_seconds(self) -> float:
         """Return the age of the oldest call that is not in the store; 0 when there is none."""
@@ -231,14 +279,3 @@ class FollowedSource:
         """Return how long the oldest finished call has waited for its commit."""
         oldest = min((item.ended_at_ns for item in self.in_hand if item.end is not None), default=None)
         return 0.0 if oldest is None else max(0.0, (time.time_ns() - oldest) / 1e9)
-
-
-def vanished(row: Row) -> SourceState:
-    """Return the closed account of a source whose files are gone: what was accepted and is nowhere is lost."""
-    dropped = {str(reason): int(count) for reason, count in (row["dropped"] or {}).items()}
-    known = int(row["stored"]) + int(row["quarantined"]) + sum(dropped.values())
-    missing = int(row["accepted"]) - known
-    if missing > 0:
-        dropped["lost"] = dropped.get("lost", 0) + missing
-    place = int(row["segment"]), int(row["offset"])
-    return SourceState(str(row["source"]), *place, max(int(row["accepted"]), known), dropped, is_closed=True)

@@ -9,6 +9,7 @@ LOCK = "lock"
 BODIES = "bodies"
 QUARANTINE = "quarantine"
 SEGMENT = ".seg"
+FIRST_SEGMENT = 1
 UNFINISHED = ".new"
 """What a segment ends in while it is written again, before it takes its place."""
 _SOURCE = re.compile(r"[0-9a-z]+-\d+")

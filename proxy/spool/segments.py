@@ -16,7 +16,7 @@ from pathlib import Path
 from proxy.errors import SpoolError
 from proxy.spool.disk import Disk
 from proxy.spool.framing import new_mark, segment_header
-from proxy.spool.names import BODIES, LOCK, segment_name
+from proxy.spool.names import BODIES, FIRST_SEGMENT, LOCK, segment_name
 from proxy.spool.sealing import Seal
 
 _NO_FILE = -1
@@ -63,7 +63,7 @@ class Segments:
         self._disk = disk
         self._keeps_unsynced = keeps_unsynced
         self._folder = folder
-        self._next_number = 1
+        self._next_number = FIRST_SEGMENT
         self.mark = new_mark()
         self.header = segment_header(self.mark) if seal is None else segment_header(self.mark, seal.key_id, seal.salt)
         self._making = threading.Lock()

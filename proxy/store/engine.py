@@ -36,6 +36,9 @@ class Backend(Protocol):
     def check_place(self) -> None:
         """Raise ``StoreMovedError`` when what was opened for writing is no longer what the address means."""
 
+    def part(self, engine: Engine) -> None:
+        """Let go of what was opened for writing and has moved; ``StoreUnavailableError`` while that cannot be."""
+
     def refusal(self, error: Exception) -> StoreError:
         """Return what a failed write means: ``RowError`` or ``StoreUnavailableError``, with the next command."""
 

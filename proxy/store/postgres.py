@@ -100,6 +100,10 @@ class Postgres:
     def check_place(self) -> None:
         """An address stays what it is."""
 
+    def part(self, engine: Engine) -> None:
+        """Nothing of ours stays in its place."""
+        engine.dispose()
+
     def refusal(self, error: Exception) -> StoreError:
         """Return what a failed write means."""
         return postgres_failures.refusal(error, self.database)

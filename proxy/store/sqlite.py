@@ -21,7 +21,7 @@ from sqlalchemy.pool import NullPool, StaticPool
 from proxy.errors import StoreError
 from proxy.settings.database import DatabaseSettings
 from proxy.store import sqlite_failures
-from proxy.store.failures import StoreMovedError
+from proxy.store.failures import StoreMovedError, StoreUnavailableError
 from proxy.store.place import check_file, is_nothing
 
 SAFE_SQLITE = (3, 51, 3)
@@ -101,6 +101,33 @@ class Sqlite:
         if _file_at(self._path) != self._file:
             raise StoreMovedError(f"the database {self._path} was moved, removed or replaced")
 
+    def part(self, engine: Engine) -> None:
+        """Fold the write-ahead log into the file that has lost its name, wherever that is by now.
+
+        SQLite leaves the log of such a file lying there, and puts it into whatever file has the name next: the one
+        lacked what the log holds, the other would be spoiled by it.
+        """
+        lent = engine.raw_connection()
+        try:
+            assert isinstance(lent.driver_connection, sqlite3.Connection)
+            is_busy = lent.driver_connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+        except sqlite3.Error as error:
+            raise _not_parted(self._path, str(error)) from error
+        finally:
+            lent.close()
+        if is_busy:
+            raise _not_parted(self._path, "another program reads it")
+        engine.dispose()
+        self._forget_log()
+
+    def _forget_log(self) -> None:
+        """Remove the empty log and its index, which know how long the former file was."""
+        log = Path(f"{self._path}-wal")
+        # One with something in it came with the file that is there now.
+        if log.exists() and log.stat().st_size == 0:
+            log.unlink()
+            Path(f"{self._path}-shm").unlink(missing_ok=True)
+
     def refusal(self, error: Exception) -> StoreError:
         """Return what a failed write means."""
         return sqlite_failures.refusal(error, self._path)
@@ -158,6 +185,10 @@ class Sqlite:
 
     def notify(self, _connection: Connection, _channel: str) -> None:
         """Nobody listens: who writes is the one who follows."""
+
+
+def _not_parted(path: Path, reason: str) -> StoreUnavailableError:
+    return StoreUnavailableError(f"the former database at {path} cannot be let go of: {reason}", hint="dashcam doctor")
 
 
 def _file_at(path: Path) -> tuple[int, int] | None:

@@ -135,7 +135,10 @@ class StoreWriter:
         """Write one batch; returns what was new."""
         self.check_place()
         with self._committed() as connection:
-            return _write(connection, batch, totals_of, self._instance)
+            written = _write(connection, batch, totals_of, self._instance)
+        # What went into a file that lost its name meanwhile is to be written again, and not to be freed.
+        self.check_place()
+        return written
 
     def amend(self, amendment: Amendment) -> int:
         """Change stored rows in one transaction; return how many were still as the changes expect. Errors as above."""
@@ -177,6 +180,10 @@ class StoreWriter:
         """Fold the accounts of sources that are closed and gone into one."""
         with self._committed() as connection:
             accounts.fold(connection, sources, self._instance)
+
+    def part(self) -> None:
+        """Let go of a database that has moved; ``StoreUnavailableError`` while that cannot be."""
+        self._backend.part(self._engine)
 
     def close(self) -> None:
         """Checkpoint and close."""

@@ -132,6 +132,15 @@ def _recorder(url: str, ledger: dict[str, Any], told: Collection[str]) -> Iterat
     if waiting > _MUCH_PENDING_BYTES:
         yield Finding("spool", None, f"{waiting / 1e6:,.0f} MB wait to be loaded", f"curl -s {url}/api/v1/recorder")
     lost = {reason: count for reason, count in (ledger.get("dropped") or {}).items() if count}
+    moved = lost.pop("store_moved", 0)
+    if moved:
+        detail = f"{moved} calls went with a database file that was moved, removed or replaced while Dashcam ran"
+        yield Finding(
+            "recorder",
+            None,
+            detail,
+            "they are in that file, if it is still there; put a copy in place with: dashcam db restore FILE",
+        )
     if lost:
         told = ", ".join(f"{count} {reason}" for reason, count in lost.items())
         yield Finding(

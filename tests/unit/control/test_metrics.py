@@ -44,7 +44,7 @@ def test_drops_are_told_by_reason_also_those_that_never_happened() -> None:
     account = {**balance([lost]), "pending_bytes": 0, "oldest_pending_seconds": 0.0, "loader_lag_seconds": 0.0}
     gauges = list(ledger_gauges(account))
     drops = {labels["reason"]: value for name, _, value, labels in gauges if name == "dashcam_records_dropped_total"}
-    assert drops == {"spool_full": 0, "write_error": 0, "policy": 2, "refused": 0, "lost": 0}
+    assert drops == {"spool_full": 0, "write_error": 0, "policy": 2, "refused": 0, "lost": 0, "store_moved": 0}
     assert ("dashcam_recorder_balanced", 1.0) in [(name, value) for name, _, value, _ in gauges]
 
 
