@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
+from proxy.store.positions import SourceState
 from proxy.store.reading import Row
-from proxy.store.writing import SourceState
 
 Account = Mapping[str, object]
 _SUMS = ("accepted", "stored", "pending", "quarantined")

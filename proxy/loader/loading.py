@@ -8,6 +8,7 @@ from the committed positions: nothing ends it but ``stop``.
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -37,6 +38,7 @@ from proxy.spool.reader import SpoolReader
 from proxy.spool.sealing import KeyRing, SealedError
 from proxy.store.accounts import earlier
 from proxy.store.failures import RowError, StoreMovedError, StoreUnavailableError
+from proxy.store.positions import StoreWentBackError
 from proxy.store.reading import Reader, Row
 from proxy.store.writing import StoreWriter, WriteBatch
 from proxy.telemetry.families import Totals
@@ -102,7 +104,7 @@ class Loader:
         configured = [name for provider in settings.providers for name in provider.models]
         self._names = ModelNames([*configured, *reader.known_models(50)])
         self._states, self._parked = _load_states(reader, self._instance)
-        self._must_start_over = False
+        self._must_start_over = self._was_away = False
         self._unreadable: dict[str, tuple[float, str]] = {}
         # Before anybody asks: the account of a gateway that runs is newer than its line in the store.
         self._find_sources()
@@ -178,6 +180,8 @@ class Loader:
                 self._start_over()
             has_work = self.round()
             has_work = self._side_work.do_next(self._writer, self._leaving.is_set, is_idle=not has_work) or has_work
+            if self._was_away:
+                self._look_back()
         except StoreMovedError:
             raise
         except Exception as error:  # noqa: BLE001 - the loader's batch: logged, shown in the ledger, tried again
@@ -198,10 +202,20 @@ class Loader:
             self._states, self._parked = states, parked
             self._must_start_over = False
 
+    def _look_back(self) -> None:
+        """See that a store that was away is where we left it: the one that came in its place may not have it all."""
+        with contextlib.closing(self._reader()) as reader:
+            found = {row["source"]: row for row in reader.states(self._instance)}
+        for followed in self._sources.values():
+            followed.check_place(found.get(followed.name))
+        self._was_away = False
+
     def _back_off(self, error: Exception) -> float:
         """Note a failure, say so once a minute, and return the pause before the next try."""
         self._failure = f"{type(error).__name__}: {error}" if not str(error) else str(error)
         self.next_step = getattr(error, "hint", None)
+        if isinstance(error, StoreWentBackError):
+            log.error("store_went_back", reason=self._failure, hint=self.next_step)
         self._failing_since = self._failing_since or time.time()
         if self._complaints.is_due(self._failure):
             log.warning("loading_paused", error=type(error).__name__, reason=self._failure, hint=self.next_step)
@@ -212,6 +226,7 @@ class Loader:
         if self._failing_since is not None:
             log.info("loading_resumed", seconds=round(time.time() - self._failing_since, 1))
             self._complaints.forget()
+            self._was_away = True
         self._failing_since, self._failures, self._failure, self.next_step = None, 0, None, None
 
     # -- one round ------------------------------------------------------------------------------------------

@@ -21,8 +21,9 @@ from proxy.spool.framing import Record, RecordType, encode, scan
 from proxy.spool.names import FIRST_SEGMENT
 from proxy.spool.page import Page
 from proxy.spool.reader import Damaged, Position, ReadBatch, Source
+from proxy.store.positions import Place, SourceState, went_back
 from proxy.store.reading import Row
-from proxy.store.writing import ParkedPart, SourceState
+from proxy.store.writing import ParkedPart
 
 STORE_MOVED = "store_moved"
 """Why a call is not in the store: it was in a file that is not the database any more."""
@@ -54,11 +55,13 @@ class FollowedSource:
         self.collector = Collector(body_limit)
         self.is_dead = False
         self.is_exhausted = False
+        self._is_settled = False
         self.stored = int(state["stored"]) if state else 0
         self.quarantined = int(state["quarantined"]) if state else 0
         self.in_hand: Sequence[Finished] = ()
         self._read_at = Position(int(state["segment"]), int(state["offset"])) if state else Position()
         self.committed = self._read_at
+        self._is_known = state is not None
         self._page_path = page_path
         self._page: Page | None = None
         self._accepted = int(state["accepted"]) if state else 0
@@ -163,20 +166,32 @@ class FollowedSource:
             accepted=self._accepted,
             dropped=dict(self._dropped),
             is_closed=self.is_exhausted,
+            since=self.since,
         )
+
+    @property
+    def since(self) -> Place | None:
+        """Where the store knows this source to be, None before it knows of it."""
+        return (self.committed.segment, self.committed.offset) if self._is_known else None
 
     def unmoved(self) -> SourceState:
         """Return a state that counts rows and does not move the position."""
         account = self.account()
         dropped = account["dropped"]
         assert isinstance(dropped, Mapping)
-        place = self.committed
-        return SourceState(self.name, place.segment, place.offset, int(str(account["accepted"])), dropped)
+        place, accepted = self.committed, int(str(account["accepted"]))
+        return SourceState(self.name, place.segment, place.offset, accepted, dropped, since=self.since)
+
+    def check_place(self, row: Row | None) -> None:
+        """Raise ``StoreWentBackError`` where the store, which has this row, is not where we left it."""
+        found = None if row is None else (int(row["segment"]), int(row["offset"]))
+        if self.since is not None and found != self.since:
+            raise went_back(self.name, self.since, found)
 
     def committed_with(self, state: SourceState, parking: Parking, now: float) -> None:
         """This state is in the store: what it stands for is in hand no longer."""
         self.in_hand = ()
-        self.committed = Position(state.segment, state.offset)
+        self.committed, self._is_known = Position(state.segment, state.offset), True
         for call, part in parking:
             call.parked(part.until_sequence, now)
 
@@ -194,7 +209,9 @@ class FollowedSource:
     # -- counts ---------------------------------------------------------------------------------------------
 
     def _refresh(self) -> None:
-        """Read the gateway's own counts off its page."""
+        """Read the gateway's own counts off its page; once they are settled it has no more to say."""
+        if self._is_settled:
+            return
         if self._page is None and not self.is_exhausted:
             with contextlib.suppress(SpoolError):
                 self._page = Page.open(self._page_path)
@@ -214,6 +231,7 @@ class FollowedSource:
             self._dropped["lost"] = self._dropped.get("lost", 0) + self._accepted - known
         # Killed between appending a START and counting it: the call is one of ours all the same.
         self._accepted = max(self._accepted, known)
+        self._is_settled = True
 
     def page_values(self) -> dict[str, int]:
         """Return the gateway's page, empty when there is none."""
@@ -231,9 +249,11 @@ class FollowedSource:
             self._refresh()
             if before <= known <= self._accepted:
                 break
+        # Of a dead one nobody counts any more: it was killed before it could, or its page went with the machine.
+        has_counted = before <= known <= self._accepted or (self.is_dead and known > self._accepted)
         return {
             "source": self.name,
-            "accepted": known if before <= known <= self._accepted else self._accepted,
+            "accepted": known if has_counted else self._accepted,
             "stored": self.stored,
             "pending": pending,
             "quarantined": self.quarantined,

@@ -13,8 +13,7 @@ import contextlib
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
 
 from sqlalchemy import Connection, Table
 from sqlalchemy.exc import SQLAlchemyError
@@ -22,7 +21,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from proxy.domain.interaction import Entry, Interaction
 from proxy.errors import StoreError
 from proxy.settings.database import DatabaseSettings
-from proxy.store import accounts, amending, configuration, instances, rows, tables
+from proxy.store import accounts, amending, configuration, instances, positions, rows, tables
 from proxy.store.amending import Amendment
 from proxy.store.answers import released, settle
 from proxy.store.bodies import body_row, keep_bodies
@@ -33,23 +32,12 @@ from proxy.store.engine import backend_of
 from proxy.store.failures import CollisionError, StoreUnavailableError
 from proxy.store.instances import Instance
 from proxy.store.maintenance import Done, Upkeep, maintain
+from proxy.store.positions import SourceState
 
 _COLLISION_SECONDS = 60.0
 TotalKey = tuple[str, str]
 Totals = Mapping[TotalKey, float]
 TotalsOf = Callable[[Sequence[Entry]], Totals]
-
-
-@dataclass(frozen=True, slots=True)
-class SourceState:
-    """How far one source is loaded, and its counts for the ledger; the writer itself counts stored and quarantined."""
-
-    name: str
-    segment: int
-    offset: int
-    accepted: int = 0
-    dropped: Mapping[str, int] = field(default_factory=dict)
-    is_closed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,11 +95,6 @@ _LABEL: Table = tables.InteractionMetadataRow.__table__  # type: ignore[attr-def
 _PRICE = rows.insert_sql(tables.PriceRow.__table__, ignore=True)  # type: ignore[attr-defined]
 _PARKED = rows.insert_sql(tables.OpenCallRow.__table__, ignore=True)  # type: ignore[attr-defined]
 _TOTAL = rows.upsert_sql(tables.MetricTotalRow.__table__, added=("value",))  # type: ignore[attr-defined]
-_STATE = rows.upsert_sql(
-    tables.SpoolPositionRow.__table__,  # type: ignore[attr-defined]
-    added=("stored", "quarantined"),
-    replaced=("segment", "offset", "accepted", "dropped", "is_closed"),
-)
 _QUARANTINE = (
     'INSERT INTO quarantine (interaction_id, source, segment, "offset", reason, quarantined_at, data) '
     "SELECT ?, ?, ?, ?, ?, ?, ? WHERE NOT EXISTS (SELECT 1 FROM quarantine WHERE source = ? AND segment = ? "
@@ -226,8 +209,7 @@ def _write(connection: Connection, batch: WriteBatch, totals_of: TotalsOf, insta
     run_many(connection, "DELETE FROM open_call WHERE id = ?", [(identity,) for identity in batch.unparked])
     stored = Counter(source for source, _ in new)
     lost = Counter(item.source for item in batch.quarantined if _set_aside(connection, item) and item.interaction_id)
-    states = [_state_row(item, stored[item.name], lost[item.name], instance) for item in batch.states]
-    run_many(connection, _STATE, states)
+    positions.move(connection, batch.states, stored, lost, instance)
     return WriteResult(entries, totals, lost.total())
 
 
@@ -282,9 +264,3 @@ def _count(connection: Connection, new: Sequence[Interaction], amendments: Seque
         olds += before
         news += after
     amending.count_anew(connection, olds, news)
-
-
-def _state_row(state: SourceState, stored: int, quarantined: int, instance: str) -> tuple[Any, ...]:
-    dropped = rows.json_text(dict(state.dropped)) or "{}"
-    place = (state.name, state.segment, state.offset)
-    return (*place, state.accepted, stored, quarantined, dropped, state.is_closed, instance)

@@ -11,7 +11,8 @@ from proxy.store.moving import state
 from proxy.store.moving.merging import Renaming
 from proxy.store.moving.procedure import Copy, Watch, copy
 from proxy.store.moving.side import Side
-from proxy.store.writing import SourceState, StoreWriter, WriteBatch
+from proxy.store.positions import SourceState
+from proxy.store.writing import StoreWriter, WriteBatch
 from tests.support.any_rows import Rows, everything
 from tests.support.entries import STARTED_AT
 

@@ -212,9 +212,25 @@ class Databases:
 
     def drop(self, database: DatabaseSettings) -> None:
         """Remove a database, whoever is in it."""
-        name = urlsplit(database.url).path.removeprefix("/")
+        name = _name_of(database)
         self._run(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
         self._made = [item for item in self._made if item != name]
+
+    def copied(self, database: DatabaseSettings) -> DatabaseSettings:
+        """Return a copy as it is now, ending whoever is in it: what a replica has that gets nothing more."""
+        self._end_sessions(database)
+        return self._make(f"TEMPLATE {_name_of(database)}")
+
+    def put_in_place_of(self, database: DatabaseSettings, other: DatabaseSettings) -> None:
+        """Let another database be found where this one was, which is gone."""
+        self.drop(database)
+        self._end_sessions(other)
+        self._run(f"ALTER DATABASE {_name_of(other)} RENAME TO {_name_of(database)}")
+        self._made = [_name_of(database) if item == _name_of(other) else item for item in self._made]
+
+    def _end_sessions(self, database: DatabaseSettings) -> None:
+        name = _name_of(database)
+        self._run(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'")
 
     def drop_copies(self) -> None:
         """Remove all but the one that new ones are copied from."""
@@ -236,6 +252,10 @@ class Databases:
     def _run(self, sql: str) -> None:
         with psycopg.connect(self._url, autocommit=True) as connection:
             connection.execute(sql)
+
+
+def _name_of(database: DatabaseSettings) -> str:
+    return urlsplit(database.url).path.removeprefix("/")
 
 
 @contextlib.contextmanager

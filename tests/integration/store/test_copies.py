@@ -12,9 +12,10 @@ import pytest
 from proxy.errors import StoreError
 from proxy.settings.database import sqlite_at
 from proxy.store.backup import NoRoomError, copy_database
+from proxy.store.positions import SourceState
 from proxy.store.reading import Reader
 from proxy.store.restoring import examine, restore
-from proxy.store.writing import SourceState, StoreWriter, WriteBatch
+from proxy.store.writing import StoreWriter, WriteBatch
 from tests.support.entries import an_entry
 
 

@@ -21,9 +21,10 @@ from proxy.settings.database import DatabaseSettings
 from proxy.store import partitions
 from proxy.store.amending import Amendment, Change
 from proxy.store.engine import backend_of
+from proxy.store.positions import SourceState
 from proxy.store.reading import Reader
 from proxy.store.statements import Filters, Order
-from proxy.store.writing import SourceState, StoreWriter, WriteBatch
+from proxy.store.writing import StoreWriter, WriteBatch
 from tests.support.entries import an_entry
 from tests.support.rollups import ask
 

@@ -13,9 +13,10 @@ import pytest
 from proxy.settings.database import DatabaseSettings
 from proxy.store.amending import Amendment, Change
 from proxy.store.migration import upgrade
+from proxy.store.positions import SourceState
 from proxy.store.reading import Reader
 from proxy.store.statements import Filters
-from proxy.store.writing import SourceState, StoreWriter, WriteBatch
+from proxy.store.writing import StoreWriter, WriteBatch
 from tests.support.entries import an_entry, with_body
 from tests.support.pgbouncer import PROGRAM, bouncer
 from tests.support.rollups import assert_rollups_equal_the_rows

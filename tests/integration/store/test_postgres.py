@@ -19,10 +19,11 @@ from proxy.store import partitions
 from proxy.store.engine import backend_of
 from proxy.store.failures import RowError, StoreUnavailableError
 from proxy.store.migration import upgrade
+from proxy.store.positions import SourceState
 from proxy.store.postgres import translated
 from proxy.store.reading import Reader
 from proxy.store.statements import Filters
-from proxy.store.writing import SourceState, StoreWriter, WriteBatch
+from proxy.store.writing import StoreWriter, WriteBatch
 from tests.support.entries import an_entry, with_body
 from tests.support.postgres import PostgresServer
 

@@ -19,7 +19,8 @@ from proxy.settings.database import DatabaseSettings
 from proxy.store.amending import Amendment, Change
 from proxy.store.bodies import keep_bodies
 from proxy.store.columns import instant_text
-from proxy.store.writing import SourceState, StoreWriter, WriteBatch
+from proxy.store.positions import SourceState
+from proxy.store.writing import StoreWriter, WriteBatch
 from tests.support.entries import STARTED_AT, an_entry, with_body
 from tests.support.postgres import Databases
 from tests.support.rollups import ask, assert_rollups_equal_the_rows

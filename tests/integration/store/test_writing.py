@@ -14,15 +14,10 @@ from proxy.domain.interaction import Entry
 from proxy.domain.outcome import Outcome
 from proxy.settings.database import DatabaseSettings
 from proxy.store.failures import RowError
+from proxy.store.positions import SourceState
 from proxy.store.reading import Reader
 from proxy.store.statements import Filters
-from proxy.store.writing import (
-    ParkedPart,
-    SourceState,
-    StoreWriter,
-    Totals,
-    WriteBatch,
-)
+from proxy.store.writing import ParkedPart, StoreWriter, Totals, WriteBatch
 from tests.support.entries import an_entry, with_body
 from tests.support.rollups import ask
 
