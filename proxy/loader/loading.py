@@ -23,6 +23,7 @@ from proxy.domain.interaction import Entry
 from proxy.loader import late
 from proxy.loader.handover import is_held
 from proxy.loader.ledger import balance, closed_account, vanished
+from proxy.loader.leftovers import sweep
 from proxy.loader.pausing import pause_after
 from proxy.loader.preparing import Interpreted, Prepared, prepare, set_aside, set_aside_damage
 from proxy.loader.retries import Retries
@@ -250,6 +251,9 @@ class Loader:
             if moved:
                 hint = "they are in the file that was the database before, if it is still there"
                 log.error("calls_not_in_store", source=name, calls=moved, hint=hint)
+            if followed.source.bodies():
+                with contextlib.closing(self._reader()) as reader:
+                    sweep(followed.source, reader)
             with self._lock:
                 self._sources[name] = followed
 

@@ -249,8 +249,9 @@ class FollowedSource:
             self._refresh()
             if before <= known <= self._accepted:
                 break
-        # Of a dead one nobody counts any more: it was killed before it could, or its page went with the machine.
-        has_counted = before <= known <= self._accepted or (self.is_dead and known > self._accepted)
+        # A dead one counts no more: it was killed before it could. A page may have gone with the machine.
+        is_counted_by_nobody = self.is_dead or self._page is None
+        has_counted = before <= known <= self._accepted or (is_counted_by_nobody and known > self._accepted)
         return {
             "source": self.name,
             "accepted": known if has_counted else self._accepted,

@@ -9,8 +9,11 @@ import contextlib
 import errno
 import fcntl
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Protocol
+
+from proxy.spool.names import UNFINISHED
 
 _BLOCK = 512
 _SLICE = 1 << 20
@@ -195,3 +198,30 @@ def _allocate(descriptor: int, size: int) -> None:
     except OSError as error:
         if error.errno not in _CANNOT_ALLOCATE:
             raise
+
+
+def write_whole(disk: Disk, path: Path, parts: Iterable[bytes]) -> int:
+    """Write a file that bears its name once it is whole and synced; return its size. What fails leaves nothing."""
+    unfinished = path.with_suffix(UNFINISHED)
+    disk.unlink(unfinished)
+    descriptor = disk.create(unfinished)
+    try:
+        try:
+            size = sum([_append_all(disk, descriptor, part) for part in parts])
+            disk.sync(descriptor)
+        finally:
+            disk.close(descriptor)
+        disk.rename(unfinished, path)
+    except BaseException:
+        # On a full disk half a file would only take the room that others need.
+        disk.unlink(unfinished)
+        raise
+    disk.sync_folder(path.parent)
+    return size
+
+
+def _append_all(disk: Disk, descriptor: int, data: bytes) -> int:
+    view = memoryview(data)
+    while view:
+        view = view[disk.append(descriptor, bytes(view)) :]
+    return len(data)

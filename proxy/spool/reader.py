@@ -18,7 +18,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from proxy.spool import ballast, bodies
-from proxy.spool.disk import Disk, RealDisk
+from proxy.spool.disk import Disk, RealDisk, write_whole
 from proxy.spool.framing import (
     LONGEST_HEADER,
     SEGMENT_HEADER,
@@ -265,19 +265,21 @@ class Source:
             position += len(data)
             yield data
 
+    def bodies(self) -> list[str]:
+        """Return the names of the side files, those of calls that are still arriving among them."""
+        return self._disk.names(self._folder / BODIES)
+
     def free_body(self, name: str) -> None:
         """Remove a side file whose call is committed."""
         self._disk.unlink(self._folder / BODIES / name)
 
     def quarantine(self, damaged: Damaged) -> str:
-        """Keep unreadable bytes for a person; return the file's name."""
+        """Keep unreadable bytes for a person, whole and on the disk; return the file's name."""
         folder = self._root / QUARANTINE
         self._disk.make_folder(folder)
         name = f"{self.name}-{damaged.position.segment:08d}-{damaged.position.offset}.bin"
         if name not in self._disk.names(folder):
-            descriptor = self._disk.create(folder / name)
-            self._disk.append(descriptor, damaged.data)
-            self._disk.close(descriptor)
+            write_whole(self._disk, folder / name, (damaged.data,))
         return name
 
     def remove(self) -> bool:

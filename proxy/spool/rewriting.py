@@ -18,9 +18,9 @@ from collections.abc import Iterable, Iterator
 from itertools import chain
 from pathlib import Path
 
-from proxy.spool.disk import Disk
+from proxy.spool.disk import Disk, write_whole
 from proxy.spool.framing import Record, scan
-from proxy.spool.names import UNFINISHED, segment_name
+from proxy.spool.names import segment_name
 from proxy.spool.segments import Segment
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 30.0
@@ -129,23 +129,6 @@ class Rewriting:
 
     def _replace(self, path: Path, parts: Iterable[bytes]) -> int:
         """Write a file whole and synced before it bears its name; return its size."""
-        before = self.rewritten_bytes
-        unfinished = path.with_suffix(UNFINISHED)
-        self._disk.unlink(unfinished)
-        descriptor = self._disk.create(unfinished)
-        try:
-            for part in parts:
-                self._append(descriptor, part)
-            self._disk.sync(descriptor)
-        finally:
-            self._disk.close(descriptor)
-        self._disk.rename(unfinished, path)
-        self._disk.sync_folder(path.parent)
-        return self.rewritten_bytes - before
-
-    def _append(self, descriptor: int, data: bytes) -> None:
-        view = memoryview(data)
-        while view:
-            taken = self._disk.append(descriptor, bytes(view))
-            view = view[taken:]
-            self.rewritten_bytes += taken
+        size = write_whole(self._disk, path, parts)
+        self.rewritten_bytes += size
+        return size

@@ -190,6 +190,19 @@ class Reader:
         sql = "SELECT is_counted FROM made_answer WHERE provider = ? AND response_id = ?"
         return any(row["is_counted"] for row in self._rows(sql, (provider, answer_id)))
 
+    def settled(self, identities: Sequence[str]) -> set[str]:
+        """Return which of some calls are stored, or set aside for good."""
+        found: set[str] = set()
+        for start in range(0, len(identities), 500):
+            part = tuple(identities[start : start + 500])
+            marks = ",".join("?" * len(part))
+            sql = (
+                f"SELECT id FROM interaction WHERE id IN ({marks}) UNION "  # noqa: S608 - placeholders only
+                f"SELECT interaction_id FROM quarantine WHERE interaction_id IN ({marks})"
+            )
+            found |= {str(row["id"]) for row in self._rows(sql, part + part)}
+        return found
+
     def states(self, instance: str = "") -> list[Row]:
         """Return the positions and counts of an instance's sources."""
         return self._rows("SELECT * FROM spool_position WHERE instance = ? ORDER BY source", (instance,))

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import stat
 import time
+from collections.abc import Mapping
+from pathlib import Path
 
 import pytest
 
@@ -313,3 +315,63 @@ def test_a_source_that_cannot_be_read_does_not_hold_the_others_up(bench: Bench, 
     ledger = bench.load()
     assert (ledger["accepted"], ledger["stored"], ledger["balanced"], bench.loader.last_error) == (2, 2, True, None)
     other.die()
+
+
+def test_whoever_asks_while_an_account_is_closed_changes_nothing_in_it(
+    bench: Bench, gateway: SpoolingGateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gateway.call()
+    gateway.page.add(gateway.page.ACCEPTED, 2)
+    gateway.die()
+    add, asked = bench.totals.add, list[object]()
+
+    def ask_meanwhile(totals: Mapping[tuple[str, str], float]) -> None:
+        add(totals)
+        asked.append(bench.loader.ledger()["dropped"])
+
+    monkeypatch.setattr(bench.totals, "add", ask_meanwhile)
+    ledger = bench.load()
+    assert {"lost": 2} in asked, "it was asked for while it was written"
+    assert (ledger["accepted"], ledger["dropped"], ledger["balanced"]) == (3, {"lost": 2}, True)
+
+
+def test_the_account_of_a_dead_gateway_balances_before_it_is_loaded(
+    bench: Bench, gateway: SpoolingGateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After a restart of the machine its page is gone, and the store knows of fewer calls than the spool."""
+    gateway.call()
+    bench.load()
+    for _ in range(3):
+        gateway.call()
+    gateway.die()
+    (bench.settings.pages_dir / f"{gateway.name}.page").unlink()
+    monkeypatch.setattr(proxy.loader.loading, "READ_BYTES", 1000)
+    loader = bench.loader_anew()
+    while True:
+        assert (ledger := loader.ledger())["balanced"], ledger
+        if not loader.round():
+            break
+    assert bench.load()["stored"] == 4
+
+
+def test_bodies_that_a_killed_loader_left_are_removed_and_those_still_wanted_kept(
+    bench: Bench, gateway: SpoolingGateway
+) -> None:
+    def begun(body: bytes) -> tuple[bytes, Path]:
+        identity = os.urandom(16)
+        aside = gateway.writer.open_body(identity)
+        aside.write(body)
+        name, digest, length = aside.finish()
+        start = a_start(side_file=name, request_sha256=digest, request_bytes=length)
+        gateway.writer.start(identity, start, b"")
+        return identity, aside.path
+
+    (stored, left), (_, wanted) = begun(b"stored"), begun(b"open")
+    arriving = gateway.writer.open_body(os.urandom(16))
+    gateway.end(stored)
+    bench.load()
+    assert not left.exists()
+    left.write_bytes(b"as if it had been killed before this went")
+    bench.loader_anew()
+    assert sorted(path.name for path in wanted.parent.iterdir()) == sorted([wanted.name, arriving.path.name])
+    arriving.discard()

@@ -13,7 +13,7 @@ from proxy.spool import records
 from proxy.spool.disk import RealDisk
 from proxy.spool.framing import SEGMENT_HEADER, RecordType, encode, segment_header
 from proxy.spool.inventory import strays
-from proxy.spool.reader import Position, SpoolReader
+from proxy.spool.reader import Damaged, Position, SpoolReader
 from proxy.spool.sealing import KeyRing, Seal
 from tests.support.disk import FakeDisk, FakeFile
 
@@ -170,3 +170,22 @@ def test_a_segment_of_every_version_there_ever_was_is_read(version: int, tmp_pat
     assert records.decode_chunk(first.payload).data == b'{"ok":'  # type: ignore[union-attr]
     ended, last = records.decode_end(end.payload)
     assert (ended.outcome, last and last.data) == (Outcome.COMPLETED, b"true}")
+
+
+def test_what_is_set_aside_is_whole_or_not_there() -> None:
+    """Else a full disk would leave a part of it, and the next try take that for done."""
+    disk = FakeDisk()
+    disk.make_folder(FOLDER)
+    disk.files[FOLDER / "00000001.seg"] = FakeFile(bytearray(a_segment(1)))
+    source = SpoolReader(ROOT, disk).source("boot-0")
+    found = Damaged(Position(1, 16), "torn", b"x" * 500)
+    disk.room = 300
+    for _ in range(3):
+        with pytest.raises(OSError, match="no space"):
+            source.quarantine(found)
+    assert (disk.room, disk.open, disk.names(ROOT / "quarantine")) == (300, {}, [])
+    disk.room = 600
+    name = source.quarantine(found)
+    assert source.quarantine(found) == name
+    disk.cut_power(0.0)
+    assert disk.read(ROOT / "quarantine" / name, 0, 1000) == found.data
