@@ -12,6 +12,7 @@ import socket
 from pathlib import Path
 
 import orjson
+import structlog
 import uvloop
 
 from proxy.domain.snapshot import Snapshot
@@ -26,6 +27,8 @@ from proxy.spool.writer import SpoolWriter
 from proxy.telemetry.logs import configure
 from proxy.upstream.addresses import ANY
 from proxy.upstream.client import UpstreamClient
+
+log = structlog.get_logger("gateway")
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -48,6 +51,8 @@ async def serve(settings: Settings, arguments: argparse.Namespace, listener: soc
     files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
     keys = provider_keys(snapshot.providers)
     gateway = Gateway(settings, snapshot, keys, spool, upstream, forwarder, gateways=arguments.gateways, files=files)
+    # The gateway's own: it begins another one where the files of this one were removed, and lets go of it.
+    del spool
     server = GatewayServer(gateway, SnapshotWatch(settings.snapshot_path, gateway), listener, arguments.parent_fd)
     listen_to_signals(server)
     # What lives until the end need not be looked at again by the collector.
@@ -57,10 +62,12 @@ async def serve(settings: Settings, arguments: argparse.Namespace, listener: soc
 
 
 def _snapshot(settings: Settings) -> Snapshot:
-    """Return the last published snapshot; where somebody removed it, what the settings alone say until the next one."""
+    """Return the last published snapshot; where it is gone or damaged, what the settings alone say until the next."""
     try:
         return load(settings.snapshot_path)
-    except FileNotFoundError:
+    except (OSError, ValueError) as error:
+        if not isinstance(error, FileNotFoundError):
+            log.error("snapshot_refused", path=str(settings.snapshot_path), reason=str(error))
         return base_snapshot(settings)
 
 

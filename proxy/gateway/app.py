@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
+import weakref
 from collections.abc import Coroutine, Mapping
 from functools import partial
 from typing import Any
@@ -124,7 +125,10 @@ class Gateway:
     def spool_anew(self) -> None:
         """Begin another spool, since the files of this one were removed; calls under way end in the old one, unkept."""
         old = self.page
-        self.spool = SpoolWriter.begin(self.settings, self.spool.worker)
+        new = SpoolWriter.begin(self.settings, self.spool.worker)
+        # Once the last call that began with it is over.
+        weakref.finalize(self.spool, self.spool.syncing.abandon).atexit = False
+        self.spool = new
         self.page = self.spool.page
         if self.gate is not None:
             self.gate.watch(self.spool)

@@ -2,6 +2,10 @@
 
 One a gateway, in its folder, made by the syncing thread and given back by whoever meets the full disk: removing a file
 needs no space. It is made again once there is plenty of room; until then the spool counts as full.
+
+What a killed gateway left is removed with the rest of its folder once the store has it all. Where that is away, and
+gateways are restarted again and again, these files would fill the disk: so each gateway that begins gives back those of
+the dead.
 """
 
 from __future__ import annotations
@@ -10,9 +14,29 @@ import contextlib
 from pathlib import Path
 
 from proxy.spool.disk import Disk
+from proxy.spool.names import LOCK, is_source
 
 NAME = "ballast"
 _PLENTY = 2
+
+
+def give_back_abandoned(disk: Disk, root: Path) -> None:
+    """Give back the room that dead gateways hold; what cannot be looked at stays."""
+    with contextlib.suppress(OSError):
+        for name in filter(is_source, disk.names(root)):
+            with contextlib.suppress(OSError):
+                _give_back(disk, root / name)
+
+
+def _give_back(disk: Disk, folder: Path) -> None:
+    if not {NAME, LOCK} <= set(disk.names(folder)):
+        return
+    lock = disk.lock(folder / LOCK)
+    if lock is not None:
+        try:
+            disk.unlink(folder / NAME)
+        finally:
+            disk.close(lock)
 
 
 class Ballast:

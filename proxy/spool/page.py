@@ -172,8 +172,9 @@ class Page:
         FSYNC_NS_P99,
     ) = range(len(_NAMES))
 
-    def __init__(self, memory: mmap.mmap) -> None:
+    def __init__(self, memory: mmap.mmap, waits_for: Path | None = None) -> None:
         self._memory = memory
+        self._waits_for = waits_for
         self.slots = memoryview(memory).cast("Q")
 
     def __repr__(self) -> str:
@@ -181,22 +182,36 @@ class Page:
 
     @classmethod
     def create(cls, path: Path, boot: str, worker: int) -> Page:
-        """Make a new page file, 0600; ``boot`` is part of its name only."""
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        """Make a new page file, 0600; ``boot`` is part of its name only. ``OSError`` leaves nothing behind."""
+        return cls(_mapped(path))._begun(worker)
+
+    @classmethod
+    def begin(cls, path: Path, boot: str, worker: int) -> Page:
+        """Make a page whose file may come later (``settle``): a full disk must keep no gateway from starting."""
         try:
-            os.ftruncate(descriptor, SIZE)
-            # Written, not only sized: a sparse page could meet a full disk at its first touch (SIGBUS).
-            os.pwrite(descriptor, bytes(SIZE), 0)
-            page = cls(mmap.mmap(descriptor, SIZE))
-        finally:
-            os.close(descriptor)
-        page.set(cls._FORMAT, FORMAT)
-        page.set(cls.PID, os.getpid())
-        page.set(cls.WORKER, worker)
-        page.set(cls.STARTED_AT_NS, time.time_ns())
-        page.set(cls._MAGIC, MAGIC)
-        return page
+            return cls.create(path, boot, worker)
+        except OSError:
+            return cls(mmap.mmap(-1, SIZE), waits_for=path)._begun(worker)
+
+    def _begun(self, worker: int) -> Page:
+        self.set(self._FORMAT, FORMAT)
+        self.set(self.PID, os.getpid())
+        self.set(self.WORKER, worker)
+        self.set(self.STARTED_AT_NS, time.time_ns())
+        self.set(self._MAGIC, MAGIC)
+        return self
+
+    def settle(self) -> bool:
+        """Move into the file that could not be made before; True when that is done now: ``slots`` are new ones then."""
+        if self._waits_for is None:
+            return False
+        try:
+            memory = _mapped(self._waits_for)
+        except OSError:
+            return False
+        memory[:] = self._memory[:]
+        self._memory, self.slots, self._waits_for = memory, memoryview(memory).cast("Q"), None
+        return True
 
     @classmethod
     def open(cls, path: Path) -> Page:
@@ -236,3 +251,18 @@ class Page:
         """Unmap the page; the file stays."""
         self.slots.release()
         self._memory.close()
+
+
+def _mapped(path: Path) -> mmap.mmap:
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    try:
+        os.ftruncate(descriptor, SIZE)
+        # Written, not only sized: a sparse page could meet a full disk at its first touch (SIGBUS).
+        os.pwrite(descriptor, bytes(SIZE), 0)
+        return mmap.mmap(descriptor, SIZE)
+    except OSError:
+        path.unlink(missing_ok=True)
+        raise
+    finally:
+        os.close(descriptor)

@@ -32,6 +32,7 @@ _LOOK_SHARE = 20
 _MANY_FILES = 1000
 """A look at a spool of more files than this is followed by a pause of so many times as long as it took."""
 _LONGEST_PAUSE = 10.0
+_PATIENCE_SECONDS = 10.0
 _LATEST = 1000
 """The percentile of the syncs is of so many, the latest ones."""
 
@@ -53,7 +54,7 @@ class SyncThread:
         self._looked_at = self._look_pause = 0.0
         self._sync_again_at = 0.0
         self._sync_pause = recording.sync_interval
-        self._leaving = False
+        self._leaving = self._is_abandoned = False
         self._wanted = threading.Event()
         self._rewriting = Rewriting(disk, folder, segments.header, segments.mark)
         self._took: deque[int] = deque(maxlen=_LATEST)
@@ -91,12 +92,31 @@ class SyncThread:
         self._leaving = True
         self._wanted.set()
         if self._thread is not None and self._thread.is_alive():
-            self._thread.join(timeout=10.0)
+            self._thread.join(timeout=_PATIENCE_SECONDS)
+            if self._thread.is_alive():
+                # It hangs in a sync, and so would we. What was written is the kernel's to bring to the disk.
+                return
         self._sync_again_at = 0.0
         self.round(time.monotonic())
         # Nobody writes any more: what is at risk need not be left first.
         self._rewriting.round(None, float("inf"))
         self.ballast.remove()
+
+    def abandon(self) -> None:
+        """Nobody writes here any more, and the files were removed: let go of everything without another sync."""
+        self._is_abandoned = self._leaving = True
+        self._wanted.set()
+        if self._thread is None or not self._thread.is_alive():
+            self._let_go()
+
+    def _let_go(self) -> None:
+        while self.bodies:
+            with contextlib.suppress(OSError):
+                self._disk.close(self.bodies.popleft()[0])
+        self.ballast.remove()
+        with contextlib.suppress(OSError):
+            self._segments.close()
+        self._page.close()
 
     def _run(self) -> None:
         began = 0.0
@@ -109,6 +129,8 @@ class SyncThread:
             began = time.monotonic()
             if not self._leaving:
                 self._round_or_tell(began)
+        if self._is_abandoned:
+            self._let_go()
 
     def _round_or_tell(self, began: float) -> None:
         try:

@@ -12,6 +12,7 @@ dropped holds at every moment, also when the process dies between any two lines 
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import time
 import uuid
@@ -25,6 +26,7 @@ from proxy.errors import SpoolError
 from proxy.settings.credentials import sealing_key
 from proxy.settings.values import RecordingSettings, Settings
 from proxy.spool import records
+from proxy.spool.ballast import give_back_abandoned
 from proxy.spool.bodies import SideFile
 from proxy.spool.disk import Disk, RealDisk
 from proxy.spool.framing import RecordType, encode
@@ -39,6 +41,7 @@ _NOBODY = bytes(16)
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _MOST_UNSYNCED = 16 * 1024 * 1024
 """Where syncs hang, no more than this is kept in memory of what they put at risk."""
+_MOST_UNSYNCED_BODIES = 512
 _APPENDED_RECORDS, _APPENDED_BYTES = Page.APPENDED_RECORDS, Page.APPENDED_BYTES
 _APPEND_NS_TOTAL, _APPEND_NS_MAX, _ACCEPTED = Page.APPEND_NS_TOTAL, Page.APPEND_NS_MAX, Page.ACCEPTED
 
@@ -73,9 +76,9 @@ class SpoolWriter:
         self._slots = page.slots
         self._sequence = 0
         self._resting_size = 0
-        self._unrecorded: set[bytes] = set()
+        self._unrecorded: dict[bytes, str | None] = {}
         self._without_body: set[bytes] = set()
-        self._waiting_ends: deque[tuple[bytes, bytes]] = deque()
+        self._waiting_ends: deque[tuple[int, bytes, bytes]] = deque()
         self._waiting_bytes = 0
         self._drop_slot = Page.DROPPED_SPOOL_FULL
         if has_thread:
@@ -85,7 +88,8 @@ class SpoolWriter:
     def begin(cls, settings: Settings, worker: int, disk: Disk | None = None) -> Self:
         """Begin a spool of its own, with its page, for one gateway process."""
         boot = uuid.uuid4().hex
-        page = Page.create(settings.pages_dir / f"{boot}-{worker}.page", boot, worker)
+        give_back_abandoned(disk or RealDisk(), settings.spool_dir)
+        page = Page.begin(settings.pages_dir / f"{boot}-{worker}.page", boot, worker)
         recording = settings.recording
         return cls(settings.spool_dir, boot, worker, page, recording, disk, master_key=sealing_key(recording))
 
@@ -131,14 +135,14 @@ class SpoolWriter:
         self._slots[_ACCEPTED] += 1
         if not is_kept and self._recording.on_full == "reject":
             # It is refused: no end will come that lets go of it.
-            self._unrecorded.discard(identity)
+            self._unrecorded.pop(identity, None)
             return False
         return True
 
     def leave_out(self, identity: bytes, *, is_over: bool = False) -> None:
         """Count a call of which its caller lets us keep nothing; what is said of it until its end goes nowhere."""
         if not is_over:
-            self._unrecorded.add(identity)
+            self._unrecorded[identity] = None
         self.page.add(Page.DROPPED_POLICY, 1)
         self.page.add(Page.ACCEPTED, 1)
 
@@ -149,7 +153,7 @@ class SpoolWriter:
             if self._append(self._record(RecordType.START, identity, records.encode_start(start, b""))):
                 return True
             self._without_body.discard(identity)
-        self._unrecorded.add(identity)
+        self._unrecorded[identity] = start.side_file
         is_full = self.syncing.is_full or self.syncing.is_over
         self.page.add(Page.DROPPED_SPOOL_FULL if is_full else self._drop_slot, 1)
         return False
@@ -173,14 +177,20 @@ class SpoolWriter:
         if self._waiting_ends:
             self._catch_up()
         if identity in self._unrecorded:
-            self._unrecorded.discard(identity)
+            self._let_go(self._unrecorded.pop(identity))
             return
         if identity not in self._without_body:
             if self._append(self._record(RecordType.END, identity, records.encode_end(end, last))):
                 return
             self.page.add(Page.BODIES_DROPPED, 1)
         self._without_body.discard(identity)
-        self._append_later(identity, records.encode_end(_bodiless(end), None))
+        self._append_later(RecordType.END, identity, records.encode_end(_bodiless(end), None))
+
+    def _let_go(self, side_file: str | None) -> None:
+        """Remove the body of a call that is not recorded: no loader will learn of it."""
+        if side_file is not None:
+            with contextlib.suppress(OSError):
+                self._disk.unlink(self.folder / BODIES / side_file)
 
     def reject(self, identity: bytes, start: CallStart, end: CallEnd) -> None:
         """Note a call that was refused: start and end in one write."""
@@ -193,7 +203,9 @@ class SpoolWriter:
 
     def note_late(self, identity: bytes) -> None:
         """Note that a reply went on although its call, which has ended, may not be on the disk yet."""
-        self._append(self._record(RecordType.AMEND, identity, records.encode_facts({records.UNSYNCED: True})))
+        self._catch_up()
+        # Behind its END, also where that still waits.
+        self._append_later(RecordType.AMEND, identity, records.encode_facts({records.UNSYNCED: True}))
         self.syncing.is_late = True
         # The syncing thread, which writes these, may hang in a sync.
         self.page.add(Page.SYNC_WAITS_EXPIRED, 1)
@@ -204,6 +216,9 @@ class SpoolWriter:
         """Open a side file for a large request body; ``SpoolError`` when the disk refuses, or is too full for it."""
         if self.syncing.is_full:
             raise SpoolError("a large request body is not written aside: the spool is full")
+        if len(self.syncing.bodies) >= _MOST_UNSYNCED_BODIES:
+            # Where syncs hang each of them keeps a descriptor, which connections need.
+            raise SpoolError("a large request body is not written aside: too many wait for the disk")
         return SideFile(self._disk, self.folder / BODIES / identity.hex(), self.syncing.bodies, self._master_key)
 
     def stats(self, values: Mapping[str, int]) -> None:
@@ -223,6 +238,8 @@ class SpoolWriter:
     def tend(self) -> None:
         """Leave a segment that must be left also when nobody calls, and write what had to wait."""
         self.syncing.revive()
+        if self.page.settle():
+            self._slots = self.page.slots
         self._catch_up()
         if self.syncing.must_rotate and self._segments.current.is_failed:
             self._rotate()
@@ -303,13 +320,15 @@ class SpoolWriter:
         segment.is_torn = False
         return True
 
-    def _append_later(self, identity: bytes, payload: bytes) -> None:
-        if self._append(self._record(RecordType.END, identity, payload)):
+    def _append_later(self, kind: int, identity: bytes, payload: bytes) -> None:
+        """Append what must not be lost to a disk that takes nothing now; an AMEND never before what waits."""
+        waits = bool(self._waiting_ends) and kind == RecordType.AMEND
+        if not waits and self._append(self._record(kind, identity, payload)):
             return
         if self._waiting_bytes + len(payload) <= self._recording.waiting_max_bytes:
-            self._waiting_ends.append((identity, payload))
+            self._waiting_ends.append((kind, identity, payload))
             self._note_waiting(len(payload))
-        else:
+        elif kind == RecordType.END:
             # Its START is in the spool: not dropped, it will be stored as interrupted.
             self.page.add(Page.ENDS_LOST, 1)
             self.syncing.waiting_is_large = True
@@ -325,10 +344,10 @@ class SpoolWriter:
         waiting, self._waiting_ends = self._waiting_ends, deque()
         while waiting:
             # Numbered only now: records lie in the order of their sequence, also those that had to wait.
-            if not self._append(self._record(RecordType.END, *waiting[0])):
+            if not self._append(self._record(*waiting[0])):
                 self._waiting_ends = waiting
                 return
-            self._note_waiting(-len(waiting.popleft()[1]))
+            self._note_waiting(-len(waiting.popleft()[2]))
         self.syncing.waiting_is_large = False
 
     def close(self) -> None:

@@ -106,6 +106,7 @@ async def running_gateway(folder: Path, settings: Settings, disk: Disk | None = 
     upstream = UpstreamClient(forbidden=own_addresses(listener))
     forwarder = ControlForwarder(settings.control_socket)
     gateway = Gateway(settings, load(settings.snapshot_path), {}, spool, upstream, forwarder)
+    del spool
     read_fd, write_fd = os.pipe()
     server = GatewayServer(gateway, SnapshotWatch(settings.snapshot_path, gateway), listener, read_fd)
     port = listener.getsockname()[1]

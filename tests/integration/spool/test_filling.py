@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+import proxy.spool.syncing
 from proxy.errors import SpoolError
 from proxy.spool.framing import RecordType
 from proxy.spool.page import Page
@@ -287,4 +288,39 @@ def test_a_sync_that_hangs_holds_no_append_up(page: Page) -> None:
     assert page.get(Page.FSYNC_COUNT) == 0, "the disk still syncs the first record"
     assert len(kept(disk)) == 1002
     disk.goes_on.set()
+    writer.close()
+
+
+def test_of_a_disk_that_hangs_for_ever_nobody_waits_at_the_end(page: Page, monkeypatch: pytest.MonkeyPatch) -> None:
+    class DeadDisk(FakeDisk):
+        began, goes_on = threading.Event(), threading.Event()
+
+        def sync(self, descriptor: int) -> None:
+            self.began.set()
+            self.goes_on.wait(60.0)
+
+    monkeypatch.setattr(proxy.spool.syncing, "_PATIENCE_SECONDS", 0.05)
+    disk = DeadDisk()
+    writer = SpoolWriter(ROOT, "b", 0, page, replace(ROOMY, sync_interval=0.01), disk)
+    writer.start(b"1" * 16, START, b"")
+    assert disk.began.wait(60.0)
+    writer.close()
+    assert not disk.goes_on.is_set()
+    disk.goes_on.set()
+    assert writer.syncing._thread is not None
+    writer.syncing._thread.join(20)
+
+
+def test_what_is_late_comes_behind_an_end_that_waits(page: Page) -> None:
+    disk = RefusingDisk()
+    writer = writer_on(disk, page)
+    writer.start(b"1" * 16, START, b"question")
+    disk.write_error = errno.EIO
+    writer.end(b"1" * 16, END)
+    writer.note_late(b"1" * 16)
+    assert writer.has_waiting
+    disk.write_error = None
+    writer.tend()
+    assert [kind for kind, _ in kept(disk)] == [RecordType.START, RecordType.END, RecordType.AMEND]
+    assert page.get(Page.WAITING_BYTES) == 0
     writer.close()
