@@ -9,6 +9,7 @@ Kinds now: ``prices``, refreshed price data, which the loader takes up by itself
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -22,6 +23,8 @@ from proxy.store.configuration import PRICES, Proposal, Revision
 from proxy.store.writing import StoreWriter
 
 log = structlog.get_logger("configuration")
+
+AGAIN_SECONDS = 60.0
 
 
 class Handler(Protocol):
@@ -53,11 +56,15 @@ class PricesHandler:
 
 
 class Follower:
-    """Applies what is new; a revision that cannot be used is told of once, and tried again after the next one."""
+    """Applies what is new; a revision that cannot be used is told of once, and tried again after the next one.
+
+    One that the disk does not take is tried again in a minute.
+    """
 
     def __init__(self, handlers: Mapping[str, Handler]) -> None:
         self._handlers = handlers
         self._refused: dict[str, int] = {}
+        self._again_at: dict[str, float] = {}
 
     def __repr__(self) -> str:
         return f"<Follower {', '.join(self._handlers)} revision={self.revision}>"
@@ -73,13 +80,19 @@ class Follower:
             number = numbers.get(kind)
             if number in (None, handler.applied(), self._refused.get(kind)):
                 continue
+            if time.monotonic() < self._again_at.get(kind, 0.0):
+                continue
             self._apply(handler, fetch(number))
 
     def _apply(self, handler: Handler, revision: Revision) -> None:
         try:
             handler.apply(revision)
         except (DashcamError, OSError) as error:
-            self._refused[revision.kind] = revision.number
+            if isinstance(error, OSError):
+                # A full disk is not the revision's fault.
+                self._again_at[revision.kind] = time.monotonic() + AGAIN_SECONDS
+            else:
+                self._refused[revision.kind] = revision.number
             log.error("configuration_refused", kind=revision.kind, revision=revision.number, reason=str(error))
             return
         log.info("configuration_applied", kind=revision.kind, revision=revision.number, author=revision.author)

@@ -117,7 +117,11 @@ def _write(writer: StoreWriter, change: Amendment | Proposal) -> int:
 
 
 def _answer(path: Path, suffix: str, text: str) -> None:
-    replace_file(path.with_suffix(suffix), text.encode(), is_lasting=False)
+    try:
+        replace_file(path.with_suffix(suffix), text.encode(), is_lasting=False)
+    except OSError as error:
+        # A full disk: whoever asked learns nothing and asks again, and calls are loaded all the same.
+        log.error("amendment_unanswered", name=path.name, reason=error.strerror)
     path.unlink(missing_ok=True)
 
 

@@ -78,6 +78,10 @@ class WaitingErrands:
             log.error("maintenance_refused", name=found, reason=reason)
             self._answer(path, _REFUSED, reason.encode())
             return True
+        except Exception:
+            # A defect, told by the loader: whoever asked must not wait for its end.
+            _clear(path)
+            raise
         if not done.is_whole:
             # We leave: whoever asked does it, or the next control.
             path.with_suffix(_BEGUN).rename(path)
@@ -87,9 +91,11 @@ class WaitingErrands:
         return True
 
     def _answer(self, path: Path, suffix: str, text: bytes) -> None:
-        replace_file(path.with_suffix(suffix), text, is_lasting=False)
-        for over in (_WAITING, _BEGUN):
-            path.with_suffix(over).unlink(missing_ok=True)
+        try:
+            replace_file(path.with_suffix(suffix), text, is_lasting=False)
+        except OSError as error:
+            log.error("maintenance_unanswered", name=path.name, reason=error.strerror)
+        _clear(path)
 
 
 class Errands:
@@ -134,9 +140,13 @@ class Errands:
         deadline = time.monotonic() + _PATIENCE_SECONDS
         while True:
             self._wait(_POLL_SECONDS)
+            is_over = not _is_waiting(path)
             done = _take_answer(path)
             if done is not None:
                 return done
+            if is_over:
+                raise UnreachableError("the running Dashcam has left this without an answer",
+                                       hint="its log says why; give the same command again")  # fmt: skip
             has_begun = path.with_suffix(_BEGUN).exists()
             look("the running Dashcam" if has_begun else "waiting for the running Dashcam")
             if has_begun:
@@ -153,6 +163,17 @@ class Errands:
         if done is not None:
             path.with_suffix(_BEGUN).unlink(missing_ok=True)
         return done
+
+
+def _is_waiting(path: Path) -> bool:
+    """Return True while an errand waits or is done. Asked in the order in which it moves on."""
+    return path.exists() or path.with_suffix(_BEGUN).exists() or path.exists()
+
+
+def _clear(path: Path) -> None:
+    """Remove the marks of an errand; that needs no room on a disk."""
+    for over in (_WAITING, _BEGUN):
+        path.with_suffix(over).unlink(missing_ok=True)
 
 
 def _take_answer(path: Path) -> Done | None:

@@ -14,12 +14,17 @@ def replace_file(path: Path, data: bytes, *, is_lasting: bool) -> None:
     """Write a file of mode 0600 beside its place and move it there; ``OSError`` when that fails."""
     beside = path.with_name(f".{path.name}.{os.getpid()}")
     descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(data)
-        file.flush()
-        if is_lasting:
-            os.fsync(file.fileno())
-    beside.replace(path)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            if is_lasting:
+                os.fsync(file.fileno())
+        beside.replace(path)
+    except OSError:
+        # On a full disk a part would only take room, and each process would leave another one.
+        beside.unlink(missing_ok=True)
+        raise
     if is_lasting:
         _sync_folder(path.parent)
 

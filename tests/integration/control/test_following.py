@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from proxy.control import following
 from proxy.control.following import Follower, adopt_prices, handlers_of
 from proxy.loader.amendments import decode, encode
 from proxy.pricing import release
@@ -120,3 +122,16 @@ def test_a_proposal_waits_in_a_file_as_it_is() -> None:
     for data in (None, b"\x00\xff[]"):
         proposal = Proposal(kind="prices", sha256="00", document={"a": [1]}, data=data, author="kim")
         assert decode(encode(proposal)) == proposal
+
+
+def test_what_the_disk_does_not_take_is_tried_again_later(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    follower, shelf = Follower(handlers_of(folder)), Shelf(a_revision(3, "1"))
+    folder.write_text("in its way, as a full disk would be")
+    for _ in range(3):
+        follower.follow({"prices": 3}, shelf)
+    assert shelf.asked == [3]
+    folder.unlink()
+    monotonic = time.monotonic
+    monkeypatch.setattr(time, "monotonic", lambda: monotonic() + following.AGAIN_SECONDS)
+    follower.follow({"prices": 3}, shelf)
+    assert (shelf.asked, follower.revision, rate_in(folder)) == ([3, 3], 3, "1")

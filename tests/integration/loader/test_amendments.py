@@ -185,3 +185,14 @@ def test_calls_and_changes_come_through_under_load(
     assert_rollups_equal_the_rows(settings.database)
     if not settings.database.is_postgres:
         assert ask(settings.database, "PRAGMA integrity_check") == [("ok",)]
+
+
+def test_what_cannot_be_answered_holds_no_call_up(bench: Bench, gateway: SpoolingGateway, settings: Settings) -> None:
+    """As on a full disk: it is written once, and whoever asked asks again."""
+    identity = gateway.call()
+    bench.load()
+    RealDisk().make_folder(settings.amendments_dir / "1.done")
+    (settings.amendments_dir / "1.json").write_bytes(encode(amendment(dearer(identity))))
+    bench.loader._careful_round()
+    assert RealDisk().names(settings.amendments_dir) == ["1.done"]
+    assert (bench.rows()[0]["cost_pico_usd"], bench.loader.last_error) == (77, None)

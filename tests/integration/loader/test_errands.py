@@ -105,3 +105,40 @@ def test_regular_upkeep_comes_after_the_calls(bench: Bench, gateway: SpoolingGat
     assert bench.rows()[0]["outcome"] == "completed"
     if not bench.settings.database.is_postgres:
         assert ask(bench.settings.database, "SELECT count(*) > 0 FROM sqlite_stat1") == [(1,)]
+
+
+def test_what_cannot_be_answered_is_over_all_the_same(bench: Bench, settings: Settings) -> None:
+    """As on a full disk: whoever asked must not wait for ever, nor the calls for it."""
+    RealDisk().make_folder(settings.errands_dir / "1-x.done")
+    (settings.errands_dir / "1-x.json").write_bytes(orjson.dumps({"task": "analyze"}))
+    bench.loader._careful_round()
+    assert RealDisk().names(settings.errands_dir) == ["1-x.done"]
+    assert bench.loader.last_error is None
+
+
+def test_a_defect_in_the_middle_of_an_errand_ends_it(bench: Bench, settings: Settings) -> None:
+    def defective() -> bool:
+        raise RuntimeError("a defect")
+
+    if settings.database.is_postgres:
+        # There nothing is looked at in between.
+        return
+    RealDisk().make_folder(settings.errands_dir)
+    (settings.errands_dir / "1-x.json").write_bytes(orjson.dumps({"task": "compact"}))
+    with pytest.raises(RuntimeError):
+        bench.loader._side_work._errands.do_next(bench.loader._writer, defective)
+    assert RealDisk().names(settings.errands_dir) == []
+
+
+@pytest.mark.parametrize("store", ["sqlite"], indirect=True)
+def test_an_errand_that_vanishes_is_told(settings: Settings, held: int) -> None:
+    """Its control was killed in the middle of it, and the next one forgot it."""
+
+    def forget(_seconds: float) -> None:
+        for name in RealDisk().names(settings.errands_dir):
+            path = settings.errands_dir / name
+            path.rename(path.with_suffix(".begun"))
+        errands.WaitingErrands(settings.errands_dir)
+
+    with pytest.raises(UnreachableError, match="left this without an answer"):
+        Errands(settings, forget).do("analyze", lambda _: None)

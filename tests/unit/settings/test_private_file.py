@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 from pathlib import Path
 
 import pytest
@@ -30,3 +31,18 @@ def test_what_is_open_keeps_reading_the_old_one(tmp_path: Path) -> None:
 def test_a_folder_that_is_not_there_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         replace_file(tmp_path / "gone" / "snapshot.json", b"new", is_lasting=True)
+
+
+@pytest.mark.parametrize("is_lasting", [True, False])
+def test_what_the_disk_does_not_take_leaves_the_old_one_and_nothing_else(tmp_path: Path, is_lasting: bool) -> None:
+    path = tmp_path / "snapshot.json"
+    path.write_bytes(b"old")
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, limits[1]))
+    try:
+        with pytest.raises(OSError, match="too large"):
+            replace_file(path, bytes(100_000), is_lasting=is_lasting)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]
