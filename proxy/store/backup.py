@@ -8,10 +8,12 @@ there. Copies before an upgrade are named ``upgrade-REVISION-INSTANT.db``, and o
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
+import re
 import sqlite3
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -27,6 +29,7 @@ PAGES = 2048
 SPARE_BYTES = 16 * 1024 * 1024
 """What must stay free beside a copy, unless somebody says otherwise."""
 _UPGRADES = "upgrade-*.db"
+_PART = re.compile(r"\.[a-z]+-(\d{4}|empty)-\d{8}T\d{6}Z(-\d+)?\.db\.part\Z")
 
 
 class NoRoomError(StoreError):
@@ -88,17 +91,39 @@ def copy_database(source: Path, target: Path, tell: Tell = silent, spare: int = 
     target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     part = target.with_name(f".{target.name}.part")
     try:
-        os.close(os.open(part, os.O_CREAT | os.O_RDWR | os.O_TRUNC | os.O_CLOEXEC, 0o600))
-        _copy_pages(source, part, tell)
-        _sync(part)
-        part.rename(target)
-        _sync(target.parent)
+        with _held(part):
+            _copy_pages(source, part, tell)
+            _sync(part)
+            part.rename(target)
+            _sync(target.parent)
     except OSError as error:
         raise StoreError(f"{target} cannot be written: {error.strerror}", hint="see: dashcam doctor") from error
     finally:
         with contextlib.suppress(OSError):
             part.unlink(missing_ok=True)
     return target.stat().st_size
+
+
+@contextlib.contextmanager
+def _held(part: Path) -> Iterator[None]:
+    """Begin a copy's file, locked for as long as we are at it: so others can tell it from what a dead one left."""
+    _forget_parts(part.parent)
+    descriptor = os.open(part, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        os.ftruncate(descriptor, 0)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _forget_parts(folder: Path) -> None:
+    """Remove what copies left that were killed: each is as large as a database, and has the name of its second."""
+    for path in folder.glob(".*.part"):
+        if _PART.match(path.name):
+            with contextlib.suppress(OSError), path.open("rb") as file:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                path.unlink()
 
 
 def _copy_pages(source: Path, part: Path, tell: Tell) -> None:
@@ -121,9 +146,10 @@ def _copy_pages(source: Path, part: Path, tell: Tell) -> None:
         engine.dispose()
 
 
-def forget_old_copies(folder: Path, keep: int) -> None:
-    """Remove the oldest copies from before upgrades; nobody else's file."""
-    for old in sorted(folder.glob(_UPGRADES), key=lambda path: path.stat().st_mtime)[:-keep]:
+def forget_old_copies(newest: Path, keep: int) -> None:
+    """Remove the oldest copies from before upgrades, whatever the clock says of the newest; nobody else's file."""
+    others = [path for path in newest.parent.glob(_UPGRADES) if path != newest]
+    for old in sorted(others, key=lambda path: path.stat().st_mtime)[: max(0, len(others) + 1 - keep)]:
         old.unlink(missing_ok=True)
 
 

@@ -122,7 +122,7 @@ def _copy(path: Path, before: str, after: str, how: How) -> Path:
     target = unused(folder / backup_name("upgrade", before))
     try:
         copy_database(path, target, how.tell, how.spare_bytes)
-        forget_old_copies(target.parent, how.keep_backups)
+        forget_old_copies(target, how.keep_backups)
         return target
     except NoRoomError as error:
         raise NoRoomError(

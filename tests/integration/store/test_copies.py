@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import sqlite3
@@ -139,3 +140,17 @@ def test_a_copy_that_is_none_is_refused_and_nothing_is_changed(path: Path, file_
     with pytest.raises(StoreError, match="is no file"):
         examine(path.parent)
     assert calls_in(path) == 40
+
+
+def test_what_copies_left_that_were_killed_is_removed_and_nothing_else(path: Path) -> None:
+    """Each is as large as a database, and has a name of its own."""
+    folder = path.parent / "copies"
+    folder.mkdir()
+    names = ("upgrade-0003-20260101T000000Z.db", "backup-0003-20260101T000000Z-2.db", "mine")
+    left, under_way, mine = (folder / f".{name}.part" for name in names)
+    for item in (left, under_way, mine):
+        item.write_bytes(b"a part")
+    with under_way.open("rb") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        copy_database(path, folder / "copy.db")
+    assert sorted(item.name for item in folder.iterdir()) == sorted([under_way.name, mine.name, "copy.db"])

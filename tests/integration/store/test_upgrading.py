@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 import signal
 import sqlite3
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -104,7 +106,10 @@ def test_a_copy_of_a_file_is_made_first_and_only_the_newest_few_are_kept(
     folder = file.path.parent / "backups"
     folder.mkdir()
     for day in (1, 2, 3):
-        (folder / f"upgrade-0001-2026010{day}T000000Z.db").write_bytes(b"old")
+        old = folder / f"upgrade-0001-2026010{day}T000000Z.db"
+        old.write_bytes(b"old")
+        # As if the clock had been set back since.
+        os.utime(old, (time.time() + 86_400 * day,) * 2)
     (folder / "backup-0001-20260101T000000Z.db").write_bytes(b"a person's own")
     ask(file, _PRICE, "p1")
     done = upgrade(file, How(folder=folder_with(tmp_path, {f"{NEXT}_adds": ADDS}), keep_backups=2))
