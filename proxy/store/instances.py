@@ -25,7 +25,8 @@ _CLAIM = (
     "ON CONFLICT (id) DO UPDATE SET holder = excluded.holder, host = excluded.host, place = excluded.place, "
     "version = excluded.version, started_at = excluded.started_at, seen_at = excluded.seen_at, left_at = NULL "
     "WHERE instance.place = excluded.place OR instance.left_at IS NOT NULL "
-    f"OR instance.seen_at < clock_timestamp() - interval '{SILENT_SECONDS} seconds' RETURNING id"
+    f"OR instance.seen_at < clock_timestamp() - interval '{SILENT_SECONDS} seconds' "
+    f"OR instance.seen_at > clock_timestamp() + interval '{SILENT_SECONDS} seconds' RETURNING id"
 )
 _BEAT = (
     "UPDATE instance SET seen_at = clock_timestamp(), clock_ahead_ms = ?, config_revision = ?, pending = ?, "

@@ -175,10 +175,14 @@ class Shared:
     def wait(self, seconds: float) -> None:
         """Wait until somebody has changed the configuration or woken us, at most so long."""
         with self._translated():
-            ready = select.select([self._driver, self._wakes], [], [], seconds)[0]
+            # Not select, which takes no descriptor above 1023: as many connections come to control when it is flooded.
+            watched = select.poll()
+            for descriptor in (self._driver.fileno(), self._wakes):
+                watched.register(descriptor, select.POLLIN)
+            ready = {descriptor for descriptor, _ in watched.poll(seconds * 1000)}
             with contextlib.suppress(BlockingIOError):
                 os.read(self._wakes, 4096)
-            if self._driver in ready:
+            if self._driver.fileno() in ready:
                 # What it says does not matter: the next round asks.
                 list(self._driver.notifies(timeout=0))
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from functools import partial
 
+import structlog
 from sqlalchemy import Connection
 
 from proxy.settings.database import DatabaseSettings
@@ -25,8 +26,13 @@ from proxy.store.engine import backend_of
 from proxy.store.instances import Instance
 from proxy.store.writing import StoreWriter
 
+log = structlog.get_logger("periodic")
+
 RETRY_SECONDS = 60.0
+OLD_MONTHS = "old_months"
 _HOUR, _DAY = 3600.0, 86_400.0
+_JUMP_SECONDS = 7 * _DAY
+_LAST = "SELECT ended_at FROM periodic_run WHERE name = ?"
 _DUE = "SELECT name, next_at FROM periodic_run"
 _NOTE = (
     "INSERT INTO periodic_run (name, instance, began_at, ended_at, next_at, result, failure) "
@@ -63,7 +69,7 @@ def tasks_of(database: DatabaseSettings) -> list[Task]:
     ]
     if database.keep_months:
         work = partial(_drop_old, keep=database.keep_months)
-        tasks.append(Task(name="old_months", seconds=_DAY, work=work, goes_on=True))
+        tasks.append(Task(name=OLD_MONTHS, seconds=_DAY, work=work, goes_on=True))
     return tasks
 
 
@@ -73,6 +79,14 @@ def _make_partition(connection: Connection) -> str | None:
 
 
 def _drop_old(connection: Connection, keep: int) -> str | None:
+    """Drop a piece of what is too old; not on the first look after the calendar has jumped: it may be wrong."""
+    last = connection.exec_driver_sql(_LAST, (OLD_MONTHS,)).scalar_one_or_none()
+    found = connection.exec_driver_sql("SELECT clock_timestamp()").scalar_one()
+    gap = 0 if last is None else milliseconds_of(found) - milliseconds_of(last)
+    if gap > _JUMP_SECONDS * 1000:
+        days = gap // 86_400_000
+        log.warning("retention_paused", days=days, hint="if the database's clock is wrong, correct it within a day")
+        return None
     return partitions.drop_next(connection, partitions.months_before(_today(connection), keep))
 
 
@@ -122,8 +136,9 @@ class PeriodicRuns:
 
     def _due(self, connection: Connection) -> list[Task]:
         now = self._backend.now(connection)
-        later = {name for name, next_at in connection.exec_driver_sql(_DUE) if milliseconds_of(next_at) > now}
-        return [task for task in self._tasks if task.name not in later]
+        next_at = {str(name): milliseconds_of(at) for name, at in connection.exec_driver_sql(_DUE)}
+        # No pause is longer than a task's own: what is due later than that was noted by a clock that was wrong.
+        return [task for task in self._tasks if not now < next_at.get(task.name, 0) <= now + task.seconds * 1000]
 
     def _is_ours(self, connection: Connection) -> bool:
         return not self._backend.database.is_postgres or leadership.leads(connection, self._who.holder)

@@ -56,6 +56,7 @@ _BY_STATE = {
     "40": _BUSY, "55P03": _BUSY, "55006": _BUSY, "57014": _SLOW, "25006": _READ_ONLY, "28": _PASSWORD, "3D": _MISSING,
     "42501": _RIGHTS, "42P01": _BEHIND, "42": _ALTERED, "23503": _ALTERED, "0A": _ALTERED, "P0": _ALTERED,
     "3F": _BEHIND, "58": _DAMAGED, "XX": _DAMAGED,
+    "2200H": _Meaning("has a sequence at its end", "let it go on: ALTER SEQUENCE … AS bigint NO MAXVALUE"),
 }  # fmt: skip
 _BY_WORDS = (
     ("password authentication failed", _PASSWORD), ("no password supplied", _PASSWORD), ("pg_hba.conf", _PASSWORD),
@@ -65,6 +66,8 @@ _BY_WORDS = (
 )  # fmt: skip
 _NOISE = ("connection failed: ", "Is the server running on that host and accepting TCP/IP connections?",
           "Is the server running locally and accepting connections on that socket?")  # fmt: skip
+_CONDITIONS = ("2200H", "22023")
+"""Of the class of errors in values, those that our values are not: a sequence at its end, a setting out of range."""
 _PASSING = ("08", "53", "57", "40", "55", "25P03")
 _ROW_STATES = ("22", "54", "23502", "23505", "23514")
 _OUR_COLUMNS = {name: set(table.columns.keys()) for name, table in tables.metadata.tables.items()}
@@ -107,7 +110,7 @@ def _is_the_rows_fault(error: Exception, state: str) -> bool:
     if not state:
         # Refused before it was sent: no text, no number that fits.
         return not isinstance(error, OperationalError | InterfaceError)
-    if not state.startswith(_ROW_STATES):
+    if not state.startswith(_ROW_STATES) or state in _CONDITIONS:
         return False
     about = error.orig.diag  # type: ignore[attr-defined]
     if state == "23502":

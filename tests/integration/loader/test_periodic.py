@@ -202,3 +202,30 @@ def test_months_are_dropped_only_where_the_settings_say_so(postgres: Databases) 
     assert ask(store, "SELECT result, failure FROM periodic_run WHERE name = 'old_months'") == [(None, None)]
     writer.close()
     postgres.drop(store)
+
+
+def test_what_a_wrong_clock_has_put_off_is_done(store: DatabaseSettings, writer: StoreWriter, who: Instance) -> None:
+    work = PeriodicWork(PeriodicRuns(store, who, [noting("one")]), lambda: True)
+    assert look(work, writer) == 1
+    ask(store, "UPDATE periodic_run SET next_at = '2099-01-01T00:00:00.000Z'")
+    assert look(work, writer) == 1
+    assert look(work, writer) == 0
+
+
+def test_a_calendar_that_jumped_drops_no_month_at_once(postgres: Databases) -> None:
+    store = replace(postgres.migrated(), keep_months=3)
+    who, writer = a_host(), StoreWriter(store)
+    with writer.transaction() as connection:
+        leadership.renew(connection, who.id, who.holder)
+        make(connection, date(2020, 1, 1))
+    work = PeriodicWork(PeriodicRuns(store, who, tasks_of(store)), lambda: True)
+    there = "SELECT to_regclass('interaction_2020_02') IS NOT NULL"
+    ask(store, "INSERT INTO periodic_run (name, instance, began_at, ended_at, next_at) SELECT 'old_months', 'a', "
+               "now() - interval '300 days', now() - interval '300 days', now() - interval '299 days'")  # fmt: skip
+    look(work, writer)
+    assert ask(store, there) == [(True,)]
+    ask(store, "UPDATE periodic_run SET next_at = now() WHERE name = 'old_months'")
+    look(work, writer)
+    assert ask(store, there) == [(False,)]
+    writer.close()
+    postgres.drop(store)

@@ -171,3 +171,47 @@ def test_a_table_altered_by_hand_holds_all_calls_back_until_it_is_mended(
     bench.loader.stop()
     thread.join(10)
     assert_once(bench, ledger, identities)
+
+
+def test_a_sequence_at_its_end_is_no_rows_fault(bench: Bench, gateway: SpoolingGateway) -> None:
+    database = bench.settings.database
+    ((sequence,),) = ask(database, "SELECT pg_get_serial_sequence('body_chunk', 'number')")
+    ask(database, f"ALTER SEQUENCE {sequence} MAXVALUE 2 RESTART WITH 2")
+    identities = [gateway.call(f"long {number}" * 2000) for number in range(3)]
+    thread = threading.Thread(target=bench.loader.run, daemon=True)
+    thread.start()
+    wait_until(lambda: bench.loader.last_error, "the trouble is told")
+    assert "has a sequence at its end" in str(bench.loader.last_error)
+    ask(database, f"ALTER SEQUENCE {sequence} NO MAXVALUE")
+    await_stored(bench, 3)
+    ledger = bench.loader.ledger()
+    bench.loader.stop()
+    thread.join(10)
+    assert_once(bench, ledger, identities)
+
+
+def test_statements_that_are_ended_in_the_middle_of_a_copy_double_nothing(
+    store: DatabaseSettings, tmp_path: Path
+) -> None:
+    """A trigger that is slow at first: the time-out strikes while rows are on their way."""
+    database = replace(store, statement_timeout=0.2)
+    bench = Bench(settings_in(tmp_path, database=database))
+    gateway = SpoolingGateway(bench.settings)
+    ask(
+        store,
+        "CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(0.15); RETURN NEW; END'",
+    )
+    ask(store, "CREATE TRIGGER slow BEFORE INSERT ON interaction_body FOR EACH ROW EXECUTE FUNCTION slow()")
+    identities = [gateway.call() for _ in range(5)]
+    thread = threading.Thread(target=bench.loader.run, daemon=True)
+    thread.start()
+    wait_until(lambda: bench.loader.last_error, "the trouble is told")
+    assert "took too long" in str(bench.loader.last_error)
+    assert ask(store, "SELECT count(*) FROM interaction") == [(0,)]
+    ask(store, "DROP TRIGGER slow ON interaction_body")
+    await_stored(bench, 5)
+    ledger = bench.loader.ledger()
+    bench.loader.stop()
+    thread.join(10)
+    gateway.die()
+    assert_once(bench, ledger, identities)

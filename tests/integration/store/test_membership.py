@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import resource
 import threading
 import time
 from collections.abc import Iterator
@@ -127,3 +129,19 @@ def test_a_server_that_is_away_is_told(postgres: Databases) -> None:
     nowhere = DatabaseSettings(url="postgresql://postgres@127.0.0.1:1/nowhere")
     with pytest.raises(StoreUnavailableError):
         membership.join(nowhere, a_host())
+
+
+def test_a_process_with_many_descriptors_takes_part_all_the_same(shared: DatabaseSettings) -> None:
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(4096, limits[1]), limits[1]))
+    others = [os.open("/dev/null", os.O_RDONLY) for _ in range(1100)]
+    try:
+        member = joined(shared, a_host())
+        member.wake()
+        member.wait(LONG)
+        assert member.round(REPORT).is_known
+        member.close()
+    finally:
+        for descriptor in others:
+            os.close(descriptor)
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
