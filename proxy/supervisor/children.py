@@ -6,6 +6,7 @@ pipe whose write end only the supervisor holds: end of file tells it that the su
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -17,6 +18,7 @@ from dataclasses import dataclass
 _FIRST_PAUSE = 0.1
 _LONGEST_PAUSE = 5.0
 _HEALTHY_SECONDS = 30.0
+_DYING_SECONDS = 5.0
 
 
 @dataclass(slots=True)
@@ -39,7 +41,7 @@ class Child:
         self.started_at = now
 
     def watch(self, now: float) -> int | None:
-        """Note a death and plan the restart; restart when it is due. Returns the exit status of a fresh death."""
+        """Start it first; note a death and plan the restart; restart when due. Returns a fresh death's exit status."""
         if self.process is None:
             return self._restart(now) if now >= self.restart_at else None
         status = self.process.poll()
@@ -77,7 +79,9 @@ class Child:
             self.process.wait(max(0.0, deadline - time.monotonic()))
         except subprocess.TimeoutExpired:
             self.process.kill()
-            self.process.wait()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                # A process that hangs in a dead disk cannot even be killed; we leave all the same.
+                self.process.wait(_DYING_SECONDS)
 
 
 def reap_strangers(own: set[int]) -> None:

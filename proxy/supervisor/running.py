@@ -12,12 +12,16 @@ import os
 import select
 import signal
 import socket
+import stat
 import sys
 import time
 from pathlib import Path
 
+import orjson
+
 from proxy import __version__
 from proxy.errors import ConfigurationError, SpoolError
+from proxy.settings.private_file import replace_file
 from proxy.settings.values import Settings
 from proxy.spool.page import Page
 from proxy.supervisor import banner, instance
@@ -31,6 +35,8 @@ INTERRUPTED = 130
 _TICK = 0.05
 _GRACE = 5.0
 _LOOK_SECONDS = 1.0
+_SOCKET_SECONDS = 60.0
+"""By then a control that was started has made its socket, however slow the machine is."""
 
 
 class Supervisor:
@@ -47,6 +53,7 @@ class Supervisor:
         self._has_said_ready = False
         self._lock = self._spool_lock = -1
         self._look_at_mark = 0.0
+        self._reached: int | None = None
 
     def run(self) -> int:
         """Serve until told to leave; return the exit code."""
@@ -54,6 +61,9 @@ class Supervisor:
             refused = self._take_folders()
         except ConfigurationError as error:
             _say(f"{error.message}. {error.hint}")
+            return 4
+        except OSError as error:
+            _say(f"cannot lock {error.filename or self._data_dir}: {error.strerror}. Look at its disk and its rights")
             return 4
         if refused is not None:
             return self._refuse_second(refused)
@@ -69,6 +79,11 @@ class Supervisor:
         except KeyboardInterrupt:
             return INTERRUPTED
         self._listen_to_signals()
+        try:
+            # Another start may have written its own since ours did, before it met our lock.
+            self._write_settings()
+        except OSError as error:
+            _say(f"cannot write {self._settings_path}: {error.strerror}")
         self._start()
         try:
             self._watch()
@@ -145,7 +160,8 @@ class Supervisor:
         self._children.append(Child("control", control, (read_end,)))
         now = time.monotonic()
         for child in self._children:
-            child.start(now)
+            # One that cannot be started now is tried again like one that has ended.
+            child.watch(now)
         try:
             self._announce()
         except OSError as error:
@@ -172,6 +188,8 @@ class Supervisor:
                 # Tried again at the next look: without a mark we relay and record all the same.
                 with contextlib.suppress(OSError):
                     self._keep_mark()
+                with contextlib.suppress(OSError):
+                    self._keep_run_folder(now)
             if not self._has_said_ready and self._is_ready():
                 self._has_said_ready = True
                 _write(banner.render(self._settings, self._port, __version__, colours=_has_colours()) + "\n")
@@ -190,6 +208,33 @@ class Supervisor:
             self._lock = lock
         if not instance.is_announced(self._data_dir):
             self._announce()
+
+    def _keep_run_folder(self, now: float) -> None:
+        """Mend what a cleaner of temporary files took: without settings no child could be started again.
+
+        A control that has lost its socket is not reached any more: it is ended, and its next life makes a new one.
+        """
+        if not self._settings_path.exists():
+            self._write_settings()
+        control = self._children[-1]
+        pid = control.process.pid if control.process is not None else None
+        if self._settings.control_socket.exists():
+            self._reached = pid
+        elif pid is not None and (pid == self._reached or now - control.started_at > _SOCKET_SECONDS):
+            self._reached = None
+            control.terminate()
+
+    @property
+    def _settings_path(self) -> Path:
+        return Path(self._settings.run_dir) / "settings.json"
+
+    def _write_settings(self) -> None:
+        folder = self._settings_path.parent
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        found = folder.lstat()
+        # In a folder that anybody may write to it may be somebody else's by now.
+        if stat.S_ISDIR(found.st_mode) and found.st_uid in (os.getuid(), 0):
+            replace_file(self._settings_path, orjson.dumps(self._settings.to_mapping()), is_lasting=False)
 
     def _is_ready(self) -> bool:
         """True when every gateway says so in its page."""

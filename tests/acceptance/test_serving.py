@@ -223,6 +223,37 @@ def previews(dashcam: RunningDashcam, text: str) -> list[Row]:
         return []
 
 
+def test_a_run_folder_that_was_cleaned_is_made_again(start_dashcam: Starter, oracle: str) -> None:
+    """Files in /tmp that nobody has touched for days are removed on many systems; children still have to start."""
+    dashcam = start_dashcam("--upstream", f"openai={oracle}/v1")
+    (run_dir,) = (dashcam.run_root / "dashcam").iterdir()
+    wait_until(lambda: dashcam.get("/api/v1/recorder")[0] == 200, "control is reached")
+    instance.forget(dashcam.data_dir)
+    wait_until(lambda: instance.find(dashcam.data_dir), "the supervisor has looked around since")
+    shutil.rmtree(run_dir)
+    (gateway,) = dashcam.pids("proxy.gateway")
+    kill(gateway)
+    wait_until(lambda: dashcam.pids("proxy.gateway") not in ([], [gateway]), "there is a new gateway")
+    wait_until(dashcam.is_ready, "it serves")
+    assert exchange(dashcam.port, chat("after")).status == 200
+    wait_until(lambda: dashcam.get("/api/v1/recorder")[0] == 200, "control is reached again")
+    assert dashcam.row(input_preview="after")["outcome"] == "completed"
+    assert run_dir.stat().st_mode & 0o777 == 0o700
+
+
+def test_a_snapshot_that_is_damaged_keeps_no_gateway_from_starting(start_dashcam: Starter, oracle: str) -> None:
+    dashcam = start_dashcam("--upstream", f"openai={oracle}/v1")
+    (gateway,), (control,) = dashcam.pids("proxy.gateway"), dashcam.pids("proxy.control")
+    # It would publish a whole one as soon as it has something new.
+    os.kill(control, signal.SIGSTOP)
+    (dashcam.data_dir / "snapshot.json").write_bytes(b'{"format": 1, "revi')
+    kill(gateway)
+    wait_until(lambda: dashcam.pids("proxy.gateway") not in ([], [gateway]), "there is a new gateway")
+    assert exchange(dashcam.port, chat("all the same")).status == 200
+    assert "snapshot_refused" in dashcam.log()
+    os.kill(control, signal.SIGCONT)
+
+
 @pytest.mark.parametrize("part", ["spool", "."])
 def test_a_removed_folder_is_made_again_and_calls_go_on(start_dashcam: Starter, oracle: str, part: str) -> None:
     dashcam = start_dashcam("--upstream", f"openai={oracle}/v1")
