@@ -23,7 +23,7 @@ from proxy.domain.interaction import Entry
 from proxy.loader import late
 from proxy.loader.handover import is_held
 from proxy.loader.ledger import balance, closed_account, vanished
-from proxy.loader.leftovers import sweep
+from proxy.loader.leftovers import sweep, tell_moved
 from proxy.loader.pausing import pause_after
 from proxy.loader.preparing import Interpreted, Prepared, prepare, set_aside, set_aside_damage
 from proxy.loader.retries import Retries
@@ -247,13 +247,8 @@ class Loader:
             limit = self._settings.recording.max_body_bytes
             followed = FollowedSource(self._spool.source(name), page, limit, self._states.get(name))
             followed.resume([row for row in self._parked if row["source"] == name], time.monotonic())
-            moved = followed.count_moved()
-            if moved:
-                hint = "they are in the file that was the database before, if it is still there"
-                log.error("calls_not_in_store", source=name, calls=moved, hint=hint)
-            if followed.source.bodies():
-                with contextlib.closing(self._reader()) as reader:
-                    sweep(followed.source, reader)
+            tell_moved(name, followed.count_moved())
+            sweep(followed.source, self._reader)
             with self._lock:
                 self._sources[name] = followed
 
