@@ -24,7 +24,7 @@ from proxy.loader import late
 from proxy.loader.handover import is_held
 from proxy.loader.ledger import balance, closed_account, vanished
 from proxy.loader.leftovers import sweep, tell_moved
-from proxy.loader.pausing import pause_after
+from proxy.loader.outage import Outage
 from proxy.loader.preparing import Interpreted, Prepared, prepare, set_aside, set_aside_damage
 from proxy.loader.retries import Retries
 from proxy.loader.side_work import SideWork
@@ -39,11 +39,9 @@ from proxy.spool.reader import SpoolReader
 from proxy.spool.sealing import KeyRing, SealedError
 from proxy.store.accounts import earlier
 from proxy.store.failures import RowError, StoreMovedError, StoreUnavailableError
-from proxy.store.positions import StoreWentBackError
 from proxy.store.reading import Reader, Row
 from proxy.store.writing import StoreWriter, WriteBatch
 from proxy.telemetry.families import Totals
-from proxy.telemetry.repeating import Repeating
 
 log = structlog.get_logger("loader")
 
@@ -91,12 +89,8 @@ class Loader:
         self._leaving = threading.Event()
         self._lock = threading.Lock()
         self._has_announced = False
-        self._failing_since: float | None = None
-        self._failures = 0
-        self._complaints = Repeating()
+        self._outage = Outage()
         self._retries = Retries()
-        self._failure: str | None = None
-        self.next_step: str | None = None
         self._prices = CurrentPrices(settings.prices_dir, settings.own_prices_path, _complain_about_prices)
         self._side_work = SideWork(settings, periodic)
         self.last_commit_at = time.time()
@@ -105,7 +99,7 @@ class Loader:
         configured = [name for provider in settings.providers for name in provider.models]
         self._names = ModelNames([*configured, *reader.known_models(50)])
         self._states, self._parked = _load_states(reader, self._instance)
-        self._must_start_over = self._was_away = False
+        self._must_start_over = False
         self._unreadable: dict[str, tuple[float, str]] = {}
         # Before anybody asks: the account of a gateway that runs is newer than its line in the store.
         self._find_sources()
@@ -151,7 +145,7 @@ class Loader:
             try:
                 self._writer.part()
             except StoreUnavailableError as error:
-                if self._leaving.wait(self._back_off(error)):
+                if self._leaving.wait(self._outage.failed(error)):
                     return
             else:
                 return
@@ -167,7 +161,7 @@ class Loader:
                 return
             pause = self._careful_round()
         deadline = time.monotonic() + DRAIN_SECONDS
-        while time.monotonic() < deadline and self._failing_since is None and self._careful_round() == 0.0:
+        while time.monotonic() < deadline and not self._outage.is_there and self._careful_round() == 0.0:
             pass
 
     def stop(self) -> None:
@@ -181,14 +175,14 @@ class Loader:
                 self._start_over()
             has_work = self.round()
             has_work = self._side_work.do_next(self._writer, self._leaving.is_set, is_idle=not has_work) or has_work
-            if self._was_away:
+            if self._outage.was_there:
                 self._look_back()
         except StoreMovedError:
             raise
         except Exception as error:  # noqa: BLE001 - the loader's batch: logged, shown in the ledger, tried again
             self._must_start_over = True
-            return self._back_off(error)
-        self._succeed()
+            return self._outage.failed(error)
+        self._outage.succeeded()
         return 0.0 if has_work else IDLE_SECONDS
 
     def _start_over(self) -> None:
@@ -209,26 +203,7 @@ class Loader:
             found = {row["source"]: row for row in reader.states(self._instance)}
         for followed in self._sources.values():
             followed.check_place(found.get(followed.name))
-        self._was_away = False
-
-    def _back_off(self, error: Exception) -> float:
-        """Note a failure, say so once a minute, and return the pause before the next try."""
-        self._failure = f"{type(error).__name__}: {error}" if not str(error) else str(error)
-        self.next_step = getattr(error, "hint", None)
-        if isinstance(error, StoreWentBackError):
-            log.error("store_went_back", reason=self._failure, hint=self.next_step)
-        self._failing_since = self._failing_since or time.time()
-        if self._complaints.is_due(self._failure):
-            log.warning("loading_paused", error=type(error).__name__, reason=self._failure, hint=self.next_step)
-        self._failures += 1
-        return pause_after(self._failures - 1)
-
-    def _succeed(self) -> None:
-        if self._failing_since is not None:
-            log.info("loading_resumed", seconds=round(time.time() - self._failing_since, 1))
-            self._complaints.forget()
-            self._was_away = True
-        self._failing_since, self._failures, self._failure, self.next_step = None, 0, None, None
+        self._outage.was_there = False
 
     # -- one round ------------------------------------------------------------------------------------------
 
@@ -343,10 +318,10 @@ class Loader:
                 result = self._writer.write(batch, lambda entries: totals_of(entries, self._names))
             except StoreUnavailableError as error:
                 # Not known whether it was written: begin again from what the store says.
-                if error.is_uncertain or self._leaving.wait(self._back_off(error)):
+                if error.is_uncertain or self._leaving.wait(self._outage.failed(error)):
                     raise
                 continue
-            self._succeed()
+            self._outage.succeeded()
             self.last_commit_at = time.time()
             self._totals.add(result.totals)
             if result.inserted and not self._has_announced:
@@ -373,7 +348,12 @@ class Loader:
     @property
     def last_error(self) -> str | None:
         """What keeps calls from the store now: all of them, or those of a source that cannot be read."""
-        return self._failure or next((reason for _, reason in list(self._unreadable.values())), None)
+        return self._outage.reason or next((reason for _, reason in list(self._unreadable.values())), None)
+
+    @property
+    def next_step(self) -> str | None:
+        """What a person may do about it, where that is known."""
+        return self._outage.hint
 
     def pages(self) -> list[dict[str, int]]:
         """Return the pages of the gateways that run."""
@@ -399,8 +379,7 @@ class Loader:
         """Return how long the oldest finished call has been waiting for its commit, or the loader for a success."""
         with self._lock:
             waits = [source.lag_seconds() for source in self._sources.values()]
-        failing = self._failing_since
-        return max([*waits, 0.0 if failing is None else time.time() - failing])
+        return max([*waits, self._outage.seconds])
 
 
 def _complain_about_prices(reason: str) -> None:

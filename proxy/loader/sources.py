@@ -169,11 +169,6 @@ class FollowedSource:
             since=self.since,
         )
 
-    def unmoved(self) -> SourceState:
-        """Return what counts rows and leaves the position where it is."""
-        place, accepted = self.committed, int(str(self.account()["accepted"]))
-        return SourceState(self.name, place.segment, place.offset, accepted, dict(self._dropped), since=self.since)
-
     @property
     def since(self) -> Place | None:
         """Where the store knows this source to be, None before it knows of it."""

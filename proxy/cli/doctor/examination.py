@@ -134,12 +134,12 @@ def _recorder(url: str, ledger: dict[str, Any], told: Collection[str]) -> Iterat
     lost = {reason: count for reason, count in (ledger.get("dropped") or {}).items() if count}
     moved = lost.pop("store_moved", 0)
     if moved:
-        detail = f"{moved} calls went with a database file that was moved, removed or replaced while Dashcam ran"
+        detail = f"{moved} calls went with a database that was moved, replaced or put back while Dashcam ran"
         yield Finding(
             "recorder",
             None,
             detail,
-            "they are in that file, if it is still there; put a copy in place with: dashcam db restore FILE",
+            "they are in the one from before, if it is still there; bring a file back: dashcam db restore FILE",
         )
     if lost:
         told = ", ".join(f"{count} {reason}" for reason, count in lost.items())
