@@ -20,6 +20,9 @@ def db_copy(
     stay: Annotated[
         bool, typer.Option("--stay", help="Copy and compare, but leave the record where it is for now.")
     ] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Move the record also while other hosts record there.")
+    ] = False,
     json: Json = False,
     data_dir: DataDir = None,
     config: Config = None,
@@ -37,7 +40,7 @@ def db_copy(
     """
     from proxy.cli.copying import Wanted, run
 
-    wanted = Wanted(source, target, verifies=verify, stays=stay, as_json=json)
+    wanted = Wanted(source, target, verifies=verify, stays=stay, forces=force, as_json=json)
     raise typer.Exit(run(settings_from(config, data_dir, env_file), wanted))
 
 

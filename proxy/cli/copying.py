@@ -11,16 +11,16 @@ from typing import Any
 
 from proxy.cli.copy_progress import CopyProgress
 from proxy.cli.terminal import harmless, json_text
-from proxy.errors import StoreError, UsageError
+from proxy.errors import NotAllowedError, StoreError, UsageError
 from proxy.loader import handover
 from proxy.settings.database import HIDDEN, DatabaseSettings, check_url, sqlite_at
 from proxy.settings.installation import id_of
 from proxy.settings.values import Settings
 from proxy.spool.disk import RealDisk
-from proxy.store.moving import state
+from proxy.store.moving import places, state
 from proxy.store.moving.comparing import Findings
 from proxy.store.moving.merging import Renaming
-from proxy.store.moving.procedure import Watch, copy, open_copy
+from proxy.store.moving.procedure import Copy, Watch, copy, open_copy
 from proxy.supervisor import instance
 
 DIFFERS = 7
@@ -34,6 +34,7 @@ class Wanted:
     target: str | None
     verifies: bool = False
     stays: bool = False
+    forces: bool = False
     as_json: bool = False
 
 
@@ -77,6 +78,7 @@ def _again(move: Move, wanted: Wanted) -> str:
     words += [f"--from {_address(move.source)}"] if wanted.source else []
     words += [f"--to {_address(move.target)}"] if wanted.target else []
     words += ["--stay"] if wanted.stays else []
+    words += ["--force"] if wanted.forces else []
     return " ".join(words)
 
 
@@ -165,6 +167,7 @@ def _copy(move: Move, wanted: Wanted) -> int:
 def _carry(move: Move, wanted: Wanted, watch: Watch) -> tuple[Findings, dict[str, Any]]:
     """Carry and compare, and hand over; return what was found, and what else there is to tell."""
     with copy(move.source, move.target, id_of(move.data_dir), watch) as made:
+        _refuse_others(made, move, wanted)
         left_behind = made.left_behind()
         made.fill()
         found = made.compare()
@@ -173,6 +176,7 @@ def _carry(move: Move, wanted: Wanted, watch: Watch) -> tuple[Findings, dict[str
             watch.step("last step, for which recording waits", 0)
             begun = time.monotonic()
             with handover.hold(move.data_dir):
+                _refuse_others(made, move, wanted)
                 found.add(made.finish(move.renaming))
                 copied = state.read(made.target)
                 assert copied is not None
@@ -180,6 +184,24 @@ def _carry(move: Move, wanted: Wanted, watch: Watch) -> tuple[Findings, dict[str
             left, waited = 0, round(time.monotonic() - begun, 3)
         return found, {"mended": made.mended, "left": left, "left_behind": left_behind,
                        "last_step_seconds": waited}  # fmt: skip
+
+
+def _refuse_others(made: Copy, move: Move, wanted: Wanted) -> None:
+    """Refuse to move a record that other hosts go on writing into: only our own can be asked to wait.
+
+    They would store into the former one, or into a copy that is not complete.
+    """
+    if wanted.stays:
+        return
+    for side in (made.source, made.target):
+        others = places.others_in(side, id_of(move.data_dir))
+        if not others:
+            continue
+        told = f"other hosts record into {side.database.shown}: {', '.join(map(harmless, others))}"
+        if not wanted.forces:
+            raise NotAllowedError(told, hint="stop Dashcam there, then give the same command again; --stay copies "
+                                  "beforehand while they go on, --force moves the record without them")  # fmt: skip
+        print(f"Forced: {told}. What they store from now on is not in the copy.", file=sys.stderr)
 
 
 def _say_what_was_done(move: Move, wanted: Wanted, found: Findings, seconds: float) -> None:

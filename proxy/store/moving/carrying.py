@@ -2,7 +2,8 @@
 
 Where to go on follows from the target: behind its highest key. A call that is stored late has an older id than others
 that were carried before it, so what is missing is found by counting: ranges with the same number of rows on both sides
-are the same, since the target has nothing that the source has not; others are halved until they can be listed.
+are the same, since the target has nothing that the source has not; others are halved until they can be listed. What
+the source drops meanwhile is a whole month, and goes (``purging``).
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from proxy.errors import StoreError
 from proxy.store.bulk import add_rows
 from proxy.store.failures import RowError
 from proxy.store.moving.plan import AMENDED, AMENDMENT, GROWING, INTERACTION, Growing, Key, Rows, position
+from proxy.store.moving.purging import let_go
 from proxy.store.moving.side import Page, Side, delete, present
 
 LISTED = 5000
@@ -36,9 +38,16 @@ class Carrier:
         """Carry everything behind the target's highest keys."""
         for kind in GROWING:
             after = self._target.last(kind)
+            self._let_go(kind, after)
             while page := self._source.page(kind, after):
                 self._carry(kind, page)
                 after = page.last
+
+    def _let_go(self, kind: Growing, last: Key) -> None:
+        """Remove what was carried before and is dropped by now: a slice may have come again under another number."""
+        if self._source.database.is_postgres:
+            for _ in self._missing(kind, kind.lowest, last):
+                pass
 
     def catch_up(self) -> int:
         """Carry what is missing, and look whether it arrived; return how many calls that were."""
@@ -61,16 +70,22 @@ class Carrier:
     def _missing(self, kind: Growing, after: Key, last: Key) -> Iterator[list[Key]]:
         there, here = self._source.count(kind, after, last), self._target.count(kind, after, last)
         middle = kind.middle(after, last)
-        if there == here:
+        if there == here and not self._has_dropped(kind, after, last):
             return
         if max(there, here) <= LISTED or middle == after:
             known = set(self._target.keys(kind, after, last))
             wanted = self._source.keys(kind, after, last)
-            _refuse_strangers(kind, known - set(wanted))
+            let_go(self._source, self._target, kind, known - set(wanted))
             yield [key for key in wanted if key not in known]
         else:
             yield from self._missing(kind, after, middle)
             yield from self._missing(kind, middle, last)
+
+    def _has_dropped(self, kind: Growing, after: Key, last: Key) -> bool:
+        """Return True where the source has dropped the lowest rows, and got as many others since."""
+        if not self._source.database.is_postgres:
+            return False
+        return self._source.first(kind, after, last) != self._target.first(kind, after, last)
 
     # -- one page -------------------------------------------------------------------------------------------
 
@@ -120,12 +135,6 @@ class Carrier:
 
 def _rows_of(page: Page, name: str) -> Rows:
     return page.rows if name == INTERACTION.name else page.parts[name]
-
-
-def _refuse_strangers(kind: Growing, keys: set[Key]) -> None:
-    if keys:
-        raise StoreError(f"the target has {kind.name} {min(keys, key=str)}, which the source has not",
-                         hint="copy into an empty database")  # fmt: skip
 
 
 def halves(kind: Growing, page: Page) -> list[Page]:

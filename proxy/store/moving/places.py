@@ -15,7 +15,7 @@ from sqlalchemy.exc import DBAPIError
 
 from proxy.errors import StoreError
 from proxy.settings.database import DatabaseSettings
-from proxy.store import migration
+from proxy.store import instances, migration
 from proxy.store.engine import backend_of
 from proxy.store.moving import state
 from proxy.store.moving.plan import carried
@@ -66,6 +66,19 @@ def check_target(database: DatabaseSettings) -> None:
 def make_target(database: DatabaseSettings) -> None:
     """Give a target our tables; ``StoreError`` where that cannot be, or where it has rows that no copy brought."""
     _told("target", database, _make)
+
+
+def others_in(side: Side, own: str) -> list[str]:
+    """Return which hosts beside our own instance record into a database now; a SQLite file has only one."""
+    if not side.database.is_postgres:
+        return []
+    with side.begin() as connection:
+        found = instances.listing(connection)
+    return [
+        f"{row['host']} ({row['place']}, seen {row['seen_seconds_ago']:.0f} s ago)"
+        for row in found
+        if row["id"] != own and row["left_at"] is None and row["seen_seconds_ago"] < instances.SILENT_SECONDS
+    ]
 
 
 def left_behind(source: Side, target: Side) -> list[str]:

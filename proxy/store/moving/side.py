@@ -79,6 +79,12 @@ class Side:
         found = self.ask(f"SELECT {kind.key} FROM {kind.name} ORDER BY {kind.key} DESC LIMIT 1")  # noqa: S608 - our names
         return found[0][0] if found else kind.lowest
 
+    def first(self, kind: Growing, after: Key, last: Key) -> Key | None:
+        """Return the lowest key behind one up to another."""
+        where = f"{kind.key} > ? AND {kind.key} <= ?"
+        found = self.ask(f"SELECT {kind.key} FROM {kind.name} WHERE {where} ORDER BY 1 LIMIT 1", (after, last))  # noqa: S608
+        return found[0][0] if found else None
+
     def count(self, kind: Growing, after: Key, last: Key) -> int:
         """Return how many rows there are behind one key up to another."""
         sql = f"SELECT count(*) FROM {kind.name} WHERE {kind.key} > ? AND {kind.key} <= ?"  # noqa: S608 - our names

@@ -5,12 +5,18 @@ from __future__ import annotations
 import random
 import subprocess
 import sys
+import time
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from proxy.domain.identity import IdentityMint, id_text
+from proxy.domain.interaction import Entry
 from proxy.settings.database import DatabaseSettings, sqlite_at
+from proxy.store import partitions
+from proxy.store.engine import backend_of
 from proxy.store.moving import state
 from proxy.store.moving.merging import Renaming
 from proxy.store.moving.procedure import Watch, copy
@@ -19,9 +25,11 @@ from tests.support.entries import an_entry, with_body
 from tests.support.moving import (
     AWAY,
     CUTS,
+    HOME,
     LARGE,
     OURS,
     TURN,
+    WATCH,
     all_of_it,
     amend,
     move,
@@ -115,3 +123,44 @@ def test_a_server_that_is_restarted_in_the_middle_is_waited_for(source: Database
         assert rows_in(target)["interaction"] == rows_in(source)["interaction"]
     finally:
         server.remove()
+
+
+@pytest.mark.parametrize("when", ["filled", "compared"])
+def test_months_that_the_source_drops_meanwhile_go_from_the_target_too(
+    target: DatabaseSettings, tmp_path: Path, when: str
+) -> None:
+    there, here = target, sqlite_at(tmp_path / "home.db")
+    today = datetime.fromtimestamp(time.time(), UTC).date()
+    old = partitions.months_before(today, 3)
+    entries = [called_at(old), called_at(partitions.next_month(old)), called_at(today), called_at(today)]
+    write(there, *entries)
+    amend(there, entries[0].interaction.id, 3)
+    amend(there, entries[2].interaction.id, 4)
+    with copy(there, here, OURS, WATCH) as copying:
+        copying.fill()
+        if when == "compared":
+            copying.compare()
+        drop_before(there, partitions.months_before(today, 1))
+        write(there, called_at(today), called_at(old))
+        all_of_it(copying, HOME)
+    found = rows_in(here)
+    assert {name: found[name] for name in CALLS} == {name: rows_in(there)[name] for name in CALLS}
+    assert len(found["interaction"]) == 4
+    assert len(found["amendment"]) == 1
+
+
+CALLS = ("interaction", "interaction_body", "interaction_text", "attempt", "amendment", "body_chunk")
+
+
+def called_at(day: date) -> Entry:
+    at = (day - date(1970, 1, 1)).days * 86_400_000 + 1
+    entry = an_entry(id=id_text(IdentityMint().mint(at * 1_000_000)), started_at=at)
+    return with_body(entry, f"{day} ".encode() * 1000, (3000,))
+
+
+def drop_before(database: DatabaseSettings, month: date) -> None:
+    engine = backend_of(database).writer()
+    with engine.begin() as connection:
+        while partitions.drop_next(connection, month):
+            pass
+    engine.dispose()

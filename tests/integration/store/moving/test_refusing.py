@@ -9,11 +9,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from proxy.errors import StoreError
+from proxy.cli import copying
+from proxy.errors import NotAllowedError, StoreError
 from proxy.settings.database import DatabaseSettings, sqlite_at
+from proxy.settings.installation import id_of
+from proxy.store import instances
 from proxy.store.moving import state
 from proxy.store.moving.procedure import copy, open_copy
+from proxy.store.writing import StoreWriter
 from tests.support.entries import STARTED_AT, an_entry, with_body
+from tests.support.hosts import a_host
 from tests.support.moving import (
     AWAY,
     CUTS,
@@ -25,6 +30,7 @@ from tests.support.moving import (
     write,
 )  # fmt: skip
 from tests.support.rollups import ask
+from tests.support.spooling import settings_in
 
 if TYPE_CHECKING:
     pass
@@ -144,3 +150,32 @@ def test_a_text_with_a_nul_is_mended_for_postgres_and_a_row_that_cannot_go_in_is
         all_of_it(copying, AWAY)
         assert copying.mended == 1
     assert ask(target, "SELECT app FROM interaction WHERE id = ?", odd.interaction.id) == [("a\ufffdb",)]
+
+
+def test_a_record_that_other_hosts_write_to_is_not_moved_away_from_them(
+    target: DatabaseSettings, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = settings_in(tmp_path, database=target)
+    (tmp_path / "data").mkdir()
+    home = f"sqlite:///{tmp_path}/home.db"
+    ours, alpha, beta, gone = (
+        a_host("own", id=id_of(tmp_path / "data")),
+        a_host("alpha"),
+        a_host("beta"),
+        a_host("gone"),
+    )
+    writer = StoreWriter(target)
+    for host in (ours, alpha, beta, gone):
+        writer.claim(host)
+    with writer.transaction() as connection:
+        instances.leave(connection, gone)
+    writer.close()
+    with pytest.raises(
+        NotAllowedError, match=r"other hosts record into .*: alpha .*, beta \(beta:/data, seen"
+    ) as refused:
+        copying.run(settings, copying.Wanted(None, home))
+    assert "stop Dashcam there" in str(refused.value.hint)
+    assert "gone" not in refused.value.message
+    assert copying.run(settings, copying.Wanted(None, home, stays=True)) == 0
+    assert copying.run(settings, copying.Wanted(None, home, forces=True)) == 0
+    assert "Forced: other hosts record into" in capsys.readouterr().err
