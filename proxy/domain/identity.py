@@ -1,8 +1,9 @@
 """Interaction ids: UUIDv7, minted by us, so that they sort by time and never depend on a provider.
 
-A process's ids are strictly increasing, also when the wall clock steps back: the millisecond is never
-lowered, and within one millisecond a 74-bit random tail is counted upwards (RFC 9562, method 2), in its first twelve
-bits: calls that come at once have ids that differ in their first 18 characters, which is what people see and type.
+A process's ids are strictly increasing, also when the wall clock steps back, unless it does so by more than a day: an
+id tells when its call began, and whoever looks for a time looks among its ids only. Within one millisecond a 74-bit
+random tail is counted upwards (RFC 9562, method 2), in its first twelve bits: calls that come at once have ids that
+differ in their first 18 characters, which is what people see and type.
 The standard library has ``uuid7`` only from Python 3.14 on.
 """
 
@@ -15,6 +16,8 @@ import uuid
 _TAIL_BITS = 74
 _TAIL_MASK = (1 << _TAIL_BITS) - 1
 _STEP = 1 << 62
+_FARTHEST_AHEAD = 86_400_000
+"""By so many milliseconds ids may be ahead of a clock that was set back."""
 
 
 class IdentityMint:
@@ -30,8 +33,9 @@ class IdentityMint:
         """Return a new id for the instant ``now_ns`` (Unix nanoseconds; default: now)."""
         millisecond = (time.time_ns() if now_ns is None else now_ns) // 1_000_000
         self._tail += _STEP
-        if millisecond > self._millisecond or self._tail > _TAIL_MASK:
-            self._millisecond = max(millisecond, self._millisecond + 1)
+        ahead = self._millisecond - millisecond
+        if ahead < 0 or ahead > _FARTHEST_AHEAD or self._tail > _TAIL_MASK:
+            self._millisecond = self._millisecond + 1 if 0 <= ahead <= _FARTHEST_AHEAD else millisecond
             # The top bit stays clear: there is room for 2,000 more before the next millisecond is taken for this one.
             self._tail = int.from_bytes(os.urandom(10), "big") & (_TAIL_MASK >> 1)
         tail = self._tail

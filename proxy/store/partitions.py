@@ -6,7 +6,7 @@ that nothing is ever refused; when its month is made, it moves there. Both is do
 nothing is dropped unless ``database.keep_months`` says so, and rollups and counters never are.
 
 Whoever looks for a span of time says between which ids as well (``bounded``), so that no other month is looked at. An
-id is minted just after its call began; a clock that is set back makes it later, since ids never go back.
+id is minted just after its call began; a clock that is set back makes it later, by a day at most (``domain/identity``).
 """
 
 from __future__ import annotations

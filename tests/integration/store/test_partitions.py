@@ -223,6 +223,18 @@ def test_a_call_whose_id_is_of_another_month_is_found_all_the_same(store: Databa
     reader.close()
 
 
+def test_calls_are_found_by_their_time_after_a_clock_that_was_months_ahead(store: DatabaseSettings) -> None:
+    mint, at = IdentityMint(), NOVEMBER + 1000
+    mint.mint((at + 200 * DAY) * 1_000_000)
+    identity = id_text(mint.mint(at * 1_000_000))
+    writer, reader = StoreWriter(store), Reader(store)
+    write(writer, an_entry(id=identity, started_at=at))
+    found = reader.list_interactions(Filters(since=NOVEMBER, until=NOVEMBER + 2000), 5)
+    assert [row["id"] for row in found] == [identity]
+    writer.close()
+    reader.close()
+
+
 @given(st.integers(-(2**62), 2**62))
 def test_every_instant_has_a_bound(milliseconds: int) -> None:
     found = partitions.bounded(Filters(since=milliseconds, until=milliseconds))

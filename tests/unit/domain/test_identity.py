@@ -1,4 +1,4 @@
-"""Ids are UUIDv7, strictly increasing, and tell their time."""
+"""Ids are UUIDv7, strictly increasing unless the clock was far off, and tell their time."""
 
 from __future__ import annotations
 
@@ -9,12 +9,23 @@ from hypothesis import strategies as st
 
 from proxy.domain.identity import IdentityMint, id_text, id_time_ns, parse_id
 
+DAY = 86_400_000
 
-@given(st.lists(st.integers(0, 2**47 * 1_000_000), min_size=2, max_size=50))
-def test_ids_increase_also_when_the_clock_steps_back(instants: list[int]) -> None:
+
+@given(st.integers(DAY, 2**47), st.lists(st.integers(-DAY, 0), min_size=2, max_size=50))
+def test_ids_increase_also_when_the_clock_steps_back(latest: int, steps: list[int]) -> None:
     mint = IdentityMint()
-    ids = [mint.mint(instant) for instant in instants]
+    ids = [mint.mint((latest + step) * 1_000_000) for step in steps]
     assert ids == sorted(set(ids))
+
+
+@given(st.lists(st.integers(0, 2**47), min_size=2, max_size=50))
+def test_ids_tell_the_day_of_their_calls_also_after_a_clock_that_was_months_ahead(instants: list[int]) -> None:
+    mint = IdentityMint()
+    ids = [mint.mint(instant * 1_000_000) for instant in instants]
+    ahead = [id_time_ns(identity) // 1_000_000 - at for identity, at in zip(ids, instants, strict=True)]
+    assert 0 <= min(ahead) <= max(ahead) <= DAY + len(instants)
+    assert len(set(ids)) == len(ids)
 
 
 @given(st.integers(0, 2**48 * 1_000_000 - 1))
