@@ -12,7 +12,7 @@ from proxy.domain.outcome import Outcome
 from proxy.gateway.guard import Refusal
 from proxy.gateway.reply_head import ReplyHead
 from proxy.protocol.envelope import error_body
-from proxy.upstream.failure import FailureReason, UpstreamFailure
+from proxy.upstream.failure import FailureReason, Timing, UpstreamFailure
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +84,22 @@ STALLED = Ending(
     "The client took nothing of the answer for limits.write_stall, or was the slowest while memory ran short.",
 )
 """Told to nobody: it marks on record that we have ended the connection."""
+
+
+def of_client(is_stalled: bool) -> Ending | None:
+    """A client that we have cut off is gone like any other, with a mark."""
+    return STALLED if is_stalled else None
+
+
+def unasked_coding(coding: bytes, timing: Timing) -> UpstreamFailure:
+    """Return the failure of an answer in a transfer coding other than chunked.
+
+    Transfer codings belong to one connection (RFC 9112, 6.1 and 7): passed on as they are, without their header, the
+    bytes would be somebody else's riddle. Nothing but chunked is ever asked for: no ``TE`` goes to an upstream.
+    """
+    shown = coding[:80].decode("latin-1")
+    message = f"its answer has the transfer coding {shown!r}, which was not asked for"
+    return UpstreamFailure(FailureReason.PROTOCOL, message, timing, answered=True)
 
 
 INTERNAL = Ending(

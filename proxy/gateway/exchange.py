@@ -217,8 +217,13 @@ class Exchange:
 
     def _relay_head(self, answer: UpstreamAnswer) -> None:
         """Begin the client's reply; an answer that is whole already is handed over in one go."""
-        self._is_answered = True
         head = ReplyHead(answer.headers)
+        if head.coding:
+            failure = endings.unasked_coding(head.coding, answer.timing)
+            self.observation.broke_off(failure)
+            self._failed(failure)
+            return
+        self._is_answered = True
         self._is_event_stream = head.content_type.startswith(b"text/event-stream")
         if self.plan.asks_usage and self._is_event_stream:
             self._take_usage_out(head)
@@ -265,7 +270,7 @@ class Exchange:
         if output and not call.is_gone:
             observation.sent(output)
         if is_last:
-            observation.end(self._outcome(answer), time.monotonic_ns(), error=self._stalled())
+            observation.end(self._outcome(answer), time.monotonic_ns(), error=endings.of_client(self.call.is_stalled))
         if head is not None:
             call.begin(answer.status, head, output, last=is_last)
         elif output or is_last:
@@ -310,14 +315,10 @@ class Exchange:
         self._gateway.struck(limit)
         self._leave()
 
-    def _stalled(self) -> endings.Ending | None:
-        """A client that we have cut off is gone like any other, with a mark."""
-        return endings.STALLED if self.call.is_stalled else None
-
     def _leave(self) -> None:
         """The client is gone and policy asks for no more of the answer."""
         self._note_unanswered()
-        self.observation.end(Outcome.CLIENT_GONE, time.monotonic_ns(), error=self._stalled())
+        self.observation.end(Outcome.CLIENT_GONE, time.monotonic_ns(), error=endings.of_client(self.call.is_stalled))
         self._finish()
 
     def end_early(self, ending: endings.Ending) -> None:

@@ -9,14 +9,16 @@ from __future__ import annotations
 from proxy.gateway.client_head import Headers
 from proxy.gateway.headers import HOP_BY_HOP, Recorded, is_recorded, named_by
 
-_DROP, _RECORD, _CONNECTION, _TYPE, _LENGTH, _ENCODING = 1, 2, 4, 8, 16, 32
-_NOTED = _TYPE | _LENGTH | _ENCODING
+_DROP, _RECORD, _CONNECTION, _TYPE, _LENGTH, _ENCODING, _CODING = 1, 2, 4, 8, 16, 32, 64
+_NOTED = _TYPE | _LENGTH | _ENCODING | _CODING
 _SPECIAL = {
     b"connection": _CONNECTION,
     b"content-type": _TYPE,
     b"content-length": _LENGTH,
     b"content-encoding": _ENCODING,
+    b"transfer-encoding": _CODING,
 }
+_FRAMING = frozenset((b"chunked", b"identity", b""))
 _MAX_CACHED = 4096
 _LONGEST_NAME = 64
 _rules: dict[bytes, tuple[int, str]] = {}
@@ -33,12 +35,15 @@ def _rule_of(raw: bytes) -> tuple[int, str]:
 
 
 class ReplyHead:
-    """Header lines as they leave; ``recorded`` is the allow-listed part for the record."""
+    """Header lines as they leave; ``recorded`` is the allow-listed part for the record.
 
-    __slots__ = ("content_type", "has_length", "is_encoded", "lines", "recorded")
+    ``coding`` is a ``Transfer-Encoding`` that says more than how the body is framed; empty: there is none.
+    """
+
+    __slots__ = ("coding", "content_type", "has_length", "is_encoded", "lines", "recorded")
 
     def __init__(self, headers: Headers) -> None:
-        self.content_type = b""
+        self.content_type = self.coding = b""
         self.has_length = self.is_encoded = False
         lines: list[bytes] = []
         recorded: list[tuple[str, str]] = []
@@ -68,6 +73,8 @@ class ReplyHead:
             self.has_length = True
         elif rule & _ENCODING:
             self.is_encoded = self.is_encoded or value.strip().lower() not in (b"", b"identity")
+        elif value != b"chunked" and not {_coding_in(part) for part in value.split(b",")} <= _FRAMING:
+            self.coding = value
 
     def add(self, name: bytes, value: bytes) -> None:
         """Add a header of ours."""
@@ -82,3 +89,7 @@ class ReplyHead:
         lines = self.lines
         kept = [index for index in range(0, len(lines), 4) if lines[index].lower() not in names]
         self.lines = [part for index in kept for part in lines[index : index + 4]]
+
+
+def _coding_in(part: bytes) -> bytes:
+    return part.partition(b";")[0].strip().lower()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import json
 from pathlib import Path
 
@@ -113,6 +114,34 @@ async def test_garbage_is_a_502(proxy: RunningGateway, upstream: ScriptedUpstrea
         reply = await client.ask("POST", "/v1/chat/completions", b"{}")
     assert (reply.status, code(reply)) == (502, "upstream_invalid_answer")
     assert await outcome_of(proxy) is Outcome.UPSTREAM_ERROR
+
+
+@pytest.mark.parametrize(
+    ("codings", "status", "outcome"),
+    [
+        ((b"Transfer-Encoding: gzip, chunked",), 502, Outcome.UPSTREAM_ERROR),
+        ((b"Transfer-Encoding: gzip", b"transfer-encoding: chunked"), 502, Outcome.UPSTREAM_ERROR),
+        ((b"transfer-encoding: identity, Chunked",), 200, Outcome.COMPLETED),
+    ],
+)
+async def test_a_transfer_coding_nobody_asked_for_is_a_502_and_not_passed_on_without_its_name(
+    proxy: RunningGateway, upstream: ScriptedUpstream, codings: tuple[bytes, ...], status: int, outcome: Outcome
+) -> None:
+    async def script(turn: Turn) -> None:
+        await turn.head(b"Content-Type: application/json", *codings)
+        await turn.chunk(gzip.compress(b'{"a":1}') if status == 502 else b'{"a":1}')
+        await turn.chunk(b"")
+
+    upstream.scenario = script
+    async with Client(proxy.port) as client:
+        reply = await client.ask("POST", "/v1/chat/completions", b"{}", "TE: gzip", "Connection: TE")
+    assert upstream.requests[0].header(b"te") is None
+    assert (reply.status, await outcome_of(proxy)) == (status, outcome)
+    if status == 502:
+        assert code(reply) == "upstream_invalid_answer"
+        assert "transfer coding 'gzip" in str(json.loads(reply.body)["error"]["message"])
+    else:
+        assert reply.body == b'{"a":1}'
 
 
 async def test_a_stream_cut_between_events_gets_an_error_event_and_no_clean_end(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from proxy.gateway.reply_head import ReplyHead
 
 ANSWER = [
@@ -45,6 +47,20 @@ def test_what_the_gateway_reads() -> None:
     head = ReplyHead(ANSWER)
     assert (head.content_type[:17], head.has_length, head.is_encoded) == (b"text/event-stream", True, True)
     assert not ReplyHead([]).has_length
+
+
+@pytest.mark.parametrize(
+    ("value", "coding"),
+    [
+        (b"chunked", b""),
+        (b" Chunked;x=1, identity", b""),
+        (b"gzip, chunked", b"gzip, chunked"),
+        (b"xchunked", b"xchunked"),
+    ],
+)
+def test_a_transfer_coding_beside_chunked_is_told(value: bytes, coding: bytes) -> None:
+    head = ReplyHead([(b"TRANSFER-encoding", value), (b"Transfer-Encoding", b"chunked")])
+    assert (head.coding, head.lines) == (coding, [])
 
 
 def test_a_length_that_will_be_wrong_is_dropped() -> None:
