@@ -60,6 +60,23 @@ def doctor(
     raise typer.Exit(found)
 
 
+def status(
+    json: Json = False,
+    color: Color = "auto",
+    database_url: DatabaseUrl = None,
+    data_dir: DataDir = None,
+    config: Config = None,
+    env_file: EnvFile = None,
+) -> None:
+    """Say whether it is up, since when, and whether it keeps all calls.
+
+    Exits with 0 when all is well, 5 when it does not run or answer, 7 when something keeps calls from the record.
+    """
+    from proxy.cli.status import status as tell
+
+    raise typer.Exit(tell(settings_from(config, data_dir, env_file, database_url=database_url), as_json=json))
+
+
 def completion_script(
     shell: Annotated[str, typer.Argument(metavar="SHELL", help=_SHELLS, autocompletion=completion.shells)],
 ) -> None:
@@ -137,7 +154,7 @@ def config_init(
 
 def add_to(app: typer.Typer) -> None:
     """Add these commands to the command line."""
-    for command in (env, doctor, version):
+    for command in (env, status, doctor, version):
         app.command()(command)
     app.command("completion")(completion_script)
     app.add_typer(config_app, name="config")

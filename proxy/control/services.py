@@ -191,7 +191,7 @@ class Services:
         return {
             **account, **self.sharing.account(), "is_open": loader is not None, "last_error": self.last_error,
             "next_step": self.next_step, "doing": self._upgrades.doing, "seconds_since_commit": since,
-            **self._state.of(self.pages()),
+            "database": self.settings.database.shown, **self._state.of(self.pages()),
         }  # fmt: skip
 
     @property

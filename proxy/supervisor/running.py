@@ -44,6 +44,7 @@ class Supervisor:
 
     def __init__(self, settings: Settings, *, is_temporary: bool = False) -> None:
         self._settings = settings
+        self._started_at = time.time()
         self._is_temporary = is_temporary
         self._data_dir = Path(settings.data_dir)
         self._children: list[Child] = []
@@ -171,7 +172,9 @@ class Supervisor:
     def _announce(self) -> None:
         url = banner.public_url(self._settings.server.host, self._port)
         for folder in (self._data_dir, self._settings.spool_dir):
-            instance.announce(folder, {"pid": os.getpid(), "url": url, "version": __version__})
+            instance.announce(
+                folder, {"pid": os.getpid(), "url": url, "version": __version__, "started_at": self._started_at}
+            )
 
     # -- life -----------------------------------------------------------------------------------------------
 

@@ -64,6 +64,15 @@ def test_metrics_are_read_by_people(dashcam: RunningDashcam) -> None:
     assert found["calls"] == len(dashcam.rows())
 
 
+def test_its_status_is_told_to_scripts(dashcam: RunningDashcam) -> None:
+    said = dashcam.cli("status", "--json")
+    found = json.loads(said.stdout)
+    assert (said.returncode, found["state"], found["mode"], found["last_error"]) == (0, "up", "process", None)
+    assert found["database"] == str(dashcam.database_path)
+    assert found["accepted"] == found["stored"] == len(dashcam.rows())
+    assert found["uptime_seconds"] > 0
+
+
 def test_a_copy_is_made_under_load_and_brought_back_when_stopped(start_dashcam: Starter) -> None:
     dashcam = start_dashcam()
     call(dashcam, 3)

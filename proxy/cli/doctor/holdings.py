@@ -135,11 +135,16 @@ def who_has_it(settings: Settings) -> Iterator[Finding]:
 
 def spool(settings: Settings) -> Finding:
     """Tell what waits on disk while nothing runs."""
-    roots = (settings.spool_dir, settings.other_spool_dir)
-    size = sum(path.stat().st_size for root in roots for path in root.glob("*/*.seg") if path.is_file())
+    size = spool_bytes(settings)
     if not size:
         return Finding("spool", True, "nothing waits")
     return Finding("spool", None, f"{size / 1e6:,.1f} MB wait to be loaded, which the next start does", "dashcam serve")
+
+
+def spool_bytes(settings: Settings) -> int:
+    """Return how large the segments on disk are."""
+    roots = (settings.spool_dir, settings.other_spool_dir)
+    return sum(path.stat().st_size for root in roots for path in root.glob("*/*.seg") if path.is_file())
 
 
 def left_alone(settings: Settings) -> Iterator[Finding]:
