@@ -68,7 +68,7 @@ def status(
     config: Config = None,
     env_file: EnvFile = None,
 ) -> None:
-    """Say whether it is up, since when, and whether it keeps all calls.
+    """Say whether it is up and keeps all calls.
 
     Exits with 0 when all is well, 5 when it does not run or answer, 7 when something keeps calls from the record.
     """
