@@ -170,11 +170,15 @@ class Supervisor:
             _say(f"cannot write down that Dashcam runs here: {error}")
 
     def _announce(self) -> None:
-        url = banner.public_url(self._settings.server.host, self._port)
+        told = {
+            "pid": os.getpid(),
+            "url": banner.public_url(self._settings.server.host, self._port),
+            "version": __version__,
+            "started_at": self._started_at,
+            "database": self._settings.database.shown,
+        }
         for folder in (self._data_dir, self._settings.spool_dir):
-            instance.announce(
-                folder, {"pid": os.getpid(), "url": url, "version": __version__, "started_at": self._started_at}
-            )
+            instance.announce(folder, told)
 
     # -- life -----------------------------------------------------------------------------------------------
 

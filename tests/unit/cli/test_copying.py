@@ -11,6 +11,7 @@ import pytest
 from proxy.cli import copying
 from proxy.settings.database import sqlite_at
 from proxy.spool.disk import RealDisk
+from proxy.supervisor import instance
 from tests.support.entries import an_entry
 from tests.support.rollups import ask
 from tests.unit.cli.conftest import Command, Record
@@ -84,6 +85,17 @@ def test_commands_say_when_they_read_the_former_record(dashcam: Command, tmp_pat
     assert dashcam("logs", "--database-url", "sqlite:///moved.db").err == ""
     (tmp_path / "by-another-name.db").symlink_to("moved.db")
     assert dashcam("logs", "--database-url", "sqlite:///by-another-name.db").err == ""
+
+
+def test_commands_say_when_who_runs_here_records_elsewhere(dashcam: Command, tmp_path: Path) -> None:
+    lock = instance.lock(tmp_path / "data")
+    assert lock is not None
+    instance.announce(tmp_path / "data", {"pid": 7, "database": "postgresql://db/dashcam"})
+    elsewhere = dashcam("logs")
+    assert (elsewhere.code, len(elsewhere.lines)) == (0, 3)
+    assert "(pid 7) records into postgresql://db/dashcam\n  next: --database-url postgresql://db/dash" in elsewhere.err
+    os.close(lock)
+    assert dashcam("logs").err == ""
 
 
 def test_what_is_left_behind_is_said(dashcam: Command, tmp_path: Path) -> None:
