@@ -38,7 +38,7 @@ def examine(settings_of: Callable[[], Settings], *, as_json: bool, is_online: bo
 
 
 def _findings(settings_of: Callable[[], Settings], *, is_online: bool) -> Iterator[Finding]:
-    yield from surroundings.versions()
+    yield surroundings.versions()
     try:
         settings = settings_of()
         check_own_prices(settings)
@@ -50,6 +50,8 @@ def _findings(settings_of: Callable[[], Settings], *, is_online: bool) -> Iterat
         return
     url = find(settings)
     yield Finding("configuration", True, "valid; see it with: dashcam config show")
+    if not settings.database.is_postgres:
+        yield surroundings.sqlite()
     stored = list(holdings.database(settings))
     yield from _server(settings, url, {item.detail for item in stored})
     yield from stored

@@ -17,16 +17,19 @@ _PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
 _LOOPBACK = {"*", "localhost", "127.0.0.1", "::1", "[::1]", "127.0.0.0/8"}
 
 
-def versions() -> Iterator[Finding]:
+def versions() -> Finding:
     """Tell the program's and its ground's versions."""
     system = f"{platform.system()} {platform.machine()}"
-    yield Finding("versions", True, f"Dashcam {__version__}, Python {platform.python_version()}, {system}")
+    return Finding("versions", True, f"Dashcam {__version__}, Python {platform.python_version()}, {system}")
+
+
+def sqlite() -> Finding:
+    """Tell what the SQLite is worth that a file is written with."""
     warning = sqlite_warning()
-    if warning:
-        detail = f"{warning}. It can lose pages when two write and checkpoint at once; Dashcam itself writes with one"
-        yield Finding("sqlite", None, detail, "nothing, while only Dashcam writes; else a Python with a newer SQLite")
-    else:
-        yield Finding("sqlite", True, sqlite_version())
+    if not warning:
+        return Finding("sqlite", True, sqlite_version())
+    detail = f"{warning}. It can lose pages when two write and checkpoint at once; Dashcam itself writes with one"
+    return Finding("sqlite", None, detail, "nothing, while only Dashcam writes; else a Python with a newer SQLite")
 
 
 def shell(settings: Settings, url: str) -> Iterator[Finding]:

@@ -36,7 +36,7 @@ def test_a_broken_configuration_is_a_problem_found(dashcam: Command, tmp_path: P
     assert "nonsense" in said.out
     assert sum(line.startswith("bad ") for line in said.lines) == 2
     assert said.out.count("next: correct it, then: dashcam config check") == 1
-    assert said.lines[-1] == "2 problems, 1 note, 4 things looked at"
+    assert said.lines[-1] == "2 problems, 0 notes, 3 things looked at"
 
 
 LEDGER: dict[str, object] = {
