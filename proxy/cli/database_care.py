@@ -13,6 +13,7 @@ from proxy.cli.database import print_facts, size
 from proxy.cli.rows import number
 from proxy.errors import NotAllowedError, StoreError
 from proxy.loader.errands import Errands, alone
+from proxy.settings.credentials import copies_key
 from proxy.settings.values import Settings
 from proxy.store.maintenance import Done
 from proxy.store.migration import How, Upgrade, head, revision_of, upgrade
@@ -77,6 +78,7 @@ def migrate(settings: Settings, *, batch_rows: int, is_forced: bool, as_json: bo
                     backups=settings.backups_dir,
                     keep_backups=settings.maintenance.backups,
                     spare_bytes=settings.recording.min_free_bytes,
+                    master_key=copies_key(settings.maintenance),
                     batch_rows=batch_rows,
                     is_forced=is_forced,
                     tell=bar.tell,

@@ -123,6 +123,12 @@ def backup(
     file: Annotated[
         str | None, typer.Argument(metavar="FILE", help="Where to (default: backups/ in the data folder).")
     ] = None,
+    sealed: Annotated[
+        bool | None,
+        typer.Option(
+            "--sealed/--plain", help="Seal it with DASHCAM_MASTER_KEY, or do not (default: maintenance.seal_backups)."
+        ),
+    ] = None,
     json: Json = False,
     data_dir: DataDir = None,
     config: Config = None,
@@ -130,11 +136,12 @@ def backup(
 ) -> None:
     """Copy the database while all goes on, and print where the copy is.
 
-    The copy is one file, of one instant, and is checked.
+    The copy is one file, of one instant, and is checked. A sealed one (AES-256-GCM) can be read with the key only.
+    While one of a SQLite file is made, a plain copy lies in backups/ in the data folder.
     """
     from proxy.cli.database_copies import backup as copy
 
-    copy(settings_from(config, data_dir, env_file), file, as_json=json)
+    copy(settings_from(config, data_dir, env_file), file, is_sealed=sealed, as_json=json)
 
 
 @db.command("restore")
@@ -148,7 +155,7 @@ def restore(
 ) -> None:
     """Put a copy in the database's place, while no server runs.
 
-    The copy is checked first, and what was there is set aside beside it.
+    The copy is checked first, and what was there is set aside beside it. A sealed copy needs its DASHCAM_MASTER_KEY.
     """
     from proxy.cli.database_copies import bring_back
 

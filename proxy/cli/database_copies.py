@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,43 +12,61 @@ from proxy.cli.database import calls, print_facts, size
 from proxy.cli.terminal import local_time
 from proxy.errors import NotAllowedError, UsageError
 from proxy.loader.errands import alone
+from proxy.sealing import key_id_of
+from proxy.settings.credentials import copies_key, key_for, opening_keys
 from proxy.settings.installation import instance_of
 from proxy.settings.values import Settings
 from proxy.spool.disk import RealDisk
 from proxy.store.backup import backup_name, copy_database, unused
 from proxy.store.migration import revision_of
 from proxy.store.restoring import Content, examine, restore, settle_accounts
+from proxy.store.sealed_copies import SUFFIX, is_sealed, plain_copy, seal, unsealed
 from proxy.supervisor import instance
 
 
-def backup(settings: Settings, file: str | None, *, as_json: bool) -> None:
-    """Copy the database as it is at this moment, look at the copy, and say where it is."""
+def backup(settings: Settings, file: str | None, *, is_sealed: bool | None, as_json: bool) -> None:
+    """Copy the database as it is at this moment, look at the copy, and say where it is.
+
+    ``is_sealed`` None leaves it to ``maintenance.seal_backups`` whether the copy is sealed.
+    """
+    master = key_for("--sealed") if is_sealed else None if is_sealed is False else copies_key(settings.maintenance)
+    target = _target(settings, file, SUFFIX if master else "")
+    with Bar("backup") as bar:
+        facts, said = (_dump if settings.database.is_postgres else _copy)(settings, target, master, bar)
+    if as_json:
+        sealed_with = key_id_of(master).hex() if master else None
+        print_facts({"path": str(target), **facts, "sealed_with": sealed_with}, {}, as_json=True)
+        return
+    print(target)
+    sealed = f", sealed with the master key {key_id_of(master).hex()}" if master else ""
+    print(f"{said}{sealed}; the copy was checked.", file=sys.stderr)
+
+
+def _target(settings: Settings, file: str | None, suffix: str) -> Path:
     name = backup_name("backup", revision_of(settings.database))
     if settings.database.is_postgres:
         name = f"{name.removesuffix('.db')}.dump"
     target = Path(file).expanduser() if file else settings.backups_dir
-    if target.is_dir() or not file:
-        target = unused(target / name)
-    with Bar("backup") as bar:
-        facts, said = (_dump if settings.database.is_postgres else _copy)(settings, target, bar)
-    if as_json:
-        print_facts({"path": str(target), **facts}, {}, as_json=True)
-        return
-    print(target)
-    print(f"{said}; the copy was checked.", file=sys.stderr)
+    return unused(target / f"{name}{suffix}") if target.is_dir() or not file else target
 
 
-def _copy(settings: Settings, target: Path, bar: Bar) -> tuple[dict[str, Any], str]:
-    copy_database(settings.database.path, target, bar.tell)
-    content = examine(target, bar.tell)
+def _copy(settings: Settings, target: Path, master: bytes | None, bar: Bar) -> tuple[dict[str, Any], str]:
+    source = settings.database.path
+    if master is None:
+        copy_database(source, target, bar.tell)
+        content = examine(target, bar.tell)
+    else:
+        with plain_copy(source, settings.backups_dir, target, bar.tell) as plain:
+            content = examine(plain, bar.tell)
+            content = replace(content, bytes=seal(plain, target, master, bar.tell))
     return asdict(content), _said(content)
 
 
-def _dump(settings: Settings, target: Path, bar: Bar) -> tuple[dict[str, Any], str]:
+def _dump(settings: Settings, target: Path, master: bytes | None, bar: Bar) -> tuple[dict[str, Any], str]:
     from proxy.cli import postgres_copies
 
-    written = postgres_copies.dump(settings.database, target, bar)
-    postgres_copies.look_at(target)
+    written = postgres_copies.dump(settings.database, target, master, bar)
+    postgres_copies.look_at(target, opening_keys(), bar)
     return {"bytes": written}, size(written)
 
 
@@ -67,16 +85,25 @@ def bring_back(settings: Settings, file: str, *, is_sure: bool, as_json: bool) -
 
 
 def _put_in_place(settings: Settings, copy: Path, is_sure: bool) -> dict[str, Any]:
+    if not is_sealed(copy):
+        return _put(settings, copy, copy, is_sure)
+    with Bar("restore") as bar, unsealed(copy, settings.database.path, opening_keys(), bar.tell) as plain:
+        return _put(settings, copy, plain, is_sure)
+
+
+def _put(settings: Settings, copy: Path, plain: Path, is_sure: bool) -> dict[str, Any]:
+    """Put a plain copy in the database's place; it is ``copy`` itself, or what was sealed in that."""
     target = settings.database.path
     with Bar("restore") as bar:
-        content = examine(copy, bar.tell)
+        content = examine(plain, bar.tell)
     print(f"{copy}: {_said(content)}.", file=sys.stderr)
     _ask(f"It takes the place of {target}, which is set aside", is_sure=is_sure)
     with alone(settings) as is_alone:
         if not is_alone:
             raise _runs(settings)
         with Bar("restore") as bar:
-            aside = restore(copy, target, RealDisk().names(settings.spool_dir), bar.tell)
+            names = RealDisk().names(settings.spool_dir)
+            aside = restore(plain, target, names, bar.tell, is_ours=plain != copy)
     return {"aside": str(aside) if aside else None, **asdict(content)}
 
 
@@ -84,19 +111,24 @@ def _load(settings: Settings, copy: Path, is_sure: bool) -> dict[str, Any]:
     """Keep what is there in a copy of its own first: a transaction cannot be taken back after it has counted."""
     from proxy.cli import postgres_copies
 
-    database = settings.database
+    database, masters = settings.database, opening_keys()
     postgres_copies.check_alone(database)
-    postgres_copies.look_at(copy)
+    with Bar("restore") as bar:
+        postgres_copies.look_at(copy, masters, bar)
     _ask(f"It takes the place of our tables in {database.shown}, of which a copy is kept", is_sure=is_sure)
     found, aside = revision_of(database), None
     with Bar("restore") as bar:
         if found is not None:
-            name = backup_name("aside", found).removesuffix(".db")
-            aside = unused(settings.backups_dir / f"{name}.dump")
-            postgres_copies.dump(database, aside, bar)
-        postgres_copies.load(database, copy, bar)
+            aside = _aside(settings, found)
+            postgres_copies.dump(database, aside, copies_key(settings.maintenance), bar)
+        postgres_copies.load(database, copy, masters, bar)
     settle_accounts(database, RealDisk().names(settings.spool_dir), instance_of(settings))
     return {"aside": str(aside) if aside else None, "bytes": copy.stat().st_size}
+
+
+def _aside(settings: Settings, revision: str) -> Path:
+    name = backup_name("aside", revision).removesuffix(".db")
+    return unused(settings.backups_dir / f"{name}.dump{SUFFIX if settings.maintenance.seal_backups else ''}")
 
 
 def _check_stopped(settings: Settings) -> None:

@@ -1,53 +1,135 @@
 """Copies of a Postgres: made by its own ``pg_dump``, brought back by ``pg_restore``, which must be installed.
 
-A copy has our tables and views only, of one instant, whatever else is in the database. No password is on a command
-line: the tools get what they need by their environment.
+A copy has our tables and views only, of one instant, whatever else is in the database. A sealed one passes between tool
+and file in memory, and is plain on no disk. A copy is read to its end before anything is changed, and once more while
+it is loaded, in a transaction that counts only when all of it has come.
 """
 
 from __future__ import annotations
 
-import os
-import re
-import shutil
+import contextlib
 import subprocess
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from proxy.cli.bar import Bar
+from proxy.cli.postgres_tools import Feeding, Listening, Process, environment_of, failure, tool
 from proxy.errors import NotAllowedError, NotFoundError, StoreError
 from proxy.settings.database import DatabaseSettings
-from proxy.store.postgres_objects import connection_environment, drops_of_ours, other_sessions, our_relations
+from proxy.store.backup import Tell, silent
+from proxy.store.placing import placed
+from proxy.store.postgres_objects import drops_of_ours, other_sessions, our_relations
+from proxy.store.sealed_file import POSTGRES, SealingFile, heading_of, opened
 
 _DUMPING = "dumping contents of table"
-_VERSIONS = re.compile(r"server version: (?P<server>[\d.]+).*; pg_\w+ version: (?P<tool>[\d.]+)")
-_WORDS = 300
+_SQLITE_FILE = b"SQLite format 3\x00"
+_OURS = "give a copy that dashcam db backup has made"
 _PIECE = 1 << 20
-Process = subprocess.Popen[bytes]
+_PIPE = subprocess.PIPE
 
 
-def dump(database: DatabaseSettings, target: Path, bar: Bar) -> int:
-    """Write a copy; return its bytes. Raises ``StoreError`` when that fails, and leaves nothing then."""
-    if target.exists():
-        raise StoreError(f"{target} is there already", hint="choose another name, or move it away")
-    tool, relations = _tool("pg_dump"), our_relations(database)
-    target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    part = target.with_name(f".{target.name}.part")
-    os.close(os.open(part, os.O_CREAT | os.O_WRONLY | os.O_TRUNC | os.O_CLOEXEC, 0o600))
-    command = [tool, "--format=custom", "--no-owner", "--no-privileges", "--verbose", f"--file={part}"]
-    try:
-        _run([*command, *(f"--table={name}" for name in relations)], database, bar, len(relations))
-        part.rename(target)
-    finally:
-        part.unlink(missing_ok=True)
+def dump(database: DatabaseSettings, target: Path, master: bytes | None, bar: Bar) -> int:
+    """Write a copy, sealed where there is a key; return its bytes.
+
+    Raises ``StoreError`` when that fails, and leaves nothing then.
+    """
+    program, relations = tool("pg_dump"), our_relations(database)
+    command = [program, "--format=custom", "--no-owner", "--no-privileges", "--verbose"]
+    command += [f"--table={name}" for name in relations]
+    with placed(target) as part:
+        if master is None:
+            command.append(f"--file={part}")
+        environment = environment_of(database)
+        with (
+            subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, stdout=_PIPE, stderr=_PIPE) as process,
+            Listening(process, _progress(bar, len(relations))) as listening,
+        ):
+            is_whole = _seal(process, part, master)
+        if process.returncode or not is_whole:
+            raise failure("copying", database, listening.said)
     return target.stat().st_size
 
 
-def look_at(copy: Path) -> None:
-    """Raise ``StoreError`` when a file is no copy with our tables."""
+def _seal(process: Process, part: Path, master: bytes | None) -> bool:
+    """Seal what a tool writes, where there is a key; the end is written only when the tool has ended well."""
+    assert process.stdout is not None
+    if master is None:
+        return True
+    try:
+        with part.open("wb") as file:
+            sealing = SealingFile(file, POSTGRES, master)
+            while piece := process.stdout.read(_PIECE):
+                sealing.write(piece)
+            is_whole = process.wait() == 0
+            if is_whole:
+                sealing.finish()
+    finally:
+        # A tool that still writes ends by that, and with it what listens to it.
+        process.stdout.close()
+    return is_whole
+
+
+def _progress(bar: Bar, tables: int) -> Callable[[str], None]:
+    done = 0
+
+    def hear(line: str) -> None:
+        nonlocal done
+        done += _DUMPING in line
+        bar.tell("copied", min(done, tables), tables)
+
+    return hear
+
+
+def look_at(copy: Path, masters: Sequence[bytes], bar: Bar) -> None:
+    """Read a copy to its end; ``StoreError`` when it is no copy with our tables, or a sealed one that does not open."""
     if not copy.is_file():
-        raise NotFoundError(f"there is no file {copy}", hint="give a copy that dashcam db backup has made")
-    found = subprocess.run([_tool("pg_restore"), "--list", str(copy)], capture_output=True, check=False)
-    if found.returncode or b" TABLE " not in found.stdout or b" interaction " not in found.stdout:
-        raise StoreError(f"{copy} is no copy of our tables", hint="give a copy that dashcam db backup has made")
+        raise NotFoundError(f"there is no file {copy}", hint=_OURS)
+    command = [tool("pg_restore"), "--list"]
+    with (
+        subprocess.Popen(command, stdin=_PIPE, stdout=_PIPE, stderr=subprocess.DEVNULL) as process,
+        Feeding(process, _pieces(copy, masters, bar.tell)) as feeding,
+    ):
+        assert process.stdout is not None
+        listed = process.stdout.read()
+        trouble = feeding.outcome()
+    _check_read(copy, trouble)
+    if process.returncode or b" TABLE " not in listed or b" interaction " not in listed:
+        raise StoreError(f"{copy} is no copy of our tables", hint=_OURS)
+
+
+def _check_read(copy: Path, trouble: StoreError | OSError | None) -> None:
+    if isinstance(trouble, OSError):
+        raise StoreError(f"{copy} cannot be read: {trouble.strerror}", hint="take another copy") from trouble
+    if trouble is not None:
+        raise trouble
+
+
+def _pieces(copy: Path, masters: Sequence[bytes], tell: Tell = silent) -> Iterator[bytes]:
+    """Yield what is in a copy, sealed or not."""
+    heading, total, done = heading_of(copy), copy.stat().st_size, 0
+    if heading is not None and heading.kind != POSTGRES:
+        raise _of_sqlite(copy)
+    for piece in _plain(copy) if heading is None else opened(copy, masters):
+        yield piece
+        done += len(piece)
+        tell("looked at", min(done, total), total)
+
+
+def _plain(copy: Path) -> Iterator[bytes]:
+    with copy.open("rb") as file:
+        piece = file.read(_PIECE)
+        if piece.startswith(_SQLITE_FILE):
+            raise _of_sqlite(copy)
+        while piece:
+            yield piece
+            piece = file.read(_PIECE)
+
+
+def _of_sqlite(copy: Path) -> StoreError:
+    return StoreError(
+        f"{copy} is a copy of a SQLite database, and the database here is a Postgres",
+        hint="restore it in a data folder without a database address, then: dashcam db copy --from … --to …",
+    )
 
 
 def check_alone(database: DatabaseSettings) -> None:
@@ -58,26 +140,29 @@ def check_alone(database: DatabaseSettings) -> None:
                               hint="stop it first, then restore, then start it again")  # fmt: skip
 
 
-def load(database: DatabaseSettings, copy: Path, bar: Bar) -> None:
+def load(database: DatabaseSettings, copy: Path, masters: Sequence[bytes], bar: Bar) -> None:
     """Put a copy in the place of our tables, in one transaction; after a ``StoreError`` all is as it was.
 
     What others have made of our tables (a view of their own) is never dropped: then it is refused.
     """
-    environment = _environment(database)
-    reading = [_tool("pg_restore"), "--no-owner", "--no-privileges", "--file=-", str(copy)]
-    writing = [_tool("psql"), "--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", "--file=-"]
-    pipe, quiet = subprocess.PIPE, subprocess.DEVNULL
+    environment = environment_of(database)
+    reading = [tool("pg_restore"), "--no-owner", "--no-privileges", "--file=-"]
+    writing = [tool("psql"), "--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", "--file=-"]
+    drops, size = drops_of_ours(database), copy.stat().st_size
     with (
-        subprocess.Popen(reading, env=environment, stdin=quiet, stdout=pipe, stderr=pipe) as source,
-        subprocess.Popen(writing, env=environment, stdin=pipe, stdout=quiet, stderr=pipe) as sink,
+        subprocess.Popen(reading, env=environment, stdin=_PIPE, stdout=_PIPE, stderr=_PIPE) as source,
+        subprocess.Popen(writing, env=environment, stdin=_PIPE, stdout=subprocess.DEVNULL, stderr=_PIPE) as sink,
+        Listening(source) as reader,
+        Listening(sink) as writer,
+        Feeding(source, _pieces(copy, masters)) as feeding,
     ):
-        is_whole = _pour(source, sink, drops_of_ours(database), copy.stat().st_size, bar)
-        said = b"".join(process.stderr.read() for process in (source, sink) if process.stderr)
+        is_whole = _pour(source, sink, feeding, drops, size, bar)
+    _check_read(copy, feeding.outcome())
     if source.returncode or sink.returncode or not is_whole:
-        raise _failure("restoring", database, said.decode("utf-8", "replace").splitlines())
+        raise failure("restoring", database, reader.said + writer.said)
 
 
-def _pour(source: Process, sink: Process, before: str, size: int, bar: Bar) -> bool:
+def _pour(source: Process, sink: Process, feeding: Feeding, before: str, size: int, bar: Bar) -> bool:
     """Hand the script on within a transaction, which is committed only when all of it has come."""
     assert source.stdout is not None
     assert sink.stdin is not None
@@ -88,51 +173,16 @@ def _pour(source: Process, sink: Process, before: str, size: int, bar: Bar) -> b
             sink.stdin.write(part)
             done += len(part)
             bar.tell(f"restored {done / 1e6:,.1f} MB, of a copy of {size / 1e6:,.1f} MB", 0, 0)
-        is_whole = source.wait() == 0
+        is_whole = source.wait() == 0 and feeding.outcome() is None
         if is_whole:
             sink.stdin.write(b"\nCOMMIT;\n")
-        sink.stdin.close()
+            sink.stdin.flush()
     except BrokenPipeError:
         # It has said why on its standard error; what was not committed never was.
         return False
+    finally:
+        # Both end by that, whatever they are at, and with them what listens to them.
+        source.stdout.close()
+        with contextlib.suppress(BrokenPipeError):
+            sink.stdin.close()
     return is_whole
-
-
-def _tool(name: str) -> str:
-    found = shutil.which(name)
-    if found is None:
-        raise StoreError(f"{name} is not installed here, which makes and reads copies of a Postgres",
-                         hint="install the client tools (Debian, Ubuntu: apt install postgresql-client)")  # fmt: skip
-    return found
-
-
-def _run(command: list[str], database: DatabaseSettings, bar: Bar, tables: int) -> None:
-    done, said = 0, []
-    environment = _environment(database)
-    with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL) as process:
-        assert process.stderr is not None
-        for line in process.stderr:
-            said.append(line.decode("utf-8", "replace").strip())
-            done += _DUMPING in said[-1]
-            bar.tell("copied", min(done, tables), tables)
-    if process.returncode:
-        raise _failure("copying", database, said)
-
-
-def _environment(database: DatabaseSettings) -> dict[str, str]:
-    return {**os.environ, **connection_environment(database)}  # noqa: TID251 - handed on
-
-
-def _failure(what: str, database: DatabaseSettings, said: list[str]) -> StoreError:
-    """Return what a tool said last of an error, without what it says beside, which may quote rows."""
-    mismatch = next((found for line in said if (found := _VERSIONS.search(line))), None)
-    if mismatch:
-        server, tool = mismatch["server"], mismatch["tool"]
-        return StoreError(
-            f"{what} failed: the tools here are of PostgreSQL {tool}, and the server is {server}",
-            hint=f"install the client tools of version {server.partition('.')[0]} (postgresql-client-"
-            f"{server.partition('.')[0]}) and put them first on PATH",
-        )
-    words = [line for line in said if "error:" in line.lower() or "fatal:" in line.lower()]
-    reason = words[0].partition("rror:")[2] or words[0].partition("ROR:")[2] or words[0] if words else "no reason given"
-    return StoreError(f"{what} failed: {database.scrubbed(reason.strip())[:_WORDS]}", hint="nothing was changed")

@@ -13,6 +13,7 @@ from collections.abc import Callable
 import structlog
 
 from proxy.errors import StoreError
+from proxy.settings.credentials import copies_key
 from proxy.settings.database import DatabaseSettings
 from proxy.settings.values import Settings
 from proxy.store.migration import How, Upgrade, prepare, revision_of
@@ -32,6 +33,7 @@ class Upgrades:
             backups=settings.backups_dir,
             keep_backups=settings.maintenance.backups,
             spare_bytes=settings.recording.min_free_bytes,
+            master_key=copies_key(settings.maintenance),
             tell=self._tell,
             is_leaving=is_leaving,
         )

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from proxy.domain.provider import Provider
 from proxy.errors import ConfigurationError
-from proxy.settings.values import RecordingSettings
+from proxy.settings.values import MaintenanceSettings, RecordingSettings
 
 MIN_TOKEN_LENGTH = 32
 MASTER_KEY = "DASHCAM_MASTER_KEY"
@@ -76,24 +76,32 @@ def master_keys(environment: Mapping[str, str] | None = None) -> list[str]:
 
 def sealing_key(recording: RecordingSettings) -> bytes | None:
     """Return the key that seals the spool, None where it is not sealed; ``ConfigurationError`` without one."""
-    if not recording.seal:
-        return None
-    problems = sealing_problems(is_sealing=True)
+    return key_for("recording.seal is on") if recording.seal else None
+
+
+def copies_key(maintenance: MaintenanceSettings) -> bytes | None:
+    """Return the key that seals copies of the database, None where they are not; ``ConfigurationError`` without one."""
+    return key_for("maintenance.seal_backups is on") if maintenance.seal_backups else None
+
+
+def key_for(wish: str) -> bytes:
+    """Return the key that seals; ``ConfigurationError``, which names the wish for it, without one."""
+    problems = sealing_problems([wish])
     if problems:
         raise ConfigurationError(problems)
     return master_key_of(master_keys()[0])
 
 
-def sealing_problems(*, is_sealing: bool) -> list[str]:
-    """Return what keeps the master key from sealing, where it is to seal."""
-    if not is_sealing:
+def sealing_problems(wishes: Sequence[str]) -> list[str]:
+    """Return what keeps the master key from sealing, where something wishes that."""
+    if not wishes:
         return []
     try:
         found = master_keys()
     except ConfigurationError as error:
         return [error.message]
     if not found:
-        return [f"recording.seal is on: set {MASTER_KEY} or {MASTER_KEY}_FILE (make one: openssl rand -hex 32)"]
+        return [f"{' and '.join(wishes)}: set {MASTER_KEY} or {MASTER_KEY}_FILE (make one: openssl rand -hex 32)"]
     reason = weakness_of(found[0])
     return [] if reason is None else [f"{MASTER_KEY} {reason} (make one: openssl rand -hex 32)"]
 

@@ -127,7 +127,11 @@ def settings_of(layers: Layers, *, makes_keys: bool | None = None) -> values.Set
     problems += access.problems_of(host, bool(allowed), admin_token, proxy_keys, metrics_token)
     if checked:
         problems += circles_of(providers, checked.server.port, [host, *checked.server.allowed_hosts])
-        problems += credentials.sealing_problems(is_sealing=checked.recording.seal)
+        wishes = {
+            "recording.seal": checked.recording.seal,
+            "maintenance.seal_backups": checked.maintenance.seal_backups,
+        }
+        problems += credentials.sealing_problems([f"{name} is on" for name, is_on in wishes.items() if is_on])
     if problems or checked is None:
         raise ConfigurationError(problems)
     digests = [credentials.digest(token) if token else None for token in (admin_token, metrics_token)]

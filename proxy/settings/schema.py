@@ -233,6 +233,7 @@ class _Discovery(_Section):
 
 class _Maintenance(_Section):
     backups: Whole = Field(ge=1, le=1000)
+    seal_backups: bool
     every_hours: float = Field(ge=0, le=8760)
     network_file_system: bool
 

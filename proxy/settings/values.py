@@ -96,10 +96,12 @@ class DiscoverySettings:
 class MaintenanceSettings:
     """How the database is looked after: ``backups`` is how many copies from before upgrades are kept.
 
-    ``every_hours`` is the pause between two rounds, 0 for none; ``network_file_system`` allows what is refused.
+    ``seal_backups`` seals every copy that is made, unless a command says otherwise. ``every_hours`` is the pause
+    between two rounds, 0 for none; ``network_file_system`` allows what is refused.
     """
 
     backups: int = 3
+    seal_backups: bool = False
     every_hours: float = 6.0
     network_file_system: bool = False
 

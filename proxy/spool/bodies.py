@@ -16,9 +16,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from proxy.errors import SpoolError
+from proxy.sealing import TAG_BYTES
 from proxy.spool.disk import Disk
 from proxy.spool.framing import LONGEST_HEADER, MARK, segment_header
-from proxy.spool.sealing import TAG_BYTES, Seal
+from proxy.spool.sealing import Seal
 
 SEALED = ".sealed"
 FRAME_BYTES = 64 * 1024

@@ -6,27 +6,22 @@ record's type, sequence and interaction id are authenticated with it, so that no
 Checksums lie over what is sealed: damage is found, counted and passed over without any key, and a torn tail costs the
 record it tears.
 
-``cryptography`` is imported when something is sealed or opened, and not before. A key ring is several keys: the first
-seals, all open.
+A key ring is several keys: the first seals, all open. What it is made of is in ``proxy.sealing``.
 """
 
 from __future__ import annotations
 
-import hmac
 import os
 import struct
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from proxy.errors import SpoolError
+from proxy.sealing import SALT_BYTES, cipher_of, derive, key_id_of
 from proxy.spool.framing import Heading
-
-if TYPE_CHECKING:
-    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 _ABOUT = struct.Struct("<BQ16s")
 _NONCE = struct.Struct("<4xQ")
-TAG_BYTES = 16
+_PURPOSE = b"dashcam spool"
 
 
 class SealedError(SpoolError):
@@ -41,30 +36,13 @@ class SealBrokenError(SpoolError):
     code = "spool_seal_broken"
 
 
-def key_id_of(master: bytes) -> bytes:
-    """Return the public id (8 bytes) of a master key."""
-    return hmac.digest(master, b"dashcam master key id", "sha256")[:8]
-
-
-def _derive(master: bytes, salt: bytes) -> bytes:
-    """HKDF-SHA-256 (RFC 5869) for one block of output, which is all that a key of 256 bits needs."""
-    extracted = hmac.digest(salt, master, "sha256")
-    return hmac.digest(extracted, b"dashcam spool\x01", "sha256")
-
-
-def _cipher(key: bytes) -> AESGCM:
-    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-
-    return AESGCM(key)
-
-
 class Seal:
     """Seals and opens one writer's payloads."""
 
     def __init__(self, master: bytes, salt: bytes | None = None) -> None:
         self.key_id = key_id_of(master)
-        self.salt = os.urandom(32) if salt is None else salt
-        self._cipher = _cipher(_derive(master, self.salt))
+        self.salt = os.urandom(SALT_BYTES) if salt is None else salt
+        self._cipher = cipher_of(derive(master, self.salt, _PURPOSE))
 
     def seal(self, kind: int, identity: bytes, sequence: int, payload: bytes) -> bytes:
         """Return a payload as it lies in the segment, 16 bytes longer."""

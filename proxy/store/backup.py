@@ -8,12 +8,11 @@ there. Copies before an upgrade are named ``upgrade-REVISION-INSTANT.db``, and o
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import re
 import sqlite3
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -21,6 +20,7 @@ from sqlalchemy.exc import DBAPIError
 
 from proxy.errors import StoreError
 from proxy.settings.database import sqlite_at
+from proxy.store.placing import placed
 from proxy.store.sqlite import Sqlite
 
 Tell = Callable[[str, int, int], None]
@@ -28,8 +28,7 @@ Tell = Callable[[str, int, int], None]
 PAGES = 2048
 SPARE_BYTES = 16 * 1024 * 1024
 """What must stay free beside a copy, unless somebody says otherwise."""
-_UPGRADES = "upgrade-*.db"
-_PART = re.compile(r"\.[a-z]+-(\d{4}|empty)-\d{8}T\d{6}Z(-\d+)?\.db\.part\Z")
+_UPGRADES = re.compile(r"upgrade-.*\.db(?:\.sealed)?")
 
 
 class NoRoomError(StoreError):
@@ -86,47 +85,13 @@ def copy_database(source: Path, target: Path, tell: Tell = silent, spare: int = 
     Raises ``NoRoomError`` before anything is written, ``StoreError`` when either side fails.
     """
     check_room(size_of(source), target.parent, "the copy", spare)
-    if target.exists():
-        raise StoreError(f"{target} is there already", hint="choose another name, or move it away")
-    target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    part = target.with_name(f".{target.name}.part")
-    try:
-        with _held(part):
-            _copy_pages(source, part, tell)
-            _sync(part)
-            part.rename(target)
-            _sync(target.parent)
-    except OSError as error:
-        raise StoreError(f"{target} cannot be written: {error.strerror}", hint="see: dashcam doctor") from error
-    finally:
-        with contextlib.suppress(OSError):
-            part.unlink(missing_ok=True)
+    with placed(target) as part:
+        copy_pages(source, part, tell)
     return target.stat().st_size
 
 
-@contextlib.contextmanager
-def _held(part: Path) -> Iterator[None]:
-    """Begin a copy's file, locked for as long as we are at it: so others can tell it from what a dead one left."""
-    _forget_parts(part.parent)
-    descriptor = os.open(part, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        os.ftruncate(descriptor, 0)
-        yield
-    finally:
-        os.close(descriptor)
-
-
-def _forget_parts(folder: Path) -> None:
-    """Remove what copies left that were killed: each is as large as a database, and has the name of its second."""
-    for path in folder.glob(".*.part"):
-        if _PART.match(path.name):
-            with contextlib.suppress(OSError), path.open("rb") as file:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                path.unlink()
-
-
-def _copy_pages(source: Path, part: Path, tell: Tell) -> None:
+def copy_pages(source: Path, part: Path, tell: Tell) -> None:
+    """Copy a database into an empty file; ``StoreError`` when either side fails."""
     engine = Sqlite(sqlite_at(source)).reader()
     try:
         with contextlib.closing(sqlite3.connect(part, isolation_level=None)) as copy:
@@ -148,14 +113,6 @@ def _copy_pages(source: Path, part: Path, tell: Tell) -> None:
 
 def forget_old_copies(newest: Path, keep: int) -> None:
     """Remove the oldest copies from before upgrades, whatever the clock says of the newest; nobody else's file."""
-    others = [path for path in newest.parent.glob(_UPGRADES) if path != newest]
+    others = [path for path in newest.parent.iterdir() if _UPGRADES.fullmatch(path.name) and path != newest]
     for old in sorted(others, key=lambda path: path.stat().st_mtime)[: max(0, len(others) + 1 - keep)]:
         old.unlink(missing_ok=True)
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -25,6 +25,7 @@ from proxy.store.backup import Tell, beside, check_room, copy_database, silent, 
 from proxy.store.compatibility import check
 from proxy.store.engine import backend_of
 from proxy.store.place import check_file
+from proxy.store.placing import sync
 from proxy.store.revisions import known_revisions
 from proxy.store.sqlite import Sqlite
 
@@ -80,22 +81,28 @@ def _look(engine: Engine, copy: Path, tell: Tell, *, is_thorough: bool) -> Conte
     return Content(revision, int(calls), last, copy.stat().st_size)
 
 
-def restore(copy: Path, target: Path, sources: Collection[str], tell: Tell = silent) -> Path | None:
+def restore(
+    copy: Path, target: Path, sources: Collection[str], tell: Tell = silent, *, is_ours: bool = False
+) -> Path | None:
     """Put a copy that was examined in the database's place; return where the old one is now, None without one.
 
-    ``sources`` are those that are still in the spool. Raises ``StoreError``; then the old one is where it was.
+    ``sources`` are those that are still in the spool. A copy that ``is_ours`` lies beside that place, and is used up.
+    Raises ``StoreError``; then the old one is where it was.
     """
     _check_target(target)
-    check_room(size_of(copy), target.parent, "restoring")
     incoming = target.with_name(f".{target.name}.restoring")
     for left in beside(incoming):
         left.unlink(missing_ok=True)
     try:
-        copy_database(copy, incoming, tell)
+        if is_ours:
+            copy.rename(incoming)
+        else:
+            check_room(size_of(copy), target.parent, "restoring")
+            copy_database(copy, incoming, tell)
         settle_accounts(sqlite_at(incoming), sources)
         aside = _set_aside(target)
         incoming.replace(target)
-        _sync(target.parent)
+        sync(target.parent)
     except OSError as error:
         raise StoreError(f"{target} cannot be replaced: {error.strerror}", hint="see: dashcam doctor") from error
     finally:
@@ -147,11 +154,3 @@ def _fold_log(target: Path) -> None:
     with contextlib.suppress(DatabaseError), engine.connect() as connection:
         connection.exec_driver_sql("SELECT count(*) FROM sqlite_master").scalar()
     engine.dispose()
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -28,6 +28,7 @@ from proxy.store.backup import (
 )
 from proxy.store.compatibility import check, current
 from proxy.store.engine import Backend
+from proxy.store.sealed_copies import SUFFIX, plain_copy, seal
 from proxy.store.tables import SchemaRevisionRow, metadata
 
 _TABLE = SchemaRevisionRow.__table__  # type: ignore[attr-defined]
@@ -43,8 +44,8 @@ class UpgradeError(StoreError):
 class How:
     """How to upgrade: by which revisions, with how many copies kept where, rows a batch, and whom to tell.
 
-    ``spare_bytes`` must stay free beside the copy. ``is_forced`` leaves out the copy and the checks. ``is_leaving``
-    ends it between two batches.
+    ``spare_bytes`` must stay free beside the copy, which is sealed where there is a ``master_key`` (32 bytes).
+    ``is_forced`` leaves out the copy and the checks. ``is_leaving`` ends it between two batches.
     """
 
     folder: Path | None = None
@@ -52,6 +53,7 @@ class How:
     keep_backups: int = 3
     batch_rows: int = 1000
     spare_bytes: int = SPARE_BYTES
+    master_key: bytes | None = field(default=None, repr=False)
     is_forced: bool = False
     tell: Tell = silent
     is_leaving: Callable[[], bool] = bool
@@ -121,7 +123,12 @@ def _copy(path: Path, before: str, after: str, how: How) -> Path:
     folder = how.backups or path.parent / "backups"
     target = unused(folder / backup_name("upgrade", before))
     try:
-        copy_database(path, target, how.tell, how.spare_bytes)
+        if how.master_key is None:
+            copy_database(path, target, how.tell, how.spare_bytes)
+        else:
+            target = unused(target.with_name(target.name + SUFFIX))
+            with plain_copy(path, folder, target, how.tell, how.spare_bytes) as plain:
+                seal(plain, target, how.master_key, how.tell)
         forget_old_copies(target, how.keep_backups)
         return target
     except NoRoomError as error:

@@ -105,6 +105,33 @@ def test_a_copy_that_cannot_be_brought_back_changes_nothing(
     assert ask(database, "SELECT calls FROM mine") == [(0,)]
 
 
+def test_a_sealed_copy_comes_back_whole_or_not_at_all(dashcam: RunningDashcam, database: DatabaseSettings) -> None:
+    dashcam.environment["DASHCAM_MASTER_KEY"] = "kX8vQ2mZ7pL4tR9wB3nF6yH1cJ5dG0sA"
+    dashcam.environment["DASHCAM_MAINTENANCE__SEAL_BACKUPS"] = "true"
+    said(dashcam.cli("db", "migrate"))
+    ask(database, "INSERT INTO quarantine (source, segment, \"offset\", reason, quarantined_at) "
+                  "VALUES ('s', 1, 0, 'a word of ours', now())")  # fmt: skip
+    made = json.loads(said(dashcam.cli("db", "backup", "copy.sealed", "--json")))
+    copy = dashcam.folder / "copy.sealed"
+    whole = copy.read_bytes()
+    assert (made["bytes"], len(made["sealed_with"])) == (len(whole), 16)
+    assert b"PGDMP" not in whole
+    assert copy.stat().st_mode & 0o777 == 0o600
+    ask(database, "DELETE FROM quarantine")
+    copy.write_bytes(whole[:-1])
+    assert "was cut off or changed" in said(dashcam.cli("db", "restore", "copy.sealed", "--yes"), 1)
+    assert ask(database, "SELECT reason FROM quarantine") == []
+    copy.write_bytes(whole)
+    brought = json.loads(said(dashcam.cli("db", "restore", "copy.sealed", "--yes", "--json")))
+    assert brought["aside"].endswith(".dump.sealed")
+    assert ask(database, "SELECT reason FROM quarantine") == [("a word of ours",)]
+    assert {item.name for item in dashcam.folder.iterdir() if item.is_file()} >= {"copy.sealed"}
+    assert [item for item in dashcam.data_dir.rglob("*") if item.is_file() and b"PGDMP" in item.read_bytes()] == []
+    (dashcam.folder / "file.db").write_bytes(b"SQLite format 3\0" + bytes(100))
+    refused = said(dashcam.cli("db", "restore", "file.db", "--yes"), 1)
+    assert "is a copy of a SQLite database, and the database here is a Postgres" in refused
+
+
 def test_without_the_tools_it_is_said_what_to_install(dashcam: RunningDashcam) -> None:
     said(dashcam.cli("db", "migrate"))
     dashcam.environment["PATH"] = "/nowhere"

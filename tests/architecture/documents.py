@@ -44,7 +44,8 @@ _SECRETS = """\
 # DASHCAM_ADMIN_TOKEN=
 # A token that opens /metrics and nothing else.
 # DASHCAM_METRICS_TOKEN=
-# Secrets that seal and open the spool (recording.seal), separated by commas: the first seals, all open.
+# Secrets that seal and open the spool (recording.seal) and copies of the database (maintenance.seal_backups),
+# separated by commas: the first seals, all open.
 # DASHCAM_MASTER_KEY=
 # Make the keys that are missing at the first start, keep them in the data folder and show them once.
 # DASHCAM_FIRST_START_KEYS=false

@@ -24,7 +24,7 @@ from proxy.supervisor import instance
 CHECK_SECONDS = 5.0
 _OLD_SECONDS = 86_400.0
 _SHOWN = 50
-_LEFT_OVER = (".snapshot.json.*", "keys/.*")
+_LEFT_OVER = (".snapshot.json.*", "keys/.*", "backups/.*", ".*.restoring", ".*.unsealed")
 _RESTORE = "dashcam db check says more; bring back a copy with: dashcam db restore FILE"
 
 

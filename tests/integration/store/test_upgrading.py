@@ -20,6 +20,7 @@ from proxy.settings.database import DatabaseSettings, sqlite_at
 from proxy.store.engine import backend_of
 from proxy.store.migration import How, check, head, revision_of, upgrade
 from proxy.store.reading import Reader
+from proxy.store.sealed_file import opened
 from proxy.store.upgrading import UpgradeError
 from tests.support.processes import ROOT
 from tests.support.rollups import ask
@@ -121,6 +122,25 @@ def test_a_copy_of_a_file_is_made_first_and_only_the_newest_few_are_kept(
     assert len(list(folder.glob("upgrade-*.db"))) == 2
     assert len(list(folder.glob("backup-*"))) == 1
     assert list(folder.glob(".*")) == []
+
+
+def test_a_copy_is_sealed_on_wish_and_counted_with_the_others(file: DatabaseSettings, tmp_path: Path) -> None:
+    folder, master = file.path.parent / "backups", bytes(range(32))
+    folder.mkdir()
+    for day in (1, 2):
+        (folder / f"upgrade-0001-2026010{day}T000000Z.db.sealed").write_bytes(b"old")
+    ask(file, _PRICE, "p1")
+    how = How(folder=folder_with(tmp_path, {f"{NEXT}_adds": ADDS}), keep_backups=2, master_key=master)
+    assert str(master) not in repr(how)
+    done = upgrade(file, how)
+    assert done.backup is not None
+    assert done.backup.name.startswith(f"upgrade-{head()}-")
+    assert done.backup.stat().st_mode & 0o777 == 0o600
+    assert len(list(folder.iterdir())) == 2
+    content = b"".join(opened(done.backup, [master]))
+    (tmp_path / "opened.db").write_bytes(content)
+    assert ask(sqlite_at(tmp_path / "opened.db"), "SELECT count(*) FROM price") == [(1,)]
+    assert content[:16] not in done.backup.read_bytes()
 
 
 def test_a_failure_takes_everything_back_and_says_so(database: DatabaseSettings, tmp_path: Path) -> None:

@@ -82,3 +82,67 @@ def test_a_copy_that_is_not_there_is_told(dashcam: Command, record: Record) -> N
     said = dashcam("db", "restore", "text.db", "--yes")
     assert (said.code, calls_in(dashcam)) == (1, 1)
     assert "is no SQLite database" in said.err
+
+
+KEY, NEW_KEY = "kX8vQ2mZ7pL4tR9wB3nF6yH1cJ5dG0sA", "Zq3Wm8Rt5Yb1Nc7Lk9Vx2Hd4Gf6Js0Pa"
+
+
+def test_a_sealed_copy_comes_back_with_its_key_also_after_a_rotation(
+    dashcam: Command, record: Record, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record(an_entry())
+    monkeypatch.setenv("DASHCAM_MASTER_KEY", KEY)
+    said = dashcam("db", "backup", "--sealed")
+    copy = Path(said.lines[0])
+    assert copy.name.endswith(".db.sealed")
+    assert "sealed with the master key " in said.err
+    assert "SQLite" not in copy.read_bytes().decode("latin-1")
+    made = json.loads(dashcam("db", "backup", "named.sealed", "--sealed", "--json").out)
+    assert (made["calls"], made["bytes"]) == (1, Path("named.sealed").stat().st_size)
+    assert made["sealed_with"] in said.err
+    record(an_entry())
+    monkeypatch.setenv("DASHCAM_MASTER_KEY", NEW_KEY)
+    refused = dashcam("db", "restore", str(copy), "--yes")
+    assert (refused.code, calls_in(dashcam)) == (1, 2)
+    assert f"is sealed with the master key {made['sealed_with']}; set are: " in refused.err
+    assert "next: add that key to DASHCAM_MASTER_KEY" in refused.err
+    monkeypatch.setenv("DASHCAM_MASTER_KEY", f"{NEW_KEY},{KEY}")
+    brought = json.loads(dashcam("db", "restore", str(copy), "--yes", "--json").out)
+    assert (brought["calls"], calls_in(dashcam)) == (1, 1)
+    assert list((tmp_path / "data").glob(".*")) == list((tmp_path / "data" / "backups").glob(".*")) == []
+
+
+def test_a_sealed_copy_that_was_cut_off_changes_nothing(
+    dashcam: Command, record: Record, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record(an_entry())
+    monkeypatch.setenv("DASHCAM_MASTER_KEY", KEY)
+    dashcam("db", "backup", "copy.sealed", "--sealed")
+    Path("copy.sealed").write_bytes(Path("copy.sealed").read_bytes()[:-100])
+    before = (tmp_path / "data" / "dashcam.db").read_bytes()
+    refused = dashcam("db", "restore", "copy.sealed", "--yes")
+    assert (refused.code, refused.out) == (1, "")
+    assert "was cut off or changed behind byte" in refused.err
+    assert "next: take another copy" in refused.err
+    assert (tmp_path / "data" / "dashcam.db").read_bytes() == before
+    assert list((tmp_path / "data").glob(".*")) == []
+
+
+def test_copies_are_sealed_where_the_settings_say_so_and_never_without_a_key(
+    dashcam: Command, record: Record, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record(an_entry())
+    refused = dashcam("db", "backup", "--sealed")
+    assert (refused.code, refused.out) == (4, "")
+    assert "--sealed: set DASHCAM_MASTER_KEY or DASHCAM_MASTER_KEY_FILE (make one: openssl rand -hex 32)" in refused.err
+    monkeypatch.setenv("DASHCAM_MAINTENANCE__SEAL_BACKUPS", "true")
+    assert "maintenance.seal_backups is on: set DASHCAM_MASTER_KEY" in dashcam("db", "backup").err
+    monkeypatch.setenv("DASHCAM_MASTER_KEY", "short")
+    assert "DASHCAM_MASTER_KEY is shorter than 32 characters" in dashcam("db", "backup").err
+    monkeypatch.setenv("DASHCAM_MASTER_KEY", KEY)
+    assert dashcam("db", "backup").lines[0].endswith(".sealed")
+    assert dashcam("db", "backup", "--plain").lines[0].endswith(".db")
+    monkeypatch.delenv("DASHCAM_MASTER_KEY")
+    monkeypatch.delenv("DASHCAM_MAINTENANCE__SEAL_BACKUPS")
+    sealed = next(Path("data/backups").glob("*.sealed"))
+    assert "set are: none" in dashcam("db", "restore", str(sealed), "--yes").err

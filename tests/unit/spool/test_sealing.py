@@ -12,9 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.errors import SpoolError
+from proxy.sealing import key_id_of
 from proxy.spool.bodies import FRAME_BYTES, SEALED, SideFile, unsealed
 from proxy.spool.framing import LONGEST_HEADER, MARK, Heading, heading_of, segment_header
-from proxy.spool.sealing import KeyRing, Seal, SealBrokenError, SealedError, key_id_of
+from proxy.spool.sealing import KeyRing, Seal, SealBrokenError, SealedError
 from proxy.upstream.body import FileBody
 from tests.support.disk import FakeDisk
 
