@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from proxy.cli import copy_commands
-from proxy.cli.options import Color, Config, DataDir, EnvFile, Json
+from proxy.cli.former import settings_from as settings_to_read
+from proxy.cli.options import Color, Config, DatabaseUrl, DataDir, EnvFile, Json
 from proxy.cli.resolution import settings_from
 from proxy.errors import UsageError
+
+if TYPE_CHECKING:
+    from proxy.settings.values import Settings
 
 db = typer.Typer(
     help="Look at the database, look after it, copy it.", no_args_is_help=True, rich_markup_mode=None
@@ -17,78 +21,119 @@ db = typer.Typer(
 
 
 @db.command("path")
-def path(data_dir: DataDir = None, config: Config = None, env_file: EnvFile = None) -> None:
+def path(
+    database_url: DatabaseUrl = None, data_dir: DataDir = None, config: Config = None, env_file: EnvFile = None
+) -> None:
     """Print where the database is."""
-    print(settings_from(config, data_dir, env_file).database.shown)
+    print(settings_to_read(config, data_dir, env_file, database_url=database_url).database.shown)
 
 
 @db.command("info")
-def info(json: Json = False, data_dir: DataDir = None, config: Config = None, env_file: EnvFile = None) -> None:
+def info(
+    json: Json = False,
+    database_url: DatabaseUrl = None,
+    data_dir: DataDir = None,
+    config: Config = None,
+    env_file: EnvFile = None,
+) -> None:
     """Say how large the database is and which revision it has."""
     from proxy.cli.database import info as tell
 
-    tell(settings_from(config, data_dir, env_file), as_json=json)
+    tell(settings_to_read(config, data_dir, env_file, database_url=database_url), as_json=json)
 
 
 @db.command("check")
 @db.command("integrity-check", hidden=True)
 def check(
-    json: Json = False, color: Color = "auto", data_dir: DataDir = None, config: Config = None, env_file: EnvFile = None
+    json: Json = False,
+    color: Color = "auto",
+    database_url: DatabaseUrl = None,
+    data_dir: DataDir = None,
+    config: Config = None,
+    env_file: EnvFile = None,
 ) -> None:
     """Check tables, rows and pages; exits with 7 when something is wrong."""
     from proxy.cli.database import check as look
 
-    raise typer.Exit(look(settings_from(config, data_dir, env_file), as_json=json))
+    raise typer.Exit(look(settings_to_read(config, data_dir, env_file, database_url=database_url), as_json=json))
 
 
 @db.command("stats")
 def stats(
-    json: Json = False, color: Color = "auto", data_dir: DataDir = None, config: Config = None, env_file: EnvFile = None
+    json: Json = False,
+    color: Color = "auto",
+    database_url: DatabaseUrl = None,
+    data_dir: DataDir = None,
+    config: Config = None,
+    env_file: EnvFile = None,
 ) -> None:
     """Print rows and bytes of every table."""
     from proxy.cli.database import stats as tell
 
-    tell(settings_from(config, data_dir, env_file), as_json=json)
+    tell(settings_to_read(config, data_dir, env_file, database_url=database_url), as_json=json)
 
 
 @db.command("performance")
 def performance(
-    json: Json = False, color: Color = "auto", data_dir: DataDir = None, config: Config = None, env_file: EnvFile = None
+    json: Json = False,
+    color: Color = "auto",
+    database_url: DatabaseUrl = None,
+    data_dir: DataDir = None,
+    config: Config = None,
+    env_file: EnvFile = None,
 ) -> None:
     """Measure how long the usual questions take here."""
     from proxy.cli.database import performance as measure
 
-    measure(settings_from(config, data_dir, env_file), as_json=json)
+    measure(settings_to_read(config, data_dir, env_file, database_url=database_url), as_json=json)
 
 
 @db.command("analyze")
-def analyze(json: Json = False, data_dir: DataDir = None, config: Config = None, env_file: EnvFile = None) -> None:
+def analyze(
+    json: Json = False,
+    database_url: DatabaseUrl = None,
+    data_dir: DataDir = None,
+    config: Config = None,
+    env_file: EnvFile = None,
+) -> None:
     """Renew the statistics that queries are planned with."""
-    _care(data_dir, config, env_file, "analyze", as_json=json)
+    _care(settings_from(config, data_dir, env_file, database_url=database_url), "analyze", as_json=json)
 
 
 @db.command("optimize")
-def optimize(json: Json = False, data_dir: DataDir = None, config: Config = None, env_file: EnvFile = None) -> None:
+def optimize(
+    json: Json = False,
+    database_url: DatabaseUrl = None,
+    data_dir: DataDir = None,
+    config: Config = None,
+    env_file: EnvFile = None,
+) -> None:
     """Renew statistics from samples and give back free space.
 
     What a running server does by itself every few hours (maintenance.every_hours).
     """
-    _care(data_dir, config, env_file, "optimize", as_json=json)
+    _care(settings_from(config, data_dir, env_file, database_url=database_url), "optimize", as_json=json)
 
 
 @db.command("compact")
-def compact(json: Json = False, data_dir: DataDir = None, config: Config = None, env_file: EnvFile = None) -> None:
+def compact(
+    json: Json = False,
+    database_url: DatabaseUrl = None,
+    data_dir: DataDir = None,
+    config: Config = None,
+    env_file: EnvFile = None,
+) -> None:
     """Rewrite the file as small as it can be.
 
     Needs its size twice for the time being. A running server stores nothing meanwhile, and its calls wait in the spool.
     """
-    _care(data_dir, config, env_file, "compact", as_json=json)
+    _care(settings_from(config, data_dir, env_file, database_url=database_url), "compact", as_json=json)
 
 
-def _care(data_dir: str | None, config: str | None, env_file: str | None, task: str, *, as_json: bool) -> None:
+def _care(settings: Settings, task: str, *, as_json: bool) -> None:
     from proxy.cli.database_care import do
 
-    do(settings_from(config, data_dir, env_file), task, as_json=as_json)
+    do(settings, task, as_json=as_json)
 
 
 @db.command("migrate")
@@ -99,6 +144,7 @@ def migrate(
     ] = 1000,
     force: Annotated[bool, typer.Option("--force", help="Without a copy before and without checks after.")] = False,
     json: Json = False,
+    database_url: DatabaseUrl = None,
     data_dir: DataDir = None,
     config: Config = None,
     env_file: EnvFile = None,
@@ -111,7 +157,7 @@ def migrate(
     from proxy.cli.database_care import dry_run as show
     from proxy.cli.database_care import migrate as go
 
-    settings = settings_from(config, data_dir, env_file)
+    settings = settings_from(config, data_dir, env_file, database_url=database_url)
     if dry_run:
         show(settings)
     else:
@@ -130,6 +176,7 @@ def backup(
         ),
     ] = None,
     json: Json = False,
+    database_url: DatabaseUrl = None,
     data_dir: DataDir = None,
     config: Config = None,
     env_file: EnvFile = None,
@@ -141,7 +188,7 @@ def backup(
     """
     from proxy.cli.database_copies import backup as copy
 
-    copy(settings_from(config, data_dir, env_file), file, is_sealed=sealed, as_json=json)
+    copy(settings_from(config, data_dir, env_file, database_url=database_url), file, is_sealed=sealed, as_json=json)
 
 
 @db.command("restore")
@@ -149,6 +196,7 @@ def restore(
     file: Annotated[str, typer.Argument(metavar="FILE", help="A copy.")],
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     json: Json = False,
+    database_url: DatabaseUrl = None,
     data_dir: DataDir = None,
     config: Config = None,
     env_file: EnvFile = None,
@@ -159,7 +207,7 @@ def restore(
     """
     from proxy.cli.database_copies import bring_back
 
-    bring_back(settings_from(config, data_dir, env_file), file, is_sure=yes, as_json=json)
+    bring_back(settings_from(config, data_dir, env_file, database_url=database_url), file, is_sure=yes, as_json=json)
 
 
 def metrics(
@@ -167,6 +215,7 @@ def metrics(
     raw: Annotated[bool, typer.Option("--raw", help="As Prometheus gets it.")] = False,
     json: Json = False,
     color: Color = "auto",
+    database_url: DatabaseUrl = None,
     data_dir: DataDir = None,
     config: Config = None,
     env_file: EnvFile = None,
@@ -176,7 +225,7 @@ def metrics(
 
     if raw and (json or database):
         raise UsageError("--raw is what /metrics says; choose one")
-    settings = settings_from(config, data_dir, env_file)
+    settings = settings_from(config, data_dir, env_file, database_url=database_url)
     if database:
         recorded(settings, as_json=json)
     else:

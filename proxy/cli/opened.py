@@ -7,15 +7,16 @@ from collections.abc import Iterator
 from typing import Any
 
 from proxy.settings.values import Settings
-from proxy.store.engine import Backend, backend_of
+from proxy.store.engine import Backend, backend_of, lent
 
 
 @contextlib.contextmanager
 def opened(settings: Settings, *, is_examined: bool = False) -> Iterator[tuple[Backend, Any]]:
-    """Lend a database and an engine that reads it; ``is_examined`` is for looking at its tables, on the primary."""
+    """Lend a database and an engine that reads it; ``is_examined`` is for looking at its tables, on the primary.
+
+    Whatever its driver raises meanwhile becomes a ``StoreError`` that says what to do.
+    """
     backend = backend_of(settings.database if is_examined else settings.database.for_reading())
     engine = backend.examiner() if is_examined else backend.reader()
-    try:
+    with lent(backend, engine):
         yield backend, engine
-    finally:
-        engine.dispose()

@@ -7,6 +7,8 @@ driver is an extra.
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from typing import Protocol
 
 from sqlalchemy import Connection, Engine
@@ -85,3 +87,14 @@ def backend_of(database: DatabaseSettings) -> Backend:
     from proxy.store.sqlite import Sqlite
 
     return Sqlite(database)
+
+
+@contextlib.contextmanager
+def lent(backend: Backend, engine: Engine) -> Iterator[Engine]:
+    """Lend an engine for reading and let go of it; what its driver raises becomes what to tell a person."""
+    try:
+        yield engine
+    except DBAPIError as error:
+        raise backend.unusable(error) from error
+    finally:
+        engine.dispose()

@@ -27,10 +27,7 @@ def check_file(path: Path, may: May = os.access) -> None:
         return
     except OSError as error:
         raise StoreError(f"{path} cannot be looked at: {error.strerror}", hint="see: dashcam doctor") from error
-    if not stat.S_ISREG(found.st_mode):
-        kind = "a folder" if stat.S_ISDIR(found.st_mode) else "no ordinary file"
-        raise StoreError(f"{path} is {kind}, and the database should be there",
-                         hint=f"move it away (mv {path} {path}.aside); a new database is made")  # fmt: skip
+    check_kind(path, found.st_mode)
     _check_mount(path)
     if not may(path, os.R_OK | os.W_OK):
         raise StoreError(f"{path} is not readable and writable for us", hint=f"chmod u+rw {path}")
@@ -42,9 +39,20 @@ def check_file(path: Path, may: May = os.access) -> None:
 def is_nothing(path: Path) -> bool:
     """Return True where no database is yet: no file, or one with nothing in it, as a start that was cut off leaves."""
     try:
-        return path.stat().st_size == 0
+        found = path.stat()
     except FileNotFoundError:
         return True
+    return stat.S_ISREG(found.st_mode) and found.st_size == 0
+
+
+def check_kind(path: Path, mode: int) -> None:
+    """Raise ``StoreError`` when what lies there is no ordinary file."""
+    if not stat.S_ISREG(mode):
+        kind = "a folder" if stat.S_ISDIR(mode) else "no ordinary file"
+        raise StoreError(
+            f"{path} is {kind}, and the database should be there",
+            hint=f"move it away (mv {path} {path}.aside) and a new one is made, or correct database.url",
+        )
 
 
 def _check_mount(path: Path) -> None:

@@ -22,7 +22,7 @@ from proxy.errors import StoreError
 from proxy.settings.database import DatabaseSettings
 from proxy.store import sqlite_failures
 from proxy.store.failures import StoreMovedError, StoreUnavailableError
-from proxy.store.place import check_file, is_nothing
+from proxy.store.place import check_file, check_kind, is_nothing
 
 SAFE_SQLITE = (3, 51, 3)
 CHECK_STEPS = 100_000
@@ -86,6 +86,7 @@ class Sqlite:
         """Open the database read-only; ``StoreError`` when it is not there."""
         if is_nothing(self._path):
             raise StoreError(f"there is no database at {self._path} yet", hint="start Dashcam with: dashcam serve")
+        check_kind(self._path, self._path.stat().st_mode)
         place = URL.create("sqlite", database=f"file:{quote(str(self._path))}", query={"mode": "ro", "uri": "true"})
         return _engine(place, _READER, is_writer=False)
 

@@ -19,6 +19,18 @@ def test_the_path_is_told_whether_or_not_it_is_there(dashcam: Command, tmp_path:
     assert dashcam("db", "path", "--data-dir", "/x").lines == ["/x/dashcam.db"]
 
 
+@pytest.mark.parametrize(
+    "command",
+    [("info",), ("check",), ("stats",), ("performance",), ("analyze",), ("optimize",), ("compact",), ("backup",),
+     ("migrate", "--dry-run"), ("migrate",)],
+)  # fmt: skip
+def test_another_database_can_be_said(dashcam: Command, tmp_path: Path, command: tuple[str, ...]) -> None:
+    (tmp_path / "folder").mkdir()
+    said = dashcam("db", *command, "--database-url", "sqlite:///folder")
+    assert said.code == 1
+    assert f"{tmp_path}/folder is a folder, and the database should be there" in said.err
+
+
 def test_info_is_about_this_file(dashcam: Command, record: Record) -> None:
     record(an_entry())
     found = json.loads(dashcam("db", "info", "--json").out)
