@@ -1,20 +1,32 @@
-"""Request bodies in files of their own whose calls are stored: left by a loader that was killed before it freed them.
+"""What is left behind by those that were killed, and that nobody else would come upon.
 
-Nothing else would remove them while their gateway lives, which may be months. Only what the store has is removed: the
-file of a call that is still arriving, open or unread is there before the store knows of it.
+*Request bodies* in files of their own whose calls are stored: a loader was killed before it freed them, and their
+gateway may live for months. Only what the store has is removed: the file of a call that is still arriving, open or
+unread is there before the store knows of it.
+
+*Pages* of gateways that died on a full disk without ever having a segment: only these tell what was dropped.
 """
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Container
+from dataclasses import asdict
+from pathlib import Path
 
 import structlog
 
 from proxy.domain.identity import id_text
+from proxy.errors import SpoolError
+from proxy.loader.ledger import vanished
+from proxy.loader.sources import dropped_of
 from proxy.spool.bodies import SEALED
-from proxy.spool.reader import Source
-from proxy.store.reading import Reader
+from proxy.spool.page import Page
+from proxy.spool.reader import Source, SpoolReader
+from proxy.store.positions import SourceState
+from proxy.store.reading import Reader, Row
+from proxy.store.writing import StoreWriter, WriteBatch
 
 log = structlog.get_logger("loader")
 
@@ -29,6 +41,45 @@ def sweep(source: Source, reading: Callable[[], Reader]) -> int:
     for identity in settled:
         source.free_body(names[identity])
     return len(settled)
+
+
+def settle_forsaken(pages: Path, spool: SpoolReader, known: Container[str], writer: StoreWriter) -> dict[str, Row]:
+    """Close the accounts of dead gateways whose pages are all there is; return what the store has of them now."""
+    found = {path: _account_of(path) for path in sorted(pages.glob("*.page")) if path.stem not in known}
+    # Asked after its page said that it is dead: what it has written by then is all there will be.
+    settled = {path: state for path, state in found.items() if state and not spool.source(path.stem).segments()}
+    if settled:
+        writer.write(WriteBatch(states=list(settled.values())), lambda _entries: {})
+    for path in settled:
+        path.unlink(missing_ok=True)
+        spool.source(path.stem).remove()
+    return {
+        item.name: {**asdict(item), "source": item.name, "stored": 0, "quarantined": 0} for item in settled.values()
+    }
+
+
+def _account_of(path: Path) -> SourceState | None:
+    """Return what a page tells of a gateway that is dead, None of any other."""
+    try:
+        page = Page.open(path)
+    except SpoolError:
+        return None
+    values = page.read_all()
+    page.close()
+    if _runs(values["pid"]):
+        return None
+    counts = {"accepted": values["accepted"], "dropped": dropped_of(values)}
+    return vanished({"source": path.stem, "stored": 0, "quarantined": 0, "segment": 0, "offset": 0, **counts})
+
+
+def _runs(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def tell_moved(source: str, calls: int) -> None:

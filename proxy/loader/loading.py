@@ -23,7 +23,7 @@ from proxy.domain.interaction import Entry
 from proxy.loader import late
 from proxy.loader.handover import is_held
 from proxy.loader.ledger import balance, closed_account, vanished
-from proxy.loader.leftovers import sweep, tell_moved
+from proxy.loader.leftovers import settle_forsaken, sweep, tell_moved
 from proxy.loader.outage import Outage
 from proxy.loader.preparing import Interpreted, Prepared, prepare, set_aside, set_aside_damage
 from proxy.loader.retries import Retries
@@ -49,7 +49,7 @@ READ_BYTES = 1024 * 1024
 IDLE_SECONDS = 0.05
 PARK_SECONDS = 60.0
 DRAIN_SECONDS = 3.0
-_UNREADABLE_PAUSE = 1.0
+_UNREADABLE_PAUSE, _SETTLE_SECONDS = 1.0, 10.0
 
 
 @dataclass(slots=True)
@@ -101,6 +101,7 @@ class Loader:
         self._states, self._parked = _load_states(reader, self._instance)
         self._must_start_over = False
         self._unreadable: dict[str, tuple[float, str]] = {}
+        self._settle_again_at = 0.0
         # Before anybody asks: the account of a gateway that runs is newer than its line in the store.
         self._find_sources()
 
@@ -215,6 +216,12 @@ class Loader:
         return any([self._advance(followed) for followed in list(self._sources.values())])
 
     def _find_sources(self) -> None:
+        if time.monotonic() >= self._settle_again_at:
+            self._settle_again_at = time.monotonic() + _SETTLE_SECONDS
+            known = {*self._sources, *self._states}
+            settled = settle_forsaken(self._settings.pages_dir, self._spool, known, self._writer)
+            with self._lock:
+                self._states |= settled
         for name in self._spool.names():
             if name in self._sources or name in self._left_alone:
                 continue

@@ -218,8 +218,7 @@ class FollowedSource:
         if self._page is not None:
             values = self._page.read_all()
             self._accepted = max(self._accepted, values["accepted"])
-            drops = {name: number for name, number in values.items() if name.startswith("dropped_") and number}
-            self._dropped = {name.removeprefix("dropped_"): number for name, number in drops.items()}
+            self._dropped = dropped_of(values)
             if self._moved:
                 self._dropped[STORE_MOVED] = self._moved
 
@@ -300,3 +299,9 @@ class FollowedSource:
         """Return how long the oldest finished call has waited for its commit."""
         oldest = min((item.ended_at_ns for item in self.in_hand if item.end is not None), default=None)
         return 0.0 if oldest is None else max(0.0, (time.time_ns() - oldest) / 1e9)
+
+
+def dropped_of(values: Mapping[str, int]) -> dict[str, int]:
+    """Return what a page says was dropped, by reason."""
+    prefix = "dropped_"
+    return {name.removeprefix(prefix): n for name, n in values.items() if name.startswith(prefix) and n}

@@ -6,6 +6,7 @@ are unsigned 64-bit integers at fixed places; new ones are added at the end. Eac
 
 from __future__ import annotations
 
+import contextlib
 import mmap
 import os
 import time
@@ -16,6 +17,7 @@ from proxy.errors import SpoolError
 SIZE = 4096
 MAGIC = 0x4441_5348_5041_4745
 FORMAT = 1
+_SPARES = 8
 
 _NAMES = (
     "magic",
@@ -187,11 +189,17 @@ class Page:
 
     @classmethod
     def begin(cls, path: Path, boot: str, worker: int) -> Page:
-        """Make a page whose file may come later (``settle``): a full disk must keep no gateway from starting."""
+        """Make a page: on a full disk in a file that was kept for it, and without one of those in memory.
+
+        For that must keep no gateway from starting; ``settle`` moves it into a file once there is room.
+        """
         try:
-            return cls.create(path, boot, worker)
+            page = cls.create(path, boot, worker)
         except OSError:
-            return cls(mmap.mmap(-1, SIZE), waits_for=path)._begun(worker)
+            kept = _take_spare(path, worker)
+            return cls(kept or mmap.mmap(-1, SIZE), waits_for=None if kept else path)._begun(worker)
+        _make_spares(path.parent, worker)
+        return page
 
     def _begun(self, worker: int) -> Page:
         self.set(self._FORMAT, FORMAT)
@@ -210,6 +218,7 @@ class Page:
         except OSError:
             return False
         memory[:] = self._memory[:]
+        _make_spares(self._waits_for.parent, self.get(self.WORKER))
         self._memory, self.slots, self._waits_for = memory, memoryview(memory).cast("Q"), None
         return True
 
@@ -253,13 +262,36 @@ class Page:
         self._memory.close()
 
 
-def _mapped(path: Path) -> mmap.mmap:
+def _spares(folder: Path, worker: int) -> list[Path]:
+    return [folder / f"spare-{worker}-{number}" for number in range(_SPARES)]
+
+
+def _make_spares(folder: Path, worker: int) -> None:
+    """Keep room for the pages of the next gateways: each that is killed on a full disk needs another one."""
+    for path in _spares(folder, worker):
+        if not path.exists():
+            try:
+                _mapped(path).close()
+            except OSError:
+                return
+
+
+def _take_spare(path: Path, worker: int) -> mmap.mmap | None:
+    for spare in _spares(path.parent, worker):
+        with contextlib.suppress(OSError):
+            spare.rename(path)
+            return _mapped(path, os.O_RDWR)
+    return None
+
+
+def _mapped(path: Path, how: int = os.O_RDWR | os.O_CREAT | os.O_EXCL) -> mmap.mmap:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    descriptor = os.open(path, how | os.O_CLOEXEC, 0o600)
     try:
-        os.ftruncate(descriptor, SIZE)
-        # Written, not only sized: a sparse page could meet a full disk at its first touch (SIGBUS).
-        os.pwrite(descriptor, bytes(SIZE), 0)
+        if how & os.O_CREAT:
+            os.ftruncate(descriptor, SIZE)
+            # Written, not only sized: a sparse page could meet a full disk at its first touch (SIGBUS).
+            os.pwrite(descriptor, bytes(SIZE), 0)
         return mmap.mmap(descriptor, SIZE)
     except OSError:
         path.unlink(missing_ok=True)

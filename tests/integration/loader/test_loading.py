@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import stat
+import subprocess
+import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,6 +15,7 @@ import pytest
 import proxy.loader.loading
 from proxy.domain.identity import id_text
 from proxy.settings.values import Settings
+from proxy.spool.page import Page
 from tests.integration.loader.conftest import Bench
 from tests.support.spooling import SpoolingGateway, a_head, a_start, an_end, question, reply
 
@@ -375,3 +378,23 @@ def test_bodies_that_a_killed_loader_left_are_removed_and_those_still_wanted_kep
     bench.loader_anew()
     assert sorted(path.name for path in wanted.parent.iterdir()) == sorted([wanted.name, arriving.path.name])
     arriving.discard()
+
+
+def test_a_gateway_that_died_without_a_segment_is_accounted_for(bench: Bench, settings: Settings) -> None:
+    """Killed on a full disk: its page alone tells what was dropped; one that lives is left alone."""
+    gone = subprocess.Popen([sys.executable, "-S", "-c", ""])
+    gone.wait(20)
+    for boot, pid in (("dead", gone.pid), ("living", os.getpid())):
+        page = Page.create(settings.pages_dir / f"{boot}-0.page", boot, 0)
+        page.set(Page.PID, pid)
+        page.add(Page.ACCEPTED, 5)
+        page.add(Page.DROPPED_SPOOL_FULL, 4)
+        page.close()
+        (settings.spool_dir / f"{boot}-0" / "bodies").mkdir(parents=True)
+    for _ in range(2):
+        bench.loader_anew()
+        ledger = bench.load()
+        assert (ledger["accepted"], ledger["dropped"]) == (5, {"spool_full": 4, "lost": 1})
+        assert ledger["balanced"] is True
+    assert [path.name for path in settings.pages_dir.iterdir()] == ["living-0.page"]
+    assert [path.name for path in settings.spool_dir.iterdir()] == ["living-0"]

@@ -73,6 +73,30 @@ def test_the_ballast_of_dead_gateways_is_given_back_and_that_of_the_living_kept(
     assert len(list(settings.spool_dir.iterdir())) == 7, "what is to be loaded stays"
 
 
+def test_on_a_full_disk_pages_lie_in_files_that_were_kept_for_them(
+    settings: Settings, gateways: Dying, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So that what was dropped is known also where these gateways are killed in turn."""
+    gateways.begin()
+
+    def refuse(_descriptor: int, _data: bytes, _offset: int) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("proxy.spool.page.os.pwrite", refuse)
+    for count in range(8):
+        page = Page.begin(settings.pages_dir / f"full-{count}.page", "full", 0)
+        page.add(Page.ACCEPTED, count)
+        page.close()
+    counts = []
+    for count in range(8):
+        page = Page.open(settings.pages_dir / f"full-{count}.page")
+        counts.append((page.get(Page.ACCEPTED), page.get(Page.DROPPED_POLICY)))
+        page.close()
+    assert counts == [(count, 0) for count in range(8)]
+    Page.begin(settings.pages_dir / "none-0.page", "none", 0).close()
+    assert not (settings.pages_dir / "none-0.page").exists()
+
+
 def test_a_disk_that_takes_no_page_keeps_no_gateway_from_starting(
     settings: Settings, gateways: Dying, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -89,7 +113,7 @@ def test_a_disk_that_takes_no_page_keeps_no_gateway_from_starting(
     writer.tend()
     writer.start(b"2" * 16, START, b"question")
     writer.page.add(Page.IN_FLIGHT, 1)
-    (path,) = settings.pages_dir.iterdir()
+    (path,) = settings.pages_dir.glob("*.page")
     seen = Page.open(path)
     assert (seen.get(Page.PID), seen.get(Page.WORKER), seen.get(Page.ACCEPTED)) == (os.getpid(), 3, 2)
     assert seen.get(Page.APPENDED_RECORDS) == 2
