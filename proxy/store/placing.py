@@ -68,6 +68,8 @@ def _forget_left(folder: Path) -> None:
             with contextlib.suppress(OSError), path.open("rb") as file:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 path.unlink()
+                # SQLite keeps one beside a file that it fills.
+                path.with_name(f"{path.name}-journal").unlink(missing_ok=True)
 
 
 def sync(path: Path) -> None:

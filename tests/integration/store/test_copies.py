@@ -150,6 +150,7 @@ def test_what_copies_left_that_were_killed_is_removed_and_nothing_else(path: Pat
     left, under_way, mine = (folder / f".{name}.part" for name in names)
     for item in (left, under_way, mine):
         item.write_bytes(b"a part")
+    left.with_name(f"{left.name}-journal").write_bytes(b"its journal")
     with under_way.open("rb") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
         copy_database(path, folder / "copy.db")
