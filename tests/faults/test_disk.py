@@ -9,15 +9,16 @@ import resource
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 
 import pytest
 
-from tests.faults.conftest import Start, StartShimmed, slow
+from tests.faults.conftest import Amount, Start, StartShimmed, slow
 from tests.support.dashcam import RunningDashcam
 from tests.support.load import Load
 from tests.support.means import require
 from tests.support.shim import OPEN, SYNC, WRITE, Shim
-from tests.support.small_disk import small_disk
+from tests.support.small_disk import fill_up, small_disk
 from tests.support.verdict import Allowance, assert_nothing_lost
 from tests.support.waiting import wait_until, wait_until_async
 
@@ -63,6 +64,41 @@ async def test_f1_a_full_disk_means_what_was_chosen_and_frees_itself_without_spa
         assert bool(refused) is (policy == "reject")
         assert dashcam.ledger()["dropped"] or policy != "drop"
         dashcam.stop()
+
+
+async def test_f1_gateways_that_are_killed_on_a_full_disk_come_back_and_serve(start: Start, amount: Amount) -> None:
+    """All of it is full: spool, database, run folder. What goes is counted, by those that are killed there, too."""
+    dashcam = start(
+        environment={"DASHCAM_RECORDING__MIN_FREE_BYTES": "1000000", "DASHCAM_RECORDING__BALLAST_BYTES": "4000000"},
+        is_started=False,
+    )
+    with small_disk(dashcam.data_dir, megabytes=24):
+        run_dir = dashcam.data_dir / "run"
+        run_dir.mkdir()
+        dashcam.environment["DASHCAM_RUN_DIR"] = str(run_dir)
+        await asyncio.to_thread(dashcam.start)
+        await wait_until_async(lambda: dashcam.ledger()["is_open"], "the store is open")
+        load = Load(dashcam.url)
+        async with load.running(clients=8):
+            await load.progress(20)
+            full = [fill_up(dashcam.data_dir)]
+            for _ in range(amount(2, 6)):
+                before = dashcam.kill("proxy.gateway")
+                # The room that the dead one held is gone as well.
+                full.append(fill_up(run_dir))
+                await wait_until_async(partial(is_another, dashcam, before), "there is another")
+                await wait_until_async(dashcam.is_ready, "it serves")
+                await load.progress(20)
+                dashcam.kill("proxy.control")
+            for item in full:
+                item.unlink(missing_ok=True)
+            await load.progress(20)
+        await asyncio.to_thread(assert_nothing_lost, dashcam, load, allowed=Allowance(bodies=True, drops=True))
+        dashcam.stop()
+
+
+def is_another(dashcam: RunningDashcam, before: list[int]) -> bool:
+    return dashcam.pids("proxy.gateway") not in ([], before)
 
 
 def room_of(dashcam: RunningDashcam) -> int:

@@ -6,9 +6,10 @@ import asyncio
 
 import pytest
 
-from tests.faults.conftest import Start, slow
+from tests.faults.conftest import Start, opened, slow
 from tests.support.dashcam import RunningDashcam
 from tests.support.load import Load
+from tests.support.postgres import PostgresServer
 from tests.support.verdict import assert_nothing_lost
 from tests.support.waiting import wait_until_async
 
@@ -146,3 +147,29 @@ async def test_k6_killing_the_supervisor_alone_loses_nothing(start: Start, round
         await load.progress()
     endings = await asyncio.to_thread(assert_nothing_lost, dashcam, load)
     assert endings["completed"] >= load.finished
+
+
+@pytest.mark.slow
+@pytest.mark.engines("postgres")
+async def test_k6_a_loop_of_kills_without_a_store_fills_no_disk(
+    start: Start, server: PostgresServer, rounds: int
+) -> None:
+    """What the dead leave is as large as what they had recorded, and no larger."""
+    dashcam = opened(start())
+    load = Load(dashcam.url)
+    server.stop()
+    for number in range(rounds):
+        async with load.running(clients=4):
+            await load.progress(10)
+            if number % 3:
+                dashcam.kill("proxy.gateway")
+                dashcam.kill("proxy.control")
+            else:
+                await asyncio.to_thread(dashcam.kill_everything)
+        if number % 3 == 0:
+            await asyncio.to_thread(dashcam.start)
+    spool = dashcam.data_dir / "spool"
+    assert len(list(spool.glob("*/ballast"))) <= 1
+    server.start()
+    await asyncio.to_thread(assert_nothing_lost, dashcam, load)
+    assert len([path for path in spool.iterdir() if path.is_dir()]) == 1
