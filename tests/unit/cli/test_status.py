@@ -43,7 +43,8 @@ def test_it_says_since_when_it_is_up_and_where_each_call_is(dashcam: Command, fo
     assert "database    /d/dashcam.db" in told.lines
     assert "dropped\tpolicy=2 lost=0" in plain.lines
     assert {name: found[name] for name in LEDGER} == LEDGER
-    assert (found["state"], found["since"][-1], round(found["uptime_seconds"])) == ("up", "Z", 7200)
+    assert (found["state"], found["since"][-1]) == ("up", "Z")
+    assert found["uptime_seconds"] >= 7200
 
 
 @pytest.mark.parametrize(
