@@ -34,7 +34,7 @@ def vanished(row: Row) -> SourceState:
 
 
 def balance(accounts: Sequence[Account]) -> dict[str, object]:
-    """Return the sum of accounts, and whether it balances."""
+    """Return the sum of accounts, and whether it balances; None as long as a backlog is not counted to its end."""
     sums: Counter[str] = Counter()
     dropped: Counter[str] = Counter()
     for account in accounts:
@@ -46,7 +46,7 @@ def balance(accounts: Sequence[Account]) -> dict[str, object]:
     return {
         **{name: sums[name] for name in _SUMS},
         "dropped": dict(dropped),
-        "balanced": sums["accepted"] == known,
+        "balanced": sums["accepted"] == known if all(item.get("is_counted", True) for item in accounts) else None,
         "sources": [dict(account) for account in accounts],
     }
 

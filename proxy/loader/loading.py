@@ -25,7 +25,7 @@ from proxy.loader.handover import is_held
 from proxy.loader.ledger import balance, closed_account, vanished
 from proxy.loader.leftovers import settle_forsaken, sweep, tell_moved
 from proxy.loader.outage import Outage
-from proxy.loader.preparing import Interpreted, Prepared, prepare, set_aside, set_aside_damage
+from proxy.loader.preparing import Interpreted, Prepared, complain_about_prices, prepare, set_aside, set_aside_damage
 from proxy.loader.retries import Retries
 from proxy.loader.side_work import SideWork
 from proxy.loader.sources import FollowedSource, Parking, Progress
@@ -50,6 +50,8 @@ IDLE_SECONDS = 0.05
 PARK_SECONDS = 60.0
 DRAIN_SECONDS = 3.0
 _UNREADABLE_PAUSE, _SETTLE_SECONDS = 1.0, 10.0
+_MOST_LINES = 100
+"""So many gateways that are gone have lines of their own in the ledger."""
 
 
 @dataclass(slots=True)
@@ -91,7 +93,7 @@ class Loader:
         self._has_announced = False
         self._outage = Outage()
         self._retries = Retries()
-        self._prices = CurrentPrices(settings.prices_dir, settings.own_prices_path, _complain_about_prices)
+        self._prices = CurrentPrices(settings.prices_dir, settings.own_prices_path, complain_about_prices)
         self._side_work = SideWork(settings, periodic)
         self.last_commit_at = time.time()
         self._fold_accounts()
@@ -222,6 +224,9 @@ class Loader:
             settled = settle_forsaken(self._settings.pages_dir, self._spool, known, self._writer)
             with self._lock:
                 self._states |= settled
+            if len(self._states) - len(self._sources) > _MOST_LINES:
+                self._fold_accounts()
+                self._must_start_over = True
         for name in self._spool.names():
             if name in self._sources or name in self._left_alone:
                 continue
@@ -387,10 +392,6 @@ class Loader:
         with self._lock:
             waits = [source.lag_seconds() for source in self._sources.values()]
         return max([*waits, self._outage.seconds])
-
-
-def _complain_about_prices(reason: str) -> None:
-    log.error("prices_unusable", reason=reason, hint="the prices from before stay in use; see: dashcam prices list")
 
 
 def _load_states(reader: Reader, instance: str) -> tuple[dict[str, Row], list[Row]]:

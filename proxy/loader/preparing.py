@@ -52,6 +52,11 @@ class Prepared:
     side_files: list[str] = field(default_factory=list)
 
 
+def complain_about_prices(reason: str) -> None:
+    """Say why prices that were refreshed, or a user's own, cannot be used."""
+    log.error("prices_unusable", reason=reason, hint="the prices from before stay in use; see: dashcam prices list")
+
+
 def prepare(
     source: Source, finished: Sequence[Finished], body_limit: int, retries: Retries, cost_of: CostOf = cost_of
 ) -> Prepared:

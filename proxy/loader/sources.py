@@ -242,7 +242,7 @@ class FollowedSource:
         for _ in range(3):
             self._refresh()
             before, dropped = self._accepted, dict(self._dropped)
-            self._count_starts(_COUNT_BYTES)
+            is_counted = self._count_starts(_COUNT_BYTES)
             pending = self._pending()
             known = self._known(pending)
             self._refresh()
@@ -259,6 +259,7 @@ class FollowedSource:
             "quarantined": self.quarantined,
             "dropped": dropped,
             "alive": not self.is_dead,
+            "is_counted": is_counted,
         }
 
     def _pending(self) -> int:
