@@ -14,7 +14,7 @@ from pathlib import Path
 import orjson
 
 from proxy.cli.terminal import json_text
-from proxy.control.following import PricesHandler
+from proxy.control.configuration import PricesHandler
 from proxy.errors import NotFoundError, UsageError
 from proxy.loader.amendments import Amender
 from proxy.pricing import release

@@ -15,7 +15,7 @@ from typing import Any
 
 import structlog
 
-from proxy.control.following import Follower
+from proxy.control.configuration import Follower
 from proxy.errors import StoreError
 from proxy.settings.database import DatabaseSettings
 from proxy.store import membership

@@ -14,7 +14,7 @@ from typing import Any
 
 from proxy import __version__
 from proxy.control.chores import Chores
-from proxy.control.following import Follower, adopt_prices, handlers_of
+from proxy.control.configuration import Follower, adopt_prices, handlers_of
 from proxy.control.hosts import Hosts
 from proxy.loader.periodic import PeriodicWork
 from proxy.settings.installation import instance_of

@@ -2,7 +2,7 @@
 
 The highest number of a kind counts, on every host alike, in whatever order two of them were committed. A revision is a
 small document, and bytes where there is more. What a kind means and how it is put to use is said elsewhere
-(``control.following``); here it is kept, told to those who listen, and read.
+(``control.configuration``); here it is kept, told to those who listen, and read.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from proxy.control.following import Follower
+from proxy.control.configuration import Follower
 from proxy.control.hosts import Hosts
 from proxy.settings.database import DatabaseSettings
 from proxy.store.writing import StoreWriter

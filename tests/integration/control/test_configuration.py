@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from proxy.control import following
-from proxy.control.following import Follower, adopt_prices, handlers_of
+from proxy.control import configuration
+from proxy.control.configuration import Follower, adopt_prices, handlers_of
 from proxy.loader.amendments import decode, encode
 from proxy.pricing import release
 from proxy.pricing.current import open_catalogue
@@ -132,6 +132,6 @@ def test_what_the_disk_does_not_take_is_tried_again_later(folder: Path, monkeypa
     assert shelf.asked == [3]
     folder.unlink()
     monotonic = time.monotonic
-    monkeypatch.setattr(time, "monotonic", lambda: monotonic() + following.AGAIN_SECONDS)
+    monkeypatch.setattr(time, "monotonic", lambda: monotonic() + configuration.AGAIN_SECONDS)
     follower.follow({"prices": 3}, shelf)
     assert (shelf.asked, follower.revision, rate_in(folder)) == ([3, 3], 3, "1")

@@ -1,4 +1,4 @@
-"""Putting the shared configuration to use on this host: for each kind, the revision that counts is the one applied.
+"""The shared configuration put to use on this host: for each kind, the revision that counts is the one applied.
 
 A kind has one handler. It says which revision it has applied, from what lies on this host's disk, so that a restart
 asks for nothing anew; and applies another one, such that whoever reads meanwhile sees the old or the new. What comes
