@@ -41,11 +41,6 @@ def hour_of(item: Interaction) -> str:
     return instant_text(item.started_at)[:13]
 
 
-def rollup_rows(items: Sequence[Interaction]) -> list[tuple[Any, ...]]:
-    """Return the rows to add to ``rollup_hourly``."""
-    return [(*key, *values) for key, values in sorted(_sums(items).items())]
-
-
 def rollup_changes(olds: Sequence[Interaction], news: Sequence[Interaction]) -> list[tuple[Any, ...]]:
     """Return the rows to add to ``rollup_hourly`` when calls are counted as they are now, instead of as they were."""
     before, after = _sums(olds), _sums(news)
@@ -78,11 +73,6 @@ def _sums(items: Sequence[Interaction]) -> dict[tuple[Any, ...], list[float]]:
         found[5] += item.cost_pico_usd is None
         found[6] += item.duration_ms or 0.0
     return dict(sums)
-
-
-def latency_rows(items: Sequence[Interaction]) -> list[tuple[Any, ...]]:
-    """Return the rows to add to ``latency_histogram``."""
-    return [(*key, upper_of(key[4]), number) for key, number in sorted(_counts(items).items())]
 
 
 def latency_changes(olds: Sequence[Interaction], news: Sequence[Interaction]) -> list[tuple[Any, ...]]:

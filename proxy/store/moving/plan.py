@@ -21,7 +21,6 @@ from proxy.store.statements import NO_ID
 
 Key = str | int
 Rows = list[tuple[Any, ...]]
-_HIGHEST_ID = (1 << 128) - 1
 
 
 @dataclass(frozen=True, slots=True)
