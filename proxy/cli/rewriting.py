@@ -5,13 +5,14 @@ Nothing is written without ``writes``; what is written goes through the amender,
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
+from proxy.cli.bar import Bar
 from proxy.cli.instants import instant_of, now
-from proxy.cli.rows import Progress
 from proxy.errors import StoreError
 from proxy.loader.amendments import Amender
 from proxy.settings.values import Settings
@@ -80,9 +81,9 @@ class Rewriting:
         count: Callable[[Sequence[T]], None],
     ) -> int:
         """Count all calls of the range, and write their changes where that is wanted; return how many rows changed."""
-        written, progress = 0, Progress(self.progress)
-        amender, reader = Amender(settings), open_record(settings)
-        try:
+        written = looked_at = 0
+        amender = Amender(settings)
+        with contextlib.closing(open_record(settings)) as reader, Bar(self.command) as bar:
             for items in batches(reader, wanted.filters(reader)):
                 count(items)
                 changes = [item.change for item in items if item.change is not None]
@@ -90,10 +91,8 @@ class Rewriting:
                     reason = wanted.reason or self.reason
                     amendment = Amendment(command=self.command, reason=reason, at=now(), changes=changes)
                     written += amender.write(amendment)
-                progress.add(len(items))
-        finally:
-            progress.finish()
-            reader.close()
+                looked_at += len(items)
+                bar.tell(self.progress, looked_at, 0)
         return written
 
 

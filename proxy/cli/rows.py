@@ -56,23 +56,3 @@ def shown(value: Any) -> str:
 def number(value: int | None) -> str:
     """Return a count with its thousands apart."""
     return "-" if value is None else f"{value:,}"
-
-
-class Progress:
-    """A line on standard error that counts, where that is a terminal."""
-
-    def __init__(self, words: str) -> None:
-        self._words = words
-        self._is_on = sys.stderr.isatty()
-        self._count = 0
-
-    def add(self, count: int) -> None:
-        """Count on."""
-        self._count += count
-        if self._is_on:
-            print(f"\r{self._words}: {self._count:,}", end="", file=sys.stderr, flush=True)
-
-    def finish(self) -> None:
-        """Make room for what comes next."""
-        if self._is_on and self._count:
-            print("\r\x1b[K", end="", file=sys.stderr, flush=True)

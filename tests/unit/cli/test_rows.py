@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from proxy.cli.rows import Progress, number, print_rows, shown
+from proxy.cli.rows import number, print_rows, shown
 from proxy.cli.terminal import settle_colours
 
 ROWS: list[dict[str, Any]] = [{"model": "a\nb\x1b[31m", "calls": 1234}, {"model": None, "calls": 5}]
@@ -52,16 +52,3 @@ def test_in_a_pipe_values_are_whole(capsys: pytest.CaptureFixture[str]) -> None:
 def test_json_is_one_document(capsys: pytest.CaptureFixture[str]) -> None:
     print_rows(ROWS, COLUMNS, as_json=True)
     assert json.loads(capsys.readouterr().out) == ROWS
-
-
-def test_progress_is_for_terminals_only(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    silent = Progress("looked at")
-    silent.add(5)
-    silent.finish()
-    assert capsys.readouterr().err == ""
-    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
-    loud = Progress("looked at")
-    loud.add(1000)
-    loud.add(5)
-    loud.finish()
-    assert "looked at: 1,005" in capsys.readouterr().err
