@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from proxy.control.metrics import page_gauges
+from proxy.control.page_gauges import page_gauges
 from proxy.control.spool_state import SpoolState
 from proxy.settings.values import RecordingSettings, Settings
 from proxy.spool.trouble import MEANINGS, Trouble, meanings

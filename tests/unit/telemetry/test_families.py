@@ -10,7 +10,8 @@ import pytest
 from prometheus_client.exposition import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
-from proxy.control.metrics import ledger_gauges, page_gauges
+from proxy.control.metrics import ledger_gauges
+from proxy.control.page_gauges import page_gauges
 from proxy.loader.ledger import balance
 from proxy.spool.page import Page
 from proxy.telemetry import families
