@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 import time
 
@@ -41,4 +42,6 @@ class Bar:
         now = time.monotonic()
         if self._is_on and now - self._shown_at >= _EVERY_SECONDS:
             self._shown_at = now
-            print(f"\r\x1b[K{self._title}: {text}  {now - self._begun:.0f} s", end="", file=sys.stderr, flush=True)
+            line = f"{self._title}: {text}  {now - self._begun:.0f} s"
+            # A line that wraps could not be taken away again.
+            print(f"\r\x1b[K{line[: shutil.get_terminal_size().columns - 1]}", end="", file=sys.stderr, flush=True)

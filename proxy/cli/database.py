@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -58,6 +58,8 @@ def stats(settings: Settings, *, as_json: bool) -> None:
         with opened(settings, is_examined=True) as (backend, engine), engine.connect() as connection:
             sizes = [asdict(item) for item in figures.table_sizes(connection)]
             found: dict[str, Any] = {"bytes": backend.size(connection), "free_bytes": figures.free_bytes(connection)}
+            # An empty Postgres has 8 MB of its own.
+            found["table_bytes"] = _sum_of(sizes) or found["bytes"]
         with opened(settings) as (_, engine), engine.connect() as connection:
             found |= figures.totals(connection)
     found["wal_bytes"] = _wal_bytes(settings)
@@ -69,6 +71,10 @@ def stats(settings: Settings, *, as_json: bool) -> None:
         _say_totals(found)
 
 
+def _sum_of(sizes: Sequence[Mapping[str, Any]]) -> int:
+    return sum((item["bytes"] or 0) + (item["index_bytes"] or 0) for item in sizes)
+
+
 def _say_totals(found: Mapping[str, Any]) -> None:
     print()
     free = "" if found["free_bytes"] is None else f", {size(found['free_bytes'])} of it free"
@@ -76,7 +82,7 @@ def _say_totals(found: Mapping[str, Any]) -> None:
     print(f"database     {size(found['bytes'])}{free}{log}")
     print(f"bodies       {size(found['body_length'])} as they were, {size(found['body_stored'])} as they lie here")
     if found["calls"]:
-        each = found["bytes"] // found["calls"]
+        each = found["table_bytes"] // found["calls"]
         first, last = (local_time(found[name], is_utc=False) for name in ("first_call", "last_call"))
         print(f"calls        {found['calls']:,}, {size(each)} each; from {first}\n             to {last}")
 

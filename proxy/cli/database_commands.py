@@ -96,7 +96,7 @@ def analyze(
     config: Config = None,
     env_file: EnvFile = None,
 ) -> None:
-    """Renew the statistics that queries are planned with."""
+    """Renew the statistics that queries are planned with, from every row (on Postgres ANALYZE, from its samples)."""
     _care(settings_from(config, data_dir, env_file, database_url=database_url), "analyze", as_json=json)
 
 
@@ -110,7 +110,8 @@ def optimize(
 ) -> None:
     """Renew statistics from samples and give back free space.
 
-    What a running server does by itself every few hours (maintenance.every_hours).
+    What a running server does by itself every few hours (maintenance.every_hours). On Postgres this is VACUUM with
+    ANALYZE; there its autovacuum makes free space usable again, and the server renews statistics only.
     """
     _care(settings_from(config, data_dir, env_file, database_url=database_url), "optimize", as_json=json)
 
@@ -126,6 +127,7 @@ def compact(
     """Rewrite the file as small as it can be.
 
     Needs its size twice for the time being. A running server stores nothing meanwhile, and its calls wait in the spool.
+    On Postgres this is VACUUM FULL of one table after the other, which is locked for others meanwhile.
     """
     _care(settings_from(config, data_dir, env_file, database_url=database_url), "compact", as_json=json)
 

@@ -136,7 +136,7 @@ def check_alone(database: DatabaseSettings) -> None:
     """Raise ``NotAllowedError`` while a Dashcam, on any host, has the database open."""
     found = other_sessions(database)
     if found:
-        raise NotAllowedError(f"a running Dashcam has the database open ({', '.join(found)})",
+        raise NotAllowedError(f"a running Dashcam has the database open ({'; '.join(found)})",
                               hint="stop it first, then restore, then start it again")  # fmt: skip
 
 

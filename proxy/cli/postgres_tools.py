@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable
 
 from proxy.errors import StoreError
 from proxy.settings.database import DatabaseSettings
+from proxy.store.placing import ROOM
 from proxy.store.postgres_objects import connection_environment
 
 Process = subprocess.Popen[bytes]
@@ -118,4 +119,12 @@ def failure(what: str, database: DatabaseSettings, said: list[str]) -> StoreErro
         )
     words = [line for line in said if "error:" in line.lower() or "fatal:" in line.lower()]
     reason = words[0].partition("rror:")[2] or words[0].partition("ROR:")[2] or words[0] if words else "no reason given"
-    return StoreError(f"{what} failed: {database.scrubbed(reason.strip())[:_WORDS]}", hint="nothing was changed")
+    return StoreError(f"{what} failed: {database.scrubbed(reason.strip())[:_WORDS]}", hint=_next(what, reason))
+
+
+def _next(what: str, reason: str) -> str:
+    if "permission denied" in reason or "privilege" in reason or "must be owner" in reason:
+        return f"{what} needs rights on all of our tables and sequences: do it as their owner (DASHCAM_DATABASE_URL)"
+    if "No space left" in reason:
+        return ROOM
+    return "nothing was changed; dashcam doctor looks at the database"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -13,6 +14,8 @@ from proxy.cli.terminal import json_text, on_one_line, paint
 
 Show = Callable[[Any], str]
 _GAP = "  "
+_FIGURE = re.compile(r"-|-?\$?[\d,]*\.?\d+(?: (?:[kMG]?B|ms|s))?")
+"""A count, an amount, a size or a duration, which stand below each other by their last digit."""
 
 
 def print_rows(
@@ -43,9 +46,14 @@ def _print_aligned(rows: Sequence[Mapping[str, Any]], columns: Mapping[str, Show
         if sum(widths.values()) + len(_GAP) * (len(widths) - 1) <= room:
             break
         del widths[name]
+    pads = {name: str.rjust if _are_figures(texts[name][1:]) else str.ljust for name in widths}
     for index in range(len(rows) + 1):
-        line = _GAP.join(texts[name][index].ljust(width) for name, width in widths.items()).rstrip()
+        line = _GAP.join(pads[name](texts[name][index], width) for name, width in widths.items()).rstrip()
         print(line if index else paint(line, "dim"))
+
+
+def _are_figures(cells: Sequence[str]) -> bool:
+    return any(cell != "-" for cell in cells) and all(_FIGURE.fullmatch(cell) for cell in cells)
 
 
 def shown(value: Any) -> str:

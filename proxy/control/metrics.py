@@ -46,7 +46,9 @@ def _gauges(services: Services) -> Iterable[Gauge]:
         "db": "postgres" if services.settings.database.is_postgres else "sqlite",
     }
     yield "dashcam_build_info", "Which Dashcam this is.", 1.0, build
-    yield "dashcam_store_bytes", "Size of the database with its write-ahead log.", float(services.store_bytes()), {}
+    size = services.store_bytes()
+    if size is not None:
+        yield "dashcam_store_bytes", "Size of a SQLite database with its write-ahead log.", float(size), {}
     for mode in _MODES:
         yield "dashcam_recorder_mode", "1 for the mode of recording.", float(mode == services.mode), {"mode": mode}
     yield (

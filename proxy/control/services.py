@@ -212,10 +212,10 @@ class Services:
                 page.close()
         return found
 
-    def store_bytes(self) -> int:
-        """Return the size of a SQLite database with its write-ahead log; a Postgres has metrics of its own."""
+    def store_bytes(self) -> int | None:
+        """Return the size of a SQLite database with its write-ahead log; None of a Postgres, which has its own."""
         if self.settings.database.is_postgres:
-            return 0
+            return None
         path = self.settings.database.path
         total = 0
         for found in (path, path.with_name(path.name + "-wal")):

@@ -184,5 +184,5 @@ def _take_answer(path: Path) -> Done | None:
     with contextlib.suppress(FileNotFoundError):
         reason = path.with_suffix(_REFUSED).read_text()
         path.with_suffix(_REFUSED).unlink()
-        raise StoreError(reason, hint="see: dashcam doctor")
+        raise StoreError(reason, hint="dashcam doctor")
     return None

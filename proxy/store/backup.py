@@ -20,7 +20,7 @@ from sqlalchemy.exc import DBAPIError
 
 from proxy.errors import StoreError
 from proxy.settings.database import sqlite_at
-from proxy.store.placing import placed
+from proxy.store.placing import ROOM, placed
 from proxy.store.sqlite import Sqlite
 
 Tell = Callable[[str, int, int], None]
@@ -73,9 +73,9 @@ def check_room(needed: int, folder: Path, what: str, spare: int = SPARE_BYTES) -
     free = status.f_bavail * status.f_frsize
     if free < needed + spare:
         raise NoRoomError(
-            f"{what} needs {needed / 1e6:,.0f} MB in {folder}, where {free / 1e6:,.0f} MB are free and "
+            f"{what} needs {needed / 1e6:,.1f} MB in {folder}, where {free / 1e6:,.1f} MB are free and "
             f"{spare / 1e6:,.0f} MB must stay so",
-            hint="free some space, or choose another folder",
+            hint=ROOM,
         )
 
 
@@ -106,7 +106,8 @@ def copy_pages(source: Path, part: Path, tell: Tell) -> None:
             copy.execute("PRAGMA journal_mode=DELETE")
     except (DBAPIError, sqlite3.Error) as error:
         reason = getattr(error, "orig", None) or error
-        raise StoreError(f"the database {source} cannot be copied: {reason}", hint="see: dashcam db check") from error
+        hint = ROOM if "full" in str(reason) else "see: dashcam db check"
+        raise StoreError(f"the database {source} cannot be copied: {reason}", hint=hint) from error
     finally:
         engine.dispose()
 

@@ -78,6 +78,17 @@ class Backend(Protocol):
         """Wake those who listen when this transaction is committed."""
 
 
+@contextlib.contextmanager
+def lent(backend: Backend, engine: Engine) -> Iterator[Engine]:
+    """Lend an engine of a backend and close it; what the driver raises meanwhile becomes what to tell a person."""
+    try:
+        yield engine
+    except DBAPIError as error:
+        raise backend.unusable(error) from error
+    finally:
+        engine.dispose()
+
+
 def backend_of(database: DatabaseSettings) -> Backend:
     """Return the engine of a database; ``StoreError`` when its driver is not installed. Opens nothing."""
     if database.is_postgres:
@@ -87,14 +98,3 @@ def backend_of(database: DatabaseSettings) -> Backend:
     from proxy.store.sqlite import Sqlite
 
     return Sqlite(database)
-
-
-@contextlib.contextmanager
-def lent(backend: Backend, engine: Engine) -> Iterator[Engine]:
-    """Lend an engine for reading and let go of it; what its driver raises becomes what to tell a person."""
-    try:
-        yield engine
-    except DBAPIError as error:
-        raise backend.unusable(error) from error
-    finally:
-        engine.dispose()

@@ -40,7 +40,7 @@ def maintain(backend: Backend, engine: Engine, task: str, is_leaving: Callable[[
     if backend.database.is_postgres:
         from proxy.store import postgres_care
 
-        is_whole = postgres_care.do(engine, task, is_leaving)
+        is_whole = postgres_care.do(engine, task, is_leaving, backend.database.lock_timeout)
     else:
         is_whole = sqlite_care.do(engine, backend.database.path, task, is_leaving)
     return Done(task, before, _size(backend, engine), round(time.monotonic() - begun, 3), is_whole)
@@ -86,5 +86,5 @@ class Upkeep:
         if backend.database.is_postgres:
             from proxy.store import postgres_care
 
-            return postgres_care.steps(engine, self._every)
+            return postgres_care.steps(engine, self._every, backend.database.lock_timeout)
         return sqlite_care.steps(engine)

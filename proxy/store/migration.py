@@ -7,17 +7,11 @@ may go on with it.
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
-
-from sqlalchemy import Engine
-from sqlalchemy.exc import DBAPIError
-
 from proxy.errors import StoreError
 from proxy.settings.database import DatabaseSettings
 from proxy.store import compatibility, upgrading
 from proxy.store.compatibility import current
-from proxy.store.engine import Backend, backend_of
+from proxy.store.engine import backend_of, lent
 from proxy.store.place import check_file
 from proxy.store.revisions import head, known_revisions
 from proxy.store.sqlite import roll_back
@@ -50,9 +44,9 @@ def upgrade(database: DatabaseSettings, how: How = _USUAL) -> Upgrade:
         if database.path.exists() and database.path.stat().st_size:
             roll_back(database.path)
             # Only to look: a writer makes it ours by its first step, the switch to a write-ahead log.
-            with _opened(backend, backend.reader()) as engine:
+            with lent(backend, backend.reader()) as engine:
                 upgrading.look(engine, how)
-    with _opened(backend, backend.upgrader()) as engine:
+    with lent(backend, backend.upgrader()) as engine:
         return upgrading.run(backend, engine, how)
 
 
@@ -67,7 +61,7 @@ def prepare(database: DatabaseSettings, how: How = _USUAL) -> Upgrade:
 def check(database: DatabaseSettings) -> str:
     """Return the revision of a database that we can write; ``StoreError`` with the next command for any other."""
     backend = backend_of(database)
-    with _opened(backend, backend.examiner()) as engine, engine.connect() as connection:
+    with lent(backend, backend.examiner()) as engine, engine.connect() as connection:
         found = compatibility.check(connection, known_revisions())
         if found is None or found < head():
             state = "has no tables yet" if found is None else f"is at revision {found}, and this program needs {head()}"
@@ -79,7 +73,7 @@ def check(database: DatabaseSettings) -> str:
 def check_unaltered(database: DatabaseSettings) -> None:
     """Raise ``StoreError`` when a database at our revision has tables that were altered by hand."""
     backend = backend_of(database)
-    with _opened(backend, backend.examiner()) as engine, engine.connect() as connection:
+    with lent(backend, backend.examiner()) as engine, engine.connect() as connection:
         if current(connection) == head():
             upgrading.check_tables(connection)
 
@@ -87,16 +81,5 @@ def check_unaltered(database: DatabaseSettings) -> None:
 def revision_of(database: DatabaseSettings) -> str | None:
     """Return the revision of a database, None when it is empty; ``StoreError`` when it cannot be read."""
     backend = backend_of(database)
-    with _opened(backend, backend.examiner()) as engine, engine.connect() as connection:
+    with lent(backend, backend.examiner()) as engine, engine.connect() as connection:
         return current(connection)
-
-
-@contextlib.contextmanager
-def _opened(backend: Backend, engine: Engine) -> Iterator[Engine]:
-    """Lend an engine, and say what a failure of the driver's means."""
-    try:
-        yield engine
-    except DBAPIError as error:
-        raise backend.unusable(error) from error
-    finally:
-        engine.dispose()

@@ -26,7 +26,7 @@ def check_file(path: Path, may: May = os.access) -> None:
         _check_folder(path.parent, may)
         return
     except OSError as error:
-        raise StoreError(f"{path} cannot be looked at: {error.strerror}", hint="see: dashcam doctor") from error
+        raise StoreError(f"{path} cannot be looked at: {error.strerror}", hint="dashcam doctor") from error
     check_kind(path, found.st_mode)
     _check_mount(path)
     if not may(path, os.R_OK | os.W_OK):

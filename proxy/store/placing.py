@@ -7,6 +7,7 @@ is known from what is under way, and goes with the next copy in that folder: it 
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 import re
@@ -15,6 +16,7 @@ from pathlib import Path
 
 from proxy.errors import StoreError
 
+ROOM = "free some space, or choose another folder"
 _COPY = r"[a-z]+-(\d{4}|empty)-\d{8}T\d{6}Z(-\d+)?\.(db|dump)(\.sealed)?\.part"
 _LEFT = re.compile(rf"\.({_COPY}|plain-\d+\.db)\Z")
 """Names that we gave: parts of copies, and plain copies that are to be sealed."""
@@ -35,7 +37,13 @@ def placed(target: Path) -> Iterator[Path]:
             part.rename(target)
             sync(target.parent)
     except OSError as error:
-        raise StoreError(f"{target} cannot be written: {error.strerror}", hint="see: dashcam doctor") from error
+        raise refusal(target, error) from error
+
+
+def refusal(target: Path, error: OSError) -> StoreError:
+    """Return what to tell of a file that the disk refuses."""
+    hint = ROOM if error.errno in (errno.ENOSPC, errno.EDQUOT) else "choose another folder"
+    return StoreError(f"{target} cannot be written: {error.strerror}", hint=hint)
 
 
 def check_free(target: Path) -> None:

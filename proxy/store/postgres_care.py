@@ -21,25 +21,54 @@ _LOOKED_AT = (
     "SELECT coalesce(max(greatest(last_analyze, last_autoanalyze)) > now() - make_interval(secs => %s), false) "
     "FROM pg_stat_user_tables WHERE relname = %s OR relname LIKE %s"
 )
+_MODES = {"compact": "ACCESS EXCLUSIVE"}
+_LESSER_MODE = "SHARE UPDATE EXCLUSIVE"
+_HOLDER = "see who holds the lock: dashcam doctor"
+_RIGHT = "give the command the address of the tables' owner (DASHCAM_DATABASE_URL); or: GRANT MAINTAIN ON ALL TABLES " \
+         "IN SCHEMA public TO {} (Postgres 17)"  # fmt: skip
 
 
-def do(engine: Engine, task: str, is_leaving: Callable[[], bool]) -> bool:
-    """Do a task table by table; False when it was ended between two. ``StoreError`` when it cannot be done."""
+def do(engine: Engine, task: str, is_leaving: Callable[[], bool], lock_seconds: float) -> bool:
+    """Do a task table by table; False when it was ended between two.
+
+    ``StoreError`` when it cannot be done, also where a table stays locked for so long, or is another role's: the server
+    only warns of that, and passes over it.
+    """
     with _alone(engine, task) as driver:
+        passed_over: list[str] = []
+        driver.add_notice_handler(lambda said: passed_over.append(str(said.message_primary)) if _warns(said) else None)
         for table in metadata.tables:
             if is_leaving():
                 return False
+            _wait_for(driver, table, _MODES.get(task, _LESSER_MODE), lock_seconds)
             driver.execute(_WORDS[task].format(table))
+            if passed_over:
+                raise StoreError(f"{task}: {passed_over[0]}", hint=_RIGHT.format(driver.info.user))
     return True
 
 
-def steps(engine: Engine, pause_seconds: float) -> Iterator[None]:
+def _warns(said: psycopg.errors.Diagnostic) -> bool:
+    return said.severity_nonlocalized == "WARNING"
+
+
+def _wait_for(driver: psycopg.Connection, table: str, mode: str, seconds: float) -> None:
+    """Wait until nobody holds a table against us: VACUUM would wait without end, and hold up others behind it."""
+    try:
+        with driver.transaction():
+            driver.execute("SELECT set_config('lock_timeout', %s, true)", (f"{round(seconds * 1000)}ms",))
+            driver.execute(f"LOCK TABLE {table} IN {mode} MODE")
+    except psycopg.errors.LockNotAvailable as error:
+        raise StoreError(f"another session has held table {table} for {seconds:.0f} s", hint=_HOLDER) from error
+
+
+def steps(engine: Engine, pause_seconds: float, lock_seconds: float) -> Iterator[None]:
     """Look after one table a step. ``StoreError`` ends it."""
     for table in metadata.tables:
         yield
         with _alone(engine, "the database was not looked after") as driver:
             found = driver.execute(_LOOKED_AT, (pause_seconds, table, rf"{table}\_%")).fetchone()
             if found is not None and not found[0]:
+                _wait_for(driver, table, _LESSER_MODE, lock_seconds)
                 driver.execute(_WORDS["analyze"].format(table))
 
 
@@ -54,7 +83,9 @@ def _alone(engine: Engine, what: str) -> Iterator[psycopg.Connection]:
         yield driver
     except psycopg.Error as error:
         reason = str(error).strip().partition("\n")[0]
-        raise StoreError(f"{what}: {reason}", hint="see: dashcam doctor") from error
+        if isinstance(error, psycopg.errors.InsufficientPrivilege):
+            raise StoreError(f"{what}: {reason}", hint=_RIGHT.format(driver.info.user)) from error
+        raise StoreError(f"{what}: {reason}", hint="dashcam doctor") from error
     finally:
         if not driver.closed:
             driver.autocommit = False

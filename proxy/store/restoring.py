@@ -104,7 +104,7 @@ def restore(
         incoming.replace(target)
         sync(target.parent)
     except OSError as error:
-        raise StoreError(f"{target} cannot be replaced: {error.strerror}", hint="see: dashcam doctor") from error
+        raise StoreError(f"{target} cannot be replaced: {error.strerror}", hint="dashcam doctor") from error
     finally:
         with contextlib.suppress(OSError):
             incoming.unlink(missing_ok=True)

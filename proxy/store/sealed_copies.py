@@ -14,7 +14,7 @@ from pathlib import Path
 
 from proxy.errors import StoreError
 from proxy.store.backup import SPARE_BYTES, Tell, beside, check_room, copy_pages, silent, size_of
-from proxy.store.placing import check_free, held, placed
+from proxy.store.placing import check_free, held, placed, refusal
 from proxy.store.sealed_file import POSTGRES, SQLITE, SealingFile, heading_of, opened
 
 SUFFIX = ".sealed"
@@ -42,7 +42,7 @@ def plain_copy(
             copy_pages(source, plain, tell)
             yield plain
     except OSError as error:
-        raise StoreError(f"{plain} cannot be written: {error.strerror}", hint="see: dashcam doctor") from error
+        raise refusal(plain, error) from error
 
 
 def seal(plain: Path, target: Path, master: bytes, tell: Tell = silent) -> int:

@@ -35,7 +35,8 @@ def do(engine: Engine, path: Path, task: str, is_leaving: IsLeaving) -> bool:
             _TASKS[task](driver, path, is_leaving)
         except sqlite3.OperationalError as error:
             if not is_leaving():
-                raise StoreError(f"{task}: {error}", hint="see: dashcam doctor") from error
+                hint = "dashcam doctor names who holds it" if "locked" in str(error) else "dashcam doctor"
+                raise StoreError(f"{task}: {error}", hint=hint) from error
         finally:
             driver.set_progress_handler(None, 0)
     return not is_leaving()

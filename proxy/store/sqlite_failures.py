@@ -6,6 +6,8 @@ column that must be filled, a unique index, a trigger) would refuse every row, w
 
 from __future__ import annotations
 
+import contextlib
+import os
 import re
 import sqlite3
 from dataclasses import dataclass
@@ -47,6 +49,8 @@ _BY_CODE = {
     sqlite3.SQLITE_ERROR: _Meaning("has tables that are not as ours", "dashcam db check"),
     sqlite3.SQLITE_SCHEMA: _ALTERED,
 }
+_PAGE_BYTES = 65536
+"""Less room than SQLite's largest page, or its shared memory, is none."""
 _PASSING = {
     sqlite3.SQLITE_BUSY,
     sqlite3.SQLITE_LOCKED,
@@ -103,9 +107,19 @@ def unusable(error: Exception, path: Path) -> StoreError:
             place.check_file(path)
         except StoreError as reason:
             return reason
+    if code == sqlite3.SQLITE_IOERR and _is_full(path.parent):
+        # Its own small files could not be made: it does not say why.
+        code = sqlite3.SQLITE_FULL
     meaning = _BY_CODE.get(code, _OTHER)
     hint = meaning.hint.format(path=path, folder=path.parent)
     return StoreError(f"the database {path} {meaning.what}: {reason_of(error)}", hint=hint)
+
+
+def _is_full(folder: Path) -> bool:
+    with contextlib.suppress(OSError):
+        status = os.statvfs(folder)
+        return status.f_bavail * status.f_frsize < _PAGE_BYTES
+    return False
 
 
 def is_passing(error: DBAPIError) -> bool:

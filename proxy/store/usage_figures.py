@@ -55,5 +55,5 @@ def percentile(buckets: Sequence[tuple[float, int]], share: float) -> float | No
     for upper, calls in buckets:
         reached += calls
         if reached >= wanted:
-            return upper
+            return round(upper, 3)
     return None

@@ -5,20 +5,28 @@ from __future__ import annotations
 import itertools
 import os
 import sqlite3
+import uuid
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit, urlunsplit
 
+import psycopg
 import pytest
 from sqlalchemy import Engine
 
 from proxy.errors import StoreError
 from proxy.settings.database import DatabaseSettings, sqlite_at
-from proxy.store.engine import Backend, backend_of
-from proxy.store.maintenance import Done, Upkeep, maintain
+from proxy.store import figures
+from proxy.store.engine import Backend, backend_of, lent
+from proxy.store.maintenance import TASKS, Done, Upkeep, maintain
 from proxy.store.writing import StoreWriter, WriteBatch
 from tests.support.entries import an_entry
 from tests.support.rollups import ask
+
+if TYPE_CHECKING:
+    from tests.support.postgres import Databases
 
 
 @dataclass
@@ -86,6 +94,43 @@ def test_statistics_are_renewed(either: Opened, task: str) -> None:
 def test_what_is_no_task_is_refused(either: Opened) -> None:
     with pytest.raises(StoreError, match="is none of analyze, optimize, compact"):
         either.maintain("rm -rf")
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_a_table_that_somebody_holds_is_named_and_not_waited_for_without_end(postgres: Databases, task: str) -> None:
+    own = postgres.cleared()
+    backend = backend_of(replace(own, lock_timeout=0.05))
+    with psycopg.connect(own.url) as holder, lent(backend, backend.writer()) as engine:
+        holder.execute("LOCK TABLE interaction IN ACCESS EXCLUSIVE MODE")
+        with pytest.raises(StoreError, match="another session has held table") as held:
+            maintain(backend, engine, task)
+        assert held.value.hint == "see who holds the lock: dashcam doctor"
+        with pytest.raises(StoreError, match="is busy: canceling statement due to lock timeout"), lent(
+            backend, backend.reader()
+        ) as reader, reader.connect() as connection:  # fmt: skip
+            figures.totals(connection)
+
+
+def test_what_the_server_passes_over_is_not_told_as_done(postgres: Databases) -> None:
+    """ANALYZE and VACUUM of another role's table are a warning to the server."""
+    own = postgres.cleared()
+    role = f"writer_{uuid.uuid4().hex[:8]}"
+    rights = f"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {role}"
+    with psycopg.connect(own.url, autocommit=True) as admin:
+        for statement in (f"CREATE ROLE {role} LOGIN", rights):
+            admin.execute(statement)
+        try:
+            parts = urlsplit(own.url)
+            url = urlunsplit(parts._replace(netloc=f"{role}@{parts.netloc.rpartition('@')[2]}"))
+            backend = backend_of(replace(own, url=url))
+            with lent(backend, backend.writer()) as engine:
+                for task in ("analyze", "optimize"):
+                    with pytest.raises(StoreError, match=r"permission denied to (analyze|vacuum)") as refused:
+                        maintain(backend, engine, task)
+                    assert f"GRANT MAINTAIN ON ALL TABLES IN SCHEMA public TO {role}" in str(refused.value.hint)
+        finally:
+            admin.execute(f"DROP OWNED BY {role}")
+            admin.execute(f"DROP ROLE {role}")
 
 
 def test_whoever_leaves_ends_it_in_the_middle(either: Opened) -> None:
