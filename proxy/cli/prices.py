@@ -13,12 +13,12 @@ import orjson
 
 from proxy.cli.instants import instant_of
 from proxy.cli.rows import number, print_rows, shown
-from proxy.cli.served_prices import served_catalogue
+from proxy.cli.served_prices import served_price_list
 from proxy.cli.terminal import json_text, local_time, on_one_line
 from proxy.domain.cost import Price
 from proxy.errors import NotFoundError
 from proxy.pricing import release
-from proxy.pricing.rates import SOURCE, Catalogue, Wanted, tiers_of
+from proxy.pricing.rates import SOURCE, PriceList, Wanted, tiers_of
 from proxy.pricing.units import unit_of
 from proxy.settings.values import Settings
 from proxy.store.reading import Reader
@@ -33,8 +33,8 @@ def _now() -> str:
 
 def list_prices(settings: Settings, *, model: str | None, provider: str | None, as_json: bool) -> None:
     """List the standard prices of now, the user's own first."""
-    catalogue = served_catalogue(settings)
-    rows = [*_own_rows(catalogue), *_published_rows(catalogue)]
+    price_list = served_price_list(settings)
+    rows = [*_own_rows(price_list), *_published_rows(price_list)]
     found = [row for row in rows if _is_wanted(row, model, provider)]
     if not found:
         raise NotFoundError("no price matches", hint="dashcam prices list --model 'gpt-*'")
@@ -44,8 +44,8 @@ def list_prices(settings: Settings, *, model: str | None, provider: str | None, 
     }  # fmt: skip
     print_rows(found, columns, as_json=as_json, shed=("source", "other", "tier"))
     if not as_json:
-        print(f"USD per million tokens; {_described(settings, catalogue)}. All units of one: dashcam prices show MODEL",
-              file=sys.stderr)  # fmt: skip
+        source = _described(settings, price_list)
+        print(f"USD per million tokens; {source}. All units of one: dashcam prices show MODEL", file=sys.stderr)
 
 
 def _is_wanted(row: dict[str, Any], model: str | None, provider: str | None) -> bool:
@@ -53,19 +53,19 @@ def _is_wanted(row: dict[str, Any], model: str | None, provider: str | None) -> 
     return is_model and (provider is None or row["provider"] == provider)
 
 
-def _own_rows(catalogue: Catalogue) -> list[dict[str, Any]]:
+def _own_rows(price_list: PriceList) -> list[dict[str, Any]]:
     return [
-        _row(rule.provider or "any", rule.model, rule.tier, dict(rule.rates), catalogue.own.source)
-        for rule in catalogue.own.rules
+        _row(rule.provider or "any", rule.model, rule.tier, dict(rule.rates), price_list.own.source)
+        for rule in price_list.own.rules
     ]
 
 
-def _published_rows(catalogue: Catalogue) -> list[dict[str, Any]]:
+def _published_rows(price_list: PriceList) -> list[dict[str, Any]]:
     at, rows = _now(), []
-    for kind, model in catalogue.models():
-        price = catalogue.find(Wanted(kind, model.id, "", at))
+    for kind, model in price_list.models():
+        price = price_list.find(Wanted(kind, model.id, "", at))
         if price is not None:
-            rows.append(_row(kind, model.id, price.tier, dict(price.rates), f"{SOURCE} {catalogue.version}"))
+            rows.append(_row(kind, model.id, price.tier, dict(price.rates), f"{SOURCE} {price_list.version}"))
     return rows
 
 
@@ -82,20 +82,20 @@ def _row(provider: str, model: str, tier: str, rates: dict[str, str], source: st
     }
 
 
-def _described(settings: Settings, catalogue: Catalogue) -> str:
+def _described(settings: Settings, price_list: PriceList) -> str:
     found = release.active(settings.prices_dir)
     if found is None:
-        return f"{SOURCE} {catalogue.version}, as it came with Dashcam"
+        return f"{SOURCE} {price_list.version}, as it came with Dashcam"
     return f"{SOURCE} {found.version}, refreshed {found.refreshed_at} from {on_one_line(found.origin)}"
 
 
 def show_price(settings: Settings, model: str, *, provider: str | None, as_json: bool) -> None:
     """Show all unit prices of a model, tier by tier, as a call of now would be priced."""
-    catalogue = served_catalogue(settings)
+    price_list = served_price_list(settings)
     kinds = [provider] if provider else list(dict.fromkeys(item.kind for item in settings.providers))
-    found = [price for kind in kinds for price in _prices_of(catalogue, kind, model)]
+    found = [price for kind in kinds for price in _prices_of(price_list, kind, model)]
     if not found:
-        others = sorted({kind for kind, item in catalogue.models() if item.is_match(model)})
+        others = sorted({kind for kind, item in price_list.models() if item.is_match(model)})
         hint = (
             f"it has one at {', '.join(others)}: dashcam prices show {model} --provider {others[0]}" if others else None
         )
@@ -112,14 +112,14 @@ def show_price(settings: Settings, model: str, *, provider: str | None, as_json:
             print(f"  {(unit.words or name) + beyond:<45}  ${rate}/{unit.each}")
 
 
-def _prices_of(catalogue: Catalogue, kind: str, model: str) -> list[Price]:
+def _prices_of(price_list: PriceList, kind: str, model: str) -> list[Price]:
     at = _now()
-    listed = next((item for found, item in catalogue.models() if found == kind and item.is_match(model)), None)
+    listed = next((item for found, item in price_list.models() if found == kind and item.is_match(model)), None)
     tiers = tiers_of(listed) if listed is not None else ["default"]
     found = []
     for tier in tiers:
         wanted = Wanted(kind, model, "" if tier in ("default", "batch") else tier, at, kind, tier == "batch")
-        price = catalogue.find_own(wanted) or catalogue.find(wanted._replace(provider=""))
+        price = price_list.find_own(wanted) or price_list.find(wanted._replace(provider=""))
         if price is not None:
             found.append(price)
     return found

@@ -11,7 +11,7 @@ import orjson
 
 from proxy.cli.rewriting import Range, Rewriting, say_what_was_done
 from proxy.cli.rows import Show, number, print_rows, shown
-from proxy.cli.served_prices import served_catalogue
+from proxy.cli.served_prices import served_price_list
 from proxy.cli.terminal import json_text, money
 from proxy.domain.cost import from_pico
 from proxy.loader.recosting import Looked, Recosting, kinds_of
@@ -61,9 +61,9 @@ class Account:
 
 def recost(settings: Settings, wanted: Range) -> None:
     """Show the difference, and write it where that is wanted."""
-    catalogue = served_catalogue(settings)
-    recosting, account = Recosting(catalogue, kinds_of(settings)), Account()
-    rewriting = Rewriting("recost", "looked at", f"prices of {catalogue.version}")
+    price_list = served_price_list(settings)
+    recosting, account = Recosting(price_list, kinds_of(settings)), Account()
+    rewriting = Rewriting("recost", "looked at", f"prices of {price_list.version}")
     account.written = rewriting.run(settings, wanted, recosting.batches, account.add)
     _report(account, wanted)
 

@@ -11,7 +11,7 @@ import orjson
 
 from proxy.cli.rewriting import Range, Rewriting, say_what_was_done
 from proxy.cli.rows import number, print_rows, shown
-from proxy.cli.served_prices import served_catalogue
+from proxy.cli.served_prices import served_price_list
 from proxy.cli.terminal import json_text, short_id
 from proxy.loader.recosting import kinds_of
 from proxy.loader.reinterpreting import Read, Reinterpreting
@@ -55,8 +55,8 @@ class Account:
 
 def reinterpret(settings: Settings, wanted: Range) -> None:
     """Show what would differ, and write it where that is wanted."""
-    catalogue = served_catalogue(settings)
-    reading, account = Reinterpreting(catalogue, kinds_of(settings)), Account()
+    price_list = served_price_list(settings)
+    reading, account = Reinterpreting(price_list, kinds_of(settings)), Account()
     rewriting = Rewriting("reinterpret", "read again", "read again")
     account.written = rewriting.run(settings, wanted, reading.batches, account.add)
     _report(account, wanted)

@@ -13,13 +13,13 @@ from pathlib import Path
 
 import orjson
 
-from proxy.pricing.current import open_catalogue
-from proxy.pricing.rates import Catalogue
+from proxy.pricing.current import open_price_list
+from proxy.pricing.rates import PriceList
 from proxy.settings.values import Settings, settings_from_mapping
 from proxy.supervisor import instance
 
 
-def served_catalogue(settings: Settings) -> Catalogue:
+def served_price_list(settings: Settings) -> PriceList:
     """Return the prices of now, and say where the user's own were taken from the running instance.
 
     Raises ``PriceDataError`` or ``ConfigurationError`` where a file is no good.
@@ -29,7 +29,7 @@ def served_catalogue(settings: Settings) -> Catalogue:
         own = _served_file(settings)
         if own is not None:
             print(f"With the prices of the running Dashcam: {own}", file=sys.stderr)
-    return open_catalogue(settings.prices_dir, own)
+    return open_price_list(settings.prices_dir, own)
 
 
 def _served_file(settings: Settings) -> Path | None:

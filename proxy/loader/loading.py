@@ -269,7 +269,7 @@ class Loader:
 
     def _commit(self, followed: FollowedSource, progress: Progress, parking: Parking, now: float) -> None:
         """Write what one look gave, position included, in one transaction; then free what it stands for."""
-        priced = partial(cost_of, catalogue=self._prices.catalogue()) if progress.finished else cost_of
+        priced = partial(cost_of, price_list=self._prices.price_list()) if progress.finished else cost_of
         limit = self._settings.recording.max_body_bytes
         prepared = prepare(followed.source, progress.finished, limit, self._retries, priced)
         self._note_unsynced(progress.unsynced, prepared)

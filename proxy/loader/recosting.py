@@ -15,7 +15,7 @@ from proxy.domain.outcome import CostStatus, Outcome
 from proxy.domain.provider import KNOWN_KINDS, LOCAL_KINDS
 from proxy.loader.amendments import BATCH
 from proxy.pricing.cost import BROKEN, cost_of
-from proxy.pricing.rates import Catalogue
+from proxy.pricing.rates import PriceList
 from proxy.settings.snapshot import load_or_none
 from proxy.settings.values import Settings
 from proxy.store.amending import Change, milliseconds_of
@@ -43,8 +43,8 @@ class Looked:
 class Recosting:
     """Goes through stored calls; ``kinds`` maps configured providers to what they are."""
 
-    def __init__(self, catalogue: Catalogue, kinds: Mapping[str, str]) -> None:
-        self._catalogue = catalogue
+    def __init__(self, price_list: PriceList, kinds: Mapping[str, str]) -> None:
+        self._price_list = price_list
         self._kinds = kinds
 
     def batches(self, reader: Reader, filters: Filters) -> Iterator[list[Looked]]:
@@ -84,7 +84,7 @@ class Recosting:
             is_whole=outcome not in BROKEN or row["cost_status"] == CostStatus.COMPUTED,
             is_remote=kind in LOCAL_KINDS and row["cost_status"] == CostStatus.UNPRICED,
             upstream=row["upstream"] or "",
-            catalogue=self._catalogue,
+            price_list=self._price_list,
         )
 
 

@@ -27,7 +27,7 @@ from proxy.loader.amendments import BATCH
 from proxy.loader.recosting import COLUMNS as COST_COLUMNS
 from proxy.loader.recosting import kind_of
 from proxy.pricing.cost import cost_of
-from proxy.pricing.rates import Catalogue
+from proxy.pricing.rates import PriceList
 from proxy.protocol.endpoints import operation_of
 from proxy.store.amending import Change, milliseconds_of
 from proxy.store.reading import Parts, Reader, Row, StoredBody, decoded
@@ -68,8 +68,8 @@ class Read:
 class Reinterpreting:
     """Goes through stored calls; ``kinds`` maps configured providers to what they are."""
 
-    def __init__(self, catalogue: Catalogue, kinds: Mapping[str, str]) -> None:
-        self._cost_of = partial(cost_of, catalogue=catalogue)
+    def __init__(self, price_list: PriceList, kinds: Mapping[str, str]) -> None:
+        self._cost_of = partial(cost_of, price_list=price_list)
         self._kinds = kinds
 
     def batches(self, reader: Reader, filters: Filters) -> Iterator[list[Read]]:

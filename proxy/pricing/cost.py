@@ -16,7 +16,7 @@ from proxy.domain.outcome import CostStatus, Outcome, UsageSource
 from proxy.domain.provider import LOCAL_KINDS
 from proxy.domain.usage import Usage
 from proxy.pricing.amount import multiply
-from proxy.pricing.rates import BATCH, DECISIONS, Catalogue, Wanted, bundled
+from proxy.pricing.rates import BATCH, DECISIONS, PriceList, Wanted, bundled
 from proxy.pricing.regions import has_uplift, is_regional
 from proxy.protocol.endpoints import Answer, operation_named
 
@@ -59,13 +59,13 @@ def cost_of(
     is_remote: bool = False,
     upstream: str = "",
     provider: str = "",
-    catalogue: Catalogue | None = None,
+    price_list: PriceList | None = None,
 ) -> Cost:
     """Return what a call cost.
 
     ``at_ms`` (Unix milliseconds) picks the dated price; ``tier`` is the one the answer names. ``is_whole``: the answer
     said that it was over, so that its counts are the final ones. ``is_remote``: a local server asked a cloud.
-    ``provider`` is the configured name, for the user's own prices; ``catalogue`` are the prices, by default those
+    ``provider`` is the configured name, for the user's own prices; ``price_list`` are the prices, by default those
     that came with the package.
     """
     what = operation_named(operation)
@@ -73,7 +73,7 @@ def cost_of(
         return _NOTHING
     if what.repeats and usage.source is UsageSource.NONE:
         return _NOTHING
-    prices = catalogue or bundled()
+    prices = price_list or bundled()
     wanted, is_unsure = _wanted(
         DECISIONS if operation == "decisions" and kind == "openai" else kind, model or "",
         (tier or _tier_of(usage)).lower(), at_ms, operation in BATCHED, upstream,
@@ -125,7 +125,7 @@ def _tier_of(usage: Usage) -> str:
     return found if isinstance(found, str) else ""
 
 
-def _own(prices: Catalogue, wanted: Wanted, provider: str) -> Price | None:
+def _own(prices: PriceList, wanted: Wanted, provider: str) -> Price | None:
     """Return the user's own price; only it depends on the provider's name, so that else equal questions are one."""
     return prices.find_own(wanted._replace(provider=provider))
 

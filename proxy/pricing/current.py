@@ -1,7 +1,7 @@
 """The prices that count now, without a restart: refreshed data and the user's own file are watched.
 
-Whoever asks gets a ``Catalogue``, which never changes; a changed file gives a new one. A file that cannot be used
-leaves the last catalogue in place and says so once: calls go on being priced as before.
+Whoever asks gets a ``PriceList``, which never changes; a changed file gives a new one. A file that cannot be used
+leaves the last price list in place and says so once: calls go on being priced as before.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from pathlib import Path
 
 from proxy.errors import ConfigurationError, PriceDataError
 from proxy.pricing import overrides, release
-from proxy.pricing.rates import Catalogue
+from proxy.pricing.rates import PriceList
 
 Signature = tuple[int, int, int] | None
 
@@ -24,31 +24,31 @@ class CurrentPrices:
         self._own = own
         self._complain = complain
         self._seen: tuple[Signature, Signature] | None = None
-        self._catalogue: Catalogue | None = None
+        self._price_list: PriceList | None = None
 
     def __repr__(self) -> str:
-        return f"<CurrentPrices {self._folder} own={self._own} {self._catalogue!r}>"
+        return f"<CurrentPrices {self._folder} own={self._own} {self._price_list!r}>"
 
-    def catalogue(self) -> Catalogue:
+    def price_list(self) -> PriceList:
         """Return the prices as the files say now."""
         seen = _signature(self._folder / release.ACTIVE), _signature(self._own)
-        if self._catalogue is None or seen != self._seen:
+        if self._price_list is None or seen != self._seen:
             self._seen = seen
             try:
-                self._catalogue = open_catalogue(self._folder, self._own)
+                self._price_list = open_price_list(self._folder, self._own)
             except (PriceDataError, ConfigurationError) as error:
                 self._complain(str(error))
-                self._catalogue = self._catalogue or Catalogue()
-        return self._catalogue
+                self._price_list = self._price_list or PriceList()
+        return self._price_list
 
 
-def open_catalogue(folder: Path, own: Path | None) -> Catalogue:
+def open_price_list(folder: Path, own: Path | None) -> PriceList:
     """Return what the files say now; ``PriceDataError`` or ``ConfigurationError`` when one is no good."""
     rules = overrides.load(own) if own is not None else overrides.NONE
     found = release.active(folder)
     if found is None:
-        return Catalogue(own=rules)
-    return Catalogue(release.load(folder, found), found.version, rules)
+        return PriceList(own=rules)
+    return PriceList(release.load(folder, found), found.version, rules)
 
 
 def _signature(path: Path | None) -> Signature:

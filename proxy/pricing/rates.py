@@ -1,6 +1,6 @@
 """Unit prices from genai-prices, resolved once per call's kind of question and half hour, and pinned as a ``Price``.
 
-A ``Catalogue`` is one state of the price data: what came with the package or what was refreshed since, with the user's
+A ``PriceList`` is one state of the price data: what came with the package or what was refreshed since, with the user's
 own prices on top. An unknown service tier would silently get the standard price there, and so would a tier whose prices
 begin later and a tier of another provider's model: all three have no price here. Long-context prices are a cliff, not a
 bracket: they are kept as ``name>start``, and the cost picks one for all tokens. ``None``: nobody published a price.
@@ -50,8 +50,8 @@ class Wanted(NamedTuple):
     is_regional: bool = False
 
 
-class Catalogue:
-    """One state of the price data. ``find`` remembers what it found; a new state is a new catalogue."""
+class PriceList:
+    """One state of the price data. ``find`` remembers what it found; a new state is a new list."""
 
     def __init__(
         self,
@@ -67,7 +67,7 @@ class Catalogue:
         self.find_own = lru_cache(maxsize=8192)(self._find_own)
 
     def __repr__(self) -> str:
-        return f"<Catalogue {SOURCE} {self.version} own={len(self.own.rules)}>"
+        return f"<PriceList {SOURCE} {self.version} own={len(self.own.rules)}>"
 
     def _find(self, wanted: Wanted) -> Price | None:
         """Return the published price; the user's own where it is laid over it."""
@@ -118,9 +118,9 @@ class Catalogue:
 
 
 @lru_cache(maxsize=1)
-def bundled() -> Catalogue:
+def bundled() -> PriceList:
     """Return the prices that came with the package."""
-    return Catalogue()
+    return PriceList()
 
 
 @lru_cache(maxsize=1)

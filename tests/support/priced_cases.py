@@ -17,7 +17,7 @@ from proxy.domain.recording import AnswerHead, CallEnd, CallStart, Piece, Record
 from proxy.interpret.entry import CostOf, interpret
 from proxy.pricing import overrides
 from proxy.pricing.cost import cost_of
-from proxy.pricing.rates import Catalogue
+from proxy.pricing.rates import PriceList
 from tests.support.checkout import ROOT
 
 Case = dict[str, Any]
@@ -77,9 +77,9 @@ def answer_of(case: Case) -> dict[str, Any]:
 def priced(case: Case) -> tuple[Entry, Cost]:
     """Return what the program makes of a case: its entry, and the cost with its lines."""
     own = case.get("own_prices")
-    catalogue = Catalogue(own=overrides.parse(own.encode(), "prices.toml")) if own else None
+    price_list = PriceList(own=overrides.parse(own.encode(), "prices.toml")) if own else None
     found: list[Cost] = []
-    price: CostOf = partial(cost_of, catalogue=catalogue)
+    price: CostOf = partial(cost_of, price_list=price_list)
 
     def keep(**facts: Any) -> Cost:
         found.append(price(**facts))

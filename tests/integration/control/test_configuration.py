@@ -13,7 +13,7 @@ from proxy.control import configuration
 from proxy.control.configuration import Follower, adopt_prices, handlers_of
 from proxy.loader.amendments import decode, encode
 from proxy.pricing import release
-from proxy.pricing.current import open_catalogue
+from proxy.pricing.current import open_price_list
 from proxy.pricing.rates import Wanted
 from proxy.settings.database import DatabaseSettings
 from proxy.store.configuration import Proposal, Revision
@@ -51,7 +51,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def rate_in(folder: Path) -> str:
-    price = open_catalogue(folder, None).find(Wanted("openai", "gpt-4o-mini", "", "2026-11-26T12:00:00"))
+    price = open_price_list(folder, None).find(Wanted("openai", "gpt-4o-mini", "", "2026-11-26T12:00:00"))
     assert price is not None
     return price.rates["input_mtok"]
 

@@ -11,7 +11,7 @@ from proxy.domain.provider import Provider
 from proxy.domain.snapshot import Snapshot
 from proxy.loader.amendments import Amender
 from proxy.loader.recosting import Looked, Recosting, kinds_of
-from proxy.pricing.current import open_catalogue
+from proxy.pricing.current import open_price_list
 from proxy.settings.snapshot import publish
 from proxy.settings.values import PriceSettings, Settings
 from proxy.store.amending import Amendment
@@ -30,10 +30,10 @@ NEW_PICO = 14 * 1_500_000
 
 
 def look(settings: Settings, filters: Filters | None = None) -> list[Looked]:
-    catalogue = open_catalogue(settings.prices_dir, settings.own_prices_path)
+    price_list = open_price_list(settings.prices_dir, settings.own_prices_path)
     reader = Reader(settings.database)
     try:
-        batches = Recosting(catalogue, kinds_of(settings)).batches(reader, filters or Filters())
+        batches = Recosting(price_list, kinds_of(settings)).batches(reader, filters or Filters())
         return [item for batch in batches for item in batch]
     finally:
         reader.close()

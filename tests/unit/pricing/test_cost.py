@@ -14,7 +14,7 @@ from proxy.domain.outcome import CostStatus, Outcome, UsageSource
 from proxy.domain.usage import NO_USAGE, Usage
 from proxy.pricing.cost import cost_of
 from proxy.pricing.overrides import parse
-from proxy.pricing.rates import Catalogue, bundled
+from proxy.pricing.rates import PriceList, bundled
 
 AT = 1_795_000_000_000
 
@@ -157,19 +157,19 @@ input_mtok = "9"
 """,
     "prices.toml",
 )
-MINE = Catalogue(own=OWN)
+MINE = PriceList(own=OWN)
 
 
 def test_a_user_s_own_price_wins_over_local_and_published_ones() -> None:
-    home = ask(kind="ollama", provider="garage", model="llama3", catalogue=MINE)
+    home = ask(kind="ollama", provider="garage", model="llama3", price_list=MINE)
     assert (home.status, amount(home)) == (CostStatus.COMPUTED, Decimal("0.00012"))
     assert home.price is not None
     assert (home.price.source, home.price.model) == ("file:prices.toml", "llama*")
-    assert ask(kind="ollama", provider="elsewhere", model="llama3", catalogue=MINE).status is CostStatus.LOCAL
+    assert ask(kind="ollama", provider="elsewhere", model="llama3", price_list=MINE).status is CostStatus.LOCAL
 
 
 def test_a_price_that_extends_leaves_the_other_rates() -> None:
-    cost = ask(catalogue=MINE)
+    cost = ask(price_list=MINE)
     assert cost.price is not None
     published = ask().price
     assert published is not None
@@ -196,18 +196,18 @@ def test_more_tokens_never_cost_less_at_published_prices(
 
 def test_a_region_s_surcharge_is_on_what_was_published_only() -> None:
     eu = "https://eu.api.openai.com/v1"
-    cost, published = ask(catalogue=MINE, upstream=eu), ask(upstream=eu)
+    cost, published = ask(price_list=MINE, upstream=eu), ask(upstream=eu)
     assert cost.price is not None
     assert published.price is not None
     assert cost.price.rates == {**published.price.rates, "input_mtok": "9"}
-    whole = Catalogue(own=parse(b'[[price]]\nmodel = "gpt-5.4"\ninput_mtok = 1\noutput_mtok = 1\n', "p.toml"))
-    assert amount(ask(catalogue=whole, upstream=eu)) == Decimal("0.0011")
+    whole = PriceList(own=parse(b'[[price]]\nmodel = "gpt-5.4"\ninput_mtok = 1\noutput_mtok = 1\n', "p.toml"))
+    assert amount(ask(price_list=whole, upstream=eu)) == Decimal("0.0011")
     unknown = "https://xx.api.openai.com/v1"
-    assert ask(catalogue=MINE, upstream=unknown).status is CostStatus.LOWER_BOUND
-    assert ask(catalogue=whole, upstream=unknown).status is CostStatus.COMPUTED
+    assert ask(price_list=MINE, upstream=unknown).status is CostStatus.LOWER_BOUND
+    assert ask(price_list=whole, upstream=unknown).status is CostStatus.COMPUTED
 
 
 def test_a_provider_s_own_charge_is_not_computed_anew() -> None:
-    everything = Catalogue(own=parse(b'[[price]]\nmodel = "*"\ninput_mtok = 1\noutput_mtok = 1\n', "p.toml"))
-    cost = ask(kind="openrouter", model="x", usage=usage(1, 1, reported_cost_usd="0.5"), catalogue=everything)
+    everything = PriceList(own=parse(b'[[price]]\nmodel = "*"\ninput_mtok = 1\noutput_mtok = 1\n', "p.toml"))
+    cost = ask(kind="openrouter", model="x", usage=usage(1, 1, reported_cost_usd="0.5"), price_list=everything)
     assert (cost.status, cost.pico_usd) == (CostStatus.REPORTED, 500_000_000_000)

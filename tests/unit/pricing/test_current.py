@@ -9,7 +9,7 @@ import pytest
 
 from proxy.domain.cost import Price
 from proxy.errors import ConfigurationError
-from proxy.pricing.current import CurrentPrices, open_catalogue
+from proxy.pricing.current import CurrentPrices, open_price_list
 from proxy.pricing.rates import Wanted, source_version
 from tests.support.price_data import keep, price_data
 
@@ -31,12 +31,12 @@ class Watched:
         self.prices = CurrentPrices(self.folder, self.file, self.said.append)
 
     def published(self) -> Price:
-        found = self.prices.catalogue().find(WANTED)
+        found = self.prices.price_list().find(WANTED)
         assert found is not None
         return found
 
     def own(self) -> Price | None:
-        return self.prices.catalogue().find_own(WANTED)
+        return self.prices.price_list().find_own(WANTED)
 
 
 @pytest.fixture
@@ -53,7 +53,7 @@ def test_a_refresh_counts_without_a_restart(watched: Watched) -> None:
 
 
 def test_nothing_is_read_again_while_nothing_changes(watched: Watched) -> None:
-    assert watched.prices.catalogue() is watched.prices.catalogue()
+    assert watched.prices.price_list() is watched.prices.price_list()
 
 
 def test_one_s_own_file_counts_as_it_changes(watched: Watched) -> None:
@@ -88,4 +88,4 @@ def test_with_a_bad_file_from_the_start_the_published_prices_count(tmp_path: Pat
 def test_whoever_asks_for_the_files_is_told_what_is_wrong(tmp_path: Path) -> None:
     (tmp_path / "own.toml").write_text("[[price]]")
     with pytest.raises(ConfigurationError):
-        open_catalogue(tmp_path / "prices", tmp_path / "own.toml")
+        open_price_list(tmp_path / "prices", tmp_path / "own.toml")

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from proxy.errors import PriceDataError
-from proxy.pricing.rates import Catalogue, Wanted
+from proxy.pricing.rates import PriceList, Wanted
 from proxy.pricing.release import ACTIVE, active, load, read
 from tests.support.price_data import keep, price_data
 
@@ -23,8 +23,8 @@ def test_what_was_kept_is_what_counts(tmp_path: Path) -> None:
     assert active(tmp_path / "prices") == kept
     assert (kept.sha256, kept.version) == (digest, f"2026-11-26+{digest[:12]}")
     assert (kept.providers, kept.models, len(kept.version) <= 50) == (1, 1, True)
-    catalogue = Catalogue(load(tmp_path / "prices", kept), kept.version)
-    price = catalogue.find(Wanted("openai", "gpt-4o-mini", "", "2026-11-26T12:00:00"))
+    price_list = PriceList(load(tmp_path / "prices", kept), kept.version)
+    price = price_list.find(Wanted("openai", "gpt-4o-mini", "", "2026-11-26T12:00:00"))
     assert price is not None
     assert (price.rates["input_mtok"], price.source_version) == ("1.5", kept.version)
     assert (tmp_path / "prices").stat().st_mode & 0o777 == 0o700
