@@ -58,27 +58,10 @@ class Supervisor:
 
     def run(self) -> int:
         """Serve until told to leave; return the exit code."""
-        try:
-            refused = self._take_folders()
-        except ConfigurationError as error:
-            _say(f"{error.message}. {error.hint}")
-            return 4
-        except OSError as error:
-            _say(f"cannot lock {error.filename or self._data_dir}: {error.strerror}. Look at its disk and its rights")
-            return 4
-        if refused is not None:
-            return self._refuse_second(refused)
-        raise_file_limit()
-        try:
-            self._bind()
-        except PortTakenError:
-            _say(f"port {self._port} is taken by {self._who()}. Stop it, or choose another with --port or DASHCAM_PORT")
-            return 1
-        except OSError as error:
-            _say(f"cannot listen at {self._settings.server.host}:{self._port}: {error.strerror or error}")
-            return 1
-        except KeyboardInterrupt:
-            return INTERRUPTED
+        for step in (self._take_folders, self._listen):
+            refused = step()
+            if refused is not None:
+                return refused
         self._listen_to_signals()
         try:
             # Another start may have written its own since ours did, before it met our lock.
@@ -90,14 +73,24 @@ class Supervisor:
             self._watch()
             self._drain()
         finally:
-            if instance.holds(self._data_dir, self._lock):
-                instance.forget(self._data_dir)
-                instance.forget(self._settings.spool_dir)
-            os.close(self._lock)
-            os.close(self._spool_lock)
+            self._leave_folders()
         return 0
 
-    def _take_folders(self) -> Path | None:
+    # -- folders --------------------------------------------------------------------------------------------
+
+    def _take_folders(self) -> int | None:
+        """Take what nobody else may write to; return the exit code where that cannot be."""
+        try:
+            taken = self._lock_folders()
+        except ConfigurationError as error:
+            _say(f"{error.message}. {error.hint}")
+            return 4
+        except OSError as error:
+            _say(f"cannot lock {error.filename or self._data_dir}: {error.strerror}. Look at its disk and its rights")
+            return 4
+        return None if taken is None else self._refuse_second(taken)
+
+    def _lock_folders(self) -> Path | None:
         """Take the data folder and its spool, which may be a link to another's; return what another one has."""
         for folder in (self._data_dir, self._settings.spool_dir):
             lock = instance.lock(folder)
@@ -105,6 +98,13 @@ class Supervisor:
                 return folder
             self._lock, self._spool_lock = (lock, -1) if folder == self._data_dir else (self._lock, lock)
         return None
+
+    def _leave_folders(self) -> None:
+        if instance.holds(self._data_dir, self._lock):
+            instance.forget(self._data_dir)
+            instance.forget(self._settings.spool_dir)
+        os.close(self._lock)
+        os.close(self._spool_lock)
 
     def _refuse_second(self, folder: Path) -> int:
         running = instance.find(folder) or {}
@@ -124,6 +124,21 @@ class Supervisor:
             signal.signal(number, lambda received, _frame: self._signals.append(received))
 
     # -- start ----------------------------------------------------------------------------------------------
+
+    def _listen(self) -> int | None:
+        """Bind every socket; return the exit code where that cannot be."""
+        raise_file_limit()
+        try:
+            self._bind()
+        except PortTakenError:
+            _say(f"port {self._port} is taken by {self._who()}. Stop it, or choose another with --port or DASHCAM_PORT")
+            return 1
+        except OSError as error:
+            _say(f"cannot listen at {self._settings.server.host}:{self._port}: {error.strerror or error}")
+            return 1
+        except KeyboardInterrupt:
+            return INTERRUPTED
+        return None
 
     def _bind(self) -> None:
         server = self._settings.server
