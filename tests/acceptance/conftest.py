@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,7 +11,7 @@ import openai
 import pytest
 
 from tests.support.dashcam import RunningDashcam
-from tests.support.processes import ROOT, clean_environment
+from tests.support.processes import answering
 from tests.support.scenarios import impatient
 from tests.support.scripted_upstream import ScriptedUpstream, in_thread
 
@@ -22,19 +21,11 @@ Starter = Callable[..., RunningDashcam]
 @contextlib.contextmanager
 def serving(module: str, folder: Path) -> Iterator[str]:
     """Run one of our own servers as a process; yield the address that it prints. It ends with its standard input."""
-    with (folder / "upstream.log").open("wb") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-m", module, str(folder)], cwd=ROOT, env=clean_environment(folder),
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log,
-        )  # fmt: skip
-    assert process.stdin is not None
-    assert process.stdout is not None
-    try:
-        yield process.stdout.readline().decode().strip()
-    finally:
-        process.stdin.close()
-        process.wait(20)
-        process.stdout.close()
+    with (
+        (folder / "upstream.log").open("wb") as log,
+        answering([sys.executable, "-m", module, str(folder)], folder, log) as address,
+    ):
+        yield address
 
 
 @pytest.fixture(scope="session")

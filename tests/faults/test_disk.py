@@ -6,9 +6,6 @@ import asyncio
 import errno
 import os
 import resource
-import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import partial
 
 import pytest
@@ -17,22 +14,11 @@ from tests.faults.conftest import Amount, Start, StartShimmed, slow
 from tests.support.dashcam import RunningDashcam
 from tests.support.load import Load
 from tests.support.means import require
+from tests.support.processes import frozen
 from tests.support.shim import OPEN, SYNC, WRITE, Shim
 from tests.support.small_disk import fill_up, small_disk
 from tests.support.verdict import Allowance, assert_nothing_lost
 from tests.support.waiting import wait_until, wait_until_async
-
-
-@contextmanager
-def frozen(*pids: int) -> Iterator[None]:
-    """Stop processes where they are, and let them go on."""
-    for pid in pids:
-        os.kill(pid, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        for pid in pids:
-            os.kill(pid, signal.SIGCONT)
 
 
 def degraded(dashcam: RunningDashcam) -> bool:

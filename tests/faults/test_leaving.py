@@ -5,14 +5,13 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import pytest
 
 from tests.faults.conftest import Amount, Start, StartShimmed, slow
 from tests.support.dashcam import RunningDashcam
 from tests.support.load import Load
+from tests.support.processes import frozen
 from tests.support.toxic import ToxicProxy
 from tests.support.verdict import assert_nothing_lost
 from tests.support.waiting import wait_until_async
@@ -81,17 +80,6 @@ async def test_s3_a_rolling_restart_behind_a_load_balancer(start: Start, amount:
     assert len(first.rows()) + len(second.rows()) == len(load.calls)
 
 
-@contextmanager
-def standing_still(*pids: int) -> Iterator[None]:
-    for pid in pids:
-        os.kill(pid, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        for pid in pids:
-            os.kill(pid, signal.SIGCONT)
-
-
 async def test_s4_t2_a_machine_that_slept_gives_nobody_up(start: Start, amount: Amount) -> None:
     """Everything stands still for longer than any time-out: what was said meanwhile is heard, and no timer storms."""
     dashcam = start()
@@ -99,7 +87,7 @@ async def test_s4_t2_a_machine_that_slept_gives_nobody_up(start: Start, amount: 
     everything = [dashcam.pid, *dashcam.pids("proxy.gateway"), *dashcam.pids("proxy.control")]
     async with load.running(clients=16):
         await wait_until_async(lambda: load.in_flight >= 8, "streams are open")
-        with standing_still(*everything):
+        with frozen(*everything):
             # The upstream's patience is two seconds; what it says goes on arriving in the kernel.
             await asyncio.sleep(amount(3, 60))
         await load.progress(16)

@@ -12,11 +12,12 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tests.support.means import require
-from tests.support.processes import ROOT, clean_environment
+from tests.support.processes import answering
 
 _NETWORK = 0x40000000  # CLONE_NEWNET
 
@@ -89,17 +90,5 @@ def island() -> Iterator[Island]:
         _ip("netns", "del", name)
 
 
-@contextlib.contextmanager
-def _program(name: str, folder: Path, module: str, *arguments: str) -> Iterator[str]:
-    process = subprocess.Popen(
-        ["ip", "netns", "exec", name, sys.executable, "-m", module, str(folder), *arguments], cwd=ROOT,
-        env=clean_environment(folder), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-    )  # fmt: skip
-    assert process.stdin is not None
-    assert process.stdout is not None
-    try:
-        yield process.stdout.readline().decode().strip()
-    finally:
-        process.stdin.close()
-        process.wait(20)
-        process.stdout.close()
+def _program(name: str, folder: Path, module: str, *arguments: str) -> AbstractContextManager[str]:
+    return answering(["ip", "netns", "exec", name, sys.executable, "-m", module, str(folder), *arguments], folder)

@@ -8,8 +8,9 @@ import random
 import signal
 import socket
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import IO
 
 from proxy.settings.presets import PRESETS
 
@@ -80,3 +81,31 @@ def end(process: subprocess.Popen[bytes], seconds: float) -> int:
             process.kill()
             process.wait()
     return process.returncode
+
+
+@contextlib.contextmanager
+def frozen(*pids: int) -> Iterator[None]:
+    """Stop processes where they are for a block, and let them go on."""
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for pid in pids:
+            os.kill(pid, signal.SIGCONT)
+
+
+@contextlib.contextmanager
+def answering(command: Sequence[str], home: Path, log: IO[bytes] | None = None) -> Iterator[str]:
+    """Run a server of ours; yield the address that it prints. It ends with its standard input."""
+    process = subprocess.Popen(
+        command, cwd=ROOT, env=clean_environment(home), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    try:
+        yield process.stdout.readline().decode().strip()
+    finally:
+        process.stdin.close()
+        process.wait(20)
+        process.stdout.close()
