@@ -6,7 +6,10 @@ import asyncio
 import errno
 import os
 import resource
+import tempfile
+from collections.abc import Iterator
 from functools import partial
+from pathlib import Path
 
 import pytest
 
@@ -52,9 +55,19 @@ async def test_f1_a_full_disk_means_what_was_chosen_and_frees_itself_without_spa
         dashcam.stop()
 
 
-async def test_f1_gateways_that_are_killed_on_a_full_disk_come_back_and_serve(start: Start, amount: Amount) -> None:
+@pytest.fixture
+def short_path() -> Iterator[Path]:
+    """A folder below whose path there is room for a socket's."""
+    with tempfile.TemporaryDirectory(prefix="dc-") as folder:
+        yield Path(folder)
+
+
+async def test_f1_gateways_that_are_killed_on_a_full_disk_come_back_and_serve(
+    start: Start, amount: Amount, short_path: Path
+) -> None:
     """All of it is full: spool, database, run folder. What goes is counted, by those that are killed there, too."""
     dashcam = start(
+        data_dir=short_path / "data",
         environment={"DASHCAM_RECORDING__MIN_FREE_BYTES": "1000000", "DASHCAM_RECORDING__BALLAST_BYTES": "4000000"},
         is_started=False,
     )
