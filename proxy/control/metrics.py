@@ -80,7 +80,9 @@ def ledger_gauges(ledger: Mapping[str, object]) -> Iterable[Gauge]:
     yield "dashcam_spool_pending_bytes", "Bytes of the spool beyond what is loaded.", number("pending_bytes"), {}
     yield "dashcam_spool_oldest_seconds", "Age of the oldest pending call.", number("oldest_pending_seconds"), {}
     yield "dashcam_loader_lag_seconds", "Age of a finished call not yet stored.", number("loader_lag_seconds"), {}
-    yield "dashcam_recorder_balanced", "1 when every call is accounted for.", number("balanced"), {}
+    # None: a long backlog is not counted to its end yet.
+    balanced = float(ledger["balanced"] is not False)
+    yield "dashcam_recorder_balanced", "1 when every call is accounted for.", balanced, {}
     dropped = ledger["dropped"]
     assert isinstance(dropped, Mapping)
     for reason in dict.fromkeys((*_DROP_REASONS, *dropped)):
