@@ -92,7 +92,16 @@ async def test_f1_gateways_that_are_killed_on_a_full_disk_come_back_and_serve(
             for item in full:
                 item.unlink(missing_ok=True)
             await load.progress(20)
-        await asyncio.to_thread(assert_nothing_lost, dashcam, load, allowed=Allowance(bodies=True, drops=True))
+        await asyncio.to_thread(dashcam.settle)
+        # An END that waits in memory for the disk goes with its gateway: such a call counts as interrupted.
+        rows, ledger = dashcam.query("select id, outcome from interaction"), dashcam.ledger()
+        assert {row["outcome"] for row in rows} <= {"completed", "interrupted"}
+        stored = {row["id"] for row in rows}
+        missing = [call for call in load.calls if call.is_answered and call.id not in stored]
+        assert len(stored) == len(rows) == ledger["stored"]
+        assert ledger["balanced"], ledger
+        assert len(missing) <= sum(ledger["dropped"].values()), ledger
+        dashcam.assert_sound()
         dashcam.stop()
 
 
