@@ -24,7 +24,7 @@ from proxy.gateway.complaints import Complaints
 from proxy.gateway.protocol import GatewayProtocol
 from proxy.gateway.refreshing import INTERVAL_SECONDS, SnapshotWatch
 from proxy.spool.page import Page
-from proxy.upstream.client import STANDSTILL_SECONDS
+from proxy.upstream.dialling import STANDSTILL_SECONDS
 
 log = structlog.get_logger("gateway")
 

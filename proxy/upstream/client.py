@@ -15,14 +15,13 @@ import time
 from proxy.upstream.answer import Answer
 from proxy.upstream.body import BodySource
 from proxy.upstream.connection import UpstreamConnection
-from proxy.upstream.dialling import Dialler, Resolve, resolve_in_thread
+from proxy.upstream.dialling import STANDSTILL_SECONDS, Dialler, Resolve, resolve_in_thread
 from proxy.upstream.failure import FailureReason, Timing, UpstreamFailure
 from proxy.upstream.origins import Origin
 from proxy.upstream.pool import OriginPool
 from proxy.upstream.request import RequestHead
 
 SWEEP_SECONDS = 0.25
-STANDSTILL_SECONDS = 1.0
 STALE_SECONDS = 2.0
 """A dead pooled connection shows within a round trip; later, the upstream broke while working, and must not twice."""
 SLICES_PER_TURN = 8

@@ -21,6 +21,8 @@ from proxy.upstream.tls import context_for
 
 CACHE_SECONDS = 30.0
 HEAD_START = 0.25
+STANDSTILL_SECONDS = 1.0
+"""A timer that is so late says that our process stood still, not that the other side took so long."""
 P = TypeVar("P", bound=asyncio.Protocol)
 Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
 
@@ -44,8 +46,7 @@ class Dialler:
     async def dial(self, origin: Origin, factory: Callable[[], P]) -> P:
         """Return a connected protocol; ``UpstreamFailure`` says why there is none."""
         try:
-            async with asyncio.timeout(origin.connect_timeout):
-                return await self._dial(origin, factory)
+            return await self._in_time(origin, factory)
         except TimeoutError as error:
             message = f"{origin} did not accept a connection within {origin.connect_timeout:g} s"
             raise UpstreamFailure(FailureReason.CONNECT_TIMEOUT, message) from error
@@ -61,6 +62,19 @@ class Dialler:
         except OSError as error:
             message = f"{origin} cannot be reached: {error.strerror or error or type(error).__name__}"
             raise UpstreamFailure(FailureReason.UNREACHABLE, message) from error
+
+    async def _in_time(self, origin: Origin, factory: Callable[[], P]) -> P:
+        """Dial within the time-out; once anew where it was over because we stood still ourselves (a machine slept)."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + origin.connect_timeout
+        try:
+            async with asyncio.timeout_at(deadline):
+                return await self._dial(origin, factory)
+        except TimeoutError:
+            if loop.time() - deadline <= STANDSTILL_SECONDS:
+                raise
+        async with asyncio.timeout(origin.connect_timeout):
+            return await self._dial(origin, factory)
 
     async def permitted(self, origin: Origin) -> list[str]:
         """Return the addresses of an origin that may be dialled; ``UpstreamFailure`` when there is none."""

@@ -6,6 +6,7 @@ import asyncio
 import os
 import socket
 import ssl
+import time
 from collections.abc import Callable, Iterator, Sequence
 
 import pytest
@@ -108,6 +109,28 @@ async def test_names_are_resolved_once_in_a_while(provider: Providers) -> None:
             assert (await send(client, where, "GET", b"/", [], b"")).status == 200
         assert (names.asked, upstream.connections) == (1, 3)
         assert upstream.requests[0].header(b"host") == b"model.test:%d" % upstream.port
+    await client.close()
+
+
+async def test_a_connection_that_took_long_only_because_we_stood_still_is_tried_anew(
+    provider: Providers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("proxy.upstream.dialling.STANDSTILL_SECONDS", 0.05)
+
+    asked = []
+
+    async def resolve(host: str, _port: int) -> Sequence[str]:
+        asked.append(host)
+        # The whole process stands still for longer than a connection may take: nothing else is done meanwhile.
+        until = time.monotonic() + (0.3 if len(asked) == 1 else 0)
+        while time.monotonic() < until:
+            pass
+        return ["127.0.0.1"]
+
+    client = UpstreamClient(resolve=resolve)
+    async with ScriptedUpstream() as upstream:
+        where = provider(f"http://slept.test:{upstream.port}", connect_timeout=0.1)
+        assert (await send(client, where, "GET", b"/", [], b"")).status == 200
     await client.close()
 
 
