@@ -215,10 +215,11 @@ def _say_what_was_done(move: Move, wanted: Wanted, found: Findings, seconds: flo
 
 
 def _start(move: Move) -> str:
-    served = "A running Dashcam keeps new calls in its spool until then. " if instance.is_served(move.data_dir) else ""
+    waits = "The running Dashcam keeps new calls in its spool until then. Stop it, and start"
+    start = waits if instance.is_served(move.data_dir) else "Start"
     url = _address(move.target)
     secret = f"\n({HIDDEN} stands for your password.)" if HIDDEN in url else ""
-    return f"{served}Start it with the new database:\n  dashcam serve --database-url {url}{secret}"
+    return f"{start} it with the new database:\n  dashcam serve --database-url {url}{secret}"
 
 
 # -- comparing ----------------------------------------------------------------------------------------------

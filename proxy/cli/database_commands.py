@@ -52,7 +52,10 @@ def check(
     config: Config = None,
     env_file: EnvFile = None,
 ) -> None:
-    """Check tables, rows and pages; exits with 7 when something is wrong."""
+    """Check place, tables, rows and pages.
+
+    Exits with 7 when something is wrong.
+    """
     from proxy.cli.database import check as look
 
     raise typer.Exit(look(settings_to_read(config, data_dir, env_file, database_url=database_url), as_json=json))
@@ -96,7 +99,10 @@ def analyze(
     config: Config = None,
     env_file: EnvFile = None,
 ) -> None:
-    """Renew the statistics that queries are planned with, from every row (on Postgres ANALYZE, from its samples)."""
+    """Renew the statistics that queries are planned with.
+
+    From every row; on Postgres it is ANALYZE, which takes samples.
+    """
     _care(settings_from(config, data_dir, env_file, database_url=database_url), "analyze", as_json=json)
 
 
@@ -183,9 +189,10 @@ def backup(
     config: Config = None,
     env_file: EnvFile = None,
 ) -> None:
-    """Copy the database while all goes on, and print where the copy is.
+    """Copy the database while all goes on.
 
-    The copy is one file, of one instant, and is checked. A sealed one (AES-256-GCM) can be read with the key only.
+    Prints where the copy is, which is one file, of one instant, and checked. A sealed one (AES-256-GCM) can be read
+    with the key only.
     While one of a SQLite file is made, a plain copy lies in backups/ in the data folder.
     """
     from proxy.cli.database_copies import backup as copy

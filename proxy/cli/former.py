@@ -6,6 +6,7 @@ the same: a former record is there to be read.
 
 from __future__ import annotations
 
+import shlex
 import sys
 from pathlib import Path
 from typing import Any
@@ -51,7 +52,7 @@ def _tell_running(settings: Settings) -> None:
 
 def _tell(settings: Settings, what: str, database: str) -> None:
     print(f"dashcam: this is {settings.database.shown}; {what} {database}", file=sys.stderr)
-    print(f"  next: --database-url {database}, or database.url in the settings", file=sys.stderr)
+    print(f"  next: export DASHCAM_DATABASE_URL={shlex.quote(database)}", file=sys.stderr)
 
 
 def _is_the_copy(database: DatabaseSettings, copied: str) -> bool:

@@ -49,6 +49,14 @@ def ask_recorder(url: str, seconds: float) -> dict[str, Any]:
     return ledger
 
 
+def refusal(error: urllib.error.HTTPError) -> str:
+    """Return what an answer of ours that is an error says in words; its status line where it says nothing."""
+    try:
+        return str(json.loads(error.read())["error"]["message"])
+    except (OSError, http.client.HTTPException, ValueError, LookupError, TypeError):
+        return str(error)
+
+
 def is_ready(url: str) -> bool:
     """Return True when something at the address says it is ready."""
     try:

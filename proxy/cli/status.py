@@ -17,7 +17,7 @@ from typing import Any
 from proxy.cli.database import print_facts, size
 from proxy.cli.doctor.holdings import spool_bytes
 from proxy.cli.findings import FOUND_PROBLEMS
-from proxy.cli.instance import ask_recorder
+from proxy.cli.instance import ask_recorder, refusal
 from proxy.cli.rows import number
 from proxy.cli.terminal import json_text, local_time, on_one_line, paint
 from proxy.errors import NotAllowedError
@@ -66,9 +66,15 @@ def _found(settings: Settings) -> dict[str, Any]:
     known |= {name: said.get(name) for name in ("url", "pid", "version")} | _times(said.get("started_at"))
     try:
         return known | _judged(_ask(str(known["url"])))
+    except urllib.error.HTTPError as error:
+        # Its gateway is up, and relays calls also while control is not.
+        return {**known, **_unknown(AILING, refusal(error))}
     except (OSError, ValueError) as error:
-        return {**known, "state": SILENT, "last_error": str(error), "next_step": "dashcam doctor",
-                "troubles": [], "warnings": []}  # fmt: skip
+        return {**known, **_unknown(SILENT, str(error))}
+
+
+def _unknown(state: str, reason: str) -> dict[str, object]:
+    return {"state": state, "last_error": reason, "next_step": "dashcam doctor", "troubles": [], "warnings": []}
 
 
 def _times(started_at: object) -> dict[str, object]:
@@ -140,7 +146,8 @@ def _calls(found: Mapping[str, Any]) -> str:
     ]
     parts += [f"{number(count)} dropped ({reason})" for reason, count in (found["dropped"] or {}).items() if count]
     unbalanced = "; the account does not balance" if found["balanced"] is False else ""
-    return f"{number(found['accepted'])} accepted: {', '.join(parts) or 'the rest is not known'}{unbalanced}"
+    said = f": {', '.join(parts)}" if parts else "; how many are stored is known once the database is open"
+    return f"{number(found['accepted'])} accepted{said}{unbalanced}"
 
 
 def _backlog(found: Mapping[str, Any]) -> str:

@@ -17,7 +17,7 @@ import orjson
 from proxy import __version__
 from proxy.cli.doctor import holdings, hosts, reachability, surroundings
 from proxy.cli.findings import Finding, report
-from proxy.cli.instance import ask_recorder, find
+from proxy.cli.instance import ask_recorder, find, refusal
 from proxy.cli.local_servers import PATIENCE_SECONDS, local_servers, with_found
 from proxy.cli.serve import check_own_prices
 from proxy.domain.provider import Provider
@@ -97,7 +97,7 @@ def _server(settings: Settings, url: str | None, told: Collection[str]) -> Itera
         if error.code in (401, 403):
             yield Finding("server", True, f"running at {url}; its recorder answers to the admin token only")
         else:
-            yield _silent(url, str(error))
+            yield _silent(url, refusal(error))
     except (OSError, ValueError, KeyError) as error:
         yield _silent(url, str(error))
 

@@ -28,7 +28,7 @@ def sqlite() -> Finding:
     warning = sqlite_warning()
     if not warning:
         return Finding("sqlite", True, sqlite_version())
-    detail = f"{warning}. It can lose pages when two write and checkpoint at once; Dashcam itself writes with one"
+    detail = f"{warning}. It can lose pages when two write and checkpoint at once; Dashcam has one writer only"
     return Finding("sqlite", None, detail, "nothing, while only Dashcam writes; else a Python with a newer SQLite")
 
 

@@ -93,7 +93,10 @@ def test_commands_say_when_who_runs_here_records_elsewhere(dashcam: Command, tmp
     instance.announce(tmp_path / "data", {"pid": 7, "database": "postgresql://db/dashcam"})
     elsewhere = dashcam("logs")
     assert (elsewhere.code, len(elsewhere.lines)) == (0, 3)
-    assert "(pid 7) records into postgresql://db/dashcam\n  next: --database-url postgresql://db/dash" in elsewhere.err
+    assert (
+        "(pid 7) records into postgresql://db/dashcam\n  next: export DASHCAM_DATABASE_URL=postgresql://db/dash"
+        in elsewhere.err
+    )
     os.close(lock)
     assert dashcam("logs").err == ""
 

@@ -80,6 +80,16 @@ def test_one_that_does_not_run_or_answer_makes_it_exit_with_5(dashcam: Command, 
     assert (silent.code, json.loads(silent.out)["state"]) == (5, "silent")
 
 
+def test_one_whose_control_is_away_is_up_and_says_so_in_words(dashcam: Command, folder: Path) -> None:
+    refused = {"error": {"message": "Dashcam's control process does not answer.", "code": "control_unavailable"}}
+    with answering((503, json.dumps(refused).encode())) as server, running(folder, url=server.url):
+        told = dashcam("status", is_terminal=True)
+    assert (told.code, told.err) == (7, "next: dashcam doctor\n")
+    assert "last error  Dashcam's control process does not answer." in told.lines
+    with answering((503, b"")) as server, running(folder, url=server.url):
+        assert "HTTP Error 503" in dashcam("status").out
+
+
 def test_without_the_token_it_says_no_more_than_that_it_is_up(dashcam: Command, folder: Path) -> None:
     with answering((401, b"")) as server, running(folder, url=server.url):
         told = dashcam("status")
