@@ -9,8 +9,8 @@ from typing import Any
 
 from proxy.cli.bar import Bar
 from proxy.cli.database import calls, print_facts, size
-from proxy.cli.terminal import local_time
-from proxy.errors import NotAllowedError, UsageError
+from proxy.cli.terminal import local_time, on_one_line
+from proxy.errors import NotAllowedError, StoreError, UsageError
 from proxy.loader.errands import alone
 from proxy.sealing import key_id_of
 from proxy.settings.credentials import copies_key, key_for, opening_keys
@@ -54,12 +54,22 @@ def _copy(settings: Settings, target: Path, master: bytes | None, bar: Bar) -> t
     source = settings.database.path
     if master is None:
         copy_database(source, target, bar.tell)
-        content = examine(target, bar.tell)
+        content = _examined(target, bar)
     else:
         with plain_copy(source, settings.backups_dir, target, bar.tell) as plain:
-            content = examine(plain, bar.tell)
+            content = _examined(plain, bar)
             content = replace(content, bytes=seal(plain, target, master, bar.tell))
     return asdict(content), _said(content)
+
+
+def _examined(copy: Path, bar: Bar) -> Content:
+    """Look at a copy just made; a bad one is kept from being trusted, and its database may be damaged itself."""
+    try:
+        return examine(copy, bar.tell)
+    except StoreError as error:
+        copy.unlink(missing_ok=True)
+        hint = "see whether the database itself is sound: dashcam db check"
+        raise StoreError(f"the copy is not sound and was removed: {on_one_line(error.message)}", hint=hint) from error
 
 
 def _dump(settings: Settings, target: Path, master: bytes | None, bar: Bar) -> tuple[dict[str, Any], str]:

@@ -30,7 +30,7 @@ class _Meaning:
 
 RESTORE = (
     "bring back a copy: dashcam db restore FILE; without one: sqlite3 {path} .recover | sqlite3 recovered.db, and "
-    "restore that"
+    "restore that (a sqlite3 that says 'SQL logic error' cannot do it, such as Debian 12's; that of sqlite.org can)"
 )
 """What to do about damage; the damaged file is set aside by it."""
 _DAMAGED = _Meaning("is damaged", RESTORE)

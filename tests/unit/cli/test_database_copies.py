@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import sqlite3
 import sys
 from pathlib import Path
 
@@ -33,6 +34,23 @@ def test_a_copy_goes_into_the_data_folder_unless_told_otherwise(
     (tmp_path / "folder").mkdir()
     assert Path(dashcam("db", "backup", str(tmp_path / "folder")).lines[0]).parent == tmp_path / "folder"
     assert "is there already" in dashcam("db", "backup", str(tmp_path / "mine.db")).err
+
+
+def test_a_copy_of_a_damaged_database_does_not_stay(dashcam: Command, record: Record, tmp_path: Path) -> None:
+    record(an_entry())
+    path = tmp_path / "data" / "dashcam.db"
+    with sqlite3.connect(path) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        (page,) = connection.execute("SELECT rootpage FROM sqlite_schema WHERE name = 'attempt'").fetchone()
+    connection.close()
+    with path.open("r+b") as file:
+        file.seek((page - 1) * 4096)
+        file.write(b"\xff" * 4096)
+    said = dashcam("db", "backup", "copy.db")
+    assert (said.code, said.out) == (1, "")
+    assert "the copy is not sound and was removed" in said.err
+    assert "next: see whether the database itself is sound: dashcam db check" in said.err
+    assert not Path("copy.db").exists()
 
 
 def test_a_copy_comes_back_after_a_yes(dashcam: Command, record: Record, tmp_path: Path) -> None:
