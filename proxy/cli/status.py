@@ -62,7 +62,9 @@ def _found(settings: Settings) -> dict[str, Any]:
         waiting = {"mode": settings.recording.mode, "database": settings.database.shown,
                    "pending_bytes": spool_bytes(settings)}  # fmt: skip
         return {**known, "state": STOPPED, **waiting, "next_step": "dashcam serve", "troubles": [], "warnings": []}
-    said = said or {}
+    if said is None or not said.get("url"):
+        # It is starting, or is of a release that announces itself otherwise.
+        return {**known, **_unknown(SILENT, "a Dashcam has this data folder, and has not said its address")}
     known |= {name: said.get(name) for name in ("url", "pid", "version")} | _times(said.get("started_at"))
     try:
         return known | _judged(_ask(str(known["url"])))

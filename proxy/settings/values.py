@@ -222,8 +222,9 @@ class Settings:
 
 
 def settings_from_mapping(values: Mapping[str, object]) -> Settings:
-    """Rebuild settings from their JSON form."""
-    merged = dict(values)
+    """Rebuild settings from their JSON form; what another release wrote and this one does not know is left out."""
+    known = {item.name for item in fields(Settings)}
+    merged = {name: value for name, value in values.items() if name in known}
     merged["providers"] = tuple(provider_from_mapping(item) for item in merged.pop("providers", ()))  # type: ignore[attr-defined]
     merged["routes"] = tuple(route_from_mapping(item) for item in merged.pop("routes", ()))  # type: ignore[attr-defined]
     hints = typing.get_type_hints(Settings)
@@ -239,7 +240,9 @@ def _section(kind: typing.Any, values: object) -> object:
     hints = typing.get_type_hints(kind)
     made = {}
     for name, value in values.items():
-        wanted = hints[name]
+        wanted = hints.get(name)
+        if wanted is None:
+            continue
         is_tuple = typing.get_origin(wanted) is tuple and not isinstance(wanted, types.UnionType)
         made[name] = tuple(value) if is_tuple else value
     return kind(**made)

@@ -30,6 +30,7 @@ _INVALID = (
 )
 _RESTORE = "bring back a copy: dashcam db restore FILE"
 _EMPTY = "empty"
+_BEHIND = "behind"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +59,9 @@ def check_all(backend: Backend, engine: Engine, tell: Tell = silent) -> Iterator
     if any(item.detail == _EMPTY for item in revision):
         return
     parts = [("tables", _tables), ("rows", _rows), ("rollups", _rollups)]
+    if any(item.detail == _BEHIND for item in revision):
+        # It lacks tables rightly: bringing it up to date is what mends them.
+        del parts[0]
     parts.append(("pages", _pages) if engine.dialect.name == "sqlite" else ("indexes", _indexes))
     for name, look in parts:
         yield from looker.look(name, look)
@@ -105,7 +109,7 @@ def _revision(_backend: Backend, connection: Connection, _tell: Tell) -> Checked
     if found is None:
         return Checked("revision", _EMPTY, ["it is empty: no revision has been applied"], "dashcam db migrate")
     if found < known[-1]:
-        return Checked("revision", "", [f"{found}, and this release has {known[-1]}"], "dashcam db migrate")
+        return Checked("revision", _BEHIND, [f"{found}, and this release has {known[-1]}"], "dashcam db migrate")
     if _waiting(connection):
         return Checked("revision", "", [f"{found}, and rows are still to be filled in"], "dashcam db migrate")
     newer = f", newer than this release ({known[-1]}), which can go on with it" if found > known[-1] else ""

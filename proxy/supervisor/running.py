@@ -108,10 +108,11 @@ class Supervisor:
 
     def _refuse_second(self, folder: Path) -> int:
         running = instance.find(folder) or {}
-        where, pid = running.get("url", "an address it has not told yet"), running.get("pid", "unknown")
+        where, pid = running.get("url", "an address it has not told yet"), running.get("pid")
+        known, ending = ("", "") if pid is None else (f" (pid {pid})", f" (kill {pid})")
         _say(
-            f"Dashcam already serves {folder} at {where} (pid {pid}). "
-            f"Stop that one first (kill {pid}), or choose another folder with --data-dir or DASHCAM_DATA_DIR"
+            f"Dashcam already serves {folder} at {where}{known}. "
+            f"Stop that one first{ending}, or choose another folder with --data-dir or DASHCAM_DATA_DIR"
         )
         return ALREADY_RUNNING
 

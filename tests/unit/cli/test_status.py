@@ -90,6 +90,13 @@ def test_one_whose_control_is_away_is_up_and_says_so_in_words(dashcam: Command, 
         assert "HTTP Error 503" in dashcam("status").out
 
 
+def test_one_that_has_not_said_its_address_is_told_in_words(dashcam: Command, folder: Path) -> None:
+    with running(folder, url=None):
+        told = dashcam("status", is_terminal=True)
+    assert told.code == 5
+    assert "has not said its address" in told.out
+
+
 def test_without_the_token_it_says_no_more_than_that_it_is_up(dashcam: Command, folder: Path) -> None:
     with answering((401, b"")) as server, running(folder, url=server.url):
         told = dashcam("status")

@@ -52,6 +52,11 @@ def test_what_a_mapping_leaves_out_is_the_default() -> None:
     assert found == Settings(data_dir="/d", run_dir="/r", server=ServerSettings(port=1))
 
 
+def test_what_another_release_wrote_and_we_do_not_know_is_left_out() -> None:
+    found = settings_from_mapping({"data_dir": "/d", "run_dir": "/r", "gone": 1, "server": {"port": 1, "gone": 2}})
+    assert found == Settings(data_dir="/d", run_dir="/r", server=ServerSettings(port=1))
+
+
 @pytest.mark.parametrize(
     "section", [*SECTIONS, Settings(data_dir="/d", run_dir="/r")], ids=lambda it: type(it).__name__
 )
