@@ -68,4 +68,7 @@ class Chores:
             if self._complaints.is_due(reason):
                 log.warning("periodic_work_paused", reason=reason)
             return _PAUSE_SECONDS
+        finally:
+            # Wanted for a moment every ten seconds; where connections are few, the loader must not miss it between.
+            writer.rest()
         return 0.0 if has_work else _LOOK_SECONDS

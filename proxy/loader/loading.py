@@ -108,7 +108,8 @@ class Loader:
         self._find_sources()
 
     def _reader(self) -> Reader:
-        """Return a reader of what we write ourselves: a replica may be behind."""
+        """Return a reader of what we write ourselves: a replica may be behind. One connection at a time is enough."""
+        self._writer.rest()
         return Reader(self._settings.database, is_primary=True)
 
     def _fold_accounts(self) -> None:

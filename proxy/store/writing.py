@@ -168,6 +168,11 @@ class StoreWriter:
         """Let go of a database that has moved; ``StoreUnavailableError`` while that cannot be."""
         self._backend.part(self._engine)
 
+    def rest(self) -> None:
+        """Let the idle connection of a shared database go: it may have no other one for who comes next."""
+        if self._backend.database.is_postgres:
+            self._engine.dispose()
+
     def close(self) -> None:
         """Checkpoint and close."""
         self._engine.dispose()

@@ -15,7 +15,9 @@ from proxy.store.writing import StoreWriter
 from tests.support.hosts import a_host
 from tests.support.postgres import Databases
 from tests.support.rollups import ask
+from tests.support.waiting import wait_until
 
+OTHERS = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
 LOOKED_AT = "SELECT count(*) FROM pg_stat_user_tables WHERE last_analyze IS NOT NULL AND relname = 'quarantine'"
 
 
@@ -48,6 +50,14 @@ def test_the_leader_alone_looks_after_the_database(database: DatabaseSettings) -
     assert ask(database, LOOKED_AT) == [(1,)]
     # Done for this time.
     assert host.chores.look(writer) > 0
+    writer.close()
+
+
+def test_between_two_looks_no_connection_is_kept(database: DatabaseSettings) -> None:
+    host, writer = Host(database), StoreWriter(database)
+    host.leads = True
+    host.chores.look(writer)
+    wait_until(lambda: ask(database, OTHERS) == [(0,)], "the server has seen it go")
     writer.close()
 
 
