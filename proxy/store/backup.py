@@ -29,6 +29,7 @@ PAGES = 2048
 SPARE_BYTES = 16 * 1024 * 1024
 """What must stay free beside a copy, unless somebody says otherwise."""
 _UPGRADES = re.compile(r"upgrade-.*\.db(?:\.sealed)?")
+_COPIES = {False: re.compile(r".*\.db(?:\.sealed)?"), True: re.compile(r".*\.dump(?:\.sealed)?")}
 
 
 class NoRoomError(StoreError):
@@ -55,6 +56,13 @@ def backup_name(kind: str, revision: str | None, at: datetime | None = None) -> 
     """Return the name of a copy made now."""
     instant = (at or datetime.fromtimestamp(time.time(), UTC)).strftime("%Y%m%dT%H%M%SZ")
     return f"{kind}-{revision or 'empty'}-{instant}.db"
+
+
+def copies_in(folder: Path, *, is_postgres: bool) -> list[Path]:
+    """Return the copies in a folder: those of SQLite files, or those of Postgres databases."""
+    if not folder.is_dir():
+        return []
+    return [path for path in folder.iterdir() if _COPIES[is_postgres].fullmatch(path.name)]
 
 
 def unused(path: Path) -> Path:
@@ -104,6 +112,8 @@ def copy_pages(source: Path, part: Path, tell: Tell) -> None:
                 assert driver is not None
                 driver.backup(copy, pages=PAGES, progress=lambda _state, left, all_: tell("copied", all_ - left, all_))
             copy.execute("PRAGMA journal_mode=DELETE")
+            # Another file's mark (file_mark) is not this one's.
+            copy.execute("PRAGMA user_version=0")
     except (DBAPIError, sqlite3.Error) as error:
         reason = getattr(error, "orig", None) or error
         hint = ROOM if "full" in str(reason) else "see: dashcam db check"

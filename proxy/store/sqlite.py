@@ -22,6 +22,7 @@ from proxy.errors import StoreError
 from proxy.settings.database import DatabaseSettings
 from proxy.store import sqlite_failures
 from proxy.store.failures import StoreMovedError, StoreUnavailableError
+from proxy.store.file_mark import FileMark, set_apart
 from proxy.store.place import check_file, check_kind, is_nothing
 
 SAFE_SQLITE = (3, 51, 3)
@@ -64,6 +65,8 @@ class Sqlite:
         self.database = database
         self._path = database.path
         self._file: tuple[int, int] | None = None
+        self._writer: Engine | None = None
+        self._mark = FileMark(self._path)
 
     def writer(self) -> Engine:
         """Open the database for the one writer, creating it when it is not there."""
@@ -75,8 +78,9 @@ class Sqlite:
         except OSError as error:
             raise StoreError(f"the database {path} cannot be made: {error.strerror}",
                              hint="correct database.url, or the rights of its folder") from error  # fmt: skip
-        self._file = _file_at(path)
-        return _engine(URL.create("sqlite", database=str(path)), _WRITER, is_writer=True)
+        self._file, self._mark = _file_at(path), FileMark(path)
+        self._writer = _engine(URL.create("sqlite", database=str(path)), _WRITER, is_writer=True)
+        return self._writer
 
     def upgrader(self) -> Engine:
         """Return what writes: SQLite has one kind of value."""
@@ -97,17 +101,31 @@ class Sqlite:
     def check_place(self) -> None:
         """Raise ``StoreMovedError`` when the path leads to another file than when it was opened, or to none.
 
-        SQLite would go on writing into the file that has lost its name, and the spool be freed for nothing.
+        SQLite would go on writing into the file that has lost its name, and the spool be freed for nothing. Where the
+        file is the same and its content is not (``file_mark``) the error is the same.
         """
-        if _file_at(self._path) != self._file:
+        found = _found_at(self._path)
+        if found is None or _identity(found) != self._file:
             raise StoreMovedError(f"the database {self._path} was moved, removed or replaced")
+        if self._mark.is_wanted and self._writer is not None:
+            with contextlib.closing(self._writer.raw_connection()) as lent:
+                assert isinstance(lent.driver_connection, sqlite3.Connection)
+                self._mark.make(lent.driver_connection)
+        if not self._mark.look(found):
+            raise StoreMovedError(f"the database {self._path} was written over in its place")
 
     def part(self, engine: Engine) -> None:
         """Fold the write-ahead log into the file that has lost its name, wherever that is by now.
 
         SQLite leaves the log of such a file lying there, and puts it into whatever file has the name next: the one
-        lacked what the log holds, the other would be spoiled by it.
+        lacked what the log holds, the other would be spoiled by it. What was written over in its place is given a file
+        of its own first.
         """
+        if self._mark.is_gone and _file_at(self._path) == self._file:
+            try:
+                set_apart(self._path)
+            except OSError as error:
+                raise _not_parted(self._path, str(error.strerror)) from error
         lent = engine.raw_connection()
         try:
             assert isinstance(lent.driver_connection, sqlite3.Connection)
@@ -192,12 +210,20 @@ def _not_parted(path: Path, reason: str) -> StoreUnavailableError:
     return StoreUnavailableError(f"the former database at {path} cannot be let go of: {reason}", hint="dashcam doctor")
 
 
-def _file_at(path: Path) -> tuple[int, int] | None:
+def _found_at(path: Path) -> os.stat_result | None:
     try:
-        found = path.stat()
+        return path.stat()
     except FileNotFoundError:
         return None
+
+
+def _identity(found: os.stat_result) -> tuple[int, int]:
     return found.st_dev, found.st_ino
+
+
+def _file_at(path: Path) -> tuple[int, int] | None:
+    found = _found_at(path)
+    return None if found is None else _identity(found)
 
 
 def _engine(url: URL, pragmas: tuple[str, ...], *, is_writer: bool) -> Engine:

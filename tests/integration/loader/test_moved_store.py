@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
+import sqlite3
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -103,6 +105,41 @@ def test_what_is_put_in_its_place_is_not_spoiled_by_what_was_there(
     assert 0 < left < 5
     assert calls_in(path) == 300 + left
     assert ask(sqlite_at(path), "PRAGMA integrity_check") == [("ok",)]
+
+
+def test_a_file_that_is_written_over_in_its_place_is_not_spoiled_by_the_log_of_what_was_there(
+    bench: Bench, small: SpoolingGateway, path: Path, tmp_path: Path
+) -> None:
+    other = tmp_path / "other.db"
+    upgrade(sqlite_at(other))
+    writer = StoreWriter(sqlite_at(other))
+    writer.write(WriteBatch(entries=[("s", an_entry()) for _ in range(300)]), lambda _: {})
+    writer.close()
+    record(small, 5)
+    bench.load()
+    inode = path.stat().st_ino
+    shutil.copyfile(other, path)
+    assert path.stat().st_ino == inode
+    anew(bench)
+    assert not list(path.parent.glob(".*.apart"))
+    left = bench.load()["stored"]
+    assert 0 < left < 5
+    record(small, 3)
+    bench.load()
+    assert calls_in(path) == 300 + left + 3
+    assert ask(sqlite_at(path), "PRAGMA integrity_check") == [("ok",)]
+
+
+def test_checkpoints_of_our_own_and_commands_that_write_are_nobodys_else(bench: Bench, path: Path) -> None:
+    writer = StoreWriter(sqlite_at(path))
+    for _ in range(3):
+        writer.write(WriteBatch(entries=[("s", an_entry())]), lambda _: {})
+        with contextlib.closing(sqlite3.connect(path)) as other:
+            assert other.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0] == 0
+        writer.check_place()
+    writer.maintain("compact")
+    writer.check_place()
+    writer.close()
 
 
 def test_what_went_into_a_file_that_lost_its_name_is_not_taken_for_stored(path: Path) -> None:
