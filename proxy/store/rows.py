@@ -23,6 +23,8 @@ JSON = ("tool_names", "usage_raw", "tags", "metadata", "quantities")
 TRUTHS = ("is_stream", "success", "request_modified")
 """Columns that are true or false: readers give 1 or 0."""
 TAG_KEY = "tag:"
+LARGEST = 2**63 - 1
+"""What a column of whole numbers has room for."""
 COLUMNS = [column.name for column in tables.InteractionRow.__table__.columns]  # type: ignore[attr-defined]
 _read_all = attrgetter(*[USD.get(name, name) for name in COLUMNS])
 _USD_AT = [COLUMNS.index(name) for name in USD]
@@ -38,12 +40,24 @@ def insert_sql(table: Table, *, ignore: bool = False) -> str:
     return f"INSERT INTO {table.name} ({names}) VALUES ({marks}){ending}"  # noqa: S608 - names of our own tables
 
 
-def upsert_sql(table: Table, *, added: Sequence[str] = (), replaced: Sequence[str] = ()) -> str:
-    """Return an INSERT that adds to columns of a row that is there, or replaces them."""
+def upsert_sql(
+    table: Table, *, added: Sequence[str] = (), bounded: Sequence[str] = (), replaced: Sequence[str] = ()
+) -> str:
+    """Return an INSERT that adds to columns of a row that is there, or replaces them.
+
+    What is ``bounded`` is added too, and stays at ``LARGEST`` where the sum has no room.
+    """
     key = ", ".join(f'"{column.name}"' for column in table.primary_key)
     terms = [f'"{name}" = {table.name}."{name}" + excluded."{name}"' for name in added]
+    terms += [f'"{name}" = {_bounded_sum(table, name)}' for name in bounded]
     terms += [f'"{name}" = excluded."{name}"' for name in replaced]
     return f"{insert_sql(table)} ON CONFLICT ({key}) DO UPDATE SET {', '.join(terms)}"
+
+
+def _bounded_sum(table: Table, name: str) -> str:
+    """SQLite would make an inexact number of it, and Postgres refuse the row that came last."""
+    old, new = f'{table.name}."{name}"', f'excluded."{name}"'
+    return f"CASE WHEN {new} > 0 AND {old} > {LARGEST} - {new} THEN {LARGEST} ELSE {old} + {new} END"
 
 
 def json_text(value: Any) -> str | None:

@@ -16,6 +16,7 @@ from proxy.settings.database import DatabaseSettings
 from proxy.store.failures import RowError
 from proxy.store.positions import SourceState
 from proxy.store.reading import Reader
+from proxy.store.rows import LARGEST
 from proxy.store.statements import Filters
 from proxy.store.writing import ParkedPart, StoreWriter, Totals, WriteBatch
 from tests.support.entries import an_entry, with_body
@@ -68,6 +69,19 @@ def test_rollups_views_and_rows_agree(store: DatabaseSettings, writer: StoreWrit
     assert daily[1][3] == 1
     assert latency[0][:2] == ("gpt-5", 5)
     assert latency[0][2] == pytest.approx(1200.5, rel=0.05)
+
+
+def test_what_an_hour_has_cost_has_a_largest_value_and_no_call_is_refused_for_it(
+    store: DatabaseSettings, writer: StoreWriter, reader: Reader
+) -> None:
+    """A provider that says what calls cost can say anything."""
+    large = LARGEST // 3
+    write(writer, an_entry(cost_pico_usd=large))
+    write(writer, *(an_entry(cost_pico_usd=large) for _ in range(4)), position=2)
+    write(writer, an_entry(cost_pico_usd=large), position=3)
+    assert reader.counts()["interactions"] == 6
+    ((calls, cost),) = ask(store, "SELECT calls, cost_pico_usd FROM rollup_hourly")
+    assert (calls, cost) == (6, LARGEST)
 
 
 @pytest.mark.parametrize(
