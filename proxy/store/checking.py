@@ -26,7 +26,7 @@ _REVISIONS = SchemaRevisionRow.__table__  # type: ignore[attr-defined]
 _BELONGING = ("attempt", "interaction_text", "interaction_body", "interaction_metadata")
 _INVALID = (
     "SELECT index.relname FROM pg_index JOIN pg_class AS index ON index.oid = indexrelid "
-    "WHERE NOT indisvalid AND index.relnamespace = current_schema()::regnamespace"
+    "WHERE NOT indisvalid AND index.relnamespace = quote_ident(current_schema())::regnamespace"
 )
 _RESTORE = "bring back a copy: dashcam db restore FILE"
 _EMPTY = "empty"

@@ -27,7 +27,7 @@ _POSTGRES_SIZES = (
     "SELECT coalesce(parent.relname, part.relname), sum(pg_table_size(part.oid)), sum(pg_indexes_size(part.oid)) "
     "FROM pg_class AS part LEFT JOIN pg_inherits ON inhrelid = part.oid "
     "LEFT JOIN pg_class AS parent ON parent.oid = inhparent "
-    "WHERE part.relkind = 'r' AND part.relnamespace = current_schema()::regnamespace GROUP BY 1"
+    "WHERE part.relkind = 'r' AND part.relnamespace = quote_ident(current_schema())::regnamespace GROUP BY 1"
 )
 _KEPT = (
     "SELECT coalesce(sum(kept_length), 0) AS kept, coalesce(sum(length), 0) AS length FROM interaction_body"

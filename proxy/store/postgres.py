@@ -44,16 +44,19 @@ _KEPT_IDLE = 1
 _ENCODING = "SELECT current_setting('server_encoding')"
 _IS_READ_ONLY = "SELECT pg_is_in_recovery() OR current_setting('default_transaction_read_only') = 'on'"
 _CLOSED = (
-    "SELECT relname FROM pg_class WHERE relnamespace = current_schema()::regnamespace AND relkind IN ('r', 'p') "
+    "SELECT relname FROM pg_class WHERE relnamespace = quote_ident(current_schema())::regnamespace "
+    "AND relkind IN ('r', 'p') "
     "AND NOT relispartition AND NOT (has_table_privilege(oid, 'SELECT') AND has_table_privilege(oid, 'INSERT') "
     "AND has_table_privilege(oid, 'UPDATE') AND has_table_privilege(oid, 'DELETE')) ORDER BY relname"
 )
-# SET LOCAL for several at once. An operator's stronger promise stays: remote_apply waits for more than on.
+# SET LOCAL for several at once. An operator's stronger promise stays: remote_apply waits for more than on. At the end,
+# where our tables are: only the owner of a schema can grant what is missing in it.
 _SETTINGS = (
     "SELECT set_config('statement_timeout', '{statement}', true), set_config('lock_timeout', '{lock}', true), "
     "set_config('idle_in_transaction_session_timeout', '{idle}', true), set_config('timezone', 'UTC', true), "
     "set_config('datestyle', 'ISO', true), set_config('synchronous_commit', CASE "
-    "current_setting('synchronous_commit') WHEN 'remote_apply' THEN 'remote_apply' ELSE 'on' END, true)"
+    "current_setting('synchronous_commit') WHEN 'remote_apply' THEN 'remote_apply' ELSE 'on' END, true), "
+    "coalesce(quote_ident(current_schema()), current_setting('search_path'))"
 )
 
 
@@ -80,6 +83,7 @@ class Postgres:
 
     def __init__(self, database: DatabaseSettings) -> None:
         self.database = database
+        self._schema = "public"
 
     def writer(self) -> Engine:
         """Return an engine with one connection, made when it is needed first."""
@@ -106,7 +110,7 @@ class Postgres:
 
     def refusal(self, error: Exception) -> StoreError:
         """Return what a failed write means."""
-        return postgres_failures.refusal(error, self.database)
+        return postgres_failures.refusal(error, self.database, self._schema)
 
     def is_passing(self, error: DBAPIError) -> bool:
         """Return True while it is away, crowded, full or busy."""
@@ -114,7 +118,7 @@ class Postgres:
 
     def unusable(self, error: DBAPIError) -> StoreError:
         """Return what to tell a person."""
-        return postgres_failures.unusable(error, self.database)
+        return postgres_failures.unusable(error, self.database, self._schema)
 
     def size(self, connection: Connection) -> int:
         """Return the size of the database with its indexes, in bytes."""
@@ -127,11 +131,14 @@ class Postgres:
     def obstacle(self, connection: Connection) -> StoreError | None:
         """Return that it is read-only, or that we may not write to a table."""
         if connection.exec_driver_sql(_IS_READ_ONLY).scalar_one():
-            return postgres_failures.obstacle("25006", "it takes no changes", self.database)
+            return self._met("25006", "it takes no changes")
         closed = [str(name) for (name,) in connection.exec_driver_sql(_CLOSED)]
         if closed:
-            return postgres_failures.obstacle("42501", f"no writing to {', '.join(closed)}", self.database)
+            return self._met("42501", f"no writing to {', '.join(closed)}")
         return None
+
+    def _met(self, state: str, what: str) -> StoreError:
+        return postgres_failures.obstacle(state, what, self.database, self._schema)
 
     def prepare_upgrade(self, connection: Connection) -> None:
         """Wait for the advisory lock, which ends with the transaction; refuse a database that is not UTF-8."""
@@ -193,7 +200,7 @@ class Postgres:
         @event.listens_for(engine, "begin")
         def begin(connection: Connection) -> None:
             _driver(connection).patience = patience
-            connection.exec_driver_sql(settings)
+            self._schema = connection.exec_driver_sql(settings).one()[-1]
 
         @event.listens_for(engine, "checkin")
         def end(driver: PatientConnection | None, _record: Any) -> None:

@@ -25,7 +25,7 @@ _MODES = {"compact": "ACCESS EXCLUSIVE"}
 _LESSER_MODE = "SHARE UPDATE EXCLUSIVE"
 _HOLDER = "see who holds the lock: dashcam doctor"
 _RIGHT = "give the command the address of the tables' owner (DASHCAM_DATABASE_URL); or: GRANT MAINTAIN ON ALL TABLES " \
-         "IN SCHEMA public TO {} (Postgres 17)"  # fmt: skip
+         "IN SCHEMA {} TO {} (Postgres 17)"  # fmt: skip
 
 
 def do(engine: Engine, task: str, is_leaving: Callable[[], bool], lock_seconds: float) -> bool:
@@ -43,8 +43,13 @@ def do(engine: Engine, task: str, is_leaving: Callable[[], bool], lock_seconds: 
             _wait_for(driver, table, _MODES.get(task, _LESSER_MODE), lock_seconds)
             driver.execute(_WORDS[task].format(table))
             if passed_over:
-                raise StoreError(f"{task}: {passed_over[0]}", hint=_RIGHT.format(driver.info.user))
+                raise StoreError(f"{task}: {passed_over[0]}", hint=_right(driver))
     return True
+
+
+def _right(driver: psycopg.Connection) -> str:
+    found = driver.execute("SELECT quote_ident(current_schema())").fetchone()
+    return _RIGHT.format(found[0] if found else "public", driver.info.user)
 
 
 def _warns(said: psycopg.errors.Diagnostic) -> bool:
@@ -84,7 +89,7 @@ def _alone(engine: Engine, what: str) -> Iterator[psycopg.Connection]:
     except psycopg.Error as error:
         reason = str(error).strip().partition("\n")[0]
         if isinstance(error, psycopg.errors.InsufficientPrivilege):
-            raise StoreError(f"{what}: {reason}", hint=_RIGHT.format(driver.info.user)) from error
+            raise StoreError(f"{what}: {reason}", hint=_right(driver)) from error
         raise StoreError(f"{what}: {reason}", hint="dashcam doctor") from error
     finally:
         if not driver.closed:

@@ -7,6 +7,7 @@ What a connection cannot even be made for has no code, only words, which libpq s
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from urllib.parse import unquote, urlsplit
 
@@ -30,10 +31,10 @@ _PASSWORD = _Meaning(
 )
 _MISSING = _Meaning("is not there", "create it on its server: createdb {name}; then: dashcam db migrate")
 _NO_RIGHT, _GRANT = "refuses us a right", "let its owner grant it: GRANT {} TO {{user}}"
-_RIGHTS = _Meaning(_NO_RIGHT, _GRANT.format("ALL ON ALL TABLES IN SCHEMA public"))
+_RIGHTS = _Meaning(_NO_RIGHT, _GRANT.format("ALL ON ALL TABLES IN SCHEMA {schema}"))
 _BY_OBJECT = {
-    "for schema": _Meaning(_NO_RIGHT, _GRANT.format("USAGE, CREATE ON SCHEMA public")),
-    "for sequence": _Meaning(_NO_RIGHT, _GRANT.format("ALL ON ALL SEQUENCES IN SCHEMA public")),
+    "for schema": _Meaning(_NO_RIGHT, _GRANT.format("USAGE, CREATE ON SCHEMA {schema}")),
+    "for sequence": _Meaning(_NO_RIGHT, _GRANT.format("ALL ON ALL SEQUENCES IN SCHEMA {schema}")),
     "for database": _Meaning(_NO_RIGHT, _GRANT.format("CONNECT, TEMPORARY ON DATABASE {name}")),
     "must be owner": _Meaning(
         _NO_RIGHT,
@@ -47,6 +48,10 @@ _CROWDED = _Meaning("has too many connections", "end some, or raise max_connecti
 _BUSY = _Meaning("is busy", "see who holds the lock: dashcam doctor")
 _SLOW = _Meaning("took too long", "see what it is doing, or raise database.statement_timeout")
 _BEHIND = _Meaning("does not have our tables", "dashcam db migrate")
+_NO_SCHEMA = _Meaning(
+    "has no schema for our tables",
+    "search_path is {schema}: make such a schema, or let its owner grant it: GRANT USAGE, CREATE ON SCHEMA … TO {user}",
+)
 _ALTERED = _Meaning("has tables that are not as ours", "dashcam db check names what was changed by hand")
 _DAMAGED = _Meaning("is damaged", "restore a backup on its server")
 
@@ -55,7 +60,7 @@ _BY_STATE = {
     "53300": _CROWDED, "53100": _FULL, "53200": _Meaning("has no memory left", "give its server more memory"),
     "40": _BUSY, "55P03": _BUSY, "55006": _BUSY, "57014": _SLOW, "25006": _READ_ONLY, "28": _PASSWORD, "3D": _MISSING,
     "42501": _RIGHTS, "42P01": _BEHIND, "42": _ALTERED, "23503": _ALTERED, "0A": _ALTERED, "P0": _ALTERED,
-    "3F": _BEHIND, "58": _DAMAGED, "XX": _DAMAGED,
+    "3F000": _NO_SCHEMA, "58": _DAMAGED, "XX": _DAMAGED,
     "2200H": _Meaning("has a sequence at its end", "let it go on: ALTER SEQUENCE … AS bigint NO MAXVALUE"),
 }  # fmt: skip
 _BY_WORDS = (
@@ -64,6 +69,8 @@ _BY_WORDS = (
     ("no such database", _MISSING), ("too many", _CROWDED), ("connection slots", _CROWDED),
     ("no more connections", _CROWDED),
 )  # fmt: skip
+_SCHEMA = re.compile(r"permission denied for schema (.+)")
+_PLAIN = re.compile(r"[a-z_][a-z0-9_$]*")
 _NOISE = ("connection failed: ", "Is the server running on that host and accepting TCP/IP connections?",
           "Is the server running locally and accepting connections on that socket?")  # fmt: skip
 _CONDITIONS = ("2200H", "22023")
@@ -74,26 +81,29 @@ _OUR_COLUMNS = {name: set(table.columns.keys()) for name, table in tables.metada
 _OUR_CHECKS = {str(item.name) for table in tables.metadata.tables.values() for item in table.constraints if item.name}
 
 
-def refusal(error: Exception, database: DatabaseSettings) -> StoreError:
-    """Return what a failed write means: ``RowError``, or ``StoreUnavailableError`` with what to do."""
+def refusal(error: Exception, database: DatabaseSettings, schema: str) -> StoreError:
+    """Return what a failed write means: ``RowError``, or ``StoreUnavailableError`` with what to do.
+
+    ``schema`` is where our tables are, as it is written in a statement.
+    """
     state = _state(error)
     if _is_the_rows_fault(error, state):
         kind = CollisionError if state == "23505" else RowError
         return kind(f"the database refuses a row: {_words_of(error, database)}")
     meaning = _meaning(error, state)
-    return StoreUnavailableError(_told(meaning, error, database), hint=_next(meaning, database))
+    return StoreUnavailableError(_told(meaning, error, database), hint=_next(meaning, database, _schema(error, schema)))
 
 
-def unusable(error: DBAPIError, database: DatabaseSettings) -> StoreError:
+def unusable(error: DBAPIError, database: DatabaseSettings, schema: str) -> StoreError:
     """Return what to tell a person who wanted to read or upgrade it."""
     meaning = _meaning(error, _state(error))
-    return StoreError(_told(meaning, error, database), hint=_next(meaning, database))
+    return StoreError(_told(meaning, error, database), hint=_next(meaning, database, _schema(error, schema)))
 
 
-def obstacle(state: str, what: str, database: DatabaseSettings) -> StoreError:
+def obstacle(state: str, what: str, database: DatabaseSettings, schema: str) -> StoreError:
     """Return what a condition means that was met without an error; ``what`` says how it was seen."""
     meaning = _BY_STATE[state]
-    return StoreError(f"the database {database.shown} {meaning.what}: {what}", hint=_next(meaning, database))
+    return StoreError(f"the database {database.shown} {meaning.what}: {what}", hint=_next(meaning, database, schema))
 
 
 def is_passing(error: DBAPIError) -> bool:
@@ -127,10 +137,19 @@ def _is_ours(table: str | None, column: str | None) -> bool:
     return any((table or "").startswith(name) and column in columns for name, columns in _OUR_COLUMNS.items())
 
 
-def _next(meaning: _Meaning, database: DatabaseSettings) -> str:
+def _schema(error: Exception, usual: str) -> str:
+    """Return the schema that the server names, else the usual one."""
+    found = _SCHEMA.search(str(getattr(error, "orig", "")))
+    if found is None:
+        return usual
+    return found[1] if _PLAIN.fullmatch(found[1]) else '"' + found[1].replace('"', '""') + '"'
+
+
+def _next(meaning: _Meaning, database: DatabaseSettings, schema: str) -> str:
     """Return what to do, with the names that the address has."""
     said = urlsplit(database.url)
-    return meaning.hint.format(user=unquote(said.username or "") or "our user", name=said.path.strip("/") or "NAME")
+    user = unquote(said.username or "") or "our user"
+    return meaning.hint.format(user=user, name=said.path.strip("/") or "NAME", schema=schema)
 
 
 def _meaning(error: Exception, state: str) -> _Meaning:

@@ -21,7 +21,8 @@ _RELATIONS = (
     "SELECT relation.relname, coalesce(parent.relname, relation.relname), relation.relkind = 'v' "
     "FROM pg_class AS relation LEFT JOIN pg_inherits ON inhrelid = relation.oid "
     "LEFT JOIN pg_class AS parent ON parent.oid = inhparent "
-    "WHERE relation.relkind IN ('r', 'p', 'v') AND relation.relnamespace = current_schema()::regnamespace ORDER BY 1"
+    "WHERE relation.relkind IN ('r', 'p', 'v') "
+    "AND relation.relnamespace = quote_ident(current_schema())::regnamespace ORDER BY 1"
 )
 _VIEW = "v_"
 _SESSIONS = (

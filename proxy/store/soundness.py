@@ -25,7 +25,7 @@ _LARGE = (
 _TRIGGERS = {
     "sqlite": "SELECT name, tbl_name FROM sqlite_master WHERE type = 'trigger' ORDER BY name",
     "postgresql": "SELECT tgname, relname FROM pg_trigger JOIN pg_class ON pg_class.oid = tgrelid "
-    "WHERE NOT tgisinternal AND relnamespace = current_schema()::regnamespace ORDER BY tgname",
+    "WHERE NOT tgisinternal AND relnamespace = quote_ident(current_schema())::regnamespace ORDER BY tgname",
 }
 
 

@@ -31,7 +31,7 @@ _NEXT = (
     ("cannot be reached", f"start it, or correct {{flag}}; {_AGAIN}", ""),
     ("is not there", "correct --from", f"create it: createdb -O USER NAME; {_AGAIN}"),
     ("does not let us in", f"correct the user or password in {{flag}}, PGPASSWORD or ~/.pgpass; {_AGAIN}", ""),
-    ("refuses us a right", "", f"let its owner grant it: GRANT CREATE, USAGE ON SCHEMA public TO our user; {_AGAIN}"),
+    ("refuses us a right", "", f"{{hint}}; {_AGAIN}"),
     ("is read-only", "", "give the primary, which takes changes"),
     ("another program's", "", _EMPTY),
     ("already exists", "", _EMPTY),
@@ -47,7 +47,8 @@ _CATALOGUE = (
 )
 _CATALOGUE_OF_POSTGRES = (
     "SELECT found.relname, part.attname FROM pg_class AS found JOIN pg_attribute AS part ON part.attrelid = found.oid "
-    "WHERE found.relnamespace = current_schema()::regnamespace AND found.relkind IN ('r', 'p', 'f', 'v', 'm') "
+    "WHERE found.relnamespace = quote_ident(current_schema())::regnamespace "
+    "AND found.relkind IN ('r', 'p', 'f', 'v', 'm') "
     "AND NOT found.relispartition AND part.attnum > 0 AND NOT part.attisdropped "
     "AND NOT EXISTS (SELECT 1 FROM pg_depend WHERE objid = found.oid AND deptype = 'e')"
 )
@@ -152,4 +153,5 @@ def _told(role: str, database: DatabaseSettings, step: Callable[[DatabaseSetting
         hint = next((said for words, *said in _NEXT if words in error.message), ["", ""])
         wanted = hint[1] or hint[0] if role == "target" else hint[0]
         flag = "--to" if role == "target" else "--from"
-        raise StoreError(f"{role}: {error.message}", hint=wanted.format(flag=flag) or error.hint) from error
+        told = wanted.format(flag=flag, hint=error.hint) or error.hint
+        raise StoreError(f"{role}: {error.message}", hint=told) from error

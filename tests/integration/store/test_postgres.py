@@ -174,6 +174,30 @@ def test_who_may_make_no_tables_is_told_how_to_let_him(postgres: Databases, limi
     assert f"GRANT USAGE, CREATE ON SCHEMA public TO {role}" in str(caught.value.hint)
 
 
+def test_the_schema_that_is_named_is_the_one_that_our_tables_are_in(
+    postgres: Databases, limited: DatabaseSettings
+) -> None:
+    empty = postgres.empty()
+    theirs, role = url_with(empty, user=str(urlsplit(limited.url).username)), urlsplit(limited.url).username
+    told, schema = [], '"calls of us"'
+    admin(empty, f"CREATE SCHEMA {schema}", f"ALTER ROLE {role} SET search_path TO {schema}")
+    for granted in (f"USAGE ON SCHEMA {schema}", f"CREATE ON SCHEMA {schema}"):
+        with pytest.raises(StoreError) as caught:
+            upgrade(theirs)
+        told.append(str(caught.value.hint))
+        admin(empty, f"GRANT {granted} TO {role}")
+    upgrade(theirs)
+    admin(empty, f"ALTER TABLE {schema}.attempt OWNER TO CURRENT_USER", f"REVOKE ALL ON {schema}.attempt FROM {role}")
+    reader = Reader(theirs)
+    told.append(str(reader.obstacle().hint))  # type: ignore[union-attr]
+    reader.close()
+    admin(empty, f"DROP SCHEMA {schema} CASCADE")
+    postgres.drop(empty)
+    assert schema in told[0]
+    assert f"GRANT USAGE, CREATE ON SCHEMA {schema} TO {role}" in told[1]
+    assert f"GRANT ALL ON ALL TABLES IN SCHEMA {schema} TO {role}" in told[2]
+
+
 def test_who_does_not_own_the_tables_is_told_that_months_need_it(
     store: DatabaseSettings, limited: DatabaseSettings
 ) -> None:
