@@ -91,7 +91,7 @@ class Loader:
         self._leaving = threading.Event()
         self._lock = threading.Lock()
         self._has_announced = False
-        self._outage = Outage()
+        self._outage = Outage(looks_back=settings.database.is_postgres)
         self._retries = Retries()
         self._prices = CurrentPrices(settings.prices_dir, settings.own_prices_path, complain_about_prices)
         self._side_work = SideWork(settings, periodic)
@@ -179,7 +179,7 @@ class Loader:
                 self._start_over()
             has_work = self.round()
             has_work = self._side_work.do_next(self._writer, self._leaving.is_set, is_idle=not has_work) or has_work
-            if self._outage.was_there:
+            if self._outage.must_look_back:
                 self._look_back()
         except StoreMovedError:
             raise
@@ -202,12 +202,12 @@ class Loader:
             self._must_start_over = False
 
     def _look_back(self) -> None:
-        """See that a store that was away is where we left it: the one that came in its place may not have it all."""
+        """See that the store is where we left it: one that came in its place may not have it all."""
         with contextlib.closing(self._reader()) as reader:
             found = {row["source"]: row for row in reader.states(self._instance)}
         for followed in self._sources.values():
             followed.check_place(found.get(followed.name))
-        self._outage.was_there = False
+        self._outage.looked_back()
 
     # -- one round ------------------------------------------------------------------------------------------
 

@@ -1,6 +1,9 @@
 """What keeps the loader from the store now: since when, why, what to do, and when to try again.
 
 Told once a minute for as long as it lasts, and once when it is over. Others may read it from any thread.
+
+A Postgres may also be replaced by its replica without a word, while there is nothing to write: so it is looked at every
+``LOOK_BACK_SECONDS``.
 """
 
 from __future__ import annotations
@@ -16,13 +19,18 @@ from proxy.telemetry.repeating import Repeating
 log = structlog.get_logger("loader")
 
 
-class Outage:
-    """``was_there``: one is over, and nobody has looked yet at what is left of the store."""
+LOOK_BACK_SECONDS = 10.0
 
-    def __init__(self) -> None:
+
+class Outage:
+    """``looks_back``: the store may have gone back to an earlier state also where nothing was seen to fail."""
+
+    def __init__(self, *, looks_back: bool = False) -> None:
+        self._looks_back = looks_back
+        self._looked_at = time.monotonic()
+        self._was_there = False
         self.reason: str | None = None
         self.hint: str | None = None
-        self.was_there = False
         self._since: float | None = None
         self._failures = 0
         self._complaints = Repeating()
@@ -34,6 +42,15 @@ class Outage:
     def is_there(self) -> bool:
         """True while the last try has failed."""
         return self._since is not None
+
+    @property
+    def must_look_back(self) -> bool:
+        """True when one is over, or it is time, and nobody has looked since at what the store has."""
+        return self._was_there or (self._looks_back and time.monotonic() - self._looked_at >= LOOK_BACK_SECONDS)
+
+    def looked_back(self) -> None:
+        """The store is where we left it."""
+        self._was_there, self._looked_at = False, time.monotonic()
 
     @property
     def seconds(self) -> float:
@@ -58,5 +75,5 @@ class Outage:
         if self._since is not None:
             log.info("loading_resumed", seconds=round(self.seconds, 1))
             self._complaints.forget()
-            self.was_there = True
+            self._was_there = True
         self._since, self._failures, self.reason, self.hint = None, 0, None, None

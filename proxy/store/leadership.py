@@ -22,7 +22,8 @@ _RENEW = (
     "holder = excluded.holder, until = excluded.until, "
     "since = CASE WHEN leader.holder = excluded.holder THEN leader.since ELSE excluded.since END "
     "WHERE excluded.holder = leader.holder OR excluded.instance = leader.instance OR leader.until <= clock_timestamp() "
-    "RETURNING holder"
+    # Nobody holds one for so long: the database's clock was ahead when it was written.
+    "OR leader.until > clock_timestamp() + interval '60 seconds' RETURNING holder"
 )
 _LEADS = "SELECT count(*) FROM leader WHERE name = ? AND holder = ? AND until > clock_timestamp()"
 _RESIGN = "UPDATE leader SET until = clock_timestamp() WHERE name = ? AND holder = ? AND until > clock_timestamp()"

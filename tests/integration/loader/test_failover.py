@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+import proxy.loader.outage
 import proxy.loader.pausing
 from proxy.domain.identity import id_text
 from proxy.settings.database import DatabaseSettings
@@ -83,6 +84,24 @@ def test_what_the_spool_still_has_is_stored_again_and_what_was_freed_is_lost_and
     assert stored_in(primary) == there
     assert (ledger["accepted"], ledger["dropped"], ledger["balanced"]) == (10, lost, True)
     assert_rollups_equal_the_rows(primary)
+
+
+def test_it_is_noticed_also_while_nobody_calls(
+    postgres: Databases, primary: DatabaseSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(proxy.loader.outage, "LOOK_BACK_SECONDS", 0.05)
+    bench = Bench(settings_in(tmp_path, database=primary))
+    gateway = SpoolingGateway(bench.settings)
+    with loading(bench):
+        calls = [gateway.call() for _ in range(3)]
+        await_stored(bench, 3)
+        behind = postgres.copied(primary)
+        calls += [gateway.call() for _ in range(3)]
+        await_stored(bench, 6)
+        postgres.put_in_place_of(primary, behind)
+        there = sorted(map(id_text, calls))
+        wait_until(lambda: stored_in(primary) == there, "what was lost is stored again", seconds=60)
+    gateway.die()
 
 
 @pytest.mark.parametrize("how", ['UPDATE spool_position SET "offset" = 16', "DELETE FROM spool_position"])

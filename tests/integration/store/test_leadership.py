@@ -56,3 +56,10 @@ def test_who_resigns_leaves_the_lease_to_the_next_and_nobody_resigns_for_others(
     assert within(lambda c: leadership.leads(c, "holder-a")) is True
     within(lambda c: leadership.resign(c, "holder-a"))
     assert within(lambda c: leadership.renew(c, "b", "holder-b")) is True
+
+
+def test_a_lease_that_ends_later_than_any_was_noted_by_a_clock_that_was_wrong(within: Ask) -> None:
+    """Its holder may be dead: nobody would lead until then."""
+    within(lambda c: leadership.renew(c, "a", "holder-a", seconds=86_400.0))
+    assert within(lambda c: leadership.renew(c, "b", "holder-b")) is True
+    assert within(lambda c: (leadership.leads(c, "holder-a"), leadership.leads(c, "holder-b"))) == (False, True)
