@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import os
 import signal
 import subprocess
 import time
@@ -108,19 +109,26 @@ class TemporaryInstance:
         if url:
             self.is_shared = True
             return url
-        prepare(with_local_servers(self._settings))
         log = Path(self._settings.run_dir) / "supervisor.log"
-        with log.open("wb") as output:
-            self._process = subprocess.Popen(
-                [*supervisor_command(self._settings), "--temporary"],
-                stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True,
-            )  # fmt: skip
+        self._process = self._start(prepare(with_local_servers(self._settings)), log)
         try:
             return self._wait(self._process, log)
         except BaseException:
             # Also at Ctrl+C: it has a session of its own and would stay behind.
             self.__exit__()
             raise
+
+    def _start(self, locks: list[int], log: Path) -> subprocess.Popen[bytes]:
+        """Start a supervisor, to which the locks belong from then on."""
+        try:
+            with log.open("wb") as output:
+                return subprocess.Popen(
+                    [*supervisor_command(self._settings, locks), "--temporary"], pass_fds=locks,
+                    stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True,
+                )  # fmt: skip
+        finally:
+            for descriptor in locks:
+                os.close(descriptor)
 
     def _wait(self, process: subprocess.Popen[bytes], log: Path) -> str:
         deadline = time.monotonic() + _READY_SECONDS

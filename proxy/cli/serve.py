@@ -23,25 +23,28 @@ _SOCKET_PATH = 100
 
 def serve(settings: Settings) -> None:
     """Prepare the folders and exec the supervisor; does not return."""
-    prepare(with_local_servers(settings))
+    locks = prepare(with_local_servers(settings))
     own = os.getenv("OPENAI_BASE_URL", "")
     if own and is_for_clients(own, settings.server.port):
         print("dashcam: OPENAI_BASE_URL points at ourselves; it is for clients and is ignored here", file=sys.stderr)
     sys.stdout.flush()
     sys.stderr.flush()
-    os.execv(sys.executable, supervisor_command(settings))  # noqa: S606 - our own interpreter and module
+    for descriptor in locks:
+        os.set_inheritable(descriptor, True)
+    os.execv(sys.executable, supervisor_command(settings, locks))  # noqa: S606 - our own interpreter and module
 
 
-def supervisor_command(settings: Settings) -> list[str]:
-    """Return the command that runs a supervisor for prepared settings.
+def supervisor_command(settings: Settings, locks: list[int]) -> list[str]:
+    """Return the command that runs a supervisor for prepared settings, to which the locks' descriptors are handed on.
 
     Without -P the working folder would come first: an application's own ``proxy`` or ``json.py`` would be run as ours.
     """
-    return [sys.executable, "-P", "-m", "proxy.supervisor", "--run-dir", settings.run_dir]
+    held = ",".join(map(str, locks))
+    return [sys.executable, "-P", "-m", "proxy.supervisor", "--run-dir", settings.run_dir, "--locks", held]
 
 
-def prepare(settings: Settings) -> None:
-    """Make the folders, write the resolved settings and publish the snapshot they imply."""
+def prepare(settings: Settings) -> list[int]:
+    """Make and lock the folders, write the resolved settings and publish the snapshot they imply; return the locks."""
     check_own_prices(settings)
     check_driver(settings)
     check_file_system(settings)
@@ -49,13 +52,17 @@ def prepare(settings: Settings) -> None:
         _make_private(folder)
     if len(str(settings.control_socket)) > _SOCKET_PATH:
         raise ConfigurationError(f"run_dir: {settings.run_dir} is too long for a socket's path; choose a shorter one")
+    locks = instance.take((Path(settings.data_dir), settings.spool_dir, Path(settings.run_dir)))
     try:
         _write_files(settings)
     except OSError as error:
+        for descriptor in locks:
+            os.close(descriptor)
         raise ConfigurationError(
             f"{error.filename or settings.data_dir} cannot be written: {error.strerror}",
             hint="free some space, or choose another folder with --data-dir",
         ) from error
+    return locks
 
 
 def check_driver(settings: Settings) -> None:
@@ -91,14 +98,10 @@ def check_own_prices(settings: Settings) -> None:
 
 
 def _write_files(settings: Settings) -> None:
-    data_dir, path = Path(settings.data_dir), Path(settings.run_dir) / "settings.json"
-    is_served = instance.is_served(data_dir)
-    # What another instance works from stays as it is; the supervisor will say that it runs, and leave.
-    if not is_served or not path.exists():
-        replace_file(path, orjson.dumps(settings.to_mapping()), is_lasting=False)
-    if not is_served:
-        instance.forget(data_dir)
-        publish(settings.snapshot_path, base_snapshot(settings))
+    replace_file(Path(settings.run_dir) / "settings.json", orjson.dumps(settings.to_mapping()), is_lasting=False)
+    for folder in (Path(settings.data_dir), settings.spool_dir, Path(settings.run_dir)):
+        instance.forget(folder)
+    publish(settings.snapshot_path, base_snapshot(settings))
 
 
 def _make_private(folder: Path) -> None:

@@ -10,10 +10,10 @@ import contextlib
 import errno
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from proxy.errors import ConfigurationError
+from proxy.errors import ConfigurationError, UnreachableError
 from proxy.settings.private_file import replace_file
 from proxy.spool.disk import RealDisk
 
@@ -36,6 +36,40 @@ def lock(folder: Path) -> int | None:
             f"{folder}: its file system has no locks ({error.strerror}), so nothing would keep a second Dashcam away",
             hint="choose a local folder with --data-dir",
         ) from error
+
+
+def take(folders: Iterable[Path]) -> list[int]:
+    """Lock the folders of an instance; ``UnreachableError`` when another has one of them, and then none is locked.
+
+    One that stands there twice, also by a link, is locked once. Whoever starts takes them before anything is written
+    there, and hands them on to the supervisor: else a second start could change what the first works from.
+    """
+    taken: list[int] = []
+    try:
+        for folder in {item.resolve(): item for item in folders}.values():
+            descriptor = lock(folder)
+            if descriptor is None:
+                raise _refusal(folder)
+            taken.append(descriptor)
+    except BaseException as error:
+        for descriptor in taken:
+            os.close(descriptor)
+        if isinstance(error, OSError):
+            raise ConfigurationError(
+                f"cannot lock {error.filename}: {error.strerror}", hint="look at its disk and its rights"
+            ) from error
+        raise
+    return taken
+
+
+def _refusal(folder: Path) -> UnreachableError:
+    running = find(folder) or {}
+    where, pid = running.get("url", "an address it has not told yet"), running.get("pid")
+    known, ending = ("", "") if pid is None else (f" (pid {pid})", f" (kill {pid})")
+    return UnreachableError(
+        f"Dashcam already serves {folder} at {where}{known}",
+        hint=f"stop that one first{ending}, or choose another folder with --data-dir or DASHCAM_DATA_DIR",
+    )
 
 
 def holds(data_dir: Path, descriptor: int) -> bool:

@@ -1,8 +1,8 @@
-"""The supervisor's life: lock, bind, start, watch, drain.
+"""The supervisor's life: bind, start, watch, drain. Its folders were locked by whoever has started it.
 
 Shutdown (facts of reliability 7): gateways drain first, within ``limits.drain`` and a little more, then control commits
 what is left of its batch; the rest stays in the spool for the next start. A second signal ends everything at once,
-which loses nothing that was finished. Exit 0 after a drain, 5 when this data folder is being served already, else 1.
+which loses nothing that was finished. Exit 0 after a drain, else 1.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from pathlib import Path
 import orjson
 
 from proxy import __version__
-from proxy.errors import ConfigurationError, SpoolError
+from proxy.errors import SpoolError
 from proxy.settings.private_file import replace_file
 from proxy.settings.values import Settings
 from proxy.spool.page import Page
@@ -30,7 +30,6 @@ from proxy.supervisor.children import Child, reap_strangers
 from proxy.supervisor.files import raise_file_limit
 from proxy.supervisor.neighbours import who_listens
 
-ALREADY_RUNNING = 5
 INTERRUPTED = 130
 _TICK = 0.05
 _GRACE = 5.0
@@ -40,9 +39,12 @@ _SOCKET_SECONDS = 60.0
 
 
 class Supervisor:
-    """One running Dashcam; a temporary one is told its address by nobody, so any port is as good, and nobody waits."""
+    """One running Dashcam; a temporary one is told its address by nobody, so any port is as good, and nobody waits.
 
-    def __init__(self, settings: Settings, *, is_temporary: bool = False) -> None:
+    ``locks`` are those of its folders, the data folder's first; they are held until it has left.
+    """
+
+    def __init__(self, settings: Settings, locks: list[int], *, is_temporary: bool = False) -> None:
         self._settings = settings
         self._started_at = time.time()
         self._is_temporary = is_temporary
@@ -52,22 +54,17 @@ class Supervisor:
         self._port = settings.server.port
         self._signals: list[int] = []
         self._has_said_ready = False
-        self._lock = self._spool_lock = -1
+        self._locks = locks
+        self._folders = (self._data_dir, settings.spool_dir, Path(settings.run_dir))
         self._look_at_mark = 0.0
         self._reached: int | None = None
 
     def run(self) -> int:
         """Serve until told to leave; return the exit code."""
-        for step in (self._take_folders, self._listen):
-            refused = step()
-            if refused is not None:
-                return refused
+        refused = self._listen()
+        if refused is not None:
+            return refused
         self._listen_to_signals()
-        try:
-            # Another start may have written its own since ours did, before it met our lock.
-            self._write_settings()
-        except OSError as error:
-            _say(f"cannot write {self._settings_path}: {error.strerror}")
         self._start()
         try:
             self._watch()
@@ -76,45 +73,12 @@ class Supervisor:
             self._leave_folders()
         return 0
 
-    # -- folders --------------------------------------------------------------------------------------------
-
-    def _take_folders(self) -> int | None:
-        """Take what nobody else may write to; return the exit code where that cannot be."""
-        try:
-            taken = self._lock_folders()
-        except ConfigurationError as error:
-            _say(f"{error.message}. {error.hint}")
-            return 4
-        except OSError as error:
-            _say(f"cannot lock {error.filename or self._data_dir}: {error.strerror}. Look at its disk and its rights")
-            return 4
-        return None if taken is None else self._refuse_second(taken)
-
-    def _lock_folders(self) -> Path | None:
-        """Take the data folder and its spool, which may be a link to another's; return what another one has."""
-        for folder in (self._data_dir, self._settings.spool_dir):
-            lock = instance.lock(folder)
-            if lock is None:
-                return folder
-            self._lock, self._spool_lock = (lock, -1) if folder == self._data_dir else (self._lock, lock)
-        return None
-
     def _leave_folders(self) -> None:
-        if instance.holds(self._data_dir, self._lock):
-            instance.forget(self._data_dir)
-            instance.forget(self._settings.spool_dir)
-        os.close(self._lock)
-        os.close(self._spool_lock)
-
-    def _refuse_second(self, folder: Path) -> int:
-        running = instance.find(folder) or {}
-        where, pid = running.get("url", "an address it has not told yet"), running.get("pid")
-        known, ending = ("", "") if pid is None else (f" (pid {pid})", f" (kill {pid})")
-        _say(
-            f"Dashcam already serves {folder} at {where}{known}. "
-            f"Stop that one first{ending}, or choose another folder with --data-dir or DASHCAM_DATA_DIR"
-        )
-        return ALREADY_RUNNING
+        if instance.holds(self._data_dir, self._locks[0]):
+            for folder in self._folders:
+                instance.forget(folder)
+        for descriptor in self._locks:
+            os.close(descriptor)
 
     def _listen_to_signals(self) -> None:
         numbers = [signal.SIGTERM, signal.SIGINT]
@@ -193,7 +157,7 @@ class Supervisor:
             "started_at": self._started_at,
             "database": self._settings.database.shown,
         }
-        for folder in (self._data_dir, self._settings.spool_dir):
+        for folder in self._folders:
             instance.announce(folder, told)
 
     # -- life -----------------------------------------------------------------------------------------------
@@ -223,12 +187,12 @@ class Supervisor:
 
         Nothing is written while the lock is somebody else's.
         """
-        if not instance.holds(self._data_dir, self._lock):
+        if not instance.holds(self._data_dir, self._locks[0]):
             lock = instance.lock(self._data_dir)
             if lock is None:
                 return
-            os.close(self._lock)
-            self._lock = lock
+            os.close(self._locks[0])
+            self._locks[0] = lock
         if not instance.is_announced(self._data_dir):
             self._announce()
 

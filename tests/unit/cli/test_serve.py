@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
 from proxy.cli.serve import check_file_system, prepare
-from proxy.errors import ConfigurationError
+from proxy.errors import ConfigurationError, UnreachableError
 from proxy.settings import file_systems
-from proxy.settings.values import MaintenanceSettings, RecordingSettings, Settings
+from proxy.settings.values import MaintenanceSettings, RecordingSettings, ServerSettings, Settings
 
 
 def settings_in(folder: Path, **values: object) -> Settings:
@@ -60,3 +61,21 @@ def test_a_link_that_anybody_could_have_made_is_no_spool(tmp_path: Path) -> None
     )
     with pytest.raises(ConfigurationError, match="is a link in a folder that anybody may write to"):
         prepare(settings)
+
+
+def test_a_second_start_changes_nothing_that_the_first_works_from(tmp_path: Path) -> None:
+    first = settings_in(tmp_path)
+    locks = prepare(first)
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*.json")}
+    assert len(before) == 2, "settings and snapshot"
+    other = Settings(data_dir=str(tmp_path / "other"), run_dir=first.run_dir, server=ServerSettings(port=1))
+    for second in (settings_in(tmp_path, server=ServerSettings(port=1)), other):
+        with pytest.raises(UnreachableError, match="already serves"):
+            prepare(second)
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*.json")} == before
+    for descriptor in locks:
+        os.close(descriptor)
+    again = prepare(other)
+    assert b'"port":1,' in (Path(first.run_dir) / "settings.json").read_bytes().replace(b" ", b"")
+    for descriptor in again:
+        os.close(descriptor)
