@@ -53,7 +53,10 @@ class CopyProgress:
         self._new += count if table else 0
         self._waiting = ""
         if self._bar and self._task is not None:
-            self._bar.update(self._task, completed=self._done, rate=self._rate(), total=self._whole() or None)
+            # A step that is over is seen to be: the next one begins at once, and nothing is drawn in between by itself.
+            is_over = self._done >= self._total
+            total = self._whole() or None
+            self._bar.update(self._task, completed=self._done, rate=self._rate(), total=total, refresh=is_over)
         elif time.monotonic() - self._told > _EVERY_SECONDS:
             self._tell_line()
 

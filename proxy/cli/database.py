@@ -18,7 +18,7 @@ from proxy.cli.rows import number, print_rows, shown
 from proxy.cli.terminal import duration, json_text, local_time
 from proxy.settings.values import Settings
 from proxy.store import checking, figures
-from proxy.store.backup import beside
+from proxy.store.backup import beside, copies_in
 from proxy.store.reading import Reader
 
 
@@ -26,7 +26,7 @@ def info(settings: Settings, *, as_json: bool) -> None:
     """Print where it is, its size, number of calls and revision."""
     with contextlib.closing(Reader(settings.database)) as reader:
         found = {"path": settings.database.shown, **reader.counts(), "revision": reader.revision()}
-    copies = sorted(settings.backups_dir.glob("*.*")) if settings.backups_dir.is_dir() else []
+    copies = copies_in(settings.backups_dir, is_postgres=settings.database.is_postgres)
     found |= {
         "wal_bytes": _wal_bytes(settings),
         "backups": len(copies),

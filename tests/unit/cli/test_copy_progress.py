@@ -44,3 +44,15 @@ def test_a_terminal_gets_a_bar(capsys: pytest.CaptureFixture[str], monkeypatch: 
     assert "copying" in said
     assert "trying again: the database [is] away" in said
     assert "5/10" in said
+
+
+def test_a_step_that_is_over_is_shown_to_be(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    with CopyProgress() as watch:
+        watch.step("copying", 3)
+        watch.rows("interaction", 3)
+        watch.step("verifying", 3)
+    assert "3/3" in capsys.readouterr().err

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from proxy.cli.database import size
+from proxy.store.backup import copies_in
 from proxy.store.migration import head
 from tests.support.entries import an_entry
 from tests.unit.cli.conftest import Command, Record
@@ -95,3 +96,13 @@ def test_sizes_are_said_as_people_say_them() -> None:
     assert [size(value) for value in (None, 0, 999, 1500, 2_500_000, 3_200_000_000)] == [
         "-", "0 B", "999 B", "1.5 kB", "2.5 MB", "3.2 GB",
     ]  # fmt: skip
+
+
+def test_the_last_copy_is_one_of_such_a_database(tmp_path: Path) -> None:
+    names = ("backup-1.db", "upgrade-2.db.sealed", "backup-3.dump", "aside-4.dump.sealed", "notes.txt")
+    for name in names:
+        (tmp_path / name).write_bytes(b"")
+    of_files, of_postgres = (copies_in(tmp_path, is_postgres=which) for which in (False, True))
+    assert {path.name for path in of_files} == set(names[:2])
+    assert {path.name for path in of_postgres} == set(names[2:4])
+    assert copies_in(tmp_path / "none", is_postgres=False) == []
