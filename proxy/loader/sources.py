@@ -113,11 +113,13 @@ class FollowedSource:
     def look(self, limit: int, now: float) -> Progress:
         """Read on; when the gateway is dead and all is read, give up what is open."""
         if not self.is_dead:
-            self.is_dead = not self.source.is_alive()
+            self.is_dead = not self.source.is_alive() and self.source.settle()
         batch = self.source.read(self._read_at, limit, is_final=self.is_dead)
         progress = Progress(is_at_end=batch.is_at_end, has_read=batch.next != self._read_at)
         progress.damage = [item for item in batch.damage if item.position not in self._reported]
         self._feed(batch, progress, now)
+        if batch.is_at_end and not self.is_dead:
+            self._feed_waiting(progress, now)
         progress.unsynced, self.collector.unsynced = self.collector.unsynced, set()
         self._reported.update(item.position for item in progress.damage)
         self._read_at = batch.next
@@ -143,6 +145,18 @@ class FollowedSource:
                 raw = encode(record.type, record.identity, record.sequence, record.payload)
                 progress.damage.append(Damaged(located.position, f"a payload cannot be read: {error}", raw))
                 continue
+            if finished is not None:
+                progress.finished.append(finished)
+
+    def _feed_waiting(self, progress: Progress, now: float) -> None:
+        """End calls whose ENDs a full disk does not take: nothing is freed while they count as open.
+
+        Their ENDs come in a segment, too, and change nothing then.
+        """
+        if not self.collector.open or not self.page_values().get("waiting_bytes"):
+            return
+        for record in self.source.waiting():
+            finished = self.collector.feed(self._read_at, record, now)
             if finished is not None:
                 progress.finished.append(finished)
 

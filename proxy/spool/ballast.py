@@ -5,7 +5,7 @@ needs no space. It is made again once there is plenty of room; until then the sp
 
 What a killed gateway left is removed with the rest of its folder once the store has it all. Where that is away, and
 gateways are restarted again and again, these files would fill the disk: so each gateway that begins gives back those of
-the dead.
+the dead, and what their files for waiting ENDs (``ends``) hold and do not need.
 """
 
 from __future__ import annotations
@@ -13,8 +13,9 @@ from __future__ import annotations
 import contextlib
 from pathlib import Path
 
+from proxy.spool import ends, locks
 from proxy.spool.disk import Disk
-from proxy.spool.names import LOCK, is_source
+from proxy.spool.names import is_source
 
 NAME = "ballast"
 _PLENTY = 2
@@ -26,17 +27,16 @@ def give_back_abandoned(disk: Disk, root: Path) -> None:
         for name in filter(is_source, disk.names(root)):
             with contextlib.suppress(OSError):
                 _give_back(disk, root / name)
+                ends.settle(disk, root / name)
 
 
 def _give_back(disk: Disk, folder: Path) -> None:
-    if not {NAME, LOCK} <= set(disk.names(folder)):
-        return
-    lock = disk.lock(folder / LOCK)
-    if lock is not None:
+    held = locks.hold(disk, folder) if NAME in disk.names(folder) else None
+    if held is not None:
         try:
             disk.unlink(folder / NAME)
         finally:
-            disk.close(lock)
+            locks.let_go(disk, held)
 
 
 class Ballast:
@@ -59,8 +59,18 @@ class Ballast:
         # Without one there is only less room at the end: the look at the disk says how much there is.
         with contextlib.suppress(OSError):
             self._disk.unlink(self._path)
-            self._disk.reserve(self._path, self._size)
+            self._hold()
             self._is_there, self.is_spent = True, False
+
+    def _hold(self) -> None:
+        descriptor = self._disk.open_fixed(self._path)
+        try:
+            self._disk.hold(descriptor, self._size)
+        except OSError:
+            self._disk.unlink(self._path)
+            raise
+        finally:
+            self._disk.close(descriptor)
 
     def release(self) -> bool:
         """Give the room back; False when there is none to give."""

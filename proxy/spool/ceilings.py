@@ -14,13 +14,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from proxy.settings.values import RecordingSettings
-from proxy.spool import ballast
+from proxy.spool import ballast, ends
 from proxy.spool.disk import Disk
 from proxy.spool.names import BODIES, is_source
 from proxy.spool.trouble import Trouble
 
 _HIGH_WATER = 0.8
-_MEMORY_SHARE = 16
+_MEMORY_SHARE, _WAITING_SHARE = 16, 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,28 +45,30 @@ def _sizes(disk: Disk, root: Path) -> Iterator[int]:
             for name in disk.names(folder):
                 # Freed meanwhile by the loader, which is what one hopes for.
                 with contextlib.suppress(FileNotFoundError):
-                    # The ballast is room, not what fills it.
-                    if name not in (BODIES, ballast.NAME):
+                    # These are room, not what fills it.
+                    if name not in (BODIES, ballast.NAME, ends.NAME):
                         yield disk.size(folder / name)
 
 
 @dataclass(frozen=True, slots=True)
 class Ceilings:
-    """In bytes and files; ``min_free`` is what must stay free, ``ballast`` what is held for the end."""
+    """In bytes and files; ``min_free`` must stay free, ``ballast`` and ``ends`` are held for the ends of calls."""
 
     max_bytes: int
     max_files: int
     min_free: int
     ballast: int
+    ends: int
 
     @classmethod
     def of(cls, recording: RecordingSettings) -> Ceilings:
         """Return what the settings say."""
         if recording.mode == "memory":
             most = min(recording.spool_max_bytes, recording.memory_max_bytes)
-            return cls(most, recording.spool_max_files, most // _MEMORY_SHARE, 0)
-        ballast = recording.ballast_bytes
-        return cls(recording.spool_max_bytes, recording.spool_max_files, recording.min_free_bytes, ballast)
+            waiting = min(recording.waiting_max_bytes, most // _WAITING_SHARE)
+            return cls(most, recording.spool_max_files, most // _MEMORY_SHARE, 0, waiting)
+        most, least = recording.spool_max_bytes, recording.min_free_bytes
+        return cls(most, recording.spool_max_files, least, recording.ballast_bytes, recording.waiting_max_bytes)
 
     def judge(self, usage: Usage) -> Trouble:
         """Return which marks are passed."""

@@ -31,8 +31,16 @@ class Disk(Protocol):
         """Create a new file, 0600, for appending; fails when it exists."""
         ...
 
+    def open_fixed(self, path: Path) -> int:
+        """Open a file, 0600, for overwriting; made when it is not there."""
+        ...
+
     def append(self, descriptor: int, data: bytes) -> int:
         """Append in one write; return how many bytes were taken."""
+        ...
+
+    def overwrite(self, descriptor: int, data: bytes, offset: int) -> int:
+        """Write over what is there in one write; return how many bytes were taken."""
         ...
 
     def truncate(self, descriptor: int, size: int) -> None:
@@ -71,8 +79,8 @@ class Disk(Protocol):
         """Give a file another name, in place of what bears it."""
         ...
 
-    def reserve(self, path: Path, size: int) -> None:
-        """Make a new file that holds so much of the disk; nothing of it stays when that fails."""
+    def hold(self, descriptor: int, size: int) -> None:
+        """Make a file so large, and hold that much of the disk; when that fails it is as large as before."""
         ...
 
     def remove_folder(self, path: Path) -> None:
@@ -84,7 +92,11 @@ class Disk(Protocol):
         ...
 
     def lock(self, path: Path) -> int | None:
-        """Take an exclusive lock; None when another process holds it."""
+        """Take an exclusive lock on a file, which is made; None when another process holds it."""
+        ...
+
+    def lock_folder(self, path: Path) -> int | None:
+        """Take an exclusive lock on a folder; None when another process holds it."""
         ...
 
 
@@ -99,9 +111,17 @@ class RealDisk:
         """See ``Disk``."""
         return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o600)
 
+    def open_fixed(self, path: Path) -> int:
+        """See ``Disk``."""
+        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+
     def append(self, descriptor: int, data: bytes) -> int:
         """See ``Disk``."""
         return os.write(descriptor, data)
+
+    def overwrite(self, descriptor: int, data: bytes, offset: int) -> int:
+        """See ``Disk``."""
+        return os.pwrite(descriptor, data, offset)
 
     def truncate(self, descriptor: int, size: int) -> None:
         """See ``Disk``."""
@@ -149,20 +169,18 @@ class RealDisk:
         """See ``Disk``."""
         path.rename(to)
 
-    def reserve(self, path: Path, size: int) -> None:
+    def hold(self, descriptor: int, size: int) -> None:
         """See ``Disk``. Some file systems only promise blocks, or compress what is alike: these are written full."""
-        descriptor = self.create(path)
+        before = os.fstat(descriptor).st_size
         try:
             _allocate(descriptor, size)
             if os.fstat(descriptor).st_blocks * _BLOCK < size:
-                for offset in range(0, size, _SLICE):
+                for offset in range(before, size, _SLICE):
                     os.pwrite(descriptor, os.urandom(min(_SLICE, size - offset)), offset)
                 os.fsync(descriptor)
         except OSError:
-            self.unlink(path)
+            os.ftruncate(descriptor, before)
             raise
-        finally:
-            os.close(descriptor)
 
     def remove_folder(self, path: Path) -> None:
         """See ``Disk``."""
@@ -176,16 +194,30 @@ class RealDisk:
 
     def lock(self, path: Path) -> int | None:
         """See ``Disk``."""
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        return _locked(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+
+    def lock_folder(self, path: Path) -> int | None:
+        """See ``Disk``. Some network file systems lock no folders: there the lock of a file must do."""
+        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(descriptor)
-            return None
+            return _locked(os.dup(descriptor))
         except OSError:
+            return os.dup(descriptor)
+        finally:
             os.close(descriptor)
-            raise
-        return descriptor
+
+
+def _locked(descriptor: int) -> int | None:
+    """Lock an open file; it is closed where that cannot be."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        return None
+    except OSError:
+        os.close(descriptor)
+        raise
+    return descriptor
 
 
 def _allocate(descriptor: int, size: int) -> None:

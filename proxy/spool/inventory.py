@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
-from proxy.spool import ballast
+from proxy.spool import ballast, ends
 from proxy.spool.disk import Disk, RealDisk
 from proxy.spool.framing import LONGEST_HEADER, SEALED_VERSION, SEGMENT_HEADER, heading_of, version_of
 from proxy.spool.names import BODIES, LOCK, QUARANTINE, SEGMENT, UNFINISHED, is_source, segment_numbers
@@ -55,7 +55,7 @@ def _in_source(folder: Path, disk: Disk) -> Iterator[Stray]:
             reason = _reason(path, disk)
             if reason is not None:
                 yield Stray(str(path), reason)
-        elif name not in (LOCK, BODIES, ballast.NAME) and not name.endswith(UNFINISHED):
+        elif name not in (LOCK, BODIES, ballast.NAME, ends.NAME) and not name.endswith(UNFINISHED):
             yield Stray(str(path), "not ours")
 
 

@@ -1,7 +1,8 @@
 """The loader's end of the spool: read records from a position, free what was committed.
 
 A *source* is one gateway's folder. It is alive while its lock is held. Reading never waits and never changes files;
-``acknowledge`` unlinks segments that lie wholly before a committed position. A bad record is reported as damage and
+``settle`` makes the last segment of what a dead one left waiting (``ends``), before its end is read; ``acknowledge``
+unlinks segments that lie wholly before a committed position. A bad record is reported as damage and
 skipped; at the end of a dead source the torn rest is copied to ``quarantine`` first. Segments of a version that this
 program does not know are listed and left alone, and so is whatever is not ours.
 
@@ -17,7 +18,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from proxy.spool import ballast, bodies
+from proxy.spool import ballast, bodies, ends, locks
 from proxy.spool.disk import Disk, RealDisk, write_whole
 from proxy.spool.framing import (
     LONGEST_HEADER,
@@ -26,13 +27,14 @@ from proxy.spool.framing import (
     Damage,
     Heading,
     Record,
+    RecordType,
     heading_of,
     recovered_heading,
     scan,
     version_of,
 )
 from proxy.spool.names import BODIES, LOCK, QUARANTINE, UNFINISHED, is_source, segment_name, segment_numbers
-from proxy.spool.sealing import KeyRing, SealBrokenError
+from proxy.spool.sealing import KeyRing, Seal, SealBrokenError
 
 READ_BYTES = 1 << 20
 
@@ -91,14 +93,24 @@ class Source:
         return segment_numbers(self._disk.names(self._folder))
 
     def is_alive(self) -> bool:
-        """True while a writer holds the folder's lock."""
-        if LOCK not in self._disk.names(self._folder):
-            return False
-        descriptor = self._disk.lock(self._folder / LOCK)
-        if descriptor is None:
-            return True
-        self._disk.close(descriptor)
-        return False
+        """True while a writer holds the folder."""
+        return locks.is_held(self._disk, self._folder)
+
+    def settle(self) -> bool:
+        """Make a segment of what a dead writer left waiting; False when another process is at it."""
+        return ends.settle(self._disk, self._folder)
+
+    def waiting(self) -> list[Record]:
+        """Return the ENDs that a writer keeps until the disk takes them; they come in a segment, too, in the end."""
+        found = ends.waiting(self._disk, self._folder)
+        if found is None:
+            return []
+        seal, opened = self._keys.seal_of(found[0]), list[Record]()
+        for record in found[1]:
+            # What was changed by somebody is told where it comes in a segment.
+            with contextlib.suppress(SealBrokenError):
+                opened.append(_opened(record, seal))
+        return [record for record in opened if record.type == RecordType.END]
 
     def read(self, position: Position, limit: int, *, is_final: bool, opens: bool = True) -> ReadBatch:
         """Read up to about ``limit`` bytes of records; ``is_final`` says that the source is dead.
@@ -132,14 +144,10 @@ class Source:
         found, batch.records = batch.records, []
         for item in found:
             seal = self._keys.seal_of(self._headings[item.position.segment])
-            record = item.record
             try:
-                if seal is not None:
-                    payload = seal.open(record.type, record.identity, record.sequence, record.payload)
-                    item = Located(item.position, replace(record, payload=payload))
-                batch.records.append(item)
+                batch.records.append(Located(item.position, _opened(item.record, seal)))
             except SealBrokenError as error:
-                batch.damage.append(Damaged(item.position, error.message, record.payload))
+                batch.damage.append(Damaged(item.position, error.message, item.record.payload))
 
     def _read_segment(self, batch: ReadBatch, number: int, start: int, limit: int, is_final: bool) -> int:
         """Read one segment to its end or to the limit; return the bytes read."""
@@ -293,7 +301,7 @@ class Source:
         for name in self._disk.names(aside):
             self._disk.unlink(aside / name)
         for name in self._disk.names(self._folder):
-            if name in (LOCK, ballast.NAME) or name.endswith(UNFINISHED):
+            if name in (LOCK, ballast.NAME, ends.NAME) or name.endswith(UNFINISHED):
                 self._disk.unlink(self._folder / name)
         try:
             self._disk.remove_folder(aside)
@@ -302,6 +310,12 @@ class Source:
             # Not empty: somebody keeps a file of his own here, which is his.
             return False
         return True
+
+
+def _opened(record: Record, seal: Seal | None) -> Record:
+    if seal is None:
+        return record
+    return replace(record, payload=seal.open(record.type, record.identity, record.sequence, record.payload))
 
 
 class SpoolReader:

@@ -14,9 +14,10 @@ import threading
 from pathlib import Path
 
 from proxy.errors import SpoolError
+from proxy.spool import locks
 from proxy.spool.disk import Disk
 from proxy.spool.framing import new_mark, segment_header
-from proxy.spool.names import BODIES, FIRST_SEGMENT, LOCK, segment_name
+from proxy.spool.names import BODIES, FIRST_SEGMENT, segment_name
 from proxy.spool.sealing import Seal
 
 _NO_FILE = -1
@@ -69,7 +70,7 @@ class Segments:
         self._making = threading.Lock()
         self.sealing: list[Segment] = []
         self.spare: Segment | None = None
-        self._lock: int | None = None
+        self._locks: list[int] = []
         self.current = self._first()
 
     def _first(self) -> Segment:
@@ -83,15 +84,16 @@ class Segments:
         # One by one: a folder that is only made on the way to another one gets the rights of the umask.
         self._disk.make_folder(self._folder)
         self._disk.make_folder(self._folder / BODIES)
-        self._lock = self._disk.lock(self._folder / LOCK)
-        if self._lock is None:
+        held = locks.hold(self._disk, self._folder)
+        if held is None:
             raise SpoolError(f"another process writes to {self._folder}; each gateway needs a spool of its own")
+        self._locks = held
         for above in (self._folder.parent, self._folder.parent.parent):
             # A file whose folder's name did not survive the power is as lost as one that was not synced.
             self._disk.sync_folder(above)
 
     def _make(self, now: float) -> Segment:
-        if self._lock is None:
+        if not self._locks:
             self._hold_folder()
         number = self._next_number
         path = self._folder / segment_name(number)
@@ -139,5 +141,5 @@ class Segments:
             self._disk.close(self.spare.descriptor)
             self._disk.unlink(self.spare.path)
             self.spare = None
-        if self._lock is not None:
-            self._disk.close(self._lock)
+        locks.let_go(self._disk, self._locks)
+        self._locks = []

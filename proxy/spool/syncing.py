@@ -22,6 +22,7 @@ from proxy.settings.values import RecordingSettings
 from proxy.spool.ballast import Ballast
 from proxy.spool.ceilings import Ceilings, measure
 from proxy.spool.disk import Disk
+from proxy.spool.ends import Ends
 from proxy.spool.page import Page
 from proxy.spool.rewriting import Rewriting
 from proxy.spool.segments import Segment, Segments
@@ -38,13 +39,16 @@ _LATEST = 1000
 
 
 class SyncThread:
-    """Owned by the writer; ``is_full``, ``is_over``, ``cannot_sync`` and ``must_rotate`` are read on the request path.
+    """Owned by the writer; what ``is_`` and ``must_`` say, and ``cannot_sync``, is read on the request path.
 
+    ``is_tight``: the disk may be full before the next look, so that a call needs room for its END when it begins.
     ``is_gone``: somebody removed the files we write to, so that nothing appended is kept. ``synced`` counts appends, as
     the page does; ``bodies`` takes side files that are written whole: (descriptor, path).
     """
 
-    def __init__(self, disk: Disk, folder: Path, segments: Segments, page: Page, recording: RecordingSettings) -> None:
+    def __init__(
+        self, disk: Disk, folder: Path, segments: Segments, page: Page, recording: RecordingSettings, ends: Ends
+    ) -> None:
         self._disk = disk
         self._folder = folder
         self._segments = segments
@@ -61,9 +65,10 @@ class SyncThread:
         self._seen = Trouble.NONE
         self._cannot_make = False
         self.ballast = Ballast(disk, folder, self._ceilings.ballast)
+        self._ends = ends
         self.bodies: deque[tuple[int, Path]] = deque()
         self.synced = 0
-        self.is_full = self.is_over = self.is_gone = False
+        self.is_full = self.is_over = self.is_gone = self.is_tight = False
         self.must_rotate = self.cannot_sync = False
         self.cannot_write = self.is_late = False
         self.waiting_is_large = False
@@ -72,6 +77,11 @@ class SyncThread:
 
     def __repr__(self) -> str:
         return f"<SyncThread {self._folder.name} synced={self.synced} at_risk={self._rewriting!r}>"
+
+    def prepare(self) -> None:
+        """Take the room for the ENDs of calls, before there is one."""
+        with contextlib.suppress(OSError):
+            self._note_room(self._disk.free_bytes(self._folder))
 
     def start(self) -> None:
         """Start the thread."""
@@ -114,6 +124,7 @@ class SyncThread:
             with contextlib.suppress(OSError):
                 self._disk.close(self.bodies.popleft()[0])
         self.ballast.remove()
+        self._ends.close()
         with contextlib.suppress(OSError):
             self._segments.close()
         self._page.close()
@@ -168,12 +179,20 @@ class SyncThread:
             self.must_rotate = True
         is_safe = self._sync(current, now) and is_safe
         self._close_sealed(current)
+        self._sync_ends()
         self._rewriting.round(self._segments.current, now)
         self._page.set(Page.REWRITTEN_BYTES, self._rewriting.rewritten_bytes)
         self.cannot_sync = self._rewriting.is_failing
         if is_safe and not self._rewriting.has_work:
             self.synced = appended
             self.is_late = False
+
+    def _sync_ends(self) -> None:
+        """ENDs that wait are in memory as well: one that could not be synced is said, and no more."""
+        try:
+            self._ends.sync()
+        except OSError:
+            self._note_failure()
 
     def _sync_bodies(self) -> bool:
         """Sync side files that are whole; a START that refers to them may be on the disk already."""
@@ -266,13 +285,19 @@ class SyncThread:
             usage = measure(self._disk, self._folder.parent)
         except OSError:
             # What cannot be looked at counts as full.
-            self.is_over = False
+            self.is_over, self.is_tight = False, True
             return Trouble.DISK_LOW
         self.is_over = self._ceilings.is_over(usage)
         self._page.set(Page.SPOOL_BYTES, usage.bytes)
         self._page.set(Page.SPOOL_FILES, usage.files)
+        self._note_room(usage.free)
         self.ballast.make(usage.free, self._ceilings.min_free)
-        return self._ceilings.judge(usage) | (Trouble.DISK_LOW if self.ballast.is_spent else Trouble.NONE)
+        is_low = self.ballast.is_spent or (self.is_tight and not self._ends.has_room_for(1))
+        return self._ceilings.judge(usage) | (Trouble.DISK_LOW if is_low else Trouble.NONE)
+
+    def _note_room(self, free: int) -> None:
+        self._ends.make(free)
+        self.is_tight = self.ballast.is_spent or self._ends.is_tight(free)
 
     def _is_removed(self, segment: Segment) -> bool:
         """True when the file of the segment in use is no longer there; the loader frees only those before it."""

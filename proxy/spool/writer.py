@@ -3,8 +3,8 @@
 What disk trouble does is policy, not an exception. ``metadata_only`` (default) keeps the facts and drops bodies,
 ``reject`` refuses new calls (``start`` returns False), ``drop`` lets calls pass unrecorded and counts them. A write
 that was cut short is cut back to the record's start, so a segment never holds half a record from us. On a full disk the
-ballast is given back first, so that what is under way still fits. An END that cannot be written waits in memory and is
-tried again; the page always tells what was dropped and why.
+ballast is given back first, so that what is under way still fits. An END that cannot be written waits, where a kill -9
+does not reach it (``ends``), and is tried again; the page always tells what was dropped and why.
 
 A call is counted as accepted after its START is down, or dropped: so accepted = stored + pending + quarantined +
 dropped holds at every moment, also when the process dies between any two lines here.
@@ -16,8 +16,8 @@ import contextlib
 import errno
 import time
 import uuid
-from collections import deque
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Self
 
@@ -28,7 +28,9 @@ from proxy.settings.values import RecordingSettings, Settings
 from proxy.spool import records
 from proxy.spool.ballast import give_back_abandoned
 from proxy.spool.bodies import SideFile
+from proxy.spool.ceilings import Ceilings
 from proxy.spool.disk import Disk, RealDisk
+from proxy.spool.ends import Ends
 from proxy.spool.framing import RecordType, encode
 from proxy.spool.names import BODIES
 from proxy.spool.page import Page
@@ -71,16 +73,19 @@ class SpoolWriter:
         keeps = recording.mode == "power"
         self._segments = Segments(self._disk, self.folder, self._seal, keeps_unsynced=keeps)
         self._mark = self._segments.mark
-        self.syncing = SyncThread(self._disk, self.folder, self._segments, page, recording)
+        most, held = recording.waiting_max_bytes, Ceilings.of(recording).ends
+        self._ends = Ends(self._disk, self.folder, self._segments.header, self._encode, most, held)
+        self._waiting = self._ends.waiting
+        self._open = 0
+        self.syncing = SyncThread(self._disk, self.folder, self._segments, page, recording, self._ends)
         self._segment_bytes = recording.segment_bytes
         self._slots = page.slots
         self._sequence = 0
         self._resting_size = 0
         self._unrecorded: dict[bytes, str | None] = {}
         self._without_body: set[bytes] = set()
-        self._waiting_ends: deque[tuple[int, bytes, bytes]] = deque()
-        self._waiting_bytes = 0
         self._drop_slot = Page.DROPPED_SPOOL_FULL
+        self.syncing.prepare()
         if has_thread:
             self.syncing.start()
 
@@ -108,8 +113,8 @@ class SpoolWriter:
 
     @property
     def has_waiting(self) -> bool:
-        """True while ENDs wait in memory for the disk."""
-        return bool(self._waiting_ends)
+        """True while ENDs wait for the disk."""
+        return bool(self._waiting)
 
     # -- one call -------------------------------------------------------------------------------------------
 
@@ -118,7 +123,7 @@ class SpoolWriter:
 
         Of one that ``is_secret`` neither body ever reaches the disk.
         """
-        if self._waiting_ends:
+        if self._waiting:
             self._catch_up()
         if self._recording.on_full == "reject" and (self.syncing.is_full or self.syncing.cannot_sync):
             self.page.add(Page.DROPPED_POLICY, 1)
@@ -127,11 +132,12 @@ class SpoolWriter:
         if is_secret:
             self._without_body.add(identity)
             body = b""
-        is_kept = not self.syncing.is_full and self._append(
-            self._record(RecordType.START, identity, records.encode_start(start, body))
-        )
-        if not is_kept:
-            is_kept = self._start_without_body(identity, start)
+        is_kept = (
+            not self.syncing.is_full
+            and (not self.syncing.is_tight or self._has_room())
+            and self._append(self._record(RecordType.START, identity, records.encode_start(start, body)))
+        ) or self._start_without_body(identity, start)
+        self._open += is_kept
         self._slots[_ACCEPTED] += 1
         if not is_kept and self._recording.on_full == "reject":
             # It is refused: no end will come that lets go of it.
@@ -146,21 +152,26 @@ class SpoolWriter:
         self.page.add(Page.DROPPED_POLICY, 1)
         self.page.add(Page.ACCEPTED, 1)
 
+    def _has_room(self) -> bool:
+        """True when one more call can end whatever the disk does."""
+        return self._ends.has_room_for(self._open + 1)
+
     def _start_without_body(self, identity: bytes, start: CallStart) -> bool:
-        if self._recording.on_full == "metadata_only" and not self.syncing.is_over:
+        is_over = self.syncing.is_over or (self.syncing.is_tight and not self._has_room())
+        if self._recording.on_full == "metadata_only" and not is_over:
             self._without_body.add(identity)
             self.page.add(Page.BODIES_DROPPED, 1)
             if self._append(self._record(RecordType.START, identity, records.encode_start(start, b""))):
                 return True
             self._without_body.discard(identity)
         self._unrecorded[identity] = start.side_file
-        is_full = self.syncing.is_full or self.syncing.is_over
+        is_full = self.syncing.is_full or is_over
         self.page.add(Page.DROPPED_SPOOL_FULL if is_full else self._drop_slot, 1)
         return False
 
     def piece(self, identity: bytes, at_ns: int, data: bytes, head: AnswerHead | None = None) -> None:
         """Append one piece of the answer, with its head when it is the first."""
-        if self._waiting_ends:
+        if self._waiting:
             self._catch_up()
         if identity in self._unrecorded or identity in self._without_body:
             if head is not None and identity in self._without_body:
@@ -174,17 +185,20 @@ class SpoolWriter:
 
     def end(self, identity: bytes, end: CallEnd, last: tuple[int, bytes] | None = None) -> None:
         """Append the end, with the last piece when it was not appended before."""
-        if self._waiting_ends:
+        if self._waiting:
             self._catch_up()
         if identity in self._unrecorded:
             self._let_go(self._unrecorded.pop(identity))
             return
+        self._open -= 1
         if identity not in self._without_body:
             if self._append(self._record(RecordType.END, identity, records.encode_end(end, last))):
                 return
             self.page.add(Page.BODIES_DROPPED, 1)
         self._without_body.discard(identity)
-        self._append_later(RecordType.END, identity, records.encode_end(_bodiless(end), None))
+        end = replace(end, bodies_dropped=True)
+        if not self._append(self._record(RecordType.END, identity, records.encode_end(end, None))):
+            self._end_later(identity, end)
 
     def _let_go(self, side_file: str | None) -> None:
         """Remove the body of a call that is not recorded: no loader will learn of it."""
@@ -204,8 +218,11 @@ class SpoolWriter:
     def note_late(self, identity: bytes) -> None:
         """Note that a reply went on although its call, which has ended, may not be on the disk yet."""
         self._catch_up()
+        facts = records.encode_facts({records.UNSYNCED: True})
         # Behind its END, also where that still waits.
-        self._append_later(RecordType.AMEND, identity, records.encode_facts({records.UNSYNCED: True}))
+        if self._waiting or not self._append(self._record(RecordType.AMEND, identity, facts)):
+            self._ends.add(RecordType.AMEND, identity, facts)
+            self._note_waiting()
         self.syncing.is_late = True
         # The syncing thread, which writes these, may hang in a sync.
         self.page.add(Page.SYNC_WAITS_EXPIRED, 1)
@@ -249,9 +266,12 @@ class SpoolWriter:
 
     def _record(self, kind: int, identity: bytes, payload: bytes) -> bytes:
         self._sequence += 1
+        return self._encode(kind, identity, self._sequence, payload)
+
+    def _encode(self, kind: int, identity: bytes, sequence: int, payload: bytes) -> bytes:
         if self._seal is not None:
-            payload = self._seal.seal(kind, identity, self._sequence, payload)
-        return encode(kind, identity, self._sequence, payload, self._mark)
+            payload = self._seal.seal(kind, identity, sequence, payload)
+        return encode(kind, identity, sequence, payload, self._mark)
 
     def _append(self, data: bytes) -> bool:
         """Append whole records in one write; False when the disk would not take them."""
@@ -303,6 +323,8 @@ class SpoolWriter:
                 return self._disk.append(segment.descriptor, data) == len(data) or self._cut_short(segment, data)
             except OSError as error:
                 return self._refused(segment, data, error.errno in _FULL)
+        if is_full:
+            self.syncing.is_tight = True
         # The spare has a block of its own already, which takes a small record on a full disk; and only what is rotated
         # away can be freed: where the spool itself has filled the disk, it is this segment that must go.
         self.syncing.must_rotate = self.syncing.cannot_write = True
@@ -320,40 +342,35 @@ class SpoolWriter:
         segment.is_torn = False
         return True
 
-    def _append_later(self, kind: int, identity: bytes, payload: bytes) -> None:
-        """Append what must not be lost to a disk that takes nothing now; an AMEND never before what waits."""
-        waits = bool(self._waiting_ends) and kind == RecordType.AMEND
-        if not waits and self._append(self._record(kind, identity, payload)):
-            return
-        if self._waiting_bytes + len(payload) <= self._recording.waiting_max_bytes:
-            self._waiting_ends.append((kind, identity, payload))
-            self._note_waiting(len(payload))
-        elif kind == RecordType.END:
+    def _end_later(self, identity: bytes, end: CallEnd) -> None:
+        """Let an END wait that the disk does not take now, where it must be without what can be left out."""
+        payload = records.encode_end(end, None)
+        if not self._ends.fits(payload, self._open):
+            payload = records.encode_end(replace(end, head=None, attempts=(), error_message=None, edits=None), None)
+        if not self._ends.add(RecordType.END, identity, payload):
             # Its START is in the spool: not dropped, it will be stored as interrupted.
             self.page.add(Page.ENDS_LOST, 1)
             self.syncing.waiting_is_large = True
+        self._note_waiting()
 
-    def _note_waiting(self, size: int) -> None:
-        self._waiting_bytes += size
-        self.page.set(Page.WAITING_BYTES, self._waiting_bytes)
+    def _note_waiting(self) -> None:
+        self.page.set(Page.WAITING_BYTES, self._ends.size)
 
     def _catch_up(self) -> None:
         """Write the ENDs that had to wait, before anything newer is numbered."""
-        if not self._waiting_ends:
-            return
-        waiting, self._waiting_ends = self._waiting_ends, deque()
-        while waiting:
+        while self._waiting:
             # Numbered only now: records lie in the order of their sequence, also those that had to wait.
-            if not self._append(self._record(*waiting[0])):
-                self._waiting_ends = waiting
+            if not self._append(self._record(*self._waiting[0])):
                 return
-            self._note_waiting(-len(waiting.popleft()[2]))
+            self._ends.taken()
+            self._note_waiting()
         self.syncing.waiting_is_large = False
 
     def close(self) -> None:
         """Sync and seal everything, then let go of the lock."""
         self._catch_up()
         self.syncing.stop()
+        self._ends.close()
         self._segments.close()
 
 
@@ -361,8 +378,3 @@ def _keep(segment: Segment, data: bytes) -> None:
     segment.unsynced.append(data)
     if segment.size - segment.synced > _MOST_UNSYNCED:
         segment.forget_unsynced()
-
-
-def _bodiless(end: CallEnd) -> CallEnd:
-    values = {name: getattr(end, name) for name in end.__dataclass_fields__}
-    return CallEnd(**{**values, "bodies_dropped": True})

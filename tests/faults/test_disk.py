@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from proxy.spool.framing import SEGMENT_HEADER
 from tests.faults.conftest import Amount, Start, StartShimmed, slow
 from tests.support.dashcam import RunningDashcam
 from tests.support.load import Load
@@ -93,9 +94,10 @@ async def test_f1_gateways_that_are_killed_on_a_full_disk_come_back_and_serve(
                 item.unlink(missing_ok=True)
             await load.progress(20)
         await asyncio.to_thread(dashcam.settle)
-        # An END that waits in memory for the disk goes with its gateway: such a call counts as interrupted.
         rows, ledger = dashcam.query("select id, outcome from interaction"), dashcam.ledger()
         assert {row["outcome"] for row in rows} <= {"completed", "interrupted"}
+        seen = {call.id for call in load.calls if call.is_finished}
+        assert [row for row in rows if row["outcome"] != "completed" and row["id"] in seen] == []
         stored = {row["id"] for row in rows}
         missing = [call for call in load.calls if call.is_answered and call.id not in stored]
         assert len(stored) == len(rows) == ledger["stored"]
@@ -103,6 +105,48 @@ async def test_f1_gateways_that_are_killed_on_a_full_disk_come_back_and_serve(
         assert len(missing) <= sum(ledger["dropped"].values()), ledger
         dashcam.assert_sound()
         dashcam.stop()
+
+
+async def test_f1_k1_a_gateway_that_is_killed_on_a_full_disk_interrupts_no_call_that_its_client_saw_to_the_end(
+    start: Start,
+) -> None:
+    """Two faults at once: no byte is free, the ballast is spent, ENDs wait, and their gateway is killed."""
+    room = {"DASHCAM_RECORDING__MIN_FREE_BYTES": "1000000", "DASHCAM_RECORDING__BALLAST_BYTES": "500000"}
+    dashcam = start(environment=room, is_started=False)
+    spool = dashcam.data_dir / "spool"
+    with small_disk(spool, megabytes=12):
+        await asyncio.to_thread(dashcam.start)
+        await wait_until_async(lambda: dashcam.ledger()["is_open"], "the store is open")
+        load = Load(dashcam.url, scripts=["", "slow@100"])
+        async with load.running(clients=16):
+            await load.progress(20)
+            # Else it would free what it has loaded.
+            with frozen(*dashcam.pids("proxy.control")):
+                full = [fill_up(spool)]
+                await wait_until_async(lambda: not list(spool.glob("*/ballast")), "the ballast is given back")
+                full.append(fill_up(spool, "rest"))
+                await wait_until_async(lambda: any(map(is_waiting, spool.glob("*/ends"))), "ENDs wait")
+                finished = load.finished
+                await wait_until_async(lambda: load.finished > finished + 20, "calls go on")
+                before = dashcam.kill("proxy.gateway")
+                await wait_until_async(partial(is_another, dashcam, before), "there is another")
+            for item in full:
+                item.unlink()
+            await load.progress(20)
+        for call in load.calls:
+            if not call.is_finished:
+                # Of those cut off it is not kept what came while the disk took nothing, and nobody is left to say so.
+                call.received = b""
+        endings = await asyncio.to_thread(
+            assert_nothing_lost, dashcam, load, allowed=Allowance(bodies=True, drops=True)
+        )
+        assert endings["interrupted"] > 0, "what clients did not see to the end"
+        dashcam.stop()
+
+
+def is_waiting(ends: Path) -> bool:
+    """Tell whether there is a record behind the file's heading."""
+    return ends.read_bytes()[SEGMENT_HEADER.size :][:1] > b"\x00"
 
 
 def is_another(dashcam: RunningDashcam, before: list[int]) -> bool:

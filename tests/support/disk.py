@@ -12,14 +12,13 @@ from proxy.spool.framing import LONGEST_HEADER, MARK, Record, heading_of, scan
 
 @dataclass
 class FakeFile:
-    """``synced`` bytes of ``data`` would survive a power cut; ``held`` is room that it only takes.
+    """``synced`` bytes of ``data`` would survive a power cut.
 
     After a sync that failed the kernel has forgotten what was not written: a later one says that all is well, and lies.
     """
 
     data: bytearray = field(default_factory=bytearray)
     synced: int = 0
-    held: int = 0
     has_forgotten: bool = False
 
 
@@ -75,6 +74,9 @@ class FakeDisk:
         self.files[path] = FakeFile()
         return self._descriptor(path)
 
+    def open_fixed(self, path: Path) -> int:
+        return self._descriptor(path) if path in self.files else self.create(path)
+
     def append(self, descriptor: int, data: bytes) -> int:
         if descriptor not in self._opened:
             raise OSError(errno.EBADF, "bad descriptor")
@@ -85,6 +87,13 @@ class FakeDisk:
             self.room -= taken
         self._opened[descriptor].data += data[:taken]
         return taken
+
+    def overwrite(self, descriptor: int, data: bytes, offset: int) -> int:
+        file = self._opened[descriptor]
+        assert offset + len(data) <= len(file.data), "only what is there already needs no room"
+        file.data[offset : offset + len(data)] = data
+        file.synced = min(file.synced, offset)
+        return len(data)
 
     def truncate(self, descriptor: int, size: int) -> None:
         file = self._opened[descriptor]
@@ -121,7 +130,7 @@ class FakeDisk:
         return bytes(self._file(path).data[offset : offset + size])
 
     def size(self, path: Path) -> int:
-        return self._file(path).held + len(self._file(path).data)
+        return len(self._file(path).data)
 
     def names(self, path: Path) -> list[str]:
         inside = [item for item in (*self.files, *self.folders) if item.parent == path and item != path]
@@ -130,18 +139,20 @@ class FakeDisk:
     def unlink(self, path: Path) -> None:
         gone = self.files.pop(path, None)
         if gone is not None and self.room is not None:
-            self.room += gone.held + len(gone.data)
+            self.room += len(gone.data)
 
     def rename(self, path: Path, to: Path) -> None:
         self.files[to] = self.files.pop(path)
         self.open = {descriptor: to if at == path else at for descriptor, at in self.open.items()}
 
-    def reserve(self, path: Path, size: int) -> None:
+    def hold(self, descriptor: int, size: int) -> None:
+        file = self._opened[descriptor]
+        more = size - len(file.data)
         if self.room is not None:
-            if self.room < size:
+            if self.room < more:
                 raise OSError(errno.ENOSPC, "no space left")
-            self.room -= size
-        self.files[path] = FakeFile(held=size)
+            self.room -= more
+        file.data += bytes(more)
 
     def remove_folder(self, path: Path) -> None:
         if self.names(path):
@@ -158,6 +169,14 @@ class FakeDisk:
         descriptor = self.locked[path] = self._descriptor(path)
         return descriptor
 
+    def lock_folder(self, path: Path) -> int | None:
+        if path in self.locked:
+            return None
+        descriptor = self.locked[path] = next(self._descriptors)
+        self.open[descriptor] = path
+        self._opened[descriptor] = FakeFile()
+        return descriptor
+
     def _descriptor(self, path: Path) -> int:
         descriptor = next(self._descriptors)
         self.open[descriptor] = path
@@ -172,7 +191,7 @@ class FakeDisk:
 
 
 class NotingDisk(FakeDisk):
-    """Notes the records of every append to a segment that was taken whole, per source."""
+    """Notes the records of every append to a segment that was taken whole, and of what becomes one, per source."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -183,10 +202,20 @@ class NotingDisk(FakeDisk):
         taken = super().append(descriptor, data)
         path = self.open[descriptor]
         if path.suffix == ".seg" and taken == len(data):
-            heading = heading_of(bytes(self.files[path].data[:LONGEST_HEADER]))
-            mark = MARK if heading is None else heading.mark
-            found = [item for item in scan(data, mark=mark) if isinstance(item, Record)]
+            found = self._note(path, data)
             if found:
-                self.kept.setdefault(path.parent.name, []).extend(found)
                 self.appends.setdefault(path.parent.name, []).append([item.sequence for item in found])
         return taken
+
+    def rename(self, path: Path, to: Path) -> None:
+        super().rename(path, to)
+        if path.suffix == "" and to.suffix == ".seg":
+            self._note(to, bytes(self.files[to].data))
+
+    def _note(self, path: Path, data: bytes) -> list[Record]:
+        heading = heading_of(bytes(self.files[path].data[:LONGEST_HEADER]))
+        mark = MARK if heading is None else heading.mark
+        found = [item for item in scan(data, mark=mark) if isinstance(item, Record)]
+        if found:
+            self.kept.setdefault(path.parent.name, []).extend(found)
+        return found

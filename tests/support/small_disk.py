@@ -22,9 +22,9 @@ def small_disk(path: Path, megabytes: int) -> Iterator[None]:
         subprocess.run(["umount", "--lazy", path], check=True)
 
 
-def fill_up(path: Path) -> Path:
+def fill_up(path: Path, name: str = "filler") -> Path:
     """Leave no byte free on the disk of a folder; return the file to remove again."""
-    filler = path / "filler"
+    filler = path / name
     with filler.open("wb", buffering=0) as file:
         try:
             while True:

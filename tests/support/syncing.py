@@ -6,7 +6,8 @@ import errno
 from pathlib import Path
 
 from proxy.settings.values import RecordingSettings
-from proxy.spool.framing import SEGMENT_HEADER
+from proxy.spool.ends import Ends
+from proxy.spool.framing import SEGMENT_HEADER, encode
 from proxy.spool.page import Page
 from proxy.spool.segments import Segments
 from proxy.spool.syncing import SyncThread
@@ -49,7 +50,8 @@ class Spool:
         self.disk.make_folder(FOLDER)
         self.segments = Segments(self.disk, FOLDER, keeps_unsynced=True)
         self.page = page
-        self.thread = SyncThread(self.disk, FOLDER, self.segments, page, recording)
+        ends = Ends(self.disk, FOLDER, self.segments.header, encode, 1 << 16, 0)
+        self.thread = SyncThread(self.disk, FOLDER, self.segments, page, recording, ends)
 
     def append(self, data: bytes = b"data") -> None:
         segment = self.segments.current

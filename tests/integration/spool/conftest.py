@@ -14,7 +14,7 @@ from proxy.spool.page import Page
 
 START = CallStart(accepted_at_ns=1, method="POST", target="/v1/x", operation="other")
 END = CallEnd(outcome=Outcome.COMPLETED, ended_ns=5, status=200)
-SMALL = RecordingSettings(segment_bytes=2000, segment_seconds=10.0, min_free_bytes=0)
+SMALL = RecordingSettings(segment_bytes=2000, segment_seconds=10.0, min_free_bytes=0, waiting_max_bytes=65_536)
 
 
 @pytest.fixture

@@ -48,8 +48,8 @@ class Dying:
         writer.syncing.want()
         assert writer.syncing._thread is not None
         writer.syncing._thread.join(20)
-        assert writer._segments._lock is not None
-        os.close(writer._segments._lock)
+        for descriptor in writer._segments._locks:
+            os.close(descriptor)
         self.living.remove(writer)
 
 

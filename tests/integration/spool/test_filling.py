@@ -62,6 +62,11 @@ class RefusingDisk(FakeDisk):
             raise OSError(self.write_error, "refused")
         return super().append(descriptor, data)
 
+    def overwrite(self, descriptor: int, data: bytes, offset: int) -> int:
+        if self.write_error is not None:
+            raise OSError(self.write_error, "refused")
+        return super().overwrite(descriptor, data, offset)
+
     def create(self, path: Path) -> int:
         if self.create_error is not None:
             raise OSError(self.create_error, "refused")
@@ -147,7 +152,7 @@ def test_where_no_file_can_be_made_the_segment_in_use_grows_on(page: Page, error
 
 def test_at_a_full_disk_the_ballast_makes_room_for_the_ends_of_calls_under_way(page: Page) -> None:
     disk = FakeDisk()
-    disk.room = 100_000
+    disk.room = 200_000
     writer = writer_on(disk, page, ballast_bytes=20_000)
     assert "ballast" in disk.names(ROOT / "b-0")
     ids = [bytes([number]) * 16 for number in range(10)]

@@ -50,6 +50,8 @@ class SpoolMachine(RuleBasedStateMachine):
         self.read: dict[str, list[int]] = {}
         self.may_miss: set[tuple[str, int]] = set()
         self.damaged: set[str] = set()
+        self.ended: dict[str, set[bytes]] = {}
+        self.without_power: set[str] = set()
         self.seals: dict[str, Seal | None] = {}
         self.recording = replace(SMALL, mode=mode, ballast_bytes=ballast)
         self.start_writer()
@@ -85,6 +87,7 @@ class SpoolMachine(RuleBasedStateMachine):
     def end(self, data: st.DataObject, has_last: bool) -> None:
         identity = data.draw(st.sampled_from(self.open_ids))
         self.open_ids.remove(identity)
+        self.ended.setdefault(self.writer.folder.name, set()).add(identity)
         self.writer.end(identity, END, (9, b"last") if has_last else None)
 
     @rule()
@@ -120,6 +123,7 @@ class SpoolMachine(RuleBasedStateMachine):
     @rule(kept=st.floats(0, 1))
     def cut_power(self, kept: float) -> None:
         name, synced = self.writer.folder.name, self.writer.syncing.synced
+        self.without_power.add(name)
         promised = {sequence for append in self.disk.appends.get(name, [])[:synced] for sequence in append}
         there = {item.sequence for item in self.on_disk(name)}
         before = {path: len(file.data) for path, file in self.disk.files.items()}
@@ -177,7 +181,8 @@ class SpoolMachine(RuleBasedStateMachine):
 
     def load_source(self, name: str, limit: int) -> bool:
         source = self.reader.source(name)
-        batch = source.read(self.read_at.get(name, Position()), limit, is_final=not source.is_alive())
+        is_dead = not source.is_alive() and source.settle()
+        batch = source.read(self.read_at.get(name, Position()), limit, is_final=is_dead)
         expected = {item.sequence: item for item in self.disk.kept.get(name, [])}
         seen = self.read.setdefault(name, [])
         for located in batch.records:
@@ -223,6 +228,13 @@ class SpoolMachine(RuleBasedStateMachine):
             kept = {item.sequence for item in self.disk.kept.get(name, [])}
             missing = kept - set(self.read.get(name, ()))
             assert {(name, sequence) for sequence in missing} <= self.may_miss
+            if name != self.writer.folder.name and name not in self.without_power:
+                self.no_ended_call_is_open(name)
+
+    def no_ended_call_is_open(self, name: str) -> None:
+        kept = self.disk.kept.get(name, [])
+        starts, ends = ({item.identity for item in kept if item.type == kind} for kind in (1, 3))
+        assert starts & self.ended.get(name, set()) <= ends
 
 
 SpoolMachine.TestCase.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)

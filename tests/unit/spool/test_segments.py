@@ -101,7 +101,7 @@ def test_a_full_disk_tried_again_and_again_leaves_neither_file_nor_descriptor(ro
         disk.room = room
         with pytest.raises(OSError, match="no space left"):
             segments.make_spare(0.0)
-        assert (names(disk), len(disk.open)) == (["00000001.seg"], 2), "the segment and the lock"
+        assert (names(disk), len(disk.open)) == (["00000001.seg"], 3), "the segment and the locks"
     assert not segments.rotate()
     disk.room = None
     segments.make_spare(0.0)
@@ -116,7 +116,7 @@ def test_a_folder_that_cannot_be_synced_leaves_neither_file_nor_descriptor() -> 
     for _ in range(3):
         with pytest.raises(FileNotFoundError):
             segments.make_spare(0.0)
-        assert (names(disk), len(disk.open)) == (["00000001.seg"], 2), "the segment and the lock"
+        assert (names(disk), len(disk.open)) == (["00000001.seg"], 3), "the segment and the locks"
     assert segments.spare is None
 
 
