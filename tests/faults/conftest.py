@@ -35,6 +35,11 @@ first_byte_timeout = 2.0
 idle_timeout = 2.0
 connect_timeout = 2.0
 """
+PATIENT = """
+[providers.openai]
+url = "{upstream}/v1"
+"""
+"""An upstream may be silent for as long as anybody listens."""
 HURRIED = {
     "DASHCAM_DATABASE__CONNECT_TIMEOUT": "1", "DASHCAM_DATABASE__STATEMENT_TIMEOUT": "2",
     "DASHCAM_DATABASE__LOCK_TIMEOUT": "1", "DASHCAM_DATABASE__TCP_USER_TIMEOUT": "2",

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.faults.conftest import Amount, Start, slow
+from tests.faults.conftest import PATIENT, Amount, Start, slow
 from tests.support import oracle as answers
 from tests.support.dashcam import RunningDashcam
 from tests.support.holdings import assert_nothing_held
@@ -21,10 +21,6 @@ from tests.support.raw_http import RawClient, exchange, request
 from tests.support.verdict import assert_nothing_lost
 from tests.support.waiting import wait_until
 
-PATIENT = """
-[providers.openai]
-url = "{upstream}/v1"
-"""
 DRAINING = f"""{PATIENT}
 on_client_gone = "drain"
 """

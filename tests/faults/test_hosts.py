@@ -22,7 +22,7 @@ import pytest
 from proxy.settings.database import DatabaseSettings
 from tests.acceptance.conftest import serving
 from tests.acceptance.test_counted_once import QUEUED, WHOLE
-from tests.faults.conftest import Start
+from tests.faults.conftest import PATIENT, Start
 from tests.support.dashcam import RunningDashcam
 from tests.support.load import Load
 from tests.support.means import require
@@ -97,15 +97,16 @@ def interrupted(dashcam: RunningDashcam) -> int:
 
 
 async def test_h1_a_host_that_is_killed_costs_the_other_nothing_and_is_loaded_when_it_is_back(
-    start_host: StartHost, rounds: int
+    start_host: StartHost, oracle: str, rounds: int
 ) -> None:
-    alpha, beta = start_host(ALPHA), start_host(BETA)
+    alpha, beta = start_host(ALPHA, settings=PATIENT.format(upstream=oracle)), start_host(BETA)
     first, second = Load(alpha.url), Load(beta.url)
     async with first.running(), second.running():
         for _ in range(rounds):
             await first.progress()
+            async with first.unfinished():
+                await asyncio.to_thread(alpha.kill_everything)
             before = await asyncio.to_thread(interrupted, beta)
-            await asyncio.to_thread(alpha.kill_everything)
             await second.progress(60)
             # What was open there is nobody else's to end.
             assert await asyncio.to_thread(interrupted, beta) == before
@@ -117,13 +118,16 @@ async def test_h1_a_host_that_is_killed_costs_the_other_nothing_and_is_loaded_wh
     assert endings["interrupted"] >= rounds
 
 
-async def test_h2_the_folder_of_a_dead_host_is_loaded_by_another_one(start_host: StartHost, tmp_path: Path) -> None:
+async def test_h2_the_folder_of_a_dead_host_is_loaded_by_another_one(
+    start_host: StartHost, oracle: str, tmp_path: Path
+) -> None:
     """It waits until the dead one has been silent for long enough, and serves meanwhile."""
-    alpha, beta = start_host(ALPHA), start_host(BETA)
+    alpha, beta = start_host(ALPHA, settings=PATIENT.format(upstream=oracle)), start_host(BETA)
     first, second = Load(alpha.url), Load(beta.url)
     async with first.running(), second.running():
         await first.progress()
-        await asyncio.to_thread(alpha.kill_everything)
+        async with first.unfinished():
+            await asyncio.to_thread(alpha.kill_everything)
         moved = tmp_path / "moved"
         await asyncio.to_thread(shutil.move, alpha.data_dir, moved)
         gamma = await asyncio.to_thread(start_host, GAMMA, data_dir=moved)

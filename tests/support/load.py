@@ -64,6 +64,10 @@ class SeenCall:
         return b"".join(oracle.answer(self.question))
 
 
+def _hangs(call: SeenCall) -> bool:
+    return call.script == "hang" and bool(call.received) and not call.is_answered and call.error is None
+
+
 @dataclass
 class Load:
     """Clients that call until told to stop. ``path`` and ``headers`` go with each call; ``pause`` seconds between.
@@ -106,6 +110,17 @@ class Load:
                 yield self
             finally:
                 leaving.set()
+
+    @contextlib.asynccontextmanager
+    async def unfinished(self) -> AsyncIterator[None]:
+        """Run the block while a stream of its own is in the middle of its answer, and its upstream silent.
+
+        For what ends everything: it stays open as long as its upstream's silence is borne.
+        """
+        silent = Load(self.url, scripts=["hang@4"], calls=self.calls)
+        async with silent.running(clients=2):
+            await wait_until_async(lambda: any(map(_hangs, self.calls)), "a stream is open")
+            yield
 
     async def progress(self, calls: int = 20, seconds: float = 40.0) -> None:
         """Wait until so many more calls have finished and some stream is in the middle of its answer."""
