@@ -52,6 +52,8 @@ class FileMark:
         # Not for secrets.
         number = random.randint(1, _LARGEST)  # noqa: S311
         with contextlib.suppress(sqlite3.Error):
+            # Nothing is written into a file that is damaged.
+            connection.execute("SELECT max(rowid) FROM interaction").fetchone()
             connection.execute(f"PRAGMA user_version={number}")
             connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
             if self._number_in_file() == number:
