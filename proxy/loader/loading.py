@@ -46,9 +46,7 @@ from proxy.telemetry.families import Totals
 log = structlog.get_logger("loader")
 
 READ_BYTES = 1024 * 1024
-IDLE_SECONDS = 0.05
-PARK_SECONDS = 60.0
-DRAIN_SECONDS = 3.0
+IDLE_SECONDS, PARK_SECONDS, DRAIN_SECONDS = 0.05, 60.0, 3.0
 _UNREADABLE_PAUSE, _SETTLE_SECONDS = 1.0, 10.0
 _MOST_LINES = 100
 """So many gateways that are gone have lines of their own in the ledger."""
