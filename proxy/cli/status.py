@@ -153,7 +153,7 @@ def _calls(found: Mapping[str, Any]) -> str:
 
 
 def _backlog(found: Mapping[str, Any]) -> str:
-    if not found["pending_bytes"]:
+    if not found["pending_bytes"] or found["pending"] == 0:
         return "none"
     oldest = found["oldest_pending_seconds"]
     return size(found["pending_bytes"]) + (f", the oldest call {_span(oldest)} old" if oldest else "")

@@ -30,6 +30,7 @@ from proxy.loader.retries import Retries
 from proxy.loader.side_work import SideWork
 from proxy.loader.sources import FollowedSource, Parking, Progress
 from proxy.loader.totals import ModelNames, totals_of
+from proxy.loader.unreadable import Unreadable
 from proxy.pricing.cost import cost_of
 from proxy.pricing.current import CurrentPrices
 from proxy.settings.credentials import opening_keys
@@ -47,7 +48,7 @@ log = structlog.get_logger("loader")
 
 READ_BYTES = 1024 * 1024
 IDLE_SECONDS, PARK_SECONDS, DRAIN_SECONDS = 0.05, 60.0, 3.0
-_UNREADABLE_PAUSE, _SETTLE_SECONDS = 1.0, 10.0
+_SETTLE_SECONDS = 10.0
 _MOST_LINES = 100
 """So many gateways that are gone have lines of their own in the ledger."""
 
@@ -100,7 +101,7 @@ class Loader:
         self._names = ModelNames([*configured, *reader.known_models(50)])
         self._states, self._parked = _load_states(reader, self._instance)
         self._must_start_over = False
-        self._unreadable: dict[str, tuple[float, str]] = {}
+        self._unreadable = Unreadable()
         self._settle_again_at = 0.0
         # Before anybody asks: the account of a gateway that runs is newer than its line in the store.
         self._find_sources()
@@ -240,17 +241,17 @@ class Loader:
 
     def _advance(self, followed: FollowedSource) -> bool:
         now = time.monotonic()
-        if now < self._unreadable.get(followed.name, (now, ""))[0]:
+        if not self._unreadable.may_try(followed.name, now):
             return False
         try:
             with self._lock:
                 progress = followed.look(READ_BYTES, now)
                 parking = followed.parts_to_park(now, PARK_SECONDS)
         except (OSError, SealedError) as error:
-            # A bad sector, a lost right, a key that is not ours: nothing was taken, and the other sources go on.
-            self._set_unreadable(followed.name, now, error)
+            # Nothing was taken, and the other sources go on.
+            self._unreadable.failed(followed.name, followed.source.folder, now, error)
             return False
-        self._unreadable.pop(followed.name, None)
+        self._unreadable.succeeded(followed.name)
         if progress.given_up:
             log.warning("calls_recovered", source=followed.name, interrupted=progress.given_up)
         if progress.has_read or progress.finished or progress.damage or parking or followed.is_exhausted:
@@ -258,11 +259,6 @@ class Loader:
         # Gone with what it left open: the next look closes its account.
         gave_up = followed.is_dead and not followed.is_exhausted
         return (progress.has_read and not progress.is_at_end) or gave_up
-
-    def _set_unreadable(self, name: str, now: float, error: OSError | SealedError) -> None:
-        if name not in self._unreadable:
-            log.error("source_unreadable", source=name, reason=str(error))
-        self._unreadable[name] = now + _UNREADABLE_PAUSE, f"the spool of {name} cannot be read: {error}"
 
     # -- committing -----------------------------------------------------------------------------------------
 
@@ -359,12 +355,12 @@ class Loader:
     @property
     def last_error(self) -> str | None:
         """What keeps calls from the store now: all of them, or those of a source that cannot be read."""
-        return self._outage.reason or next((reason for _, reason in list(self._unreadable.values())), None)
+        return self._outage.reason or self._unreadable.first[0]
 
     @property
     def next_step(self) -> str | None:
         """What a person may do about it, where that is known."""
-        return self._outage.hint
+        return self._outage.hint if self._outage.reason else self._unreadable.first[1]
 
     def pages(self) -> list[dict[str, int]]:
         """Return the pages of the gateways that run."""
@@ -387,10 +383,10 @@ class Loader:
         }
 
     def lag_seconds(self) -> float:
-        """Return how long the oldest finished call has been waiting for its commit, or the loader for a success."""
+        """Return how long the oldest finished call has waited for its commit, or the loader for a success."""
         with self._lock:
             waits = [source.lag_seconds() for source in self._sources.values()]
-        return max([*waits, self._outage.seconds])
+        return max([*waits, self._outage.seconds, self._unreadable.seconds])
 
 
 def _load_states(reader: Reader, instance: str) -> tuple[dict[str, Row], list[Row]]:

@@ -81,7 +81,7 @@ class Source:
         self.name = name
         self._disk = disk
         self._root = root
-        self._folder = root / name
+        self.folder = root / name
         self._keys = keys
         self._headings: dict[int, Heading] = {}
 
@@ -90,19 +90,19 @@ class Source:
 
     def segments(self) -> list[int]:
         """Return the numbers of the segments there, ascending."""
-        return segment_numbers(self._disk.names(self._folder))
+        return segment_numbers(self._disk.names(self.folder))
 
     def is_alive(self) -> bool:
         """True while a writer holds the folder."""
-        return locks.is_held(self._disk, self._folder)
+        return locks.is_held(self._disk, self.folder)
 
     def settle(self) -> bool:
         """Make a segment of what a dead writer left waiting; False when another process is at it."""
-        return ends.settle(self._disk, self._folder)
+        return ends.settle(self._disk, self.folder)
 
     def waiting(self) -> list[Record]:
         """Return the ENDs that a writer keeps until the disk takes them; they come in a segment, too, in the end."""
-        found = ends.waiting(self._disk, self._folder)
+        found = ends.waiting(self._disk, self.folder)
         if found is None:
             return []
         seal, opened = self._keys.seal_of(found[0]), list[Record]()
@@ -222,7 +222,7 @@ class Source:
         return size > (SEGMENT_HEADER.size if heading is None else heading.size)
 
     def _path(self, number: int) -> Path:
-        return self._folder / segment_name(number)
+        return self.folder / segment_name(number)
 
     def acknowledge(self, position: Position) -> int:
         """Unlink segments wholly before a committed position; return how many. Needs no space."""
@@ -260,7 +260,7 @@ class Source:
             yield from self._body(name, 1 << 62, size)
 
     def _body(self, name: str, limit: int, size: int) -> Iterator[bytes]:
-        path = self._folder / BODIES / name
+        path = self.folder / BODIES / name
         if name.endswith(bodies.SEALED):
             heading = heading_of(self._disk.read(path, 0, LONGEST_HEADER))
             seal = None if heading is None else self._keys.seal_of(heading)
@@ -275,11 +275,11 @@ class Source:
 
     def bodies(self) -> list[str]:
         """Return the names of the side files, those of calls that are still arriving among them."""
-        return self._disk.names(self._folder / BODIES)
+        return self._disk.names(self.folder / BODIES)
 
     def free_body(self, name: str) -> None:
         """Remove a side file whose call is committed."""
-        self._disk.unlink(self._folder / BODIES / name)
+        self._disk.unlink(self.folder / BODIES / name)
 
     def quarantine(self, damaged: Damaged) -> str:
         """Keep unreadable bytes for a person, whole and on the disk; return the file's name."""
@@ -297,15 +297,15 @@ class Source:
                 self._disk.unlink(self._path(number))
         if self.segments():
             return False
-        aside = self._folder / BODIES
+        aside = self.folder / BODIES
         for name in self._disk.names(aside):
             self._disk.unlink(aside / name)
-        for name in self._disk.names(self._folder):
+        for name in self._disk.names(self.folder):
             if name in (LOCK, ballast.NAME, ends.NAME) or name.endswith(UNFINISHED):
-                self._disk.unlink(self._folder / name)
+                self._disk.unlink(self.folder / name)
         try:
             self._disk.remove_folder(aside)
-            self._disk.remove_folder(self._folder)
+            self._disk.remove_folder(self.folder)
         except OSError:
             # Not empty: somebody keeps a file of his own here, which is his.
             return False

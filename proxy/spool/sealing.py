@@ -75,9 +75,10 @@ class KeyRing:
         if heading.salt not in self._seals:
             master = self._masters.get(heading.key_id)
             if master is None:
+                known = ", ".join(item.hex() for item in self._masters) or "none"
                 raise SealedError(
-                    f"a segment is sealed with the key {heading.key_id.hex()}, which is not among "
-                    f"{', '.join(item.hex() for item in self._masters) or 'none'}; start with its DASHCAM_MASTER_KEY"
+                    f"a segment is sealed with the master key {heading.key_id.hex()}; set are: {known}",
+                    hint="start with that key in DASHCAM_MASTER_KEY too, behind a comma: the first one seals, all open",
                 )
             self._seals[heading.salt] = Seal(master, heading.salt)
         return self._seals[heading.salt]

@@ -307,6 +307,7 @@ def test_a_source_that_cannot_be_read_does_not_hold_the_others_up(bench: Bench, 
     ledger = bench.load()
     assert (ledger["accepted"], ledger["stored"], ledger["sources"][0]["stored"]) == (2, 1, 0)
     assert "aaa-0 cannot be read" in str(bench.loader.last_error)
+    assert bench.loader.next_step == f"look at its disk and rights: ls -la {folder}"
     segment.rmdir()
     (folder / "aside").rename(segment)
     bench.loader_anew()

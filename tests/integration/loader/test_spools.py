@@ -154,8 +154,9 @@ def test_a_sealed_spool_waits_for_its_key_and_holds_nobody_up(
     bench.loader_anew()
     ledger = bench.load()
     assert (ledger["stored"], ledger["pending"], ledger["balanced"]) == (1, 2, True)
-    assert bench.loader.last_error is not None
-    assert "start with its DASHCAM_MASTER_KEY" in bench.loader.last_error
+    assert "is sealed with the master key" in str(bench.loader.last_error)
+    assert "start with that key in DASHCAM_MASTER_KEY too" in str(bench.loader.next_step)
+    assert bench.loader.lag_seconds() > 0
     monkeypatch.setenv("DASHCAM_MASTER_KEY", f"{KEY},{OLD_KEY}")
     bench.loader_anew()
     ledger = bench.load()
