@@ -42,7 +42,11 @@ _BY_OBJECT = {
     ),
 }
 """What a missing right is to, by the server's words: SQLSTATE 42501 alone does not say."""
-_READ_ONLY = _Meaning("is read-only", "database.url must lead to the primary; a replica belongs in database.read_url")
+_READ_ONLY = _Meaning(
+    "is read-only",
+    "database.url must lead to the primary (a replica belongs in database.read_url), and its "
+    "default_transaction_read_only be off: some hosters turn it on where the disk is full",
+)
 _FULL = _Meaning("has no room left", "free space on its server")
 _CROWDED = _Meaning("has too many connections", "end some, or raise max_connections")
 _BUSY = _Meaning("is busy", "see who holds the lock: dashcam doctor")

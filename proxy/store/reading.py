@@ -338,9 +338,16 @@ def _run(connection: Connection, sql: str, values: Sequence[Any]) -> list[Mappin
     return list(connection.exec_driver_sql(sql, tuple(values)).mappings())  # type: ignore[arg-type]
 
 
+class _Columns(dict[str, Any]):
+    """A row of a table that somebody may have altered by hand."""
+
+    def __missing__(self, name: str) -> Any:
+        raise StoreError(f"the database was altered by hand: a column {name} is gone", hint="dashcam db check")
+
+
 def decoded(row: Mapping[str, Any]) -> Row:
-    """Return a row with its JSON columns as values."""
-    values = dict(row)
+    """Return a row with its JSON columns as values; asked for a column that is gone it raises ``StoreError``."""
+    values = _Columns(row)
     for name in _JSON:
         if isinstance(values.get(name), str):
             values[name] = orjson.loads(values[name])

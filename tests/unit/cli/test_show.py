@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import json
+import sqlite3
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -59,6 +62,16 @@ def test_what_is_not_there_is_told(dashcam: Command, record: Record, state: str,
     entry = type(entry)(interaction=entry.interaction)
     record(entry)
     assert dashcam("show").out.count(told) == 2
+
+
+def test_a_column_that_is_gone_is_told_without_a_traceback(dashcam: Command, record: Record, tmp_path: Path) -> None:
+    record(an_entry(REQUEST, ANSWER))
+    with contextlib.closing(sqlite3.connect(tmp_path / "data" / "dashcam.db")) as by_hand:
+        by_hand.execute("ALTER TABLE interaction RENAME COLUMN finish_kind TO mine")
+    told = dashcam("show")
+    assert told.code == 1
+    assert "altered by hand: a column finish_kind is gone" in told.err
+    assert "next: dashcam db check" in told.err
 
 
 def test_a_failure_is_told_first(dashcam: Command, record: Record) -> None:
