@@ -37,6 +37,8 @@ log = structlog.get_logger("control")
 
 LEAVE_SECONDS = 5.0
 _LOCK_AGAIN_SECONDS = 0.1
+_LONG_SECONDS = 5.0
+"""Whoever asks is told of a database that is not open by then."""
 
 
 class Services:
@@ -48,6 +50,7 @@ class Services:
         self.loader: Loader | None = None
         self._say = say
         self._failure: str | None = None
+        self._opening_since = time.monotonic()
         self._next_step: str | None = None
         self._lock: int | None = None
         self._state = SpoolState(settings)
@@ -110,6 +113,7 @@ class Services:
 
     def _open(self) -> None:
         self._be_alone()
+        self._opening_since = time.monotonic()
         database = self.settings.database
         if handover.handed_over(Path(self.settings.data_dir)):
             # Before a former record is upgraded; what else is wrong with a database is said better below.
@@ -175,7 +179,13 @@ class Services:
     def last_error(self) -> str | None:
         """What keeps calls from the store now, or None."""
         loader = self.loader
-        return loader.last_error if loader is not None else self._failure
+        return loader.last_error if loader is not None else self._failure or self._slowness()
+
+    def _slowness(self) -> str | None:
+        """Return how long the database has not answered, where that is long."""
+        seconds = time.monotonic() - self._opening_since
+        is_long = seconds > _LONG_SECONDS and self._upgrades.doing is None
+        return f"the database {self.settings.database.shown} is not open after {seconds:.0f} s" if is_long else None
 
     @property
     def next_step(self) -> str | None:
