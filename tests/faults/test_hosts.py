@@ -199,8 +199,9 @@ async def test_h4_a_leader_that_dies_freezes_or_leaves_is_followed_by_the_other_
         os.kill(control, signal.SIGCONT)
         # It wakes up, and knows better than its memory.
         await wait_until_async(lambda: leader.ledger()["is_open"] and not leads(leader), "it follows")
-        assert leads(other)
-        await asyncio.to_thread(other.kill, "proxy.control")
+        # On a busy machine a lease may run out, and be anybody's, at any time.
+        last = await leader_of(*hosts)
+        await asyncio.to_thread(last.kill, "proxy.control")
         # Either may be the next: a control that was killed is back long before its lease has run out.
         last = await leader_of(*hosts)
         for load in loads:

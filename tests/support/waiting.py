@@ -14,7 +14,7 @@ _INTERVAL_SECONDS = 0.02
 
 
 def wait_until(
-    condition: Callable[[], Found], what: str, *, seconds: float = 20.0, interval: float = _INTERVAL_SECONDS
+    condition: Callable[[], Found], what: str, *, seconds: float = 40.0, interval: float = _INTERVAL_SECONDS
 ) -> Found:
     """Return the first true value of ``condition``; ``AssertionError`` naming ``what`` when the time is over."""
     deadline = time.monotonic() + seconds
@@ -26,7 +26,7 @@ def wait_until(
     return found
 
 
-async def wait_until_async(condition: Callable[[], Found], what: str, *, seconds: float = 20.0) -> Found:
+async def wait_until_async(condition: Callable[[], Found], what: str, *, seconds: float = 40.0) -> Found:
     """Do the same without holding the event loop."""
     deadline = time.monotonic() + seconds
     while not (found := condition()):
