@@ -57,7 +57,7 @@ _ROWS = (
     # Each gateway has looked at all of the spool.
     _Row("dashcam_spool_bytes", "Size of the spool.", _highest, "spool_bytes"),
     _Row("dashcam_spool_files", "Files of the spool.", _highest, "spool_files"),
-    _Row("dashcam_spool_waiting_bytes", "Ends of calls that wait for a disk that takes nothing.", _total, "waiting_bytes"),
+    _Row("dashcam_spool_waiting_bytes", "Ends of calls that wait for a disk that is full.", _total, "waiting_bytes"),
     _Row("dashcam_spool_ends_lost_total", "Ends of calls for which there was no room.", _total, "ends_lost"),
     _Row("dashcam_bodies_dropped_total", "Calls that went on without their content.", _total, "bodies_dropped"),
     _Row("dashcam_breakers_open", "Providers that routes avoid now.", _total, "breakers_open"),
