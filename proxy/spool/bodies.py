@@ -17,6 +17,7 @@ from pathlib import Path
 
 from proxy.errors import SpoolError
 from proxy.sealing import TAG_BYTES
+from proxy.spool.ceilings import Room
 from proxy.spool.disk import Disk
 from proxy.spool.framing import LONGEST_HEADER, MARK, segment_header
 from proxy.spool.sealing import Seal
@@ -28,12 +29,21 @@ _NOBODY = bytes(16)
 
 
 class SideFile:
-    """One body being written; end it with ``finish`` or ``discard``. ``unsynced`` takes what is to be synced."""
+    """One body being written; end it with ``finish`` or ``discard``. ``unsynced`` takes what is to be synced.
+
+    ``room`` is what all of them may take.
+    """
 
     def __init__(
-        self, disk: Disk, path: Path, unsynced: deque[tuple[int, Path]], master_key: bytes | None = None
+        self,
+        disk: Disk,
+        path: Path,
+        unsynced: deque[tuple[int, Path]],
+        master_key: bytes | None = None,
+        room: Room | None = None,
     ) -> None:
         self._disk = disk
+        self._room = room
         self._unsynced = unsynced
         self._sha256 = hashlib.sha256()
         self._length = self._frames = 0
@@ -53,7 +63,9 @@ class SideFile:
         return self._length
 
     def write(self, data: bytes) -> None:
-        """Append a slice; ``SpoolError`` when the disk refuses it."""
+        """Append a slice; ``SpoolError`` when the disk refuses it, or there is no room."""
+        if self._room is not None:
+            self._room.take(len(data))
         try:
             if self.seal is None:
                 self._append(data)

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from proxy.errors import SpoolError
 from proxy.settings.values import RecordingSettings
 from proxy.spool import ballast, ends
 from proxy.spool.disk import Disk
@@ -50,6 +51,19 @@ def _sizes(disk: Disk, root: Path) -> Iterator[int]:
                         yield disk.size(folder / name)
 
 
+@dataclass(slots=True)
+class Room:
+    """What large bodies may still take until the next look at the spool, in bytes: they could fill it in between."""
+
+    left: int
+
+    def take(self, size: int) -> None:
+        """Take so much; ``SpoolError`` where there is less."""
+        if size > self.left:
+            raise SpoolError("a large request body is not written aside: the spool is nearly full")
+        self.left -= size
+
+
 @dataclass(frozen=True, slots=True)
 class Ceilings:
     """In bytes and files; ``min_free`` must stay free, ``ballast`` and ``ends`` are held for the ends of calls."""
@@ -80,6 +94,10 @@ class Ceilings:
         if usage.files > self.max_files * _HIGH_WATER:
             found |= Trouble.MANY_FILES
         return found
+
+    def room(self, usage: Usage) -> int:
+        """Return how many bytes more there may be before a mark is passed."""
+        return min(int(self.max_bytes * _HIGH_WATER) - usage.bytes, usage.free - self.min_free)
 
     def is_over(self, usage: Usage) -> bool:
         """True at the ceiling itself: not even facts are added."""

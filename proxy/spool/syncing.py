@@ -20,7 +20,7 @@ from pathlib import Path
 
 from proxy.settings.values import RecordingSettings
 from proxy.spool.ballast import Ballast
-from proxy.spool.ceilings import Ceilings, measure
+from proxy.spool.ceilings import Ceilings, Room, measure
 from proxy.spool.disk import Disk
 from proxy.spool.ends import Ends
 from proxy.spool.page import Page
@@ -64,6 +64,7 @@ class SyncThread:
         self._took: deque[int] = deque(maxlen=_LATEST)
         self._seen = Trouble.NONE
         self._cannot_make = False
+        self.room = Room(self._ceilings.max_bytes)
         self.ballast = Ballast(disk, folder, self._ceilings.ballast)
         self._ends = ends
         self.bodies: deque[tuple[int, Path]] = deque()
@@ -288,6 +289,7 @@ class SyncThread:
             self.is_over, self.is_tight = False, True
             return Trouble.DISK_LOW
         self.is_over = self._ceilings.is_over(usage)
+        self.room.left = self._ceilings.room(usage)
         self._page.set(Page.SPOOL_BYTES, usage.bytes)
         self._page.set(Page.SPOOL_FILES, usage.files)
         self._note_room(usage.free)

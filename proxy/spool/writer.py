@@ -236,7 +236,8 @@ class SpoolWriter:
         if len(self.syncing.bodies) >= _MOST_UNSYNCED_BODIES:
             # Where syncs hang each of them keeps a descriptor, which connections need.
             raise SpoolError("a large request body is not written aside: too many wait for the disk")
-        return SideFile(self._disk, self.folder / BODIES / identity.hex(), self.syncing.bodies, self._master_key)
+        path = self.folder / BODIES / identity.hex()
+        return SideFile(self._disk, path, self.syncing.bodies, self._master_key, self.syncing.room)
 
     def stats(self, values: Mapping[str, int]) -> None:
         """Append the gateway's health, and try again what could not be written.

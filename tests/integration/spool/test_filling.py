@@ -329,3 +329,20 @@ def test_what_is_late_comes_behind_an_end_that_waits(page: Page) -> None:
     assert [kind for kind, _ in kept(disk)] == [RecordType.START, RecordType.END, RecordType.AMEND]
     assert page.get(Page.WAITING_BYTES) == 0
     writer.close()
+
+
+def test_large_bodies_do_not_pass_the_ceiling_between_two_looks(page: Page) -> None:
+    """In mode memory they would fill the machine's RAM within a second."""
+    disk = FakeDisk()
+    writer = writer_on(disk, page, mode="memory", memory_max_bytes=10_000)
+    writer.syncing.round(20.0)
+    first, second = writer.open_body(b"1" * 16), writer.open_body(b"2" * 16)
+    first.write(bytes(5_000))
+    with pytest.raises(SpoolError, match="nearly full"):
+        second.write(bytes(5_000))
+    second.discard()
+    first.finish()
+    disk.unlink(first.path)
+    writer.syncing.round(30.0)
+    writer.open_body(b"3" * 16).write(bytes(5_000))
+    writer.close()
