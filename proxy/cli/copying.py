@@ -215,7 +215,7 @@ def _say_what_was_done(move: Move, wanted: Wanted, found: Findings, seconds: flo
 
 
 def _start(move: Move) -> str:
-    waits = "The running Dashcam keeps new calls in its spool until then. Stop it, and start"
+    waits = "New calls wait in the spool of the Dashcam that runs. Stop it, and start"
     start = waits if instance.is_served(move.data_dir) else "Start"
     url = _address(move.target)
     secret = f"\n({HIDDEN} stands for your password.)" if HIDDEN in url else ""

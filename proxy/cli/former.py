@@ -13,7 +13,7 @@ from typing import Any
 
 from proxy.cli import resolution
 from proxy.errors import StoreError
-from proxy.settings.database import DatabaseSettings
+from proxy.settings.database import DatabaseSettings, typed
 from proxy.settings.values import Settings
 from proxy.supervisor import instance
 
@@ -52,7 +52,7 @@ def _tell_running(settings: Settings) -> None:
 
 def _tell(settings: Settings, what: str, database: str) -> None:
     print(f"dashcam: this is {settings.database.shown}; {what} {database}", file=sys.stderr)
-    print(f"  next: export DASHCAM_DATABASE_URL={shlex.quote(database)}", file=sys.stderr)
+    print(f"  next: export DASHCAM_DATABASE_URL={shlex.quote(typed(database))}", file=sys.stderr)
 
 
 def _is_the_copy(database: DatabaseSettings, copied: str) -> bool:

@@ -13,11 +13,13 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shlex
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from proxy.errors import NotAllowedError, StoreError, UnreachableError
+from proxy.settings.database import typed
 from proxy.settings.installation import id_of
 from proxy.settings.private_file import replace_file
 from proxy.settings.values import Settings
@@ -110,7 +112,8 @@ def check(settings: Settings) -> None:
     if found is not None and (there is None or there.id != found["copy"]):
         raise StoreError(
             f"the record moved to {found['database']}; nothing is written to {settings.database.shown} any more",
-            hint=f"dashcam serve --database-url {found['database']}; or, to go on without it: rm {data_dir / _RECORD}",
+            hint=f"dashcam serve --database-url {shlex.quote(typed(found['database']))}; "
+            f"or, to go on without it: rm {data_dir / _RECORD}",
         )
     if there is None or there.state == state.IN_USE:
         return

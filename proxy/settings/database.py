@@ -108,6 +108,11 @@ def _check_postgres(url: str, rest: str) -> None:
             raise ValueError("after the user come HOST or HOST:PORT, several separated by commas; IPv6 in brackets")
 
 
+def typed(shown: str) -> str:
+    """Return what ``shown`` says as the address that is typed for it: a path alone is none."""
+    return shown if "://" in shown else f"{_SQLITE}{shown}"
+
+
 def masked(url: str) -> str:
     """Return an address without the secrets in it."""
     shown = _CREDENTIALS.sub(_without_password, url, count=1)

@@ -124,7 +124,7 @@ def test_after_the_handover_only_the_copy_is_the_record(here: Settings, there: S
     moved(here, there)
     with pytest.raises(StoreError, match=r"the record moved to .*moved\.db") as caught:
         handover.check(here)
-    assert "--database-url" in str(caught.value.hint)
+    assert f"--database-url {there.database.url};" in str(caught.value.hint)
     handover.take_into_use(there)
     found = state.of(there.database)
     assert found is not None

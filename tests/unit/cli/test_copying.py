@@ -82,6 +82,7 @@ def test_commands_say_when_they_read_the_former_record(dashcam: Command, tmp_pat
     assert dashcam("db", "copy", "--to", "sqlite:///moved.db").code == 0
     former = dashcam("logs")
     assert (former.code, len(former.lines), "the record moved to" in former.err) == (0, 3, True)
+    assert f"next: export DASHCAM_DATABASE_URL=sqlite:///{tmp_path}/moved.db\n" in former.err
     assert dashcam("logs", "--database-url", "sqlite:///moved.db").err == ""
     (tmp_path / "by-another-name.db").symlink_to("moved.db")
     assert dashcam("logs", "--database-url", "sqlite:///by-another-name.db").err == ""
