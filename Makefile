@@ -9,7 +9,7 @@ LOCK := build/lock/bin/uv pip compile --quiet --upgrade --universal --python-ver
 	--no-annotate --no-header --no-emit-index-url --no-emit-find-links
 CLIENT_LOCKS := tests/clients/python
 CLIENTS := python aider
-WORKERS ?= 2
+WORKERS ?= 3
 FAULTS_SCALE ?= 1
 
 .DEFAULT_GOAL := help
