@@ -103,9 +103,14 @@ def _judged(ledger: Mapping[str, Any]) -> dict[str, Any]:
     """Return what an account says, and whether all is well."""
     troubles = [str(item["text"]) for item in ledger.get("troubles") or ()]
     hints = [ledger.get("next_step"), *(item["hint"] for item in ledger.get("troubles") or ()), "dashcam doctor"]
+    waiting = ledger.get("pending_bytes")
+    if waiting is None:
+        # The store is not open: then all that lies in the spool waits for it.
+        waiting = (ledger.get("spool") or {}).get("bytes")
     is_well = not (ledger.get("last_error") or troubles or ledger.get("balanced") is False)
     return {
         **{name: ledger.get(name) for name in _ACCOUNT},
+        "pending_bytes": waiting,
         "state": UP if is_well else AILING,
         "next_step": None if is_well else next(hint for hint in hints if hint),
         "troubles": troubles,

@@ -54,6 +54,17 @@ def test_it_says_since_when_it_is_up_and_where_each_call_is(dashcam: Command, fo
         ({"troubles": [TROUBLE]}, "trouble     the disk is slow", "look at the disk"),
         ({"balanced": False}, "the account does not balance", "dashcam doctor"),
         ({"is_open": False, "stored": None, "last_error": "away"}, "/d/dashcam.db (not open)", "dashcam doctor"),
+        (
+            {
+                "pending": None,
+                "pending_bytes": None,
+                "oldest_pending_seconds": None,
+                "spool": {"bytes": 7_000},
+                "last_error": "away",
+            },
+            "backlog     7.0 kB",
+            "dashcam doctor",
+        ),
     ],
 )
 def test_what_keeps_calls_from_the_record_makes_it_exit_with_7(
