@@ -129,16 +129,18 @@ def _load(settings: Settings, copy: Path, is_sure: bool) -> dict[str, Any]:
     found, aside = revision_of(database), None
     with Bar("restore") as bar:
         if found is not None:
-            aside = _aside(settings, found)
-            postgres_copies.dump(database, aside, copies_key(settings.maintenance), bar)
+            # Whose copies are sealed does not want what they take the place of to lie about plain.
+            master = masters[0] if is_sealed(copy) else copies_key(settings.maintenance)
+            aside = _aside(settings, found, SUFFIX if master else "")
+            postgres_copies.dump(database, aside, master, bar)
         postgres_copies.load(database, copy, masters, bar)
     settle_accounts(database, RealDisk().names(settings.spool_dir), instance_of(settings))
     return {"aside": str(aside) if aside else None, "bytes": copy.stat().st_size}
 
 
-def _aside(settings: Settings, revision: str) -> Path:
+def _aside(settings: Settings, revision: str, suffix: str) -> Path:
     name = backup_name("aside", revision).removesuffix(".db")
-    return unused(settings.backups_dir / f"{name}.dump{SUFFIX if settings.maintenance.seal_backups else ''}")
+    return unused(settings.backups_dir / f"{name}.dump{suffix}")
 
 
 def _check_stopped(settings: Settings) -> None:
