@@ -39,7 +39,8 @@ MEANINGS = {
         "free some space on the spool's disk",
     ),
     Trouble.SPOOL_LARGE: Meaning(
-        "spool_large", "the spool is near recording.spool_max_bytes", "see why the store is behind: dashcam doctor"
+        "spool_large", "the spool is near its ceiling, recording.spool_max_bytes (in RAM: memory_max_bytes)",
+        "see why the store is behind: dashcam doctor"
     ),
     Trouble.MANY_FILES: Meaning(
         "many_files", "the spool is near recording.spool_max_files", "see why the store is behind: dashcam doctor"

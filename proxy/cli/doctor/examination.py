@@ -146,7 +146,10 @@ def _recorder(url: str, ledger: dict[str, Any], told: Collection[str]) -> Iterat
     if lost:
         told = ", ".join(f"{count} {reason}" for reason, count in lost.items())
         yield Finding(
-            "recorder", None, f"calls that were not recorded: {told}", "free some space; see recording.on_full"
+            "recorder",
+            None,
+            f"calls that were not recorded: {told}",
+            "free some space, or raise the spool's ceiling; see recording.on_full",
         )
     if ledger.get("quarantined"):
         detail = f"{ledger['quarantined']} calls could not be stored and are kept aside, in table quarantine"
