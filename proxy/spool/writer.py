@@ -16,8 +16,9 @@ import contextlib
 import errno
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Self
 
@@ -74,6 +75,8 @@ class SpoolWriter:
         self._segments = Segments(self._disk, self.folder, self._seal, keeps_unsynced=keeps)
         self._mark = self._segments.mark
         most, held = recording.waiting_max_bytes, Ceilings.of(recording).ends
+        # Nothing of the syncing thread's may lead back here: a writer that is given up must go with its last call.
+        self._encode = _encoder(self._seal, self._mark)
         self._ends = Ends(self._disk, self.folder, self._segments.header, self._encode, most, held)
         self._waiting = self._ends.waiting
         self._open = 0
@@ -269,11 +272,6 @@ class SpoolWriter:
         self._sequence += 1
         return self._encode(kind, identity, self._sequence, payload)
 
-    def _encode(self, kind: int, identity: bytes, sequence: int, payload: bytes) -> bytes:
-        if self._seal is not None:
-            payload = self._seal.seal(kind, identity, sequence, payload)
-        return encode(kind, identity, sequence, payload, self._mark)
-
     def _append(self, data: bytes) -> bool:
         """Append whole records in one write; False when the disk would not take them."""
         segment = self._segments.current
@@ -373,6 +371,17 @@ class SpoolWriter:
         self.syncing.stop()
         self._ends.close()
         self._segments.close()
+
+
+def _encoder(seal: Seal | None, mark: bytes) -> Callable[[int, bytes, int, bytes], bytes]:
+    """Return how a record of (kind, identity, sequence, payload) becomes bytes."""
+    if seal is None:
+        return partial(encode, mark=mark)
+
+    def sealed(kind: int, identity: bytes, sequence: int, payload: bytes) -> bytes:
+        return encode(kind, identity, sequence, seal.seal(kind, identity, sequence, payload), mark)
+
+    return sealed
 
 
 def _keep(segment: Segment, data: bytes) -> None:
