@@ -89,14 +89,20 @@ def test_a_file_that_is_moved_away_takes_all_its_calls_along(
     assert calls_in(away) == 5
 
 
+def another(folder: Path) -> Path:
+    """Make a database that somebody else has recorded 300 calls in."""
+    path = folder / "other.db"
+    upgrade(sqlite_at(path))
+    writer = StoreWriter(sqlite_at(path))
+    writer.write(WriteBatch(entries=[("s", an_entry()) for _ in range(300)]), lambda _: {})
+    writer.close()
+    return path
+
+
 def test_what_is_put_in_its_place_is_not_spoiled_by_what_was_there(
     bench: Bench, small: SpoolingGateway, path: Path, tmp_path: Path
 ) -> None:
-    other = tmp_path / "other.db"
-    upgrade(sqlite_at(other))
-    writer = StoreWriter(sqlite_at(other))
-    writer.write(WriteBatch(entries=[("s", an_entry()) for _ in range(300)]), lambda _: {})
-    writer.close()
+    other = another(tmp_path)
     record(small, 5)
     bench.load()
     shutil.move(other, path)
@@ -110,11 +116,7 @@ def test_what_is_put_in_its_place_is_not_spoiled_by_what_was_there(
 def test_a_file_that_is_written_over_in_its_place_is_not_spoiled_by_the_log_of_what_was_there(
     bench: Bench, small: SpoolingGateway, path: Path, tmp_path: Path
 ) -> None:
-    other = tmp_path / "other.db"
-    upgrade(sqlite_at(other))
-    writer = StoreWriter(sqlite_at(other))
-    writer.write(WriteBatch(entries=[("s", an_entry()) for _ in range(300)]), lambda _: {})
-    writer.close()
+    other = another(tmp_path)
     record(small, 5)
     bench.load()
     inode = path.stat().st_ino
