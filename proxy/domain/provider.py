@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from urllib.parse import urlsplit
+
+from proxy.domain.access import Limits, limits_from_mapping
 
 LOCAL_KINDS = frozenset({"ollama", "vllm", "llamacpp", "lmstudio", "dashcam"})
 """Kinds that run on the user's own machines: they cost nothing, which is not the same as unpriced."""
@@ -45,11 +47,15 @@ class Provider:
     ``on_broken_stream`` "tell" says in a last event why a stream breaks off, "abort_only" adds nothing to it.
     ``gateway_headers`` "send" passes what speaks to other gateways on, for a provider that is one.
 
-    ``source`` says why it is here: ``configured``; ``environment`` (its key is in the server's environment); ``found``
-    (by probing this machine: it is never handed anybody's credentials). ``is_away``: a found one that no longer
-    answers. ``entries`` are the members of its model list as it gave them (JSON), empty where they were too large.
+    ``source`` says why it is here: ``configured``; ``catalogue`` (edited while Dashcam runs); ``environment`` (its key
+    is in the server's environment); ``found`` (by probing this machine: never handed anybody's credentials).
+    ``is_away``: a found one that no longer answers. ``entries`` are the members of its model list as it gave them
+    (JSON), empty where they were too large.
     ``proxy`` (an http, https or socks5 address; ``proxy_auth_env`` names the variable with its user:password) and
     ``http2`` choose the second way there (``upstream.tunnelling``).
+
+    ``key_sealed`` is a key of the store as it is kept there, opened where it is used. ``default_model`` is asked for
+    where a request names none, ``max_tokens`` bounds an answer where nobody else does.
     """
 
     name: str
@@ -77,6 +83,10 @@ class Provider:
     proxy: str | None = None
     proxy_auth_env: str | None = None
     http2: bool = False
+    key_sealed: str | None = None
+    limits: Limits | None = None
+    default_model: str | None = None
+    max_tokens: int | None = None
 
     @property
     def is_local(self) -> bool:
@@ -103,7 +113,6 @@ _NATIVE_HEADERS: dict[str, tuple[bytes, bytes | None]] = {
     "anthropic": (b"x-api-key", b"/chat/completions"),
     "google": (b"x-goog-api-key", b"/openai/"),
 }
-_TUPLES = {"models", "headers", "entries"}
 _NAMES = frozenset(item.name for item in fields(Provider))
 
 
@@ -112,9 +121,21 @@ def provider_from_mapping(values: Mapping[str, object]) -> Provider:
     known: dict[str, object] = {}
     for name, value in values.items():
         if name in _NAMES:
-            known[name] = _frozen(value) if name in _TUPLES else value
+            known[name] = _READERS.get(name, _plain)(value)
     return Provider(**known)  # type: ignore[arg-type]
 
 
 def _frozen(value: object) -> object:
     return tuple(_frozen(item) for item in value) if isinstance(value, list) else value
+
+
+def _plain(value: object) -> object:
+    return value
+
+
+_READERS: dict[str, Callable[[object], object]] = {
+    "models": _frozen,
+    "headers": _frozen,
+    "entries": _frozen,
+    "limits": limits_from_mapping,
+}

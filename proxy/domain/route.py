@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from proxy.domain.model import Parameters, parameters_from
+
 WILDCARD = "*"
 
 
@@ -24,11 +26,22 @@ class Target:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
-    """One public name or pattern (with one ``*``)."""
+    """One public name or pattern (with one ``*``).
+
+    A request gets ``defaults`` where it does not say them itself, and ``forced`` whatever it says. ``prompt`` is put
+    into every call ("name", "name@label" or "name@7"), ``prompt_fallback`` where that one cannot be. ``recording``
+    (full, meta or none) and ``on_client_gone`` (cancel or drain) stand above what is said elsewhere; None: as there.
+    """
 
     model: str
     targets: tuple[Target, ...]
     fallbacks: tuple[Target, ...] = ()
+    defaults: Parameters = ()
+    forced: Parameters = ()
+    prompt: str | None = None
+    prompt_fallback: str | None = None
+    recording: str | None = None
+    on_client_gone: str | None = None
 
     @property
     def is_pattern(self) -> bool:
@@ -51,7 +64,17 @@ def route_from_mapping(values: Mapping[str, object]) -> Route:
         model=str(values["model"]),
         targets=_targets(values["targets"]),
         fallbacks=_targets(values.get("fallbacks", ())),
+        defaults=parameters_from(values.get("defaults")),
+        forced=parameters_from(values.get("forced")),
+        prompt=_text(values.get("prompt")),
+        prompt_fallback=_text(values.get("prompt_fallback")),
+        recording=_text(values.get("recording")),
+        on_client_gone=_text(values.get("on_client_gone")),
     )
+
+
+def _text(value: object) -> str | None:
+    return str(value) if value is not None else None
 
 
 def _targets(values: object) -> tuple[Target, ...]:

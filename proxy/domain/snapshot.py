@@ -1,7 +1,8 @@
 """The snapshot: the immutable configuration the gateway works from.
 
 One value, published as one file (``settings.snapshot``), swapped in whole. The first provider serves every
-model that no other provider lists. A format version lets gateway and control differ by one minor release.
+model that no other provider lists. A format version lets gateway and control differ by one minor release: the one
+before is read too.
 """
 
 from __future__ import annotations
@@ -9,31 +10,45 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
+from proxy.domain.access import ProxyKey, key_from_mapping
+from proxy.domain.model import Model, model_from_mapping
+from proxy.domain.prompt import PublishedPrompt, prompt_from_mapping
 from proxy.domain.provider import Provider, provider_from_mapping
 from proxy.domain.route import Route, route_from_mapping
 
-FORMAT = 1
+FORMAT = 2
+_FORMER = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
-    """Providers and access rules at one revision.
+    """Providers, routes, prompts and access rules at one revision; ``catalogue_revision`` is the store's own number.
 
-    ``proxy_keys`` maps the SHA-256 hex digest of each proxy key to its short public id; empty means that
-    callers on loopback need none. ``allowed_hosts`` are the Host names answered to, without port.
+    ``keys`` are the proxy keys and ``key_pepper`` (hex) what the digests of some are made with. ``requires_key`` False:
+    who sends no key is let in all the same. ``allowed_hosts`` are the Host names answered to, without port.
     """
 
     revision: int
     providers: tuple[Provider, ...]
-    proxy_keys: Mapping[str, str]
     allowed_hosts: tuple[str, ...]
+    keys: tuple[ProxyKey, ...] = ()
+    key_pepper: str = ""
+    requires_key: bool = False
     record_bodies: bool = True
     routes: tuple[Route, ...] = ()
+    models: tuple[Model, ...] = ()
+    prompts: tuple[PublishedPrompt, ...] = ()
+    catalogue_revision: int = 0
     format: int = FORMAT
 
     def provider(self, name: str) -> Provider | None:
         """Return the provider of that name, or None."""
         return next((item for item in self.providers if item.name == name), None)
+
+    @property
+    def proxy_keys(self) -> Mapping[str, str]:
+        """Digest → public id of the keys of the environment."""
+        return {key.digest: key.id for key in self.keys if not key.is_peppered}
 
     def to_mapping(self) -> dict[str, object]:
         """Return the JSON form."""
@@ -42,16 +57,31 @@ class Snapshot:
 
 def snapshot_from_mapping(values: Mapping[str, object]) -> Snapshot:
     """Build a snapshot from its JSON form; ``ValueError`` says what is wrong with a bad one."""
-    if values.get("format") != FORMAT:
-        raise ValueError(f"snapshot format {values.get('format')!r} is not {FORMAT}")
+    if values.get("format") not in (FORMAT, _FORMER):
+        raise ValueError(f"snapshot format {values.get('format')!r} is neither {FORMAT} nor {_FORMER}")
     try:
-        return Snapshot(
-            revision=int(values["revision"]),  # type: ignore[call-overload]
-            providers=tuple(provider_from_mapping(item) for item in values["providers"]),  # type: ignore[attr-defined]
-            proxy_keys=dict(values["proxy_keys"]),  # type: ignore[call-overload]
-            allowed_hosts=tuple(values["allowed_hosts"]),  # type: ignore[arg-type]
-            record_bodies=bool(values.get("record_bodies", True)),
-            routes=tuple(route_from_mapping(item) for item in values.get("routes", ())),  # type: ignore[attr-defined]
-        )
+        return _snapshot(values if values["format"] == FORMAT else _from_former(values))
     except (KeyError, TypeError) as error:
         raise ValueError(f"snapshot is incomplete or malformed: {error}") from error
+
+
+def _from_former(values: Mapping[str, object]) -> Mapping[str, object]:
+    """Format 1 had keys as digest → id, and whoever had one required it."""
+    keys = [{"id": name, "digest": digest} for digest, name in dict(values["proxy_keys"]).items()]  # type: ignore[call-overload]
+    return {**values, "keys": keys, "requires_key": bool(keys)}
+
+
+def _snapshot(values: Mapping[str, object]) -> Snapshot:
+    return Snapshot(
+        revision=int(values["revision"]),  # type: ignore[call-overload]
+        providers=tuple(provider_from_mapping(item) for item in values["providers"]),  # type: ignore[attr-defined]
+        allowed_hosts=tuple(values["allowed_hosts"]),  # type: ignore[arg-type]
+        keys=tuple(key_from_mapping(item) for item in values["keys"]),  # type: ignore[attr-defined]
+        key_pepper=str(values.get("key_pepper", "")),
+        requires_key=bool(values["requires_key"]),
+        record_bodies=bool(values.get("record_bodies", True)),
+        routes=tuple(route_from_mapping(item) for item in values.get("routes", ())),  # type: ignore[attr-defined]
+        models=tuple(model_from_mapping(item) for item in values.get("models", ())),  # type: ignore[attr-defined]
+        prompts=tuple(prompt_from_mapping(item) for item in values.get("prompts", ())),  # type: ignore[attr-defined]
+        catalogue_revision=int(values.get("catalogue_revision", 0)),  # type: ignore[call-overload]
+    )

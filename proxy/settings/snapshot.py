@@ -11,6 +11,7 @@ from pathlib import Path
 
 import orjson
 
+from proxy.domain.access import ProxyKey
 from proxy.domain.snapshot import Snapshot, snapshot_from_mapping
 from proxy.settings.private_file import replace_file
 from proxy.settings.values import Settings
@@ -23,8 +24,9 @@ def base_snapshot(settings: Settings) -> Snapshot:
     return Snapshot(
         revision=0,
         providers=settings.providers,
-        proxy_keys=dict(settings.proxy_keys),
         allowed_hosts=tuple(sorted(names)),
+        keys=tuple(ProxyKey(id=name, digest=digest) for digest, name in settings.proxy_keys.items()),
+        requires_key=bool(settings.proxy_keys),
         record_bodies=settings.recording.bodies,
         routes=settings.routes,
     )

@@ -26,7 +26,7 @@ def discovery(
     folder: Path, *found_at: Place, providers: tuple[Provider, ...] = (FIRST,), **values: object
 ) -> Discovery:
     path = folder / "snapshot.json"
-    snapshot = Snapshot(revision=0, providers=providers, proxy_keys={}, allowed_hosts=())
+    snapshot = Snapshot(revision=0, providers=providers, allowed_hosts=())
     return Discovery(path, publish(path, snapshot), {}, 1, found_at, **values)  # type: ignore[arg-type]
 
 

@@ -131,7 +131,7 @@ def test_one_s_own_prices_count_too(bench: Bench, gateway: SpoolingGateway, sett
 def test_kinds_are_those_that_were_served(bench: Bench, gateway: SpoolingGateway, settings: Settings) -> None:
     """Started with --upstream garage=…, and the command without."""
     garage = Provider(name="garage", kind="openai", base_url="http://127.0.0.1:1/v1", root_url="http://127.0.0.1:1")
-    publish(settings.snapshot_path, Snapshot(revision=0, providers=(garage,), proxy_keys={}, allowed_hosts=()))
+    publish(settings.snapshot_path, Snapshot(revision=0, providers=(garage,), allowed_hosts=()))
     gateway.call(start=a_start(provider="garage"))
     bench.load()
     refreshed(settings)

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from proxy.domain.access import ProxyKey
 from proxy.domain.provider import Provider
 from proxy.domain.snapshot import Snapshot
 from proxy.gateway.admission import Admission
@@ -33,7 +34,6 @@ SNAPSHOT = Snapshot(
         _provider("eu", "openai", "gpt-eu"),
         _provider("ollama", "ollama", "llama3", "found"),
     ),
-    proxy_keys={},
     allowed_hosts=("127.0.0.1",),
 )
 KEYS = {"openai": b"sk-server", "azure": b"azure-server"}
@@ -108,5 +108,6 @@ def test_a_key_in_the_query_goes_where_the_others_go() -> None:
 
 @pytest.mark.parametrize(("model", "left"), [("gpt", b"sk-server"), ("plain-model", None), ("llama3", None)])
 def test_a_proxy_key_is_for_nobody_else(model: str, left: bytes | None) -> None:
-    found = leaving(model, b"Bearer " + PROXY_KEY.encode(), proxy_keys=key_digests(PROXY_KEY))
+    keys = tuple(ProxyKey(id=name, digest=digest) for digest, name in key_digests(PROXY_KEY).items())
+    found = leaving(model, b"Bearer " + PROXY_KEY.encode(), keys=keys, requires_key=True)
     assert found == ([(b"Authorization", b"Bearer " + left)] if left else [])

@@ -22,7 +22,7 @@ LOCAL = Provider(
     name="ollama", kind="ollama", base_url="http://l:1/v1", root_url="http://l:1", models=("llama3", "x/y")
 )
 AZURE = Provider(name="azure", kind="azure", base_url="https://z/openai/v1", root_url="https://z/base")
-SNAPSHOT = Snapshot(revision=1, providers=(FIRST, LOCAL, AZURE), proxy_keys={}, allowed_hosts=())
+SNAPSHOT = Snapshot(revision=1, providers=(FIRST, LOCAL, AZURE), allowed_hosts=())
 
 
 def plan(target: bytes, body: bytes = b"", *, without: frozenset[str] = frozenset()) -> Plan:

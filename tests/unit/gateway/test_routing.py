@@ -27,7 +27,7 @@ FOUND = provider("ollama", "shared", "three", "four", "llama3:latest", "gpt-oss:
 
 
 def routing(*providers: Provider, routes: tuple[Route, ...] = (), keyed: tuple[str, ...] = ()) -> Routing:
-    made = Snapshot(revision=1, providers=providers, proxy_keys={}, allowed_hosts=(), routes=routes)
+    made = Snapshot(revision=1, providers=providers, allowed_hosts=(), routes=routes)
     return Routing(made, keyed)
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from proxy.domain.access import ProxyKey
 from proxy.domain.provider import Provider
 from proxy.domain.snapshot import Snapshot
 from proxy.settings.snapshot import base_snapshot, load, load_or_none, publish
@@ -17,7 +18,8 @@ PROVIDER = Provider(
     name="openai", kind="openai", base_url="https://api.openai.com/v1", root_url="https://api.openai.com",
     models=("a", "b"), headers=(("x-team", "one"),),
 )  # fmt: skip
-SNAPSHOT = Snapshot(revision=0, providers=(PROVIDER,), proxy_keys={"ab" * 32: "abababab"}, allowed_hosts=("127.0.0.1",))
+KEY = ProxyKey(id="abababab", digest="ab" * 32)
+SNAPSHOT = Snapshot(revision=0, providers=(PROVIDER,), keys=(KEY,), requires_key=True, allowed_hosts=("127.0.0.1",))
 
 
 def settings(host: str, *allowed: str) -> Settings:

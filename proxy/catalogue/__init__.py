@@ -1,0 +1,1 @@
+"""What is edited while Dashcam runs: providers, models, prices, routes and prompts, as values checked whole."""

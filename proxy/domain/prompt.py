@@ -1,0 +1,54 @@
+"""A stored prompt as the gateway knows it: which versions there are, which label stands for which.
+
+A version's content lies in a file of its own, named by its hash; here is only how to find it. ``latest`` is the
+highest number, and a label that nobody can move.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+PRODUCTION = "production"
+LATEST = "latest"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PublishedVersion:
+    """One immutable version: its number, the name it may have beside it ("1.1"), the SHA-256 (hex) of its content."""
+
+    number: int
+    sha256: str
+    name: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PublishedPrompt:
+    """One prompt. ``labels`` are (label, number of the version it stands for)."""
+
+    name: str
+    versions: tuple[PublishedVersion, ...]
+    labels: tuple[tuple[str, int], ...] = ()
+
+    @property
+    def latest(self) -> int:
+        """The highest number, 0 where there is no version."""
+        return max((version.number for version in self.versions), default=0)
+
+
+def prompt_from_mapping(values: Mapping[str, object]) -> PublishedPrompt:
+    """Build a prompt from decoded JSON, ignoring members of a newer minor version."""
+    return PublishedPrompt(
+        name=str(values["name"]),
+        versions=tuple(_version(item) for item in values["versions"]),  # type: ignore[attr-defined]
+        labels=tuple((str(label), int(number)) for label, number in values.get("labels", ())),  # type: ignore[attr-defined]
+    )
+
+
+def _version(values: Mapping[str, object]) -> PublishedVersion:
+    name = values.get("name")
+    return PublishedVersion(
+        number=int(values["number"]),  # type: ignore[call-overload]
+        sha256=str(values["sha256"]),
+        name=str(name) if name is not None else None,
+    )

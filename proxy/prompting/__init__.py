@@ -1,0 +1,1 @@
+"""What a stored prompt is and how it becomes messages: pure, and light enough for the gateway."""
