@@ -111,7 +111,7 @@ class Interaction:
     decode_error: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Attempt:
     """One try against one upstream, a child row of the interaction."""
 
@@ -129,7 +129,7 @@ class Attempt:
     reused: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Body:
     """One side's bytes as kept. ``cuts`` are ascending offsets at message borders, without 0 and the end.
 
@@ -148,7 +148,7 @@ class Body:
     headers: tuple[tuple[str, str], ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Entry:
     """All that one call adds to the store, written in one transaction.
 

@@ -104,7 +104,7 @@ class CallEnd:
     sent_model: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Piece:
     """One piece of the answer: what one read of the upstream socket gave, and when (ns since accepted)."""
 
@@ -112,7 +112,7 @@ class Piece:
     data: bytes
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class RecordedCall:
     """A whole call as found in the spool: the input of ``interpret``.
 

@@ -14,7 +14,7 @@ from operator import attrgetter
 from proxy.domain.outcome import UsageSource
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True, unsafe_hash=True)
 class Usage:
     """Counts in tokens; ``reported_cost_usd`` is the provider's own charge as exact decimal text.
 

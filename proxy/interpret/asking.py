@@ -18,7 +18,7 @@ from proxy.protocol.jsontext import count, items, mapping, parse, parse_object, 
 from proxy.protocol.multipart import FilePart, Form, boundary_of, reduce
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Request:
     """A request as read; everything None or empty when its body is no JSON object."""
 

@@ -37,7 +37,7 @@ CostOf = Callable[..., Cost]
 _BYTES_PER_TOKEN = 4
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Parts:
     """What was read of a call, on the way to its entry."""
 

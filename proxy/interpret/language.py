@@ -41,10 +41,13 @@ _WORDS = {
     "tr": "ve bir bu için ne ile da de mi gibi çok var daha ben sen olarak",
     "sv": "och att det är en som jag på för inte med den till av hur om kan ett",
 }
-_LANGUAGES: dict[str, tuple[str, ...]] = {}
-for _name, _text in _WORDS.items():
+_NAMES = tuple(_WORDS)
+_MARKS: dict[str, int] = {}
+"""A word → one number with a digit (of base 256) for each language, 1 where it is one of its words: to add such numbers
+counts for all languages at once. No sample has 256 words."""
+for _at, _text in enumerate(_WORDS.values()):
     for _known in _text.split():
-        _LANGUAGES[_known] = (*_LANGUAGES.get(_known, ()), _name)
+        _MARKS[_known] = _MARKS.get(_known, 0) + (1 << 8 * _at)
 _WORD = re.compile(r"[^\W\d_]+")
 _ASCII_WORDS = {code: " " for code in range(128) if not chr(code).isalpha()}
 
@@ -85,14 +88,7 @@ def _by_script(scripts: Counter[str], sample: str) -> str | None:
 
 def _by_words(words: list[str]) -> str | None:
     distinct = set(words)
-    counts: dict[str, int] = {}
-    for word in distinct & _LANGUAGES.keys():
-        for language in _LANGUAGES[word]:
-            counts[language] = counts.get(language, 0) + 1
-    if not counts:
-        return None
-    best = max(counts, key=counts.__getitem__)
-    first = counts.pop(best)
-    second = max(counts.values(), default=0)
+    counts = sum(map(_MARKS.__getitem__, distinct & _MARKS.keys())).to_bytes(len(_NAMES), "little")
+    second, first = sorted(counts)[-2:]
     is_clear = first >= 2 and first >= second * 1.5 and first * 8 >= len(distinct)
-    return best if is_clear else None
+    return _NAMES[counts.index(first)] if is_clear else None

@@ -24,7 +24,7 @@ _LINES = (b"data:", b"event:", b":")
 """How events begin that do not say so in their label; no JSON does."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Reading:
     """``assembly`` is None where the endpoint's answer is not assembled; ``first_token_ns`` is since accepted.
 

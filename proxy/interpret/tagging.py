@@ -19,12 +19,16 @@ _FROM_METADATA = {
     "user_id": "user", "user": "user", "_user": "user", "session_id": "session", "session": "session",
     "trace_id": "trace", "app": "app", "environment": "environment",
 }  # fmt: skip
+_SAYING = frozenset(
+    ("metadata", "safety_identifier", "user", "conversation", "prompt_cache_key", "previous_response_id")
+)
+"""Members of a request that say whose it is; most have none of them."""
 _MAX_CLIENT_ID = 200
 _MAX_RETRY = 1000
 _HEX = frozenset("0123456789abcdef")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Tags:
     """Column values; ``client_id`` is the caller's own id of the call, ``retry`` which repetition an SDK says it is."""
 
@@ -44,8 +48,9 @@ def tags_of(headers: Iterable[tuple[str, str]], body: Mapping[str, Any]) -> Tags
     pairs = list(headers)
     first = dict(reversed(pairs))
     found = read_headers(pairs)
-    _read_metadata(body.get("metadata"), found)
-    _read_fields(body, found)
+    if found.fields or not _SAYING.isdisjoint(body):
+        _read_metadata(body.get("metadata"), found)
+        _read_fields(body, found)
     _say(found, "app", first.get("x-title"))
     said = found.fields
     return Tags(

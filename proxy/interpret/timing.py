@@ -18,7 +18,7 @@ from proxy.domain.recording import AttemptFact, CallEnd, RecordedCall
 from proxy.interpret.texts import clean
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Durations:
     """Milliseconds; None where an instant never came."""
 

@@ -109,7 +109,7 @@ def _chunks(pieces: Iterable[Piece]) -> list[tuple[int, bytes]]:
     return [(RecordType.CHUNK, records.encode_piece(piece.at_ns, piece.data)) for piece in pieces]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Finished:
     """A call that has ended, or (``end`` is None) whose gateway has."""
 

@@ -35,7 +35,7 @@ _KEPT_BYTES = 1_000_000
 _SLICE = 256 * 1024
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Interpreted:
     """A call on its way into the store."""
 

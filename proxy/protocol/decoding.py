@@ -32,8 +32,8 @@ def encodings_of(headers: Iterable[tuple[str, str]]) -> str | None:
 
     ``headers`` are (lower-case name, value): one line may stand for several, and several for one (RFC 9110, 5.3).
     """
-    names = _names(",".join([value for name, value in headers if name == "content-encoding"]))
-    return ", ".join(names) or None
+    said = [value for name, value in headers if name == "content-encoding"]
+    return ", ".join(_names(",".join(said))) or None if said else None
 
 
 def _names(encodings: str | None) -> list[str]:

@@ -46,7 +46,7 @@ class RecordType(IntEnum):
     DROP = 6
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Record:
     """One whole record; ``start`` and ``end`` are offsets in what was scanned."""
 

@@ -17,6 +17,7 @@ import contextlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import NamedTuple
 
 from proxy.spool import ballast, bodies, ends, locks
 from proxy.spool.disk import Disk, RealDisk, write_whole
@@ -39,15 +40,14 @@ from proxy.spool.sealing import KeyRing, Seal, SealBrokenError
 READ_BYTES = 1 << 20
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Position:
+class Position(NamedTuple):
     """A place between two records: segment number and byte offset in it."""
 
     segment: int = 0
     offset: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Located:
     """A record and where it begins."""
 
