@@ -1,0 +1,97 @@
+"""From a version and the values of one call to messages and parameters.
+
+A value becomes part of a message's text and never of its structure: the roles are the template's, whatever a value
+says. A compiled version is made once and rendered for every call that asks for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from proxy.prompting.problems import RenderingError, VariableInvalidError
+from proxy.prompting.template import Load, Templates, no_partials
+from proxy.prompting.variables import filled, recorded, unused
+from proxy.prompting.version import Message, PromptVersion, texts_of
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rendered:
+    """What a request gets: chat messages, and parameters, tools and a format where it says none itself.
+
+    ``variables`` are the given values as they may be recorded; ``unused`` were given and are none of the prompt's.
+    """
+
+    messages: list[dict[str, Any]]
+    parameters: Mapping[str, Any]
+    tools: Sequence[dict[str, Any]]
+    response_format: Mapping[str, Any] | None
+    variables: Mapping[str, Any]
+    unused: Sequence[str]
+
+
+class CompiledPrompt:
+    """A version without problems, ready to be rendered; for one thread.
+
+    ``load`` gives the text of what its templates include; ``title`` is how errors name it, "support-reply@3".
+    """
+
+    def __init__(self, version: PromptVersion, title: str, load: Load = no_partials) -> None:
+        self.version = version
+        self.title = title
+        self._templates = Templates(texts_of(version), load)
+
+    def __repr__(self) -> str:
+        return f"<CompiledPrompt {self.title}>"
+
+    def render(self, given: Mapping[str, Any]) -> Rendered:
+        """Return the messages with these values; ``RenderingError`` names the prompt, and the variable to blame."""
+        version = self.version
+        try:
+            values = filled(version.variables, given)
+            self._templates.begin()
+            messages = [made for at, item in enumerate(version.messages) for made in self._message(at, item, values)]
+        except RenderingError as error:
+            error.message = f"The prompt {self.title} cannot be rendered: {error.message}."
+            error.args = (error.message,)
+            raise
+        return Rendered(
+            messages=messages,
+            parameters=version.parameters,
+            tools=version.tools,
+            response_format=version.response_format,
+            variables=recorded(version.variables, given),
+            unused=unused(version.variables, given),
+        )
+
+    def _message(self, at: int, message: Message, values: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """Return the message, or those that stand for a placeholder."""
+        if message.placeholder is not None:
+            return _of_placeholder(message.placeholder, values)
+        place = f"messages[{at}].content"
+        made: dict[str, Any] = {"role": message.role}
+        if message.name is not None:
+            made["name"] = message.name
+        if isinstance(message.content, str):
+            made["content"] = self._templates.render(place, values)
+        else:
+            made["content"] = [self._part(f"{place}[{n}]", item, values) for n, item in enumerate(message.content)]
+        return [made]
+
+    def _part(self, place: str, part: dict[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
+        if part["type"] == "text":
+            return {**part, "text": self._templates.render(f"{place}.text", values)}
+        image = {**part["image_url"], "url": self._templates.render(f"{place}.image_url.url", values)}
+        return {**part, "image_url": image}
+
+
+def _of_placeholder(name: str, values: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return a placeholder's messages; none of them may speak for the application."""
+    for message in values[name]:
+        if message["role"] in ("system", "developer"):
+            reason = (
+                f"the variable {name!r} holds a message of role {message['role']}, which only the template may have"
+            )
+            raise VariableInvalidError(reason, variable=name)
+    return list(values[name])

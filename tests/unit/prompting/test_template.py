@@ -1,0 +1,97 @@
+"""Rendering: values are texts and nothing else, what is unknown is an error, and nothing grows without end."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from proxy.prompting.grammar import read
+from proxy.prompting.problems import RenderingError
+from proxy.prompting.template import LARGEST_OUTPUT, Load, Templates, no_partials, syntax_fault, variables_in
+
+
+def rendered(text: str, load: Load = no_partials, **values: Any) -> str:
+    assert read(text).faults == []
+    made = Templates({"text": text}, load)
+    made.begin()
+    return made.render("text", values)
+
+
+@pytest.mark.parametrize(
+    ("text", "values", "expected"),
+    [
+        ("Hello {{ name }}!\n", {"name": "Ada"}, "Hello Ada!\n"),
+        ("  {{ name }}  ", {"name": "<b>&"}, "  <b>&  "),
+        ("{{ name }}", {"name": "{{ name }}{% set x %}"}, "{{ name }}{% set x %}"),
+        ("{{ a }}{{ b }}{{ c }}{{ d }}", {"a": True, "b": None, "c": 1.5, "d": 7}, "true1.57"),
+        ("{{ names|join(', ') }}", {"names": ["a", 1, None]}, "a, 1, null"),
+        ("{{ thing|tojson }}", {"thing": {"a": "ü<"}}, '{"a":"ü<"}'),
+        ("{% for key, value in pairs|items %}{{ key }}={{ value }};{% endfor %}", {"pairs": {"a": 1}}, "a=1;"),
+        ("{% if a is defined and a %}yes{% else %}no{% endif %}", {"a": ""}, "no"),
+    ],
+)
+def test_values_become_text(text: str, values: dict[str, Any], expected: str) -> None:
+    assert rendered(text, **values) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "values", "reason"),
+    [
+        ("a\n{{ missing }}", {}, "line 2: a value that is used there is not given"),
+        ("{{ a.b }}", {"a": {}}, "no such member"),
+        ("{{ a.__class__ }}", {"a": "x"}, "no such member"),
+        ("{{ a }}", {"a": [1]}, "say how, with |join"),
+        ("{{ a / 0 }}", {"a": 1}, "unable to calculate"),
+        ("{% include 'other' %}", {}, "non-existing template 'other'"),
+        ("{{ a|tojson|tojson|tojson|tojson|tojson|tojson|tojson }}", {"a": '"' * 100_000}, "longer than 1,048,576"),
+        ("{{ a|join(b) }}", {"a": [1] * 9000, "b": "x" * 500_000}, "longer than 1,048,576"),
+        ("{% for a in b %}{% for c in b %}x{% endfor %}{% endfor %}", {"b": [1] * 9000}, "too much"),
+        ("{% for a in b %}" + "x" * 60_000 + "{% endfor %}", {"b": [1] * 9000}, "too much"),
+        ("{{ a }}" * 3, {"a": "x" * (LARGEST_OUTPUT // 2)}, "longer than 1,048,576"),
+        ("{{ a|tojson }}", {"a": 2**70}, "cannot be written as JSON"),
+    ],
+)
+def test_what_cannot_be_rendered_says_why(text: str, values: dict[str, Any], reason: str) -> None:
+    with pytest.raises(RenderingError) as caught:
+        rendered(text, **values)
+    assert reason in caught.value.message
+
+
+def test_what_is_included_sees_the_values_and_is_bound_alike() -> None:
+    assert rendered("{% include 'tone@1' %}.", {"tone@1": "Be {{ tone }}"}.get, tone="kind") == "Be kind."
+    with pytest.raises(RenderingError, match="side by side"):
+        rendered("{% include 'bad' %}", {"bad": "{{ a ~ a }}"}.get)
+    with pytest.raises(RenderingError, match="what it includes goes in a circle"):
+        rendered("{% include 'own' %}", {"own": "{% include 'own' %}"}.get)
+    with pytest.raises(RenderingError, match="in tone, line 2: a value that is used there is not given"):
+        rendered("{% include 'tone' %}", {"tone": "\n{{ missing }}"}.get)
+    with pytest.raises(RenderingError, match=r"in many, line 1: .*too much"):
+        rendered(
+            "{% include 'many' %}",
+            {"many": "{% for a in b %}{% for c in b %}x{% endfor %}{% endfor %}"}.get,
+            b=[1] * 9000,
+        )
+
+
+def test_output_is_counted_anew_for_each_rendering() -> None:
+    made = Templates({"text": "{{ a }}"})
+    for _ in range(3):
+        made.begin()
+        assert made.render("text", {"a": "x" * 900_000}) == "x" * 900_000
+
+
+def test_variables_are_told_without_those_of_loops() -> None:
+    assert variables_in("{{ a.b }}{% for c in d %}{{ c }}{{ loop.index }}{% endfor %}") == {"a", "d"}
+
+
+def test_what_the_engine_does_not_take_is_told_with_its_line() -> None:
+    assert syntax_fault("fine {{ a }}") is None
+    assert "line 2" in (syntax_fault("x\n{% if a %}") or "")
+
+
+@given(st.text(max_size=200))
+def test_a_value_is_never_read_as_a_template(value: str) -> None:
+    assert rendered("<{{ a }}>", a=value) == f"<{value}>"
