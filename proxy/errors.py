@@ -9,6 +9,7 @@
     ├── SpoolError              a segment cannot be written or read
     ├── StoreError              the database refused or is away
     ├── PriceDataError          what was given as price data is none
+    ├── InvalidError            what is to be changed in the catalogue cannot be so          422
     ├── NotFoundError           a record, a file or a name does not exist                        exit 3
     ├── UnreachableError        a running Dashcam was expected and does not answer               exit 5
     └── NotAllowedError         a running Dashcam does not let us in                             exit 6
@@ -18,6 +19,22 @@ the default message. Lower errors are translated at the edge of the library's ho
 """
 
 from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+
+class Problem(NamedTuple):
+    """One thing that is wrong: ``field`` is where ("routes.fast.targets.0.provider"), ``reason`` what and what to do.
+
+    A reason repeats no secret and nothing of a prompt.
+    """
+
+    field: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.field}: {self.reason}" if self.field else self.reason
 
 
 class DashcamError(Exception):
@@ -69,6 +86,16 @@ class PriceDataError(DashcamError):
     """What was given as price data is none."""
 
     code = "price_data_invalid"
+
+
+class InvalidError(DashcamError):
+    """What was given is not valid."""
+
+    code = "invalid"
+
+    def __init__(self, problems: Iterable[Problem], *, hint: str | None = None) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(map(str, self.problems)) or None, hint=hint)
 
 
 class NotFoundError(DashcamError):

@@ -277,6 +277,7 @@ def _settings(
         database=_database(checked.database.model_dump()),
         recording=values.RecordingSettings(**checked.recording.model_dump()),
         limits=values.LimitSettings(**checked.limits.model_dump()),
+        admin=values.AdminSettings(**{name: tuple(said) for name, said in checked.admin.model_dump().items()}),
         discovery=values.DiscoverySettings(**checked.discovery.model_dump()),
         maintenance=values.MaintenanceSettings(**checked.maintenance.model_dump()),
         log=values.LogSettings(**{**log, "file": log["file"] or None}),

@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 from proxy.domain.provider import KNOWN_KINDS
 from proxy.settings.access import leads_home
@@ -117,6 +118,12 @@ def key_variable(kind: str, environment: Mapping[str, str] | None = None) -> str
         return None
     usual = preset.keys[0] if preset.is_keyed else None
     return next((name for name in preset.keys if is_set(name, values)), usual)
+
+
+def is_usual_variable(name: str, kind: str, url: str) -> bool:
+    """Return True for a variable that holds a kind's key, when the address is the kind's own and nobody else's."""
+    preset, parts = PRESETS.get(kind), urlsplit(url.strip())
+    return preset is not None and name in preset.keys and parts.scheme == "https" and parts.hostname in preset.hosts
 
 
 def is_set(name: str, environment: Mapping[str, str]) -> bool:

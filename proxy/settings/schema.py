@@ -5,6 +5,7 @@ pydantic reads and checks; no value of these classes leaves the floor (``values`
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from pathlib import Path
 from typing import Annotated, Literal
@@ -48,6 +49,20 @@ def _host_name(name: str) -> str:
     if not _HOST_NAME.fullmatch(name):
         raise ValueError("a host is its name or address alone, without scheme, port or wildcard; IPv6 in brackets")
     return name
+
+
+def _host_or_network(text: str) -> str:
+    try:
+        ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        _host_name(text)
+    return text
+
+
+def _variable_prefix(prefix: str) -> str:
+    if not _VARIABLE.fullmatch(prefix) or len(prefix) < 4:
+        raise ValueError("this is the beginning of variables' names, at least four characters, such as PROVIDER_KEY_")
+    return prefix
 
 
 def _variable(name: str) -> str:
@@ -124,6 +139,8 @@ Whole = Annotated[int, Field(lt=1 << 63)]
 HeaderName = Annotated[str, AfterValidator(_header_name)]
 HeaderValue = Annotated[str, AfterValidator(_header_value)]
 HostName = Annotated[str, AfterValidator(_host_name)]
+HostOrNetwork = Annotated[str, AfterValidator(_host_or_network)]
+VariablePrefix = Annotated[str, AfterValidator(_variable_prefix)]
 VariableName = Annotated[str, AfterValidator(_variable)]
 Url = Annotated[str, AfterValidator(_address)]
 DatabaseUrl = Annotated[str, AfterValidator(_database_url)]
@@ -227,6 +244,16 @@ class _Limits(_Section):
         return value
 
 
+class _Admin(_Section):
+    allow_private_upstreams: list[HostOrNetwork]
+    key_prefixes: list[VariablePrefix]
+
+    @field_validator("allow_private_upstreams", "key_prefixes", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        return value.replace(",", " ").split() if isinstance(value, str) else value
+
+
 class _Discovery(_Section):
     local_servers: bool
 
@@ -315,6 +342,7 @@ class SettingsFile(_Section):
     database: _Database
     recording: _Recording
     limits: _Limits
+    admin: _Admin
     discovery: _Discovery
     maintenance: _Maintenance
     log: _Log

@@ -86,6 +86,18 @@ class LimitSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AdminSettings:
+    """What may be edited while Dashcam runs.
+
+    ``allow_private_upstreams`` are hosts and networks (CIDR) inside that a provider of the catalogue may be at;
+    ``key_prefixes`` are what the names of variables begin with that it may take its key from.
+    """
+
+    allow_private_upstreams: tuple[str, ...] = ()
+    key_prefixes: tuple[str, ...] = ("PROVIDER_KEY_",)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DiscoverySettings:
     """What is found without being named: ``local_servers`` looks for model servers on this machine."""
 
@@ -138,6 +150,7 @@ class Settings:
     database: DatabaseSettings = field(default_factory=DatabaseSettings)
     recording: RecordingSettings = field(default_factory=RecordingSettings)
     limits: LimitSettings = field(default_factory=LimitSettings)
+    admin: AdminSettings = field(default_factory=AdminSettings)
     discovery: DiscoverySettings = field(default_factory=DiscoverySettings)
     maintenance: MaintenanceSettings = field(default_factory=MaintenanceSettings)
     log: LogSettings = field(default_factory=LogSettings)

@@ -108,7 +108,7 @@ def environment_template() -> str:
         if setting.text != last or not last:
             lines.append("\n# " + setting.text if setting.text else "")
         last = setting.text
-        value = setting.default.strip('"').replace("[]", "")
+        value = setting.default.strip('"[]').replace('", "', ",")
         lines.append(f"# {setting.variable}={value}")
     return "\n".join(lines) + "\n"
 

@@ -32,6 +32,8 @@ HIDDEN = "hunter2"
 OTHER_WORDS = {
     "DASHCAM_SERVER__HOST": "localhost",
     "DASHCAM_SERVER__ALLOWED_HOSTS": "a.example",
+    "DASHCAM_ADMIN__ALLOW_PRIVATE_UPSTREAMS": "10.0.0.0/8",
+    "DASHCAM_ADMIN__KEY_PREFIXES": "SECRET_OF_",
     "DASHCAM_DATABASE__URL": "postgresql://kim@db.example/calls",
     "DASHCAM_DATABASE__READ_URL": "postgresql://kim@replica.example/calls",
     "DASHCAM_DATABASE__AUTO_MIGRATE": "yes",

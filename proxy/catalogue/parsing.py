@@ -1,0 +1,75 @@
+"""Documents from decoded JSON or YAML: every mistake at once, each with its field and what to do."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from typing import TypeVar
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from proxy.catalogue.fields import Document
+from proxy.catalogue.plain import MAX_PROBLEMS, below, impurities
+from proxy.errors import InvalidError, Problem
+
+Kind = TypeVar("Kind", bound=Document)
+
+_NAMED = re.compile(r"([A-Za-z_][A-Za-z0-9_-]*(?:\.[A-Za-z0-9_-]+)*): (.+)", re.DOTALL)
+_IS = {
+    "missing": "is missing",
+    "string_type": "is a text",
+    "int_type": "is a whole number",
+    "int_parsing": "is a whole number",
+    "int_from_float": "is a whole number",
+    "float_type": "is a number",
+    "float_parsing": "is a number",
+    "bool_type": "is true or false",
+    "bool_parsing": "is true or false",
+    "list_type": "is a list",
+    "dict_type": "is an object of names and values",
+    "model_type": "is an object of names and values",
+    "model_attributes_type": "is an object of names and values",
+    "date_type": "is a day, such as 2026-11-01",
+    "date_parsing": "is a day, such as 2026-11-01",
+    "date_from_datetime_parsing": "is a day, such as 2026-11-01",
+    "date_from_datetime_inexact": "is a day, such as 2026-11-01",
+    "datetime_type": "is a time, such as 2026-11-01T12:00:00Z",
+    "datetime_parsing": "is a time, such as 2026-11-01T12:00:00Z",
+    "datetime_from_date_parsing": "is a time, such as 2026-11-01T12:00:00Z",
+    "timezone_naive": "is a time with its zone, such as 2026-11-01T12:00:00Z",
+}
+
+
+def parse(kind: type[Kind], values: object, place: str = "") -> Kind:
+    """Return a document; ``InvalidError`` holds all that is wrong, each field as it stands below ``place``."""
+    if problems := impurities(values, place):
+        raise InvalidError(problems)
+    try:
+        return kind.model_validate(values)
+    except ValidationError as error:
+        raise InvalidError(problems_of(error, kind, place)) from None
+
+
+def problems_of(error: ValidationError, kind: type[BaseModel], place: str = "") -> list[Problem]:
+    """Return what pydantic found as problems; what was given is not repeated, a secret may stand there."""
+    found = error.errors(include_url=False, include_input=False, include_context=True)
+    return list(dict.fromkeys(_problem(item, kind, place) for item in found))[:MAX_PROBLEMS]
+
+
+def _problem(item: ErrorDetails, kind: type[BaseModel], place: str) -> Problem:
+    for part in item["loc"]:
+        if part != "[key]":
+            place = below(place, part)
+    if item["type"] == "extra_forbidden":
+        return Problem(place, "is not a field" + _meant(str(item["loc"][-1]), kind, len(item["loc"])))
+    reason = _IS.get(item["type"]) or item["msg"].removeprefix("Value error, ")
+    named = _NAMED.fullmatch(reason) if item["type"] == "value_error" else None
+    return Problem(below(place, named[1]), named[2]) if named else Problem(place, reason)
+
+
+def _meant(name: str, kind: type[BaseModel], depth: int) -> str:
+    if depth != 1:
+        return " here"
+    close = difflib.get_close_matches(name, kind.model_fields, n=1)
+    return f"; did you mean {close[0]}?" if close else f"; there are: {', '.join(kind.model_fields)}"

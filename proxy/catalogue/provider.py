@@ -1,0 +1,89 @@
+"""A provider as it is edited: who serves models, at which address, in which manner.
+
+Its key is no part of it: a sealed key lies in the store for itself, and ``key_env`` names a variable of the server's
+environment. What could read files of the server's (certificates) is for the settings file alone.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field, model_validator
+
+from proxy.catalogue.access import LimitsDocument
+from proxy.catalogue.fields import Count, Document, LongText
+from proxy.settings.schema import (
+    HeaderName,
+    HeaderValue,
+    Kind,
+    ModelName,
+    OutgoingProxy,
+    ProviderName,
+    Url,
+    VariableName,
+)
+
+_CREDENTIALS = frozenset(
+    {"authorization", "proxy-authorization", "x-api-key", "api-key", "x-goog-api-key", "cookie", "set-cookie"}
+)
+_OURS = frozenset(
+    {"host", "content-length", "content-type", "content-encoding", "transfer-encoding", "connection", "te", "trailer"}
+    | {"upgrade", "keep-alive", "expect", "accept-encoding"}
+)
+
+
+def _headers(values: dict[str, str]) -> dict[str, str]:
+    seen: set[str] = set()
+    for name in values:
+        lower = name.lower()
+        if lower in _CREDENTIALS or lower in _OURS or lower.startswith(("x-dashcam-", "proxy-")):
+            told = "give the key with its own command, where it is sealed" if lower in _CREDENTIALS else "leave it out"
+            raise ValueError(f"{name} is not for a provider's own headers; {told}")
+        if lower in seen:
+            raise ValueError(f"{name} is said twice")
+        seen.add(lower)
+    return values
+
+
+Headers = Annotated[dict[HeaderName, HeaderValue], Field(max_length=32), AfterValidator(_headers)]
+Wait = Annotated[float, Field(gt=0, le=86_400)]
+
+
+class ProviderDocument(Document):
+    """One provider; None is what its kind does. Times are in seconds.
+
+    ``max_tokens`` bounds an answer where nobody else says so. One that is not ``active`` serves nothing.
+    """
+
+    name: ProviderName
+    kind: Kind
+    base_url: Url
+    description: LongText = ""
+    key_env: Annotated[VariableName, Field(min_length=1, max_length=200)] | None = None
+    headers: Headers = Field(default={})
+    connect_timeout: Wait | None = None
+    first_byte_timeout: Wait | None = None
+    idle_timeout: Wait | None = None
+    limits: LimitsDocument | None = None
+    stream_usage: Literal["inject", "passive"] | None = None
+    unstored_metadata: Literal["keep", "send"] | None = None
+    gateway_headers: Literal["keep", "send"] | None = None
+    on_client_gone: Literal["cancel", "drain"] | None = None
+    on_broken_stream: Literal["tell", "abort_only"] | None = None
+    proxy: OutgoingProxy | None = None
+    proxy_auth_env: Annotated[VariableName, Field(min_length=1, max_length=200)] | None = None
+    http2: bool | None = None
+    default_model: ModelName | None = None
+    max_tokens: Count | None = None
+    active: bool = True
+
+    @model_validator(mode="after")
+    def _check_http2(self) -> ProviderDocument:
+        if self.http2 and not self.base_url.strip().startswith("https://"):
+            raise ValueError("http2: true needs an https address: without TLS nobody says that he speaks it")
+        return self
+
+    @property
+    def key(self) -> str:
+        """What it is found by."""
+        return self.name
