@@ -1,8 +1,8 @@
 """Whether a catalogue may lead to an address: outward to anybody, inward only where the settings name it.
 
-Whoever may edit the catalogue could otherwise reach, through us, what only this machine can. Addresses of the link, of
-a cloud's metadata, of many, and such as wrap an IPv4 address are refused whatever is set. A name is judged as it stands
-here; what it resolves to is judged again whenever a connection is made.
+Whoever may edit the catalogue could otherwise reach, through us, what only this machine can. Some addresses are refused
+whatever is set (``domain.network``). A name is judged as it stands here; what it resolves to is judged again whenever a
+connection is made.
 """
 
 from __future__ import annotations
@@ -11,32 +11,11 @@ import ipaddress
 from collections.abc import Iterable
 from urllib.parse import urlsplit
 
+from proxy.domain.network import address_of, never_because
+from proxy.domain.network import is_inward as is_inward_address
 from proxy.settings.access import is_private
 
-Address = ipaddress.IPv4Address | ipaddress.IPv6Address
-
-_NEVER = tuple(
-    ipaddress.ip_network(text)
-    for text in (
-        "0.0.0.0/8",
-        "100.100.100.200/32",
-        "169.254.0.0/16",
-        "192.0.0.192/32",
-        "224.0.0.0/4",
-        "240.0.0.0/4",
-        "::/128",
-        "::/96",
-        "::ffff:0:0/96",
-        "64:ff9b::/96",
-        "64:ff9b:1::/48",
-        "2002::/16",
-        "fd00:ec2::254/128",
-        "fe80::/10",
-        "ff00::/8",
-    )
-)
 _METADATA_NAMES = frozenset({"metadata", "metadata.google.internal", "instance-data"})
-_LOOPBACK = ipaddress.ip_address("::1")
 
 
 def reason_against(url: str, allowed: Iterable[str]) -> str | None:
@@ -47,11 +26,13 @@ def reason_against(url: str, allowed: Iterable[str]) -> str | None:
     host = (urlsplit(url.strip()).hostname or "").rstrip(".")
     if not host.isascii():
         return "has a host with letters beyond ASCII; write it as its xn-- name"
-    address = _address_of(host)
+    address = address_of(host)
     if address is None and _looks_like_number(host):
         return f"has a host, {host!r}, that is a number written in another way than four decimals"
-    if host in _METADATA_NAMES or (address is not None and _is_never(address)):
-        return f"points at {host}, which no provider may be: this machine's link, its metadata, or nobody"
+    if host in _METADATA_NAMES:
+        return f"points at {host}, where a cloud keeps the secrets of its machines"
+    if address is not None and (reason := never_because(address)):
+        return f"points at {host}: {reason}"
     if not is_inward(host) or is_allowed(host, allowed):
         return None
     return (
@@ -62,13 +43,13 @@ def reason_against(url: str, allowed: Iterable[str]) -> str | None:
 
 def is_inward(host: str) -> bool:
     """Return True for an address or a name that can only be in the user's own network or on this machine."""
-    address = _address_of(host)
-    return is_private(host) if address is None else not address.is_global
+    address = address_of(host)
+    return is_private(host) if address is None else is_inward_address(address)
 
 
 def is_allowed(host: str, allowed: Iterable[str]) -> bool:
     """Return True when one of the hosts or networks (CIDR) is this host's."""
-    address = _address_of(host)
+    address = address_of(host)
     for item in allowed:
         if item.lower().strip("[]").rstrip(".") == host.lower():
             return True
@@ -76,17 +57,6 @@ def is_allowed(host: str, allowed: Iterable[str]) -> bool:
         if address is not None and network is not None and address in network:
             return True
     return False
-
-
-def _is_never(address: Address) -> bool:
-    return address != _LOOPBACK and any(address in network for network in _NEVER)
-
-
-def _address_of(host: str) -> Address | None:
-    try:
-        return ipaddress.ip_address(host)
-    except ValueError:
-        return None
 
 
 def _network_of(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network | None:
