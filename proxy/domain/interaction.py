@@ -89,6 +89,7 @@ class Interaction:
     prompt_name: str | None = None
     prompt_version: int | None = None
     prompt_label: str | None = None
+    prompt_variables: Mapping[str, Any] | None = None
     experiment: str | None = None
     variant: str | None = None
     # content

@@ -18,7 +18,7 @@ from proxy.store import tables
 from proxy.store.columns import instant_text
 
 USD = {"cost_usd": "cost_pico_usd", "input_cost_usd": "input_cost_pico_usd", "output_cost_usd": "output_cost_pico_usd"}
-JSON = ("tool_names", "usage_raw", "tags", "metadata", "quantities")
+JSON = ("tool_names", "usage_raw", "tags", "metadata", "quantities", "prompt_variables")
 """Columns of ``interaction`` that hold JSON; ``USD`` are those that repeat an exact amount as a number to sum."""
 TRUTHS = ("is_stream", "success", "request_modified")
 """Columns that are true or false: readers give 1 or 0."""

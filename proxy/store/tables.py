@@ -13,7 +13,7 @@ from sqlalchemy import JSON, BigInteger, CheckConstraint, Column, Float, Index, 
 from sqlmodel import Field, SQLModel
 
 from proxy.domain.outcome import ContentState, CostStatus, FinishKind, Outcome
-from proxy.store import fields, host_tables
+from proxy.store import catalogue_tables, fields, host_tables
 from proxy.store.columns import Identity, Instant, string
 from proxy.store.fields import INTEGER, ROW_KEY, count, key, not_negative, number, one_of, text, whole, word
 
@@ -22,6 +22,12 @@ metadata = fields.metadata
 HOST_TABLES = (
     host_tables.InstanceRow, host_tables.LeaderRow, host_tables.PeriodicRunRow, host_tables.ConfigRevisionRow,
 )  # fmt: skip
+CATALOGUE_TABLES = tuple(
+    str(kind.__tablename__)
+    for kind in vars(catalogue_tables).values()
+    if isinstance(kind, type) and issubclass(kind, SQLModel) and kind is not SQLModel
+)
+"""The names of the tables of what is edited while Dashcam runs."""
 _BY_ID = {"postgresql_partition_by": "RANGE (id)"}
 _BY_INTERACTION = {"postgresql_partition_by": "RANGE (interaction_id)"}
 
@@ -112,6 +118,7 @@ class InteractionRow(SQLModel, table=True):
     prompt_name: str | None = text(200)
     prompt_version: int | None = whole()
     prompt_label: str | None = text(100)
+    prompt_variables: dict[str, Any] | None = Field(default=None, sa_type=JSON)
     experiment: str | None = text(200)
     variant: str | None = text(200)
     content_state: str = word(20)

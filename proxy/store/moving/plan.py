@@ -98,12 +98,13 @@ INTERACTION = Growing(
 AMENDMENT = Growing(_all["amendment"], "number", 500)
 BODY_CHUNK = Growing(_all["body_chunk"], "number", 2000, heavy="data")
 _QUARANTINE = Growing(_all["quarantine"], "number", 500, heavy="data")
-_SHARED = tuple(Growing(_all[name], "number", 100, heavy="data") for name in ("config_revision",) if name in _all)
+_SHARED = (Growing(_all["config_revision"], "number", 100, heavy="data"), Growing(_all["audit_log"], "number", 500))
 # Amendments before the calls: each that comes later brings its call along.
 GROWING = (*_SHARED, _QUARANTINE, AMENDMENT, BODY_CHUNK, INTERACTION)
 _NAMED = (
     Changing(_all["price"]),
     Changing(_all["made_answer"]),
+    *(Changing(_all[name], page=200) for name in tables.CATALOGUE_TABLES if name != "audit_log"),
     Changing(_all["rollup_hourly"]),
     Changing(_all["latency_histogram"]),
     Changing(_all["open_call"], page=20),
