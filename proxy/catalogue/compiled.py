@@ -18,12 +18,11 @@ from pydantic import JsonValue
 from proxy.catalogue.addresses import is_allowed
 from proxy.catalogue.catalogue import Catalogue
 from proxy.catalogue.model import ModelDocument
-from proxy.catalogue.prompt import PromptDocument
 from proxy.catalogue.provider import ProviderDocument
 from proxy.catalogue.route import RouteDocument
 from proxy.catalogue.surroundings import Surroundings
 from proxy.domain.model import Model, Parameters
-from proxy.domain.prompt import PublishedPrompt, PublishedVersion
+from proxy.domain.prompt import PublishedPrompt
 from proxy.domain.provider import Provider
 from proxy.domain.route import WILDCARD, Route, Target
 from proxy.pricing.overrides import Overrides
@@ -67,7 +66,7 @@ def compiled(catalogue: Catalogue, surroundings: Surroundings, sealed: Mapping[s
         routes=routes,
         models=tuple(_model(item) for _, item in sorted(catalogue.models.items()) if item.active and _says(item)),
         prompts=tuple(
-            published(item) for _, item in sorted(catalogue.prompts.items()) if item.active and item.versions
+            item.published() for _, item in sorted(catalogue.prompts.items()) if item.active and item.versions
         ),
         warnings=tuple(warnings),
     )
@@ -207,17 +206,3 @@ def _fallbacks(document: RouteDocument, catalogue: Catalogue, seen: set[str]) ->
 def _is_active(target: Target, catalogue: Catalogue) -> bool:
     provider = catalogue.providers.get(target.provider)
     return provider is None or provider.active
-
-
-# -- prompts ------------------------------------------------------------------------------------------------
-
-
-def published(document: PromptDocument) -> PublishedPrompt:
-    """Return how the gateway finds the versions of a prompt."""
-    return PublishedPrompt(
-        name=document.name,
-        versions=tuple(
-            PublishedVersion(number=item.number, sha256=item.sha256, name=item.name) for item in document.versions
-        ),
-        labels=tuple(sorted(document.labels.items())),
-    )

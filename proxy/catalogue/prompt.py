@@ -22,7 +22,7 @@ from proxy.catalogue.fields import (
     Tag,
     VersionName,
 )
-from proxy.domain.prompt import LATEST
+from proxy.domain.prompt import LATEST, PublishedPrompt, PublishedVersion
 
 
 class VersionHead(Document):
@@ -90,12 +90,13 @@ class PromptDocument(Document):
         return self.versions[-1] if self.versions else None
 
     def version(self, wanted: str) -> VersionHead | None:
-        """Return what a label, number or name stands for; "" and "latest" are the newest one."""
-        if wanted in ("", LATEST):
-            return self.latest
-        number = self.labels.get(wanted)
-        is_number = wanted.isascii() and wanted.isdigit()
-        for item in self.versions:
-            if item.number == number or item.name == wanted or (is_number and item.number == int(wanted)):
-                return item
-        return None
+        """Return what a label, number or name stands for, as the gateway finds it; "" is what nothing said means."""
+        found = self.published().find(wanted)
+        return next((item for item in self.versions if found is not None and item.number == found.number), None)
+
+    def published(self) -> PublishedPrompt:
+        """Return how the gateway finds the versions."""
+        versions = tuple(
+            PublishedVersion(number=item.number, sha256=item.sha256, name=item.name) for item in self.versions
+        )
+        return PublishedPrompt(name=self.name, versions=versions, labels=tuple(sorted(self.labels.items())))

@@ -35,6 +35,19 @@ class PublishedPrompt:
         """The highest number, 0 where there is no version."""
         return max((version.number for version in self.versions), default=0)
 
+    def find(self, wanted: str) -> PublishedVersion | None:
+        """Return the version that a label, number or name stands for; None where there is none.
+
+        Where nothing is said it is the one labelled ``production``, and where none is so labelled the latest.
+        """
+        labels = dict(self.labels)
+        if not wanted:
+            wanted = PRODUCTION if PRODUCTION in labels else LATEST
+        number = self.latest if wanted == LATEST else labels.get(wanted)
+        if number is None and wanted.isascii() and wanted.isdigit():
+            number = int(wanted)
+        return next((item for item in self.versions if number == item.number or item.name == wanted), None)
+
 
 def prompt_from_mapping(values: Mapping[str, object]) -> PublishedPrompt:
     """Build a prompt from decoded JSON, ignoring members of a newer minor version."""
