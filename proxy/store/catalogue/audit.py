@@ -1,0 +1,59 @@
+"""The audit log: who did what to what, when, from where, and how it ended. Rows are added, and never changed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from sqlalchemy import Connection
+
+from proxy.store.catalogue.values import json_of, read_instant, read_json
+from proxy.store.columns import instant_text
+from proxy.store.engine import Backend
+
+_COLUMNS = "at, actor, source, action, noun, object, outcome, revision, detail"
+_FILTERS = ("actor", "action", "noun", "object", "outcome")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deed:
+    """One thing that was done or tried; no secret and no text of a prompt is in ``detail``.
+
+    ``actor`` is a token's id or a user's name, ``source`` an address or "command", ``object`` the name of what it was
+    done to, ``revision`` the one that came of it.
+    """
+
+    actor: str
+    action: str
+    noun: str
+    object: str = ""
+    source: str = ""
+    outcome: Literal["done", "refused", "failed"] = "done"
+    revision: int | None = None
+    detail: Mapping[str, Any] | None = None
+
+
+def add(connection: Connection, backend: Backend, *deeds: Deed) -> None:
+    """Add deeds, at the database's own time."""
+    now = instant_text(backend.now(connection))
+    sql = f"INSERT INTO audit_log ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608 - our own names
+    for deed in deeds:
+        detail = None if deed.detail is None else json_of(dict(deed.detail))
+        names = deed.actor[:200], deed.source[:100], deed.action[:40], deed.noun[:40], deed.object[:300]
+        connection.exec_driver_sql(sql, (now, *names, deed.outcome, deed.revision, detail))
+
+
+def page(
+    connection: Connection, *, before: int | None = None, limit: int = 50, filters: Mapping[str, str] | None = None
+) -> list[dict[str, Any]]:
+    """Return the newest deeds, newest first, each with its number; ``filters`` are columns and what they hold."""
+    wanted = {name: value for name, value in (filters or {}).items() if name in _FILTERS}
+    where = " AND ".join(["number < ?", *(f"{name} = ?" for name in wanted)])
+    sql = f"SELECT number, {_COLUMNS} FROM audit_log WHERE {where} ORDER BY number DESC LIMIT ?"  # noqa: S608 - ours
+    rows = connection.exec_driver_sql(sql, (before or 2**62, *wanted.values(), limit)).mappings()
+    return [{**row, "at": read_instant(row["at"]), "detail": _detail(row["detail"])} for row in rows]
+
+
+def _detail(value: Any) -> Any:
+    return None if value is None else read_json(value)
