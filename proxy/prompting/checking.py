@@ -12,9 +12,9 @@ from typing import Any
 
 import orjson
 
+from proxy.errors import Problem
 from proxy.prompting import parameters
 from proxy.prompting.grammar import read
-from proxy.prompting.problems import Problem
 from proxy.prompting.template import syntax_fault, variables_in
 from proxy.prompting.variables import MESSAGES, Variable, type_of, variable_from
 from proxy.prompting.version import ENGINE, ROLES, Content, Message, PromptVersion, text_of_part, texts_of

@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from proxy.prompting.problems import Problem
+from proxy.errors import Problem
 from proxy.prompting.variables import type_of
 
 _NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_.-]{0,63}\Z")

@@ -1,21 +1,8 @@
-"""What can be wrong with a stored prompt: when it is saved (problems, all of them at once), and when it is rendered."""
+"""What can go wrong when a stored prompt is rendered; what is wrong with one that is saved is a list of problems."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from proxy.errors import DashcamError
-
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """One mistake: ``field`` is its place in the document ("messages[1].content"), ``reason`` what it is."""
-
-    field: str
-    reason: str
-
-    def __str__(self) -> str:
-        return f"{self.field}: {self.reason}" if self.field else self.reason
 
 
 class RenderingError(DashcamError):

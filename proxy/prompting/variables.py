@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from proxy.prompting.problems import Problem, VariableInvalidError, VariableMissingError
+from proxy.errors import Problem
+from proxy.prompting.problems import VariableInvalidError, VariableMissingError
 
 LARGEST_VALUE = 1024 * 1024
 """Characters of all texts in the values of one call."""

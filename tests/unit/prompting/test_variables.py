@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.prompting.problems import Problem, VariableInvalidError, VariableMissingError
+from proxy.errors import Problem
+from proxy.prompting.problems import VariableInvalidError, VariableMissingError
 from proxy.prompting.variables import (
     LARGEST_VALUE,
     MOST_PARTS,
