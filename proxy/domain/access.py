@@ -6,6 +6,8 @@ HMAC-SHA-256 with the snapshot's pepper (``is_peppered``) for one that the store
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -35,6 +37,13 @@ class ProxyKey:
     expires_at: int | None = None
     routes: tuple[str, ...] = ()
     limits: Limits | None = None
+
+
+def key_digest(key: bytes, pepper: str = "") -> str:
+    """Return the digest (hex) by which a key is known: with a pepper (hex) that of one of the store."""
+    if pepper:
+        return hmac.digest(bytes.fromhex(pepper), key, "sha256").hex()
+    return hashlib.sha256(key).hexdigest()
 
 
 def limits_from_mapping(values: object) -> Limits | None:

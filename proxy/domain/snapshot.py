@@ -45,11 +45,6 @@ class Snapshot:
         """Return the provider of that name, or None."""
         return next((item for item in self.providers if item.name == name), None)
 
-    @property
-    def proxy_keys(self) -> Mapping[str, str]:
-        """Digest → public id of the keys of the environment."""
-        return {key.digest: key.id for key in self.keys if not key.is_peppered}
-
     def to_mapping(self) -> dict[str, object]:
         """Return the JSON form."""
         return asdict(self)

@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from proxy.domain.provider import Provider, key_header
 from proxy.domain.snapshot import Snapshot
 from proxy.gateway import bounding
-from proxy.gateway.authentication import Caller, identify
+from proxy.gateway.authentication import Caller, KeyIndex
 from proxy.gateway.client_head import ClientHead, Headers
 from proxy.gateway.guard import Guard, Refusal
 from proxy.gateway.headers import Recorded, request_headers, without_credentials
@@ -73,14 +73,16 @@ class Admission:
         "snapshot",
     )  # fmt: skip
 
-    def __init__(self, head: ClientHead, routing: Routing, guard: Guard, keys: Mapping[str, bytes]) -> None:
+    def __init__(
+        self, head: ClientHead, routing: Routing, guard: Guard, index: KeyIndex, keys: Mapping[str, bytes]
+    ) -> None:
         self._head = head
         self._keys = keys
         self.routing = routing
         snapshot = self.snapshot = routing.snapshot
         self.refusal: Refusal | None = guard.check(head.target, head.known)
         self.place = destination(head.method, head.target, snapshot)
-        self.caller: Caller | Refusal = identify(head.known, snapshot.proxy_keys)
+        self.caller: Caller | Refusal = index.identify(head.known, head.target)
         self.record = record_mode(head.known, head.headers)
         self._departures: dict[tuple[str, bool], Departure] = {}
         if b"x-dashcam-provider" in head.known:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import time
 import weakref
 from collections.abc import Coroutine, Mapping
@@ -21,7 +22,8 @@ from proxy.domain.identity import IdentityMint, id_text
 from proxy.domain.snapshot import Snapshot
 from proxy.gateway import endings, health
 from proxy.gateway.admission import Admission
-from proxy.gateway.authentication import Caller
+from proxy.gateway.allowances import Allowances
+from proxy.gateway.authentication import Caller, KeyIndex
 from proxy.gateway.body import BodyReader, ClientLeftError, Inbound, small_body
 from proxy.gateway.bounding import Bounds
 from proxy.gateway.breaking import Breakers
@@ -42,6 +44,7 @@ from proxy.gateway.takeover import Takeover
 from proxy.protocol.tagging import META, NONE
 from proxy.settings.values import Settings
 from proxy.spool.page import Page
+from proxy.spool.tallies import Tallies
 from proxy.spool.writer import SpoolWriter
 from proxy.upstream.client import UpstreamClient
 from proxy.upstream.ways import Ways
@@ -101,6 +104,7 @@ class Gateway:
         self._keys = keys
         self._mint = IdentityMint()
         self._without_usage: frozenset[str] = frozenset()
+        self.tallies = Tallies(settings.tallies_dir, f"gateway-{spool.worker}-{os.getpid()}")
         self._breakers = Breakers(lambda: self.page)
         self.gate: Gate | None = None
         if settings.recording.mode == "power":
@@ -117,9 +121,9 @@ class Gateway:
         self.routing = Routing(snapshot, self._keys)
         self.echo.listing = self.routing.listing
         self._upstreams: Mapping[str, Upstream] = {ECHO.name: self.echo, **self._ways.for_providers(snapshot.providers)}
-        self.guard = Guard(snapshot.allowed_hosts, has_keys=bool(snapshot.proxy_keys))
-        # With one key there is nobody to protect from it: in_flight is its ceiling.
-        self._counts_keys = len(snapshot.proxy_keys) > 1 and self.ceilings.per_key > 0
+        self.guard = Guard(snapshot.allowed_hosts, has_keys=snapshot.requires_key)
+        self._index = KeyIndex(snapshot)
+        self.allowances = Allowances(snapshot, self.ceilings, self.tallies)
         self.page.set(Page.SNAPSHOT_REVISION, snapshot.revision)
 
     def spool_anew(self) -> None:
@@ -179,15 +183,15 @@ class Gateway:
     def _admission_of(self, head: ClientHead) -> Admission:
         admission = head.admission
         if admission is None or admission.snapshot is not self.snapshot:
-            admission = head.admission = Admission(head, self.routing, self.guard, self._keys)
+            admission = head.admission = Admission(head, self.routing, self.guard, self._index, self._keys)
         return admission
 
     def _admit(self, call: ClientCall, observation: Observation, admission: Admission) -> None:
         """Let a call of the data plane in, or refuse it with a row."""
         refusal = admission.refusal or self._refusal_of(call, admission)
         caller = refusal or admission.caller
-        if self._counts_keys and isinstance(caller, Caller) and caller.key_id is not None:
-            caller = self._count_key(call, caller, caller.key_id)
+        if self.allowances.is_needed and isinstance(caller, Caller):
+            caller = self.allowances.take(call, caller)
         if isinstance(caller, Refusal):
             self._reject(call, observation, admission, caller)
         elif call.body_complete and call.received_bytes <= self.limits.spill_bytes:
@@ -203,18 +207,6 @@ class Gateway:
         if size > self._least_limit and (refusal := self._bodies.refusal(size, takes_files=_takes_files(admission))):
             return refusal
         return call.beyond or self.ceilings.refusal(len(self.exchanges) + self._arriving)
-
-    def _count_key(self, call: ClientCall, caller: Caller, key_id: str) -> Caller | Refusal:
-        """Count a call for its proxy key, until ``_uncount_key``; or refuse it."""
-        refusal = self.ceilings.begin_of(key_id)
-        if refusal is None:
-            call.counted_key = key_id
-        return refusal or caller
-
-    def _uncount_key(self, call: ClientCall) -> None:
-        if call.counted_key is not None:
-            self.ceilings.end_of(call.counted_key)
-            call.counted_key = None
 
     async def _relay_when_whole(
         self, call: ClientCall, observation: Observation, admission: Admission, caller: Caller
@@ -243,6 +235,13 @@ class Gateway:
             inbound.discard()
             self._reject(call, observation, admission, unnamed(plan.route), caller)
             return
+        if self.allowances.is_needed:
+            permitted = self.allowances.admit(call, caller, admission.place, plan)
+            if isinstance(permitted, Refusal):
+                inbound.discard()
+                self._reject(call, observation, admission, permitted, caller)
+                return
+            plan = permitted
         departure = admission.departure(plan, caller)
         if not plan.is_known:
             self.page.add(Page.UNKNOWN_MODELS, 1)
@@ -261,7 +260,7 @@ class Gateway:
         if self.gate is not None:
             self._let_wait(call, observation)
         sending = Sending(departure, inbound, self._upstreams.get(plan.provider.name, self.upstream))
-        takeover = None if plan.route is None else self._takeover(plan, admission, caller, inbound)
+        takeover = None if plan.route is None else self._takeover(call, plan, admission, caller, inbound)
         exchange = Exchange(self, call, plan, sending, observation, takeover)
         if len(inbound.data) > _SMALL_BYTES:
             exchange.held_bytes = len(inbound.data)
@@ -277,13 +276,16 @@ class Gateway:
         if self.gate is not None:
             call.hold = partial(self.gate.hold, observation.spool, observation.identity)
 
-    def _takeover(self, plan: Plan, admission: Admission, caller: Caller, inbound: Inbound) -> Takeover:
+    def _takeover(
+        self, call: ClientCall, plan: Plan, admission: Admission, caller: Caller, inbound: Inbound
+    ) -> Takeover:
         """Return who else may serve a call that a route decides."""
         waiting = []
         for other in plan.alternatives[: admission.retries]:
             upstream = self._upstreams.get(other.provider.name, self.upstream)
             waiting.append((other, Sending(admission.departure(other, caller), inbound, upstream)))
-        return Takeover(self._breakers, waiting)
+        on_next = partial(self.allowances.hand_over, call) if self.allowances.is_needed else None
+        return Takeover(self._breakers, waiting, on_next)
 
     def finished(self, exchange: Exchange) -> None:
         """An exchange is over."""
@@ -292,8 +294,8 @@ class Gateway:
         self.page.set(Page.IN_FLIGHT, len(self.exchanges))
         if exchange.held_bytes:
             self.let_go_of(exchange)
-        if exchange.call.counted_key is not None:
-            self._uncount_key(exchange.call)
+        if exchange.call.is_counted:
+            self.allowances.give_back(exchange.call)
         if exchange.observation.received_bytes > self._most_kept:
             self.struck(Page.LIMIT_MAX_BODY_BYTES)
         self._look_if_drained()
@@ -317,7 +319,7 @@ class Gateway:
         try:
             await step
         except ClientLeftError:
-            self._uncount_key(call)
+            self.allowances.give_back(call)
             self.note_refused_connection()
         except Exception:  # noqa: BLE001 - the edge of a call: logged, and ended all the same
             self.apologise(call, observation)
@@ -347,7 +349,7 @@ class Gateway:
         self._answer_refusal(call, observation, ending)
 
     def _answer_refusal(self, call: ClientCall, observation: Observation | None, ending: endings.Ending) -> None:
-        self._uncount_key(call)
+        self.allowances.give_back(call)
         reply, body = endings.reply(ending, observation.call_id if observation else None)
         if not call.body_complete:
             call.keep_alive = False
@@ -356,7 +358,7 @@ class Gateway:
     def apologise(self, call: ClientCall, observation: Observation) -> None:
         """End a call that a defect of ours broke, from the ``except`` block that caught it."""
         log.exception("call_failed", id=id_text(observation.identity))
-        self._uncount_key(call)
+        self.allowances.give_back(call)
         ending = endings.INTERNAL
         if observation.is_started:
             observation.status = observation.status or ending.status
@@ -385,6 +387,7 @@ class Gateway:
         """Close every connection to upstreams."""
         await self.upstream.close()
         await self._ways.close()
+        self.tallies.close()
 
 
 def _takes_files(admission: Admission) -> bool:

@@ -27,6 +27,8 @@ from proxy.gateway.reply_head import ReplyHead
 if TYPE_CHECKING:
     from uvicorn.protocols.http.flow_control import FlowControl
 
+    from proxy.gateway.limiting import Subject
+
 
 def _status_lines() -> dict[int, bytes]:
     lines = {status: b"HTTP/1.1 %d \r\n" % status for status in range(100, 1000)}
@@ -65,7 +67,8 @@ class ClientCall:
 
     ``is_taken``: the gateway answers it; until then its body is still being collected. ``declared_bytes``: how long a
     body is said to be that is not waited for before. ``beyond``: why its connection was one too many. ``is_stalled``:
-    its client left because we had it leave, for taking nothing. ``counted_key``: the proxy key it is counted for.
+    its client left because we had it leave, for taking nothing. ``is_counted``: for a proxy key (``counted_key``), or
+    for who has limits (``subjects``).
     """
 
     parts: list[bytes]
@@ -79,7 +82,9 @@ class ClientCall:
     is_gone = False
     is_stalled = False
     beyond: Refusal | None = None
+    is_counted = False
     counted_key: str | None = None
+    subjects: tuple[Subject, ...] = ()
     is_complete = False
     response_started = False
     is_chunked = False

@@ -26,6 +26,7 @@ class Ending:
     message: str
     should_retry: bool | None = None
     retry_after_ms: int | None = None
+    headers: tuple[tuple[bytes, bytes], ...] = ()
 
 
 _UNREACHABLE = (Outcome.UPSTREAM_UNREACHABLE, 502, "upstream_error", "upstream_unreachable", None)
@@ -118,9 +119,10 @@ _KINDS = {429: "rate_limit_error"}
 def rejected(refusal: Refusal) -> Ending:
     """Return the ending of a call that we refuse ourselves."""
     should_retry = refusal.status in (429, 503)
-    retry = 500 if should_retry else None
+    retry = refusal.retry_after_ms or (500 if should_retry else None)
     kind = _KINDS.get(refusal.status) or ("server_error" if refusal.status >= 500 else "invalid_request_error")
-    return Ending(Outcome.REJECTED, refusal.status, kind, refusal.code, refusal.message, should_retry, retry)
+    outcome, status, code = Outcome.REJECTED, refusal.status, refusal.code
+    return Ending(outcome, status, kind, code, refusal.message, should_retry, retry, refusal.headers)
 
 
 def reply(ending: Ending, call_id: bytes | None) -> tuple[ReplyHead, bytes]:
@@ -135,4 +137,6 @@ def reply(ending: Ending, call_id: bytes | None) -> tuple[ReplyHead, bytes]:
     if ending.retry_after_ms is not None:
         head.add(b"retry-after-ms", b"%d" % ending.retry_after_ms)
         head.add(b"retry-after", b"%d" % -(-ending.retry_after_ms // 1000))
+    for name, value in ending.headers:
+        head.add(name, value)
     return head, body

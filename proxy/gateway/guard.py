@@ -23,15 +23,20 @@ _LOCAL = ("localhost", "127.0.0.1", "[::1]")
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Why a request is not served: HTTP status, stable code, and a message with the way out."""
+    """Why a request is not served: HTTP status, stable code, and a message with the way out.
+
+    ``retry_after_ms`` is when to come again, where that is known; ``headers`` say more of it.
+    """
 
     status: int
     code: str
     message: str
+    retry_after_ms: int | None = None
+    headers: tuple[tuple[bytes, bytes], ...] = ()
 
 
 class Guard:
-    """Checks requests against the names we answer to; ``has_keys`` relaxes the Origin rule."""
+    """Checks requests against the names we answer to; ``has_keys``: callers need one, which relaxes the Origin rule."""
 
     def __init__(self, allowed_hosts: tuple[str, ...], *, has_keys: bool) -> None:
         self._hosts = frozenset(name.lower().encode() for name in (*_LOCAL, *allowed_hosts))
@@ -73,7 +78,7 @@ class Guard:
         return Refusal(
             403,
             "browser_origin_refused",
-            "Requests from web pages are refused while no proxy keys are set, or any page could spend your money. "
+            "Requests from web pages are refused while no proxy key is required, or any page could spend your money. "
             "Set DASHCAM_PROXY_KEYS and send a key to allow them.",
         )
 

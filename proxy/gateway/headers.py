@@ -24,7 +24,7 @@ CREDENTIALS = frozenset(
     b" openai-organization openai-project".split()
 )
 """Whose call it is: all of these are the client's, or none, where a configured key takes their place."""
-_CREDENTIAL_MEMBERS = frozenset(b"key api-key api_key apikey access_token subscription-key".split())
+CREDENTIAL_MEMBERS = frozenset(b"key api-key api_key apikey access_token subscription-key".split())
 """The same in a query."""
 _RECORDED = frozenset(
     b"content-type content-encoding user-agent accept idempotency-key x-client-request-id traceparent tracestate"
@@ -102,7 +102,7 @@ def without_credentials(target: bytes) -> bytes:
     if not mark:
         return target
     members = query.split(b"&")
-    kept = [item for item in members if unquote_to_bytes(item.partition(b"=")[0]).lower() not in _CREDENTIAL_MEMBERS]
+    kept = [item for item in members if unquote_to_bytes(item.partition(b"=")[0]).lower() not in CREDENTIAL_MEMBERS]
     if len(kept) == len(members):
         return target
     return path + b"?" + b"&".join(kept) if kept else path

@@ -59,7 +59,8 @@ class Plan:
     ``asking`` are those that ask for usage, which must be taken out of the answer again. ``model`` is what the client
     asked for, ``sent_model`` the name that a route gives it, ``route`` is that route, and ``alternatives`` are who may
     take over before an answer has begun. ``is_known`` False: nobody lists the model. ``is_unnamed``: the name that the
-    route gives the model cannot be put into this body. A plan is made for every call: what few of them have is set on
+    route gives the model cannot be put into this body. ``told`` is what a reply says beside the usual, in the parts of
+    ``ReplyHead.lines``. A plan is made for every call: what few of them have is set on
     those only.
     """
 
@@ -71,6 +72,7 @@ class Plan:
     alternatives: tuple[Plan, ...] = ()
     is_known = True
     is_unnamed = False
+    told: tuple[bytes, ...] = ()
 
     def __init__(self, provider: Provider, target: bytes, operation: str, model: str | None = None) -> None:
         self.provider = provider

@@ -43,6 +43,8 @@ class ReplyFacts:
         count = len(observation.attempts)
         head.lines += self._lines
         head.lines += _line(b"attempts", _NUMBERS[count] if count < len(_NUMBERS) else b"%d" % count)
+        if plan.told:
+            head.lines += plan.told
         if self._is_verbose:
             head.lines += _line(b"record", self._record.encode())
             head.lines += _plan_lines(plan)

@@ -29,6 +29,7 @@ from proxy.upstream.dialling import STANDSTILL_SECONDS
 log = structlog.get_logger("gateway")
 
 _STATS_SECONDS = 5.0
+_TALLIES_SECONDS = 1.0
 _NEWCOMER_SECONDS = 0.25
 
 
@@ -42,7 +43,7 @@ class GatewayServer:
         self._parent_fd = parent_fd
         self._state = ServerState()
         self._leaving = asyncio.Event()
-        self._stats_at = 0.0
+        self._stats_at = self._tallies_at = 0.0
         self._complaints = Complaints(lambda: gateway.page)
 
     async def run(self) -> None:
@@ -128,6 +129,9 @@ class GatewayServer:
     def _note_stats(self, now: float) -> None:
         page = self._gateway.page
         page.set(Page.HEARTBEAT_NS, time.time_ns())
+        if now >= self._tallies_at:
+            self._tallies_at = now + _TALLIES_SECONDS
+            self._gateway.tallies.look()
         if now >= self._stats_at:
             self._stats_at = now + _STATS_SECONDS
             self._gateway.spool.stats(page.read_all())

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import email.utils
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from proxy.gateway.breaking import Breakers
@@ -39,11 +39,14 @@ Following = tuple[Plan, "Sending"]
 
 
 class Takeover:
-    """The candidates of one routed call that were not tried yet."""
+    """The candidates of one routed call that were not tried yet; ``on_next`` hears whose turn it is."""
 
-    __slots__ = ("_breakers", "_is_settled", "_provider", "_second_tries", "_waiting")
+    __slots__ = ("_breakers", "_is_settled", "_on_next", "_provider", "_second_tries", "_waiting")
 
-    def __init__(self, breakers: Breakers, waiting: Sequence[Following]) -> None:
+    def __init__(
+        self, breakers: Breakers, waiting: Sequence[Following], on_next: Callable[[str], None] | None = None
+    ) -> None:
+        self._on_next = on_next
         self._breakers = breakers
         self._waiting = list(waiting)
         self._provider = ""
@@ -82,7 +85,10 @@ class Takeover:
         if not self._waiting or not self._breakers.may_try_again(in_flight):
             return None
         self._second_tries += 1
-        return self._waiting.pop(0)
+        following = self._waiting.pop(0)
+        if self._on_next is not None:
+            self._on_next(following[0].provider.name)
+        return following
 
     def finish(self) -> None:
         """The call is over."""

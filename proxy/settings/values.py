@@ -215,6 +215,11 @@ class Settings:
         return Path(self.data_dir) / "backups"
 
     @property
+    def tallies_dir(self) -> Path:
+        """The folder in which every process counts what keys and providers use of their limits."""
+        return Path(self.run_dir) / "tallies"
+
+    @property
     def snapshot_path(self) -> Path:
         """The file the gateway's configuration is published in."""
         return Path(self.data_dir) / "snapshot.json"

@@ -10,7 +10,7 @@ from proxy.domain.access import ProxyKey
 from proxy.domain.provider import Provider
 from proxy.domain.snapshot import Snapshot
 from proxy.gateway.admission import Admission
-from proxy.gateway.authentication import Caller
+from proxy.gateway.authentication import Caller, KeyIndex
 from proxy.gateway.body import Inbound
 from proxy.gateway.client_head import ClientHead, Headers
 from proxy.gateway.guard import Guard
@@ -60,7 +60,9 @@ def _lines(model: str, credential: bytes | None, path: bytes, **values: object) 
     if credential is not None:
         headers += [(b"Authorization", credential), (b"OpenAI-Organization", b"org-1")]
     head = ClientHead(b"POST", path, headers)
-    admission = Admission(head, Routing(snapshot), Guard(snapshot.allowed_hosts, has_keys=False), KEYS)
+    admission = Admission(
+        head, Routing(snapshot), Guard(snapshot.allowed_hosts, has_keys=False), KeyIndex(snapshot), KEYS
+    )
     assert admission.place is not None
     assert isinstance(admission.caller, Caller)
     body = b'{"model":"%s"}' % model.encode()
