@@ -1,0 +1,132 @@
+"""The catalogue as one text and back: nothing is lost, no secret is in it, nothing that comes in serves at once."""
+
+from __future__ import annotations
+
+import contextlib
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from proxy.catalogue.bundle import Bundle, imported, read_bundle, write_bundle
+from proxy.catalogue.catalogue import Catalogue
+from proxy.catalogue.provider import ProviderDocument
+from proxy.catalogue.yaml_text import write_yaml
+from proxy.errors import InvalidError
+from tests.support.catalogues import catalogues, content_of, prompts, sha256_of
+
+NOW = datetime(2026, 11, 27, tzinfo=UTC)
+NAMES = st.sampled_from(["format", "providers", "prompts", "versions", "name", "content", "draft", "x"])
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(NAMES, inner, max_size=4),
+    max_leaves=20,
+)
+KEPT = {sha256_of(content_of(text)): content_of(text) for text in ("Hello.", "Good day.", "Hi.")}
+ACME = ProviderDocument(name="acme", kind="custom", base_url="https://acme.example", key_env="PROVIDER_KEY_A")
+HEAD = {"messages": [{"role": "user", "content": "Hello."}]}
+
+
+def bundle_with(**nouns: Any) -> Bundle:
+    return read_bundle(write_yaml({"format": "dashcam-bundle/1", **nouns}), NOW)
+
+
+def problems_with(**nouns: Any) -> list[str]:
+    with pytest.raises(InvalidError) as caught:
+        bundle_with(**nouns)
+    return [str(problem) for problem in caught.value.problems]
+
+
+@settings(max_examples=40)
+@given(catalogues())
+def test_a_catalogue_comes_into_an_empty_one_as_it_was_but_its_providers_rest(catalogue: Catalogue) -> None:
+    text = write_bundle(catalogue, KEPT.get)
+    bundle = read_bundle(text, NOW)
+    assert {sha: KEPT[sha] for sha in catalogue.hashes()} == bundle.contents
+    at_rest = {"active": False, "key_env": None}
+    rested = catalogue.put(*(item.model_copy(update=at_rest) for item in catalogue.providers.values()))
+    assert imported(Catalogue(), bundle) == rested
+    assert imported(catalogue, bundle) == catalogue == imported(catalogue, bundle, replaces=True)
+    assert "PROVIDER_KEY" not in text
+
+
+@settings(max_examples=150)
+@given(VALUES)
+def test_what_is_no_bundle_is_refused_with_its_fields(values: Any) -> None:
+    if isinstance(values, dict):
+        values = {**values, "format": "dashcam-bundle/1"}
+    with contextlib.suppress(InvalidError):
+        read_bundle(write_yaml(values), NOW)
+
+
+def test_a_bundle_written_by_hand_needs_little() -> None:
+    bundle = bundle_with(
+        providers=[{"name": "acme", "kind": "custom", "base_url": "https://acme.example"}],
+        routes=[{"name": "fast", "targets": ["acme/big"]}],
+        prompts=[{"name": "greeting", "labels": {"production": 1}, "versions": [{"content": HEAD}]}],
+    )
+    (head,) = bundle.catalogue.prompts["greeting"].versions
+    assert (head.number, head.made_at) == (1, NOW)
+    assert bundle.contents[head.sha256]["messages"] == HEAD["messages"]
+
+
+def test_every_mistake_names_its_field() -> None:
+    found = problems_with(
+        secrets={"a": 1},
+        providers=[{"name": "acme", "kind": "custom", "base_url": "https://acme.example", "key_env": "HOME"}],
+        models={"a": 1},
+        prompts=[
+            {"name": "a", "versions": [{"content": {"messages": [{"role": "boss", "content": "x"}]}}]},
+            {"name": "b", "versions": [{"content": HEAD, "sha256": "0" * 64}, {"number": "x", "content": HEAD}]},
+            {"name": "c", "draft": {"content": None}, "goal": 5},
+        ],
+    )
+    assert [line.partition(": ")[0] for line in found] == [
+        "secrets",
+        "providers.0.key_env",
+        "prompts.a.versions.1.content.messages[0].role",
+        "prompts.b.versions.1.sha256",
+        "prompts.c.draft.content",
+        "models",
+        "prompts.b.versions.1.number",
+        "prompts.c.goal",
+    ]
+
+
+@pytest.mark.parametrize("text", ["", "[]", "a: 1", "format: dashcam-bundle/2", "format: 1\nproviders: x"])
+def test_other_texts_are_no_bundles(text: str) -> None:
+    with pytest.raises(InvalidError, match="bundle"):
+        read_bundle(text, NOW)
+
+
+def test_a_provider_that_leads_elsewhere_than_before_serves_nobody_yet() -> None:
+    here = Catalogue().put(ACME)
+    same = imported(here, bundle_with(providers=[{"name": "acme", "kind": "custom", "base_url": "https://acme.example",
+                                                  "max_tokens": 5}]))  # fmt: skip
+    assert same.providers["acme"] == ACME.model_copy(update={"max_tokens": 5})
+    other = imported(
+        here, bundle_with(providers=[{"name": "acme", "kind": "custom", "base_url": "https://evil.example"}])
+    )
+    assert (other.providers["acme"].active, other.providers["acme"].key_env) == (False, None)
+
+
+def test_a_version_never_becomes_another_one_and_new_ones_join() -> None:
+    here = Catalogue().put(prompts("greeting", ["Hello."]))
+    more = read_bundle(write_bundle(Catalogue().put(prompts("greeting", ["Hello.", "Good day."])), KEPT.get), NOW)
+    assert len(imported(here, more).prompts["greeting"].versions) == 2
+    other = read_bundle(write_bundle(Catalogue().put(prompts("greeting", ["Hi."])), KEPT.get), NOW)
+    with pytest.raises(InvalidError, match=r"prompts\.greeting\.versions\.1: is another one"):
+        imported(here, other)
+
+
+def test_what_a_bundle_does_not_name_stays_unless_it_replaces_all() -> None:
+    here = Catalogue().put(ACME, prompts("greeting", ["Hello."]))
+    assert imported(here, bundle_with()) == here
+    assert imported(here, bundle_with(), replaces=True) == Catalogue()
+
+
+def test_a_content_that_is_gone_is_no_bundle() -> None:
+    with pytest.raises(InvalidError, match=r"prompts.greeting: lacks the content"):
+        write_bundle(Catalogue().put(prompts("greeting", ["Hello."])), lambda _: None)
