@@ -20,7 +20,7 @@ from proxy.gateway.app import Gateway
 from proxy.gateway.forwarding import ControlForwarder
 from proxy.gateway.refreshing import SnapshotWatch
 from proxy.gateway.server import GatewayServer
-from proxy.settings.credentials import provider_keys
+from proxy.settings.provider_keys import ProviderKeys
 from proxy.settings.snapshot import base_snapshot, load
 from proxy.settings.values import Settings, settings_from_mapping
 from proxy.spool.writer import SpoolWriter
@@ -49,7 +49,7 @@ async def serve(settings: Settings, arguments: argparse.Namespace, listener: soc
     upstream = UpstreamClient(forbidden=own_addresses(listener))
     forwarder = ControlForwarder(settings.control_socket)
     files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-    keys = provider_keys(snapshot.providers)
+    keys = ProviderKeys(snapshot.providers)
     gateway = Gateway(settings, snapshot, keys, spool, upstream, forwarder, gateways=arguments.gateways, files=files)
     # The gateway's own: it begins another one where the files of this one were removed, and lets go of it.
     del spool

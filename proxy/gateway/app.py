@@ -10,15 +10,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import time
 import weakref
 from collections.abc import Coroutine, Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 import structlog
 
-from proxy.domain.identity import IdentityMint, id_text
+from proxy.domain.identity import IdentityMint
 from proxy.domain.snapshot import Snapshot
 from proxy.gateway import endings, health
 from proxy.gateway.admission import Admission
@@ -28,7 +28,7 @@ from proxy.gateway.body import BodyReader, ClientLeftError, Inbound, small_body
 from proxy.gateway.bounding import Bounds
 from proxy.gateway.breaking import Breakers
 from proxy.gateway.call import ClientCall
-from proxy.gateway.call_start import start_of, start_of_refused
+from proxy.gateway.call_start import start_of
 from proxy.gateway.ceilings import Ceilings
 from proxy.gateway.client_head import ClientHead
 from proxy.gateway.echo import EchoUpstream
@@ -38,10 +38,12 @@ from proxy.gateway.gate import Gate
 from proxy.gateway.guard import Guard, Refusal
 from proxy.gateway.observation import Observation
 from proxy.gateway.plan import Plan, decide, unnamed
+from proxy.gateway.refusing import Refusing
 from proxy.gateway.routing import ECHO, Routing
 from proxy.gateway.sending import Sending, Upstream
 from proxy.gateway.takeover import Takeover
 from proxy.protocol.tagging import META, NONE
+from proxy.settings.provider_keys import ProviderKeys
 from proxy.settings.values import Settings
 from proxy.spool.page import Page
 from proxy.spool.tallies import Tallies
@@ -74,7 +76,7 @@ class Gateway:
         self,
         settings: Settings,
         snapshot: Snapshot,
-        keys: Mapping[str, bytes],
+        keys: ProviderKeys,
         spool: SpoolWriter,
         upstream: UpstreamClient,
         forwarder: ControlForwarder,
@@ -96,6 +98,7 @@ class Gateway:
         self.echo = EchoUpstream()
         self._ways = Ways(upstream.dialler)
         self.exchanges: set[Exchange] = set()
+        self.refusing = Refusing(self)
         self._bounds = Bounds()
         self.is_draining = False
         self._drained = asyncio.Event()
@@ -118,13 +121,24 @@ class Gateway:
     def use(self, snapshot: Snapshot) -> None:
         """Swap in a snapshot; calls under way keep what they started with."""
         self.snapshot = snapshot
-        self.routing = Routing(snapshot, self._keys)
+        self._keys.use(snapshot.providers)
+        if self._keys.unusable:
+            log.error("provider_keys_unusable", reasons=dict(self._keys.unusable))
+        self.routing = Routing(snapshot, self._keys.found)
         self.echo.listing = self.routing.listing
-        self._upstreams: Mapping[str, Upstream] = {ECHO.name: self.echo, **self._ways.for_providers(snapshot.providers)}
+        self._upstreams: Mapping[str, Upstream] = {
+            ECHO.name: self.echo,
+            **self._ways.for_providers(snapshot.providers, self._keys.unusable),
+        }
         self.guard = Guard(snapshot.allowed_hosts, has_keys=snapshot.requires_key)
         self._index = KeyIndex(snapshot)
         self.allowances = Allowances(snapshot, self.ceilings, self.tallies)
         self.page.set(Page.SNAPSHOT_REVISION, snapshot.revision)
+
+    def look_at_keys(self) -> None:
+        """Use the keys of files that have changed; heads that were seen before are composed anew."""
+        if self._keys.has_changed():
+            self.use(replace(self.snapshot))
 
     def spool_anew(self) -> None:
         """Begin another spool, since the files of this one were removed; calls under way end in the old one, unkept."""
@@ -136,15 +150,7 @@ class Gateway:
         self.page = self.spool.page
         if self.gate is not None:
             self.gate.watch(self.spool)
-        for gauge in (
-            Page.READY,
-            Page.DRAINING,
-            Page.IN_FLIGHT,
-            Page.OPEN_STREAMS,
-            Page.BREAKERS_OPEN,
-            Page.SNAPSHOT_REVISION,
-        ):
-            self.page.set(gauge, old.get(gauge))
+        self.page.go_on_from(old)
 
     def remember_without_usage(self, provider: str) -> None:
         """This provider refuses the usage option: stop adding it until the next start."""
@@ -167,7 +173,7 @@ class Gateway:
         try:
             self._dispatch(call, observation)
         except Exception:  # noqa: BLE001 - the edge of a call: logged, and ended all the same
-            self.apologise(call, observation)
+            self.refusing.apologise(call, observation)
 
     def _dispatch(self, call: ClientCall, observation: Observation) -> None:
         admission = self._admission_of(call.head)
@@ -176,14 +182,14 @@ class Gateway:
         elif admission.refusal is not None:
             # No call of the data plane: it gets no row, so no id either.
             self.note_refused_connection()
-            self._answer_refusal(call, None, endings.rejected(admission.refusal))
+            self.refusing.answer(call, None, endings.rejected(admission.refusal))
         elif not health.answer(call, self.page, is_draining=self.is_draining):
             self._wait_for(self.forwarder.forward(call, self.ceilings), call, observation)
 
     def _admission_of(self, head: ClientHead) -> Admission:
         admission = head.admission
         if admission is None or admission.snapshot is not self.snapshot:
-            admission = head.admission = Admission(head, self.routing, self.guard, self._index, self._keys)
+            admission = head.admission = Admission(head, self.routing, self.guard, self._index, self._keys.found)
         return admission
 
     def _admit(self, call: ClientCall, observation: Observation, admission: Admission) -> None:
@@ -193,7 +199,7 @@ class Gateway:
         if self.allowances.is_needed and isinstance(caller, Caller):
             caller = self.allowances.take(call, caller)
         if isinstance(caller, Refusal):
-            self._reject(call, observation, admission, caller)
+            self.refusing.reject(call, observation, admission, caller)
         elif call.body_complete and call.received_bytes <= self.limits.spill_bytes:
             self._relay(call, observation, admission, caller, small_body(call))
         else:
@@ -217,7 +223,7 @@ class Gateway:
             files = _takes_files(admission)
             inbound = await self._bodies.read(call, spool, observation.identity, takes_files=files)
             if isinstance(inbound, Refusal):
-                self._reject(call, observation, admission, inbound, caller)
+                self.refusing.reject(call, observation, admission, inbound, caller)
                 return
             if inbound.length > self._most_kept:
                 self.struck(Page.LIMIT_MAX_BODY_BYTES)
@@ -233,13 +239,13 @@ class Gateway:
         plan = decide(admission.place, inbound, admission.routing, self._without_usage, self._breakers.order)
         if plan.is_unnamed:
             inbound.discard()
-            self._reject(call, observation, admission, unnamed(plan.route), caller)
+            self.refusing.reject(call, observation, admission, unnamed(plan.route), caller)
             return
         if self.allowances.is_needed:
             permitted = self.allowances.admit(call, caller, admission.place, plan)
             if isinstance(permitted, Refusal):
                 inbound.discard()
-                self._reject(call, observation, admission, permitted, caller)
+                self.refusing.reject(call, observation, admission, permitted, caller)
                 return
             plan = permitted
         departure = admission.departure(plan, caller)
@@ -255,10 +261,10 @@ class Gateway:
             start = start_of(call, plan, inbound, caller, departure, is_stored=is_stored)
             if not observation.start(start, inbound.data if inbound.is_kept else b"", is_secret=is_secret):
                 inbound.discard()
-                self._answer_refusal(call, observation, endings.rejected(RECORDER_FULL))
+                self.refusing.answer(call, observation, endings.rejected(RECORDER_FULL))
                 return
         if self.gate is not None:
-            self._let_wait(call, observation)
+            self.let_wait(call, observation)
         sending = Sending(departure, inbound, self._upstreams.get(plan.provider.name, self.upstream))
         takeover = None if plan.route is None else self._takeover(call, plan, admission, caller, inbound)
         exchange = Exchange(self, call, plan, sending, observation, takeover)
@@ -271,7 +277,7 @@ class Gateway:
             self._bounds.begin(exchange, admission.seconds)
         exchange.begin()
 
-    def _let_wait(self, call: ClientCall, observation: Observation) -> None:
+    def let_wait(self, call: ClientCall, observation: Observation) -> None:
         """In mode ``power`` the last bytes of a recorded call's reply wait for its record."""
         if self.gate is not None:
             call.hold = partial(self.gate.hold, observation.spool, observation.identity)
@@ -322,51 +328,7 @@ class Gateway:
             self.allowances.give_back(call)
             self.note_refused_connection()
         except Exception:  # noqa: BLE001 - the edge of a call: logged, and ended all the same
-            self.apologise(call, observation)
-
-    def _reject(
-        self,
-        call: ClientCall,
-        observation: Observation,
-        admission: Admission,
-        refusal: Refusal,
-        caller: Caller | None = None,
-    ) -> None:
-        """Refuse a call of the data plane: a row says so, without a body, unless there are too many of these."""
-        assert admission.place is not None
-        ending = endings.rejected(refusal)
-        if admission.record == NONE:
-            observation.leave_out(is_over=True)
-        elif self.ceilings.may_have_row(call.accepted_at):
-            observation.reject(start_of_refused(call, admission.place, caller), time.monotonic_ns(), ending)
-            self._let_wait(call, observation)
-        else:
-            observation.is_ended = True
-            self.page.add(Page.DROPPED_REFUSED, 1)
-            self.page.add(Page.ACCEPTED, 1)
-            self._answer_refusal(call, None, ending)
-            return
-        self._answer_refusal(call, observation, ending)
-
-    def _answer_refusal(self, call: ClientCall, observation: Observation | None, ending: endings.Ending) -> None:
-        self.allowances.give_back(call)
-        reply, body = endings.reply(ending, observation.call_id if observation else None)
-        if not call.body_complete:
-            call.keep_alive = False
-        call.begin(ending.status, reply, body, last=True)
-
-    def apologise(self, call: ClientCall, observation: Observation) -> None:
-        """End a call that a defect of ours broke, from the ``except`` block that caught it."""
-        log.exception("call_failed", id=id_text(observation.identity))
-        self.allowances.give_back(call)
-        ending = endings.INTERNAL
-        if observation.is_started:
-            observation.status = observation.status or ending.status
-            observation.end(ending.outcome, time.monotonic_ns(), error=ending)
-        if call.response_started:
-            call.abort()
-        else:
-            self._answer_refusal(call, observation, ending)
+            self.refusing.apologise(call, observation)
 
     async def drain(self, deadline: float) -> None:
         """Wait for open calls until the deadline (loop time), then end what is left with a reason."""

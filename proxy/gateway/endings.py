@@ -37,6 +37,7 @@ _INVALID = (Outcome.UPSTREAM_ERROR, 502, "upstream_error", "upstream_invalid_ans
 _BEFORE_ANSWER = {
     FailureReason.TLS: _MISCONFIGURED,
     FailureReason.BLOCKED_ADDRESS: _MISCONFIGURED,
+    FailureReason.KEY_UNUSABLE: _MISCONFIGURED,
     FailureReason.CONNECT_TIMEOUT: _TIMED_OUT,
     FailureReason.FIRST_BYTE_TIMEOUT: _TIMED_OUT,
     FailureReason.IDLE_TIMEOUT: _TIMED_OUT,

@@ -373,7 +373,7 @@ class Exchange:
 
     def _give_up(self) -> None:
         """A defect of ours, in an ``except`` block: log it, end the call and its record all the same."""
-        self._gateway.apologise(self.call, self.observation)
+        self._gateway.refusing.apologise(self.call, self.observation)
         self._finish()
 
     def _finish(self) -> None:

@@ -30,6 +30,7 @@ class SnapshotWatch:
 
     def look(self) -> None:
         """Look once; cheap when nothing has changed."""
+        self._gateway.look_at_keys()
         identity = _identity(self._path)
         if identity is None or identity == self._seen:
             return

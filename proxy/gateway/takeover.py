@@ -28,6 +28,7 @@ _NOT_CONNECTED = frozenset(
         FailureReason.UNREACHABLE,
         FailureReason.TLS,
         FailureReason.BLOCKED_ADDRESS,
+        FailureReason.KEY_UNUSABLE,
         FailureReason.CONNECT_TIMEOUT,
     }
 )

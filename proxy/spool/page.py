@@ -252,6 +252,11 @@ class Page:
         """Add to a slot."""
         self.slots[slot] += amount
 
+    def go_on_from(self, old: Page) -> None:
+        """Show what the page showed that this one takes the place of; what was counted begins anew."""
+        for gauge in _LASTING:
+            self.slots[gauge] = old.slots[gauge]
+
     def read_all(self) -> dict[str, int]:
         """Return all slots by name."""
         return {name: self.slots[index] for index, name in enumerate(_NAMES)}
@@ -260,6 +265,16 @@ class Page:
         """Unmap the page; the file stays."""
         self.slots.release()
         self._memory.close()
+
+
+_LASTING = (
+    Page.READY,
+    Page.DRAINING,
+    Page.IN_FLIGHT,
+    Page.OPEN_STREAMS,
+    Page.BREAKERS_OPEN,
+    Page.SNAPSHOT_REVISION,
+)
 
 
 def _spares(folder: Path, worker: int) -> list[Path]:

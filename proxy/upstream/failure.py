@@ -19,6 +19,7 @@ class FailureReason(StrEnum):
     UNREACHABLE = "unreachable"
     TLS = "tls"
     BLOCKED_ADDRESS = "blocked_address"
+    KEY_UNUSABLE = "key_unusable"
     CONNECT_TIMEOUT = "connect_timeout"
     FIRST_BYTE_TIMEOUT = "first_byte_timeout"
     IDLE_TIMEOUT = "idle_timeout"

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from proxy.domain.provider import Provider
 from proxy.settings.credentials import read_secret
 from proxy.upstream.dialling import Dialler
+from proxy.upstream.unusable import UnusableProvider
 
 if TYPE_CHECKING:
     from proxy.upstream.tunnelling import TunnelClient
@@ -28,9 +29,15 @@ class Ways:
     def __repr__(self) -> str:
         return f"<Ways {list(self._clients.values())}>"
 
-    def for_providers(self, providers: Iterable[Provider]) -> Mapping[str, TunnelClient]:
-        """Return the clients of those that need the second way, by name."""
-        return {item.name: self._client_of(item) for item in providers if item.proxy is not None or item.http2}
+    def for_providers(
+        self, providers: Iterable[Provider], unusable: Mapping[str, str] | None = None
+    ) -> Mapping[str, TunnelClient | UnusableProvider]:
+        """Return the clients of those that need the second way, by name; to the ``unusable`` none leads."""
+        found: dict[str, TunnelClient | UnusableProvider] = {
+            item.name: self._client_of(item) for item in providers if item.proxy is not None or item.http2
+        }
+        found.update({name: UnusableProvider(reason) for name, reason in (unusable or {}).items()})
+        return found
 
     def _client_of(self, provider: Provider) -> TunnelClient:
         from proxy.upstream.tunnelling import TunnelClient

@@ -17,6 +17,7 @@ from proxy.gateway.app import Gateway
 from proxy.gateway.forwarding import ControlForwarder
 from proxy.gateway.refreshing import SnapshotWatch
 from proxy.gateway.server import GatewayServer
+from proxy.settings.provider_keys import ProviderKeys
 from proxy.settings.snapshot import base_snapshot, load, publish
 from proxy.settings.values import Settings
 from proxy.spool import records
@@ -105,7 +106,7 @@ async def running_gateway(folder: Path, settings: Settings, disk: Disk | None = 
     listener.setblocking(False)
     upstream = UpstreamClient(forbidden=own_addresses(listener))
     forwarder = ControlForwarder(settings.control_socket)
-    gateway = Gateway(settings, load(settings.snapshot_path), {}, spool, upstream, forwarder)
+    gateway = Gateway(settings, load(settings.snapshot_path), ProviderKeys(), spool, upstream, forwarder)
     del spool
     read_fd, write_fd = os.pipe()
     server = GatewayServer(gateway, SnapshotWatch(settings.snapshot_path, gateway), listener, read_fd)

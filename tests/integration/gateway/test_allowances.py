@@ -61,7 +61,7 @@ async def test_a_key_of_the_store_names_its_caller_and_stays_here(tmp_path: Path
         assert (await ask(proxy)).status == 200
         (call,) = await ended(proxy, 1)
         assert call.start.key_id == "k1"
-        assert upstream.requests[0].header(b"Authorization") is None
+        assert upstream.requests[0].header(b"authorization") is None
         # Revoked: with the next snapshot, and whether or not keys are required.
         proxy.gateway.use(replace(proxy.gateway.snapshot, keys=()))
         assert (code(await ask(proxy)), len(upstream.requests)) == ("invalid_api_key", 1)

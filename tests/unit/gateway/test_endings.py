@@ -45,6 +45,7 @@ def headers_of(head: ReplyHead) -> dict[str, str]:
         ("closed_early", "upstream_unreachable", 502, "upstream_unreachable", None),
         ("tls", "upstream_unreachable", 502, "proxy_config_error", False),
         ("blocked_address", "upstream_unreachable", 502, "proxy_config_error", False),
+        ("key_unusable", "upstream_unreachable", 502, "proxy_config_error", False),
         ("connect_timeout", "timed_out", 504, "timed_out", None),
         ("first_byte_timeout", "timed_out", 504, "timed_out", None),
         ("idle_timeout", "timed_out", 504, "timed_out", None),
