@@ -62,7 +62,7 @@ def compiled(catalogue: Catalogue, surroundings: Surroundings, sealed: Mapping[s
     providers += nowhere
     providers += needed_by(routes, providers, warnings)
     return Compiled(
-        providers=tuple(_with_models(item, catalogue) for item in providers),
+        providers=tuple(with_models(item, catalogue) for item in providers),
         routes=routes,
         models=tuple(_model(item) for _, item in sorted(catalogue.models.items()) if item.active and _says(item)),
         prompts=tuple(
@@ -125,7 +125,7 @@ def _nowhere(document: ProviderDocument) -> Provider:
     return replace(there, key_env=None, allow_private=False)
 
 
-def _with_models(provider: Provider, catalogue: Catalogue) -> Provider:
+def with_models(provider: Provider, catalogue: Catalogue) -> Provider:
     """Return the provider with the catalogue's models among its own, and without those that are not active."""
     known = [item for _, item in sorted(catalogue.models.items()) if item.provider == provider.name]
     if not known or provider.is_away:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable
-from dataclasses import replace
 
 import structlog
 from starlette.applications import Starlette
@@ -24,11 +23,8 @@ from proxy.control.discovery import Discovery
 from proxy.control.probing import places
 from proxy.control.problems import on_http_exception, problem
 from proxy.control.services import Services
-from proxy.domain.provider import Provider
-from proxy.settings.credentials import provider_keys
 from proxy.settings.presets import ollama_host
-from proxy.settings.snapshot import base_snapshot, load_or_none, publish
-from proxy.settings.values import DiscoverySettings, Settings
+from proxy.settings.values import Settings
 
 log = structlog.get_logger("control")
 
@@ -44,8 +40,8 @@ def build(settings: Settings, say: Callable[[bytes], None]) -> Starlette:
 
     @contextlib.asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
-        services.start()
         discovery = await asyncio.to_thread(_discovery, services)
+        services.start()
         task = asyncio.get_running_loop().create_task(discovery.run(), name="discovery")
         try:
             yield
@@ -80,37 +76,14 @@ def _route(path: str, endpoint: Endpoint) -> Route:
 def _discovery(services: Services) -> Discovery:
     """Publish what the settings say, with the models and the servers that were found before."""
     settings = services.settings
-    base = base_snapshot(settings)
-    last = load_or_none(settings.snapshot_path)
-    if last is not None:
-        base = replace(base, providers=_with_what_was_known(base.providers, last.providers, settings.discovery))
     port, providers = settings.server.port, settings.providers
     return Discovery(
-        settings.snapshot_path,
-        publish(settings.snapshot_path, base),
-        provider_keys(base.providers),
+        services.publisher,
         port,
         places(ollama_host(), port, providers) if settings.discovery.local_servers else (),
         unknown=lambda: sum(page["unknown_models"] for page in services.pages()),
         say=services.tell,
     )
-
-
-def _with_what_was_known(
-    providers: tuple[Provider, ...], known: tuple[Provider, ...], discovery: DiscoverySettings
-) -> tuple[Provider, ...]:
-    """A control that was started anew goes on where the last one was, until it has looked itself."""
-    lists = {(item.name, item.base_url): item for item in known}
-    kept = [
-        replace(item, models=before.models, entries=before.entries)
-        if (before := lists.get((item.name, item.base_url))) and not item.models
-        else item
-        for item in providers
-    ]
-    names = {item.name for item in kept}
-    if discovery.local_servers:
-        kept += [item for item in known if item.source == "found" and item.name not in names]
-    return tuple(kept)
 
 
 async def _home(_request: Request) -> Response:

@@ -4,8 +4,8 @@ Of the providers that are there, those are asked that need no key of the client'
 kinds, at private addresses. A server that is found by looking (``probing``) becomes a provider; one that vanishes
 stays, marked as away: what was meant for this machine is not sent elsewhere because a server was stopped. Looking is a
 connection every two seconds; lists are asked for every minute, and within seconds when a gateway meets a model it does
-not know. An error leaves the last list as it was. What has changed is a new snapshot, which every gateway swaps in
-within the second; nothing here is waited for by a call.
+not know. An error leaves the last list as it was. What is new is told to the publisher, who makes a snapshot of it that
+every gateway swaps in within the second; nothing here is waited for by a call.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ import ssl
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import httpx2
 import structlog
@@ -24,11 +23,11 @@ import structlog
 from proxy.control.fetching import PLAIN, Manners, fetch
 from proxy.control.listing import Listing, listing_of
 from proxy.control.probing import Place, found_provider, identify, knock, root_of
+from proxy.control.publishing import Publisher
 from proxy.domain.provider import Provider, key_header
 from proxy.domain.snapshot import Snapshot
 from proxy.settings.access import is_private, leads_home
 from proxy.settings.credentials import read_secret
-from proxy.settings.snapshot import publish
 
 log = structlog.get_logger("discovery")
 
@@ -56,28 +55,29 @@ class Watched:
 class Discovery:
     """Keeps the snapshot's providers and lists fresh.
 
-    ``keys`` are the configured keys by provider, ``port`` is our own, ``places`` are looked at, ``unknown`` counts the
-    calls whose model no gateway knew, ``say`` is told of servers that appear and vanish.
+    ``port`` is our own, ``places`` are looked at, ``unknown`` counts the calls whose model no gateway knew, ``say`` is
+    told of servers that appear and vanish.
     """
 
     def __init__(
         self,
-        path: Path,
-        snapshot: Snapshot,
-        keys: Mapping[str, bytes],
+        publisher: Publisher,
         port: int,
         places: tuple[Place, ...] = (),
         unknown: Callable[[], int] = lambda: 0,
         say: Callable[[str], None] = lambda _: None,
     ) -> None:
-        self._path = path
-        self._keys = keys
+        self._publisher = publisher
         self._port = port
         self._unknown = unknown
         self._seen_unknown = 0
         self._say = say
         self._watched = [Watched(place) for place in places]
-        self.snapshot = snapshot
+
+    @property
+    def snapshot(self) -> Snapshot:
+        """The one that counts now."""
+        return self._publisher.snapshot
 
     async def run(self) -> None:
         """Look and ask, for ever; more often while a provider does not answer."""
@@ -108,10 +108,13 @@ class Discovery:
         if not self._watched:
             return
         found = await asyncio.gather(*(self._look_at(item) for item in self._watched))
-        providers = list(self.snapshot.providers)
+        before = self.snapshot.providers
+        providers = list(before)
         for watched, listing in zip(self._watched, found, strict=True):
             _settle(providers, watched, listing, self._tell)
-        await self._publish(tuple(providers))
+        if tuple(providers) != before:
+            here = tuple(item for item in providers if item.source == "found")
+            await asyncio.to_thread(self._publisher.found, here)
 
     async def _look_at(self, watched: Watched) -> Listing | None:
         """Return the list of a server that was not there before and says who it is."""
@@ -140,29 +143,24 @@ class Discovery:
 
     async def ask_all(self, *, at_home_only: bool = False) -> bool:
         """Ask every provider that may be asked, or only those nearby; False when one did not answer."""
-        asked = [item for item in self.snapshot.providers if self._may_ask(item)]
+        keys = await asyncio.to_thread(self._publisher.keys)
+        asked = [item for item in self.snapshot.providers if self._may_ask(item, keys)]
         if at_home_only:
             asked = [item for item in asked if item.is_local or is_private(item.host)]
-        answers = await asyncio.gather(*(self._ask(item) for item in asked))
+        answers = await asyncio.gather(*(self._ask(item, keys) for item in asked))
         found = {item.name: listing for item, listing in zip(asked, answers, strict=True) if listing is not None}
-        await self._publish(tuple(_listed(item, found.get(item.name)) for item in self.snapshot.providers))
+        await asyncio.to_thread(self._publisher.listed, found)
         return len(found) == len(asked)
 
-    async def _publish(self, providers: tuple[Provider, ...]) -> None:
-        if providers != self.snapshot.providers:
-            new = replace(self.snapshot, providers=providers)
-            self.snapshot = await asyncio.to_thread(publish, self._path, new)
-            log.info("snapshot_published", revision=self.snapshot.revision, providers=len(providers))
-
-    def _may_ask(self, provider: Provider) -> bool:
+    def _may_ask(self, provider: Provider, keys: Mapping[str, bytes]) -> bool:
         if provider.is_away or not provider.base_url.startswith(("http://", "https://")):
             return False
-        return not leads_home(provider.base_url, self._port) and may_list(provider, self._keys)
+        return not leads_home(provider.base_url, self._port) and may_list(provider, keys)
 
-    async def _ask(self, provider: Provider) -> Listing | None:
+    async def _ask(self, provider: Provider, keys: Mapping[str, bytes]) -> Listing | None:
         try:
             verify, proxy = _verify(provider), _outgoing_proxy(provider)
-            manners = Manners(_headers(provider, self._keys), verify, proxy, provider.http2)
+            manners = Manners(_headers(provider, keys), verify, proxy, provider.http2)
         except OSError as error:
             log.warning("certificates_unusable", provider=provider.name, reason=error.strerror)
             return None
@@ -235,10 +233,6 @@ def _settle(
 
 def _found_at(providers: list[Provider] | tuple[Provider, ...], place: Place) -> Provider | None:
     return next((item for item in providers if item.source == "found" and root_of(item.base_url) == place.root), None)
-
-
-def _listed(provider: Provider, listing: Listing | None) -> Provider:
-    return provider if listing is None else replace(provider, models=listing.names, entries=listing.entries)
 
 
 def _count(provider: Provider) -> str:

@@ -11,11 +11,13 @@ import contextlib
 import threading
 import time
 from collections.abc import Callable
+from functools import cached_property
 from pathlib import Path
 
 import structlog
 
 from proxy.control.announcing import announcement, is_first
+from proxy.control.publishing import Publisher
 from proxy.control.sharing import Sharing
 from proxy.control.spool_state import SpoolState
 from proxy.control.upgrades import Upgrades
@@ -62,6 +64,11 @@ class Services:
 
     def __repr__(self) -> str:
         return f"<Services {self.settings.database.shown} loader={self.loader is not None} failure={self.last_error}>"
+
+    @cached_property
+    def publisher(self) -> Publisher:
+        """Who makes the snapshot; asked for once before anything else begins."""
+        return Publisher(self.settings)
 
     # -- life -----------------------------------------------------------------------------------------------
 

@@ -220,6 +220,11 @@ class Settings:
         return Path(self.run_dir) / "tallies"
 
     @property
+    def prompts_dir(self) -> Path:
+        """Where gateways read what versions of prompts say."""
+        return Path(self.data_dir) / "prompts"
+
+    @property
     def snapshot_path(self) -> Path:
         """The file the gateway's configuration is published in."""
         return Path(self.data_dir) / "snapshot.json"

@@ -35,6 +35,12 @@ def pepper(connection: Connection) -> str:
     return str(connection.exec_driver_sql("SELECT value FROM deployment WHERE name = ?", (_PEPPER,)).scalar_one())
 
 
+def drawn_pepper(connection: Connection) -> str:
+    """Return the pepper of this record, empty where none was drawn: then no key has been made either."""
+    sql = "SELECT value FROM deployment WHERE name = ?"
+    return str(connection.exec_driver_sql(sql, (_PEPPER,)).scalar_one_or_none() or "")
+
+
 def key_digest(text: str, pepper_hex: str) -> str:
     """Return the digest of a proxy key (hex)."""
     return hmac.digest(bytes.fromhex(pepper_hex), text.encode(), "sha256").hex()

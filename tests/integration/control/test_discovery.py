@@ -11,9 +11,10 @@ import pytest
 from proxy.control import discovery as module
 from proxy.control.discovery import Discovery, probe
 from proxy.control.probing import Place, identify, knock, knock_now
+from proxy.control.publishing import Publisher
 from proxy.domain.provider import Provider
-from proxy.domain.snapshot import Snapshot
-from proxy.settings.snapshot import load, publish
+from proxy.settings.snapshot import load
+from proxy.settings.values import Settings
 from tests.support.certificates import Certificates
 from tests.support.model_server import an_ollama, listed, serving
 from tests.support.outgoing import Http2Server
@@ -25,9 +26,8 @@ FIRST = Provider(name="openai", kind="openai", base_url="https://api.openai.com/
 def discovery(
     folder: Path, *found_at: Place, providers: tuple[Provider, ...] = (FIRST,), **values: object
 ) -> Discovery:
-    path = folder / "snapshot.json"
-    snapshot = Snapshot(revision=0, providers=providers, allowed_hosts=())
-    return Discovery(path, publish(path, snapshot), {}, 1, found_at, **values)  # type: ignore[arg-type]
+    settings = Settings(data_dir=str(folder), run_dir=str(folder), providers=providers)
+    return Discovery(Publisher(settings), 1, found_at, **values)  # type: ignore[arg-type]
 
 
 LMSTUDIO = {"/v1/models": listed("qwen", owner="organization_owner")}

@@ -1,0 +1,132 @@
+"""The snapshot is made in one place, out of all its sources, and lasts while the store is away."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+import orjson
+import pytest
+
+from proxy.catalogue.catalogue import Catalogue, catalogue_from_mapping
+from proxy.control.listing import Listing
+from proxy.control.prompt_files import PromptFiles
+from proxy.control.publishing import Publisher
+from proxy.domain.access import ProxyKey
+from proxy.domain.provider import Provider
+from proxy.domain.snapshot import Snapshot
+from proxy.settings.credentials import master_key_of
+from proxy.settings.provider_secret import seal
+from proxy.settings.snapshot import load
+from proxy.settings.values import Settings
+from proxy.store.catalogue.provider_secrets import ProviderSecret
+from proxy.store.catalogue.state import CatalogueState
+
+OPENAI = Provider(name="openai", kind="openai", base_url="https://api.openai.com/v1", root_url="https://api.openai.com")
+URL = "https://api.acme.example/v1"
+MASTER = "k3Y9" * 10
+HASH = "ab" * 32
+CONTENT = {"messages": [{"role": "user", "content": "hi"}]}
+
+
+def settings(folder: Path, **changes: object) -> Settings:
+    return Settings(data_dir=str(folder), run_dir=str(folder / "run"), providers=(OPENAI,), **changes)  # type: ignore[arg-type]
+
+
+def a_catalogue() -> Catalogue:
+    version = {"number": 1, "sha256": HASH, "made_at": "2026-11-01T12:00:00Z"}
+    return catalogue_from_mapping({
+        "format": 1,
+        "providers": [{"name": "acme", "kind": "custom", "base_url": URL}],
+        "models": [{"provider": "acme", "name": "own-1", "defaults": {"temperature": 0.2}}],
+        "routes": [{"name": "summarise", "targets": ["acme/own-1"], "prompt": "short"}],
+        "prompts": [{"name": "short", "versions": [version]}],
+    })  # fmt: skip
+
+
+STATE = CatalogueState(
+    catalogue=a_catalogue(),
+    revision=7,
+    proxy_keys=(ProxyKey(id="dck_1", digest="cd" * 32, is_peppered=True),),
+    pepper="ee" * 32,
+    contents={HASH: CONTENT},
+)
+
+
+def names(snapshot: Snapshot) -> list[str]:
+    return [item.name for item in snapshot.providers]
+
+
+def test_all_sources_are_put_together(tmp_path: Path) -> None:
+    publisher = Publisher(settings(tmp_path))
+    assert names(publisher.snapshot) == ["openai"]
+    publisher.listed({"openai": Listing(("gpt",), ())})
+    found = Provider(
+        name="ollama", kind="ollama", base_url="http://127.0.0.1:1/v1", root_url="http://127.0.0.1:1", source="found"
+    )
+    publisher.found((found,))
+    published = publisher.use(STATE)
+    assert names(published) == ["openai", "acme", "ollama"]
+    assert [item.models for item in published.providers] == [("gpt",), ("own-1",), ()]
+    assert [item.model for item in published.routes] == ["summarise"]
+    assert (published.keys, published.key_pepper, published.catalogue_revision) == (STATE.proxy_keys, "ee" * 32, 7)
+    assert load(tmp_path / "snapshot.json") == published
+
+
+def test_a_list_and_the_catalogue_s_own_models_stand_side_by_side(tmp_path: Path) -> None:
+    publisher = Publisher(settings(tmp_path))
+    publisher.use(STATE)
+    published = publisher.listed({"acme": Listing(("a", "b"), ()), "nobody": Listing(("x",), ())})
+    assert published.providers[1].models == ("a", "b", "own-1")
+
+
+def test_what_is_the_same_is_not_published_again(tmp_path: Path) -> None:
+    publisher = Publisher(settings(tmp_path))
+    first = publisher.use(STATE).revision
+    assert publisher.use(STATE).revision == first
+    assert publisher.republish().revision == first
+
+
+def test_a_start_without_the_database_serves_as_before(tmp_path: Path) -> None:
+    Publisher(settings(tmp_path)).use(STATE)
+    before = load(tmp_path / "snapshot.json")
+    again = Publisher(settings(tmp_path))
+    assert again.state is None
+    assert again.snapshot == before
+    assert names(again.use(CatalogueState())) == ["openai"]
+
+
+def test_the_contents_of_prompts_are_there_before_a_snapshot_names_them(tmp_path: Path) -> None:
+    publisher = Publisher(settings(tmp_path))
+    assert publisher.files.missing([HASH]) == {HASH}
+    publisher.use(STATE)
+    path = tmp_path / "prompts" / f"{HASH}.json"
+    assert orjson.loads(path.read_bytes()) == CONTENT
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert publisher.files.missing([HASH]) == set()
+
+
+def test_contents_that_nothing_names_are_removed_after_a_day(tmp_path: Path) -> None:
+    files = PromptFiles(tmp_path / "prompts")
+    files.keep(())
+    files.write({HASH: CONTENT, "cd" * 32: CONTENT, "ef" * 32: CONTENT})
+    for name in (HASH, "cd" * 32):
+        os.utime(tmp_path / "prompts" / f"{name}.json", (1.0, 1.0))
+    files.keep({HASH})
+    assert sorted(os.listdir(tmp_path / "prompts")) == [f"{HASH}.json", f"{'ef' * 32}.json"]
+
+
+def test_a_sealed_key_opens_for_asking_and_one_that_does_not_is_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DASHCAM_MASTER_KEY", MASTER)
+    sealed = seal("sk-acme", "acme", URL, master_key_of(MASTER))
+    secret = ProviderSecret(provider="acme", sealed=sealed, origin="", last4="", changed_at="")
+    publisher = Publisher(settings(tmp_path))
+    publisher.use(
+        CatalogueState(catalogue=a_catalogue(), revision=1, secrets={"acme": secret}, contents={HASH: CONTENT})
+    )
+    assert publisher.keys() == {"acme": b"sk-acme"}
+    monkeypatch.setenv("DASHCAM_MASTER_KEY", MASTER[::-1])
+    assert publisher.keys() == {}
