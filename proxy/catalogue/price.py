@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from datetime import date
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Annotated
 
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, model_validator
@@ -22,17 +23,18 @@ from proxy.settings.schema import ModelName
 _MAX_RATE = Decimal(1_000_000_000)
 _SMALLEST = -15
 _MOST_RATES = 200
+_AMOUNT = re.compile(r"[-+]?(?:[0-9]{1,40}(?:\.[0-9]{0,40})?|\.[0-9]{1,40})(?:[eE][-+]?[0-9]{1,3})?")
 
 
 def _rate(value: object) -> object:
     if isinstance(value, bool) or not isinstance(value, int | float | str | Decimal):
         raise ValueError('this is an amount in USD, such as "0.15"')
-    try:
-        # A float is what was written, not what a machine made of it.
-        amount = Decimal(str(value).strip())
-    except InvalidOperation:
-        raise ValueError('this is no amount in USD; write it such as "0.15"') from None
-    if not amount.is_finite() or not 0 <= amount < _MAX_RATE:
+    # A float is what was written, not what a machine made of it.
+    text = str(value).strip()
+    if not _AMOUNT.fullmatch(text):
+        raise ValueError('this is no amount in USD; write it such as "0.15"')
+    amount = Decimal(text)
+    if not 0 <= amount < _MAX_RATE:
         raise ValueError("this is no amount that a unit can cost")
     if amount and amount.adjusted() < _SMALLEST:
         raise ValueError("this is below what can be stored")
