@@ -25,7 +25,7 @@ from proxy.domain.model import Model, Parameters
 from proxy.domain.prompt import PublishedPrompt
 from proxy.domain.provider import Provider
 from proxy.domain.route import WILDCARD, Route, Target
-from proxy.pricing.overrides import Overrides
+from proxy.pricing.overrides import Overrides, ranked
 from proxy.protocol.listing import bare_entry
 from proxy.settings.addresses import provider_of
 from proxy.settings.presets import is_usual_variable, key_variable
@@ -72,10 +72,14 @@ def compiled(catalogue: Catalogue, surroundings: Surroundings, sealed: Mapping[s
     )
 
 
-def own_prices(catalogue: Catalogue, version: str = "") -> Overrides:
-    """Return the catalogue's prices as pricing's rules, the most specific first; ``version`` says which catalogue's."""
-    rules = [price.to_override(number) for number, (_, price) in enumerate(sorted(catalogue.prices.items()), 1)]
-    return Overrides(tuple(sorted(rules, key=lambda rule: rule.rank, reverse=True)), SOURCE, version)
+def own_prices(catalogue: Catalogue) -> Overrides:
+    """Return the catalogue's prices as pricing's rules, the most specific first."""
+    prices = [price for _, price in sorted(catalogue.prices.items())]
+    return ranked(
+        # By its own key, so that a change of one price does not make others of all.
+        replace(price.to_override(number), source=SOURCE, version=price.key)
+        for number, price in enumerate(prices, 1)
+    )
 
 
 # -- providers ----------------------------------------------------------------------------------------------

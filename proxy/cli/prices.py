@@ -55,7 +55,7 @@ def _is_wanted(row: dict[str, Any], model: str | None, provider: str | None) -> 
 
 def _own_rows(price_list: PriceList) -> list[dict[str, Any]]:
     return [
-        _row(rule.provider or "any", rule.model, rule.tier, dict(rule.rates), price_list.own.source)
+        _row(rule.provider or "any", rule.model, rule.tier, dict(rule.rates), rule.source)
         for rule in price_list.own.rules
     ]
 

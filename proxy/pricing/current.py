@@ -1,4 +1,4 @@
-"""The prices that count now, without a restart: refreshed data and the user's own file are watched.
+"""The prices that count now, without a restart: refreshed data, the user's own file and edited prices are watched.
 
 Whoever asks gets a ``PriceList``, which never changes; a changed file gives a new one. A file that cannot be used
 leaves the last price list in place and says so once: calls go on being priced as before.
@@ -10,20 +10,20 @@ from collections.abc import Callable
 from pathlib import Path
 
 from proxy.errors import ConfigurationError, PriceDataError
-from proxy.pricing import overrides, release
+from proxy.pricing import edited, overrides, release
 from proxy.pricing.rates import PriceList
 
 Signature = tuple[int, int, int] | None
 
 
 class CurrentPrices:
-    """Watches two files; for one thread. ``complain`` is told what is wrong with one of them, each time it changes."""
+    """Watches three files; for one thread. ``complain`` is told what is wrong with one, each time it changes."""
 
     def __init__(self, folder: Path, own: Path | None, complain: Callable[[str], None]) -> None:
         self._folder = folder
         self._own = own
         self._complain = complain
-        self._seen: tuple[Signature, Signature] | None = None
+        self._seen: tuple[Signature, ...] | None = None
         self._price_list: PriceList | None = None
 
     def __repr__(self) -> str:
@@ -31,7 +31,8 @@ class CurrentPrices:
 
     def price_list(self) -> PriceList:
         """Return the prices as the files say now."""
-        seen = _signature(self._folder / release.ACTIVE), _signature(self._own)
+        watched = self._folder / release.ACTIVE, self._folder / edited.FILE, self._own
+        seen = tuple(map(_signature, watched))
         if self._price_list is None or seen != self._seen:
             self._seen = seen
             try:
@@ -44,7 +45,7 @@ class CurrentPrices:
 
 def open_price_list(folder: Path, own: Path | None) -> PriceList:
     """Return what the files say now; ``PriceDataError`` or ``ConfigurationError`` when one is no good."""
-    rules = overrides.load(own) if own is not None else overrides.NONE
+    rules = (overrides.load(own) if own is not None else overrides.NONE).over(edited.read(folder))
     found = release.active(folder)
     if found is None:
         return PriceList(own=rules)

@@ -22,7 +22,8 @@ from __future__ import annotations
 import hashlib
 import stat
 import tomllib
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
@@ -40,7 +41,10 @@ ANY = "*"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Override:
-    """One rule; ``rates`` are decimal texts. ``since`` and ``until`` are ISO days, empty for none."""
+    """One rule; ``rates`` are decimal texts. ``since`` and ``until`` are ISO days, empty for none.
+
+    ``source`` and ``version`` are what a price of it is pinned as.
+    """
 
     number: int
     model: str
@@ -50,6 +54,8 @@ class Override:
     until: str
     extends: bool
     rates: tuple[tuple[str, str], ...]
+    source: str = ""
+    version: str = ""
 
     @property
     def stem(self) -> str:
@@ -72,11 +78,13 @@ class Override:
 
 @dataclass(frozen=True, slots=True)
 class Overrides:
-    """All rules of a file, the most specific first, with what they are pinned as."""
+    """All rules that count, the most specific first."""
 
     rules: tuple[Override, ...] = ()
-    source: str = ""
-    version: str = ""
+
+    def over(self, others: Overrides) -> Overrides:
+        """Return these rules and others: of two that are equally specific, ours wins."""
+        return ranked((*self.rules, *others.rules))
 
     def find(self, names: tuple[str, str], model: str, tier: str, day: str) -> Override | None:
         """Return the rule that wins for a call, or None."""
@@ -84,6 +92,11 @@ class Overrides:
 
 
 NONE = Overrides()
+
+
+def ranked(rules: Iterable[Override]) -> Overrides:
+    """Return rules the most specific first; equals stay in their order."""
+    return Overrides(tuple(sorted(rules, key=lambda rule: rule.rank, reverse=True)))
 
 
 def load(path: Path) -> Overrides:
@@ -113,8 +126,8 @@ def parse(data: bytes, origin: str) -> Overrides:
     problems += _overlaps([rule for rule in rules if rule is not None], origin)
     if problems:
         raise ConfigurationError(problems)
-    found = sorted((rule for rule in rules if rule is not None), key=lambda rule: rule.rank, reverse=True)
-    return Overrides(tuple(found), f"file:{Path(origin).name}"[:50], hashlib.sha256(data).hexdigest()[:16])
+    source, version = f"file:{Path(origin).name}"[:50], hashlib.sha256(data).hexdigest()[:16]
+    return ranked(replace(rule, source=source, version=version) for rule in rules if rule is not None)
 
 
 def _number(text: str) -> Decimal | str:

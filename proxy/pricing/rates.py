@@ -95,7 +95,7 @@ class PriceList:
             wanted = wanted._replace(is_regional=False)
         below = self.find(wanted) if rule.extends else None
         rates = {**(below.rates if below else {}), **dict(rule.rates)}
-        return pin(wanted, rule.model, _tier_text(wanted), rates, (self.own.source, self.own.version), rule.since)
+        return pin(wanted, rule.model, _tier_text(wanted), rates, (rule.source, rule.version), rule.since)
 
     def is_whole(self, own: Price) -> bool:
         """Return False for a user's own price that only extends the published one."""

@@ -6,11 +6,14 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 
+from proxy.catalogue.catalogue import catalogue_from_mapping
+from proxy.catalogue.compiled import own_prices
 from proxy.domain.identity import id_text
 from proxy.domain.provider import Provider
 from proxy.domain.snapshot import Snapshot
 from proxy.loader.amendments import Amender
 from proxy.loader.recosting import Looked, Recosting, kinds_of
+from proxy.pricing import edited
 from proxy.pricing.current import open_price_list
 from proxy.settings.snapshot import publish
 from proxy.settings.values import PriceSettings, Settings
@@ -63,6 +66,22 @@ def test_a_refresh_changes_no_stored_amount_and_counts_for_the_next_call(
     assert (old["cost_pico_usd"], new["cost_pico_usd"]) == (OLD_PICO, NEW_PICO)
     assert set(prices) < set(bench.sql("SELECT id, rates, source_version FROM price"))
     assert bench.sql(f"SELECT source_version FROM price WHERE id = '{new['price_id']}'") == [(version,)]
+
+
+def test_a_price_of_the_catalogue_counts_for_the_next_call_and_once_for_older_ones(
+    bench: Bench, gateway: SpoolingGateway, settings: Settings
+) -> None:
+    gateway.call()
+    bench.load()
+    price = {"model": "gpt-4o-mini", "rates": {"input_mtok": "1.5", "output_mtok": "1.5"}}
+    edited.write(settings.prices_dir, own_prices(catalogue_from_mapping({"format": 1, "prices": [price]})))
+    gateway.call()
+    bench.load()
+    old, new = bench.rows()
+    assert (old["cost_pico_usd"], new["cost_pico_usd"]) == (OLD_PICO, NEW_PICO)
+    assert bench.sql(f"SELECT source FROM price WHERE id = '{new['price_id']}'") == [("catalogue",)]
+    assert write(settings, look(settings)) == 1
+    assert {row["cost_pico_usd"] for row in bench.rows()} == {NEW_PICO}
 
 
 def test_a_row_is_priced_anew_once_and_what_it_cost_is_kept(

@@ -142,9 +142,17 @@ def test_prices_win_as_in_the_users_own_file() -> None:
         {"model": "Big-1", "rates": {"input_mtok": "2"}, "valid_from": "2026-11-01", "valid_until": "2026-12-01"},
         {"model": "big-1", "rates": {"input_mtok": "0.10"}, "provider": "acme"},
     ]
-    own = own_prices(catalogue_with(prices=prices), "7")
+    own = own_prices(catalogue_with(prices=prices))
     days = [("acme", "2026-11-02"), ("x", "2026-11-02"), ("x", "2026-12-01")]
     found = [own.find((name, "custom"), "big-1", "default", day) for name, day in days]
     assert [rule.rates if rule else None for rule in found] == [
         (("input_mtok", "0.10"),), (("input_mtok", "2"),), (("input_mtok", "3"),)]  # fmt: skip
-    assert (own.source, own.version) == ("catalogue", "7")
+    assert {rule.source for rule in own.rules} == {"catalogue"}
+
+
+def test_a_change_of_one_price_leaves_the_others_what_they_were() -> None:
+    one, other = {"model": "a", "rates": {"input_mtok": "1"}}, {"model": "b", "rates": {"input_mtok": "2"}}
+    alone, both = own_prices(catalogue_with(prices=[one])), own_prices(catalogue_with(prices=[other, one]))
+    versions = {rule.model: rule.version for rule in both.rules}
+    assert versions["a"] == alone.rules[0].version
+    assert versions["a"] != versions["b"]

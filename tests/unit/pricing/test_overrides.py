@@ -78,7 +78,7 @@ def test_a_tier_is_its_own_price_and_no_tier_is_the_standard_one() -> None:
 def test_amounts_stay_as_they_were_written() -> None:
     own = rules('[[price]]\nmodel = "m"\ninput_mtok = 0.1\noutput_mtok = "0.10"\n"input_mtok>272000" = 1e-3\n')
     assert dict(own.rules[0].rates) == {"input_mtok": "0.1", "output_mtok": "0.10", "input_mtok>272000": "0.001"}
-    assert (own.source, len(own.version)) == ("file:prices.toml", 16)
+    assert [(rule.source, len(rule.version)) for rule in own.rules] == [("file:prices.toml", 16)] * len(own.rules)
 
 
 def test_every_mistake_is_told_at_once_with_file_and_key() -> None:
