@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -70,4 +71,4 @@ def test_it_says_the_same_as_a_table_of_the_users_own_file() -> None:
     (rule,) = overrides.parse(text.encode(), "prices.toml").rules
     said = {"model": "M-*", "provider": "acme", "valid_from": "2026-11-01", "extends": True}
     assert price(**said, rates={"output_mtok": 1.5}).to_override(1).rank == rule.rank
-    assert price(**said, rates={"output_mtok": "1.50"}).to_override(1) == rule
+    assert price(**said, rates={"output_mtok": "1.50"}).to_override(1) == replace(rule, source="", version="")
