@@ -13,13 +13,14 @@ from dataclasses import replace
 
 import structlog
 
-from proxy.catalogue.compiled import Compiled, compiled, with_models
+from proxy.catalogue.compiled import Compiled, compiled, own_prices, with_models
 from proxy.catalogue.surroundings import Surroundings, surroundings_of
 from proxy.control.listing import Listing
 from proxy.control.prompt_files import PromptFiles
 from proxy.domain.provider import Provider
 from proxy.domain.snapshot import Snapshot
 from proxy.errors import ConfigurationError
+from proxy.pricing import edited
 from proxy.settings.credentials import opening_keys, provider_keys
 from proxy.settings.provider_secret import SecretError, unseal
 from proxy.settings.snapshot import base_snapshot, load_or_none, publish
@@ -68,9 +69,10 @@ class Publisher:
             return self._publish()
 
     def use(self, state: CatalogueState) -> Snapshot:
-        """Take in what the store says; ``OSError`` when the contents of its prompts cannot be written."""
+        """Take in what the store says; ``OSError`` when its prices or the contents of prompts cannot be written."""
         with self._lock:
             self.files.write(state.contents)
+            edited.write(self._settings.prices_dir, own_prices(state.catalogue))
             self._state = state
             published = self._publish()
             self.files.keep(_hashes(published))

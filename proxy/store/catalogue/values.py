@@ -26,7 +26,10 @@ def instant(value: datetime | None) -> str | None:
 
 
 def read_instant(value: Any) -> datetime | None:
-    """Return an aware instant from a column."""
-    if value is None or isinstance(value, datetime):
-        return value
-    return datetime.fromisoformat(value).astimezone(UTC)
+    """Return an aware instant from a column that may be empty."""
+    return None if value is None else instant_from(value)
+
+
+def instant_from(value: datetime | str) -> datetime:
+    """Return an aware instant from a column that never is."""
+    return value if isinstance(value, datetime) else datetime.fromisoformat(value).astimezone(UTC)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+from dataclasses import replace
 from pathlib import Path
 
 import orjson
@@ -16,6 +17,7 @@ from proxy.control.publishing import Publisher
 from proxy.domain.access import ProxyKey
 from proxy.domain.provider import Provider
 from proxy.domain.snapshot import Snapshot
+from proxy.pricing.current import open_price_list
 from proxy.settings.credentials import master_key_of
 from proxy.settings.provider_secret import seal
 from proxy.settings.snapshot import load
@@ -72,6 +74,17 @@ def test_all_sources_are_put_together(tmp_path: Path) -> None:
     assert [item.model for item in published.routes] == ["summarise"]
     assert (published.keys, published.key_pepper, published.catalogue_revision) == (STATE.proxy_keys, "ee" * 32, 7)
     assert load(tmp_path / "snapshot.json") == published
+
+
+def test_the_catalogue_s_prices_are_there_for_whoever_charges(tmp_path: Path) -> None:
+    publisher, folder = Publisher(settings(tmp_path)), settings(tmp_path).prices_dir
+    price = {"model": "own-1", "provider": "acme", "rates": {"input_mtok": "0.1"}}
+    catalogue = catalogue_from_mapping({**a_catalogue().to_mapping(), "prices": [price]})
+    publisher.use(replace(STATE, catalogue=catalogue))
+    (rule,) = open_price_list(folder, None).own.rules
+    assert (rule.provider, rule.rates, rule.source) == ("acme", (("input_mtok", "0.1"),), "catalogue")
+    publisher.use(STATE)
+    assert open_price_list(folder, None).own.rules == ()
 
 
 def test_a_list_and_the_catalogue_s_own_models_stand_side_by_side(tmp_path: Path) -> None:
