@@ -16,8 +16,8 @@ def accept(before: Catalogue, after: Catalogue, surroundings: Surroundings, load
     ``load`` gives the contents of prompts by SHA-256, those that come with the change among them.
     """
     problems = [*rewritten(before, after), *checked(after, surroundings)]
-    if after.prompts != before.prompts or after.routes != before.routes:
-        problems += checked_contents(after, Contents(load))
+    if any(after.of(noun) != before.of(noun) for noun in ("prompts", "routes", "providers")):
+        problems += checked_contents(after, Contents(load), surroundings)
     if problems:
         raise InvalidError(problems)
     return after

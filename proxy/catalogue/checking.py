@@ -19,6 +19,7 @@ from proxy.catalogue.surroundings import Surroundings
 from proxy.domain.provider import KNOWN_KINDS
 from proxy.domain.route import WILDCARD
 from proxy.errors import InvalidError, Problem
+from proxy.prompting.parameters import problems_of
 from proxy.settings.access import leads_home
 from proxy.settings.presets import FINDABLE, is_usual_variable
 
@@ -28,12 +29,13 @@ ECHO = "dashcam"
 
 def checked(catalogue: Catalogue, surroundings: Surroundings) -> list[Problem]:
     """Return all that is wrong with a catalogue, in the order of its nouns; empty when it can be used."""
-    return [
+    found = [
         *_of_providers(catalogue, surroundings),
         *_of_models(catalogue, surroundings),
         *_of_prices(catalogue, surroundings),
         *_of_routes(catalogue, surroundings),
     ]
+    return list(dict.fromkeys(found))
 
 
 def check(catalogue: Catalogue, surroundings: Surroundings) -> Catalogue:
@@ -79,13 +81,28 @@ def _of_variables(provider: ProviderDocument, place: str, prefixes: Sequence[str
 
 
 def _of_models(catalogue: Catalogue, surroundings: Surroundings) -> Iterator[Problem]:
-    for key in sorted(catalogue.models):
+    for key, model in sorted(catalogue.models.items()):
+        place = place_of("models", key)
         if not _is_provider(key[0], catalogue, surroundings):
-            yield Problem(f"{place_of('models', key)}.provider", _no_provider(key[0], catalogue, surroundings))
+            yield Problem(f"{place}.provider", _no_provider(key[0], catalogue, surroundings))
+        yield from problems_of(model.defaults, f"{place}.defaults", kind_of(key[0], catalogue, surroundings))
 
 
 def _is_provider(name: str, catalogue: Catalogue, surroundings: Surroundings) -> bool:
     return name in catalogue.providers or name in FINDABLE or surroundings.origin(name) is not None
+
+
+def kind_of(name: str, catalogue: Catalogue, surroundings: Surroundings) -> str | None:
+    """Return the kind of the provider that a name means, None where there is none."""
+    found = catalogue.providers.get(name)
+    return surroundings.kind(name) or (found.kind if found else name if name in FINDABLE else None)
+
+
+def kinds_of(route: RouteDocument, catalogue: Catalogue, surroundings: Surroundings) -> list[str]:
+    """Return the kinds of the providers that a route names, each once."""
+    names = [item.provider for item in route.targets] + [item.provider for item in route.fallbacks if item.provider]
+    kinds = (kind_of(name, catalogue, surroundings) for name in names)
+    return list(dict.fromkeys(kind for kind in kinds if kind is not None))
 
 
 def _no_provider(name: str, catalogue: Catalogue, surroundings: Surroundings) -> str:
@@ -134,6 +151,9 @@ def _of_routes(catalogue: Catalogue, surroundings: Surroundings) -> Iterator[Pro
         for field, reference in (("prompt", route.prompt), ("prompt_fallback", route.prompt_fallback)):
             if reference and (reason := reason_against_reference(reference, catalogue)):
                 yield Problem(f"{place}.{field}", reason)
+        for kind in kinds_of(route, catalogue, surroundings):
+            yield from problems_of(route.defaults, f"{place}.defaults", kind)
+            yield from problems_of(route.forced, f"{place}.forced", kind)
         if circle := circle_of(name, catalogue):
             yield Problem(f"{place}.fallbacks", f"goes in a circle: {' → '.join(circle)}")
 

@@ -12,12 +12,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from proxy.catalogue.catalogue import Catalogue, place_of
-from proxy.catalogue.checking import reason_against_reference
+from proxy.catalogue.checking import kinds_of, reason_against_reference
 from proxy.catalogue.fields import split_reference
 from proxy.catalogue.plain import below, impurities
 from proxy.catalogue.prompt import VersionHead
+from proxy.catalogue.surroundings import Surroundings
 from proxy.errors import InvalidError, Problem
 from proxy.prompting.checking import cycle_of, includes_of, read_version
+from proxy.prompting.parameters import problems_of
 
 Content = Mapping[str, Any]
 Load = Callable[[str], Content | None]
@@ -42,20 +44,31 @@ class Contents:
     """Contents on demand; what one includes is remembered, since it never changes."""
 
     load: Load
-    _includes: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    _read: dict[str, tuple[tuple[str, ...], Content]] = field(default_factory=dict)
 
     def includes(self, sha256: str) -> tuple[str, ...]:
         """Return what a content includes, as it writes it; nothing where it cannot be had or read."""
-        if sha256 not in self._includes:
+        return self._content(sha256)[0]
+
+    def parameters(self, sha256: str) -> Content:
+        """Return the parameters of a content; none where it cannot be had or read."""
+        return self._content(sha256)[1]
+
+    def _content(self, sha256: str) -> tuple[tuple[str, ...], Content]:
+        if sha256 not in self._read:
             content = self.load(sha256)
             version, problems = read_version(content) if content is not None else (None, [])
-            self._includes[sha256] = tuple(includes_of(version)) if version is not None and not problems else ()
-        return self._includes[sha256]
+            is_whole = version is not None and not problems
+            self._read[sha256] = (tuple(includes_of(version)), version.parameters) if version and is_whole else ((), {})
+        return self._read[sha256]
 
 
-def checked_contents(catalogue: Catalogue, contents: Contents) -> list[Problem]:
-    """Return what is wrong between the versions that can be reached: includes of nothing, and circles."""
-    problems: list[Problem] = []
+def checked_contents(catalogue: Catalogue, contents: Contents, surroundings: Surroundings) -> list[Problem]:
+    """Return what is wrong with the versions that can be reached: includes of nothing, circles, parameters.
+
+    The parameters of what a route gives are bounded as the kinds of its providers have it.
+    """
+    problems = list(_of_parameters(catalogue, contents, surroundings))
     for name, number in _reachable(catalogue, contents):
         place = f"{place_of('prompts', name)}.versions.{number}"
         for reference in _includes(catalogue, contents, f"{name}@{number}"):
@@ -65,6 +78,18 @@ def checked_contents(catalogue: Catalogue, contents: Contents) -> list[Problem]:
         if circle and circle[0] == f"{name}@{number}":
             problems.append(Problem(place, f"includes itself: {' → '.join(circle)}"))
     return problems
+
+
+def _of_parameters(catalogue: Catalogue, contents: Contents, surroundings: Surroundings) -> Iterator[Problem]:
+    for name, route in sorted(catalogue.routes.items()):
+        for place, reference in (("prompt", route.prompt), ("prompt_fallback", route.prompt_fallback)):
+            found = _head(catalogue, reference) if reference else None
+            if found is None:
+                continue
+            parameters = contents.parameters(found[1].sha256)
+            for kind in kinds_of(route, catalogue, surroundings):
+                for problem in problems_of(parameters, f"{found[0]}@{found[1].number}", kind):
+                    yield Problem(f"{place_of('routes', name)}.{place}", f"{problem.field} {problem.reason}")
 
 
 def _reason_against_include(reference: str, catalogue: Catalogue) -> str | None:

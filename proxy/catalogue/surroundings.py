@@ -33,6 +33,10 @@ class Surroundings:
         source = next((item.source for item in self.providers if item.name == name), None)
         return "file" if source == "configured" else source
 
+    def kind(self, name: str) -> str | None:
+        """Return the kind of a provider of that name, None where there is none."""
+        return next((item.kind for item in self.providers if item.name == name), None)
+
     def has_route(self, name: str) -> bool:
         """Return True for a route of the settings file."""
         return any(item.model == name for item in self.routes)

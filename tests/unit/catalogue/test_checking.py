@@ -166,3 +166,19 @@ def test_checking_raises_all_problems_at_once() -> None:
     with pytest.raises(InvalidError) as caught:
         check(catalogue_with(routes=[route(targets=["x"]), route("b", targets=["y"])]), SURROUNDINGS)
     assert len(caught.value.problems) == 2
+
+
+def test_parameters_are_bounded_as_the_kinds_of_providers_have_it() -> None:
+    anthropic = {**ACME, "name": "claude", "kind": "anthropic"}
+    warm = {"temperature": 1.5}
+    found = problems_of(
+        catalogue_with(
+            providers=[ACME, anthropic],
+            models=[
+                {"provider": "claude", "name": "m", "defaults": warm},
+                {"provider": "acme", "name": "m", "defaults": warm},
+            ],
+            routes=[route("a", forced=warm, fallbacks=["claude"]), route("b", defaults=warm)],
+        )
+    )
+    assert list(found) == ["models.claude/m.defaults.temperature", "routes.a.forced.temperature"]

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from proxy.catalogue.catalogue import Catalogue
+from proxy.catalogue.catalogue import Catalogue, catalogue_from_mapping
 from proxy.catalogue.contents import Contents, checked_contents, read_content
+from proxy.catalogue.surroundings import Surroundings
 from proxy.errors import InvalidError
 from tests.support.catalogues import content_of, prompts, sha256_of
 
@@ -17,7 +18,7 @@ def problems_of(texts: dict[str, list[str]], **labels: int) -> dict[str, str]:
     kept = {sha256_of(content_of(text)): content_of(text) for group in texts.values() for text in group}
     documents = [prompts(name, group) for name, group in texts.items()]
     moved = [item.model_copy(update={"labels": {"production": labels.get(item.name, 1)}}) for item in documents]
-    return dict(checked_contents(Catalogue().put(*moved), Contents(kept.get)))
+    return dict(checked_contents(Catalogue().put(*moved), Contents(kept.get), Surroundings()))
 
 
 def test_a_content_is_kept_as_it_is_hashed() -> None:
@@ -74,3 +75,19 @@ def test_a_moved_label_can_close_a_circle() -> None:
 
 def test_an_old_version_may_include_what_is_gone() -> None:
     assert problems_of({"a": ['{% include "gone" %}', "Now."]}, a=2) == {}
+
+
+def test_what_a_route_gives_is_bounded_as_the_kinds_of_its_providers_have_it() -> None:
+    values = {"messages": [{"role": "user", "content": "Hi"}], "parameters": {"temperature": 1.5}}
+    content, sha256 = read_content(values)
+    head = {"number": 1, "sha256": sha256, "made_at": "2026-11-01T00:00:00Z"}
+    providers = [{"name": "a", "kind": "anthropic", "base_url": "https://a.example"}]
+    routes = [
+        {"name": "fast", "targets": ["a"], "prompt": "tone"},
+        {"name": "own", "targets": ["own"], "prompt": "tone"},
+    ]
+    prompts = [{"name": "tone", "versions": [head]}]
+    catalogue = catalogue_from_mapping({"format": 1, "providers": providers, "routes": routes, "prompts": prompts})
+    (problem,) = checked_contents(catalogue, Contents({sha256: content}.get), Surroundings())
+    assert problem.field == "routes.fast.prompt"
+    assert problem.reason.startswith("tone@1.temperature is 1.5; it goes from 0 to 1")
