@@ -4,7 +4,8 @@ A kind has one handler. It says which revision it has applied, from what lies on
 asks for nothing anew; and applies another one, such that whoever reads meanwhile sees the old or the new. What comes
 back is what the store says, also where that is an older number: a database that was restored is right.
 
-Kinds now: ``prices``, refreshed price data, which the loader takes up by itself.
+Kinds now: ``prices``, refreshed price data, which the loader takes up by itself; ``catalogue`` and ``access``, which
+are read from their tables and published.
 """
 
 from __future__ import annotations
@@ -17,8 +18,10 @@ from typing import Protocol
 
 import structlog
 
-from proxy.errors import DashcamError, PriceDataError
+from proxy.errors import DashcamError, PriceDataError, StoreError
 from proxy.pricing import release
+from proxy.store.catalogue.documents import CATALOGUE
+from proxy.store.catalogue.session import ACCESS
 from proxy.store.configuration import PRICES, Proposal, Revision
 from proxy.store.writing import StoreWriter
 
@@ -88,8 +91,8 @@ class Follower:
         try:
             handler.apply(revision)
         except (DashcamError, OSError) as error:
-            if isinstance(error, OSError):
-                # A full disk is not the revision's fault.
+            if isinstance(error, OSError | StoreError):
+                # A full disk, or a database that is away, is not the revision's fault.
                 self._again_at[revision.kind] = time.monotonic() + AGAIN_SECONDS
             else:
                 self._refused[revision.kind] = revision.number
@@ -115,6 +118,30 @@ def adopt_prices(writer: StoreWriter, numbers: Mapping[str, int], folder: Path) 
     release.put(folder, found, data, writer.propose(proposal))
 
 
-def handlers_of(prices_folder: Path) -> dict[str, Handler]:
-    """Return the handler of each kind."""
-    return {PRICES: PricesHandler(prices_folder)}
+class CatalogueHandler:
+    """The catalogue, or access to it: what counts now is read whole, and published.
+
+    After a restart nothing is known to be applied, so that the first round reads it.
+    """
+
+    def __init__(self, take_up: Callable[[], object]) -> None:
+        self._take_up = take_up
+        self._applied = 0
+
+    def applied(self) -> int:
+        """Return the number of the revision that was published last."""
+        return self._applied
+
+    def apply(self, revision: Revision) -> None:
+        """Publish what the store says now; ``StoreError`` is for the next round."""
+        self._take_up()
+        self._applied = revision.number
+
+
+def handlers_of(prices_folder: Path, take_up: Callable[[], object]) -> dict[str, Handler]:
+    """Return the handler of each kind; ``take_up`` publishes what the store says of the catalogue and of access."""
+    return {
+        PRICES: PricesHandler(prices_folder),
+        CATALOGUE: CatalogueHandler(take_up),
+        ACCESS: CatalogueHandler(take_up),
+    }

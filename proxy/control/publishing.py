@@ -8,7 +8,7 @@ so that a start without the database serves as before. For several threads.
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 import structlog
@@ -68,9 +68,13 @@ class Publisher:
             self._lists |= {(name, addresses[name]): item for name, item in lists.items() if name in addresses}
             return self._publish()
 
-    def use(self, state: CatalogueState) -> Snapshot:
-        """Take in what the store says; ``OSError`` when its prices or the contents of prompts cannot be written."""
+    def use(self, read: Callable[[], CatalogueState]) -> Snapshot:
+        """Take in what the store says; ``OSError`` when its prices or contents of prompts cannot be written.
+
+        It is read under the lock: what was read first is never published last.
+        """
         with self._lock:
+            state = read()
             self.files.write(state.contents)
             edited.write(self._settings.prices_dir, own_prices(state.catalogue))
             self._state = state

@@ -17,12 +17,13 @@ from pathlib import Path
 import structlog
 
 from proxy.control.announcing import announcement, is_first
+from proxy.control.desk import Desk, take_up
 from proxy.control.publishing import Publisher
 from proxy.control.sharing import Sharing
 from proxy.control.spool_state import SpoolState
 from proxy.control.upgrades import Upgrades
 from proxy.domain.interaction import Entry
-from proxy.errors import SpoolError, StoreError
+from proxy.errors import DashcamError, SpoolError, StoreError
 from proxy.loader import handover
 from proxy.loader.ledger import unopened
 from proxy.loader.loading import Loader
@@ -56,7 +57,7 @@ class Services:
         self._next_step: str | None = None
         self._lock: int | None = None
         self._state = SpoolState(settings)
-        self.sharing = Sharing(settings, self._own_account, self._stop_loading)
+        self.sharing = Sharing(settings, self._own_account, self._stop_loading, self._take_up)
         self._thread = threading.Thread(target=self._load, name="loader", daemon=True)
         self._leaving = threading.Event()
         self._complaints = Repeating()
@@ -69,6 +70,11 @@ class Services:
     def publisher(self) -> Publisher:
         """Who makes the snapshot; asked for once before anything else begins."""
         return Publisher(self.settings)
+
+    @cached_property
+    def desk(self) -> Desk:
+        """Where changes are made."""
+        return Desk(self.settings, self.publisher, self.sharing.turns, self.pages, lambda: self.loader is not None)
 
     # -- life -----------------------------------------------------------------------------------------------
 
@@ -131,8 +137,21 @@ class Services:
         loader = Loader(self.settings, self.totals, self._announce, self.sharing.between)
         with contextlib.closing(Reader(database, is_primary=True)) as reader:
             self.totals.seed(reader.totals(identity))
+        self._take_up_first()
         self.loader, self._failure, self._next_step = loader, None, None
         self.sharing.begin()
+
+    def _take_up(self) -> int:
+        return take_up(self.settings, self.publisher)
+
+    def _take_up_first(self) -> None:
+        """Publish the catalogue of what was opened; one that cannot be used keeps no call from the store."""
+        try:
+            self._take_up()
+        except StoreError:
+            raise
+        except (DashcamError, OSError) as error:
+            log.error("catalogue_unusable", reason=str(error), hint="the last good one goes on serving; dashcam doctor")
 
     def _own_account(self) -> dict[str, object]:
         loader = self.loader

@@ -16,6 +16,7 @@ from proxy import __version__
 from proxy.control.chores import Chores
 from proxy.control.configuration import Follower, adopt_prices, handlers_of
 from proxy.control.hosts import Hosts
+from proxy.control.turns import Turns
 from proxy.loader.periodic import PeriodicWork
 from proxy.settings.installation import instance_of
 from proxy.settings.values import Settings
@@ -27,12 +28,21 @@ from proxy.store.writing import StoreWriter
 
 
 class Sharing:
-    """Owns what runs beside the loader. ``report`` gives our account, ``on_claimed`` is told to stop loading."""
+    """Owns what runs beside the loader. ``report`` gives our account, ``on_claimed`` is told to stop loading.
+
+    ``take_up`` publishes what the store says of the catalogue; ``turns`` wait for the loader's connection on SQLite.
+    """
 
     def __init__(
-        self, settings: Settings, report: Callable[[], Mapping[str, Any]], on_claimed: Callable[[], None]
+        self,
+        settings: Settings,
+        report: Callable[[], Mapping[str, Any]],
+        on_claimed: Callable[[], None],
+        take_up: Callable[[], object] = int,
     ) -> None:
         self._settings = settings
+        self._take_up = take_up
+        self.turns = Turns()
         self._report = report
         self._on_claimed = on_claimed
         self._holder = uuid.uuid4().hex
@@ -64,7 +74,7 @@ class Sharing:
         if self._hosts is not None:
             return
         database, who = self._settings.database, self._who()
-        follower = Follower(handlers_of(self._settings.prices_dir))
+        follower = Follower(handlers_of(self._settings.prices_dir, self._take_up))
         self._hosts = Hosts(database, who, follower, self._report, self._on_claimed)
         self._work = PeriodicWork(PeriodicRuns(database, who, tasks_of(database)), lambda: self.is_leader)
         self._hosts.start()
@@ -75,9 +85,10 @@ class Sharing:
 
     def between(self, writer: StoreWriter) -> bool:
         """Do what is due with the loader's connection, where no other may write."""
-        if self._settings.database.is_postgres or self._work is None:
+        if self._settings.database.is_postgres:
             return False
-        return self._work.look(writer)
+        has_work = self.turns.do_next(writer)
+        return (self._work is not None and self._work.look(writer)) or has_work
 
     def stop(self, seconds: float) -> None:
         """Begin no more work, and leave in order where that takes no longer than this."""

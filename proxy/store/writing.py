@@ -28,7 +28,7 @@ from proxy.store.bodies import body_row, keep_bodies
 from proxy.store.bulk import add_rows, run_many
 from proxy.store.columns import instant_text
 from proxy.store.configuration import Proposal
-from proxy.store.engine import backend_of
+from proxy.store.engine import Backend, backend_of
 from proxy.store.failures import CollisionError, StoreUnavailableError
 from proxy.store.instances import Instance
 from proxy.store.maintenance import Done, Upkeep, maintain
@@ -113,6 +113,11 @@ class StoreWriter:
         self._engine = self._backend.writer()
         self._instance = instance
         self._collided_at = -_COLLISION_SECONDS
+
+    @property
+    def backend(self) -> Backend:
+        """The engine that is written to."""
+        return self._backend
 
     def write(self, batch: WriteBatch, totals_of: TotalsOf) -> WriteResult:
         """Write one batch; returns what was new."""

@@ -58,16 +58,16 @@ def rate_in(folder: Path) -> str:
 
 def test_what_counts_is_applied_once_and_a_restart_asks_for_nothing(folder: Path) -> None:
     shelf = Shelf(a_revision(3, "1"), a_revision(7, "2"))
-    follower = Follower(handlers_of(folder))
+    follower = Follower(handlers_of(folder, int))
     for numbers in ({}, {"prices": 3, "routes": 4}, {"prices": 3}, {"prices": 7}):
         follower.follow(numbers, shelf)
-    Follower(handlers_of(folder)).follow({"prices": 7}, shelf)
+    Follower(handlers_of(folder, int)).follow({"prices": 7}, shelf)
     assert shelf.asked == [3, 7]
     assert (follower.revision, rate_in(folder)) == (7, "2")
 
 
 def test_a_store_that_was_restored_is_right(folder: Path) -> None:
-    follower, shelf = Follower(handlers_of(folder)), Shelf(a_revision(3, "1"), a_revision(7, "2"))
+    follower, shelf = Follower(handlers_of(folder, int)), Shelf(a_revision(3, "1"), a_revision(7, "2"))
     follower.follow({"prices": 7}, shelf)
     follower.follow({"prices": 3}, shelf)
     assert (follower.revision, rate_in(folder)) == (3, "1")
@@ -77,7 +77,7 @@ def test_a_store_that_was_restored_is_right(folder: Path) -> None:
 def test_what_cannot_be_used_is_refused_once_and_changes_nothing(folder: Path, data: bytes) -> None:
     """No price data, or other data than its document says."""
     shelf = Shelf(a_revision(3, "1"), a_revision(4, "2", data), a_revision(5, "3"))
-    follower = Follower(handlers_of(folder))
+    follower = Follower(handlers_of(folder, int))
     for number in (3, 4, 4):
         follower.follow({"prices": number}, shelf)
     assert (follower.revision, rate_in(folder)) == (3, "1")
@@ -88,7 +88,7 @@ def test_what_cannot_be_used_is_refused_once_and_changes_nothing(folder: Path, d
 def test_a_document_of_a_newer_program_is_refused(folder: Path) -> None:
     odd = a_revision(3, "1")
     strange = Revision(**{**asdict(odd), "document": {"sha256": odd.sha256}})
-    Follower(handlers_of(folder)).follow({"prices": 3}, Shelf(strange))
+    Follower(handlers_of(folder, int)).follow({"prices": 3}, Shelf(strange))
     assert release.active(folder) is None
 
 
@@ -125,7 +125,7 @@ def test_a_proposal_waits_in_a_file_as_it_is() -> None:
 
 
 def test_what_the_disk_does_not_take_is_tried_again_later(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    follower, shelf = Follower(handlers_of(folder)), Shelf(a_revision(3, "1"))
+    follower, shelf = Follower(handlers_of(folder, int)), Shelf(a_revision(3, "1"))
     folder.write_text("in its way, as a full disk would be")
     for _ in range(3):
         follower.follow({"prices": 3}, shelf)

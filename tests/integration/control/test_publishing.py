@@ -68,7 +68,7 @@ def test_all_sources_are_put_together(tmp_path: Path) -> None:
         name="ollama", kind="ollama", base_url="http://127.0.0.1:1/v1", root_url="http://127.0.0.1:1", source="found"
     )
     publisher.found((found,))
-    published = publisher.use(STATE)
+    published = publisher.use(lambda: STATE)
     assert names(published) == ["openai", "acme", "ollama"]
     assert [item.models for item in published.providers] == [("gpt",), ("own-1",), ()]
     assert [item.model for item in published.routes] == ["summarise"]
@@ -89,31 +89,31 @@ def test_the_catalogue_s_prices_are_there_for_whoever_charges(tmp_path: Path) ->
 
 def test_a_list_and_the_catalogue_s_own_models_stand_side_by_side(tmp_path: Path) -> None:
     publisher = Publisher(settings(tmp_path))
-    publisher.use(STATE)
+    publisher.use(lambda: STATE)
     published = publisher.listed({"acme": Listing(("a", "b"), ()), "nobody": Listing(("x",), ())})
     assert published.providers[1].models == ("a", "b", "own-1")
 
 
 def test_what_is_the_same_is_not_published_again(tmp_path: Path) -> None:
     publisher = Publisher(settings(tmp_path))
-    first = publisher.use(STATE).revision
-    assert publisher.use(STATE).revision == first
+    first = publisher.use(lambda: STATE).revision
+    assert publisher.use(lambda: STATE).revision == first
     assert publisher.republish().revision == first
 
 
 def test_a_start_without_the_database_serves_as_before(tmp_path: Path) -> None:
-    Publisher(settings(tmp_path)).use(STATE)
+    Publisher(settings(tmp_path)).use(lambda: STATE)
     before = load(tmp_path / "snapshot.json")
     again = Publisher(settings(tmp_path))
     assert again.state is None
     assert again.snapshot == before
-    assert names(again.use(CatalogueState())) == ["openai"]
+    assert names(again.use(CatalogueState)) == ["openai"]
 
 
 def test_the_contents_of_prompts_are_there_before_a_snapshot_names_them(tmp_path: Path) -> None:
     publisher = Publisher(settings(tmp_path))
     assert publisher.files.missing([HASH]) == {HASH}
-    publisher.use(STATE)
+    publisher.use(lambda: STATE)
     path = tmp_path / "prompts" / f"{HASH}.json"
     assert orjson.loads(path.read_bytes()) == CONTENT
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
@@ -137,9 +137,8 @@ def test_a_sealed_key_opens_for_asking_and_one_that_does_not_is_left_out(
     sealed = seal("sk-acme", "acme", URL, master_key_of(MASTER))
     secret = ProviderSecret(provider="acme", sealed=sealed, origin="", last4="", changed_at="")
     publisher = Publisher(settings(tmp_path))
-    publisher.use(
-        CatalogueState(catalogue=a_catalogue(), revision=1, secrets={"acme": secret}, contents={HASH: CONTENT})
-    )
+    state = CatalogueState(catalogue=a_catalogue(), revision=1, secrets={"acme": secret}, contents={HASH: CONTENT})
+    publisher.use(lambda: state)
     assert publisher.keys() == {"acme": b"sk-acme"}
     monkeypatch.setenv("DASHCAM_MASTER_KEY", MASTER[::-1])
     assert publisher.keys() == {}
