@@ -80,10 +80,10 @@ def test_the_catalogue_s_prices_are_there_for_whoever_charges(tmp_path: Path) ->
     publisher, folder = Publisher(settings(tmp_path)), settings(tmp_path).prices_dir
     price = {"model": "own-1", "provider": "acme", "rates": {"input_mtok": "0.1"}}
     catalogue = catalogue_from_mapping({**a_catalogue().to_mapping(), "prices": [price]})
-    publisher.use(replace(STATE, catalogue=catalogue))
+    publisher.use(lambda: replace(STATE, catalogue=catalogue))
     (rule,) = open_price_list(folder, None).own.rules
     assert (rule.provider, rule.rates, rule.source) == ("acme", (("input_mtok", "0.1"),), "catalogue")
-    publisher.use(STATE)
+    publisher.use(lambda: STATE)
     assert open_price_list(folder, None).own.rules == ()
 
 
