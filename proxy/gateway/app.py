@@ -37,11 +37,12 @@ from proxy.gateway.forwarding import ControlForwarder
 from proxy.gateway.gate import Gate
 from proxy.gateway.guard import Guard, Refusal
 from proxy.gateway.observation import Observation
-from proxy.gateway.plan import Plan, decide, unnamed
+from proxy.gateway.plan import Plan, decide
 from proxy.gateway.refusing import Refusing
 from proxy.gateway.routing import ECHO, Routing
 from proxy.gateway.sending import Sending, Upstream
 from proxy.gateway.takeover import Takeover
+from proxy.protocol.requests import WANTED
 from proxy.protocol.tagging import META, NONE
 from proxy.settings.provider_keys import ProviderKeys
 from proxy.settings.values import Settings
@@ -126,6 +127,7 @@ class Gateway:
             log.error("provider_keys_unusable", reasons=dict(self._keys.unusable))
         self.routing = Routing(snapshot, self._keys.found)
         self.echo.listing = self.routing.listing
+        self._bodies.wanted = WANTED | self.routing.parameters.names
         self._upstreams: Mapping[str, Upstream] = {
             ECHO.name: self.echo,
             **self._ways.for_providers(snapshot.providers, self._keys.unusable),
@@ -237,9 +239,9 @@ class Gateway:
     ) -> None:
         assert admission.place is not None
         plan = decide(admission.place, inbound, admission.routing, self._without_usage, self._breakers.order)
-        if plan.is_unnamed:
+        if plan.unfit is not None:
             inbound.discard()
-            self.refusing.reject(call, observation, admission, unnamed(plan.route), caller)
+            self.refusing.reject(call, observation, admission, plan.unfit(plan.route), caller)
             return
         if self.allowances.is_needed:
             permitted = self.allowances.admit(call, caller, admission.place, plan)
@@ -251,13 +253,14 @@ class Gateway:
         departure = admission.departure(plan, caller)
         if not plan.is_known:
             self.page.add(Page.UNKNOWN_MODELS, 1)
-        if admission.record == NONE:
+        record = admission.record if plan.rule is None else plan.record(admission.record)
+        if record == NONE:
             observation.leave_out()
         else:
             operation = admission.place.operation
             is_secret = operation.is_secret
-            keeps = admission.record != META and not (is_secret or operation.is_light)
-            is_stored = keeps and self.snapshot.record_bodies
+            keeps = record != META and not (is_secret or operation.is_light)
+            is_stored = keeps and (self.snapshot.record_bodies or plan.is_recorded)
             start = start_of(call, plan, inbound, caller, departure, is_stored=is_stored)
             if not observation.start(start, inbound.data if inbound.is_kept else b"", is_secret=is_secret):
                 inbound.discard()
@@ -271,6 +274,8 @@ class Gateway:
         if len(inbound.data) > _SMALL_BYTES:
             exchange.held_bytes = len(inbound.data)
             self.ceilings.hold(exchange.held_bytes)
+        if record == NONE and inbound.side_path is not None:
+            exchange.leftover = inbound
         self.exchanges.add(exchange)
         self.page.set(Page.IN_FLIGHT, len(self.exchanges))
         if admission.seconds is not None:
@@ -300,6 +305,8 @@ class Gateway:
         self.page.set(Page.IN_FLIGHT, len(self.exchanges))
         if exchange.held_bytes:
             self.let_go_of(exchange)
+        if exchange.leftover is not None:
+            exchange.leftover.discard()
         if exchange.call.is_counted:
             self.allowances.give_back(exchange.call)
         if exchange.observation.received_bytes > self._most_kept:

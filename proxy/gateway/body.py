@@ -64,6 +64,8 @@ class BodyReader:
     def __init__(self, limits: LimitSettings, ceilings: Ceilings) -> None:
         self._limits = limits
         self._ceilings = ceilings
+        self.wanted = WANTED
+        """What large bodies are looked through for while they arrive."""
 
     def refusal(self, size: int, *, takes_files: bool) -> Refusal | None:
         """Return why a body of so many bytes is refused, or None; uploads have a limit of their own."""
@@ -89,7 +91,7 @@ class BodyReader:
         call.send_continue()
         holding = Holding(self._ceilings)
         try:
-            return await self._read(call, lambda: _Sink(spool, identity, holding), holding, takes_files)
+            return await self._read(call, lambda: _Sink(spool, identity, holding, self.wanted), holding, takes_files)
         finally:
             holding.give_back()
 
@@ -151,9 +153,9 @@ class _Sink:
     no room for is refused.
     """
 
-    def __init__(self, spool: SpoolWriter | None, identity: bytes, holding: Holding) -> None:
+    def __init__(self, spool: SpoolWriter | None, identity: bytes, holding: Holding, wanted: frozenset[bytes]) -> None:
         self._holding = holding
-        self._scanner = TopLevelScanner(WANTED)
+        self._scanner = TopLevelScanner(wanted)
         self._beginning = self._end = b""
         self._parts: list[bytes] = []
         self._size = 0

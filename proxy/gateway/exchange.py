@@ -34,6 +34,7 @@ from proxy.upstream.failure import Timing, UpstreamFailure
 
 if TYPE_CHECKING:
     from proxy.gateway.app import Gateway
+    from proxy.gateway.body import Inbound
     from proxy.gateway.sending import Pieces, Sending, UpstreamAnswer
 
 _BORDERS = (b"\n\n", b"\r\n\r\n", b"\r\r")
@@ -45,7 +46,8 @@ class Exchange:
 
     is_finished = False
     held_bytes = 0
-    """How much of the request's body counts as held in memory, until it cannot be sent again."""
+    leftover: Inbound | None = None
+    """So many bytes of the body count as in memory, until it cannot be sent again; or it is on disk, for no record."""
     _answer: UpstreamAnswer | None = None
     _is_answered = False
     _is_open_stream = False
@@ -300,7 +302,7 @@ class Exchange:
 
     def _client_left(self) -> None:
         """Called when the client leaves: read to the end where policy says so, else briefly for the usage, or stop."""
-        if self.plan.provider.on_client_gone == "cancel":
+        if self.plan.on_client_gone == "cancel":
             if self._answer is None or self.observation.first_byte_at is None:
                 self._leave()
                 return

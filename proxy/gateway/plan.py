@@ -1,13 +1,14 @@
 """Where a call goes and what of it is changed on the way: decided once, from values only.
 
-``/v1/…`` goes to who serves the model (``routing``), ``/{provider}/…`` to that provider's root. Three changes are made
+``/v1/…`` goes to who serves the model (``routing``), ``/{provider}/…`` to that provider's root. Four changes are made
 here: asking for usage in streams that did not (``stream_usage = inject``), taking metadata out that the provider would
-refuse (``unstored_metadata = keep``), and the name that a route gives the model. A client can choose among configured
-providers, also by ``x-dashcam-provider``, but nothing it sends can name an address.
+refuse (``unstored_metadata = keep``), the name that a route gives the model, and parameters (``parameters``). A client
+can choose among configured providers, also by ``x-dashcam-provider``, but nothing it sends can name an address.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from copy import copy
 from dataclasses import dataclass
@@ -15,14 +16,18 @@ from functools import lru_cache
 from urllib.parse import unquote, urlsplit
 
 from proxy.domain.provider import Provider
+from proxy.domain.route import Route
 from proxy.domain.snapshot import Snapshot
 from proxy.gateway.body import Inbound
 from proxy.gateway.guard import Refusal
+from proxy.gateway.parameters import ParameterBook
 from proxy.gateway.routing import Choice, Routing
 from proxy.protocol.endpoints import Operation, operation_of
 from proxy.protocol.injection import Edit, edits_of_scan, form_rename_edits, metadata_edits, rename_edits, usage_edits
+from proxy.protocol.parameters import TAKING, Setting, names_of, parameter_edits
 from proxy.protocol.requests import WANTED
 from proxy.protocol.scanning import scan
+from proxy.protocol.tagging import FULL, META, NONE
 
 Order = Callable[[Choice], Sequence[tuple[Provider, str | None]]]
 
@@ -53,15 +58,23 @@ def unnamed(route: str | None) -> Refusal:
     return Refusal(400, "model_not_renamable", message)
 
 
+def unforced(route: str | None) -> Refusal:
+    """Return the refusal of a call whose body cannot be given what its route forces."""
+    message = (
+        f"Route {route!r} sets parameters whatever a request says, which cannot be put into this one: it is "
+        "compressed, no JSON object, or spells the names of its members with escapes. Send plain JSON with plain names."
+    )
+    return Refusal(400, "parameters_not_settable", message)
+
+
 class Plan:
     """What will be sent where. ``edits`` turn the client's body into the one that is sent.
 
     ``asking`` are those that ask for usage, which must be taken out of the answer again. ``model`` is what the client
-    asked for, ``sent_model`` the name that a route gives it, ``route`` is that route, and ``alternatives`` are who may
-    take over before an answer has begun. ``is_known`` False: nobody lists the model. ``is_unnamed``: the name that the
-    route gives the model cannot be put into this body. ``told`` is what a reply says beside the usual, in the parts of
-    ``ReplyHead.lines``. A plan is made for every call: what few of them have is set on
-    those only.
+    asked for, ``sent_model`` the name that a route gives it, ``route`` is that route, ``rule`` all that it says, and
+    ``alternatives`` are who may take over before an answer has begun. ``is_known`` False: nobody lists the model.
+    ``unfit`` tells why this body cannot be sent so. ``told`` is what a reply says beside the usual, in the parts of
+    ``ReplyHead.lines``. A plan is made for every call: what few of them have is set on those only.
     """
 
     edits: tuple[Edit, ...] = ()
@@ -71,7 +84,8 @@ class Plan:
     route: str | None = None
     alternatives: tuple[Plan, ...] = ()
     is_known = True
-    is_unnamed = False
+    unfit: Callable[[str | None], Refusal] | None = None
+    rule: Route | None = None
     told: tuple[bytes, ...] = ()
 
     def __init__(self, provider: Provider, target: bytes, operation: str, model: str | None = None) -> None:
@@ -82,6 +96,21 @@ class Plan:
 
     def __repr__(self) -> str:
         return f"<Plan {self.operation} to {self.provider.name} edits={self.edits}>"
+
+    @property
+    def on_client_gone(self) -> str:
+        """What becomes of a call whose client has left: cancel or drain."""
+        return (self.rule.on_client_gone if self.rule is not None else None) or self.provider.on_client_gone
+
+    @property
+    def is_recorded(self) -> bool:
+        """True when the route says that content is kept, also where recording.bodies is off."""
+        return self.rule is not None and self.rule.recording == FULL
+
+    def record(self, asked: str) -> str:
+        """Return how much is kept of a call whose caller asks for so much: the less of that and what the route says."""
+        said = self.rule.recording if self.rule is not None else None
+        return asked if said is None else max(asked, said, key=(FULL, META, NONE).index)
 
     def without_usage(self) -> Plan:
         """Return the same plan, asking for usage no more; what else is changed still is."""
@@ -123,31 +152,41 @@ def decide(
 
     ``order`` says in which order a route's candidates are tried this time.
     """
-    named = place.provider or place.chosen
+    named, book = place.provider or place.chosen, routing.parameters
     if named is not None:
-        return _plan(place, inbound, named, None, without_usage)
+        return _plan(place, inbound, named, None, without_usage, book)
     choice = routing.choose(place.model or inbound.facts.model)
     if choice.route is None:
-        plan = _plan(place, inbound, choice.provider, None, without_usage)
+        plan = _plan(place, inbound, choice.provider, None, without_usage, book)
         plan.is_known = choice.is_known
         return plan
     candidates = order(choice) if order is not None else choice.candidates
-    plans = [_plan(place, inbound, provider, model, without_usage) for provider, model in candidates]
+    plans = [_plan(place, inbound, *candidate, without_usage, book, choice.rule) for candidate in candidates]
     # Who would be asked for a model by a name that is not his is not asked.
-    plans = [plan for plan in plans if not plan.is_unnamed] or plans[:1]
+    plans = [plan for plan in plans if plan.unfit is None] or plans[:1]
     plans[0].route, plans[0].alternatives = choice.route, tuple(plans[1:])
     return plans[0]
 
 
 def _plan(
-    place: Destination, inbound: Inbound, provider: Provider, model: str | None, without_usage: frozenset[str]
+    place: Destination,
+    inbound: Inbound,
+    provider: Provider,
+    model: str | None,
+    without_usage: frozenset[str],
+    book: ParameterBook,
+    rule: Route | None = None,
 ) -> Plan:
     base = _path_of(provider.root_url if place.provider else provider.base_url)
     plan = Plan(provider, base + place.rest or b"/", place.operation.name, inbound.facts.model)
+    if rule is not None:
+        plan.rule = rule
     if not inbound.facts.is_json:
         # A form, or a body that was only looked into through its compression: only a form's model can be changed.
         if model is not None and model != inbound.facts.model:
             _rename(plan, form_rename_edits(inbound.facts.model_at, model), model)
+        if rule is not None and rule.forced and inbound.length and plan.operation in TAKING:
+            plan.unfit = plan.unfit or unforced
         return plan
     if (
         place.operation.injectable
@@ -162,13 +201,36 @@ def _plan(
         _change(plan, metadata_edits(inbound.scanner or scan(inbound.data, WANTED)))
     if model is not None and model != inbound.facts.model:
         _rename(plan, rename_edits(inbound.data, inbound.scanner, model), model)
+    if not book.is_empty:
+        _give_parameters(plan, inbound, book)
     return plan
+
+
+def _give_parameters(plan: Plan, inbound: Inbound, book: ParameterBook) -> None:
+    """Put into a request what it is given; what is forced and cannot be put in makes it unfit."""
+    model = plan.sent_model or plan.model
+    settings = book.settings(plan.rule, plan.provider, model, plan.operation)
+    own = book.model_for(plan.provider, plan.operation) if model is None else None
+    if own is not None:
+        settings += (Setting("model", json.dumps(own)),)
+    if not settings:
+        return
+    names = names_of(settings)
+    found = inbound.scanner or scan(inbound.data, names)
+    # A large body that was scanned for a snapshot before this one has not been looked through for all of them.
+    edits = parameter_edits(found, settings) if names <= found.wanted else None
+    if edits is None:
+        plan.unfit = plan.unfit or (unforced if any(setting.is_forced for setting in settings) else None)
+        return
+    if own is not None and edits and b"model" not in found.members:
+        plan.sent_model = own
+    _change(plan, edits)
 
 
 def _rename(plan: Plan, edits: tuple[Edit, ...], model: str) -> None:
     """Give the model the route's name, if that can be done."""
     if not edits:
-        plan.is_unnamed = True
+        plan.unfit = unnamed
         return
     plan.sent_model = model
     _change(plan, edits)

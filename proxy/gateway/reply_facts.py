@@ -46,7 +46,7 @@ class ReplyFacts:
         if plan.told:
             head.lines += plan.told
         if self._is_verbose:
-            head.lines += _line(b"record", self._record.encode())
+            head.lines += _line(b"record", plan.record(self._record).encode())
             head.lines += _plan_lines(plan)
             head.lines += _time_lines(observation)
 

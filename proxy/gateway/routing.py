@@ -14,6 +14,7 @@ from proxy.domain.provider import Provider
 from proxy.domain.route import WILDCARD, Route, Target
 from proxy.domain.snapshot import Snapshot
 from proxy.gateway.authentication import Caller
+from proxy.gateway.parameters import ParameterBook
 from proxy.protocol.listing import bare_entry, list_of
 from proxy.settings.access import is_private
 
@@ -33,10 +34,10 @@ class Choice:
     """Who may serve a call, in order: (provider, the model's name there or None for the client's own).
 
     ``route`` is the route's own name, None where no route decides; ``weights`` are those of the first candidates, or
-    None where their order is fixed.
+    None where their order is fixed. ``rule`` is the route itself.
     """
 
-    __slots__ = ("candidates", "is_known", "route", "weights")
+    __slots__ = ("candidates", "is_known", "route", "rule", "weights")
 
     def __init__(
         self,
@@ -45,7 +46,9 @@ class Choice:
         weights: tuple[int, ...] | None = None,
         *,
         is_known: bool = True,
+        rule: Route | None = None,
     ) -> None:
+        self.rule = rule
         self.candidates = candidates
         self.route = route
         self.weights = weights
@@ -62,6 +65,7 @@ class Routing:
 
     def __init__(self, snapshot: Snapshot, keyed: Collection[str] = ()) -> None:
         self.snapshot = snapshot
+        self.parameters = ParameterBook(snapshot)
         self._index: dict[str | None, Choice] = {}
         self._patterns = tuple(route for route in snapshot.routes if route.is_pattern)
         self._remembered: dict[str, Choice | None] = {}
@@ -114,7 +118,7 @@ class Routing:
     def _choice_of(self, route: Route, matched: str) -> Choice:
         candidates = tuple(self._candidates(route.targets + route.fallbacks, matched))
         weights = tuple(item.weight or 0 for item in route.targets)
-        return Choice(candidates, route.model, weights if any(weights) else None)
+        return Choice(candidates, route.model, weights if any(weights) else None, rule=route)
 
     def _candidates(self, targets: Iterable[Target], matched: str) -> Iterable[tuple[Provider, str | None]]:
         for target in targets:

@@ -5,7 +5,8 @@ over what lies below the top level in one expression each, and keeps only the to
 their byte offsets. It also finds the exact span of a member in a small body, for edits that touch nothing else.
 
 A duplicate key overwrites: the last one counts, as in the parsers of the providers; ``doubles`` holds the
-others. It never raises; ``is_sound`` says whether what it saw was an object as far as it can tell. It does not validate
+others. ``has_members``: the object is not empty; ``has_escaped_key``: the name of one is spelled with escapes.
+It never raises; ``is_sound`` says whether what it saw was an object as far as it can tell. It does not validate
 what it skips, and gives up on what no endpoint takes, thousands of members or of nested brackets: the event loop waits
 meanwhile.
 """
@@ -59,15 +60,17 @@ class TopLevelScanner:
         "_parts",
         "_tokens",
         "_value_start",
-        "_wanted",
         "doubles",
+        "has_escaped_key",
+        "has_members",
         "is_sound",
         "members",
         "open_brace",
+        "wanted",
     )  # fmt: skip
 
     def __init__(self, wanted: frozenset[bytes]) -> None:
-        self._wanted = wanted
+        self.wanted = wanted
         self._offset = 0
         self._depth = 0
         self._in_string = False
@@ -80,6 +83,7 @@ class TopLevelScanner:
         self._kept = 0
         self.open_brace = -1
         self.is_sound = True
+        self.has_members = self.has_escaped_key = False
         self.members: dict[bytes, Member] = {}
         self.doubles: list[tuple[bytes, Member]] = []
         self._before = -1
@@ -179,12 +183,14 @@ class TopLevelScanner:
 
     def _begin_value(self, at: int) -> None:
         self._key = b"".join(self._parts)
+        self.has_members = True
+        self.has_escaped_key = self.has_escaped_key or b"\\" in self._key
         self._value_start = at + 1
         self._parts, self._kept = [], 0
-        self._keeping = self._key in self._wanted
+        self._keeping = self._key in self.wanted
 
     def _end_value(self, at: int, *, has_next: bool) -> None:
-        if self._key in self._wanted and self._value_start >= 0:
+        if self._key in self.wanted and self._value_start >= 0:
             assert self._key is not None
             raw = b"".join(self._parts) if self._keeping else None
             if self._key in self.members:
