@@ -17,7 +17,7 @@ import yaml  # type: ignore[import-untyped]
 from proxy.catalogue.plain import MAX_DEPTH, below, impurities
 from proxy.errors import InvalidError, Problem
 
-MAX_BYTES = 5 * 1024 * 1024
+MAX_BYTES = 8 * 1024 * 1024
 MAX_VALUES = 200_000
 
 # The same parser in C where PyYAML was built with it; without, only slower.

@@ -5,8 +5,8 @@ Concluded once for a head and a snapshot, used for every call that sends that he
 Credentials. The client's own pass through to the first provider and to one that it names. They do not pass
 when they are a proxy key (which no provider may see); when a key is configured for the provider and the client sent
 none, or a placeholder; when a model's name led to another provider (what a client holds is meant for the first one, and
-whoever lists a model could ask for it that way), unless it has no key of its own and is of the first one's kind; and
-never to a provider that was only found by probing. A configured key goes to its provider only.
+whoever lists a model could ask for it that way), unless it has no key of its own, is of the first one's kind and not of
+the catalogue; and never to a provider that was only found by probing. A configured key goes to its provider only.
 """
 
 from __future__ import annotations
@@ -156,4 +156,6 @@ class Admission:
         is_meant = provider is first or provider in named
         if has_key:
             return caller.has_own_key and is_meant
-        return is_meant or (provider.kind == first.kind and provider.kind != "custom")
+        # Whoever edits the catalogue could have keys of clients sent to himself by listing their models.
+        is_of_kind = provider.kind == first.kind and provider.kind != "custom" and provider.source != "catalogue"
+        return is_meant or is_of_kind

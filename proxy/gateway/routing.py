@@ -1,9 +1,9 @@
 """Who serves a model, at one snapshot: made once when the snapshot is swapped in, one look-up for a call.
 
-A route of that name comes first; then a provider that lists the model: configured ones but the first, those found on
-this machine, the rest, the first. A found one that is away keeps its names, behind all others: what was meant for this
-machine is not sent elsewhere because a server was stopped. A pattern is tried for names that nobody has, and what it
-gives is remembered. Who is left serves whatever nobody lists: the first provider.
+A route of that name comes first; then a provider that lists the model: configured ones but the first and those of the
+catalogue, those found on this machine, the rest, the first. A found one that is away keeps its names, behind all
+others: what was meant for this machine is not sent elsewhere because a server was stopped. A pattern is tried for names
+that nobody has, and what it gives is remembered. Who is left serves whatever nobody lists: the first provider.
 """
 
 from __future__ import annotations
@@ -165,7 +165,7 @@ def _rank(position: int, provider: Provider) -> int:
         return 1
     if position == 0:
         return 3
-    return 0 if provider.source == "configured" else 2
+    return 0 if provider.source in ("configured", "catalogue") else 2
 
 
 def _short_names(provider: Provider) -> Iterable[str]:

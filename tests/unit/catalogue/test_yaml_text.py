@@ -79,7 +79,7 @@ BOMB = "a: &a [x, x]\n" + "".join(
         ("a:\n\t- 1", "is no YAML: "),
         ("a: \x01", "is no YAML: "),
         (b"a: \xff", "is no UTF-8 text: invalid start byte at 3"),
-        (b"a" * (MAX_BYTES + 1), "is larger than 5 MB"),
+        (b"a" * (MAX_BYTES + 1), "is larger than 8 MB"),
         ("[" * 40 + "]" * 40, "is nested deeper than 32 levels"),
         ("[" * 100_000, "is no YAML: exceeded maximum nesting depth (line 1)"),
         ("- " * 40, "is nested deeper than 32 levels (line 1)"),

@@ -32,6 +32,7 @@ SNAPSHOT = Snapshot(
         _provider("azure", "azure", "gpt-azure"),
         _provider("plain", "custom", "plain-model"),
         _provider("eu", "openai", "gpt-eu"),
+        _provider("edited", "openai", "gpt-edited", "catalogue"),
         _provider("ollama", "ollama", "llama3", "found"),
     ),
     allowed_hosts=("127.0.0.1",),
@@ -85,6 +86,7 @@ OWN = [(b"Authorization", REAL), (b"OpenAI-Organization", b"org-1")]
         ("gpt-azure", b"Bearer sk-dummy", [(b"api-key", b"azure-server")]),
         ("plain-model", REAL, []),
         ("gpt-eu", REAL, OWN),
+        ("gpt-edited", REAL, []),
         ("llama3", REAL, []),
         ("llama3", b"Bearer ollama", []),
     ],
@@ -96,6 +98,7 @@ def test_a_model_s_provider_gets_what_is_meant_for_it(model: str, credential: by
 def test_a_client_that_names_the_provider_means_its_key_for_it() -> None:
     assert leaving("x", REAL, path=b"/azure/chat/completions") == OWN
     assert leaving("x", REAL, path=b"/plain/v1/chat/completions") == OWN
+    assert leaving("x", REAL, path=b"/edited/v1/chat/completions") == OWN
     assert leaving("x", b"Bearer none", path=b"/azure/chat/completions") == [(b"api-key", b"azure-server")]
 
 

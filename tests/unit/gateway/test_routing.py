@@ -52,6 +52,12 @@ def test_a_configured_provider_then_this_machine_then_the_rest_then_the_first(mo
     assert choice.route is None
 
 
+def test_what_is_edited_counts_as_much_as_what_is_configured() -> None:
+    edited = provider("edited", "shared", "four", source="catalogue")
+    names = [routing(FIRST, edited, ENVIRONMENT, FOUND).choose(model).provider.name for model in ("shared", "four")]
+    assert names == ["edited", "edited"]
+
+
 def test_this_machine_s_exact_name_wins_over_the_default_provider() -> None:
     assert routing(FIRST, FOUND).choose("shared").provider is FOUND
 
