@@ -7,6 +7,7 @@ import json
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -50,7 +51,7 @@ async def test_parameters_reach_the_provider_and_the_client_s_bytes_the_record(
     tmp_path: Path, upstream: ScriptedUpstream, size: int
 ) -> None:
     """Also in a body that went to the disk as it came."""
-    said = {"forced": (("temperature", "0.5"),), "defaults": (("seed", "7"), ("messages", "1"))}
+    said: dict[str, Any] = {"forced": (("temperature", "0.5"),), "defaults": (("seed", "7"), ("messages", "1"))}
     async with gateway(tmp_path, upstream, **said) as proxy, Client(proxy.port) as client:
         assert (await client.ask("POST", PATH, body(size))).status == 200
         assert json.loads(upstream.requests[0].body) == {
