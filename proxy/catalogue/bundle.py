@@ -114,7 +114,9 @@ def _prompts(items: object, now: datetime, contents: dict[str, Content], problem
         if not isinstance(item, dict):
             made.append(item)
             continue
-        place, prompt = f"prompts.{item.get('name', position)}", dict(item)
+        name = item.get("name")
+        place = below("prompts", name if isinstance(name, str) and name.isprintable() else position)
+        prompt = dict(item)
         if isinstance(item.get("versions"), list):
             prompt["versions"] = [
                 _head(head, {"number": at, "made_at": now.isoformat()}, f"{place}.versions.{at}", contents, problems)

@@ -95,6 +95,15 @@ def test_every_mistake_names_its_field() -> None:
     ]
 
 
+def test_ten_megabytes_and_a_bomb_are_refused_before_they_are_anything() -> None:
+    head = "format: dashcam-bundle/1\n"
+    with pytest.raises(InvalidError, match="is larger than 8 MB"):
+        read_bundle(head + "#" * 10_000_000, NOW)
+    bomb = "a: &a [x,x,x]\nb: &b [*a,*a,*a]\nproviders: [*b,*b,*b]\n"
+    with pytest.raises(InvalidError, match=r"b\.0: refers to something else .* \(line 3\)"):
+        read_bundle(head + bomb, NOW)
+
+
 @pytest.mark.parametrize("text", ["", "[]", "a: 1", "format: dashcam-bundle/2", "format: 1\nproviders: x"])
 def test_other_texts_are_no_bundles(text: str) -> None:
     with pytest.raises(InvalidError, match="bundle"):
