@@ -156,6 +156,7 @@ class Loader:
     def close(self) -> None:
         """Let go of the database; ``run`` does it at its end."""
         self._writer.close()
+        self._side_work.charging.close()
 
     def _run(self) -> None:
         pause = 0.0
@@ -331,6 +332,7 @@ class Loader:
             self._outage.succeeded()
             self.last_commit_at = time.time()
             self._totals.add(result.totals)
+            self._side_work.charging.charge(result.inserted)
             if result.inserted and not self._has_announced:
                 self._has_announced = True
                 self._announce(result.inserted[0])

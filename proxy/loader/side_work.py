@@ -2,7 +2,7 @@
 
 Changes that commands have left for it (``amendments``), maintenance that they have asked for (``errands``), and where
 there is one host only, the regular upkeep and the periodic work. Of several hosts on a Postgres the leader does these,
-elsewhere: its loader is not held up by ANALYZE either.
+elsewhere: its loader is not held up by ANALYZE either. What was used of limits is counted on every host (``charging``).
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import structlog
 
 from proxy.errors import StoreError
 from proxy.loader.amendments import WaitingAmendments
+from proxy.loader.charging import Charging
 from proxy.loader.errands import WaitingErrands
 from proxy.settings.values import Settings
 from proxy.store.maintenance import Upkeep
@@ -29,9 +30,11 @@ class SideWork:
         self._errands = WaitingErrands(settings.errands_dir)
         self._upkeep = Upkeep(0 if settings.database.is_postgres else settings.maintenance.every_hours * 3600)
         self._periodic = periodic
+        self.charging = Charging(settings.tallies_dir)
 
     def do_next(self, writer: StoreWriter, is_leaving: Callable[[], bool], *, is_idle: bool) -> bool:
         """Do the next piece of each; True when there may be more at once."""
+        self.charging.look()
         has_work = self._amendments.write_next(writer)
         has_work = self._errands.do_next(writer, is_leaving) or has_work
         has_work = self._look_after(writer, is_idle=is_idle and not has_work) or has_work

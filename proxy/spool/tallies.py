@@ -141,6 +141,11 @@ class Tally:
         slots[place + _UNDER_WAY] = max(0, slots[place + _UNDER_WAY] + under_way)
         return True
 
+    def go_on_from(self, former: Tally) -> None:
+        """Take over what another table of ours has counted."""
+        self.slots[_HEADER:] = former.slots[_HEADER:]
+        self._taken = former._taken
+
     def tidy(self, now: float) -> None:
         """Make room where half of it is taken: who has done nothing for two minutes has used nothing."""
         if self._taken <= ENTRIES // 2:
@@ -189,6 +194,8 @@ class Tallies:
     def look(self) -> None:
         """Show that we are alive, and find who else counts; to be called every second or so."""
         now = time.time()
+        if self.own.path is None or not self.own.path.exists():
+            self._begin_anew()
         self.own.beat(now)
         self.own.tidy(now)
         found = {}
@@ -203,6 +210,12 @@ class Tallies:
         for _, gone in self._others.values():
             gone.close()
         self._others = found
+
+    def _begin_anew(self) -> None:
+        """Go on in a new file where ours is gone, or could not be made before."""
+        former, self.own = self.own, Tally.create(self._path)
+        self.own.go_on_from(former)
+        former.close()
 
     def _open(self, name: str, now: float) -> Tally | None:
         """Return another's table; one that was forgotten long ago is removed."""

@@ -117,3 +117,12 @@ def test_it_goes_on_in_memory_where_there_is_no_folder() -> None:
     tallies.look()
     tallies.own.count(KEY, NOW, requests=1)
     assert tallies.counts(KEY, NOW).requests == 1
+
+
+def test_a_table_whose_file_was_removed_goes_on_in_another(tmp_path: Path) -> None:
+    ours, other = Tallies(tmp_path / "t", "gateway-0-1"), Tallies(tmp_path / "t", "gateway-0-2")
+    ours.own.count(KEY, NOW, requests=2)
+    (tmp_path / "t" / "gateway-0-1.tally").unlink()
+    ours.look()
+    other.look()
+    assert other.counts(KEY, NOW).requests == 2
