@@ -87,10 +87,14 @@ def copied(prompt: PromptDocument, wanted: str, name: str, *, author: str, at: d
 
 
 def rolled_back(now: Catalogue, former: Catalogue) -> Catalogue:
-    """Return the former catalogue with all versions that prompts of both have now; drafts stay as they are."""
+    """Return the former catalogue with all versions that its prompts have now, too; drafts stay as they are.
+
+    Of a prompt that was deleted and made anew since, those of both stand: no number was ever given twice.
+    """
     prompts = dict(former.prompts)
     for name in former.prompts.keys() & now.prompts.keys():
-        versions = [item.to_mapping() for item in now.prompts[name].versions]
+        both = {item.number: item for prompt in (prompts[name], now.prompts[name]) for item in prompt.versions}
+        versions = [both[number].to_mapping() for number in sorted(both)]
         draft = now.prompts[name].draft
         prompts[name] = _with(prompts[name], versions=versions, draft=draft.to_mapping() if draft else None)
     return replace(former, prompts=prompts)

@@ -16,6 +16,7 @@ from proxy.errors import StoreError
 from proxy.settings.database import DatabaseSettings
 from proxy.store import soundness
 from proxy.store.backup import Tell, silent
+from proxy.store.catalogue.soundness import wrong_in
 from proxy.store.compatibility import check as check_revision
 from proxy.store.engine import Backend
 from proxy.store.revisions import known_revisions
@@ -58,10 +59,10 @@ def check_all(backend: Backend, engine: Engine, tell: Tell = silent) -> Iterator
     yield from revision
     if any(item.detail == _EMPTY for item in revision):
         return
-    parts = [("tables", _tables), ("rows", _rows), ("rollups", _rollups)]
-    if any(item.detail == _BEHIND for item in revision):
-        # It lacks tables rightly: bringing it up to date is what mends them.
-        del parts[0]
+    parts: list[tuple[str, Look]] = [("rows", _rows), ("rollups", _rollups)]
+    if not any(item.detail == _BEHIND for item in revision):
+        # What is behind lacks tables rightly: bringing it up to date is what mends them.
+        parts = [("tables", _tables), *parts, ("catalogue", _catalogue)]
     parts.append(("pages", _pages) if engine.dialect.name == "sqlite" else ("indexes", _indexes))
     for name, look in parts:
         yield from looker.look(name, look)
@@ -158,6 +159,12 @@ def _rollups(_backend: Backend, connection: Connection, _tell: Tell) -> Checked:
     calls, counted = map(int, connection.exec_driver_sql(sql).one())
     wrong = [] if calls == counted else [f"they count {counted:,} calls, and there are {calls:,}"]
     return Checked("rollups", f"count {calls:,} calls, as many as there are", wrong, _RESTORE if wrong else None)
+
+
+def _catalogue(_backend: Backend, connection: Connection, _tell: Tell) -> Checked:
+    """Hold the documents, which were perhaps altered by hand, against the revision that says what they are."""
+    count, wrong = wrong_in(connection)
+    return Checked("catalogue", f"{count:,} documents, as its revision has them", wrong, _RESTORE if wrong else None)
 
 
 def _indexes(_backend: Backend, connection: Connection, _tell: Tell) -> Checked:

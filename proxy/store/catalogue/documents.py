@@ -15,14 +15,14 @@ from typing import Any
 import orjson
 from sqlalchemy import Connection, Table
 
-from proxy.catalogue.catalogue import KINDS, AnyDocument, Catalogue, Key, catalogue_from_mapping
+from proxy.catalogue.catalogue import KINDS, AnyDocument, Catalogue, Key, catalogue_from_mapping, place_of
 from proxy.catalogue.changes import Change, changes
 from proxy.catalogue.model import ModelDocument
 from proxy.catalogue.price import PriceDocument
 from proxy.catalogue.prompt import PromptDocument
 from proxy.catalogue.provider import ProviderDocument
 from proxy.catalogue.route import RouteDocument
-from proxy.errors import NotFoundError
+from proxy.errors import InvalidError, NotFoundError, Problem
 from proxy.store import configuration
 from proxy.store.bulk import run_many
 from proxy.store.catalogue.values import instant, json_of, read_json
@@ -58,7 +58,10 @@ def load(connection: Connection) -> Catalogue:
 def save(
     connection: Connection, backend: Backend, before: Catalogue, after: Catalogue, *, author: str, reason: str = ""
 ) -> Saved:
-    """Write what makes ``after`` of ``before``, and the revision that says so."""
+    """Write what makes ``after`` of ``before``, and the revision that says so.
+
+    ``InvalidError`` where a prompt's number would become another version than it ever was: nothing is to be committed.
+    """
     made = changes(before, after)
     for noun in KINDS:
         _write(connection, noun, [item for item in made if item.noun == noun], after)
@@ -95,7 +98,13 @@ def newest(connection: Connection) -> int:
     return int(connection.exec_driver_sql(sql, (CATALOGUE,)).scalar_one())
 
 
-# -- contents of prompts ------------------------------------------------------------------------------------
+# -- versions and contents of prompts ------------------------------------------------------------------------
+
+
+def highest_number(connection: Connection, prompt: str) -> int:
+    """Return the highest number that a version of a prompt ever had, 0 for none; also of one that was deleted."""
+    sql = "SELECT coalesce(max(number), 0) FROM prompt_version WHERE prompt = ?"
+    return int(connection.exec_driver_sql(sql, (prompt,)).scalar_one())
 
 
 def keep_contents(connection: Connection, contents: Mapping[str, Mapping[str, Any]]) -> None:
@@ -147,12 +156,29 @@ def _write_labels(connection: Connection, names: list[str], after: Catalogue) ->
 
 
 def _add_versions(connection: Connection, prompts: Iterable[PromptDocument]) -> None:
-    rows = [
-        (prompt.name, item.number, item.name, item.sha256, item.author, item.note, instant(item.made_at))
-        for prompt in prompts
+    for prompt in prompts:
+        rows = [
+            (prompt.name, item.number, item.name, item.sha256, item.author, item.note, instant(item.made_at))
+            for item in prompt.versions
+        ]
+        run_many(connection, insert_sql(_table("prompt_version"), ignore=True), rows)
+        _refuse_others(connection, prompt)
+
+
+def _refuse_others(connection: Connection, prompt: PromptDocument) -> None:
+    """Raise ``InvalidError`` where a number has meant something else: calls on record name it, whoever had it then."""
+    sql = "SELECT number, sha256 FROM prompt_version WHERE prompt = ?"
+    known = {int(number): sha256 for number, sha256 in connection.exec_driver_sql(sql, (prompt.name,))}
+    problems = [
+        Problem(
+            f"{place_of('prompts', prompt.name)}.versions.{item.number}",
+            f"this number was another version's once and never means anything else; {max(known) + 1} is free",
+        )
         for item in prompt.versions
+        if known[item.number] != item.sha256
     ]
-    run_many(connection, insert_sql(_table("prompt_version"), ignore=True), rows)
+    if problems:
+        raise InvalidError(problems)
 
 
 def _record(

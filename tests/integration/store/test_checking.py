@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import os
 import re
 from pathlib import Path
 
 import pytest
 
+from proxy.catalogue.catalogue import Catalogue, catalogue_from_mapping
+from proxy.prompting.version import canonical
 from proxy.settings.database import DatabaseSettings, sqlite_at
+from proxy.store.catalogue import documents
 from proxy.store.checking import Checked, check_all
 from proxy.store.engine import backend_of
 from proxy.store.figures import free_bytes, table_sizes, timings, totals, view_names
@@ -16,6 +21,9 @@ from proxy.store.migration import head
 from proxy.store.writing import StoreWriter, WriteBatch
 from tests.support.entries import an_entry
 from tests.support.rollups import ask
+
+CONTENT = {"engine": "minijinja-1", "messages": [{"role": "system", "content": "Größer"}]}
+SAYS = hashlib.sha256(canonical(CONTENT)).hexdigest()
 
 
 @pytest.fixture
@@ -41,10 +49,48 @@ def checked(database: DatabaseSettings) -> dict[str, Checked]:
         engine.dispose()
 
 
+def fill_catalogue(database: DatabaseSettings) -> None:
+    """Save two versions of a prompt, a route and a price, the last of them in a second revision."""
+    version = {"number": 1, "sha256": SAYS, "made_at": "2026-11-01T12:00:00Z"}
+    first = catalogue_from_mapping({
+        "format": 1,
+        "providers": [{"name": "acme", "kind": "custom", "base_url": "https://api.acme.example/v1"}],
+        "routes": [{"name": "sum", "targets": ["acme"], "prompt": "short"}],
+        "prompts": [{"name": "short", "labels": {"production": 1}, "versions": [version]}],
+    })  # fmt: skip
+    price = {"model": "m", "rates": {"input_mtok": "0.1"}}
+    second = first.put(*catalogue_from_mapping({"format": 1, "prices": [price]}).prices.values())
+    with contextlib.closing(StoreWriter(database)) as writer, writer.transaction() as connection:
+        documents.keep_contents(connection, {SAYS: CONTENT})
+        for before, after in ((Catalogue(), first), (first, second)):
+            documents.save(connection, backend_of(database), before, after, author="kim")
+
+
+CATALOGUE_HARM = {
+    "UPDATE provider SET document = '{}'": "a document cannot be read: providers.0",
+    "DELETE FROM price_rule": "prices fb418a005447f2ce: is removed against revision 2",
+    'UPDATE route SET document = \'{"name":"sum","targets":["acme"]}\'': "routes sum: is changed against revision 2",
+    "DELETE FROM prompt_content": f"the content {SAYS[:12]} of a prompt is missing",
+    "UPDATE prompt_content SET content = '{\"messages\":[]}'": f"the content {SAYS[:12]} of a prompt is not what",
+    "UPDATE config_revision SET form = NULL, data = NULL": "revision 2 of the catalogue cannot be read",
+}
+
+
+@pytest.mark.parametrize("harm", CATALOGUE_HARM)
+def test_a_catalogue_that_was_altered_by_hand_is_told_of(own: DatabaseSettings, harm: str) -> None:
+    fill_catalogue(own)
+    assert checked(own)["catalogue"].detail == "4 documents, as its revision has them"
+    assert checked(own)["catalogue"].wrong == []
+    ask(own, harm)
+    found = checked(own)["catalogue"]
+    assert CATALOGUE_HARM[harm] in " | ".join(found.wrong)
+    assert found.next is not None
+
+
 def test_a_sound_database_has_nothing_wrong(filled: DatabaseSettings) -> None:
     found = checked(filled)
     last = "indexes" if filled.is_postgres else "pages"
-    assert list(found) == ["place", "revision", "tables", "rows", "rollups", last]
+    assert list(found) == ["place", "revision", "tables", "rows", "rollups", "catalogue", last]
     assert [item.part for item in found.values() if item.wrong] == []
     assert found["revision"].detail == head()
 

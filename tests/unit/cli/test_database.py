@@ -58,7 +58,15 @@ def test_a_sound_database_is_said_to_be_so(dashcam: Command, record: Record, nam
     assert said.code == 0
     assert "no problems" in said.out
     found = json.loads(dashcam("db", name, "--json").out)
-    assert [item["subject"] for item in found] == ["place", "revision", "tables", "rows", "rollups", "pages"]
+    assert [item["subject"] for item in found] == [
+        "place",
+        "revision",
+        "tables",
+        "rows",
+        "rollups",
+        "catalogue",
+        "pages",
+    ]
     assert all(item["ok"] for item in found)
 
 

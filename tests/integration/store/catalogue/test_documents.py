@@ -6,10 +6,12 @@ import pytest
 from sqlalchemy import Connection
 
 from proxy.catalogue.catalogue import Catalogue
-from proxy.errors import NotFoundError
+from proxy.catalogue.prompt import PromptDocument
+from proxy.catalogue.versions import rolled_back, saved_version
+from proxy.errors import InvalidError, NotFoundError
 from proxy.store.catalogue import documents
 from proxy.store.engine import Backend
-from tests.integration.store.catalogue.conftest import HASHES, VERSIONS, a_catalogue
+from tests.integration.store.catalogue.conftest import HASHES, MADE_AT, VERSIONS, a_catalogue
 
 EMPTY = Catalogue()
 
@@ -87,3 +89,27 @@ def test_contents_are_kept_once_by_their_hash(connection: Connection) -> None:
     assert documents.contents(connection, HASHES.values()) == by_hash
     with pytest.raises(NotFoundError, match="is not in the database"):
         documents.contents(connection, ["ef" * 32])
+
+
+def test_a_number_never_becomes_another_version(connection: Connection, backend: Backend) -> None:
+    first = a_catalogue(routes=[])
+    documents.save(connection, backend, EMPTY, first, author="kim")
+    gone = first.without("prompts", "short")
+    documents.save(connection, backend, first, gone, author="kim")
+    assert documents.highest_number(connection, "short") == 2
+    assert documents.highest_number(connection, "nobody") == 0
+    prompt = PromptDocument(name="short")
+    anew = saved_version(prompt, "ef" * 32, author="ada", at=MADE_AT)
+    with pytest.raises(InvalidError) as caught:
+        documents.save(connection, backend, gone, gone.put(anew), author="ada")
+    assert [(item.field, item.reason[-9:]) for item in caught.value.problems] == [
+        ("prompts.short.versions.1", "3 is free")
+    ]
+    above = documents.highest_number(connection, "short")
+    right = saved_version(prompt, "ef" * 32, author="ada", at=MADE_AT, above=above)
+    documents.save(connection, backend, gone, gone.put(right), author="ada")
+    assert [head.number for head in documents.load(connection).prompts["short"].versions] == [3]
+    # And what was deleted can come back as it was.
+    back = rolled_back(gone.put(right), first)
+    documents.save(connection, backend, gone.put(right), back, author="ada")
+    assert [head.number for head in documents.load(connection).prompts["short"].versions] == [1, 2, 3]
