@@ -23,9 +23,11 @@ from proxy.settings.schema import (
     VariableName,
 )
 
-_CREDENTIALS = frozenset(
-    {"authorization", "proxy-authorization", "x-api-key", "api-key", "x-goog-api-key", "cookie", "set-cookie"}
+_SECRET_WORDS = frozenset(
+    {"authorization", "auth", "apikey", "key", "cookie", "token", "secret", "password", "passwd", "credential"}
+    | {"credentials", "signature", "jwt", "session"}
 )
+"""A header of such a word holds a key, whoever invented it: here it would lie in plain text, and in every export."""
 _OURS = frozenset(
     {"host", "content-length", "content-type", "content-encoding", "transfer-encoding", "connection", "te", "trailer"}
     | {"upgrade", "keep-alive", "expect", "accept-encoding"}
@@ -36,8 +38,9 @@ def _headers(values: dict[str, str]) -> dict[str, str]:
     seen: set[str] = set()
     for name in values:
         lower = name.lower()
-        if lower in _CREDENTIALS or lower in _OURS or lower.startswith(("x-dashcam-", "proxy-")):
-            told = "give the key with its own command, where it is sealed" if lower in _CREDENTIALS else "leave it out"
+        is_secret = not _SECRET_WORDS.isdisjoint(lower.replace("_", "-").split("-"))
+        if is_secret or lower in _OURS or lower.startswith(("x-dashcam-", "proxy-")):
+            told = "give the key with its own command, where it is sealed" if is_secret else "leave it out"
             raise ValueError(f"{name} is not for a provider's own headers; {told}")
         if lower in seen:
             raise ValueError(f"{name} is said twice")

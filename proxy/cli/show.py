@@ -201,12 +201,30 @@ def _print_facts(row: Row, body: StoredBody | None, attempts: list[Row], price: 
     ]
     if row["request_modified"]:
         facts.append(("changed", f"{_changes(body)}; see the request as it was sent with --raw --sent"))
+    facts += _prompt(row)
     facts += _labels(row)
     facts += [(f"attempt {item['number']}", _attempt(item)) for item in attempts]
     for name, text in facts:
         print(f"{paint(f'{name:<10}', 'dim')} {text}")
 
 
+def _prompt(row: Row) -> list[tuple[str, str]]:
+    """Return which stored prompt the call used, and what was filled into it."""
+    if not row["prompt_name"]:
+        return []
+    version = f"@{row['prompt_version']}" if row["prompt_version"] is not None else ""
+    label = f" ({row['prompt_label']})" if row["prompt_label"] else ""
+    values = row.get("prompt_variables") or {}
+    found = [("prompt", on_one_line(f"{row['prompt_name']}{version}{label}"))]
+    return found + [("variable", on_one_line(f"{name} = {_short(value)}")) for name, value in values.items()]
+
+
+def _short(value: object) -> str:
+    text = value if isinstance(value, str) else json_text(value)
+    return text if len(text) <= _LONGEST_VALUE else f"{text[:_LONGEST_VALUE]}…"
+
+
+_LONGEST_VALUE = 200
 _LABELS = ("user_id", "session_id", "trace_id", "app", "environment", "client_request_id")
 
 

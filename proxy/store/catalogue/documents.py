@@ -107,6 +107,15 @@ def highest_number(connection: Connection, prompt: str) -> int:
     return int(connection.exec_driver_sql(sql, (prompt,)).scalar_one())
 
 
+def content_of(connection: Connection, prompt: str, number: int) -> dict[str, Any]:
+    """Return what a version says or said, also one of a prompt that was deleted: calls on record name it."""
+    sql = "SELECT sha256 FROM prompt_version WHERE prompt = ? AND number = ?"
+    sha256 = connection.exec_driver_sql(sql, (prompt, number)).scalar_one_or_none()
+    if sha256 is None:
+        raise NotFoundError(f"there never was a version {number} of a prompt {prompt[:200]!r}")
+    return contents(connection, [sha256])[sha256]
+
+
 def keep_contents(connection: Connection, contents: Mapping[str, Mapping[str, Any]]) -> None:
     """Keep what versions say, by SHA-256; what is there already stays."""
     rows = [(sha256, json_of(content)) for sha256, content in contents.items()]

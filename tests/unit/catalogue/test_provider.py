@@ -18,6 +18,7 @@ ACME = {"name": "acme", "kind": "custom", "base_url": "https://acme.example"}
     [
         {"Authorization": "Bearer x"}, {"x-api-key": "x"}, {"Cookie": "a=b"}, {"Host": "a"}, {"x-dashcam-id": "1"},
         {"Proxy-Connection": "x"}, {"Transfer-Encoding": "chunked"}, {"x-a": "1", "X-A": "2"}, {"x a": "1"},
+        {"Ocp-Apim-Subscription-Key": "x"}, {"X_Auth_Token": "x"}, {"x-client-secret": "x"}, {"apikey": "x"},
     ],
 )  # fmt: skip
 def test_headers_carry_no_credentials_and_nothing_of_ours(headers: dict[str, str]) -> None:

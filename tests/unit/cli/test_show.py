@@ -56,6 +56,18 @@ def test_a_page_has_messages_tools_answer_and_facts(dashcam: Command, record: Re
     assert "\x1b" not in page
 
 
+def test_a_page_says_which_prompt_was_used_and_what_was_filled_in(dashcam: Command, record: Record) -> None:
+    variables = {"text": "one\nline", "count": 3, "long": "x" * 500}
+    said = {"prompt_name": "short", "prompt_version": 7, "prompt_label": "production", "prompt_variables": variables}
+    record(an_entry(REQUEST, ANSWER, **said))
+    lines = [line for line in dashcam("show").out.splitlines() if line.startswith(("prompt", "variable"))]
+    assert lines[0].split() == ["prompt", "short@7", "(production)"]
+    assert [line.split()[1] for line in lines[1:]] == ["text", "count", "long"]
+    assert lines[3].endswith("x…")
+    found = json.loads(dashcam("show", "--json").out)
+    assert found["prompt_variables"] == variables
+
+
 @pytest.mark.parametrize(("state", "told"), [("off", "recording.bodies is off"), ("truncated", "only a part was kept")])
 def test_what_is_not_there_is_told(dashcam: Command, record: Record, state: str, told: str) -> None:
     entry = an_entry(content_state=ContentState(state))

@@ -113,3 +113,13 @@ def test_a_number_never_becomes_another_version(connection: Connection, backend:
     back = rolled_back(gone.put(right), first)
     documents.save(connection, backend, gone.put(right), back, author="ada")
     assert [head.number for head in documents.load(connection).prompts["short"].versions] == [1, 2, 3]
+
+
+def test_what_a_call_was_made_of_is_found_when_its_prompt_is_gone(connection: Connection, backend: Backend) -> None:
+    first = a_catalogue(routes=[])
+    documents.keep_contents(connection, {sha256: VERSIONS[number] for number, sha256 in HASHES.items()})
+    documents.save(connection, backend, EMPTY, first, author="kim")
+    documents.save(connection, backend, first, EMPTY, author="kim")
+    assert documents.content_of(connection, "short", 2) == VERSIONS[2]
+    with pytest.raises(NotFoundError, match="never was a version 3"):
+        documents.content_of(connection, "short", 3)
