@@ -50,10 +50,13 @@ class Allowances:
         return caller
 
     def _count(self, call: ClientCall, subject: Subject) -> Refusal | None:
-        refusal = self._limiting.begin(subject)
-        if refusal is None:
-            call.subjects, call.is_counted = (*call.subjects, subject), True
-        return refusal
+        found = self._limiting.begin(subject)
+        if isinstance(found, Refusal):
+            return found
+        call.subjects, call.is_counted = (*call.subjects, subject), True
+        if subject.is_told:
+            call.told = self._limiting.lines(subject, found)
+        return None
 
     def give_back(self, call: ClientCall) -> None:
         """A call is over; may be said twice."""
@@ -67,19 +70,14 @@ class Allowances:
         """Return the plan that a call may follow, or why there is none."""
         if caller.key is not None and (refusal := not_allowed(caller.key, place, place.model or plan.model)):
             return refusal
-        told = self._told(call)
         if self._limiting.providers:
             found = self._within_limits(call, plan)
             if isinstance(found, Refusal):
                 return found
             plan = found
-        for one in (plan, *plan.alternatives) if told else ():
-            one.told += told
+        for one in (plan, *plan.alternatives) if call.told else ():
+            one.told += call.told
         return plan
-
-    def _told(self, call: ClientCall) -> tuple[bytes, ...]:
-        """Return what the reply says of the key's limits."""
-        return tuple(part for subject in call.subjects for part in self._limiting.lines(subject))
 
     def _within_limits(self, call: ClientCall, plan: Plan) -> Plan | Refusal:
         """Count the call for the first candidate that has something left, and keep the others that have."""

@@ -42,7 +42,6 @@ from proxy.gateway.refusing import Refusing
 from proxy.gateway.routing import ECHO, Routing
 from proxy.gateway.sending import Sending, Upstream
 from proxy.gateway.takeover import Takeover
-from proxy.protocol.requests import WANTED
 from proxy.protocol.tagging import META, NONE
 from proxy.settings.provider_keys import ProviderKeys
 from proxy.settings.values import Settings
@@ -127,7 +126,7 @@ class Gateway:
             log.error("provider_keys_unusable", reasons=dict(self._keys.unusable))
         self.routing = Routing(snapshot, self._keys.found)
         self.echo.listing = self.routing.listing
-        self._bodies.wanted = WANTED | self.routing.parameters.names
+        self._bodies.wanted = self.routing.parameters.wanted
         self._upstreams: Mapping[str, Upstream] = {
             ECHO.name: self.echo,
             **self._ways.for_providers(snapshot.providers, self._keys.unusable),

@@ -18,7 +18,7 @@ from proxy.gateway.guard import Refusal
 from proxy.protocol.decoding import encodings_of
 from proxy.protocol.glimpse import END_BYTES, glimpse
 from proxy.protocol.requests import OPAQUE, WANTED, RequestFacts, facts_of_scan, parse
-from proxy.protocol.scanning import TopLevelScanner
+from proxy.protocol.scanning import TopLevelScanner, scan
 from proxy.settings.values import LimitSettings
 from proxy.spool.bodies import SideFile
 from proxy.spool.page import Page
@@ -42,6 +42,12 @@ class Inbound:
     scanner: TopLevelScanner | None = None
     is_kept: bool = True
     seal: Seal | None = None
+
+    def scanned(self, wanted: frozenset[bytes]) -> TopLevelScanner:
+        """Return a scan of the body for these names; of a large one the scan that was made while it arrived."""
+        if self.scanner is None or (self.side_path is None and not wanted <= self.scanner.wanted):
+            self.scanner = scan(self.data, wanted)
+        return self.scanner
 
     def discard(self) -> None:
         """Remove the side file of a call that will not be made."""

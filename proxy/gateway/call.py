@@ -68,7 +68,7 @@ class ClientCall:
     ``is_taken``: the gateway answers it; until then its body is still being collected. ``declared_bytes``: how long a
     body is said to be that is not waited for before. ``beyond``: why its connection was one too many. ``is_stalled``:
     its client left because we had it leave, for taking nothing. ``is_counted``: for a proxy key (``counted_key``), or
-    for who has limits (``subjects``).
+    for who has limits (``subjects``), of which the reply has something to say (``told``).
     """
 
     parts: list[bytes]
@@ -85,6 +85,7 @@ class ClientCall:
     is_counted = False
     counted_key: str | None = None
     subjects: tuple[Subject, ...] = ()
+    told: tuple[bytes, ...] = ()
     is_complete = False
     response_started = False
     is_chunked = False

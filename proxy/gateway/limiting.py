@@ -31,11 +31,12 @@ FULL = Refusal(
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """Who has limits: ``number`` is what it is counted under, ``name`` how it is told."""
+    """Who has limits: ``number`` is what it is counted under, ``name`` how it is called; replies tell of a key's."""
 
     number: int
     name: str
     limits: Limits
+    is_told: bool = False
 
 
 class Limiting:
@@ -44,7 +45,7 @@ class Limiting:
     def __init__(self, snapshot: Snapshot, tallies: Tallies) -> None:
         self._tallies = tallies
         self._keys = {
-            key.id: Subject(subject_of("key", key.id), f"This proxy key ({key.id})", key.limits)
+            key.id: Subject(subject_of("key", key.id), f"This proxy key ({key.id})", key.limits, is_told=True)
             for key in snapshot.keys
             if key.limits is not None
         }
@@ -66,24 +67,28 @@ class Limiting:
         now = time.time()
         return refusal_of(subject, self._tallies.counts(subject.number, now), now)
 
-    def begin(self, subject: Subject) -> Refusal | None:
-        """Count one more call of a subject, until ``end``; or return why it may not have one."""
+    def begin(self, subject: Subject) -> Refusal | Counts:
+        """Count one more call of a subject, until ``end``, and return what it has used; or why it may not have one."""
         now = time.time()
-        refusal = refusal_of(subject, self._tallies.counts(subject.number, now), now)
-        if refusal is None and not self._tallies.own.count(subject.number, now, requests=1, under_way=1):
+        counts = self._tallies.counts(subject.number, now)
+        refusal = refusal_of(subject, counts, now)
+        if refusal is not None:
+            return refusal
+        if not self._tallies.own.count(subject.number, now, requests=1, under_way=1):
             return FULL
-        return refusal
+        counts.requests += 1
+        return counts
 
     def end(self, subjects: Iterable[Subject]) -> None:
         """A call of these is over."""
         for subject in subjects:
             self._tallies.own.count(subject.number, time.time(), under_way=-1)
 
-    def lines(self, subject: Subject) -> list[bytes]:
+    @staticmethod
+    def lines(subject: Subject, counts: Counts) -> tuple[bytes, ...]:
         """Return what a reply says of a subject's limits, in the parts of ``ReplyHead.lines``."""
-        now = time.time()
-        said = headers_of(subject.limits, self._tallies.counts(subject.number, now), now, _OURS)
-        return [part for name, value in said for part in (name, b": ", value, b"\r\n")]
+        said = headers_of(subject.limits, counts, time.time(), _OURS)
+        return tuple(part for name, value in said for part in (name, b": ", value, b"\r\n"))
 
 
 def refusal_of(subject: Subject, counts: Counts, now: float) -> Refusal | None:

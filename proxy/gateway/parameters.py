@@ -13,6 +13,7 @@ from proxy.domain.provider import Provider
 from proxy.domain.route import Route
 from proxy.domain.snapshot import Snapshot
 from proxy.protocol.parameters import Setting, fitting, names_of
+from proxy.protocol.requests import WANTED
 
 _NOT_GIVEN = frozenset({"model", "stream", "stream_options"})
 _NAMING = frozenset({"chat", "completions", "responses", "messages"})
@@ -21,7 +22,8 @@ _MAX_REMEMBERED = 1024
 
 
 class ParameterBook:
-    """The parameters of one snapshot. ``is_empty``: nobody is given any; ``names`` are those of all of them."""
+    """The parameters of one snapshot. ``is_empty``: nobody is given any; ``wanted`` is what a body is
+    looked through for."""
 
     def __init__(self, snapshot: Snapshot) -> None:
         self._models = {(model.provider, model.name): model for model in snapshot.models}
@@ -30,11 +32,11 @@ class ParameterBook:
         said += [model.defaults for model in snapshot.models]
         settings = [setting for parameters in said for setting in _settings(parameters)]
         settings += [setting for provider in snapshot.providers for setting in _of_provider(provider, None)]
-        self.names = names_of(settings)
+        self.wanted = WANTED | names_of(settings)
         self.is_empty = not settings and not any(item.default_model for item in snapshot.providers)
 
     def __repr__(self) -> str:
-        return f"<ParameterBook names={len(self.names)}>"
+        return f"<ParameterBook wanted={len(self.wanted)}>"
 
     def settings(
         self, route: Route | None, provider: Provider, model: str | None, operation: str

@@ -24,9 +24,7 @@ from proxy.gateway.parameters import ParameterBook
 from proxy.gateway.routing import Choice, Routing
 from proxy.protocol.endpoints import Operation, operation_of
 from proxy.protocol.injection import Edit, edits_of_scan, form_rename_edits, metadata_edits, rename_edits, usage_edits
-from proxy.protocol.parameters import TAKING, Setting, names_of, parameter_edits
-from proxy.protocol.requests import WANTED
-from proxy.protocol.scanning import scan
+from proxy.protocol.parameters import TAKING, Setting, parameter_edits
 from proxy.protocol.tagging import FULL, META, NONE
 
 Order = Callable[[Choice], Sequence[tuple[Provider, str | None]]]
@@ -198,9 +196,9 @@ def _plan(
         plan.asking = edits_of_scan(inbound.scanner) if inbound.scanner else usage_edits(inbound.data, inbound.facts)
         plan.edits, plan.asks_usage = plan.asking, bool(plan.asking)
     if inbound.facts.unstored_metadata and place.operation.refuses_metadata and provider.unstored_metadata == "keep":
-        _change(plan, metadata_edits(inbound.scanner or scan(inbound.data, WANTED)))
+        _change(plan, metadata_edits(inbound.scanned(book.wanted)))
     if model is not None and model != inbound.facts.model:
-        _rename(plan, rename_edits(inbound.data, inbound.scanner, model), model)
+        _rename(plan, rename_edits(inbound.scanned(book.wanted), model), model)
     if not book.is_empty:
         _give_parameters(plan, inbound, book)
     return plan
@@ -215,10 +213,9 @@ def _give_parameters(plan: Plan, inbound: Inbound, book: ParameterBook) -> None:
         settings += (Setting("model", json.dumps(own)),)
     if not settings:
         return
-    names = names_of(settings)
-    found = inbound.scanner or scan(inbound.data, names)
+    found = inbound.scanned(book.wanted)
     # A large body that was scanned for a snapshot before this one has not been looked through for all of them.
-    edits = parameter_edits(found, settings) if names <= found.wanted else None
+    edits = parameter_edits(found, settings) if book.wanted <= found.wanted else None
     if edits is None:
         plan.unfit = plan.unfit or (unforced if any(setting.is_forced for setting in settings) else None)
         return

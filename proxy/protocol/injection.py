@@ -43,14 +43,13 @@ def edits_of_scan(scanner: TopLevelScanner) -> tuple[Edit, ...]:
     return _inside(options) if options.raw and options.raw.startswith(b"{") else ()
 
 
-def rename_edits(body: bytes, scanner: TopLevelScanner | None, model: str) -> tuple[Edit, ...]:
-    """Return the edits that put another name in the place of the model's; ``scanner`` is that of a large body.
+def rename_edits(scanner: TopLevelScanner, model: str) -> tuple[Edit, ...]:
+    """Return the edits that put another name in the place of the model's in a scanned body.
 
     Empty when the body does not say its model where it can be replaced exactly. Of a model that is said twice the last
     one counts, here as at the provider.
     """
-    found = scanner if scanner is not None else scan(body, WANTED)
-    member = found.members.get(b"model") if found.is_sound else None
+    member = scanner.members.get(b"model") if scanner.is_sound else None
     if member is None or member.raw is None or not member.raw.startswith(b'"'):
         return ()
     return ((member.start, member.end - member.start, json.dumps(model)),)

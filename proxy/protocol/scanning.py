@@ -106,6 +106,24 @@ class TopLevelScanner:
         self.is_sound = self.is_sound and self.open_brace >= 0 and self._depth == 0 and not self._in_string
         return self.is_sound
 
+    def note(self, data: bytes, found: re.Match[bytes], place: tuple[int, int, int, bool]) -> None:
+        """Note a member that was found whole: its key and the beginning of its value, and where it stands."""
+        end, before, at, has_next = place
+        key = found[1][1:-1]
+        self.has_members = True
+        self.has_escaped_key = self.has_escaped_key or b"\\" in key
+        if key not in self.wanted:
+            return
+        if key in self.members:
+            self.doubles.append((key, self.members[key]))
+        key_start, start = found.start(1), found.start(2)
+        # The colon is what stands behind the key: blanks on either side of a value count as part of a long one.
+        colon = data.index(b":", found.end(1))
+        if at - colon - 1 > _MAX_KEPT:
+            self.members[key] = Member(key_start, colon + 1, at, None, before, at, has_next)
+        else:
+            self.members[key] = Member(key_start, start, end, data[start:end], before, at, has_next)
+
     def _structure(self, data: bytes, position: int) -> int:
         found = _STRUCTURE.search(data, position)
         end = found.start() if found else len(data)
@@ -246,8 +264,61 @@ def _member(key_start: int, start: int, end: int, raw: bytes | None, place: tupl
 
 
 def scan(body: bytes, wanted: frozenset[bytes]) -> TopLevelScanner:
-    """Scan one whole body."""
+    """Scan one whole body: member by member where it is written plainly, else as if it came in slices."""
     scanner = TopLevelScanner(wanted)
-    scanner.feed(body)
-    scanner.finish()
+    if not _scan_members(scanner, body):
+        scanner = TopLevelScanner(wanted)
+        scanner.feed(body)
+        scanner.finish()
     return scanner
+
+
+_BEGINNING = re.compile(rb"[ \t\r\n]*\{")
+_MEMBER = re.compile(
+    rb'[ \t\r\n]*("[^"\\]*(?:\\.[^"\\]*)*")[ \t\r\n]*:[ \t\r\n]*'
+    rb'("[^"\\]*(?:\\.[^"\\]*)*"|[-+.0-9A-Za-z]+|[\[{])',
+    re.DOTALL,
+)
+_BEHIND = re.compile(rb"[ \t\r\n]*([,}])")
+
+
+def _scan_members(scanner: TopLevelScanner, body: bytes) -> bool:
+    """Look at a body member by member; False where it is to be looked at otherwise, whatever was noted so far."""
+    begun = _BEGINNING.match(body)
+    if begun is None:
+        return False
+    position = begun.end()
+    scanner.open_brace = before = position - 1
+    for _ in range(_MAX_TOKENS // 8):
+        found = _MEMBER.match(body, position)
+        if found is None:
+            return False
+        end = found.end()
+        if body[end - 1] in _OPENING and (end := _end_of_nested(body, end)) < 0:
+            return False
+        behind = _BEHIND.match(body, end)
+        if behind is None:
+            return False
+        at, has_next = behind.start(1), behind[1] == b","
+        scanner.note(body, found, (end, before, at, has_next))
+        if not has_next:
+            return not body[at + 1 :].strip()
+        position, before = at + 1, at
+    return False
+
+
+def _end_of_nested(body: bytes, position: int) -> int:
+    """Return where what was opened just before a position ends; -1 where it does not."""
+    depth = 1
+    for found in _RUN.finditer(body, position):
+        position = found.end()
+        token = body[position - 1] if position - found.start() == 1 else 0
+        if token in _OPENING:
+            depth += 1
+        elif token in _CLOSING:
+            depth -= 1
+            if depth == 0:
+                return position
+        elif token == _QUOTE or depth > _MAX_DEPTH:
+            return -1
+    return -1

@@ -63,6 +63,7 @@ class Tally:
         self.path = path
         self.slots = memoryview(memory).cast("Q")
         self._taken = 0
+        self._places: dict[int, int] = {}
 
     def __repr__(self) -> str:
         return f"<Tally pid={self.slots[_PID]} path={self.path}>"
@@ -111,10 +112,17 @@ class Tally:
 
     def place_of(self, subject: int) -> int:
         """Return where the entry of a subject begins, or the free place for it; -1 where all are taken."""
-        slots, number = self.slots, subject % ENTRIES
+        slots = self.slots
+        known = self._places.get(subject)
+        if known is not None and slots[known] == subject:
+            return known
+        number = subject % ENTRIES
         for step in range(ENTRIES):
             place = _HEADER + (number + step) % ENTRIES * _WIDTH
-            if slots[place] in (subject, 0):
+            if slots[place] == subject:
+                self._places[subject] = place
+                return place
+            if slots[place] == 0:
                 return place
         return -1
 
@@ -159,6 +167,7 @@ class Tally:
             for offset, value in enumerate(item):
                 slots[place + offset] = value
         self._taken = len(kept)
+        self._places.clear()
 
     def add_to(self, counts: Counts, subject: int, now: float) -> None:
         """Add what was counted here for a subject."""

@@ -74,8 +74,8 @@ def test_another_name_for_the_model_changes_the_bytes_of_that_value_alone(name: 
     others.pop("model", None)
     before = json.dumps(others)[1:-1]
     body = ("{ " + before + (", " if before else "") + '"model" : "caf\\u00e9" , "n":1.0}').encode()
-    ((offset, removed, _),) = rename_edits(body, None, name)
-    sent = apply(body, rename_edits(body, None, name))
+    ((offset, removed, _),) = rename_edits(scan(body, WANTED), name)
+    sent = apply(body, rename_edits(scan(body, WANTED), name))
     assert body[offset : offset + removed] == b'"caf\\u00e9"'
     assert sent.startswith(body[:offset])
     assert sent.endswith(body[offset + removed :])
@@ -84,13 +84,13 @@ def test_another_name_for_the_model_changes_the_bytes_of_that_value_alone(name: 
 
 def test_of_a_model_that_is_said_twice_the_last_one_counts() -> None:
     body = b'{"model":"a","x":{"model":"b"},"model":"c"}'
-    assert apply(body, rename_edits(body, None, "z")) == b'{"model":"a","x":{"model":"b"},"model":"z"}'
+    assert apply(body, rename_edits(scan(body, WANTED), "z")) == b'{"model":"a","x":{"model":"b"},"model":"z"}'
 
 
 @pytest.mark.parametrize("body", [b"", b"[]", b'{"model":null}', b'{"model":["a"]}', b'{"n":1}', b'{"model":"a"'])
 def test_where_no_name_stands_none_is_changed(body: bytes) -> None:
-    assert rename_edits(body, None, "z") == ()
-    assert rename_edits(b"", scan(body, WANTED), "z") == ()
+    assert rename_edits(scan(body, WANTED), "z") == ()
+    assert rename_edits(scan(body, WANTED), "z") == ()
 
 
 SPACE = st.sampled_from([b"", b" ", b"\n  "])

@@ -109,3 +109,41 @@ def test_a_long_value_is_noted_by_its_span_only() -> None:
 def test_what_is_no_object_is_not_sound() -> None:
     for body in (b"", b"[1]", b'"text"', b"nope", b'{"a":1', b'{"a":1}}', b'{"a":1} {"b":2}'):
         assert not scan(body, WANTED).is_sound, body
+
+
+_BLANKS = st.sampled_from(["", " ", "\n\t", "  \r\n"])
+
+
+@st.composite
+def _bodies(draw: st.DrawFn) -> bytes:
+    """Objects in any spelling, some of them broken."""
+    members = []
+    for _ in range(draw(st.integers(0, 4))):
+        name = draw(st.sampled_from(["model", "stream", "metadata", "x", "mod\\u0065l", 'a\\"b', ""]))
+        value = draw(
+            st.one_of(
+                st.recursive(
+                    st.none() | st.booleans() | st.integers() | st.text(max_size=6) | st.floats(allow_nan=True),
+                    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=2),
+                    max_leaves=6,
+                ).map(json.dumps),
+                st.sampled_from(["", "1 2", '"a" "b"', "[1}", "{]", '"open', "]", "[[", '"' + "y" * 5000 + '"', "nul"]),
+            )
+        )
+        blanks = [draw(_BLANKS) for _ in range(4)]
+        members.append(f'{blanks[0]}"{name}"{blanks[1]}:{blanks[2]}{value}{blanks[3]}')
+    end = draw(st.sampled_from(["}", "} ", "", "}}", ",}", "} x"]))
+    return ("{" + ",".join(members) + end).encode()
+
+
+@given(_bodies(), st.integers(1, 50))
+def test_a_whole_body_is_seen_as_it_is_in_slices(body: bytes, size: int) -> None:
+    wanted = frozenset({b"model", b"stream", b"metadata", b"x"})
+    sliced, whole = TopLevelScanner(wanted), scan(body, wanted)
+    for start in range(0, len(body), size):
+        sliced.feed(body[start : start + size])
+    sliced.finish()
+    assert whole.is_sound == sliced.is_sound
+    if whole.is_sound:
+        for name in ("members", "doubles", "open_brace", "has_members", "has_escaped_key"):
+            assert getattr(whole, name) == getattr(sliced, name), name
