@@ -162,6 +162,7 @@ class _Server(_Section):
     port: Whole = Field(ge=1, le=65535)
     workers: Whole = Field(ge=1, le=64)
     allowed_hosts: list[HostName]
+    require_key: Literal["auto", "always"]
 
     @field_validator("allowed_hosts", mode="before")
     @classmethod

@@ -13,6 +13,7 @@ import orjson
 
 from proxy.domain.access import ProxyKey
 from proxy.domain.snapshot import Snapshot, snapshot_from_mapping
+from proxy.settings.access import is_loopback
 from proxy.settings.private_file import replace_file
 from proxy.settings.values import Settings
 
@@ -26,10 +27,16 @@ def base_snapshot(settings: Settings) -> Snapshot:
         providers=settings.providers,
         allowed_hosts=tuple(sorted(names)),
         keys=tuple(ProxyKey(id=name, digest=digest) for digest, name in settings.proxy_keys.items()),
-        requires_key=bool(settings.proxy_keys),
+        requires_key=requires_key(settings),
         record_bodies=settings.recording.bodies,
         routes=settings.routes,
     )
+
+
+def requires_key(settings: Settings) -> bool:
+    """Return True when callers need a proxy key: nobody beyond this machine is let in without one."""
+    server = settings.server
+    return bool(settings.proxy_keys) or server.require_key == "always" or not is_loopback(server.host)
 
 
 def load(path: Path) -> Snapshot:

@@ -24,12 +24,13 @@ _SHARED_MEMORY = "/dev/shm"  # noqa: S108 - a folder of our own in it, whose own
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerSettings:
-    """Where we listen and whom we answer."""
+    """Where we listen and whom we answer; ``require_key`` is auto or always."""
 
     host: str = "127.0.0.1"
     port: int = 8484
     workers: int = 1
     allowed_hosts: tuple[str, ...] = ()
+    require_key: str = "auto"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -74,3 +74,21 @@ def test_the_bound_address_may_be_asked_for_as_it_is_written() -> None:
 def test_every_address_is_no_name() -> None:
     assert base_snapshot(settings("0.0.0.0", "llm.example")).allowed_hosts == ("llm.example",)
     assert base_snapshot(settings("::", "llm.example")).allowed_hosts == ("llm.example",)
+
+
+@pytest.mark.parametrize(
+    ("host", "keys", "said", "is_required"),
+    [
+        ("127.0.0.1", {}, "auto", False),
+        ("localhost", {}, "auto", False),
+        ("127.0.0.1", {"ab": "k1"}, "auto", True),
+        ("127.0.0.1", {}, "always", True),
+        ("0.0.0.0", {}, "auto", True),
+    ],
+)
+def test_a_key_is_required_where_one_is_set_or_others_can_call(
+    host: str, keys: dict[str, str], said: str, is_required: bool
+) -> None:
+    server = ServerSettings(host=host, require_key=said)
+    made = Settings(data_dir="/d", run_dir="/r", server=server, proxy_keys=keys)
+    assert base_snapshot(made).requires_key == is_required
