@@ -11,16 +11,18 @@ from __future__ import annotations
 import contextlib
 import secrets
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from proxy.catalogue.accepting import accept
 from proxy.catalogue.catalogue import Catalogue
 from proxy.catalogue.changes import Change
-from proxy.catalogue.checking import check
+from proxy.catalogue.contents import Load
+from proxy.catalogue.versions import rolled_back
 from proxy.control.publishing import Publisher
 from proxy.control.turns import Turns
-from proxy.errors import DashcamError
+from proxy.errors import DashcamError, NotFoundError
 from proxy.settings.values import Settings
 from proxy.store.catalogue import audit, documents, session
 from proxy.store.catalogue.audit import Deed
@@ -109,8 +111,9 @@ class Desk:
             before, revision = within.catalogue()
             if expected is not None and expected != revision:
                 raise ConflictError(f"the catalogue is at revision {revision}, and this was made for {expected}")
-            after = check(change(before), self._publisher.surroundings)
             connection, backend = within.connection, within.backend
+            load = _loader(contents or {}, connection)
+            after = accept(before, change(before), self._publisher.surroundings, load)
             documents.keep_contents(connection, contents or {})
             saved = documents.save(connection, backend, before, after, author=actor.name, reason=reason)
             audit.add(connection, backend, _by(actor, deed, revision=saved.revision))
@@ -123,11 +126,15 @@ class Desk:
         """Let the catalogue be what it was at a revision; ``NotFoundError`` where there is none of this number."""
         former = self.at(number)
         deed = Deed(actor="", action="rollback", noun="revisions", object=str(number))
-        return self.change(actor, deed, lambda _now: former, reason=f"back to revision {number}")
+        return self.change(actor, deed, lambda now: rolled_back(now, former), reason=f"back to revision {number}")
 
     def at(self, number: int) -> Catalogue:
         """Return the catalogue of a revision."""
         return self.read(lambda within: documents.at(within.connection, number))
+
+    def contents(self, hashes: Iterable[str]) -> dict[str, dict[str, Any]]:
+        """Return what versions of prompts say, by hash; ``NotFoundError`` names one that is not there."""
+        return self.read(lambda within: documents.contents(within.connection, hashes))
 
     # -- access ---------------------------------------------------------------------------------------------
 
@@ -183,6 +190,19 @@ class Desk:
                 return False
             time.sleep(_LOOK_SECONDS)
         return True
+
+
+def _loader(given: Mapping[str, Mapping[str, Any]], connection: Any) -> Load:
+    """Return what gives contents: those that come with a change, and those that are stored."""
+
+    def load(sha256: str) -> Mapping[str, Any] | None:
+        if sha256 in given:
+            return given[sha256]
+        with contextlib.suppress(NotFoundError):
+            return documents.contents(connection, [sha256])[sha256]
+        return None
+
+    return load
 
 
 def _by(actor: Actor, deed: Deed, **changes: Any) -> Deed:

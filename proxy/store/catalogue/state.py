@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from proxy.catalogue.access import TokenDocument
 from proxy.catalogue.catalogue import Catalogue
 from proxy.domain.access import ProxyKey
 from proxy.store.catalogue import documents, keys, provider_secrets
@@ -16,13 +17,17 @@ from proxy.store.catalogue.provider_secrets import ProviderSecret
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CatalogueState:
-    """``revision`` is the catalogue's, 0 before the first; ``contents`` are those of prompts that were asked for."""
+    """``revision`` is the catalogue's, 0 before the first; ``contents`` are those of prompts that were asked for.
+
+    ``tokens`` are admin tokens by digest.
+    """
 
     catalogue: Catalogue = field(default_factory=Catalogue)
     revision: int = 0
     proxy_keys: tuple[ProxyKey, ...] = ()
     pepper: str = ""
     secrets: Mapping[str, ProviderSecret] = field(default_factory=dict)
+    tokens: Mapping[str, TokenDocument] = field(default_factory=dict)
     contents: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
@@ -39,5 +44,6 @@ def read_state(connection: Connection, missing: Missing = lambda _hashes: ()) ->
         proxy_keys=keys.proxy_keys(connection),
         pepper=keys.drawn_pepper(connection),
         secrets=provider_secrets.read(connection),
+        tokens=keys.token_digests(connection),
         contents=documents.contents(connection, missing(versions)),
     )
