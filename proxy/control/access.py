@@ -49,7 +49,7 @@ def is_protected(endpoint: object) -> bool:
 
 def _refuse(request: Request, digests: tuple[str, ...]) -> Response | None:
     if not digests:
-        if _is_loopback(request.headers.get("x-dashcam-peer", "")):
+        if is_loopback(request.headers.get("x-dashcam-peer", "")):
             return None
         detail = "without an admin token only loopback may ask"
         return problem(403, "forbidden", detail, "set DASHCAM_ADMIN_TOKEN and send it as a bearer token")
@@ -61,7 +61,7 @@ def _refuse(request: Request, digests: tuple[str, ...]) -> Response | None:
     return problem(401, "unauthorised", "an admin token is needed", "send it as: Authorization: Bearer TOKEN")
 
 
-def _is_loopback(peer: str) -> bool:
+def is_loopback(peer: str) -> bool:
     """Read the gateway's ``address:port;scheme;listener``; anything else is nobody."""
     address = peer.partition(";")[0].rpartition(":")[0].strip("[]")
     try:

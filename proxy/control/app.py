@@ -18,8 +18,9 @@ from starlette.routing import Route
 
 from proxy.control import health, metrics
 from proxy.control.access import Endpoint, admin_only, is_protected, public
-from proxy.control.api import recorder
+from proxy.control.api import recorder, table
 from proxy.control.discovery import Discovery
+from proxy.control.doorkeeper import Doorkeeper
 from proxy.control.probing import places
 from proxy.control.problems import on_http_exception, problem
 from proxy.control.services import Services
@@ -59,11 +60,13 @@ def build(settings: Settings, say: Callable[[bytes], None]) -> Starlette:
 def routes(services: Services) -> list[Route]:
     """Return everything that is served."""
     token = services.settings.admin_token_sha256
+    door = Doorkeeper(token, services.tokens)
     return [
         _route("/metrics", admin_only(metrics.endpoint(services), token, services.settings.metrics_token_sha256)),
         _route("/api/v1/recorder", admin_only(recorder.endpoint(services), token)),
         _route("/healthz", public(health.endpoint(services))),
         _route("/", public(_home)),
+        *table.routes_of(door, lambda: services.desk, services.settings),
     ]
 
 

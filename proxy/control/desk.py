@@ -16,9 +16,11 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from proxy.catalogue.accepting import accept
+from proxy.catalogue.access import Scope
 from proxy.catalogue.catalogue import Catalogue
 from proxy.catalogue.changes import Change
 from proxy.catalogue.contents import Load
+from proxy.catalogue.surroundings import Surroundings
 from proxy.catalogue.versions import rolled_back
 from proxy.control.publishing import Publisher
 from proxy.control.turns import Turns
@@ -27,7 +29,7 @@ from proxy.settings.values import Settings
 from proxy.store.catalogue import audit, documents, session
 from proxy.store.catalogue.audit import Deed
 from proxy.store.catalogue.session import Session
-from proxy.store.catalogue.state import read_state
+from proxy.store.catalogue.state import CatalogueState, read_state
 from proxy.store.failures import StoreUnavailableError
 from proxy.store.writing import StoreWriter
 
@@ -38,10 +40,11 @@ _LOOK_SECONDS = 0.02
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Actor:
-    """Who asks: the id of a token or a user's name, and from where."""
+    """Who asks: the id of a token or a user's name, from where, and how far they may go."""
 
     name: str
     source: str = ""
+    scope: Scope = "admin"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,6 +134,18 @@ class Desk:
     def at(self, number: int) -> Catalogue:
         """Return the catalogue of a revision."""
         return self.read(lambda within: documents.at(within.connection, number))
+
+    @property
+    def state(self) -> CatalogueState:
+        """What the store says; ``StoreUnavailableError`` before the database is open."""
+        self.catalogue()
+        assert self._publisher.state is not None
+        return self._publisher.state
+
+    @property
+    def surroundings(self) -> Surroundings:
+        """What there is beside the catalogue: the settings' providers and routes, and what was found here."""
+        return self._publisher.surroundings
 
     def contents(self, hashes: Iterable[str]) -> dict[str, dict[str, Any]]:
         """Return what versions of prompts say, by hash; ``NotFoundError`` names one that is not there."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import orjson
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
+
+from proxy.errors import Problem
 
 _CODES = {401: "unauthorised", 403: "forbidden", 404: "not_found", 405: "method_not_allowed"}
 _DETAILS = {404: "nothing is served at this path", 405: "this path does not know this method"}
@@ -18,10 +20,19 @@ _HINTS = {
 
 
 def problem(
-    status: int, code: str, detail: str, hint: str | None = None, headers: Mapping[str, str] | None = None
+    status: int,
+    code: str,
+    detail: str,
+    hint: str | None = None,
+    headers: Mapping[str, str] | None = None,
+    errors: Sequence[Problem] = (),
 ) -> Response:
-    """Return a problem as a response."""
-    body = {"type": "about:blank", "title": code.replace("_", " "), "status": status, "code": code, "detail": detail}
+    """Return a problem as a response; ``errors`` are all that is wrong, each with its field."""
+    body: dict[str, object] = {
+        "type": "about:blank", "title": code.replace("_", " "), "status": status, "code": code, "detail": detail,
+    }  # fmt: skip
+    if errors:
+        body["errors"] = [{"field": item.field, "reason": item.reason} for item in errors]
     if hint:
         body["hint"] = hint
     sent = {"cache-control": "no-store", **(headers or {})}

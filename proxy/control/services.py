@@ -10,12 +10,13 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from pathlib import Path
 
 import structlog
 
+from proxy.catalogue.access import TokenDocument
 from proxy.control.announcing import announcement, is_first
 from proxy.control.desk import Desk, take_up
 from proxy.control.publishing import Publisher
@@ -218,6 +219,11 @@ class Services:
         """What a person may do about ``last_error``, where that is known."""
         loader = self.loader
         return loader.next_step if loader is not None else self._next_step
+
+    def tokens(self) -> Mapping[str, TokenDocument]:
+        """Return the admin tokens that the store keeps, by digest."""
+        state = self.publisher.state
+        return {} if state is None else state.tokens
 
     def ledger(self) -> dict[str, object]:
         """Return the recorder's account, with how it works and when it last wrote. Reads files: not for the loop."""

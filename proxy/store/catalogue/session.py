@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TypeVar
 
 from sqlalchemy import Connection
@@ -36,6 +37,10 @@ class Session:
         self.connection.exec_driver_sql(insert, (_LOCK,))
         self.connection.exec_driver_sql("UPDATE deployment SET value = '' WHERE name = ?", (_LOCK,))
         return documents.load(self.connection), documents.newest(self.connection)
+
+    def now(self) -> datetime:
+        """Return the database's own time."""
+        return datetime.fromtimestamp(self.backend.now(self.connection) / 1000, UTC)
 
     def announce(self, mark: str, what: str, author: str) -> int:
         """Let all hosts know that access is another now; return the revision. ``mark`` is like no other one."""

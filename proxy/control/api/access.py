@@ -1,0 +1,266 @@
+"""Proxy keys, admin tokens and the keys of providers: made, shown without their text, replaced, revoked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from typing import Any
+
+from proxy.catalogue.access import KeyDocument, NewKey, NewToken, TokenDocument
+from proxy.catalogue.parsing import parse
+from proxy.control.api.changing import said
+from proxy.control.api.endpoint import Ask, Endpoint, Reply
+from proxy.control.api.listing import QUERY, page
+from proxy.control.desk import Changed
+from proxy.domain.access import KEY_BEGINNING
+from proxy.errors import InvalidError, NotFoundError, Problem
+from proxy.settings.credentials import master_key_of, master_keys
+from proxy.settings.keys import new_key
+from proxy.store.catalogue import keys, provider_secrets
+from proxy.store.catalogue.audit import Deed
+from proxy.store.catalogue.session import Session
+
+_TOKEN_BEGINNING = "dashcam_adm_"  # noqa: S105 - what every token begins with, no token
+_OVERLAP_HOURS = 24.0
+_MOST_OVERLAP_HOURS = 24.0 * 90
+_LONGEST_KEY = 4096
+
+
+def endpoints() -> Iterator[Endpoint]:
+    """Yield the rows."""
+    yield Endpoint(
+        method="GET", path="keys", scope="read", summary="List proxy keys", handle=_keys, query=(*QUERY, "owner")
+    )
+    yield Endpoint(
+        method="POST",
+        path="keys",
+        scope="admin",
+        summary="Make a proxy key",
+        handle=_make_key,
+        takes=NewKey,
+        gives=KeyDocument,
+        status=201,
+    )
+    yield Endpoint(
+        method="GET", path="keys/{name}", scope="read", summary="Get a proxy key", handle=_key, gives=KeyDocument
+    )
+    yield Endpoint(
+        method="PATCH",
+        path="keys/{name}",
+        scope="admin",
+        summary="Change a proxy key",
+        handle=_change_key,
+        takes_object=True,
+        gives=KeyDocument,
+    )
+    yield Endpoint(
+        method="POST",
+        path="keys/{name}/rotate",
+        scope="admin",
+        summary="Replace a proxy key",
+        handle=_rotate_key,
+        takes_object=True,
+        gives=KeyDocument,
+        status=201,
+    )
+    yield Endpoint(
+        method="POST",
+        path="keys/{name}/revoke",
+        scope="admin",
+        summary="Revoke a proxy key",
+        handle=_revoke_key,
+        gives=KeyDocument,
+    )
+    yield Endpoint(method="GET", path="tokens", scope="admin", summary="List admin tokens", handle=_tokens, query=QUERY)
+    yield Endpoint(
+        method="POST",
+        path="tokens",
+        scope="admin",
+        summary="Make an admin token",
+        handle=_make_token,
+        takes=NewToken,
+        gives=TokenDocument,
+        status=201,
+    )
+    yield Endpoint(
+        method="POST",
+        path="tokens/{name}/revoke",
+        scope="admin",
+        summary="Revoke an admin token",
+        handle=_revoke_token,
+        gives=TokenDocument,
+    )
+    yield Endpoint(
+        method="PUT",
+        path="providers/{name}/key",
+        scope="admin",
+        summary="Store a provider's key, sealed",
+        handle=_put_key,
+        takes_object=True,
+    )
+    yield Endpoint(
+        method="DELETE", path="providers/{name}/key", scope="admin", summary="Forget a provider's key", handle=_drop_key
+    )
+    yield Endpoint(
+        method="POST", path="secrets/rotate", scope="admin", summary="Seal all provider keys anew", handle=_rotate
+    )
+
+
+def _access(ask: Ask, action: str, noun: str, name: str, work: Callable[[Session], Any]) -> Changed:
+    return ask.desk.access(ask.actor, Deed(actor="", action=action, noun=noun, object=name), work)
+
+
+# -- proxy keys ---------------------------------------------------------------------------------------------
+
+
+def _keys(ask: Ask) -> Reply:
+    found = ask.desk.read(lambda within: keys.keys(within.connection))
+    return Reply(body=page([item.to_mapping() for item in found], ask.query))
+
+
+def _key(ask: Ask) -> Reply:
+    return Reply(body=ask.desk.read(lambda within: keys.key(within.connection, ask.path["name"])).to_mapping())
+
+
+def _make_key(ask: Ask) -> Reply:
+    said_of, text = parse(NewKey, ask.body), new_key(KEY_BEGINNING)
+    changed = _access(
+        ask,
+        "create",
+        "keys",
+        said_of.owner,
+        lambda within: keys.add_key(within.connection, within.backend, text, said_of, author=ask.actor.name),
+    )
+    return said(changed, {**changed.result.to_mapping(), "key": text}, status=201)
+
+
+def _change_key(ask: Ask) -> Reply:
+    name = ask.path["name"]
+    former = ask.desk.read(lambda within: keys.key(within.connection, name))
+    told = former.model_dump(mode="json", include=set(NewKey.model_fields))
+    body = _object(ask.body)
+    said_of = parse(NewKey, {key: value for key, value in {**told, **body}.items() if value is not None})
+    changed = _access(ask, "change", "keys", name, lambda within: keys.change_key(within.connection, name, said_of))
+    return said(changed, changed.result.to_mapping())
+
+
+def _rotate_key(ask: Ask) -> Reply:
+    """Make another key like this one; this one goes on for a while, so that nobody is cut off."""
+    name, hours, text = ask.path["name"], _hours(_object(ask.body)), new_key(KEY_BEGINNING)
+
+    def work(within: Session) -> KeyDocument:
+        former = keys.key(within.connection, name)
+        if former.revoked_at is not None:
+            raise InvalidError([Problem("", "this key is revoked; make a new one")])
+        said_of = NewKey(**former.model_dump(include=set(NewKey.model_fields) - {"expires_at"}))
+        keys.expire_key(within.connection, name, within.now() + timedelta(hours=hours))
+        author = ask.actor.name
+        return keys.add_key(within.connection, within.backend, text, said_of, author=author, replaces=name)
+
+    changed = _access(ask, "rotate", "keys", name, work)
+    return said(changed, {**changed.result.to_mapping(), "key": text}, status=201)
+
+
+def _revoke_key(ask: Ask) -> Reply:
+    name = ask.path["name"]
+    changed = _access(
+        ask, "revoke", "keys", name, lambda within: keys.revoke_key(within.connection, within.backend, name)
+    )
+    return said(changed, changed.result.to_mapping())
+
+
+def _hours(body: dict[str, Any]) -> float:
+    hours = body.get("overlap_hours", _OVERLAP_HOURS)
+    if unknown := body.keys() - {"overlap_hours"}:
+        raise InvalidError([Problem(sorted(unknown)[0], "is not a field; there is: overlap_hours")])
+    if isinstance(hours, bool) or not isinstance(hours, int | float) or not 0 <= hours <= _MOST_OVERLAP_HOURS:
+        raise InvalidError([Problem("overlap_hours", f"is a number from 0 to {_MOST_OVERLAP_HOURS:g}")])
+    return float(hours)
+
+
+# -- admin tokens -------------------------------------------------------------------------------------------
+
+
+def _tokens(ask: Ask) -> Reply:
+    found = ask.desk.read(lambda within: keys.tokens(within.connection))
+    return Reply(body=page([item.to_mapping() for item in found], ask.query))
+
+
+def _make_token(ask: Ask) -> Reply:
+    said_of, text = parse(NewToken, ask.body), new_key(_TOKEN_BEGINNING)
+    changed = _access(
+        ask,
+        "create",
+        "tokens",
+        said_of.owner,
+        lambda within: keys.add_token(within.connection, within.backend, text, said_of, author=ask.actor.name),
+    )
+    return said(changed, {**changed.result.to_mapping(), "token": text}, status=201)
+
+
+def _revoke_token(ask: Ask) -> Reply:
+    name = ask.path["name"]
+    changed = _access(
+        ask, "revoke", "tokens", name, lambda within: keys.revoke_token(within.connection, within.backend, name)
+    )
+    return said(changed, changed.result.to_mapping())
+
+
+# -- keys of providers --------------------------------------------------------------------------------------
+
+
+def _put_key(ask: Ask) -> Reply:
+    name, body = ask.path["name"], _object(ask.body)
+    text = body.get("key")
+    if body.keys() != {"key"} or not isinstance(text, str) or not 0 < len(text) <= _LONGEST_KEY or not text.isascii():
+        raise InvalidError([Problem("key", f"is the provider's key as a text, up to {_LONGEST_KEY} characters")])
+    if not text.isprintable() or " " in text:
+        raise InvalidError([Problem("key", "has characters that no header can carry")])
+    base_url = _provider_url(ask, name)
+    master = _master_keys()[0]
+    changed = _access(
+        ask,
+        "store_key",
+        "providers",
+        name,
+        lambda within: provider_secrets.put(within.connection, within.backend, name, base_url, text, master),
+    )
+    return said(changed, {"provider": name})
+
+
+def _drop_key(ask: Ask) -> Reply:
+    name = ask.path["name"]
+    changed = _access(
+        ask, "forget_key", "providers", name, lambda within: provider_secrets.remove(within.connection, name)
+    )
+    return said(changed, {"provider": name})
+
+
+def _rotate(ask: Ask) -> Reply:
+    masters = _master_keys()
+    addresses = {name: item.base_url for name, item in ask.desk.catalogue()[0].providers.items()}
+    changed = _access(
+        ask, "rotate", "secrets", "", lambda within: provider_secrets.rotate(within.connection, addresses, masters)
+    )
+    return said(changed, {"providers": changed.result})
+
+
+def _provider_url(ask: Ask, name: str) -> str:
+    provider = ask.desk.catalogue()[0].providers.get(name)
+    if provider is None:
+        raise NotFoundError(f"there is no provider {name[:40]!r} in the catalogue", hint="add it first")
+    return provider.base_url
+
+
+def _master_keys() -> list[bytes]:
+    found = [master_key_of(text) for text in master_keys()]
+    if not found:
+        hint = "set DASHCAM_MASTER_KEY (make one: openssl rand -hex 32), or name a variable of the server with key_env"
+        raise InvalidError([Problem("key", "cannot be kept: there is no master key to seal it with")], hint=hint)
+    return found
+
+
+def _object(body: object) -> dict[str, Any]:
+    if not isinstance(body, dict):
+        raise InvalidError([Problem("", "the body is an object")])
+    return body

@@ -1,0 +1,50 @@
+"""What all changes of a document have in common: the tag that guards it, and what the answer says."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import orjson
+
+from proxy.catalogue.catalogue import AnyDocument, Catalogue
+from proxy.control.api.endpoint import Ask, GoneError, Reply
+from proxy.control.desk import Changed
+from proxy.store.catalogue.audit import Deed
+
+
+def etag_of(document: AnyDocument) -> str:
+    """Return the tag of a document: the same words have the same one."""
+    data = orjson.dumps(document.to_mapping(), option=orjson.OPT_SORT_KEYS)
+    return f'"{hashlib.sha256(data).hexdigest()[:20]}"'
+
+
+def check_tag(ask: Ask, document: AnyDocument) -> None:
+    """Raise ``GoneError`` where ``If-Match`` names another document than the one there is."""
+    if ask.if_match not in (None, "*") and etag_of(document) not in str(ask.if_match):
+        raise GoneError(
+            "this is another document than the one that If-Match names",
+            hint="get it again, look at what has changed, and send the change with its new ETag",
+        )
+
+
+def change(
+    ask: Ask,
+    action: str,
+    noun: str,
+    name: str,
+    made: Callable[[Catalogue], Catalogue],
+    *,
+    contents: Mapping[str, Mapping[str, Any]] | None = None,
+) -> Changed:
+    """Change the catalogue as who asks."""
+    deed = Deed(actor="", action=action, noun=noun, object=name)
+    return ask.desk.change(ask.actor, deed, made, contents=contents)
+
+
+def said(changed: Changed, body: Any = None, *, status: int = 200, tag: str | None = None) -> Reply:
+    """Return the answer to a change: what there is now, the revision, and whether every gateway has it."""
+    told = {"revision": changed.revision, "live": changed.live}
+    whole = {**body, **told} if isinstance(body, Mapping) else told
+    return Reply(body=whole, status=status, headers={"etag": tag} if tag else {})

@@ -1,0 +1,158 @@
+"""Providers, models, prices and routes: listed, read, created, changed and deleted, all in the same way.
+
+A change is a merge: members that are given take the place of those that are there, null takes one away. What comes from
+the settings file, the environment or this machine is listed with its origin, and cannot be changed here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from proxy.catalogue.catalogue import KINDS, AnyDocument, Catalogue, Key, text_of
+from proxy.catalogue.parsing import parse
+from proxy.control.api.changing import change, check_tag, etag_of, said
+from proxy.control.api.endpoint import Ask, Endpoint, Reply
+from proxy.control.api.listing import QUERY, page
+from proxy.control.desk import ConflictError
+from proxy.errors import InvalidError, NotFoundError, Problem
+
+_FILTERS = {
+    "providers": ("kind", "active", "origin"),
+    "models": ("provider", "active"),
+    "prices": ("provider", "model", "tier"),
+    "routes": ("prompt", "recording", "active", "origin"),
+}
+_PATHS = {"providers": "{name}", "models": "{name:path}", "prices": "{name}", "routes": "{name:path}"}
+
+
+def endpoints() -> Iterator[Endpoint]:
+    """Yield the rows of every noun."""
+    for noun in _PATHS:
+        yield from _of(noun)
+
+
+def _of(noun: str) -> Iterator[Endpoint]:
+    kind, one = KINDS[noun], f"{noun}/{_PATHS[noun]}"
+    word = noun.removesuffix("s")
+
+    def listed(ask: Ask) -> Reply:
+        return Reply(body=page(list(_shown(ask, noun)), ask.query))
+
+    def got(ask: Ask) -> Reply:
+        document = _find(ask, noun)
+        return Reply(body=_view(ask, noun, document), headers={"etag": etag_of(document)})
+
+    def created(ask: Ask) -> Reply:
+        document = _parsed(kind, ask.body)
+        if document.key in ask.desk.catalogue()[0].of(noun):
+            raise ConflictError(f"there is a {word} {text_of(document.key)!r} already", hint="change it with PATCH")
+        changed = change(ask, "create", noun, text_of(document.key), lambda now: _added(now, document))
+        return said(changed, _view(ask, noun, document), status=201, tag=etag_of(document))
+
+    def patched(ask: Ask) -> Reply:
+        former = _find(ask, noun)
+        check_tag(ask, former)
+        document = _merged(former, ask.body)
+        if document.key != former.key:
+            raise InvalidError([Problem("name", f"a {word} keeps its name; create another one and delete this")])
+        changed = change(ask, "change", noun, text_of(former.key), lambda now: _replaced(now, noun, former, document))
+        return said(changed, _view(ask, noun, document), tag=etag_of(document))
+
+    def deleted(ask: Ask) -> Reply:
+        former = _find(ask, noun)
+        check_tag(ask, former)
+        changed = change(ask, "delete", noun, text_of(former.key), lambda now: now.without(noun, former.key))
+        return said(changed, {"deleted": text_of(former.key)})
+
+    query = (*QUERY, *_FILTERS[noun])
+    yield Endpoint(method="GET", path=noun, scope="read", summary=f"List {noun}", handle=listed, query=query)
+    yield Endpoint(
+        method="POST",
+        path=noun,
+        scope="write",
+        summary=f"Create a {word}",
+        handle=created,
+        takes=kind,
+        gives=kind,
+        status=201,
+    )
+    yield Endpoint(method="GET", path=one, scope="read", summary=f"Get a {word}", handle=got, gives=kind)
+    yield Endpoint(
+        method="PATCH",
+        path=one,
+        scope="write",
+        summary=f"Change a {word}",
+        handle=patched,
+        takes_object=True,
+        gives=kind,
+    )
+    yield Endpoint(method="DELETE", path=one, scope="write", summary=f"Delete a {word}", handle=deleted)
+
+
+def _shown(ask: Ask, noun: str) -> Iterator[dict[str, Any]]:
+    for _, document in sorted(ask.desk.catalogue()[0].of(noun).items()):
+        yield _view(ask, noun, document)
+    around = ask.desk.surroundings
+    if noun == "providers":
+        for item in around.providers:
+            origin = around.origin(item.name)
+            yield {"id": item.name, "name": item.name, "kind": item.kind, "base_url": item.base_url, "origin": origin}
+    if noun == "routes":
+        for route in around.routes:
+            targets = [{"provider": item.provider, "model": item.model} for item in route.targets]
+            yield {"id": route.model, "name": route.model, "targets": targets, "origin": "file"}
+
+
+def _view(ask: Ask, noun: str, document: AnyDocument) -> dict[str, Any]:
+    """Return a document as it is shown: with its id, where it is from, and what may be told of a key."""
+    shown: dict[str, Any] = {"id": text_of(document.key), **document.to_mapping()}
+    if noun in ("providers", "routes"):
+        shown["origin"] = "catalogue"
+    if noun == "providers":
+        secret = ask.desk.state.secrets.get(str(document.key))
+        shown["stored_key"] = None if secret is None else {"last4": secret.last4, "changed_at": secret.changed_at}
+    return shown
+
+
+def _find(ask: Ask, noun: str) -> AnyDocument:
+    """Return the document that the path names; what stands elsewhere is told apart from what is nowhere."""
+    name = ask.path["name"]
+    key: Key = name
+    if noun == "models":
+        provider, _, model = name.partition("/")
+        key = (provider, model)
+    found: AnyDocument | None = ask.desk.catalogue()[0].of(noun).get(key)
+    if found is not None:
+        return found
+    around = ask.desk.surroundings
+    if (noun == "providers" and around.origin(name)) or (noun == "routes" and around.has_route(name)):
+        hint = "change the settings file, or add one of another name here"
+        raise ConflictError(f"{name!r} is not from the catalogue, and cannot be changed here", hint=hint)
+    raise NotFoundError(f"there is no {noun.removesuffix('s')} {name[:100]!r} in the catalogue")
+
+
+def _parsed(kind: type[AnyDocument], body: object) -> AnyDocument:
+    if not isinstance(body, dict):
+        raise InvalidError([Problem("", "the body is an object")])
+    return parse(kind, body)
+
+
+def _merged(former: AnyDocument, body: object) -> AnyDocument:
+    if not isinstance(body, dict):
+        raise InvalidError([Problem("", "the body is an object with what is to be changed")])
+    values = {name: value for name, value in {**former.to_mapping(), **body}.items() if value is not None}
+    return parse(type(former), values)
+
+
+def _added(now: Catalogue, document: AnyDocument) -> Catalogue:
+    noun = next(name for name, kind in KINDS.items() if kind is type(document))
+    if document.key in now.of(noun):
+        raise ConflictError(f"there is {text_of(document.key)!r} already")
+    return now.put(document)
+
+
+def _replaced(now: Catalogue, noun: str, former: AnyDocument, document: AnyDocument) -> Catalogue:
+    if now.of(noun).get(former.key) != former:
+        raise ConflictError("somebody else has changed this meanwhile", hint="get it again, then send the change")
+    return now.put(document)

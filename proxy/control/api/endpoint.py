@@ -1,0 +1,173 @@
+"""An endpoint of the admin API: one row that says method, path, who may ask, what goes in and what is done.
+
+From the rows come the routes, the description (``openapi``) and the test that nothing is open by mistake. A handler is
+an ordinary function that is run in a thread; what it raises becomes a problem with the field and the reason.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+import structlog
+from pydantic import BaseModel
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from proxy.catalogue.access import Scope
+from proxy.control.access import public
+from proxy.control.desk import Actor, ConflictError, Desk
+from proxy.control.doorkeeper import Doorkeeper
+from proxy.control.problems import problem
+from proxy.errors import DashcamError, InvalidError, NotFoundError, Problem, StoreError, UsageError
+from proxy.settings.values import Settings
+
+log = structlog.get_logger("api")
+
+LARGEST_BODY = 1024 * 1024
+LARGEST_IMPORT = 10 * 1024 * 1024
+
+
+class GoneError(DashcamError):
+    """The document is another one than the one that was read."""
+
+    code = "precondition_failed"
+
+
+class TooLargeError(DashcamError):
+    """The body of a request is too large."""
+
+    code = "too_large"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ask:
+    """One request: who asks, the parts of the path, the query, the body as JSON (or bytes, where the row says so)."""
+
+    actor: Actor
+    desk: Desk
+    settings: Settings
+    path: Mapping[str, str] = field(default_factory=dict)
+    query: Mapping[str, str] = field(default_factory=dict)
+    body: Any = None
+    if_match: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    """What is answered: a value for JSON, or (``media_type``) a text."""
+
+    body: Any = None
+    status: int = 200
+    headers: Mapping[str, str] = field(default_factory=dict)
+    media_type: str = "application/json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Endpoint:
+    """``path`` is below ``/api/v1``; ``takes`` is the body's document, ``takes_text`` a body of YAML or any bytes."""
+
+    method: str
+    path: str
+    scope: Scope
+    summary: str
+    handle: Callable[[Ask], Reply]
+    takes: type[BaseModel] | None = None
+    gives: type[BaseModel] | None = None
+    takes_object: bool = False
+    takes_text: bool = False
+    query: tuple[str, ...] = ()
+    status: int = 200
+
+
+def route_of(endpoint: Endpoint, door: Doorkeeper, desk: Callable[[], Desk], settings: Settings) -> Route:
+    """Return the route of an endpoint."""
+
+    async def answer(request: Request) -> Response:
+        actor = door.enter(request, endpoint.scope)
+        if isinstance(actor, Response):
+            return actor
+        try:
+            body = await _body(request, endpoint)
+            ask = Ask(
+                actor=actor, desk=desk(), settings=settings, path=request.path_params, query=_query(request, endpoint),
+                body=body, if_match=request.headers.get("if-match"),
+            )  # fmt: skip
+            reply = await asyncio.to_thread(endpoint.handle, ask)
+        except ClientDisconnect:
+            return Response(status_code=499)
+        except DashcamError as error:
+            return _problem_of(error)
+        return _response(reply)
+
+    return Route(f"/api/v1/{endpoint.path}", public(answer), methods=[endpoint.method], name=endpoint.summary)
+
+
+def _query(request: Request, endpoint: Endpoint) -> dict[str, str]:
+    found = dict(request.query_params)
+    unknown = [name for name in found if name not in endpoint.query]
+    if unknown:
+        known = ", ".join(endpoint.query) or "none"
+        raise UsageError(f"the query has {unknown[0][:60]!r}, which is not known here", hint=f"there are: {known}")
+    return found
+
+
+async def _body(request: Request, endpoint: Endpoint) -> Any:
+    if endpoint.takes is None and not endpoint.takes_object and not endpoint.takes_text:
+        return None
+    limit = LARGEST_IMPORT if endpoint.takes_text else LARGEST_BODY
+    data = bytearray()
+    if int(request.headers.get("content-length") or 0) <= limit:
+        async for part in request.stream():
+            data += part
+            if len(data) > limit:
+                break
+    if len(data) > limit or int(request.headers.get("content-length") or 0) > limit:
+        raise TooLargeError(f"the body is larger than {limit // 1024 // 1024} MB")
+    if endpoint.takes_text:
+        return bytes(data)
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if data and not (kind == "application/json" or kind.endswith("+json")):
+        raise UsageError("the body must be application/json", hint="send: Content-Type: application/json")
+    try:
+        return orjson.loads(data) if data else {}
+    except orjson.JSONDecodeError as error:
+        raise InvalidError([Problem("", f"the body is no JSON: {error.msg} at {error.pos}")]) from error
+
+
+_STATUS: tuple[tuple[type[DashcamError], int], ...] = (
+    (InvalidError, 422),
+    (NotFoundError, 404),
+    (ConflictError, 409),
+    (GoneError, 412),
+    (TooLargeError, 413),
+    (UsageError, 400),
+    (StoreError, 503),
+)
+
+
+def _problem_of(error: DashcamError) -> Response:
+    status = next((status for kind, status in _STATUS if isinstance(error, kind)), 500)
+    if status == 500:
+        log.error("request_refused", error=type(error).__name__, reason=error.message)
+    errors = error.problems if isinstance(error, InvalidError) else ()
+    detail = error.message if not errors else f"{len(errors)} thing{'s are' if len(errors) > 1 else ' is'} wrong"
+    return problem(status, error.code, detail, error.hint, errors=errors)
+
+
+def _response(reply: Reply) -> Response:
+    headers = {"cache-control": "no-store", "x-content-type-options": "nosniff", **reply.headers}
+    if reply.media_type != "application/json":
+        return Response(reply.body, reply.status, headers, reply.media_type)
+    data = b"" if reply.status == 204 else orjson.dumps(reply.body, default=_plain)
+    return Response(data, reply.status, headers, reply.media_type)
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, BaseModel):
+        return value.model_dump(mode="json")
+    raise TypeError(type(value).__name__)

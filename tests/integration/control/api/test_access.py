@@ -1,0 +1,102 @@
+"""Who may do what: scopes, expiry, throttling, pages of other origins; nothing is open by mistake."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from proxy.control.api.table import ENDPOINTS
+from proxy.control.doorkeeper import Throttle
+from proxy.settings.credentials import digest
+from proxy.settings.database import sqlite_at
+from proxy.settings.values import Settings
+from proxy.store.migration import upgrade
+from tests.support.admin_api import PEER, admin_api
+
+TOKEN = "dashcam_adm_" + "k3v9" * 8
+AWAY = {"x-dashcam-peer": "10.0.0.1:1;http;public"}
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    made = Settings(data_dir=str(tmp_path), run_dir=str(tmp_path), database=sqlite_at(tmp_path / "dashcam.db"))
+    upgrade(made.database)
+    return made
+
+
+def bearer(token: str, **more: str) -> dict[str, str]:
+    return {**AWAY, "authorization": f"Bearer {token}", **more}
+
+
+async def test_without_any_token_only_loopback_may_ask(settings: Settings) -> None:
+    async with admin_api(settings) as api:
+        await api.ask("GET", "providers")
+        await api.ask("GET", "providers", headers=AWAY, status=403)
+
+
+async def test_a_scope_allows_so_much_and_no_more(settings: Settings) -> None:
+    provider = {"name": "acme", "kind": "custom", "base_url": "https://api.acme.example/v1"}
+    async with admin_api(settings, digest(TOKEN)) as api:
+        made = {
+            scope: (await api.ask("POST", "tokens", {"scope": scope}, headers=bearer(TOKEN), status=201))["token"]
+            for scope in ("read", "write", "admin")
+        }
+        await api.ask("GET", "providers", headers=bearer(made["read"]))
+        told = await api.ask("POST", "providers", provider, headers=bearer(made["read"]), status=403)
+        assert told["code"] == "scope_too_narrow"
+        await api.ask("POST", "providers", provider, headers=bearer(made["write"]), status=201)
+        await api.ask("POST", "keys", {}, headers=bearer(made["write"]), status=403)
+        await api.ask("POST", "keys", {}, headers=bearer(made["admin"]), status=201)
+        (listed,) = [
+            item for item in (await api.ask("GET", "tokens", headers=bearer(TOKEN)))["data"] if item["scope"] == "read"
+        ]
+        await api.ask("POST", f"tokens/{listed['id']}/revoke", headers=bearer(TOKEN))
+        await api.ask("GET", "providers", headers=bearer(made["read"]), status=401)
+
+
+async def test_a_token_that_has_ended_opens_nothing(settings: Settings) -> None:
+    async with admin_api(settings, digest(TOKEN)) as api:
+        body = {"scope": "read", "expires_at": "2020-01-01T00:00:00Z"}
+        token = (await api.ask("POST", "tokens", body, headers=bearer(TOKEN), status=201))["token"]
+        await api.ask("GET", "providers", headers=bearer(token), status=401)
+
+
+async def test_who_guesses_is_refused_for_a_while_and_others_are_not(settings: Settings) -> None:
+    async with admin_api(settings, digest(TOKEN)) as api:
+        for _ in range(11):
+            await api.ask("GET", "providers", headers=bearer("x" * 40), status=401)
+        await api.ask("GET", "providers", headers=bearer(TOKEN), status=429)
+        await api.ask("GET", "providers", headers=bearer(TOKEN, **{"x-dashcam-peer": "10.0.0.2:1;http;public"}))
+
+
+@pytest.mark.parametrize("headers", [{"origin": "https://evil.example"}, {"sec-fetch-site": "cross-site"}])
+async def test_a_web_page_of_another_origin_changes_nothing(settings: Settings, headers: dict[str, str]) -> None:
+    async with admin_api(settings) as api:
+        told = await api.ask("POST", "keys", {}, headers={**PEER, **headers}, status=403)
+        assert told["code"] == "cross_site"
+
+
+def test_failures_are_forgotten_after_a_while() -> None:
+    clock = [0.0]
+    throttle = Throttle(lambda: clock[0])
+    for _ in range(10):
+        throttle.failed("a")
+    assert throttle.wait_seconds("a") > 0
+    assert throttle.wait_seconds("b") == 0
+    clock[0] += 11
+    assert throttle.wait_seconds("a") == 0
+
+
+def test_many_sources_together_are_bounded_too() -> None:
+    throttle = Throttle(lambda: 0.0)
+    for number in range(10_000):
+        throttle.failed(str(number))
+    assert throttle.wait_seconds("new") > 0
+
+
+def test_what_changes_something_needs_more_than_reading() -> None:
+    rendering = "prompts/{name}/render"
+    open_changes = [item.path for item in ENDPOINTS if item.method != "GET" and item.scope == "read"]
+    assert open_changes == [rendering]
+    assert len({(item.method, item.path) for item in ENDPOINTS}) == len(ENDPOINTS)
