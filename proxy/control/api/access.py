@@ -238,10 +238,7 @@ def _drop_key(ask: Ask) -> Reply:
 
 def _rotate(ask: Ask) -> Reply:
     masters = _master_keys()
-    addresses = {name: item.base_url for name, item in ask.desk.catalogue()[0].providers.items()}
-    changed = _access(
-        ask, "rotate", "secrets", "", lambda within: provider_secrets.rotate(within.connection, addresses, masters)
-    )
+    changed = _access(ask, "rotate", "secrets", "", lambda within: provider_secrets.rotate(within.connection, masters))
     return said(changed, {"providers": changed.result})
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Connection
@@ -51,21 +51,18 @@ def read(connection: Connection) -> dict[str, ProviderSecret]:
     return {item.provider: item for item in found}
 
 
-def rotate(connection: Connection, addresses: Mapping[str, str], masters: Sequence[bytes]) -> list[str]:
+def rotate(connection: Connection, masters: Sequence[bytes]) -> list[str]:
     """Seal every key anew with the first of the master keys; return whose. All are opened before one is written.
 
-    ``addresses`` are the providers' base addresses by name. ``SecretError`` where one cannot be opened: then nothing
-    is changed.
+    Each stays bound to the address that it was given for, wherever its provider leads by now. ``SecretError`` where one
+    cannot be opened: then nothing is changed.
     """
-    opened = []
-    for provider, secret in read(connection).items():
-        base_url = addresses.get(provider, secret.origin)
-        opened.append((provider, base_url, unseal(secret.sealed, provider, base_url, masters)))
-    for provider, base_url, key in opened:
-        sealed = seal(key, provider, base_url, masters[0])
+    opened = [(item, unseal(item.sealed, item.provider, item.origin, masters)) for item in read(connection).values()]
+    for item, key in opened:
+        sealed = seal(key, item.provider, item.origin, masters[0])
         sql = "UPDATE provider_secret SET sealed = ?, master = ? WHERE provider = ?"
-        connection.exec_driver_sql(sql, (sealed, master_of(sealed), provider))
-    return [provider for provider, _, _ in opened]
+        connection.exec_driver_sql(sql, (sealed, master_of(sealed), item.provider))
+    return [item.provider for item, _ in opened]
 
 
 _UPSERT = upsert_sql(metadata.tables["provider_secret"], replaced=("sealed", "origin", "master", "last4", "changed_at"))

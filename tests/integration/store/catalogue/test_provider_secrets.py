@@ -13,7 +13,6 @@ from proxy.store.engine import Backend
 OLD, NEW = b"o" * 32, b"n" * 32
 KEY = "sk-acme-0123456789-abcd"
 ACME, OTHER = "https://api.acme.example/v1", "https://other.example:8443/v1"
-ADDRESSES = {"acme": ACME, "other": OTHER}
 
 
 def give(connection: Connection, backend: Backend) -> None:
@@ -40,7 +39,7 @@ def test_a_new_key_takes_the_place_of_the_one_before(connection: Connection, bac
 
 def test_all_are_sealed_anew_and_then_the_old_master_key_may_go(connection: Connection, backend: Backend) -> None:
     give(connection, backend)
-    assert secrets.rotate(connection, ADDRESSES, [NEW, OLD]) == ["acme", "other"]
+    assert secrets.rotate(connection, [NEW, OLD]) == ["acme", "other"]
     found = secrets.read(connection)
     assert unseal(found["acme"].sealed, "acme", ACME, [NEW]) == KEY
     assert unseal(found["other"].sealed, "other", OTHER, [NEW]) == "short"
@@ -50,8 +49,15 @@ def test_none_is_sealed_anew_where_one_cannot_be_opened(connection: Connection, 
     give(connection, backend)
     before = secrets.read(connection)
     with pytest.raises(SecretError, match="master key"):
-        secrets.rotate(connection, ADDRESSES, [NEW])
+        secrets.rotate(connection, [NEW])
     assert secrets.read(connection) == before
+
+
+def test_a_key_that_was_put_beside_another_address_stays_shut(connection: Connection, backend: Backend) -> None:
+    give(connection, backend)
+    connection.exec_driver_sql("UPDATE provider_secret SET origin = 'https://evil.example:443' WHERE provider = 'acme'")
+    with pytest.raises(SecretError, match="another provider or address"):
+        secrets.rotate(connection, [NEW, OLD])
 
 
 def test_a_removed_key_is_gone(connection: Connection, backend: Backend) -> None:
