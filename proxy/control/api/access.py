@@ -28,82 +28,25 @@ _LONGEST_KEY = 4096
 
 def endpoints() -> Iterator[Endpoint]:
     """Yield the rows."""
-    yield Endpoint(
-        method="GET", path="keys", scope="read", summary="List proxy keys", handle=_keys, query=(*QUERY, "owner")
+    key, token, provider = "keys/{name}", "tokens/{name}", "providers/{name}/key"
+    body: dict[str, Any] = {"takes_object": True}
+    made: dict[str, Any] = {"gives": KeyDocument, "status": 201}
+    rows: tuple[tuple[Any, ...], ...] = (
+        ("GET", "keys", "read", "List proxy keys", _keys, {"query": (*QUERY, "owner")}),
+        ("POST", "keys", "admin", "Make a proxy key", _make_key, {**made, "takes": NewKey}),
+        ("GET", key, "read", "Get a proxy key", _key, {"gives": KeyDocument}),
+        ("PATCH", key, "admin", "Change a proxy key", _change_key, {**body, "gives": KeyDocument}),
+        ("POST", f"{key}/rotate", "admin", "Replace a proxy key", _rotate_key, {**body, **made}),
+        ("POST", f"{key}/revoke", "admin", "Revoke a proxy key", _revoke_key, {"gives": KeyDocument}),
+        ("GET", "tokens", "admin", "List admin tokens", _tokens, {"query": QUERY}),
+        ("POST", "tokens", "admin", "Make an admin token", _make_token, {"takes": NewToken, "status": 201}),
+        ("POST", f"{token}/revoke", "admin", "Revoke an admin token", _revoke_token, {"gives": TokenDocument}),
+        ("PUT", provider, "admin", "Store a provider's key, sealed", _put_key, body),
+        ("DELETE", provider, "admin", "Forget a provider's key", _drop_key, {}),
+        ("POST", "secrets/rotate", "admin", "Seal all provider keys anew", _rotate, {}),
     )
-    yield Endpoint(
-        method="POST",
-        path="keys",
-        scope="admin",
-        summary="Make a proxy key",
-        handle=_make_key,
-        takes=NewKey,
-        gives=KeyDocument,
-        status=201,
-    )
-    yield Endpoint(
-        method="GET", path="keys/{name}", scope="read", summary="Get a proxy key", handle=_key, gives=KeyDocument
-    )
-    yield Endpoint(
-        method="PATCH",
-        path="keys/{name}",
-        scope="admin",
-        summary="Change a proxy key",
-        handle=_change_key,
-        takes_object=True,
-        gives=KeyDocument,
-    )
-    yield Endpoint(
-        method="POST",
-        path="keys/{name}/rotate",
-        scope="admin",
-        summary="Replace a proxy key",
-        handle=_rotate_key,
-        takes_object=True,
-        gives=KeyDocument,
-        status=201,
-    )
-    yield Endpoint(
-        method="POST",
-        path="keys/{name}/revoke",
-        scope="admin",
-        summary="Revoke a proxy key",
-        handle=_revoke_key,
-        gives=KeyDocument,
-    )
-    yield Endpoint(method="GET", path="tokens", scope="admin", summary="List admin tokens", handle=_tokens, query=QUERY)
-    yield Endpoint(
-        method="POST",
-        path="tokens",
-        scope="admin",
-        summary="Make an admin token",
-        handle=_make_token,
-        takes=NewToken,
-        gives=TokenDocument,
-        status=201,
-    )
-    yield Endpoint(
-        method="POST",
-        path="tokens/{name}/revoke",
-        scope="admin",
-        summary="Revoke an admin token",
-        handle=_revoke_token,
-        gives=TokenDocument,
-    )
-    yield Endpoint(
-        method="PUT",
-        path="providers/{name}/key",
-        scope="admin",
-        summary="Store a provider's key, sealed",
-        handle=_put_key,
-        takes_object=True,
-    )
-    yield Endpoint(
-        method="DELETE", path="providers/{name}/key", scope="admin", summary="Forget a provider's key", handle=_drop_key
-    )
-    yield Endpoint(
-        method="POST", path="secrets/rotate", scope="admin", summary="Seal all provider keys anew", handle=_rotate
-    )
+    for method, path, scope, summary, handle, more in rows:
+        yield Endpoint(method=method, path=path, scope=scope, summary=summary, handle=handle, **more)
 
 
 def _access(ask: Ask, action: str, noun: str, name: str, work: Callable[[Session], Any]) -> Changed:

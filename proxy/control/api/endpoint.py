@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import orjson
 import structlog
@@ -21,7 +21,6 @@ from starlette.routing import Route
 from proxy.catalogue.access import Scope
 from proxy.control.access import public
 from proxy.control.desk import Actor, ConflictError, Desk
-from proxy.control.doorkeeper import Doorkeeper
 from proxy.control.problems import problem
 from proxy.errors import DashcamError, InvalidError, NotFoundError, Problem, StoreError, UsageError
 from proxy.settings.values import Settings
@@ -42,6 +41,13 @@ class TooLargeError(DashcamError):
     """The body of a request is too large."""
 
     code = "too_large"
+
+
+class Door(Protocol):
+    """Lets in who may ask."""
+
+    def enter(self, request: Request, scope: Scope) -> Actor | Response:
+        """Return who asks, or the refusal."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,7 +90,7 @@ class Endpoint:
     status: int = 200
 
 
-def route_of(endpoint: Endpoint, door: Doorkeeper, desk: Callable[[], Desk], settings: Settings) -> Route:
+def route_of(endpoint: Endpoint, door: Door, desk: Callable[[], Desk], settings: Settings) -> Route:
     """Return the route of an endpoint."""
 
     async def answer(request: Request) -> Response:

@@ -12,7 +12,7 @@ from proxy.control.api.table import ENDPOINTS
 from proxy.control.services import Services
 from tests.support.spooling import settings_in
 
-PUBLIC = {"/", "/healthz"}
+PUBLIC = {"/", "/healthz", "/api/docs", "/api/openapi.json"}
 
 
 def test_every_route_says_who_may_ask(tmp_path: Path) -> None:
