@@ -21,15 +21,18 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 _MARK = "says_who_may_ask"
 
 
-def admin_only(endpoint: Endpoint, token_sha256: str | None, narrow_sha256: str | None = None) -> Endpoint:
+def admin_only(
+    endpoint: Endpoint, token_sha256: str | None, narrow_sha256: str | None = None, *, requires_token: bool = False
+) -> Endpoint:
     """Return the endpoint behind the check; ``token_sha256`` is the hex digest of the admin token.
 
-    ``narrow_sha256`` is that of a token which opens this endpoint only; it closes it to those without one, too.
+    ``narrow_sha256`` is that of a token which opens this endpoint only; it closes it to those without one, too, as
+    ``requires_token`` does on loopback.
     """
     digests = tuple(filter(None, (token_sha256, narrow_sha256)))
 
     async def checked(request: Request) -> Response:
-        refusal = _refuse(request, digests)
+        refusal = _refuse(request, digests, requires_token=requires_token)
         return refusal if refusal is not None else await endpoint(request)
 
     setattr(checked, _MARK, True)
@@ -47,8 +50,8 @@ def is_protected(endpoint: object) -> bool:
     return bool(getattr(endpoint, _MARK, False))
 
 
-def _refuse(request: Request, digests: tuple[str, ...]) -> Response | None:
-    if not digests:
+def _refuse(request: Request, digests: tuple[str, ...], *, requires_token: bool) -> Response | None:
+    if not digests and not requires_token:
         if is_loopback(request.headers.get("x-dashcam-peer", "")):
             return None
         detail = "without an admin token only loopback may ask"

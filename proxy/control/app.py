@@ -59,14 +59,16 @@ def build(settings: Settings, say: Callable[[bytes], None]) -> Starlette:
 
 def routes(services: Services) -> list[Route]:
     """Return everything that is served."""
-    token = services.settings.admin_token_sha256
-    door = Doorkeeper(token, services.tokens)
+    settings = services.settings
+    token, always = settings.admin_token_sha256, settings.admin.require_token
+    door = Doorkeeper(token, services.tokens, requires_token=always)
+    account, figures = recorder.endpoint(services), metrics.endpoint(services)
     return [
-        _route("/metrics", admin_only(metrics.endpoint(services), token, services.settings.metrics_token_sha256)),
-        _route("/api/v1/recorder", admin_only(recorder.endpoint(services), token)),
+        _route("/metrics", admin_only(figures, token, settings.metrics_token_sha256, requires_token=always)),
+        _route("/api/v1/recorder", admin_only(account, token, requires_token=always)),
         _route("/healthz", public(health.endpoint(services))),
         _route("/", public(_home)),
-        *table.routes_of(door, lambda: services.desk, services.settings),
+        *table.routes_of(door, lambda: services.desk, settings),
     ]
 
 

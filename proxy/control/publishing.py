@@ -13,7 +13,7 @@ from dataclasses import replace
 
 import structlog
 
-from proxy.catalogue.compiled import Compiled, compiled, own_prices, with_models
+from proxy.catalogue.compiled import compiled, own_prices, with_models
 from proxy.catalogue.surroundings import Surroundings, surroundings_of
 from proxy.control.listing import Listing
 from proxy.control.prompt_files import PromptFiles
@@ -30,6 +30,7 @@ from proxy.store.catalogue.state import CatalogueState
 log = structlog.get_logger("publishing")
 
 _CATALOGUE = "catalogue"
+_NOT_SEALED = "the key of provider {} that the database keeps is not used: secrets.sealed is off"
 
 
 class Publisher:
@@ -120,8 +121,9 @@ class Publisher:
         if state is None:
             return self._as_before(base)
         sealed = {name: item.sealed for name, item in state.secrets.items()}
-        made = compiled(state.catalogue, self.surroundings, sealed)
-        self._tell(made)
+        unused = [] if self._settings.secrets.sealed else [_NOT_SEALED.format(name) for name in sorted(sealed)]
+        made = compiled(state.catalogue, self.surroundings, {} if unused else sealed)
+        self._tell((*made.warnings, *unused))
         return replace(
             base,
             providers=tuple(with_models(self._with_list(item), state.catalogue) for item in made.providers),
@@ -139,6 +141,8 @@ class Publisher:
         kept: tuple[Provider, ...] = ()
         if last is not None and last.catalogue_revision:
             kept = tuple(item for item in last.providers if item.source == _CATALOGUE and item.name not in names)
+            if not self._settings.secrets.sealed:
+                kept = tuple(replace(item, key_sealed=None) for item in kept)
             routes = {item.model for item in base.routes}
             base = replace(
                 base,
@@ -161,11 +165,11 @@ class Publisher:
             return provider
         return replace(provider, models=listing.names, entries=listing.entries)
 
-    def _tell(self, made: Compiled) -> None:
+    def _tell(self, warnings: tuple[str, ...]) -> None:
         """Log what of the catalogue is not used, once."""
-        for warning in set(made.warnings) - set(self._warnings):
+        for warning in set(warnings) - set(self._warnings):
             log.warning("catalogue_not_used", reason=warning)
-        self._warnings = made.warnings
+        self._warnings = warnings
 
 
 def _known_lists(last: Snapshot | None) -> dict[tuple[str, str], Listing]:

@@ -277,7 +277,12 @@ def _settings(
         database=_database(checked.database.model_dump()),
         recording=values.RecordingSettings(**checked.recording.model_dump()),
         limits=values.LimitSettings(**checked.limits.model_dump()),
-        admin=values.AdminSettings(**{name: tuple(said) for name, said in checked.admin.model_dump().items()}),
+        admin=values.AdminSettings(
+            require_token=checked.admin.require_token,
+            allow_private_upstreams=tuple(checked.admin.allow_private_upstreams),
+            key_prefixes=tuple(checked.admin.key_prefixes),
+        ),
+        secrets=values.SecretSettings(**checked.secrets.model_dump()),
         discovery=values.DiscoverySettings(**checked.discovery.model_dump()),
         maintenance=values.MaintenanceSettings(**checked.maintenance.model_dump()),
         log=values.LogSettings(**{**log, "file": log["file"] or None}),

@@ -246,6 +246,7 @@ class _Limits(_Section):
 
 
 class _Admin(_Section):
+    require_token: bool
     allow_private_upstreams: list[HostOrNetwork]
     key_prefixes: list[VariablePrefix]
 
@@ -253,6 +254,10 @@ class _Admin(_Section):
     @classmethod
     def _split(cls, value: object) -> object:
         return value.replace(",", " ").split() if isinstance(value, str) else value
+
+
+class _Secrets(_Section):
+    sealed: bool
 
 
 class _Discovery(_Section):
@@ -344,6 +349,7 @@ class SettingsFile(_Section):
     recording: _Recording
     limits: _Limits
     admin: _Admin
+    secrets: _Secrets
     discovery: _Discovery
     maintenance: _Maintenance
     log: _Log

@@ -88,14 +88,22 @@ class LimitSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AdminSettings:
-    """What may be edited while Dashcam runs.
+    """Who may edit what while Dashcam runs: with ``require_token`` nobody without a token, also on loopback.
 
     ``allow_private_upstreams`` are hosts and networks (CIDR) inside that a provider of the catalogue may be at;
     ``key_prefixes`` are what the names of variables begin with that it may take its key from.
     """
 
+    require_token: bool = False
     allow_private_upstreams: tuple[str, ...] = ()
     key_prefixes: tuple[str, ...] = ("PROVIDER_KEY_",)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SecretSettings:
+    """``sealed``: keys of providers may lie in the database, sealed; else they are in the environment only."""
+
+    sealed: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,6 +160,7 @@ class Settings:
     recording: RecordingSettings = field(default_factory=RecordingSettings)
     limits: LimitSettings = field(default_factory=LimitSettings)
     admin: AdminSettings = field(default_factory=AdminSettings)
+    secrets: SecretSettings = field(default_factory=SecretSettings)
     discovery: DiscoverySettings = field(default_factory=DiscoverySettings)
     maintenance: MaintenanceSettings = field(default_factory=MaintenanceSettings)
     log: LogSettings = field(default_factory=LogSettings)

@@ -62,7 +62,11 @@ async def admin_api(settings: Settings, admin_sha256: str | None = None) -> Asyn
     thread = threading.Thread(target=serve_turns)
     thread.start()
     take_up(settings, publisher)
-    app = Starlette(routes=routes_of(Doorkeeper(admin_sha256, tokens), lambda: desk, settings))
+    app = Starlette(
+        routes=routes_of(
+            Doorkeeper(admin_sha256, tokens, requires_token=settings.admin.require_token), lambda: desk, settings
+        )
+    )
     transport = httpx2.ASGITransport(app=app)
     try:
         async with httpx2.AsyncClient(transport=transport, base_url="http://dashcam") as client:

@@ -159,6 +159,9 @@ def _put_key(ask: Ask) -> Reply:
         raise InvalidError([Problem("key", f"is the provider's key as a text, up to {_LONGEST_KEY} characters")])
     if not text.isprintable() or " " in text:
         raise InvalidError([Problem("key", "has characters that no header can carry")])
+    if not ask.settings.secrets.sealed:
+        reason = "cannot be kept: secrets.sealed is off here, so keys are in the environment only (key_env)"
+        raise InvalidError([Problem("key", reason)])
     base_url = _provider_url(ask, name)
     master = _master_keys()[0]
     changed = _access(

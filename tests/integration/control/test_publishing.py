@@ -21,7 +21,7 @@ from proxy.pricing.current import open_price_list
 from proxy.settings.credentials import master_key_of
 from proxy.settings.provider_secret import seal
 from proxy.settings.snapshot import load
-from proxy.settings.values import Settings
+from proxy.settings.values import SecretSettings, Settings
 from proxy.store.catalogue.provider_secrets import ProviderSecret
 from proxy.store.catalogue.state import CatalogueState
 
@@ -142,3 +142,15 @@ def test_a_sealed_key_opens_for_asking_and_one_that_does_not_is_left_out(
     assert publisher.keys() == {"acme": b"sk-acme"}
     monkeypatch.setenv("DASHCAM_MASTER_KEY", MASTER[::-1])
     assert publisher.keys() == {}
+
+
+def test_without_sealed_keys_none_of_the_database_is_used(tmp_path: Path) -> None:
+    sealed = seal("sk-acme", "acme", URL, master_key_of(MASTER))
+    secret = ProviderSecret(provider="acme", sealed=sealed, origin=URL, last4="", changed_at="")
+    state = replace(STATE, secrets={"acme": secret})
+    allowed = Publisher(settings(tmp_path)).use(lambda: state)
+    assert allowed.providers[1].key_sealed == sealed
+    off = settings(tmp_path, secrets=SecretSettings(sealed=False))
+    publisher = Publisher(off)
+    assert publisher.snapshot.providers[1].key_sealed is None, "before the database is open"
+    assert publisher.use(lambda: state).providers[1].key_sealed is None

@@ -18,10 +18,10 @@ async def answer(_request: Request) -> Response:
     return PlainTextResponse("the secret")
 
 
-async def status(token_sha256: str | None, **headers: str) -> int:
+async def status(token_sha256: str | None, *, requires_token: bool = False, **headers: str) -> int:
     sent = [(name.replace("_", "-").encode(), value.encode("latin-1")) for name, value in headers.items()]
     request = Request({"type": "http", "method": "GET", "path": "/", "headers": sent})
-    return (await admin_only(answer, token_sha256)(request)).status_code
+    return (await admin_only(answer, token_sha256, requires_token=requires_token)(request)).status_code
 
 
 @pytest.mark.parametrize("peer", ["127.0.0.1:5000;http;public", "::1:5000;http;public", "127.9.9.9:1;http;x"])
@@ -34,6 +34,12 @@ async def test_without_a_token_loopback_may_ask(peer: str) -> None:
 )
 async def test_without_a_token_nobody_else_may_ask(peer: str) -> None:
     assert await status(None, x_dashcam_peer=peer) == 403
+
+
+async def test_where_a_token_is_required_loopback_may_not_ask_without_one() -> None:
+    peer = "127.0.0.1:5000;http;public"
+    assert await status(None, requires_token=True, x_dashcam_peer=peer) == 401
+    assert await status(DIGEST, requires_token=True, x_dashcam_peer=peer, authorization=f"Bearer {TOKEN}") == 200
 
 
 async def test_who_holds_the_token_may_ask_from_anywhere() -> None:

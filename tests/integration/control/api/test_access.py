@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from proxy.control.api.table import ENDPOINTS
 from proxy.control.doorkeeper import Throttle
 from proxy.settings.credentials import digest
 from proxy.settings.database import sqlite_at
-from proxy.settings.values import Settings
+from proxy.settings.values import AdminSettings, SecretSettings, Settings
 from proxy.store.migration import upgrade
 from tests.support.admin_api import PEER, admin_api
 
@@ -100,3 +101,23 @@ def test_what_changes_something_needs_more_than_reading() -> None:
     open_changes = [item.path for item in ENDPOINTS if item.method != "GET" and item.scope == "read"]
     assert open_changes == [rendering]
     assert len({(item.method, item.path) for item in ENDPOINTS}) == len(ENDPOINTS)
+
+
+async def test_where_keys_may_not_lie_in_the_database_none_is_taken(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DASHCAM_MASTER_KEY", "k3Y9" * 10)
+    provider = {"name": "acme", "kind": "custom", "base_url": "https://api.acme.example/v1"}
+    async with admin_api(replace(settings, secrets=SecretSettings(sealed=False))) as api:
+        await api.ask("POST", "providers", provider, status=201)
+        told = await api.ask("PUT", "providers/acme/key", {"key": "sk-acme-0123456789"}, status=422)
+        assert "secrets.sealed is off" in told["errors"][0]["reason"]
+        assert "0123456789" not in str(told)
+        assert api.publisher.state is not None
+        assert api.publisher.state.secrets == {}
+
+
+async def test_where_a_token_is_required_loopback_needs_one_too(settings: Settings) -> None:
+    async with admin_api(replace(settings, admin=AdminSettings(require_token=True))) as api:
+        told = await api.ask("GET", "providers", status=401)
+        assert told["code"] == "unauthorised"
