@@ -50,11 +50,14 @@ def build(settings: Settings, say: Callable[[bytes], None]) -> Starlette:
             task.cancel()
             await asyncio.to_thread(services.stop)
 
-    return Starlette(
+    app = Starlette(
         routes=routes(services),
         lifespan=lifespan,
         exception_handlers={HTTPException: on_http_exception, Exception: _on_defect},
     )
+    # A path is a route or it is none: nobody is led from one to another.
+    app.router.redirect_slashes = False
+    return app
 
 
 def routes(services: Services) -> list[Route]:

@@ -18,6 +18,7 @@ from tests.support import oracle as oracle_upstream
 from tests.support.dashcam import RunningDashcam
 from tests.support.processes import free_port
 from tests.support.raw_http import RawAnswer, RawClient, exchange, request
+from tests.support.waiting import wait_until
 
 CLIENT_KEY, PROVIDER_KEY = "sk-canary-client-71ab93", "sk-canary-provider-cc02d4"
 PROXY_KEY, ADMIN_TOKEN = (
@@ -25,7 +26,8 @@ PROXY_KEY, ADMIN_TOKEN = (
     "canary-5f17c2e94b8a60d3e7f1c2b5a8d9e0f3-console",
 )
 QUERY_KEY, COOKIE, SOCKET_KEY = "canary-query-6611fa", "canary-cookie-9920bd", "canary-socket-30c4e7"
-KEYS = (CLIENT_KEY, PROVIDER_KEY, PROXY_KEY, ADMIN_TOKEN, QUERY_KEY, COOKIE, SOCKET_KEY)
+MASTER_KEY, SEALED_KEY = "canary-of-the-master-4c7b1e90d2a5f8361e9d", "sk-canary-sealed-b41f07"
+KEYS = (*(CLIENT_KEY, PROVIDER_KEY, PROXY_KEY, ADMIN_TOKEN, QUERY_KEY, COOKIE, SOCKET_KEY, MASTER_KEY, SEALED_KEY),)
 PROMPT = "canary prompt 4d2f81"
 
 CONTENT = {"interaction_text", "interaction_body", "body_chunk", "open_call", "quarantine"}
@@ -38,6 +40,8 @@ class Sweep:
 
     dashcam: RunningDashcam
     said: list[bytes] = field(default_factory=list)
+    made: list[str] = field(default_factory=list)
+    """Keys and tokens that were made here, and shown once."""
 
     def call(self, body: bytes, *headers: str, path: str = "/v1/chat/completions") -> RawAnswer:
         answer = exchange(self.dashcam.port, request(body, *headers, path=path))
@@ -50,6 +54,19 @@ class Sweep:
         with RawClient(self.dashcam.port) as client:
             client.send(data)
             self.said.append(client.read_to_the_end())
+
+    def administer(self, method: str, path: str, body: dict[str, object] | None = None) -> dict[str, str]:
+        """Ask the admin API; what it answers is kept, but for the answer that shows a key once."""
+        data = json.dumps(body).encode() if body is not None else b""
+        sent = request(data, f"Authorization: Bearer {ADMIN_TOKEN}", path=f"/api/v1/{path}", method=method)
+        answer = exchange(self.dashcam.port, sent, method)
+        assert answer.status < 300, answer.body
+        found: dict[str, str] = json.loads(answer.body)
+        shown = [found[name] for name in ("key", "token") if name in found]
+        self.made += shown
+        if not shown:
+            self.said.append(answer.body)
+        return found
 
     def artefacts(self) -> dict[str, bytes]:
         """Return what was written: every file of its folders."""
@@ -69,6 +86,8 @@ def sweep(start_dashcam: Starter, oracle: str, tmp_path_factory: pytest.TempPath
         "DASHCAM_LOG__LEVEL": "debug",
         "DASHCAM_LOG__FILE": str(tmp_path_factory.mktemp("logs") / "dashcam.log"),
         "DASHCAM_LIMITS__BODY_BYTES": "300000",
+        "DASHCAM_MASTER_KEY": MASTER_KEY,
+        "DASHCAM_ADMIN__ALLOW_PRIVATE_UPSTREAMS": "127.0.0.1",
     }
     nobody = f"http://127.0.0.1:{free_port()}/v1"
     dashcam = start_dashcam(
@@ -95,9 +114,32 @@ def sweep(start_dashcam: Starter, oracle: str, tmp_path_factory: pytest.TempPath
     made.say(request(whole, ours, "Content-Length: 7"))
     made.say(f"GET /{PROMPT} {CLIENT_KEY}\r\nAuthorization: {CLIENT_KEY}\r\n\r\n".encode())
     made.call(b"", theirs, path="/api/v1/recorder")
+    _edit(made, oracle, whole)
 
     made.said += [dashcam.get(path)[1] for path in ("/metrics", "/api/v1/recorder", "/api/v1/nothing")]
     return made
+
+
+def _edit(made: Sweep, oracle: str, whole: bytes) -> None:
+    """Make keys of every kind, use them, and look at all there is to see."""
+    wait_until(lambda: made.dashcam.get("/api/v1/export")[0] == 200, "the admin API has its database")
+    made.administer("POST", "providers", {"name": "sealed", "kind": "openai", "base_url": f"{oracle}/v1"})
+    made.administer("PUT", "providers/sealed/key", {"key": SEALED_KEY})
+    key = made.administer("POST", "keys", {"owner": "canary", "limits": {"requests_per_minute": 2}})
+    again = made.administer("POST", f"keys/{key['id']}/rotate", {})
+    made.administer("POST", "tokens", {"scope": "read", "owner": "canary"})
+    for text in (key["key"], again["key"]):
+        ours = f"Authorization: Bearer {text}"
+        assert made.call(whole, ours, path="/sealed/v1/chat/completions").status == 200
+        assert made.call(whole, "Authorization: Bearer sk-other", f"x-api-key: {text}").status == 401
+        assert made.call(whole, ours).status == 200
+        assert made.call(whole, ours).status == 429
+    made.administer("POST", f"keys/{key['id']}/revoke")
+    assert made.call(whole, f"Authorization: Bearer {key['key']}").status == 401
+    made.administer("PATCH", "providers/sealed", {"base_url": "https://elsewhere.example/v1"})
+    assert made.call(whole, f"Authorization: Bearer {PROXY_KEY}", path="/sealed/v1/models").status in (404, 502)
+    for path in ("providers", "keys", "tokens", "audit", "revisions", "export"):
+        made.said.append(made.dashcam.get(f"/api/v1/{path}")[1])
 
 
 @pytest.fixture(scope="module")
@@ -112,6 +154,14 @@ def written(sweep: Sweep) -> dict[str, bytes]:
 def test_a_key_is_nowhere(sweep: Sweep, written: dict[str, bytes], key: str) -> None:
     assert [name for name, content in written.items() if key.encode() in content] == []
     assert [text for text in sweep.said if key.encode() in text] == []
+
+
+def test_what_was_made_here_is_nowhere(sweep: Sweep, written: dict[str, bytes]) -> None:
+    """Keys and tokens of the store are shown once, and kept by their digests."""
+    assert len(sweep.made) == 3
+    for text in sweep.made:
+        assert [name for name, content in written.items() if text.encode() in content] == []
+        assert [answer for answer in sweep.said if text.encode() in answer] == []
 
 
 def test_what_was_asked_is_in_no_log_and_no_error(sweep: Sweep, written: dict[str, bytes]) -> None:
