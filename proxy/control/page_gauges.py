@@ -42,6 +42,7 @@ class _Row(NamedTuple):
 
 _CONNECTIONS = "Connections to upstreams, those of outgoing proxies and HTTP/2 apart."
 _STRUCK = "Times a limit has struck, by the name of its setting."
+_LIMITED = "Times the limits of a proxy key or of a provider held a call back."
 _ROWS = (
     _Row("dashcam_in_flight_requests", "Calls under way.", _total, "in_flight"),
     _Row("dashcam_open_streams", "Event streams under way.", _total, "open_streams"),
@@ -73,6 +74,8 @@ _ROWS = (
     _Row("dashcam_held_bytes", "Bodies on their way and answers to slow readers in memory.", _total, "held_bytes"),
     *(_Row("dashcam_limit_reached_total", _STRUCK, _total, f"limit_{limit}", labels={"limit": limit})
       for limit in LIMITS),
+    *(_Row("dashcam_rate_limited_total", _LIMITED, _total, f"rate_limited_{whose}s", labels={"of": whose})
+      for whose in ("key", "provider")),
     _Row("dashcam_loop_stall_max_seconds", "Longest stall of a gateway.", _highest, "slow_loop_ns_max", _NANOSECONDS),
 )  # fmt: skip
 

@@ -15,6 +15,7 @@ from proxy.gateway.guard import Refusal
 from proxy.gateway.limiting import Limiting, Subject
 from proxy.gateway.plan import Destination, Plan
 from proxy.gateway.terms import expired, not_allowed
+from proxy.spool.page import Page
 from proxy.spool.tallies import Tallies
 
 
@@ -52,6 +53,7 @@ class Allowances:
     def _count(self, call: ClientCall, subject: Subject) -> Refusal | None:
         found = self._limiting.begin(subject)
         if isinstance(found, Refusal):
+            self._ceilings.struck(Page.RATE_LIMITED_KEYS if subject.is_told else Page.RATE_LIMITED_PROVIDERS)
             return found
         call.subjects, call.is_counted = (*call.subjects, subject), True
         if subject.is_told:

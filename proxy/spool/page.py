@@ -90,6 +90,8 @@ _NAMES = (
     "sync_waits_expired",
     "ends_lost",
     "fsync_ns_p99",
+    "rate_limited_keys",
+    "rate_limited_providers",
 )
 
 
@@ -172,6 +174,8 @@ class Page:
         SYNC_WAITS_EXPIRED,
         ENDS_LOST,
         FSYNC_NS_P99,
+        RATE_LIMITED_KEYS,
+        RATE_LIMITED_PROVIDERS,
     ) = range(len(_NAMES))
 
     def __init__(self, memory: mmap.mmap, waits_for: Path | None = None) -> None:

@@ -194,6 +194,19 @@ def test_a_key_is_made_used_bounded_and_revoked_without_a_restart(fort: RunningD
     assert {row["key_id"] for row in fort.rows()} >= {made["id"]}
 
 
+def test_a_limit_holds_over_all_gateways_of_a_host(start_dashcam: Starter, oracle: str) -> None:
+    """Each call is one connection, so that both gateways have some; at most one more than allowed for each of them."""
+    environment = {"OPENAI_API_KEY": "sk-x", "DASHCAM_SERVER__WORKERS": "2", "DASHCAM_ADMIN_TOKEN": ADMIN_TOKEN}
+    host = start_dashcam("--upstream", f"openai={oracle}/v1", environment=environment)
+    wait_until(lambda: host.get("/api/v1/export")[0] == 200, "the admin API has its database")
+    made = admin(host, "POST", "keys", {"owner": "tests", "limits": {"requests_per_minute": 10}})
+    answers = [call(host, f"Authorization: Bearer {made['key']}").status for _ in range(40)]
+    assert 10 <= answers.count(200) <= 12
+    assert set(answers) == {200, 429}
+    limited = host.samples()["dashcam_rate_limited_total"][frozenset({("of", "key")})]
+    assert limited == answers.count(429)
+
+
 def _refusal(answer: RawAnswer) -> RawAnswer | None:
     assert answer.status in (200, 429)
     return answer if answer.status == 429 else None

@@ -16,6 +16,7 @@ from proxy.domain.outcome import Outcome
 from proxy.domain.provider import Provider
 from proxy.domain.route import Route, Target
 from proxy.settings.values import Settings
+from proxy.spool.page import Page
 from proxy.spool.tallies import Tallies, subject_of
 from tests.integration.gateway.conftest import LIMITS
 from tests.integration.gateway.test_endings import code, ended
@@ -121,6 +122,7 @@ async def test_requests_of_a_minute_are_counted_and_told(tmp_path: Path, upstrea
         (seconds,) = third.headers("retry-after")
         assert 1 <= int(seconds) <= 120
         assert third.headers("retry-after-ms") == [f"{seconds}000"]
+        assert proxy.page.get(Page.RATE_LIMITED_KEYS) == 1
         outcomes = [call.end.outcome for call in await ended(proxy, 3) if call.end]
         assert outcomes == [Outcome.COMPLETED, Outcome.COMPLETED, Outcome.REJECTED]
 
@@ -187,6 +189,7 @@ async def test_a_candidate_that_has_nothing_left_is_passed_over(tmp_path: Path, 
             assert "Provider 'main'" in json.loads(replies[2].body)["error"]["message"]
             assert [call.start.route for call in await ended(proxy, 3)][:2] == ["fast", "fast"]
             assert (len(upstream.requests), len(second.requests)) == (1, 1)
+            assert proxy.page.get(Page.RATE_LIMITED_PROVIDERS) == 3
 
 
 async def ask_anybody(proxy: RunningGateway) -> Reply:
