@@ -86,9 +86,12 @@ class Limiting:
 
     @staticmethod
     def lines(subject: Subject, counts: Counts) -> tuple[bytes, ...]:
-        """Return what a reply says of a subject's limits, in the parts of ``ReplyHead.lines``."""
+        """Return what a reply says of a subject's limits, as one of ``ReplyHead.lines`` for all."""
         said = headers_of(subject.limits, counts, time.time(), _OURS)
-        return tuple(part for name, value in said for part in (name, b": ", value, b"\r\n"))
+        if not said:
+            return ()
+        name, _, rest = b"\r\n".join([b"%s: %s" % item for item in said]).partition(b": ")
+        return (name, b": ", rest, b"\r\n")
 
 
 def refusal_of(subject: Subject, counts: Counts, now: float) -> Refusal | None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
@@ -30,17 +30,27 @@ _NEWER = frozenset({"openai", "azure"})
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """One parameter: ``text`` is its value as JSON; ``is_forced``: whatever the request says."""
+    """One parameter: ``text`` is its value as JSON; ``is_forced``: whatever the request says.
+
+    ``said_as`` are the names by which a request may say it already, ``member`` is what is put into one.
+    """
 
     name: str
     text: str
     is_forced: bool = False
+    said_as: tuple[bytes, ...] = field(init=False, compare=False, repr=False)
+    member: str = field(init=False, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        """Conclude once what is needed for every call."""
+        names = LENGTH if self.name in LENGTH else (self.name,)
+        object.__setattr__(self, "said_as", tuple(name.encode() for name in names))
+        object.__setattr__(self, "member", f"{json.dumps(self.name)}:{self.text}")
 
 
 def names_of(settings: Iterable[Setting]) -> frozenset[bytes]:
     """Return the names that must be looked for in a body in order to give it these."""
-    names = {setting.name for setting in settings}
-    return frozenset(name.encode() for name in (names | set(LENGTH) if names.intersection(LENGTH) else names))
+    return frozenset(name for setting in settings for name in setting.said_as)
 
 
 def fitting(settings: Sequence[Setting], operation: str, kind: str) -> tuple[Setting, ...]:
@@ -74,9 +84,9 @@ def parameter_edits(scanner: TopLevelScanner, settings: Sequence[Setting]) -> tu
     edits: list[Edit] = []
     added: list[str] = []
     for setting in settings:
-        said = _said(scanner, setting.name)
+        said = _said(scanner, setting)
         if not said:
-            added.append(f"{json.dumps(setting.name)}:{setting.text}")
+            added.append(setting.member)
         elif setting.is_forced:
             edits += [(start, end - start, setting.text) for start, end in said]
     if added:
@@ -84,11 +94,11 @@ def parameter_edits(scanner: TopLevelScanner, settings: Sequence[Setting]) -> tu
     return tuple(sorted(edits, key=lambda edit: edit[:2]))
 
 
-def _said(scanner: TopLevelScanner, name: str) -> list[tuple[int, int]]:
+def _said(scanner: TopLevelScanner, setting: Setting) -> list[tuple[int, int]]:
     """Return where a body says a parameter, by any of its names."""
-    names = [item.encode() for item in (LENGTH if name in LENGTH else (name,))]
-    members = [scanner.members[item] for item in names if item in scanner.members]
-    members += [member for key, member in scanner.doubles if key in names]
+    members = [scanner.members[name] for name in setting.said_as if name in scanner.members]
+    if scanner.doubles:
+        members += [member for name, member in scanner.doubles if name in setting.said_as]
     return [(member.start, member.end) for member in members]
 
 
