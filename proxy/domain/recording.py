@@ -10,9 +10,25 @@ much) nor slotted (encoding them as JSON costs four times as much). Nobody chang
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from proxy.domain.outcome import Outcome
+
+
+@dataclass(kw_only=True)
+class PromptFact:
+    """The stored prompt that was put into a request; ``variables`` are without what is secret.
+
+    ``label`` is what it was asked for by, if that was a label. ``fallback_for`` is the one that could not be served.
+    """
+
+    name: str
+    version: int
+    label: str | None = None
+    variables: Mapping[str, Any] | None = None
+    fallback_for: str | None = None
 
 
 @dataclass(kw_only=True)
@@ -43,6 +59,7 @@ class CallStart:
     content: str = "stored"
     route: str | None = None
     sent_model: str | None = None
+    prompt: PromptFact | None = None
 
 
 @dataclass(kw_only=True)

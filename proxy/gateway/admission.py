@@ -69,14 +69,15 @@ class Admission:
     """
 
     __slots__ = (
-        "_departures", "_head", "_keys", "caller", "place", "record", "refusal", "retries", "routing", "seconds",
-        "snapshot",
+        "_departures", "_head", "_keys", "caller", "known", "place", "record", "refusal", "retries", "routing",
+        "seconds", "snapshot",
     )  # fmt: skip
 
     def __init__(
         self, head: ClientHead, routing: Routing, guard: Guard, index: KeyIndex, keys: Mapping[str, bytes]
     ) -> None:
         self._head = head
+        self.known = head.known
         self._keys = keys
         self.routing = routing
         snapshot = self.snapshot = routing.snapshot

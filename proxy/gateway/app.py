@@ -38,6 +38,7 @@ from proxy.gateway.gate import Gate
 from proxy.gateway.guard import Guard, Refusal
 from proxy.gateway.observation import Observation
 from proxy.gateway.plan import Plan, decide
+from proxy.gateway.prompts import Composed, Prompts, note_prompt
 from proxy.gateway.refusing import Refusing
 from proxy.gateway.routing import ECHO, Routing
 from proxy.gateway.sending import Sending, Upstream
@@ -108,6 +109,7 @@ class Gateway:
         self._mint = IdentityMint()
         self._without_usage: frozenset[str] = frozenset()
         self.tallies = Tallies(settings.tallies_dir, f"gateway-{spool.worker}-{os.getpid()}")
+        self.prompts = Prompts(settings.prompts_dir)
         self._breakers = Breakers(lambda: self.page)
         self.gate: Gate | None = None
         if settings.recording.mode == "power":
@@ -131,6 +133,7 @@ class Gateway:
             ECHO.name: self.echo,
             **self._ways.for_providers(snapshot.providers, self._keys.unusable),
         }
+        self.prompts.use(snapshot)
         self.guard = Guard(snapshot.allowed_hosts, has_keys=snapshot.requires_key)
         self._index = KeyIndex(snapshot)
         self.allowances = Allowances(snapshot, self.ceilings, self.tallies)
@@ -233,22 +236,39 @@ class Gateway:
             self._arriving -= 1
             self._look_if_drained()
 
+    def _planned(
+        self, call: ClientCall, admission: Admission, caller: Caller, inbound: Inbound
+    ) -> tuple[Plan, Composed | None] | Refusal:
+        """Return what will be sent where, with the stored prompt that is in it; or why nothing is."""
+        assert admission.place is not None
+        composed: Composed | None = None
+        if self.prompts.is_needed:
+            made = self.prompts.compose(admission, inbound)
+            if isinstance(made, Refusal):
+                return made
+            composed = made
+        body = inbound if composed is None else composed.inbound
+        plan = decide(admission.place, body, admission.routing, self._without_usage, self._breakers.order)
+        if composed is not None:
+            note_prompt(plan, composed, inbound)
+        if plan.unfit is not None:
+            return plan.unfit(plan.route)
+        if self.allowances.is_needed:
+            permitted = self.allowances.admit(call, caller, admission.place, plan)
+            return permitted if isinstance(permitted, Refusal) else (permitted, composed)
+        return plan, composed
+
     def _relay(
         self, call: ClientCall, observation: Observation, admission: Admission, caller: Caller, inbound: Inbound
     ) -> None:
         assert admission.place is not None
-        plan = decide(admission.place, inbound, admission.routing, self._without_usage, self._breakers.order)
-        if plan.unfit is not None:
+        planned = self._planned(call, admission, caller, inbound)
+        if isinstance(planned, Refusal):
             inbound.discard()
-            self.refusing.reject(call, observation, admission, plan.unfit(plan.route), caller)
+            self.refusing.reject(call, observation, admission, planned, caller)
             return
-        if self.allowances.is_needed:
-            permitted = self.allowances.admit(call, caller, admission.place, plan)
-            if isinstance(permitted, Refusal):
-                inbound.discard()
-                self.refusing.reject(call, observation, admission, permitted, caller)
-                return
-            plan = permitted
+        plan, composed = planned
+        own, inbound = inbound, inbound if composed is None else composed.inbound
         departure = admission.departure(plan, caller)
         if not plan.is_known:
             self.page.add(Page.UNKNOWN_MODELS, 1)
@@ -260,8 +280,9 @@ class Gateway:
             is_secret = operation.is_secret
             keeps = record != META and not (is_secret or operation.is_light)
             is_stored = keeps and (self.snapshot.record_bodies or plan.is_recorded)
-            start = start_of(call, plan, inbound, caller, departure, is_stored=is_stored)
-            if not observation.start(start, inbound.data if inbound.is_kept else b"", is_secret=is_secret):
+            fact = None if composed is None else composed.fact
+            start = start_of(call, plan, own, caller, departure, is_stored=is_stored, prompt=fact)
+            if not observation.start(start, own.data if own.is_kept else b"", is_secret=is_secret):
                 inbound.discard()
                 self.refusing.answer(call, observation, endings.rejected(RECORDER_FULL))
                 return

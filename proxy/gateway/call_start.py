@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from urllib.parse import unquote
 
-from proxy.domain.recording import CallStart
+from proxy.domain.recording import CallStart, PromptFact
 from proxy.gateway.admission import Departure
 from proxy.gateway.authentication import Caller
 from proxy.gateway.body import Inbound
@@ -19,7 +19,14 @@ _SECRET_WORDS = ("key", "token", "secret", "sig", "passw", "auth", "cred", "jwt"
 
 
 def start_of(
-    call: ClientCall, plan: Plan, inbound: Inbound, caller: Caller, departure: Departure, *, is_stored: bool
+    call: ClientCall,
+    plan: Plan,
+    inbound: Inbound,
+    caller: Caller,
+    departure: Departure,
+    *,
+    is_stored: bool,
+    prompt: PromptFact | None = None,
 ) -> CallStart:
     """Return the start of a call that goes to its provider; ``is_stored``: its bodies are kept."""
     facts: RequestFacts = inbound.facts
@@ -36,12 +43,13 @@ def start_of(
         request_bytes=inbound.length,
         request_sha256=inbound.sha256,
         side_file=inbound.side_file,
-        edits=plan.edits,
+        edits=plan.recorded_edits,
         request_headers=departure.recorded,
         key_id=caller.key_id,
         content="stored" if is_stored else "off",
         route=plan.route,
         sent_model=plan.sent_model,
+        prompt=prompt,
     )
 
 

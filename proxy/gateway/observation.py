@@ -111,7 +111,7 @@ class Observation:
 
     def _note_replanned(self, end: CallEnd, plan: Plan) -> None:
         end.edits_undone = not any(map(is_addition, plan.edits))
-        end.edits = plan.edits
+        end.edits = plan.recorded_edits
         if self._is_taken_over:
             end.provider, end.provider_kind = plan.provider.name, plan.provider.kind
             end.upstream, end.sent_model = plan.provider.base_url, plan.sent_model

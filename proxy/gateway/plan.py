@@ -23,7 +23,15 @@ from proxy.gateway.guard import Refusal
 from proxy.gateway.parameters import ParameterBook
 from proxy.gateway.routing import Choice, Routing
 from proxy.protocol.endpoints import Operation, operation_of
-from proxy.protocol.injection import Edit, edits_of_scan, form_rename_edits, metadata_edits, rename_edits, usage_edits
+from proxy.protocol.injection import (
+    Edit,
+    apply,
+    edits_of_scan,
+    form_rename_edits,
+    metadata_edits,
+    rename_edits,
+    usage_edits,
+)
 from proxy.protocol.parameters import TAKING, Setting, parameter_edits
 from proxy.protocol.tagging import FULL, META, NONE
 
@@ -72,7 +80,8 @@ class Plan:
     asked for, ``sent_model`` the name that a route gives it, ``route`` is that route, ``rule`` all that it says, and
     ``alternatives`` are who may take over before an answer has begun. ``is_known`` False: nobody lists the model.
     ``unfit`` tells why this body cannot be sent so. ``told`` is what a reply says beside the usual, in the parts of
-    ``ReplyHead.lines``. A plan is made for every call: what few of them have is set on those only.
+    ``ReplyHead.lines``. ``composed``: a stored prompt has made another body of the client's (its length, the body), and
+    ``edits`` are of that one. A plan is made for every call: what few of them have is set on those only.
     """
 
     edits: tuple[Edit, ...] = ()
@@ -85,6 +94,7 @@ class Plan:
     unfit: Callable[[str | None], Refusal] | None = None
     rule: Route | None = None
     told: tuple[bytes, ...] = ()
+    composed: tuple[int, bytes] | None = None
 
     def __init__(self, provider: Provider, target: bytes, operation: str, model: str | None = None) -> None:
         self.provider = provider
@@ -94,6 +104,14 @@ class Plan:
 
     def __repr__(self) -> str:
         return f"<Plan {self.operation} to {self.provider.name} edits={self.edits}>"
+
+    @property
+    def recorded_edits(self) -> tuple[Edit, ...]:
+        """What turns the client's own bytes into those that are sent."""
+        if self.composed is None:
+            return self.edits
+        length, body = self.composed
+        return ((0, length, apply(body, self.edits).decode()),)
 
     @property
     def on_client_gone(self) -> str:

@@ -7,7 +7,7 @@ reported no usage its visible output is estimated, and labelled as an estimate; 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import parse_qs
@@ -18,7 +18,7 @@ from proxy.domain.cost import Cost
 from proxy.domain.identity import id_text
 from proxy.domain.interaction import Entry, Interaction
 from proxy.domain.outcome import SUCCESSFUL, CostStatus, FinishKind, Outcome, UsageSource
-from proxy.domain.recording import RecordedCall
+from proxy.domain.recording import CallStart, RecordedCall
 from proxy.domain.usage import NO_USAGE, Usage
 from proxy.interpret.asking import Request, read_request
 from proxy.interpret.content import content_state_of, edits_of, request_body_of, response_body_of, sent_sha256
@@ -170,8 +170,9 @@ def _interaction(parts: _Parts, *, keeps: bool) -> Interaction:
         finish_kind=kind_of(next((reason for reason in reasons if reason), None)) if reasons else FinishKind.NONE,
         attempts=len(end.attempts) if end is not None else 0,
         request_modified=bool(edits_of(call)),
+        **_prompt(start),
         tags=tags.tags,
-        metadata=tags.metadata or None,
+        metadata=_with_fallback(tags.metadata, start) or None,
         decode_error=clean(parts.reading.decode_error or request.decode_error, 200),
         **_counts(parts),
         **_content(parts, keeps=keeps),
@@ -220,6 +221,25 @@ def _content(parts: _Parts, *, keeps: bool) -> dict[str, Any]:
         output_length=len(parts.output) or None,
         input_language=language_of(request.input_text),
     )
+
+
+def _prompt(start: CallStart) -> dict[str, Any]:
+    """Return the columns of the stored prompt that a call was made with."""
+    fact = start.prompt
+    if fact is None:
+        return {}
+    variables = storable(fact.variables) if fact.variables else None
+    return {
+        "prompt_name": clean(fact.name, 200), "prompt_version": fact.version, "prompt_label": clean(fact.label, 100),
+        "prompt_variables": variables,
+    }  # fmt: skip
+
+
+def _with_fallback(metadata: Mapping[str, str], start: CallStart) -> Mapping[str, str]:
+    """Add which prompt could not be served, where another one took its place."""
+    if start.prompt is None or start.prompt.fallback_for is None:
+        return metadata
+    return {**metadata, "dashcam_prompt_fallback": clean(start.prompt.fallback_for, 200) or ""}
 
 
 def _finish_reason(reasons: list[str | None]) -> str | None:

@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 import orjson
 
 from proxy.domain.outcome import Outcome
-from proxy.domain.recording import AnswerHead, AttemptFact, CallEnd, CallStart, Piece
+from proxy.domain.recording import AnswerHead, AttemptFact, CallEnd, CallStart, Piece, PromptFact
 from proxy.errors import SpoolError
 
 _LENGTH = struct.Struct("<I")
@@ -128,14 +128,20 @@ def _edits(values: list[Any]) -> tuple[tuple[int, int, str], ...]:
     return tuple((offset, removed, text) for offset, removed, text in values)
 
 
+def _prompt(values: dict[str, Any]) -> PromptFact:
+    return _build(PromptFact, values, {})
+
+
 _START_TUPLES: dict[str, Callable[[Any], Any]] = {
     "edits": _edits,
     "request_headers": _pairs,
+    "prompt": _prompt,
 }
 _END_PARTS: dict[str, Callable[[Any], Any]] = {
     "outcome": Outcome, "head": _head, "attempts": _attempts, "edits": _edits,
 }  # fmt: skip
-_NAMES = {kind: frozenset(item.name for item in fields(kind)) for kind in (CallStart, CallEnd, AnswerHead, AttemptFact)}
+_KINDS = (CallStart, CallEnd, AnswerHead, AttemptFact, PromptFact)
+_NAMES = {kind: frozenset(item.name for item in fields(kind)) for kind in _KINDS}
 
 
 def _build(kind: type[T], values: dict[str, Any], parts: Mapping[str, Callable[[Any], Any]]) -> T:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from proxy.domain.interaction import Entry
 from proxy.domain.outcome import ContentState, CostStatus, FinishKind, Outcome, UsageSource
-from proxy.domain.recording import Piece, RecordedCall
+from proxy.domain.recording import Piece, PromptFact, RecordedCall
 from proxy.interpret.entry import interpret
 from proxy.pricing.cost import cost_of
 from tests.support.recorded import SSE, answer, chat_chunks, cut_up, events, recorded, response_events
@@ -374,3 +374,13 @@ def test_pieces_with_equal_times_are_fine() -> None:
 
 def test_an_interrupted_answer_is_as_long_as_what_came_of_it_also_where_not_all_is_kept() -> None:
     assert row(b"data: {", media=SSE, outcome=None, lost_bytes=9).response_bytes == 16
+
+
+def test_the_stored_prompt_of_a_call_stands_in_its_row() -> None:
+    fact = PromptFact(name="short", version=7, label="next", variables={"a": 1}, fallback_for="other@2")
+    item = row(cut_up(STREAM, 100), media=SSE, prompt=fact)
+    assert (item.prompt_name, item.prompt_version, item.prompt_label) == ("short", 7, "next")
+    assert item.prompt_variables == {"a": 1}
+    assert item.metadata == {"dashcam_prompt_fallback": "other@2"}
+    plain = row(cut_up(STREAM, 100), media=SSE)
+    assert (plain.prompt_name, plain.prompt_version, plain.prompt_variables, plain.metadata) == (None, None, None, None)

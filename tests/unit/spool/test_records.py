@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar, get_type_hints
 
 import orjson
@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
 from proxy.domain.outcome import Outcome
-from proxy.domain.recording import AnswerHead, AttemptFact, CallEnd, CallStart, Piece
+from proxy.domain.recording import AnswerHead, AttemptFact, CallEnd, CallStart, Piece, PromptFact
 from proxy.errors import SpoolError
 from proxy.spool import records
 from tests.support.spooling import a_head, a_start, an_end
@@ -43,6 +43,8 @@ def any_of(kind: type[T]) -> SearchStrategy[T]:
     return st.builds(kind, **{name: BY_TYPE[hint] for name, hint in get_type_hints(kind).items()})
 
 
+BY_TYPE[Mapping[str, Any] | None] = st.none() | st.dictionaries(TEXTS, COUNTS | TEXTS, max_size=3)
+BY_TYPE[PromptFact | None] = st.none() | any_of(PromptFact)
 BY_TYPE[AnswerHead | None] = st.none() | any_of(AnswerHead)
 BY_TYPE[tuple[AttemptFact, ...]] = st.lists(any_of(AttemptFact), max_size=3).map(tuple)
 STARTS, HEADS, ENDS = any_of(CallStart), any_of(AnswerHead), any_of(CallEnd)

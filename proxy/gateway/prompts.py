@@ -1,0 +1,187 @@
+"""The stored prompts of a snapshot, as calls use them: found by name, read from files once, rendered for each call.
+
+A version's content never changes, so what was read and compiled is kept, also over snapshots; what one includes is
+found anew with each snapshot, since a label may have moved. What cannot be served is refused with the reason, unless
+the call or its route names another prompt for that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import orjson
+
+from proxy.domain.prompt import PublishedPrompt, PublishedVersion
+from proxy.domain.recording import PromptFact
+from proxy.domain.snapshot import Snapshot
+from proxy.gateway.admission import Admission
+from proxy.gateway.asks import FALLBACK_HEADER, HEADER, MODEL_PREFIX, OPERATIONS, PromptAsk, asked_for, split
+from proxy.gateway.body import Inbound
+from proxy.gateway.composing import compose
+from proxy.gateway.guard import Refusal
+from proxy.gateway.plan import Plan
+from proxy.prompting.checking import read_version
+from proxy.prompting.problems import RenderingError
+from proxy.prompting.rendering import CompiledPrompt, Rendered
+from proxy.prompting.version import PromptVersion, texts_of
+from proxy.protocol.requests import parse
+
+_MOST_KEPT = 512
+
+
+class _AbsentError(Exception):
+    """A prompt, or a version of it, that there is not; the message is for the caller."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.refusal = Refusal(404, code, message)
+
+
+@dataclass(frozen=True, slots=True)
+class Composed:
+    """What a prompt has made of a request: the body that is sent, what is recorded of it, what the reply says."""
+
+    inbound: Inbound
+    fact: PromptFact
+    told: tuple[bytes, ...]
+
+
+class Prompts:
+    """``folder`` holds the contents. ``is_needed`` False: no call can ask for anything here."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._published: dict[str, PublishedPrompt] = {}
+        self._versions: dict[str, PromptVersion] = {}
+        self._compiled: dict[tuple[str, int], CompiledPrompt] = {}
+        self.is_needed = False
+
+    def __repr__(self) -> str:
+        return f"<Prompts published={len(self._published)} read={len(self._versions)}>"
+
+    def use(self, snapshot: Snapshot) -> None:
+        """Take up a snapshot's prompts."""
+        self._published = {item.name: item for item in snapshot.prompts}
+        self._compiled.clear()
+        self.is_needed = bool(snapshot.prompts) or any(route.prompt is not None for route in snapshot.routes)
+
+    def compose(self, admission: Admission, inbound: Inbound) -> Composed | Refusal | None:
+        """Return the request that a call's prompt makes, None where it asks for none of ours."""
+        place = admission.place
+        assert place is not None
+        if place.operation.name not in OPERATIONS:
+            return None
+        known, facts = admission.known, inbound.facts
+        rule = None
+        if place.provider is None and place.chosen is None:
+            rule = admission.routing.choose(facts.model).rule
+        has_rule = rule is not None and rule.prompt is not None
+        is_by_model = facts.model is not None and facts.model.startswith(MODEL_PREFIX)
+        if not (has_rule or is_by_model or HEADER in known or b'"prompt"' in inbound.data):
+            return None
+        if not facts.is_json or inbound.side_path is not None:
+            return _NOT_JSON if has_rule or is_by_model or HEADER in known else None
+        values = orjson.loads(inbound.data)
+        asked = asked_for(known, values, rule, self._published)
+        if asked is None or isinstance(asked, Refusal):
+            return asked
+        return self._served(asked, lambda rendered: compose(place.operation.name, values, rendered))
+
+    # -- serving --------------------------------------------------------------------------------------------
+
+    def _served(self, asked: PromptAsk, body_of: Callable[[Rendered], bytes]) -> Composed | Refusal:
+        try:
+            return self._rendered(asked, asked.name, asked.wanted, body_of, is_fallback=False)
+        except (_AbsentError, RenderingError) as error:
+            if asked.fallback is None:
+                return _refusal(error)
+        try:
+            return self._rendered(asked, *split(asked.fallback), body_of, is_fallback=True)
+        except (_AbsentError, RenderingError) as error:
+            return _refusal(error)
+
+    def _rendered(
+        self, asked: PromptAsk, name: str, wanted: str, body_of: Callable[[Rendered], bytes], *, is_fallback: bool
+    ) -> Composed:
+        version = self._find(name, wanted)
+        rendered = self._compiled_version(name, version).render(asked.variables)
+        body = body_of(rendered)
+        label = wanted if wanted and not wanted.isdigit() and wanted != version.name else None
+        fact = PromptFact(
+            name=name, version=version.number, label=label, variables=dict(rendered.variables),
+            fallback_for=asked.title if is_fallback else None,
+        )  # fmt: skip
+        told = [b"x-dashcam-prompt", b": ", f"{name}@{version.number}".encode(), b"\r\n"]
+        if is_fallback:
+            told += [FALLBACK_HEADER, b": true\r\n"]
+        if rendered.unused:
+            count = str(len(rendered.unused)).encode()
+            told += [b"x-dashcam-prompt-warning", b": ", count, b" variables are not used by this prompt\r\n"]
+        return Composed(Inbound(body, len(body), parse(body)), fact, tuple(told))
+
+    def _find(self, name: str, wanted: str) -> PublishedVersion:
+        published = self._published.get(name)
+        if published is None:
+            raise _AbsentError("prompt_not_found", f"There is no prompt {name[:100]!r}.")
+        version = published.find(wanted)
+        if version is None:
+            numbers = ", ".join(str(item.number) for item in published.versions[-10:])
+            message = f"The prompt {name!r} has no version or label {wanted[:40]!r}; the newest versions are {numbers}."
+            raise _AbsentError("prompt_version_not_found", message)
+        return version
+
+    def _compiled_version(self, name: str, version: PublishedVersion) -> CompiledPrompt:
+        key = name, version.number
+        found = self._compiled.get(key)
+        if found is None:
+            if len(self._compiled) >= _MOST_KEPT:
+                self._compiled.pop(next(iter(self._compiled)))
+            title = f"{name}@{version.number}"
+            found = self._compiled[key] = CompiledPrompt(self._read(title, version.sha256), title, self._partial)
+        return found
+
+    def _read(self, title: str, sha256: str) -> PromptVersion:
+        found = self._versions.get(sha256)
+        if found is not None:
+            return found
+        try:
+            version, problems = read_version(orjson.loads((self._folder / f"{sha256}.json").read_bytes()))
+        except (OSError, orjson.JSONDecodeError):
+            version, problems = PromptVersion(messages=(), parameters={}), []
+        if problems or version.sha256 != sha256:
+            message = f"The content of the prompt {title} cannot be read on this host; dashcam doctor says more."
+            raise _AbsentError("prompt_unavailable", message)
+        if len(self._versions) >= _MOST_KEPT:
+            self._versions.pop(next(iter(self._versions)))
+        self._versions[sha256] = version
+        return version
+
+    def _partial(self, reference: str) -> str | None:
+        """Return what another prompt gives where it is included: the text of its first message."""
+        name, wanted = split(reference)
+        try:
+            version = self._find(name, wanted)
+            return next(iter(texts_of(self._read(reference, version.sha256)).values()), None)
+        except _AbsentError:
+            return None
+
+
+def note_prompt(plan: Plan, composed: Composed, own: Inbound) -> None:
+    """Let a plan, and those that may take over, say what the body was and which prompt is in it."""
+    for one in (plan, *plan.alternatives):
+        one.composed = own.length, composed.inbound.data
+        one.told += composed.told
+
+
+_NOT_JSON = Refusal(
+    400,
+    "prompt_body_not_json",
+    "A stored prompt can only be put into a plain JSON request of at most limits.spill_bytes; this one is compressed, "
+    "larger, or no JSON.",
+)
+
+
+def _refusal(error: _AbsentError | RenderingError) -> Refusal:
+    return error.refusal if isinstance(error, _AbsentError) else Refusal(400, error.code, error.message)

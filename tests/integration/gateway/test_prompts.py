@@ -1,0 +1,199 @@
+"""Stored prompts on real sockets: what is sent, what the reply says, what is recorded, and what is refused."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+
+from proxy.control.prompt_files import PromptFiles
+from proxy.domain.prompt import PublishedPrompt, PublishedVersion
+from proxy.domain.recording import PromptFact
+from proxy.domain.route import Route, Target
+from proxy.prompting.checking import read_version
+from proxy.protocol.injection import apply
+from proxy.settings.values import Settings
+from tests.integration.gateway.conftest import LIMITS
+from tests.support.client import Client, Reply
+from tests.support.gateway import RunningGateway, provider, running_gateway
+from tests.support.scripted_upstream import ScriptedUpstream, Turn, answer_ok, one_after_another
+
+CHAT, RESPONSES = "/v1/chat/completions", "/v1/responses"
+ONE = {
+    "messages": [{"role": "system", "content": "Be {{ tone }}. {% include 'style' %}"}],
+    "parameters": {"model": "gpt", "temperature": 0.2},
+    "variables": {"tone": {"default": "brief"}, "key": {"required": False, "secret": True}},
+}
+TWO = {
+    **ONE,
+    "messages": [{"role": "system", "content": "Version two for {{ name }}."}],
+    "variables": {"name": "string"},
+}
+STYLE = {"messages": [{"role": "system", "content": "No jargon."}]}
+TARGET = Target(provider="main", model="gpt-x")
+ROUTE = Route(model="summarise", targets=(TARGET,), prompt="short@next", prompt_fallback="short@1")
+MESSAGE = {"role": "user", "content": "Hi"}
+
+
+def published(files: PromptFiles, name: str, *contents: dict[str, Any], **labels: int) -> PublishedPrompt:
+    versions = []
+    for number, content in enumerate(contents, 1):
+        version, problems = read_version(content)
+        assert problems == []
+        files.write({version.sha256: version.to_mapping()})
+        versions.append(PublishedVersion(number=number, sha256=version.sha256, name=f"{number}.0"))
+    return PublishedPrompt(name=name, versions=tuple(versions), labels=tuple(labels.items()))
+
+
+@contextlib.asynccontextmanager
+async def gateway(folder: Path, upstream: ScriptedUpstream) -> AsyncIterator[tuple[RunningGateway, Client]]:
+    settings = Settings(
+        data_dir=str(folder), run_dir=str(folder / "run"), limits=LIMITS, providers=(provider(upstream.port),),
+        routes=(ROUTE,),
+    )  # fmt: skip
+    files = PromptFiles(settings.prompts_dir)
+    async with running_gateway(folder, settings) as running, Client(running.port) as client:
+        prompts = (published(files, "short", ONE, TWO, production=1, next=2), published(files, "style", STYLE))
+        running.gateway.use(replace(running.gateway.snapshot, prompts=prompts))
+        yield running, client
+
+
+async def ask(client: Client, body: dict[str, Any], path: str = CHAT, **headers: str) -> Reply:
+    lines = [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
+    return await client.ask("POST", path, orjson.dumps(body), *lines)
+
+
+def sent(upstream: ScriptedUpstream) -> dict[str, Any]:
+    found: dict[str, Any] = orjson.loads(upstream.requests[-1].body)
+    return found
+
+
+FIRST = {
+    "model": "gpt", "temperature": 0.2, "messages": [{"role": "system", "content": "Be brief. No jargon."}, MESSAGE],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("body", "headers"),
+    [
+        ({"prompt": {"id": "short"}, "messages": [MESSAGE]}, {}),
+        ({"prompt": {"id": "short", "version": "1.0"}, "messages": [MESSAGE]}, {}),
+        ({"prompt": {"id": "short", "label": "production"}, "messages": [MESSAGE]}, {}),
+        ({"model": "prompt/short@1", "messages": [MESSAGE]}, {}),
+        ({"messages": [MESSAGE]}, {"x_dashcam_prompt": "short"}),
+    ],
+)
+async def test_a_call_gets_the_version_that_it_asks_for(
+    tmp_path: Path, upstream: ScriptedUpstream, body: dict[str, Any], headers: dict[str, str]
+) -> None:
+    async with gateway(tmp_path, upstream) as (running, client):
+        reply = await ask(client, body, **headers)
+        assert reply.status == 200
+        assert reply.headers("x-dashcam-prompt") == ["short@1"]
+        assert sent(upstream) == FIRST
+        (call,) = running.calls()
+        assert call.request == orjson.dumps(body)
+        assert apply(call.request, call.start.edits) == upstream.requests[0].body
+        assert call.start.prompt is not None
+        assert (call.start.prompt.name, call.start.prompt.version) == ("short", 1)
+
+
+async def test_a_route_carries_a_prompt_and_falls_back(tmp_path: Path, upstream: ScriptedUpstream) -> None:
+    async with gateway(tmp_path, upstream) as (running, client):
+        body = {"model": "summarise", "messages": [MESSAGE], "prompt": {"variables": {"name": "Ada"}}}
+        assert (await ask(client, body)).headers("x-dashcam-prompt") == ["short@2"]
+        assert sent(upstream)["messages"][0]["content"] == "Version two for Ada."
+        assert sent(upstream)["model"] == "gpt-x"
+        reply = await ask(client, {"model": "summarise", "messages": [MESSAGE]})
+        assert reply.headers("x-dashcam-prompt") == ["short@1"]
+        assert reply.headers("x-dashcam-prompt-fallback") == ["true"]
+        fact = PromptFact(name="short", version=1, variables={}, fallback_for="short@next")
+        assert running.calls()[1].start.prompt == fact
+
+
+async def test_a_responses_request_gets_it_as_input(tmp_path: Path, upstream: ScriptedUpstream) -> None:
+    async with gateway(tmp_path, upstream) as (_, client):
+        await ask(client, {"prompt": {"id": "short"}, "input": "Hi"}, RESPONSES)
+        assert sent(upstream)["input"] == [{"role": "system", "content": "Be brief. No jargon."}, MESSAGE]
+
+
+async def test_secret_variables_are_not_recorded(tmp_path: Path, upstream: ScriptedUpstream) -> None:
+    async with gateway(tmp_path, upstream) as (running, client):
+        reply = await ask(client, {"prompt": {"id": "short", "variables": {"key": "s3cret", "x": 1}}})
+        assert reply.headers("x-dashcam-prompt-warning") == ["1 variables are not used by this prompt"]
+        (call,) = running.calls()
+        assert call.start.prompt is not None
+        assert call.start.prompt.variables == {"key": "[redacted]", "x": "[redacted]"}
+
+
+@pytest.mark.parametrize(
+    ("prompt", "status", "code", "told"),
+    [
+        ({"id": "none"}, 404, "prompt_not_found", "'none'"),
+        ({"id": "short", "version": 9}, 404, "prompt_version_not_found", "1, 2"),
+        ({"id": "short", "version": 2}, 400, "variable_missing", "short@2 cannot be rendered: the variable 'name'"),
+        ({"id": "short", "variables": {"tone": 5}}, 400, "variable_invalid", "'tone' must be a string"),
+        ({"id": "short", "colour": 1}, 400, "prompt_invalid", "prompt.colour"),
+    ],
+)
+async def test_what_cannot_be_served_is_refused_and_nothing_is_sent(
+    tmp_path: Path, upstream: ScriptedUpstream, prompt: dict[str, Any], status: int, code: str, told: str
+) -> None:
+    async with gateway(tmp_path, upstream) as (running, client):
+        reply = await ask(client, {"prompt": prompt, "messages": [MESSAGE]})
+        error = orjson.loads(reply.body)["error"]
+        assert (reply.status, error["code"]) == (status, code)
+        assert told.lower() in error["message"].lower()
+        assert upstream.requests == []
+        assert len(running.calls()) == 1
+
+
+async def test_the_prompt_of_a_provider_s_own_passes_untouched(tmp_path: Path, upstream: ScriptedUpstream) -> None:
+    async with gateway(tmp_path, upstream) as (_, client):
+        theirs: dict[str, Any] = {"prompt": {"id": "pmpt_abc", "version": "2"}, "input": "x"}
+        for body in (theirs, {"model": "gpt", "input": 'a "prompt"'}):
+            assert (await ask(client, body, RESPONSES)).headers("x-dashcam-prompt") == []
+            assert upstream.requests[-1].body == orjson.dumps(body)
+
+
+async def test_a_call_goes_on_with_the_prompt_it_began_with(tmp_path: Path, upstream: ScriptedUpstream) -> None:
+    async with gateway(tmp_path, upstream) as (running, client):
+        await ask(client, {"prompt": {"id": "short"}})
+        moved = tuple(replace(item, labels=(("production", 2),)) for item in running.gateway.snapshot.prompts)
+        running.gateway.use(replace(running.gateway.snapshot, prompts=moved, revision=99))
+        reply = await ask(client, {"prompt": {"id": "short", "variables": {"name": "Ada"}}})
+        assert reply.headers("x-dashcam-prompt") == ["short@2"]
+
+
+async def test_a_lost_content_is_told(tmp_path: Path, upstream: ScriptedUpstream) -> None:
+    async with gateway(tmp_path, upstream) as (running, client):
+        for path in running.settings.prompts_dir.iterdir():
+            path.write_bytes(b"{}")
+        reply = await ask(client, {"prompt": {"id": "short"}})
+        assert orjson.loads(reply.body)["error"]["code"] == "prompt_unavailable"
+
+
+async def refuse_usage(turn: Turn) -> None:
+    body = b'{"error":{"message":"Unknown parameter: stream_options"}}'
+    await turn.answer(body, b"Content-Type: application/json", status=b"400 Bad Request")
+
+
+async def test_what_was_sent_the_second_time_can_be_rebuilt_too(tmp_path: Path) -> None:
+    async with ScriptedUpstream(one_after_another(refuse_usage, answer_ok)) as upstream:
+        main = provider(upstream.port, stream_usage="inject")
+        settings = Settings(data_dir=str(tmp_path), run_dir=str(tmp_path / "run"), limits=LIMITS, providers=(main,))
+        async with running_gateway(tmp_path, settings) as running, Client(running.port) as client:
+            prompts = (published(PromptFiles(settings.prompts_dir), "style", STYLE),)
+            running.gateway.use(replace(running.gateway.snapshot, prompts=prompts))
+            await ask(client, {"prompt": {"id": "style"}, "stream": True, "model": "m"})
+            (call,) = running.calls()
+            first, second = (item.body for item in upstream.requests)
+            assert apply(call.request, call.start.edits) == first
+            assert call.end is not None
+            assert call.end.edits is not None
+            assert apply(call.request, call.end.edits) == second

@@ -1,0 +1,89 @@
+"""Four ways to ask for a stored prompt; the first that says something counts, and what is the provider's own passes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from proxy.domain.route import Route, Target
+from proxy.gateway.asks import PromptAsk, asked_for
+from proxy.gateway.guard import Refusal
+
+OURS = {"short", "pmpt_ours"}
+RULE = Route(model="summarise", targets=(Target(provider="p"),), prompt="by-route@next", prompt_fallback="safe")
+VARIABLES = {"text": "Hi"}
+
+
+def ask(values: dict[str, Any], rule: Route | None = None, **headers: str) -> PromptAsk | Refusal | None:
+    known = {name.replace("_", "-").encode(): value.encode() for name, value in headers.items()}
+    return asked_for(known, values, rule, OURS)
+
+
+@pytest.mark.parametrize(
+    ("values", "rule", "headers", "title"),
+    [
+        ({}, None, {"x_dashcam_prompt": "short@production"}, "short@production"),
+        ({"prompt": {"id": "short"}}, None, {}, "short"),
+        ({"prompt": {"id": "short", "version": 7}}, None, {}, "short@7"),
+        ({"prompt": {"id": "short", "label": "next"}}, None, {}, "short@next"),
+        ({"prompt": {"id": "short@1.1"}}, None, {}, "short@1.1"),
+        ({"model": "prompt/short@next"}, None, {}, "short@next"),
+        ({}, RULE, {}, "by-route@next"),
+        ({"prompt": {"id": "short"}, "model": "prompt/other"}, RULE, {}, "short"),
+        ({"prompt": {"id": "short"}}, RULE, {"x_dashcam_prompt": "first"}, "first"),
+        ({"prompt": {"id": "pmpt_ours"}}, None, {}, "pmpt_ours"),
+    ],
+)
+def test_each_way_names_a_prompt(
+    values: dict[str, Any], rule: Route | None, headers: dict[str, str], title: str
+) -> None:
+    found = ask(values, rule, **headers)
+    assert isinstance(found, PromptAsk)
+    assert found.title == title
+
+
+@pytest.mark.parametrize(
+    "values",
+    [{}, {"model": "gpt-4o"}, {"prompt": "a legacy completion"}, {"prompt": {"id": "pmpt_of_openai"}}, {"prompt": {}}],
+)
+def test_what_is_none_of_ours_passes(values: dict[str, Any]) -> None:
+    assert ask(values) is None
+
+
+def test_variables_come_from_the_body_whichever_way_names_the_prompt() -> None:
+    found = ask({"prompt": {"variables": VARIABLES}}, None, x_dashcam_prompt="short")
+    assert isinstance(found, PromptAsk)
+    assert found.variables == VARIABLES
+
+
+@pytest.mark.parametrize(
+    ("values", "headers", "fallback"),
+    [
+        ({"prompt": {"id": "short", "fallback": "a@1"}}, {"x_dashcam_prompt_fallback": "b"}, "a@1"),
+        ({"prompt": {"id": "short"}}, {"x_dashcam_prompt_fallback": "b"}, "b"),
+        ({"prompt": {"id": "short"}}, {}, "safe"),
+    ],
+)
+def test_a_fallback_is_the_request_s_or_the_route_s(
+    values: dict[str, Any], headers: dict[str, str], fallback: str
+) -> None:
+    found = ask(values, RULE, **headers)
+    assert isinstance(found, PromptAsk)
+    assert found.fallback == fallback
+
+
+@pytest.mark.parametrize(
+    ("prompt", "told"),
+    [
+        ({"id": "short", "colour": 1}, "prompt.colour is not known"),
+        ({"id": "short", "version": 1, "label": "a"}, "a version and a label"),
+        ({"id": "short", "variables": []}, "an object of values"),
+        ({"id": "short", "fallback": 5}, "is a text"),
+    ],
+)
+def test_a_malformed_ask_is_refused_with_the_reason(prompt: dict[str, Any], told: str) -> None:
+    found = ask({"prompt": prompt})
+    assert isinstance(found, Refusal)
+    assert (found.status, found.code) == (400, "prompt_invalid")
+    assert told.lower() in found.message.lower()
