@@ -12,7 +12,15 @@ from typing import Annotated, Any
 
 import typer
 
-from proxy.cli import completion, database_commands, price_commands, reading_commands, setup_commands
+from proxy.cli import (
+    catalogue_commands,
+    completion,
+    database_commands,
+    price_commands,
+    prompt_commands,
+    reading_commands,
+    setup_commands,
+)
 from proxy.cli.options import Config, DatabaseUrl, DataDir, EnvFile, Upstreams
 from proxy.cli.resolution import settings_from
 from proxy.errors import (
@@ -117,6 +125,8 @@ def try_it(data_dir: DataDir = None, config: Config = None, env_file: EnvFile = 
 reading_commands.add_to(app)
 price_commands.add_to(app)
 database_commands.add_to(app)
+catalogue_commands.add_to(app)
+prompt_commands.add_to(app, setup_commands.config_app)
 setup_commands.add_to(app)
 
 

@@ -8,10 +8,11 @@ library loggers (uvicorn, httpx2, alembic) come through here from WARNING on.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import re
 import sys
-from collections.abc import MutableMapping
+from collections.abc import Iterator, MutableMapping
 from pathlib import Path
 from typing import Any
 
@@ -116,3 +117,17 @@ def configure(settings: LogSettings, *, process: str) -> BoundedSink:
     root.handlers[:] = [_Bridge()]
     root.setLevel(logging.WARNING)
     return sink
+
+
+@contextlib.contextmanager
+def warnings_only() -> Iterator[None]:
+    """Let a block log to standard error what is a warning or worse: a command says itself what it does."""
+    before = structlog.get_config()
+    structlog.configure(
+        wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
+    try:
+        yield
+    finally:
+        structlog.configure(**before)

@@ -6,11 +6,13 @@ that no control begins meanwhile. What is published waits for the next start.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import getpass
 import threading
 from collections.abc import Iterator
 
+import httpx2
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -27,6 +29,7 @@ from proxy.loader.errands import alone
 from proxy.settings.values import Settings
 from proxy.store.migration import prepare
 from proxy.store.writing import StoreWriter
+from proxy.telemetry.logs import warnings_only
 
 _LOOK_SECONDS = 0.002
 
@@ -59,6 +62,19 @@ def app_alone(settings: Settings) -> Iterator[Starlette]:
         with contextlib.nullcontext() if database.is_postgres else _serving(turns, settings):
             routes = routes_of(OwnDoor(), lambda: desk, settings)
             yield Starlette(routes=routes, exception_handlers={HTTPException: on_http_exception})
+
+
+def ask_alone(settings: Settings, method: str, target: str, data: bytes | None, kind: str) -> tuple[int, str, bytes]:
+    """Ask one question where no Dashcam runs; return status, media type and body. Errors as ``app_alone``."""
+
+    async def ask(app: Starlette) -> httpx2.Response:
+        transport = httpx2.ASGITransport(app=app)
+        async with httpx2.AsyncClient(transport=transport, base_url="http://dashcam") as client:
+            return await client.request(method, target, content=data, headers={"content-type": kind})
+
+    with warnings_only(), app_alone(settings) as app:
+        answer = asyncio.run(ask(app))
+    return answer.status_code, answer.headers.get("content-type", ""), answer.content
 
 
 @contextlib.contextmanager

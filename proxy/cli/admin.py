@@ -1,0 +1,96 @@
+"""The admin API as commands use it: of the Dashcam that runs on this data, else in this process.
+
+A running one is asked over HTTP, with the admin token where there is one; where none runs, the same application does
+the same on the same database (``control.api.application``). Refusals become errors with their exit codes.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import urllib.error
+import urllib.request
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from proxy.cli.instance import find, open_own
+from proxy.errors import DashcamError, NotAllowedError, NotFoundError, StoreError, UnreachableError, UsageError
+from proxy.settings.credentials import read_secret
+from proxy.settings.values import Settings
+
+_SECONDS = 30.0
+_KINDS: dict[int, type[DashcamError]] = {
+    400: UsageError, 401: NotAllowedError, 403: NotAllowedError, 404: NotFoundError, 409: UsageError, 412: UsageError,
+    413: UsageError, 422: UsageError, 429: NotAllowedError, 503: StoreError,
+}  # fmt: skip
+
+
+class Admin:
+    """Asks the admin API for one command."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._url = find(settings)
+
+    def __repr__(self) -> str:
+        return f"<Admin at {self._url or 'this process'}>"
+
+    def ask(self, method: str, path: str, body: Any = None, *, text: bytes | None = None, **query: Any) -> Any:
+        """Return what an endpoint answers: its JSON, or the text of one that gives a text.
+
+        ``path`` is below ``/api/v1``, in parts that are quoted where they may hold anything (``part``).
+        """
+        said = {name: str(value) for name, value in query.items() if value is not None}
+        target = f"/api/v1/{path}" + (f"?{urlencode(said)}" if said else "")
+        data = text if text is not None else None if body is None else json.dumps(body).encode()
+        kind = "application/yaml" if text is not None else "application/json"
+        status, media, answer = (self._far if self._url else self._near)(method, target, data, kind)
+        if status >= 400:
+            raise _error_of(status, answer)
+        return json.loads(answer) if media.startswith("application/json") else answer.decode()
+
+    def all(self, path: str, **query: Any) -> list[dict[str, Any]]:
+        """Return a whole list, page by page."""
+        found: list[dict[str, Any]] = []
+        after = None
+        while True:
+            page = self.ask("GET", path, limit=500, after=after, **query)
+            found += page["data"]
+            if not page["has_more"]:
+                return found
+            after = page["last_id"]
+
+    def _far(self, method: str, target: str, data: bytes | None, kind: str) -> tuple[int, str, bytes]:
+        token = read_secret("DASHCAM_ADMIN_TOKEN")
+        headers = {"Content-Type": kind, **({"Authorization": f"Bearer {token}"} if token else {})}
+        request = urllib.request.Request(f"{self._url}{target}", data, headers, method=method)  # noqa: S310 - our own address
+        try:
+            with open_own(request, _SECONDS) as answer:
+                return answer.status, answer.headers.get("content-type", ""), answer.read()
+        except urllib.error.HTTPError as error:
+            return error.code, error.headers.get("content-type", ""), error.read()
+        except (OSError, http.client.HTTPException) as error:
+            reason = f"the running Dashcam at {self._url} does not answer: {error}"
+            raise UnreachableError(reason, hint="dashcam status") from error
+
+    def _near(self, method: str, target: str, data: bytes | None, kind: str) -> tuple[int, str, bytes]:
+        from proxy.control.api.application import ask_alone
+
+        return ask_alone(self._settings, method, target, data, kind)
+
+
+def part(name: str) -> str:
+    """Return a name as a part of a path."""
+    return quote(name, safe="")
+
+
+def _error_of(status: int, answer: bytes) -> DashcamError:
+    """Return a refusal as an error, with every field and reason."""
+    try:
+        told: Mapping[str, Any] = json.loads(answer)
+    except ValueError:
+        told = {"detail": f"it answers {status}"}
+    reasons = [f"{item['field']}: {item['reason']}".removeprefix(": ") for item in told.get("errors", ())]
+    message = "; ".join(reasons) or str(told.get("detail", f"it answers {status}"))
+    return _KINDS.get(status, DashcamError)(message, hint=told.get("hint"))

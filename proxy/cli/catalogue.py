@@ -1,0 +1,144 @@
+"""What the catalogue's commands print: lists in columns, one document as JSON, and what a change came to."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from proxy.cli.admin import Admin, part
+from proxy.cli.rows import print_rows, shown
+from proxy.cli.terminal import harmless, json_text, on_one_line, paint
+from proxy.errors import NotFoundError, UsageError
+
+COLUMNS: Mapping[str, Sequence[str]] = {
+    "providers": ("name", "kind", "base_url", "origin", "active"),
+    "models": ("id", "display_name", "context_window", "max_output_tokens", "active"),
+    "prices": ("id", "provider", "model", "tier", "valid_from", "rates"),
+    "routes": ("name", "targets", "prompt", "origin", "active"),
+    "keys": ("id", "owner", "last4", "routes", "expires_at", "revoked_at"),
+    "prompts": ("name", "labels", "latest", "calls", "last_used", "goal"),
+    "revisions": ("number", "made_at", "author", "reason", "changes"),
+    "audit": ("at", "actor", "action", "noun", "object", "outcome", "revision"),
+}
+EMPTY = {
+    "providers": "No providers. Add one: dashcam providers add NAME --kind openai --url https://…/v1",
+    "models": "No models are described. Describe one: dashcam models add PROVIDER/NAME",
+    "prices": "No prices were entered; the published ones count: dashcam prices list",
+    "routes": "No routes. Make one: dashcam routes set NAME --target PROVIDER/MODEL",
+    "keys": "No keys. Make one: dashcam keys create --owner NAME",
+    "prompts": "No prompts. Make one: dashcam prompts create NAME FILE",
+    "revisions": "Nothing was changed yet.",
+    "audit": "Nothing was done yet.",
+}
+
+
+def print_list(noun: str, rows: Sequence[Mapping[str, Any]], *, as_json: bool) -> None:
+    """Print a list; an empty one names the command that fills it."""
+    columns = COLUMNS[noun]
+    told = list(rows) if as_json else [{name: _cell(row.get(name)) for name in columns} for row in rows]
+    print_rows(told, dict.fromkeys(columns, shown), as_json=as_json, shed=columns[:1:-1])
+    if not rows and not as_json:
+        print(EMPTY[noun], file=sys.stderr)
+
+
+def print_document(document: object) -> None:
+    """Print a document as JSON."""
+    print(json_text(document, orjson.OPT_INDENT_2))
+
+
+def print_change(told: Mapping[str, Any], what: str, *, as_json: bool) -> None:
+    """Print what a change came to."""
+    if as_json:
+        print_document(told)
+        return
+    live = "in use" if told.get("live") else paint("not yet in use by every gateway", "yellow")
+    print(f"{on_one_line(what)} · revision {told.get('revision')} · {live}")
+
+
+def print_changes(changes: Sequence[Mapping[str, Any]]) -> None:
+    """Print what differs, a line each."""
+    for item in changes:
+        print(f"{item['kind']:8} {item['noun'].removesuffix('s')} {on_one_line(item['name'])}")
+        for field in item["fields"]:
+            print(f"           {field['field']}: {_cell(field['before'])} → {_cell(field['after'])}")
+
+
+def put(admin: Admin, noun: str, name: str, document: Mapping[str, Any]) -> Any:
+    """Create a document, or change the one that is there."""
+    try:
+        admin.ask("GET", f"{noun}/{part(name)}")
+    except NotFoundError:
+        return admin.ask("POST", noun, document)
+    return admin.ask("PATCH", f"{noun}/{part(name)}", document)
+
+
+def parameters(pairs: Sequence[str], flag: str) -> dict[str, Any]:
+    """Return NAME=VALUE pairs; a value that is JSON is that, another one is a text."""
+    found: dict[str, Any] = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not name or not equals:
+            raise UsageError(f"{flag}: {pair[:80]!r} is no pair; write NAME=VALUE, as in: {flag} temperature=0.2")
+        try:
+            found[name] = orjson.loads(value)
+        except orjson.JSONDecodeError:
+            found[name] = value
+    return found
+
+
+def read_file(name: str) -> bytes:
+    """Return what is in a file, or on standard input for ``-``."""
+    if name == "-":
+        return sys.stdin.buffer.read()
+    try:
+        return Path(name).read_bytes()
+    except OSError as error:
+        raise UsageError(f"{name} cannot be read: {error.strerror}") from error
+
+
+def read_content(name: str) -> dict[str, Any]:
+    """Return a prompt's content from a YAML or JSON file; a plain text is one user message that is taken as it is."""
+    from proxy.catalogue.yaml_text import read_yaml
+
+    data = read_file(name)
+    if name.endswith((".txt", ".md")):
+        text = data.decode("utf-8", "strict")
+        return {"messages": [{"role": "system", "content": text.strip()}]}
+    found = read_yaml(data)
+    if isinstance(found, list):
+        found = {"messages": found}
+    if not isinstance(found, dict):
+        raise UsageError(f"{name} holds no prompt: an object with messages, a list of messages, or a text (.txt, .md)")
+    content = found.get("content", found)
+    return dict(content) if isinstance(content, dict) else found
+
+
+def print_messages(messages: Sequence[Mapping[str, Any]]) -> None:
+    """Print messages as people read them."""
+    for item in messages:
+        content = item.get("content")
+        text = content if isinstance(content, str) else json_text(content, orjson.OPT_INDENT_2)
+        print(f"{paint(str(item.get('role')), 'bold')}\n{harmless(text)}\n")
+
+
+def _cell(value: Any) -> Any:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list) and value and isinstance(value[0], dict):
+        return ", ".join(map(_brief, value))
+    if isinstance(value, list):
+        return ", ".join(map(str, value))
+    if isinstance(value, dict):
+        return ", ".join(f"{name}={item}" for name, item in value.items())
+    return value
+
+
+def _brief(item: Mapping[str, Any]) -> str:
+    """Return a target, or a change, in a word."""
+    if "provider" in item:
+        return f"{item['provider']}/{item['model']}" if item.get("model") else str(item["provider"])
+    return f"{item['noun'].removesuffix('s')} {item['name']} {item['kind']}" if "noun" in item else str(item)

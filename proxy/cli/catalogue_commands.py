@@ -1,0 +1,255 @@
+"""The commands of what is edited while Dashcam runs: ``providers``, ``models``, ``routes``, ``keys``, ``audit``."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated, Any
+
+import typer
+
+from proxy.cli.options import Color, Config, DatabaseUrl, DataDir, EnvFile, Json
+from proxy.cli.resolution import settings_from
+from proxy.errors import UsageError
+
+providers = typer.Typer(help="Say who serves models.", no_args_is_help=True, rich_markup_mode=None)
+models = typer.Typer(help="Describe models of providers.", no_args_is_help=True, rich_markup_mode=None)
+routes = typer.Typer(help="Give models public names.", no_args_is_help=True, rich_markup_mode=None)
+keys = typer.Typer(help="Make keys for those who call.", no_args_is_help=True, rich_markup_mode=None)
+
+Name = Annotated[str, typer.Argument(metavar="NAME", help="Its name.")]
+KeyId = Annotated[str, typer.Argument(metavar="ID", help="The key's id: dashcam keys list.")]
+Set = Annotated[list[str] | None, typer.Option("--set", metavar="FIELD=VALUE", help="Any field of it; repeatable.")]
+
+
+def _admin(config: str | None, data_dir: str | None, env_file: str | None, url: str | None) -> Any:
+    from proxy.cli.admin import Admin
+
+    return Admin(settings_from(config, data_dir, env_file, database_url=url))
+
+
+@providers.command("list")
+def list_providers(
+    json: Json = False, color: Color = "auto", database_url: DatabaseUrl = None, data_dir: DataDir = None,
+    config: Config = None, env_file: EnvFile = None,
+) -> None:  # fmt: skip
+    """List providers, with where each is from."""
+    from proxy.cli.catalogue import print_list
+
+    print_list("providers", _admin(config, data_dir, env_file, database_url).all("providers"), as_json=json)
+
+
+@providers.command("add")
+def add_provider(
+    name: Name,
+    url: Annotated[str, typer.Option("--url", metavar="URL", help="Its address, with /v1.")],
+    kind: Annotated[str, typer.Option("--kind", metavar="KIND", help="openai, anthropic, …, custom.")] = "custom",
+    key: Annotated[bool, typer.Option("--key", help="Read its key from standard input, and seal it.")] = False,
+    values: Set = None, json: Json = False, color: Color = "auto", database_url: DatabaseUrl = None,
+    data_dir: DataDir = None, config: Config = None, env_file: EnvFile = None,
+) -> None:  # fmt: skip
+    """Add a provider, or change one."""
+    from proxy.cli.admin import part
+    from proxy.cli.catalogue import parameters, print_change, put
+
+    admin = _admin(config, data_dir, env_file, database_url)
+    text = _read_key(name) if key else None
+    told = put(
+        admin, "providers", name, {"name": name, "kind": kind, "base_url": url, **parameters(values or [], "--set")}
+    )
+    if text is not None:
+        told = admin.ask("PUT", f"providers/{part(name)}/key", {"key": text})
+    print_change(told, f"provider {name}", as_json=json)
+
+
+def _read_key(name: str) -> str:
+    import getpass
+
+    text = getpass.getpass(f"Key of {name}: ") if sys.stdin.isatty() else sys.stdin.readline()
+    if not text.strip():
+        raise UsageError("no key was given", hint=f"printenv THE_KEY | dashcam providers add {name} --key …")
+    return text.strip()
+
+
+@providers.command("remove")
+def remove_provider(
+    name: Name, json: Json = False, color: Color = "auto", database_url: DatabaseUrl = None, data_dir: DataDir = None,
+    config: Config = None, env_file: EnvFile = None,
+) -> None:  # fmt: skip
+    """Remove a provider."""
+    _remove("providers", name, _admin(config, data_dir, env_file, database_url), as_json=json)
+
+
+def _remove(noun: str, name: str, admin: Any, *, as_json: bool) -> None:
+    from proxy.cli.admin import part
+    from proxy.cli.catalogue import print_change
+
+    path = f"{noun}/{name}" if noun == "models" else f"{noun}/{part(name)}"
+    print_change(admin.ask("DELETE", path), f"{noun.removesuffix('s')} {name} removed", as_json=as_json)
+
+
+@models.command("list")
+def list_models(
+    json: Json = False, color: Color = "auto", database_url: DatabaseUrl = None, data_dir: DataDir = None,
+    config: Config = None, env_file: EnvFile = None,
+) -> None:  # fmt: skip
+    """List the models that are described."""
+    from proxy.cli.catalogue import print_list
+
+    print_list("models", _admin(config, data_dir, env_file, database_url).all("models"), as_json=json)
+
+
+@models.command("add")
+def add_model(
+    name: Annotated[str, typer.Argument(metavar="PROVIDER/NAME", help="The provider's own name of it.")],
+    values: Set = None, json: Json = False, color: Color = "auto", database_url: DatabaseUrl = None,
+    data_dir: DataDir = None, config: Config = None, env_file: EnvFile = None,
+) -> None:  # fmt: skip
+    """Describe a model: --set max_output_tokens=4096 --set 'defaults={"temperature":0.2}'."""
+    from proxy.cli.catalogue import parameters, print_change
+
+    provider, slash, model = name.partition("/")
+    if not slash:
+        raise UsageError(f"{name[:80]!r} is no PROVIDER/NAME")
+    document = {"provider": provider, "name": model, **parameters(values or [], "--set")}
+    told = _admin(config, data_dir, env_file, database_url).ask("POST", "models", document)
+    print_change(told, f"model {name}", as_json=json)
+
+
+@models.command("remove")
+def remove_model(
+    name: Annotated[str, typer.Argument(metavar="PROVIDER/NAME", help="The model.")], json: Json = False,
+    color: Color = "auto", database_url: DatabaseUrl = None, data_dir: DataDir = None, config: Config = None,
+    env_file: EnvFile = None,
+) -> None:  # fmt: skip
+    """Say nothing of a model any more."""
+    _remove("models", name, _admin(config, data_dir, env_file, database_url), as_json=json)
+
+
+@routes.command("list")
+def list_routes(
+    json: Json = False, color: Color = "auto", database_url: DatabaseUrl = None, data_dir: DataDir = None,
+    config: Config = None, env_file: EnvFile = None,
+) -> None:  # fmt: skip
+    """List routes, with where each is from."""
+    from proxy.cli.catalogue import print_list
+
+    print_list("routes", _admin(config, data_dir, env_file, database_url).all("routes"), as_json=json)
+
+
+@routes.command("set")
+def set_route(
+    name: Name,
+    target: Annotated[list[str], typer.Option("--target", metavar="PROVIDER/MODEL", help="Who serves it; repeatable.")],
+    prompt: Annotated[str | None, typer.Option("--prompt", metavar="NAME@LABEL", help="A stored prompt.")] = None,
+    values: Set = None, json: Json = False, color: Color = "auto", database_url: DatabaseUrl = None,
+    data_dir: DataDir = None, config: Config = None, env_file: EnvFile = None,
+) -> None:  # fmt: skip
+    """Make a route, or change one."""
+    from proxy.cli.catalogue import parameters, print_change, put
+
+    document: dict[str, Any] = {"name": name, "targets": target, **parameters(values or [], "--set")}
+    if prompt is not None:
+        document["prompt"] = prompt
+    told = put(_admin(config, data_dir, env_file, database_url), "routes", name, document)
+    print_change(told, f"route {name}", as_json=json)
+
+
+@routes.command("remove")
+def remove_route(
+    name: Name, json: Json = False, color: Color = "auto", database_url: DatabaseUrl = None, data_dir: DataDir = None,
+    config: Config = None, env_file: EnvFile = None,
+) -> None:  # fmt: skip
+    """Remove a route."""
+    _remove("routes", name, _admin(config, data_dir, env_file, database_url), as_json=json)
+
+
+@keys.command("list")
+def list_keys(
+    json: Json = False, color: Color = "auto", database_url: DatabaseUrl = None, data_dir: DataDir = None,
+    config: Config = None, env_file: EnvFile = None,
+) -> None:  # fmt: skip
+    """List keys; their texts are known to nobody."""
+    from proxy.cli.catalogue import print_list
+
+    print_list("keys", _admin(config, data_dir, env_file, database_url).all("keys"), as_json=json)
+
+
+@keys.command("create")
+def create_key(
+    owner: Annotated[str, typer.Option("--owner", metavar="NAME", help="Whose it is.")] = "",
+    route: Annotated[list[str] | None, typer.Option("--route", metavar="NAME", help="What it may ask for.")] = None,
+    rpm: Annotated[int | None, typer.Option("--rpm", metavar="N", help="Requests a minute.")] = None,
+    tpm: Annotated[int | None, typer.Option("--tpm", metavar="N", help="Tokens a minute.")] = None,
+    concurrent: Annotated[int | None, typer.Option("--concurrent", metavar="N", help="Calls at once.")] = None,
+    expires: Annotated[str | None, typer.Option("--expires", metavar="TIME", help="2027-01-31T00:00:00Z.")] = None,
+    json: Json = False, color: Color = "auto", database_url: DatabaseUrl = None, data_dir: DataDir = None,
+    config: Config = None, env_file: EnvFile = None,
+) -> None:  # fmt: skip
+    """Make a key; it is shown this once."""
+    limits = {"requests_per_minute": rpm, "tokens_per_minute": tpm, "concurrent": concurrent}
+    body = {
+        "owner": owner,
+        "routes": route or [],
+        "limits": limits if any(limits.values()) else None,
+        "expires_at": expires,
+    }
+    _show_key(_admin(config, data_dir, env_file, database_url).ask("POST", "keys", body), as_json=json)
+
+
+@keys.command("rotate")
+def rotate_key(
+    name: KeyId,
+    hours: Annotated[float, typer.Option("--overlap", metavar="HOURS", help="How long the old one goes on.")] = 24.0,
+    json: Json = False, color: Color = "auto", database_url: DatabaseUrl = None, data_dir: DataDir = None,
+    config: Config = None, env_file: EnvFile = None,
+) -> None:  # fmt: skip
+    """Make a key in place of another, which goes on for a while."""
+    from proxy.cli.admin import part
+
+    told = _admin(config, data_dir, env_file, database_url).ask(
+        "POST", f"keys/{part(name)}/rotate", {"overlap_hours": hours}
+    )
+    _show_key(told, as_json=json)
+
+
+@keys.command("revoke")
+def revoke_key(
+    name: KeyId, json: Json = False, color: Color = "auto", database_url: DatabaseUrl = None, data_dir: DataDir = None,
+    config: Config = None, env_file: EnvFile = None,
+) -> None:  # fmt: skip
+    """Let a key open nothing any more, for ever."""
+    from proxy.cli.admin import part
+    from proxy.cli.catalogue import print_change
+
+    told = _admin(config, data_dir, env_file, database_url).ask("POST", f"keys/{part(name)}/revoke")
+    print_change(told, f"key {name} revoked", as_json=json)
+
+
+def _show_key(told: dict[str, Any], *, as_json: bool) -> None:
+    from proxy.cli.catalogue import print_document
+
+    if as_json:
+        print_document(told)
+        return
+    print(told["key"])
+    print(f"{told['id']}: shown this once; callers send it as their OPENAI_API_KEY", file=sys.stderr)
+
+
+def audit(
+    limit: Annotated[int, typer.Option("--limit", "-n", metavar="N", min=1, max=500, help="At most so many.")] = 20,
+    actor: Annotated[str | None, typer.Option("--actor", metavar="NAME", help="By whom.")] = None,
+    json: Json = False, color: Color = "auto", database_url: DatabaseUrl = None, data_dir: DataDir = None,
+    config: Config = None, env_file: EnvFile = None,
+) -> None:  # fmt: skip
+    """List who changed what, the newest first."""
+    from proxy.cli.catalogue import print_list
+
+    found = _admin(config, data_dir, env_file, database_url).ask("GET", "audit", limit=limit, actor=actor)
+    print_list("audit", found["data"], as_json=json)
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the commands to the command line."""
+    for name, group in (("providers", providers), ("models", models), ("routes", routes), ("keys", keys)):
+        app.add_typer(group, name=name)
+    app.command()(audit)

@@ -1,0 +1,270 @@
+"""``prompts``, and the parts of ``config`` that are about the catalogue as a whole."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from proxy.cli.options import Color, Config, DatabaseUrl, DataDir, EnvFile, Json
+from proxy.cli.resolution import settings_from
+
+prompts = typer.Typer(help="Keep prompts, version by version.", no_args_is_help=True, rich_markup_mode=None)
+
+Name = Annotated[str, typer.Argument(metavar="NAME", help="The prompt.")]
+File = Annotated[str, typer.Argument(metavar="FILE", help="YAML, JSON, .txt or .md; - for standard input.")]
+Version = Annotated[str, typer.Option("--version", metavar="V", help="A number, name or label.")]
+Labels = Annotated[list[str] | None, typer.Option("--label", metavar="NAME", help="Label it; repeatable.")]
+
+
+def _admin(config: str | None, data_dir: str | None, env_file: str | None, url: str | None) -> Any:
+    from proxy.cli.admin import Admin
+
+    return Admin(settings_from(config, data_dir, env_file, database_url=url))
+
+
+@prompts.command("list")
+def list_prompts(
+    json: Json = False, color: Color = "auto", database_url: DatabaseUrl = None, data_dir: DataDir = None,
+    config: Config = None, env_file: EnvFile = None,
+) -> None:  # fmt: skip
+    """List prompts, how often each was used and when last."""
+    from proxy.cli.catalogue import print_list
+
+    print_list("prompts", _admin(config, data_dir, env_file, database_url).all("prompts"), as_json=json)
+
+
+@prompts.command("show")
+def show_prompt(
+    name: Name, version: Version = "latest", json: Json = False, color: Color = "auto",
+    database_url: DatabaseUrl = None, data_dir: DataDir = None, config: Config = None, env_file: EnvFile = None,
+) -> None:  # fmt: skip
+    """Show a version as YAML, as it can be saved again."""
+    from proxy.catalogue.yaml_text import write_yaml
+    from proxy.cli.admin import part
+    from proxy.cli.catalogue import print_document
+    from proxy.cli.terminal import harmless
+
+    found = _admin(config, data_dir, env_file, database_url).ask(
+        "GET", f"prompts/{part(name)}/versions/{part(version)}"
+    )
+    if json:
+        print_document(found)
+        return
+    print(harmless(write_yaml(found["content"])), end="")
+    print(f"# {name}@{found['number']}, saved by {found['author']} at {found['made_at']}", file=sys.stderr)
+
+
+@prompts.command("create")
+def create_prompt(
+    name: Name, file: File,
+    label: Labels = None,
+    note: Annotated[str, typer.Option("--note", metavar="TEXT", help="What is new.")] = "",
+    goal: Annotated[str | None, typer.Option("--goal", metavar="TEXT", help="What it is for.")] = None,
+    json: Json = False, color: Color = "auto", database_url: DatabaseUrl = None, data_dir: DataDir = None,
+    config: Config = None, env_file: EnvFile = None,
+) -> None:  # fmt: skip
+    """Save a version of a prompt; the first one makes it. Without a change there is no new one."""
+    from proxy.cli.admin import part
+    from proxy.cli.catalogue import print_change, read_content
+    from proxy.errors import NotFoundError
+
+    admin = _admin(config, data_dir, env_file, database_url)
+    body: dict[str, Any] = {"content": read_content(file), "note": note, "labels": label or []}
+    try:
+        admin.ask("GET", f"prompts/{part(name)}")
+    except NotFoundError:
+        told = admin.ask("POST", "prompts", {**body, "name": name, **({"goal": goal} if goal else {})})
+    else:
+        told = admin.ask("POST", f"prompts/{part(name)}/versions", body)
+    print_change(told, f"{name}@{told['version']} {'saved' if told['is_new'] else 'says this already'}", as_json=json)
+
+
+@prompts.command("edit")
+def edit_prompt(
+    name: Name, version: Version = "latest",
+    note: Annotated[str, typer.Option("--note", metavar="TEXT", help="What is new.")] = "",
+    json: Json = False, color: Color = "auto", database_url: DatabaseUrl = None, data_dir: DataDir = None,
+    config: Config = None, env_file: EnvFile = None,
+) -> None:  # fmt: skip
+    """Open a version in $EDITOR and save what comes of it."""
+    from proxy.catalogue.yaml_text import read_yaml, write_yaml
+    from proxy.cli.admin import part
+    from proxy.cli.catalogue import print_change
+    from proxy.cli.editing import edited
+
+    admin = _admin(config, data_dir, env_file, database_url)
+    before = admin.ask("GET", f"prompts/{part(name)}/versions/{part(version)}")["content"]
+    text = edited(write_yaml(before), ".yaml")
+    if read_yaml(text) == before:
+        print("Nothing was changed.", file=sys.stderr)
+        return
+    told = admin.ask("POST", f"prompts/{part(name)}/versions", {"content": read_yaml(text), "note": note})
+    print_change(told, f"{name}@{told['version']} saved", as_json=json)
+
+
+@prompts.command("render")
+def render_prompt(
+    name: Name,
+    values: Annotated[list[str] | None, typer.Argument(metavar="NAME=VALUE", help="Its variables.")] = None,
+    version: Version = "production", json: Json = False, color: Color = "auto", database_url: DatabaseUrl = None,
+    data_dir: DataDir = None, config: Config = None, env_file: EnvFile = None,
+) -> None:  # fmt: skip
+    """Show what a call would get, without calling."""
+    from proxy.cli.admin import part
+    from proxy.cli.catalogue import parameters, print_document, print_messages
+
+    body = {"version": version, "variables": parameters(values or [], "a variable")}
+    told = _admin(config, data_dir, env_file, database_url).ask("POST", f"prompts/{part(name)}/render", body)
+    if json:
+        print_document(told["body"])
+        return
+    print_messages(told["body"].pop("messages"))
+    print_document(told["body"])
+
+
+@prompts.command("diff")
+def diff_prompt(
+    name: Name,
+    one: Annotated[str, typer.Argument(metavar="V1", help="A number, name or label.")],
+    other: Annotated[str, typer.Argument(metavar="V2", help="Another one.")] = "latest",
+    color: Color = "auto", database_url: DatabaseUrl = None, data_dir: DataDir = None, config: Config = None,
+    env_file: EnvFile = None,
+) -> None:  # fmt: skip
+    """Show what differs between two versions."""
+    import difflib
+
+    from proxy.catalogue.yaml_text import write_yaml
+    from proxy.cli.admin import part
+    from proxy.cli.terminal import harmless, paint
+
+    admin = _admin(config, data_dir, env_file, database_url)
+    found = [admin.ask("GET", f"prompts/{part(name)}/versions/{part(wanted)}") for wanted in (one, other)]
+    old, new = (harmless(write_yaml(item["content"])).splitlines() for item in found)
+    title, new_title = (f"{name}@{item['number']}" for item in found)
+    colours = {"+": "green", "-": "red", "@": "dim"}
+    for line in difflib.unified_diff(old, new, title, new_title, lineterm=""):
+        print(paint(line, colours[line[0]]) if line[:1] in colours else line)
+
+
+@prompts.command("label")
+def label_prompt(
+    name: Name,
+    label: Annotated[str, typer.Argument(metavar="LABEL", help="Such as production.")],
+    version: Annotated[str, typer.Argument(metavar="V", help="The version it stands for; - for none.")],
+    json: Json = False, color: Color = "auto", database_url: DatabaseUrl = None, data_dir: DataDir = None,
+    config: Config = None, env_file: EnvFile = None,
+) -> None:  # fmt: skip
+    """Move a label: the next call uses what it stands for."""
+    from proxy.cli.admin import part
+    from proxy.cli.catalogue import print_change
+
+    admin, path = _admin(config, data_dir, env_file, database_url), f"prompts/{part(name)}/labels/{part(label)}"
+    told = admin.ask("DELETE", path) if version == "-" else admin.ask("PUT", path, {"version": version})
+    print_change(told, f"{name}@{label} is {told.get('version', 'nothing')}", as_json=json)
+
+
+@prompts.command("rollback")
+def rollback_prompt(
+    name: Name,
+    label: Annotated[str, typer.Option("--label", metavar="LABEL", help="Which label.")] = "production",
+    json: Json = False, color: Color = "auto", database_url: DatabaseUrl = None, data_dir: DataDir = None,
+    config: Config = None, env_file: EnvFile = None,
+) -> None:  # fmt: skip
+    """Move a label back to the version before the one it stands for."""
+    from proxy.cli.admin import part
+    from proxy.cli.catalogue import print_change
+    from proxy.errors import NotFoundError
+
+    admin = _admin(config, data_dir, env_file, database_url)
+    found = admin.ask("GET", f"prompts/{part(name)}")
+    current = found["labels"].get(label)
+    earlier = [item["number"] for item in found["versions"] if current is not None and item["number"] < current]
+    if not earlier:
+        raise NotFoundError(f"there is no version of {name} before the one labelled {label}")
+    told = admin.ask("PUT", f"prompts/{part(name)}/labels/{part(label)}", {"version": str(earlier[-1])})
+    print_change(told, f"{name}@{label} is {told['version']} again", as_json=json)
+
+
+# -- the catalogue as a whole -------------------------------------------------------------------------------
+
+
+def export(
+    file: Annotated[str, typer.Argument(metavar="FILE", help="Where to; - for standard output.")] = "-",
+    database_url: DatabaseUrl = None, data_dir: DataDir = None, config: Config = None, env_file: EnvFile = None,
+) -> None:  # fmt: skip
+    """Write the catalogue as one YAML file, without secrets."""
+    from proxy.errors import UsageError
+
+    text = _admin(config, data_dir, env_file, database_url).ask("GET", "export")
+    if file == "-":
+        print(text, end="")
+        return
+    try:
+        Path(file).write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"{file} cannot be written: {error.strerror}") from error
+
+
+def take_in(
+    file: File,
+    yes: Annotated[bool, typer.Option("--yes", help="Take it in; without, only show what would change.")] = False,
+    replace: Annotated[bool, typer.Option("--replace", help="Also remove what it does not name.")] = False,
+    json: Json = False, color: Color = "auto", database_url: DatabaseUrl = None, data_dir: DataDir = None,
+    config: Config = None, env_file: EnvFile = None,
+) -> None:  # fmt: skip
+    """Take a YAML file of the catalogue in; new providers rest until they are switched on."""
+    from proxy.cli.catalogue import print_change, print_changes, print_document, read_file
+
+    query = {"dry_run": str(not yes).lower(), "replace": str(replace).lower()}
+    told = _admin(config, data_dir, env_file, database_url).ask("POST", "import", text=read_file(file), **query)
+    if json:
+        print_document(told)
+        return
+    print_changes(told["changes"])
+    if yes:
+        print_change(told, f"{len(told['changes'])} changes taken in", as_json=False)
+    else:
+        print(f"{len(told['changes'])} changes; --yes takes them in", file=sys.stderr)
+
+
+def revisions(
+    limit: Annotated[int, typer.Option("--limit", "-n", metavar="N", min=1, max=500, help="At most so many.")] = 20,
+    json: Json = False, color: Color = "auto", database_url: DatabaseUrl = None, data_dir: DataDir = None,
+    config: Config = None, env_file: EnvFile = None,
+) -> None:  # fmt: skip
+    """List what was changed, the newest first."""
+    from proxy.cli.catalogue import print_list
+
+    found = _admin(config, data_dir, env_file, database_url).ask("GET", "revisions", limit=limit)
+    print_list("revisions", found["data"], as_json=json)
+
+
+def rollback(
+    number: Annotated[int, typer.Argument(metavar="REVISION", help="Its number: dashcam config revisions.")],
+    yes: Annotated[bool, typer.Option("--yes", help="Do it; without, only show what would change.")] = False,
+    json: Json = False, color: Color = "auto", database_url: DatabaseUrl = None, data_dir: DataDir = None,
+    config: Config = None, env_file: EnvFile = None,
+) -> None:  # fmt: skip
+    """Go back to a revision of the catalogue."""
+    from proxy.cli.catalogue import print_change, print_changes, print_document
+
+    admin = _admin(config, data_dir, env_file, database_url)
+    told = admin.ask("POST", f"revisions/{number}/rollback") if yes else admin.ask("GET", f"revisions/{number}/diff")
+    if json:
+        print_document(told)
+        return
+    print_changes(told["changes"])
+    if yes:
+        print_change(told, f"back to revision {number}", as_json=False)
+    else:
+        print(f"{len(told['changes'])} changes; --yes makes them", file=sys.stderr)
+
+
+def add_to(app: typer.Typer, config_app: typer.Typer) -> None:
+    """Add the commands to the command line."""
+    app.add_typer(prompts, name="prompts")
+    for name, command in (("export", export), ("import", take_in), ("revisions", revisions), ("rollback", rollback)):
+        config_app.command(name)(command)
