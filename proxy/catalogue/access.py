@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import AwareDatetime, Field
+from pydantic import Field
 
-from proxy.catalogue.fields import Count, Document, Line, LongText
+from proxy.catalogue.fields import Count, Document, Instant, Line, LongText
 from proxy.domain.access import Limits
 from proxy.settings.schema import ModelName
 
@@ -37,7 +37,7 @@ class NewKey(Document):
     owner: Line = ""
     note: LongText = ""
     routes: Annotated[list[ModelName], Field(max_length=200)] = Field(default=[])
-    expires_at: AwareDatetime | None = None
+    expires_at: Instant | None = None
     limits: LimitsDocument | None = None
 
 
@@ -46,9 +46,9 @@ class KeyDocument(NewKey):
 
     id: str
     last4: str
-    created_at: AwareDatetime
+    created_at: Instant
     created_by: Line = ""
-    revoked_at: AwareDatetime | None = None
+    revoked_at: Instant | None = None
     replaces: str | None = None
 
 
@@ -58,7 +58,7 @@ class NewToken(Document):
     owner: Line = ""
     note: LongText = ""
     scope: Scope = "read"
-    expires_at: AwareDatetime | None = None
+    expires_at: Instant | None = None
 
 
 class TokenDocument(NewToken):
@@ -66,6 +66,6 @@ class TokenDocument(NewToken):
 
     id: str
     last4: str
-    created_at: AwareDatetime
+    created_at: Instant
     created_by: Line = ""
-    revoked_at: AwareDatetime | None = None
+    revoked_at: Instant | None = None

@@ -8,9 +8,10 @@ number that JSON has not (``proxy.catalogue.plain`` looks at what came from outs
 from __future__ import annotations
 
 import re
+from datetime import datetime
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, JsonValue
 
 from proxy.prompting.parameters import problems_of
 
@@ -18,6 +19,7 @@ _PROMPT_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,99}")
 _LABEL = re.compile(r"[a-z][a-z0-9_-]{0,39}")
 _VERSION_NAME = re.compile(r"[0-9A-Za-z][0-9A-Za-z._-]{0,39}")
 _MOST_PARAMETERS = 64
+_FIRST_YEAR, _LAST_YEAR = 1971, 9000
 
 
 class Document(BaseModel):
@@ -80,6 +82,14 @@ def _reference(text: str) -> str:
     return text
 
 
+def _within_reach(instant: datetime) -> datetime:
+    if not _FIRST_YEAR <= instant.year <= _LAST_YEAR:
+        raise ValueError(f"a time is between the years {_FIRST_YEAR} and {_LAST_YEAR}")
+    return instant
+
+
+Instant = Annotated[AwareDatetime, AfterValidator(_within_reach)]
+"""A time with its zone, which both engines can keep."""
 Line = Annotated[str, Field(max_length=200), AfterValidator(_line)]
 """One line for people."""
 LongText = Annotated[str, Field(max_length=10_000)]

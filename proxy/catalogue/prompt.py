@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import AwareDatetime, Field, JsonValue, model_validator
+from pydantic import Field, JsonValue, model_validator
 
 from proxy.catalogue.fields import (
     Count,
     Document,
+    Instant,
     Label,
     Line,
     LongText,
@@ -33,7 +34,7 @@ class VersionHead(Document):
     sha256: Sha256
     author: Line = ""
     note: LongText = ""
-    made_at: AwareDatetime
+    made_at: Instant
     copied_from: PromptReference | None = None
 
 
@@ -42,7 +43,7 @@ class DraftHead(Document):
 
     sha256: Sha256
     author: Line = ""
-    saved_at: AwareDatetime
+    saved_at: Instant
     based_on: Count | None = None
 
 

@@ -15,6 +15,7 @@ from proxy.store.catalogue import audit, documents
 
 _AUDIT = ("limit", "after", "actor", "action", "noun", "object", "outcome")
 _PAGES = ("limit", "after")
+_HIGHEST = 2**62
 _TRUE, _FALSE = ("true", "1", "yes"), ("false", "0", "no", "")
 
 
@@ -50,21 +51,21 @@ def _list(ask: Ask) -> Reply:
 
 
 def _get(ask: Ask) -> Reply:
-    number = int(ask.path["number"])
+    number = _revision(ask)
     found = ask.desk.read(lambda within: documents.revision(within.connection, number))
     told = {"number": found.number, "author": found.author, "made_at": found.made_at, **found.document}
     return Reply(body={**told, "catalogue": ask.desk.at(number).to_mapping()})
 
 
 def _diff(ask: Ask) -> Reply:
-    number = int(ask.path["number"])
+    number = _revision(ask)
     now, revision = ask.desk.catalogue()
     made = changes(now, ask.desk.at(number))
     return Reply(body={"from": revision, "to": number, "changes": [item.to_mapping() for item in made]})
 
 
 def _back(ask: Ask) -> Reply:
-    changed = ask.desk.roll_back(ask.actor, int(ask.path["number"]))
+    changed = ask.desk.roll_back(ask.actor, _revision(ask))
     return said(changed, {"changes": [item.to_mapping() for item in changed.changes]})
 
 
@@ -115,6 +116,13 @@ def _number(ask: Ask, name: str) -> int | None:
     if not (text.isascii() and text.isdigit() and len(text) < 18):
         raise NotFoundError(f"{name} is the id of the last one that was seen")
     return int(text)
+
+
+def _revision(ask: Ask) -> int:
+    number = int(ask.path["number"])
+    if number > _HIGHEST:
+        raise NotFoundError("there is no revision of such a number", hint="dashcam config revisions")
+    return number
 
 
 def _truth(ask: Ask, name: str) -> bool:
