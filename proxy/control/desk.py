@@ -15,6 +15,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+import structlog
+
 from proxy.catalogue.accepting import accept
 from proxy.catalogue.access import Scope
 from proxy.catalogue.catalogue import Catalogue
@@ -32,6 +34,8 @@ from proxy.store.catalogue.session import Session
 from proxy.store.catalogue.state import CatalogueState, read_state
 from proxy.store.failures import StoreUnavailableError
 from proxy.store.writing import StoreWriter
+
+log = structlog.get_logger("desk")
 
 T = TypeVar("T")
 LIVE_SECONDS = 2.0
@@ -198,7 +202,12 @@ class Desk:
 
     def _publish(self) -> bool:
         """Publish what counts now; return whether every gateway has it in use in time."""
-        wanted = take_up(self._settings, self._publisher)
+        try:
+            wanted = take_up(self._settings, self._publisher)
+        except (DashcamError, OSError) as error:
+            # What was changed is stored, and is not taken back by a full disk: the next round publishes it.
+            log.error("change_not_published", reason=str(error), hint="dashcam doctor")
+            return False
         deadline = time.monotonic() + LIVE_SECONDS
         while not all(page["snapshot_revision"] >= wanted for page in self._pages()):
             if time.monotonic() > deadline:

@@ -160,7 +160,9 @@ class Discovery:
     async def _ask(self, provider: Provider, keys: Mapping[str, bytes]) -> Listing | None:
         try:
             verify, proxy = _verify(provider), _outgoing_proxy(provider)
-            manners = Manners(_headers(provider, keys), verify, proxy, provider.http2)
+            manners = Manners(
+                _headers(provider, keys), verify, proxy, provider.http2, allow_private=provider.allow_private
+            )
         except OSError as error:
             log.warning("certificates_unusable", provider=provider.name, reason=error.strerror)
             return None

@@ -1,16 +1,21 @@
 """One question to a provider, outside the data plane: a GET, bounded in time and size, that follows nothing.
 
-No environment, no cookies, no redirects. Whatever goes wrong is None: who asks keeps what was known before.
+No environment, no cookies, no redirects. A name is resolved here, each address judged (``domain.network``), and the one
+that was judged is connected to: a name that turns inward gets no key. Whatever goes wrong is None: who asks keeps what
+was known before.
 """
 
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
 from dataclasses import dataclass, field
 
 import httpx2
 import structlog
+
+from proxy.domain.network import address_of, is_inward, never_because
 
 log = structlog.get_logger("discovery")
 
@@ -21,13 +26,17 @@ PLAIN: Headers = [(b"accept-encoding", b"identity")]
 
 @dataclass(frozen=True, slots=True)
 class Manners:
-    """How to ask: headers, certificates, an outgoing proxy, HTTP/2 where it is spoken, how long to wait (seconds)."""
+    """How to ask: headers, certificates, an outgoing proxy, HTTP/2 where it is spoken, how long to wait (seconds).
+
+    ``allow_private``: addresses that are not everybody's may be connected to. A proxy resolves for itself.
+    """
 
     headers: Headers = field(default_factory=lambda: PLAIN)
     verify: ssl.SSLContext | bool = True
     proxy: httpx2.Proxy | None = None
     http2: bool = False
     seconds: float = 5.0
+    allow_private: bool = True
 
 
 async def fetch(url: str, manners: Manners) -> tuple[bytes, bool] | None:
@@ -40,7 +49,23 @@ async def fetch(url: str, manners: Manners) -> tuple[bytes, bool] | None:
         return None
 
 
+async def judged(host: str, port: int, *, allow_private: bool) -> str:
+    """Return an address of a host that may be connected to; ``OSError`` when there is none."""
+    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    for *_, place in found:
+        address = address_of(str(place[0]))
+        if address is not None and never_because(address) is None and (allow_private or not is_inward(address)):
+            return str(place[0])
+    raise OSError("no address of this host may be connected to")
+
+
 async def _fetch(url: str, manners: Manners) -> tuple[bytes, bool] | None:
+    target, headers, extensions = httpx2.URL(url), manners.headers, {}
+    if manners.proxy is None:
+        port = target.port or (443 if target.scheme == "https" else 80)
+        address = await judged(target.host, port, allow_private=manners.allow_private)
+        headers, extensions = [(b"host", target.netloc), *headers], {"sni_hostname": target.host}
+        target = target.copy_with(host=address)
     async with (
         httpx2.AsyncClient(
             timeout=manners.seconds,
@@ -50,7 +75,7 @@ async def _fetch(url: str, manners: Manners) -> tuple[bytes, bool] | None:
             proxy=manners.proxy,
             http2=manners.http2,
         ) as client,
-        client.stream("GET", url, headers=manners.headers) as answer,
+        client.stream("GET", target, headers=headers, extensions=extensions) as answer,
     ):
         if answer.status_code != 200:
             return None

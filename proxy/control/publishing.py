@@ -83,11 +83,6 @@ class Publisher:
             self.files.keep(_hashes(published))
             return published
 
-    def republish(self) -> Snapshot:
-        """Put all together again: keys in files or the environment may be others."""
-        with self._lock:
-            return self._publish()
-
     # -- what others ask ------------------------------------------------------------------------------------
 
     @property

@@ -162,3 +162,15 @@ def test_two_who_change_at_once_lose_nothing(bench: Bench) -> None:
     for adder in adders:
         adder.join()
     assert sorted(bench.desk.catalogue()[0].providers) == [f"p{number}" for number in range(6)]
+
+
+def test_a_change_that_cannot_be_published_is_stored_all_the_same(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_arguments: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("proxy.control.publishing.publish", full)
+    changed = bench.desk.change(KIM, CREATE, ACME)
+    assert (changed.live, [str(item) for item in changed.changes]) == (False, ["provider acme added"])
+    assert bench.desk.read(lambda within: documents.load(within.connection)) == ACME(Catalogue())

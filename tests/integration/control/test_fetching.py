@@ -1,0 +1,43 @@
+"""Control asks no address that it may not: a name is judged by what it resolves to, when it is connected to."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from proxy.control.fetching import Manners, fetch, judged
+from tests.support.model_server import listed, serving
+
+
+@pytest.fixture
+def turned_inward(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let every name resolve to this machine, as a name server may do from one moment to the next."""
+
+    async def inward(_loop: object, _host: str, port: int, **_more: object) -> list[Any]:
+        return [(2, 1, 6, "", ("127.0.0.1", port))]
+
+    monkeypatch.setattr(asyncio.BaseEventLoop, "getaddrinfo", inward)
+
+
+@pytest.mark.usefixtures("turned_inward")
+async def test_a_name_that_turns_inward_gets_no_key() -> None:
+    manners = Manners([(b"authorization", b"Bearer canary")], allow_private=False)
+    with serving({"/v1/models": listed("m", owner="o")}) as server:
+        url = f"http://public.example:{server.root.rpartition(':')[2]}/v1/models"
+        assert await fetch(url, manners) is None
+        assert server.credentials == []
+        assert await fetch(url, Manners()) is not None
+
+
+@pytest.mark.parametrize("host", ["169.254.169.254", "::ffff:169.254.169.254", "0.0.0.0", "64:ff9b::1"])
+async def test_some_addresses_are_asked_for_nobody(host: str) -> None:
+    with pytest.raises(OSError, match="may be connected to"):
+        await judged(host, 80, allow_private=True)
+
+
+async def test_what_is_everybody_s_may_be_asked() -> None:
+    assert await judged("93.184.216.34", 443, allow_private=False) == "93.184.216.34"
+    with pytest.raises(OSError, match="may be connected to"):
+        await judged("10.0.0.1", 443, allow_private=False)
