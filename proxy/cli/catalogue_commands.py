@@ -70,6 +70,25 @@ def _read_key(name: str) -> str:
     return text.strip()
 
 
+@providers.command("test")
+def ask_provider(
+    name: Name, json: Json = False, color: Color = "auto", database_url: DatabaseUrl = None, data_dir: DataDir = None,
+    config: Config = None, env_file: EnvFile = None,
+) -> None:  # fmt: skip
+    """Ask a provider for its models, and say what came of it."""
+    from proxy.cli.admin import part
+    from proxy.cli.catalogue import print_document
+    from proxy.errors import UnreachableError
+
+    told = _admin(config, data_dir, env_file, database_url).ask("POST", f"providers/{part(name)}/test")
+    if json:
+        print_document(told)
+    elif told["result"] == "ok":
+        print(f"{name} answers in {told['latency_ms']:,.0f} ms and lists {told['models']:,} models")
+    if told["result"] != "ok":
+        raise UnreachableError(f"{name}: {told['result']}", hint=told["hint"])
+
+
 @providers.command("remove")
 def remove_provider(
     name: Name, json: Json = False, color: Color = "auto", database_url: DatabaseUrl = None, data_dir: DataDir = None,
@@ -96,6 +115,20 @@ def list_models(
     from proxy.cli.catalogue import print_list
 
     print_list("models", _admin(config, data_dir, env_file, database_url).all("models"), as_json=json)
+
+
+@models.command("sync")
+def sync_models(
+    name: Annotated[str, typer.Argument(metavar="PROVIDER", help="Whose list.")], json: Json = False,
+    color: Color = "auto", database_url: DatabaseUrl = None, data_dir: DataDir = None, config: Config = None,
+    env_file: EnvFile = None,
+) -> None:  # fmt: skip
+    """Describe every model that a provider lists; none is taken away."""
+    from proxy.cli.admin import part
+    from proxy.cli.catalogue import print_change
+
+    told = _admin(config, data_dir, env_file, database_url).ask("POST", f"providers/{part(name)}/models/sync")
+    print_change(told, f"{len(told['added'])} of {told['listed']} models are new", as_json=json)
 
 
 @models.command("add")

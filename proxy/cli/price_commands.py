@@ -69,6 +69,34 @@ def refresh(
     fetch(settings_from(config, data_dir, env_file), url=url, path=source, as_json=json)
 
 
+@prices.command("import")
+def import_prices(
+    file: Annotated[str, typer.Argument(metavar="FILE", help="data.json of genai-prices, or LiteLLM's file.")],
+    since: Annotated[str | None, typer.Option("--since", metavar="DAY", help="From which day on they count.")] = None,
+    only: Annotated[str | None, typer.Option("--only", metavar="KIND,…", help="Kinds of providers.")] = None,
+    yes: Yes = False,
+    json: Json = False,
+    database_url: DatabaseUrl = None,
+    data_dir: DataDir = None,
+    config: Config = None,
+    env_file: EnvFile = None,
+) -> None:
+    """Take prices of a file into the catalogue; without --yes only say how many there are."""
+    from proxy.cli.admin import Admin
+    from proxy.cli.catalogue import print_change, print_document, read_file
+
+    admin = Admin(settings_from(config, data_dir, env_file, database_url=database_url))
+    query = {"since": since, "only": only, "dry_run": None if yes else "true"}
+    told = admin.ask("POST", "prices/import", text=read_file(file), **query)
+    found = f"{told['prices']:,} prices of {told['origin']}, {told['skipped']:,} left out"
+    if json:
+        print_document(told)
+    elif yes:
+        print_change(told, f"{found}, {told['changed']:,} changed", as_json=False)
+    else:
+        print(f"{found}; --yes takes them in")
+
+
 @prices.command("unpriced")
 def unpriced(
     since: Since = None,

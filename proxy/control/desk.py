@@ -26,6 +26,7 @@ from proxy.catalogue.surroundings import Surroundings
 from proxy.catalogue.versions import rolled_back
 from proxy.control.publishing import Publisher
 from proxy.control.turns import Turns
+from proxy.domain.provider import Provider
 from proxy.errors import DashcamError, NotFoundError
 from proxy.settings.values import Settings
 from proxy.store.catalogue import audit, documents, session
@@ -145,6 +146,14 @@ class Desk:
         self.catalogue()
         assert self._publisher.state is not None
         return self._publisher.state
+
+    def provider(self, name: str) -> tuple[Provider, Mapping[str, bytes]]:
+        """Return a provider that is in use, by its name, and the keys; ``NotFoundError`` where there is none."""
+        found = self._publisher.snapshot.provider(name)
+        if found is None:
+            hint = "dashcam providers list; one that is not active is not asked"
+            raise NotFoundError(f"there is no active provider {name[:40]!r}", hint=hint)
+        return found, self._publisher.keys()
 
     @property
     def surroundings(self) -> Surroundings:

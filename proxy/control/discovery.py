@@ -159,15 +159,18 @@ class Discovery:
 
     async def _ask(self, provider: Provider, keys: Mapping[str, bytes]) -> Listing | None:
         try:
-            verify, proxy = _verify(provider), _outgoing_proxy(provider)
-            manners = Manners(
-                _headers(provider, keys), verify, proxy, provider.http2, allow_private=provider.allow_private
-            )
+            manners = manners_of(provider, keys)
         except OSError as error:
             log.warning("certificates_unusable", provider=provider.name, reason=error.strerror)
             return None
         answer = await fetch(list_address(provider), manners)
         return listing_of(answer[0]) if answer is not None else None
+
+
+def manners_of(provider: Provider, keys: Mapping[str, bytes]) -> Manners:
+    """Return how a provider is asked for its list; ``OSError`` where its certificates cannot be read."""
+    verify, proxy = _verify(provider), _outgoing_proxy(provider)
+    return Manners(_headers(provider, keys), verify, proxy, provider.http2, allow_private=provider.allow_private)
 
 
 async def look_once(

@@ -39,14 +39,49 @@ class Manners:
     allow_private: bool = True
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What came of a question: a status with its body, or in one word why there is none.
+
+    ``failure`` is refused, timed_out, name_not_found, not_allowed, tls, too_large or failed.
+    """
+
+    status: int | None = None
+    data: bytes = b""
+    is_dashcam: bool = False
+    failure: str | None = None
+
+
+class InwardError(OSError):
+    """A host has no address that may be connected to."""
+
+
 async def fetch(url: str, manners: Manners) -> tuple[bytes, bool] | None:
     """Return (body, whether a Dashcam answered) of an answer with status 200, else None."""
+    answer = await ask(url, manners)
+    return (answer.data, answer.is_dashcam) if answer.status == 200 else None
+
+
+async def ask(url: str, manners: Manners) -> Answer:
+    """Return what came of a question."""
     try:
         async with asyncio.timeout(manners.seconds):
-            return await _fetch(url, manners)
+            return await _ask(url, manners)
     except (httpx2.HTTPError, httpx2.InvalidURL, OSError, ValueError) as error:
         log.debug("no_answer", url=url, error=type(error).__name__)
-        return None
+        return Answer(failure=_word_of(error))
+
+
+def _word_of(error: Exception) -> str:
+    if isinstance(error, TimeoutError | httpx2.TimeoutException):
+        return "timed_out"
+    if isinstance(error, InwardError):
+        return "not_allowed"
+    if isinstance(error, socket.gaierror):
+        return "name_not_found"
+    if "certificate" in str(error).lower() or isinstance(error, ssl.SSLError):
+        return "tls"
+    return "refused" if isinstance(error, httpx2.ConnectError | ConnectionError) else "failed"
 
 
 async def judged(host: str, port: int, *, allow_private: bool) -> str:
@@ -56,10 +91,10 @@ async def judged(host: str, port: int, *, allow_private: bool) -> str:
         address = address_of(str(place[0]))
         if address is not None and never_because(address) is None and (allow_private or not is_inward(address)):
             return str(place[0])
-    raise OSError("no address of this host may be connected to")
+    raise InwardError("no address of this host may be connected to")
 
 
-async def _fetch(url: str, manners: Manners) -> tuple[bytes, bool] | None:
+async def _ask(url: str, manners: Manners) -> Answer:
     target, headers, extensions = httpx2.URL(url), manners.headers, {}
     if manners.proxy is None:
         port = target.port or (443 if target.scheme == "https" else 80)
@@ -77,11 +112,12 @@ async def _fetch(url: str, manners: Manners) -> tuple[bytes, bool] | None:
         ) as client,
         client.stream("GET", target, headers=headers, extensions=extensions) as answer,
     ):
-        if answer.status_code != 200:
-            return None
+        status = answer.status_code
+        if status != 200:
+            return Answer(status=status)
         data = b""
         async for part in answer.aiter_raw():
             data += part
             if len(data) > MAX_BYTES:
-                return None
-        return data, "x-dashcam-id" in answer.headers
+                return Answer(failure="too_large")
+        return Answer(status=status, data=data, is_dashcam="x-dashcam-id" in answer.headers)

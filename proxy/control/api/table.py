@@ -12,13 +12,14 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from proxy.control.access import public
-from proxy.control.api import access, documents, history, openapi, prompts
+from proxy.control.api import access, actions, documents, history, openapi, prompts
 from proxy.control.api.endpoint import Door, Endpoint, route_of
 from proxy.control.desk import Desk
 from proxy.settings.values import Settings
 
 ENDPOINTS: tuple[Endpoint, ...] = (
     *access.endpoints(),
+    *actions.endpoints(),
     *prompts.endpoints(),
     *history.endpoints(),
     *documents.endpoints(),

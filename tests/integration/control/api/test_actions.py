@@ -1,0 +1,98 @@
+"""Asking a saved provider, at its own address and for its list only; and prices from other people's files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+
+from proxy.settings.database import sqlite_at
+from proxy.settings.values import AdminSettings, Settings
+from proxy.store.migration import upgrade
+from tests.support.admin_api import AdminApi, admin_api
+from tests.support.model_server import listed, serving
+from tests.support.processes import free_port
+
+LIST = {"/v1/models": listed("m-1", "org/m-2", owner="acme")}
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    admin = AdminSettings(allow_private_upstreams=("127.0.0.1",))
+    database = sqlite_at(tmp_path / "dashcam.db")
+    upgrade(database)
+    return Settings(data_dir=str(tmp_path), run_dir=str(tmp_path / "run"), database=database, admin=admin)
+
+
+async def add(api: AdminApi, root: str, name: str = "acme") -> None:
+    await api.ask("POST", "providers", {"name": name, "kind": "custom", "base_url": f"{root}/v1"}, status=201)
+
+
+async def test_a_provider_that_answers_is_told_with_its_time(settings: Settings) -> None:
+    with serving(LIST) as server:
+        async with admin_api(settings) as api:
+            await add(api, server.root)
+            told = await api.ask("POST", "providers/acme/test")
+            assert (told["result"], told["status"], told["models"], told["latency_ms"] > 0) == ("ok", 200, 2, True)
+            (deed,) = (await api.ask("GET", "audit?limit=1"))["data"]
+            assert (deed["action"], deed["object"], deed["outcome"]) == ("test", "acme", "done")
+
+
+@pytest.mark.parametrize(("answers", "result"), [({}, "no_list"), ({"/v1/models": {"secret": "of theirs"}}, "no_list")])
+async def test_what_it_says_instead_is_a_word_and_never_its_body(
+    settings: Settings, answers: dict[str, Any], result: str
+) -> None:
+    with serving(answers) as server:
+        async with admin_api(settings) as api:
+            await add(api, server.root)
+            told = await api.ask("POST", "providers/acme/test")
+            assert told["result"] == result
+            assert "of theirs" not in str(told)
+            assert told["hint"]
+
+
+async def test_nobody_there_and_nobody_saved(settings: Settings) -> None:
+    async with admin_api(settings) as api:
+        await add(api, f"http://127.0.0.1:{free_port()}")
+        assert (await api.ask("POST", "providers/acme/test"))["result"] == "refused"
+        await api.ask("POST", "providers/other/test", status=404)
+        await api.ask("POST", "providers/acme/models/sync", status=400)
+
+
+async def test_a_list_is_taken_in_and_nothing_is_taken_away(settings: Settings) -> None:
+    with serving(LIST) as server:
+        async with admin_api(settings) as api:
+            await add(api, server.root)
+            own = {"provider": "acme", "name": "m-1", "context_window": 5}
+            await api.ask("POST", "models", own, status=201)
+            told = await api.ask("POST", "providers/acme/models/sync")
+            assert (told["listed"], told["added"]) == (2, ["org/m-2"])
+            assert (await api.ask("GET", "models/acme/m-1"))["context_window"] == 5
+            assert (await api.ask("POST", "providers/acme/models/sync"))["added"] == []
+
+
+async def test_a_price_file_is_looked_at_and_taken_in(settings: Settings) -> None:
+    prices = {
+        "gpt-x": {
+            "litellm_provider": "openai",
+            "mode": "chat",
+            "input_cost_per_token": 1e-6,
+            "output_cost_per_token": 2e-6,
+        }
+    }
+    async with admin_api(settings) as api:
+        data = orjson.dumps(prices)
+        looked = await api.ask("POST", "prices/import?dry_run=true", content=data)
+        assert (looked["prices"], (await api.ask("GET", "prices"))["data"]) == (1, [])
+        await api.ask("POST", "prices/import?since=2026-11-01", content=data)
+        (price,) = (await api.ask("GET", "prices"))["data"]
+        assert (price["model"], price["rates"], price["valid_from"]) == (
+            "gpt-x",
+            {"input_mtok": "1", "output_mtok": "2"},
+            "2026-11-01",
+        )
+        assert (await api.ask("POST", "prices/import?since=2026-11-01", content=data))["changed"] == 0
+        await api.ask("POST", "prices/import", content=b"{", status=422)
+        await api.ask("POST", "prices/import?since=soon", content=data, status=400)
