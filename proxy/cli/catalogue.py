@@ -67,12 +67,12 @@ def print_changes(changes: Sequence[Mapping[str, Any]]) -> None:
             print(f"           {field['field']}: {_cell(field['before'])} → {_cell(field['after'])}")
 
 
-def put(admin: Admin, noun: str, name: str, document: Mapping[str, Any]) -> Any:
-    """Create a document, or change the one that is there."""
+def put(admin: Admin, noun: str, name: str, document: Mapping[str, Any], usual: Mapping[str, Any] | None = None) -> Any:
+    """Create a document, or change the one that is there; ``usual`` is for a new one that does not say it."""
     try:
         admin.ask("GET", f"{noun}/{part(name)}")
     except NotFoundError:
-        return admin.ask("POST", noun, document)
+        return admin.ask("POST", noun, {**(usual or {}), **document})
     return admin.ask("PATCH", f"{noun}/{part(name)}", document)
 
 
@@ -101,12 +101,15 @@ def read_file(name: str) -> bytes:
 
 
 def read_content(name: str) -> dict[str, Any]:
-    """Return a prompt's content from a YAML or JSON file; a plain text is one user message that is taken as it is."""
+    """Return a prompt's content from a YAML or JSON file; a plain text is one system message."""
     from proxy.catalogue.yaml_text import read_yaml
 
     data = read_file(name)
     if name.endswith((".txt", ".md")):
-        text = data.decode("utf-8", "strict")
+        try:
+            text = data.decode()
+        except UnicodeDecodeError as error:
+            raise UsageError(f"{name} is no UTF-8 text: {error.reason} at byte {error.start}") from error
         return {"messages": [{"role": "system", "content": text.strip()}]}
     found = read_yaml(data)
     if isinstance(found, list):

@@ -42,7 +42,7 @@ def list_providers(
 def add_provider(
     name: Name,
     url: Annotated[str, typer.Option("--url", metavar="URL", help="Its address, with /v1.")],
-    kind: Annotated[str, typer.Option("--kind", metavar="KIND", help="openai, anthropic, …, custom.")] = "custom",
+    kind: Annotated[str | None, typer.Option("--kind", metavar="KIND", help="openai, … (default: custom).")] = None,
     key: Annotated[bool, typer.Option("--key", help="Read its key from standard input, and seal it.")] = False,
     values: Set = None, json: Json = False, color: Color = "auto", database_url: DatabaseUrl = None,
     data_dir: DataDir = None, config: Config = None, env_file: EnvFile = None,
@@ -53,9 +53,10 @@ def add_provider(
 
     admin = _admin(config, data_dir, env_file, database_url)
     text = _read_key(name) if key else None
-    told = put(
-        admin, "providers", name, {"name": name, "kind": kind, "base_url": url, **parameters(values or [], "--set")}
-    )
+    document: dict[str, Any] = {"name": name, "base_url": url, **parameters(values or [], "--set")}
+    if kind is not None:
+        document["kind"] = kind
+    told = put(admin, "providers", name, document, usual={"kind": "custom"})
     if text is not None:
         told = admin.ask("PUT", f"providers/{part(name)}/key", {"key": text})
     print_change(told, f"provider {name}", as_json=json)
@@ -223,7 +224,7 @@ def create_key(
     body = {
         "owner": owner,
         "routes": route or [],
-        "limits": limits if any(limits.values()) else None,
+        "limits": limits if any(value is not None for value in limits.values()) else None,
         "expires_at": expires,
     }
     _show_key(_admin(config, data_dir, env_file, database_url).ask("POST", "keys", body), as_json=json)

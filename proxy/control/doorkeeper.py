@@ -1,7 +1,7 @@
 """Who asks the admin API, and how far they may go: an admin token, a stored one with a scope, or loopback without one.
 
-Tokens are hashed whole and found by their digest. While nobody has made a token, whoever asks from this machine is an
-administrator, unless ``admin.require_token`` says otherwise. Who fails too often from one place, or all together, is
+Tokens are hashed whole and found by their digest. While no token makes an administrator, whoever asks from this machine
+is one, unless ``admin.require_token`` says otherwise. Who fails too often from one place, or all together, is
 refused for a while before anything is looked up; a web page of another origin changes nothing at all.
 """
 
@@ -79,7 +79,7 @@ class Doorkeeper:
         if request.method not in _SAFE and _is_foreign(request):
             return problem(403, "cross_site", "a web page of another origin cannot change anything here")
         tokens = self._tokens()
-        if self._admin is None and not tokens and not self._requires_token:
+        if self._is_open(tokens) and self._named(request, tokens) is None:
             return self._without_token(request, source)
         if seconds := self.throttle.wait_seconds(source):
             detail = "too many attempts with a wrong token"
@@ -92,6 +92,15 @@ class Doorkeeper:
         if SCOPES.index(has) < SCOPES.index(scope):
             return problem(403, "scope_too_narrow", f"this needs a token of scope {scope}; yours has {has}")
         return Actor(name=name, source=source, scope=has)
+
+    def _is_open(self, tokens: Mapping[str, TokenDocument]) -> bool:
+        """Tell whether loopback needs no token: nobody could be an administrator by one, and would be locked out."""
+        if self._admin is not None or self._requires_token:
+            return False
+        return not any(token.scope == "admin" and self._is_living(token) for token in tokens.values())
+
+    def _is_living(self, token: TokenDocument) -> bool:
+        return token.expires_at is None or token.expires_at.timestamp() > self._now()
 
     def _without_token(self, request: Request, source: str) -> Actor | Response:
         if is_loopback(request.headers.get("x-dashcam-peer", "")):
@@ -108,9 +117,7 @@ class Doorkeeper:
         if self._admin is not None and hmac.compare_digest(digest, self._admin):
             return "admin", "admin"
         token = tokens.get(digest)
-        if token is None or (token.expires_at is not None and token.expires_at.timestamp() <= self._now()):
-            return None
-        return token.id, token.scope
+        return None if token is None or not self._is_living(token) else (token.id, token.scope)
 
 
 def _source(request: Request) -> str:

@@ -281,6 +281,7 @@ class Gateway:
             keeps = record != META and not (is_secret or operation.is_light)
             is_stored = keeps and (self.snapshot.record_bodies or plan.is_recorded)
             fact = None if composed is None else composed.fact
+            is_stored = is_stored and not (composed is not None and composed.has_secret)
             start = start_of(call, plan, own, caller, departure, is_stored=is_stored, prompt=fact)
             if not observation.start(start, own.data if own.is_kept else b"", is_secret=is_secret):
                 inbound.discard()

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import orjson
 
@@ -41,11 +42,15 @@ class _AbsentError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Composed:
-    """What a prompt has made of a request: the body that is sent, what is recorded of it, what the reply says."""
+    """What a prompt has made of a request: the body that is sent, what is recorded of it, what the reply says.
+
+    ``has_secret``: it was given a secret value, so that neither body may be kept.
+    """
 
     inbound: Inbound
     fact: PromptFact
     told: tuple[bytes, ...]
+    has_secret: bool = False
 
 
 class Prompts:
@@ -81,9 +86,10 @@ class Prompts:
         is_by_model = facts.model is not None and facts.model.startswith(MODEL_PREFIX)
         if not (has_rule or is_by_model or HEADER in known or b'"prompt"' in inbound.data):
             return None
-        if not facts.is_json or inbound.side_path is not None:
+        values = None if not facts.is_json or inbound.side_path is not None else _object(inbound.data)
+        if values is None:
+            # What only says the word somewhere, or is read by the provider alone, is no business of ours.
             return _NOT_JSON if has_rule or is_by_model or HEADER in known else None
-        values = orjson.loads(inbound.data)
         asked = asked_for(known, values, rule, self._published)
         if asked is None or isinstance(asked, Refusal):
             return asked
@@ -119,7 +125,7 @@ class Prompts:
         if rendered.unused:
             count = str(len(rendered.unused)).encode()
             told += [b"x-dashcam-prompt-warning", b": ", count, b" variables are not used by this prompt\r\n"]
-        return Composed(Inbound(body, len(body), parse(body)), fact, tuple(told))
+        return Composed(Inbound(body, len(body), parse(body)), fact, tuple(told), rendered.has_secret)
 
     def _find(self, name: str, wanted: str) -> PublishedVersion:
         published = self._published.get(name)
@@ -178,9 +184,18 @@ def note_prompt(plan: Plan, composed: Composed, own: Inbound) -> None:
 _NOT_JSON = Refusal(
     400,
     "prompt_body_not_json",
-    "A stored prompt can only be put into a plain JSON request of at most limits.spill_bytes; this one is compressed, "
-    "larger, or no JSON.",
+    "A stored prompt can only be put into a plain JSON object of at most limits.spill_bytes; this body is compressed, "
+    "larger, or no JSON that everybody reads (NaN, half a character, too deeply nested).",
 )
+
+
+def _object(data: bytes) -> dict[str, Any] | None:
+    """Return a body as an object; None for what a strict reader of JSON refuses, which a provider may take."""
+    try:
+        values = orjson.loads(data)
+    except orjson.JSONDecodeError:
+        return None
+    return values if isinstance(values, dict) else None
 
 
 def _refusal(error: _AbsentError | RenderingError) -> Refusal:

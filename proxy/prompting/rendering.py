@@ -21,6 +21,7 @@ class Rendered:
     """What a request gets: chat messages, and parameters, tools and a format where it says none itself.
 
     ``variables`` are the given values as they may be recorded; ``unused`` were given and are none of the prompt's.
+    ``has_secret``: a value of a secret variable is among them.
     """
 
     messages: list[dict[str, Any]]
@@ -29,6 +30,7 @@ class Rendered:
     response_format: Mapping[str, Any] | None
     variables: Mapping[str, Any]
     unused: Sequence[str]
+    has_secret: bool = False
 
 
 class CompiledPrompt:
@@ -63,6 +65,7 @@ class CompiledPrompt:
             response_format=version.response_format,
             variables=recorded(version.variables, given),
             unused=unused(version.variables, given),
+            has_secret=any(item.is_secret and item.name in given for item in version.variables),
         )
 
     def _message(self, at: int, message: Message, values: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -88,14 +88,16 @@ def _change_key(ask: Ask) -> Reply:
 
 
 def _rotate_key(ask: Ask) -> Reply:
-    """Make another key like this one; this one goes on for a while, so that nobody is cut off."""
+    """Make another key like this one, its end included; this one goes on for a while, so that nobody is cut off."""
     name, hours, text = ask.path["name"], _hours(_object(ask.body)), new_key(KEY_BEGINNING)
 
     def work(within: Session) -> KeyDocument:
         former = keys.key(within.connection, name)
         if former.revoked_at is not None:
             raise InvalidError([Problem("", "this key is revoked; make a new one")])
-        said_of = NewKey(**former.model_dump(include=set(NewKey.model_fields) - {"expires_at"}))
+        if former.expires_at is not None and former.expires_at <= within.now():
+            raise InvalidError([Problem("", "this key has ended; make a new one")])
+        said_of = NewKey(**former.model_dump(include=set(NewKey.model_fields)))
         keys.expire_key(within.connection, name, within.now() + timedelta(hours=hours))
         author = ask.actor.name
         return keys.add_key(within.connection, within.backend, text, said_of, author=author, replaces=name)

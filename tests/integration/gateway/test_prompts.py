@@ -129,6 +129,26 @@ async def test_secret_variables_are_not_recorded(tmp_path: Path, upstream: Scrip
         (call,) = running.calls()
         assert call.start.prompt is not None
         assert call.start.prompt.variables == {"key": "[redacted]", "x": "[redacted]"}
+        assert call.start.content == "off"
+        await ask(client, {"prompt": {"id": "short"}})
+        assert running.calls()[1].start.content == "stored"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"model":"gpt","messages":[],"tools":[{"prompt":"\\ud800"}]}', b'{"model":"gpt","prompt":NaN}',
+        b'{"model":"gpt","x":{"prompt":' + b"[" * 3000 + b"]" * 3000 + b"}}",
+    ],
+)  # fmt: skip
+async def test_what_only_a_lenient_reader_takes_passes_as_before(
+    tmp_path: Path, upstream: ScriptedUpstream, body: bytes
+) -> None:
+    async with gateway(tmp_path, upstream) as (_, client):
+        assert (await client.ask("POST", CHAT, body)).status == 200
+        assert upstream.requests[-1].body == body
+        reply = await client.ask("POST", CHAT, body, "x-dashcam-prompt: short")
+        assert (reply.status, orjson.loads(reply.body)["error"]["code"]) == (400, "prompt_body_not_json")
 
 
 @pytest.mark.parametrize(

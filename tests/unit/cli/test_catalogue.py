@@ -41,6 +41,14 @@ def test_what_is_made_is_listed(dashcam: Command, tmp_path: Path) -> None:
     assert "acme" in dashcam("providers", "list", is_terminal=True).out
 
 
+def test_what_is_not_said_of_a_provider_stays(dashcam: Command) -> None:
+    url = "https://api.acme.example/v1"
+    dashcam("providers", "add", "acme", "--url", url, "--kind", "openai")
+    dashcam("providers", "add", "acme", "--url", url + "/x")
+    (found,) = [item for item in json.loads(dashcam("providers", "list", "--json").out) if item["name"] == "acme"]
+    assert (found["kind"], found["base_url"]) == ("openai", url + "/x")
+
+
 def test_a_prompt_goes_on_version_by_version(dashcam: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fill(dashcam, tmp_path)
     rendered = dashcam("prompts", "render", "short", "text=Hi", "--json")
@@ -94,9 +102,12 @@ def test_a_key_is_shown_once(dashcam: Command) -> None:
         (("routes", "set", "x", "--target", "nobody/m"), 2, "there is no provider 'nobody'"),
         (("prompts", "create", "x", "none.yaml"), 2, "cannot be read"),
         (("prompts", "show", "none"), 3, "there is no prompt"),
+        (("prompts", "create", "x", "latin.txt"), 2, "latin.txt is no UTF-8 text"),
+        (("keys", "create", "--rpm", "0"), 2, "requests_per_minute"),
         (("config", "rollback", "999", "--yes"), 3, "no revision 999"),
     ],
 )
 def test_what_is_wrong_says_so(dashcam: Command, arguments: tuple[str, ...], code: int, told: str) -> None:
+    Path("latin.txt").write_bytes(b"gr\xfc\xdfe")
     said = dashcam(*arguments)
     assert (said.code, told in said.err) == (code, True), said

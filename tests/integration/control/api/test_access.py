@@ -56,6 +56,17 @@ async def test_a_scope_allows_so_much_and_no_more(settings: Settings) -> None:
         await api.ask("GET", "providers", headers=bearer(made["read"]), status=401)
 
 
+async def test_nobody_is_locked_out_by_a_token_that_makes_no_administrator(settings: Settings) -> None:
+    async with admin_api(settings) as api:
+        reading = (await api.ask("POST", "tokens", {"scope": "read"}, status=201))["token"]
+        await api.ask("POST", "tokens", {"scope": "admin", "expires_at": "2020-01-01T00:00:00Z"}, status=201)
+        await api.ask("GET", "providers", headers=bearer(reading))
+        await api.ask("POST", "keys", {}, headers=bearer(reading), status=403)
+        await api.ask("GET", "providers", headers=AWAY, status=403)
+        await api.ask("POST", "tokens", {"scope": "admin"}, status=201)
+        await api.ask("GET", "providers", status=401)
+
+
 async def test_a_token_that_has_ended_opens_nothing(settings: Settings) -> None:
     async with admin_api(settings, digest(TOKEN)) as api:
         body = {"scope": "read", "expires_at": "2020-01-01T00:00:00Z"}

@@ -20,6 +20,7 @@ CONTENT = {
     "variables": {"tone": {"default": "brief"}, "text": "string"},
 }
 PRICE = {"model": "m-1", "provider": "acme", "rates": {"input_mtok": "0.1", "output_mtok": "0.2"}}
+LIMITS = {"requests_per_minute": 5}
 INWARD = {**ACME, "name": "b", "base_url": "http://169.254.169.254/v1"}
 BAD = {"messages": [{"role": "user", "content": "{{ a ~ b }}"}]}
 LOUD = {**CONTENT, "parameters": {"temperature": 0.9}}
@@ -123,11 +124,13 @@ async def test_drafts_copies_and_protected_labels(settings: Settings) -> None:
 
 async def test_keys_are_shown_once_replaced_and_revoked(settings: Settings) -> None:
     async with admin_api(settings) as api:
-        made = await api.ask("POST", "keys", {"owner": "eu", "limits": {"requests_per_minute": 5}}, status=201)
+        made = await api.ask(
+            "POST", "keys", {"owner": "eu", "limits": LIMITS, "expires_at": "2090-01-01T00:00:00Z"}, status=201
+        )
         assert made["key"].startswith("dc_")
         assert made["key"] not in str(await api.ask("GET", "keys"))
         new = await api.ask("POST", f"keys/{made['id']}/rotate", {"overlap_hours": 1}, status=201)
-        assert (new["replaces"], new["owner"]) == (made["id"], "eu")
+        assert (new["replaces"], new["owner"], new["expires_at"]) == (made["id"], "eu", made["expires_at"])
         assert (await api.ask("GET", f"keys/{made['id']}"))["expires_at"] is not None
         await api.ask("POST", f"keys/{new['id']}/revoke")
         assert [key.id for key in api.publisher.snapshot.keys] == [made["id"]]
