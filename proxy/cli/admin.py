@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from proxy.cli.instance import find, open_own
+from proxy.cli.instance import find, open_own, wait_until_open
 from proxy.errors import DashcamError, NotAllowedError, NotFoundError, StoreError, UnreachableError, UsageError
 from proxy.settings.credentials import read_secret
 from proxy.settings.values import Settings
@@ -32,6 +32,8 @@ class Admin:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._url = find(settings)
+        if self._url:
+            wait_until_open(self._url)
 
     def __repr__(self) -> str:
         return f"<Admin at {self._url or 'this process'}>"
@@ -91,6 +93,9 @@ def _error_of(status: int, answer: bytes) -> DashcamError:
         told: Mapping[str, Any] = json.loads(answer)
     except ValueError:
         told = {"detail": f"it answers {status}"}
+    if isinstance(told.get("error"), dict):
+        # The gateway itself, in the words of the data plane: control does not answer.
+        told = {"detail": told["error"].get("message"), "hint": "dashcam status"}
     reasons = [f"{item['field']}: {item['reason']}".removeprefix(": ") for item in told.get("errors", ())]
     message = "; ".join(reasons) or str(told.get("detail", f"it answers {status}"))
     return _KINDS.get(status, DashcamError)(message, hint=told.get("hint"))

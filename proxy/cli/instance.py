@@ -91,6 +91,23 @@ def wait_until_recorded(url: str) -> None:
         time.sleep(0.05)
 
 
+def wait_until_open(url: str) -> None:
+    """Give a Dashcam that has just been started a moment to open its database; what is wrong is told by who asks."""
+    deadline = time.monotonic() + _RECORDED_SECONDS
+    while time.monotonic() < deadline:
+        try:
+            ledger = ask_recorder(url, 1.0)
+            # With an error it is not about to be open.
+            if ledger["is_open"] or ledger["last_error"]:
+                return
+        except urllib.error.HTTPError as error:
+            if error.code in _NOT_FOR_US:
+                return
+        except (OSError, ValueError, KeyError):
+            return
+        time.sleep(0.05)
+
+
 class TemporaryInstance:
     """A Dashcam for the length of a block; uses the running one when there is one."""
 

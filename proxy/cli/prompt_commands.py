@@ -122,7 +122,8 @@ def render_prompt(
         print_document(told["body"])
         return
     print_messages(told["body"].pop("messages"))
-    print_document(told["body"])
+    if told["body"]:
+        print_document(told["body"])
 
 
 @prompts.command("diff")

@@ -200,7 +200,7 @@ def _print_facts(row: Row, body: StoredBody | None, attempts: list[Row], price: 
         ("finish", f"{on_one_line(row['finish_reason'] or '-')} ({row['finish_kind']})"),
     ]
     if row["request_modified"]:
-        facts.append(("changed", f"{_changes(body)}; see the request as it was sent with --raw --sent"))
+        facts.append(("changed", f"{_changes(row, body)}; see the request as it was sent with --raw --sent"))
     facts += _prompt(row)
     facts += _labels(row)
     facts += [(f"attempt {item['number']}", _attempt(item)) for item in attempts]
@@ -241,12 +241,20 @@ def _labels(row: Row) -> list[tuple[str, str]]:
     return found
 
 
-def _changes(body: StoredBody | None) -> str:
+def _changes(row: Row, body: StoredBody | None) -> str:
     """Return what the proxy changed in the request."""
+    if row.get("prompt_name"):
+        return "a stored prompt was put in"
     edits = body.facts["edits"] or () if body is not None else ()
-    is_asked = any(is_addition((offset, removed, text)) for offset, removed, text in edits)
+    added = [text for offset, removed, text in edits if is_addition((offset, removed, text))]
+    is_given = bool(row.get("route")) and any("include_usage" not in text for text in added)
+    is_asked = any("include_usage" in text for text in added) if is_given else bool(added)
     is_kept = any(not is_addition((offset, removed, text)) for offset, removed, text in edits)
-    done = [word for word, is_done in (("usage was asked for", is_asked), ("metadata stayed here", is_kept)) if is_done]
+    words = (
+        ("its route gave it a model or parameters", is_given), ("usage was asked for", is_asked),
+        ("metadata stayed here", is_kept),
+    )  # fmt: skip
+    done = [word for word, is_done in words if is_done]
     return " and ".join(done) or "bytes were changed"
 
 

@@ -180,6 +180,23 @@ def test_what_was_changed_is_said(
     assert words in dashcam("show").out
 
 
+@pytest.mark.parametrize(
+    ("facts", "text", "words"),
+    [
+        ({"route": "fast"}, '"m-1"', "its route gave it a model or parameters;"),
+        ({"route": "fast"}, '"stream_options":{"include_usage":true},', "usage was asked for;"),
+        ({"prompt_name": "short", "prompt_version": 1}, '{"messages":[]}', "a stored prompt was put in;"),
+    ],
+)
+def test_what_a_route_or_a_prompt_changed_is_said(
+    dashcam: Command, record: Record, facts: dict[str, Any], text: str, words: str
+) -> None:
+    entry = an_entry(request_modified=True, **facts)
+    assert entry.request is not None
+    record(replace(entry, request=replace(entry.request, edits=((1, 3, text),))))
+    assert words in dashcam("show").out
+
+
 def test_a_compressed_request_is_shown_as_it_was_meant(dashcam: Command, record: Record) -> None:
     entry = an_entry(gzip.compress(REQUEST), ANSWER)
     assert entry.request is not None
