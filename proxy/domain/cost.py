@@ -47,9 +47,12 @@ class Price:
     valid_from: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Cost:
-    """What a call cost; all amounts None when unknown. ``lines`` explain it: (what, count, rate, amount in USD)."""
+    """What a call cost; all amounts None when unknown. ``lines`` explain it: (what, count, rate, amount in USD).
+
+    Made for each call, so not frozen; nobody changes one all the same.
+    """
 
     status: CostStatus
     pico_usd: int | None = None

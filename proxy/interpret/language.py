@@ -48,6 +48,7 @@ counts for all languages at once. No sample has 256 words."""
 for _at, _text in enumerate(_WORDS.values()):
     for _known in _text.split():
         _MARKS[_known] = _MARKS.get(_known, 0) + (1 << 8 * _at)
+_MARKED = frozenset(_MARKS)
 _WORD = re.compile(r"[^\W\d_]+")
 _ASCII_WORDS = {code: " " for code in range(128) if not chr(code).isalpha()}
 
@@ -56,7 +57,7 @@ def language_of(text: str | None) -> str | None:
     """Return an ISO 639-1 code, or None when unsure."""
     sample = (text or "")[:_SAMPLE]
     words = _words_of(sample)
-    letters = sum(map(len, words))
+    letters = len("".join(words))
     if letters >= 4 and not sample.isascii():
         scripts: Counter[str] = Counter()
         for match in _FOREIGN.finditer(sample):
@@ -88,7 +89,7 @@ def _by_script(scripts: Counter[str], sample: str) -> str | None:
 
 def _by_words(words: list[str]) -> str | None:
     distinct = set(words)
-    counts = sum(map(_MARKS.__getitem__, distinct & _MARKS.keys())).to_bytes(len(_NAMES), "little")
+    counts = sum(map(_MARKS.__getitem__, distinct & _MARKED)).to_bytes(len(_NAMES), "little")
     second, first = sorted(counts)[-2:]
     is_clear = first >= 2 and first >= second * 1.5 and first * 8 >= len(distinct)
     return _NAMES[counts.index(first)] if is_clear else None

@@ -8,7 +8,7 @@ call never becomes a label. A histogram is kept as one counter per bucket bound,
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 
 import orjson
@@ -57,22 +57,26 @@ def status_of(status: int | None) -> str:
 
 
 def totals_of(entries: Sequence[Entry], names: ModelNames) -> dict[Key, float]:
-    """Return the deltas that these entries add, by family and labels (JSON with sorted keys)."""
-    deltas: Deltas = defaultdict(float)
+    """Return the deltas that these entries add, by family and labels (JSON with sorted keys).
+
+    Calls that share their labels are counted together: to look up a tuple of tuples ten times a call would take longer
+    than the rest.
+    """
+    groups: dict[tuple[str, str, str], list[Entry]] = defaultdict(list)
     for entry in entries:
         item = entry.interaction
-        place = ("provider", item.provider or NONE), ("model", names.label(item))
-        outcome = ("outcome", item.outcome.value), ("status", status_of(item.http_status))
-        deltas["dashcam_requests_total", (*place, ("operation", item.operation), *outcome)] += 1
-        _tokens(deltas, item, place)
-        if item.cost_pico_usd is not None:
-            deltas["dashcam_cost_usd_total", place] += item.cost_pico_usd / 1e12
-        elif item.cost_status is CostStatus.UNPRICED:
-            deltas["dashcam_unpriced_requests_total", place] += 1
-        for attempt in entry.attempts:
-            reason = ("reason", attempt.error or ("unanswered" if attempt.http_status is None else "answered"))
-            deltas["dashcam_upstream_attempts_total", (("provider", attempt.provider), reason)] += 1
-        _times(deltas, item, place)
+        groups[item.provider or NONE, names.label(item), item.operation].append(entry)
+    deltas: Deltas = defaultdict(float)
+    for (provider, model, operation), group in groups.items():
+        items = [entry.interaction for entry in group]
+        place, what = (("provider", provider), ("model", model)), ("operation", operation)
+        for (outcome, status), number in Counter([(item.outcome, item.http_status) for item in items]).items():
+            how = ("outcome", outcome.value), ("status", status_of(status))
+            deltas["dashcam_requests_total", (*place, what, *how)] += number
+        _tokens(deltas, items, place)
+        _costs(deltas, items, place)
+        _attempts(deltas, group)
+        _times(deltas, items, place, what)
     return {(family, _text_of(labels)): amount for (family, labels), amount in deltas.items()}
 
 
@@ -80,38 +84,54 @@ def _text_of(labels: Labels) -> str:
     return orjson.dumps(dict(labels), option=orjson.OPT_SORT_KEYS).decode()
 
 
-def _tokens(deltas: Deltas, item: Interaction, place: Labels) -> None:
-    if item.usage_source.is_estimate:
-        # A counter has no label that would tell a guess from a report.
-        return
+def _tokens(deltas: Deltas, items: Sequence[Interaction], place: Labels) -> None:
+    # A counter has no label that would tell a guess from a report.
+    told = [item for item in items if not item.usage_source.is_estimate]
     counts = (
-        ("input", item.input_tokens),
-        ("output", item.output_tokens),
-        ("cached", item.cached_tokens),
-        ("cache_write", item.cache_write_tokens),
-        ("reasoning", item.reasoning_tokens),
+        ("input", [item.input_tokens for item in told]),
+        ("output", [item.output_tokens for item in told]),
+        ("cached", [item.cached_tokens for item in told]),
+        ("cache_write", [item.cache_write_tokens for item in told]),
+        ("reasoning", [item.reasoning_tokens for item in told]),
     )
-    for kind, number in counts:
-        if number:
-            deltas["dashcam_tokens_total", (*place, ("type", kind))] += number
+    for kind, numbers in counts:
+        if total := sum([number for number in numbers if number]):
+            deltas["dashcam_tokens_total", (*place, ("type", kind))] += total
 
 
-def _times(deltas: Deltas, item: Interaction, place: Labels) -> None:
-    operation = ("operation", item.operation)
-    _observe(deltas, "dashcam_request_duration_seconds", item.duration_ms, (*place, operation))
-    _observe(deltas, "dashcam_time_to_first_token_seconds", item.ttft_ms, place)
-    _observe(deltas, "dashcam_overhead_seconds", item.overhead_ms, (operation,))
-    if item.ttft_ms is not None and item.duration_ms is not None and (item.output_tokens or 0) > 1:
-        each = max(0.0, item.duration_ms - item.ttft_ms) / (item.output_tokens - 1)  # type: ignore[operator]
-        _observe(deltas, "dashcam_time_per_output_token_seconds", each, place)
+def _costs(deltas: Deltas, items: Sequence[Interaction], place: Labels) -> None:
+    priced = [item.cost_pico_usd for item in items if item.cost_pico_usd is not None]
+    unpriced = [item for item in items if item.cost_pico_usd is None and item.cost_status is CostStatus.UNPRICED]
+    if priced:
+        deltas["dashcam_cost_usd_total", place] += sum(priced) / 1e12
+    if unpriced:
+        deltas["dashcam_unpriced_requests_total", place] += len(unpriced)
 
 
-def _observe(deltas: Deltas, family: str, milliseconds: float | None, labels: Labels) -> None:
-    if milliseconds is None:
-        return
-    seconds = milliseconds / 1000
+def _attempts(deltas: Deltas, group: Sequence[Entry]) -> None:
+    tries = Counter([(item.provider, item.error, item.http_status) for entry in group for item in entry.attempts])
+    for (provider, error, status), number in tries.items():
+        reason = ("reason", error or ("unanswered" if status is None else "answered"))
+        deltas["dashcam_upstream_attempts_total", (("provider", provider), reason)] += number
+
+
+def _times(deltas: Deltas, items: Sequence[Interaction], place: Labels, what: tuple[str, str]) -> None:
+    per_token = [
+        max(0.0, item.duration_ms - item.ttft_ms) / (item.output_tokens - 1)
+        for item in items
+        if item.ttft_ms is not None and item.duration_ms is not None and item.output_tokens and item.output_tokens > 1
+    ]
+    _observe(deltas, "dashcam_request_duration_seconds", [item.duration_ms for item in items], (*place, what))
+    _observe(deltas, "dashcam_time_to_first_token_seconds", [item.ttft_ms for item in items], place)
+    _observe(deltas, "dashcam_overhead_seconds", [item.overhead_ms for item in items], (what,))
+    _observe(deltas, "dashcam_time_per_output_token_seconds", per_token, place)
+
+
+def _observe(deltas: Deltas, family: str, milliseconds: Sequence[float | None], labels: Labels) -> None:
+    seconds = [each / 1000 for each in milliseconds if each is not None]
     bounds = HISTOGRAMS[family]
-    at = bisect_left(bounds, seconds)
-    bound = bounds[at] if at < len(bounds) else None
-    deltas[f"{family}_bucket", (*labels, ("le", bound_label(bound)))] += 1
-    deltas[f"{family}_sum", labels] += seconds
+    for at, number in Counter([bisect_left(bounds, each) for each in seconds]).items():
+        bound = bounds[at] if at < len(bounds) else None
+        deltas[f"{family}_bucket", (*labels, ("le", bound_label(bound)))] += number
+    if seconds:
+        deltas[f"{family}_sum", labels] += sum(seconds)

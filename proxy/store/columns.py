@@ -16,6 +16,21 @@ def instant_text(milliseconds: int) -> str:
     return f"{_second_text(seconds)}.{rest:03d}Z"
 
 
+def day_text(milliseconds: int) -> str:
+    """Return the day of an instant in UTC, as its text begins."""
+    return hour_text(milliseconds)[:10]
+
+
+def hour_text(milliseconds: int) -> str:
+    """Return the hour of an instant in UTC, as its text begins."""
+    return _hour_text(milliseconds // 3_600_000)
+
+
+@lru_cache(maxsize=256)
+def _hour_text(hours: int) -> str:
+    return _second_text(hours * 3600)[:13]
+
+
 @lru_cache(maxsize=256)
 def _second_text(seconds: int) -> str:
     """Return a second without its zone; the rows of a batch share a few of them."""

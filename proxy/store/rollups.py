@@ -13,7 +13,7 @@ from typing import Any
 
 from proxy.domain.interaction import Interaction
 from proxy.store import tables
-from proxy.store.columns import instant_text
+from proxy.store.columns import hour_text
 from proxy.store.rows import LARGEST, upsert_sql
 
 _GROWTH = math.log(1.05)
@@ -40,11 +40,6 @@ def upper_of(bucket: int) -> float:
     return float(math.exp(bucket * _GROWTH))
 
 
-def hour_of(item: Interaction) -> str:
-    """Return the hour a call started in, as the first 13 characters of its instant."""
-    return instant_text(item.started_at)[:13]
-
-
 def rollup_changes(olds: Sequence[Interaction], news: Sequence[Interaction]) -> list[tuple[Any, ...]]:
     """Return the rows to add to ``rollup_hourly`` when calls are counted as they are now, instead of as they were."""
     before, after = _sums(olds), _sums(news)
@@ -65,7 +60,7 @@ def _sums(items: Sequence[Interaction]) -> dict[tuple[Any, ...], list[float]]:
     sums: dict[tuple[Any, ...], list[float]] = defaultdict(lambda: [0] * _SUMS)
     for item in items:
         key = (
-            hour_of(item),
+            hour_text(item.started_at),
             item.provider or "",
             item.model or "",
             item.route or "",
@@ -94,7 +89,7 @@ def latency_changes(olds: Sequence[Interaction], news: Sequence[Interaction]) ->
 def _counts(items: Sequence[Interaction]) -> dict[tuple[str, str, str, str, int], int]:
     counts: dict[tuple[str, str, str, str, int], int] = defaultdict(int)
     for item in items:
-        place = (hour_of(item), item.provider or "", item.model or "")
+        place = (hour_text(item.started_at), item.provider or "", item.model or "")
         for measure, value in (("duration", item.duration_ms), ("ttft", item.ttft_ms)):
             if value is not None and item.success:
                 counts[(*place, measure, bucket_of(value))] += 1

@@ -30,6 +30,7 @@ _read_all = attrgetter(*[USD.get(name, name) for name in COLUMNS])
 _USD_AT = [COLUMNS.index(name) for name in USD]
 _INSTANTS_AT = [COLUMNS.index(name) for name in ("started_at", "completed_at")]
 _JSON_AT = [COLUMNS.index(name) for name in JSON]
+_WORDS_AT = [COLUMNS.index(name) for name in ("outcome", "finish_kind", "usage_source", "cost_status", "content_state")]
 
 
 def insert_sql(table: Table, *, ignore: bool = False) -> str:
@@ -83,6 +84,9 @@ def interaction_row(item: Interaction) -> tuple[Any, ...]:
             values[at] = instant_text(values[at])
     for at in _JSON_AT:
         values[at] = json_text(values[at])
+    for at in _WORDS_AT:
+        # Plain texts: for each kind of them a driver looks for an adapter, value by value.
+        values[at] = str(values[at])
     return tuple(values)
 
 

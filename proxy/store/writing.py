@@ -26,7 +26,7 @@ from proxy.store.amending import Amendment
 from proxy.store.answers import released, settle
 from proxy.store.bodies import body_row, keep_bodies
 from proxy.store.bulk import add_rows, run_many
-from proxy.store.columns import instant_text
+from proxy.store.columns import day_text, instant_text
 from proxy.store.configuration import Proposal
 from proxy.store.engine import Backend, backend_of
 from proxy.store.failures import CollisionError, StoreUnavailableError
@@ -253,7 +253,7 @@ def _insert_entries(connection: Connection, entries: Sequence[Entry]) -> None:
         for side, body in (("request", entry.request), ("response", entry.response))
         if body is not None
     ]
-    kept = keep_bodies(connection, [(instant_text(item.started_at)[:10], body) for item, _, body in bodies])
+    kept = keep_bodies(connection, [(day_text(item.started_at), body) for item, _, body in bodies])
     body_rows = [body_row(item.id, side, body, data) for (item, side, body), data in zip(bodies, kept, strict=True)]
     prices = {entry.price.id: entry.price for entry in entries if entry.price is not None}
     texts = [(e.interaction.id, e.input_text, e.output_text) for e in entries if e.input_text or e.output_text]

@@ -46,6 +46,25 @@ def test_equal_calls_add_up_in_one_series() -> None:
     assert added(CALL, CALL)["dashcam_requests_total"] == {("gpt-4o-mini", "chat", "completed", "openai", "2xx"): 2}
 
 
+def test_a_batch_adds_what_its_calls_add_one_by_one() -> None:
+    calls = [
+        CALL,
+        dataclasses.replace(CALL, provider=None, model=None, http_status=None, duration_ms=None, ttft_ms=None),
+        dataclasses.replace(CALL, operation="embeddings", output_tokens=None, cost_pico_usd=0),
+        dataclasses.replace(CALL, cost_pico_usd=None, cost_status=CostStatus.UNPRICED, duration_ms=700_000.0),
+        dataclasses.replace(CALL, usage_source=UsageSource.ESTIMATED_CHARS, outcome=Outcome.TIMED_OUT, http_status=504),
+    ]
+    apart: dict[tuple[str, tuple[str, ...]], float] = {}
+    for call in calls:
+        for family, series in added(call).items():
+            for labels, amount in series.items():
+                apart[family, labels] = apart.get((family, labels), 0) + amount
+    together = {
+        (family, labels): amount for family, series in added(*calls).items() for labels, amount in series.items()
+    }
+    assert together == pytest.approx(apart)
+
+
 def test_an_unpriced_call_costs_nothing_and_is_counted() -> None:
     found = added(dataclasses.replace(CALL, cost_pico_usd=None, cost_status=CostStatus.UNPRICED))
     assert "dashcam_cost_usd_total" not in found

@@ -201,6 +201,14 @@ def test_parts_that_are_no_objects_are_refused(head: object, attempts: object) -
             records.decode_end(with_meta({"outcome": "completed", "ended_ns": 1, **values}))
 
 
+@pytest.mark.parametrize("name", ["outcome", "ended_ns"])
+def test_an_end_without_what_it_must_have_is_refused_by_name(name: str) -> None:
+    values = {"outcome": "completed", "ended_ns": 1, "of_a_newer_version": 1}
+    del values[name]
+    with pytest.raises(SpoolError, match=f"a CallEnd cannot be read: it has no '{name}'"):
+        records.decode_end(with_meta(values))
+
+
 @pytest.mark.parametrize("meta", [b"[]", b"1", b"null", b"{", b"", b"\xff", b'{"a":1}x', b"[" * 5000])
 def test_what_is_no_json_object_is_refused(meta: bytes) -> None:
     for payload, decode in zip((meta, b"\x01" + meta), (records.decode_facts, records.decode_chunk), strict=True):

@@ -5,8 +5,34 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sqlalchemy import Column, Integer, MetaData, String, Table, create_engine
+from sqlalchemy.exc import OperationalError
 
 from proxy.store import bulk
+
+_TABLE = Table("t", MetaData(), Column("id", Integer, primary_key=True), *[Column(name, String) for name in "abc"])
+_TEXT = st.none() | st.text("xy", max_size=2)
+
+
+@given(st.lists(st.tuples(_TEXT, _TEXT, _TEXT), max_size=5))
+def test_rows_go_in_whole_whatever_columns_they_leave_empty(rest: list[tuple[str | None, ...]]) -> None:
+    rows = [(number, *values) for number, values in enumerate(rest)]
+    engine = create_engine("sqlite://")
+    _TABLE.metadata.create_all(engine)
+    with engine.begin() as connection:
+        bulk.add_rows(connection, _TABLE, rows)
+        assert [tuple(row) for row in connection.exec_driver_sql("SELECT * FROM t ORDER BY id")] == rows
+    engine.dispose()
+
+
+def test_a_table_that_lacks_a_column_is_refused_though_no_row_fills_it() -> None:
+    engine = create_engine("sqlite://")
+    _TABLE.metadata.create_all(engine)
+    with engine.begin() as connection:
+        connection.exec_driver_sql("ALTER TABLE t RENAME COLUMN b TO other")
+        with pytest.raises(OperationalError, match="no column named b"):
+            bulk.add_rows(connection, _TABLE, [(1, "x", None, None)])
+    engine.dispose()
 
 
 @given(st.lists(st.tuples(st.text(max_size=3), st.binary(max_size=40))), st.integers(1, 10))
