@@ -17,8 +17,8 @@ import termios
 import threading
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
 
+from tests.support.accepting import Connections
 from tests.support.waiting import wait_until_async
 
 _LINGER_ZERO = struct.pack("ii", 1, 0)
@@ -157,7 +157,7 @@ class ScriptedUpstream:
         self._receive_buffer = receive_buffer
         self._unix_path = unix_path
         self._read_ahead = read_ahead
-        self._tasks: set[asyncio.Task[Any]] = set()
+        self._connections = Connections(self._serve)
         self._faults: list[BaseException] = []
         self._loop: asyncio.AbstractEventLoop | None = None
 
@@ -175,10 +175,12 @@ class ScriptedUpstream:
         self._loop = asyncio.get_running_loop()
         # Twice as much is read ahead at most: what a client can send beyond that is what the kernel's buffers hold.
         if self._unix_path is not None:
-            self._server = await asyncio.start_unix_server(self._serve, self._unix_path, limit=self._read_ahead)
+            self._server = await asyncio.start_unix_server(
+                self._connections.take, self._unix_path, limit=self._read_ahead
+            )
         else:
             self._server = await asyncio.start_server(
-                self._serve, sock=self._bind(), ssl=self._tls, limit=self._read_ahead
+                self._connections.take, sock=self._bind(), ssl=self._tls, limit=self._read_ahead
             )
         return self
 
@@ -193,16 +195,11 @@ class ScriptedUpstream:
 
     async def __aexit__(self, *_: object) -> None:
         self._server.close()
-        for task in list(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._connections.end()
         if self._faults:
             raise self._faults[0]
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self._tasks.add(task)
         self.connections += 1
         self.open_connections += 1
         try:
@@ -214,8 +211,6 @@ class ScriptedUpstream:
             raise
         finally:
             self.open_connections -= 1
-            self._tasks.discard(task)
-            writer.close()
 
     async def _serve_turns(self, number: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while not writer.is_closing():

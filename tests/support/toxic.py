@@ -16,6 +16,7 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 
+from tests.support.accepting import Connections
 from tests.support.namespaces import enter
 
 _RESET = struct.pack("ii", 1, 0)
@@ -82,6 +83,7 @@ class ToxicProxy:
         self._chance = random.Random(seed)
         self._way = {DOWN: asyncio.Event(), UP: asyncio.Event()}
         self._pairs: set[_Pair] = set()
+        self._connections = Connections(self._serve)
         self._loop = asyncio.new_event_loop()
         self._refuses = False
         self.port = 0
@@ -138,9 +140,6 @@ class ToxicProxy:
         except OSError:
             writer.transport.abort()
             return
-        except asyncio.CancelledError:
-            writer.transport.abort()
-            raise
         pair = _Pair(writer, server_writer)
         if self._refuses:
             pair.reset()
@@ -200,7 +199,7 @@ class ToxicProxy:
     # -- life -----------------------------------------------------------------------------------------------
 
     async def _listen(self, started: threading.Event, stop: asyncio.Event) -> None:
-        server = await asyncio.start_server(self._serve, self._listen_at, self.port, backlog=1024)
+        server = await asyncio.start_server(self._connections.take, self._listen_at, self.port, backlog=1024)
         if self._network is not None:
             # Of this thread: what listens stays on our side, what is dialled is on the other.
             enter(self._network)
@@ -209,10 +208,8 @@ class ToxicProxy:
         started.set()
         await stop.wait()
         server.close()
-        self._refuses = True
-        # Whoever was let in last begins now: a task that is cancelled before it has begun closes nothing.
-        await asyncio.sleep(0)
         self._reset_all()
+        await self._connections.end()
 
     @contextlib.contextmanager
     def running(self) -> Iterator[ToxicProxy]:
