@@ -17,10 +17,11 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from proxy.control import health, metrics
-from proxy.control.access import Endpoint, admin_only, is_protected, public
+from proxy.control.access import Endpoint, is_protected, public
 from proxy.control.api import recorder, table
 from proxy.control.discovery import Discovery
 from proxy.control.doorkeeper import Doorkeeper
+from proxy.control.failed_logins import FailedLogins
 from proxy.control.probing import places
 from proxy.control.problems import on_http_exception, problem
 from proxy.control.services import Services
@@ -43,15 +44,22 @@ def build(settings: Settings, say: Callable[[bytes], None]) -> Starlette:
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
         discovery = await asyncio.to_thread(_discovery, services)
         services.start()
-        task = asyncio.get_running_loop().create_task(discovery.run(), name="discovery")
+        loop = asyncio.get_running_loop()
+        tasks = [
+            loop.create_task(discovery.run(), name="discovery"),
+            loop.create_task(door.failures.run(), name="failed logins"),
+        ]
         try:
             yield
         finally:
-            task.cancel()
+            for task in tasks:
+                task.cancel()
+            await asyncio.to_thread(door.failures.flush, everything=True)
             await asyncio.to_thread(services.stop)
 
+    door = door_of(services)
     app = Starlette(
-        routes=routes(services),
+        routes=routes(services, door),
         lifespan=lifespan,
         exception_handlers={HTTPException: on_http_exception, Exception: _on_defect},
     )
@@ -60,15 +68,20 @@ def build(settings: Settings, say: Callable[[bytes], None]) -> Starlette:
     return app
 
 
-def routes(services: Services) -> list[Route]:
+def door_of(services: Services) -> Doorkeeper:
+    """Return who lets in; its failures are written through the desk."""
+    settings = services.settings
+    failures = FailedLogins(lambda *deeds: services.desk.note(*deeds))
+    always = settings.admin.require_token
+    return Doorkeeper(settings.admin_token_sha256, services.tokens, failures, requires_token=always)
+
+
+def routes(services: Services, door: Doorkeeper) -> list[Route]:
     """Return everything that is served."""
     settings = services.settings
-    token, always = settings.admin_token_sha256, settings.admin.require_token
-    door = Doorkeeper(token, services.tokens, requires_token=always)
-    account, figures = recorder.endpoint(services), metrics.endpoint(services)
     return [
-        _route("/metrics", admin_only(figures, token, settings.metrics_token_sha256, requires_token=always)),
-        _route("/api/v1/recorder", admin_only(account, token, requires_token=always)),
+        _route("/metrics", door.guarded(metrics.endpoint(services), settings.metrics_token_sha256)),
+        _route("/api/v1/recorder", door.guarded(recorder.endpoint(services))),
         _route("/healthz", public(health.endpoint(services))),
         _route("/", public(_home)),
         *table.routes_of(door, lambda: services.desk, settings),

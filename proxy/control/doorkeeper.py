@@ -1,8 +1,9 @@
-"""Who asks the admin API, and how far they may go: an admin token, a stored one with a scope, or loopback without one.
+"""Who asks control, and how far they may go: an admin token, a stored one with a scope, or loopback without one.
 
-Tokens are hashed whole and found by their digest. While no token makes an administrator, whoever asks from this machine
-is one, unless ``admin.require_token`` says otherwise. Who fails too often from one place, or all together, is
-refused for a while before anything is looked up; a web page of another origin changes nothing at all.
+Tokens are hashed whole and found by their digest, which costs a microsecond: a right one is let in before anything is
+counted, so that nobody can lock its holder out by guessing. While no token makes an administrator, whoever asks from
+this machine is one, unless ``admin.require_token`` says otherwise. Who fails too often from one place is told to wait,
+and every failure gets into the audit log (``failed_logins``); a web page of another origin changes nothing at all.
 """
 
 from __future__ import annotations
@@ -17,43 +18,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from proxy.catalogue.access import SCOPES, Scope, TokenDocument
-from proxy.control.access import is_loopback
+from proxy.control.access import Endpoint, address_in, is_loopback, public
 from proxy.control.desk import Actor
+from proxy.control.failed_logins import FailedLogins
 from proxy.control.problems import problem
+from proxy.control.throttle import Throttle, place_of
 
 _LONGEST = 512
-_FAILURES, _FAILURES_OF_ALL = 10.0, 100.0
-_FORGIVEN_PER_SECOND = 0.1
-_MOST_SOURCES = 4096
 _SAFE = ("GET", "HEAD", "OPTIONS")
-
-
-class Throttle:
-    """Counts failures by source, each forgotten after a while; what is beyond the bound is to wait."""
-
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
-        self._sources: dict[str, tuple[float, float]] = {}
-        self._all = (0.0, clock())
-
-    def wait_seconds(self, source: str) -> int:
-        """Return how long this source has to wait, 0 when it may ask."""
-        own = self._left(self._sources.get(source, (0.0, 0.0)), 1) - _FAILURES
-        everybody = self._left(self._all, 10) - _FAILURES_OF_ALL
-        seconds = max(own / _FORGIVEN_PER_SECOND, everybody / (10 * _FORGIVEN_PER_SECOND))
-        return int(seconds) + 1 if seconds >= 0 else 0
-
-    def failed(self, source: str) -> None:
-        """Note a failure."""
-        now = self._clock()
-        if source not in self._sources and len(self._sources) >= _MOST_SOURCES:
-            self._sources.pop(next(iter(self._sources)))
-        self._sources[source] = self._left(self._sources.get(source, (0.0, now)), 1) + 1, now
-        self._all = self._left(self._all, 10) + 1, now
-
-    def _left(self, counted: tuple[float, float], pace: float) -> float:
-        number, at = counted
-        return max(0.0, number - (self._clock() - at) * pace * _FORGIVEN_PER_SECOND)
 
 
 class Doorkeeper:
@@ -63,35 +35,67 @@ class Doorkeeper:
         self,
         admin_sha256: str | None,
         tokens: Callable[[], Mapping[str, TokenDocument]],
+        failures: FailedLogins,
         *,
         requires_token: bool = False,
         now: Callable[[], float] = time.time,
+        throttle: Throttle | None = None,
     ) -> None:
         self._admin = admin_sha256
         self._tokens = tokens
         self._requires_token = requires_token
         self._now = now
-        self.throttle = Throttle()
+        self._throttle = throttle or Throttle()
+        self.failures = failures
 
-    def enter(self, request: Request, scope: Scope) -> Actor | Response:
-        """Return who asks, or the refusal."""
-        source = _source(request)
+    def __repr__(self) -> str:
+        return f"<Doorkeeper {self._throttle!r}>"
+
+    def guarded(self, endpoint: Endpoint, narrow_sha256: str | None = None) -> Endpoint:
+        """Return an endpoint of figures, for those who may read; stored tokens do not close it to this machine.
+
+        ``narrow_sha256`` is the digest of a token that opens this endpoint only; it closes it to those without one.
+        """
+        is_open = self._admin is None and narrow_sha256 is None and not self._requires_token
+
+        async def checked(request: Request) -> Response:
+            if narrow_sha256 is not None and hmac.compare_digest(_digest(_token_of(request)), narrow_sha256):
+                return await endpoint(request)
+            found = self.enter(request, "read", is_open=is_open)
+            return found if isinstance(found, Response) else await endpoint(request)
+
+        return public(checked)
+
+    def enter(self, request: Request, scope: Scope, *, is_open: bool | None = None) -> Actor | Response:
+        """Return who asks, or the refusal; ``is_open``: whether this machine is let in without a token."""
         if request.method not in _SAFE and _is_foreign(request):
             return problem(403, "cross_site", "a web page of another origin cannot change anything here")
-        tokens = self._tokens()
-        if self._is_open(tokens) and self._named(request, tokens) is None:
-            return self._without_token(request, source)
-        if seconds := self.throttle.wait_seconds(source):
-            detail = "too many attempts with a wrong token"
-            return problem(429, "too_many_attempts", detail, f"wait {seconds} s", {"retry-after": str(seconds)})
-        found = self._named(request, tokens)
+        address, tokens, text = (
+            address_in(request.headers.get("x-dashcam-peer", "")),
+            self._tokens(),
+            _token_of(request),
+        )
+        found = self._named(text, tokens)
         if found is None:
-            self.throttle.failed(source)
-            return problem(401, "unauthorised", "an admin token is needed", "send it as: Authorization: Bearer TOKEN")
+            if self._is_open(tokens) if is_open is None else is_open:
+                return self._without_token(request, address)
+            return self._refused(address, text, tokens)
         name, has = found
         if SCOPES.index(has) < SCOPES.index(scope):
+            self.failures.note(address, "scope_too_narrow", actor=name)
             return problem(403, "scope_too_narrow", f"this needs a token of scope {scope}; yours has {has}")
-        return Actor(name=name, source=source, scope=has)
+        return Actor(name=name, source=address, scope=has)
+
+    def _refused(self, address: str, text: str, tokens: Mapping[str, TokenDocument]) -> Response:
+        ended, place = tokens.get(_digest(text)), place_of(address)
+        reason = "token_expired" if ended is not None else "wrong_token" if text else "no_token"
+        self.failures.note(address, reason, actor="unknown" if ended is None else ended.id, token=text)
+        if seconds := self._throttle.wait_seconds(place):
+            detail = "too many attempts without a token that opens this"
+            hint = f"wait {seconds} s, or send a token that does: it is let in at once"
+            return problem(429, "too_many_attempts", detail, hint, {"retry-after": str(seconds)})
+        self._throttle.failed(place)
+        return problem(401, "unauthorised", "an admin token is needed", "send it as: Authorization: Bearer TOKEN")
 
     def _is_open(self, tokens: Mapping[str, TokenDocument]) -> bool:
         """Tell whether loopback needs no token: nobody could be an administrator by one, and would be locked out."""
@@ -102,27 +106,32 @@ class Doorkeeper:
     def _is_living(self, token: TokenDocument) -> bool:
         return token.expires_at is None or token.expires_at.timestamp() > self._now()
 
-    def _without_token(self, request: Request, source: str) -> Actor | Response:
+    def _without_token(self, request: Request, address: str) -> Actor | Response:
         if is_loopback(request.headers.get("x-dashcam-peer", "")):
-            return Actor(name="loopback", source=source)
+            return Actor(name="loopback", source=address)
+        self.failures.note(address, "not_this_machine", token=_token_of(request))
         hint = "set DASHCAM_ADMIN_TOKEN and send it as a bearer token"
         return problem(403, "forbidden", "without an admin token only loopback may ask", hint)
 
-    def _named(self, request: Request, tokens: Mapping[str, TokenDocument]) -> tuple[str, Scope] | None:
-        scheme, _, text = request.headers.get("authorization", "").partition(" ")
-        text = text.strip()
-        if scheme.lower() != "bearer" or not 0 < len(text) <= _LONGEST:
+    def _named(self, text: str, tokens: Mapping[str, TokenDocument]) -> tuple[str, Scope] | None:
+        if not text:
             return None
-        digest = hashlib.sha256(text.encode()).hexdigest()
+        digest = _digest(text)
         if self._admin is not None and hmac.compare_digest(digest, self._admin):
             return "admin", "admin"
         token = tokens.get(digest)
         return None if token is None or not self._is_living(token) else (token.id, token.scope)
 
 
-def _source(request: Request) -> str:
-    """Return the address that asks, as the gateway tells it."""
-    return request.headers.get("x-dashcam-peer", "").partition(";")[0].rpartition(":")[0].strip("[]")
+def _token_of(request: Request) -> str:
+    """Return the bearer token that was sent, empty for none and for one that none of ours can be."""
+    scheme, _, text = request.headers.get("authorization", "").partition(" ")
+    text = text.strip()
+    return text if scheme.lower() == "bearer" and len(text) <= _LONGEST else ""
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _is_foreign(request: Request) -> bool:

@@ -13,7 +13,9 @@ from starlette.applications import Starlette
 from proxy.control.api.table import routes_of
 from proxy.control.desk import Desk, take_up
 from proxy.control.doorkeeper import Doorkeeper
+from proxy.control.failed_logins import FailedLogins
 from proxy.control.publishing import Publisher
+from proxy.control.throttle import Throttle
 from proxy.control.turns import Turns
 from proxy.settings.values import Settings
 from proxy.store.writing import StoreWriter
@@ -24,9 +26,11 @@ PEER = {"x-dashcam-peer": "127.0.0.1:5000;http;public"}
 class AdminApi:
     """Asks; ``headers`` go with every request."""
 
-    def __init__(self, client: httpx2.AsyncClient, publisher: Publisher) -> None:
+    def __init__(self, client: httpx2.AsyncClient, publisher: Publisher, desk: Desk, failures: FailedLogins) -> None:
         self._client = client
         self.publisher = publisher
+        self.desk = desk
+        self.failures = failures
 
     async def ask(
         self, method: str, path: str, body: Any = None, *, status: int = 200, headers: Mapping[str, str] = PEER,
@@ -62,15 +66,15 @@ async def admin_api(settings: Settings, admin_sha256: str | None = None) -> Asyn
     thread = threading.Thread(target=serve_turns)
     thread.start()
     take_up(settings, publisher)
-    app = Starlette(
-        routes=routes_of(
-            Doorkeeper(admin_sha256, tokens, requires_token=settings.admin.require_token), lambda: desk, settings
-        )
-    )
+    failures = FailedLogins(desk.note)
+    always = settings.admin.require_token
+    # Nothing is forgiven, however long a test takes.
+    door = Doorkeeper(admin_sha256, tokens, failures, requires_token=always, throttle=Throttle(lambda: 0.0))
+    app = Starlette(routes=routes_of(door, lambda: desk, settings))
     transport = httpx2.ASGITransport(app=app)
     try:
         async with httpx2.AsyncClient(transport=transport, base_url="http://dashcam") as client:
-            yield AdminApi(client, publisher)
+            yield AdminApi(client, publisher, desk, failures)
     finally:
         leaving.set()
         thread.join()

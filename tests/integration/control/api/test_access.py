@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from proxy.control.api.table import ENDPOINTS
-from proxy.control.doorkeeper import Throttle
 from proxy.settings.credentials import digest
 from proxy.settings.database import sqlite_at
 from proxy.settings.values import AdminSettings, SecretSettings, Settings
@@ -74,12 +73,46 @@ async def test_a_token_that_has_ended_opens_nothing(settings: Settings) -> None:
         await api.ask("GET", "providers", headers=bearer(token), status=401)
 
 
-async def test_who_guesses_is_refused_for_a_while_and_others_are_not(settings: Settings) -> None:
+async def test_who_guesses_waits_and_who_holds_a_token_never_does(settings: Settings) -> None:
     async with admin_api(settings, digest(TOKEN)) as api:
-        for _ in range(11):
+        for _ in range(10):
             await api.ask("GET", "providers", headers=bearer("x" * 40), status=401)
-        await api.ask("GET", "providers", headers=bearer(TOKEN), status=429)
-        await api.ask("GET", "providers", headers=bearer(TOKEN, **{"x-dashcam-peer": "10.0.0.2:1;http;public"}))
+        told = await api.ask("GET", "providers", headers=bearer("x" * 40), status=429)
+        assert told["code"] == "too_many_attempts"
+        await api.ask(
+            "GET", "providers", headers=bearer("x" * 40, **{"x-dashcam-peer": "10.0.0.2:1;http;p"}), status=401
+        )
+        await api.ask("GET", "providers", headers=bearer(TOKEN))
+
+
+async def test_no_number_of_guessers_locks_an_administrator_out(settings: Settings) -> None:
+    async with admin_api(settings, digest(TOKEN)) as api:
+        for number in range(300):
+            peer = {"x-dashcam-peer": f"10.1.{number // 250}.{number % 250}:1;http;public"}
+            await api.ask("GET", "providers", headers=bearer("x" * 40, **peer), status=401)
+        await api.ask("GET", "providers", headers=bearer(TOKEN))
+
+
+async def test_failed_logins_are_in_the_audit_log_as_one_row_of_a_place(settings: Settings) -> None:
+    async with admin_api(settings, digest(TOKEN)) as api:
+        guess = "dashcam_adm_" + "b" * 40
+        for number in range(30):
+            peer = {"x-dashcam-peer": f"2001:db8:0:1::{number:x}:1;http;public"}
+            await api.ask("GET", "providers", headers=bearer(guess, **peer), status=401 if number < 10 else 429)
+        api.failures.flush()
+        (row,) = (await api.ask("GET", "audit?action=login", headers=bearer(TOKEN)))["data"]
+        assert (row["actor"], row["outcome"], row["source"]) == ("unknown", "refused", "2001:db8:0:1::1d")
+        assert row["detail"] == {"failures": 30, "reason": "wrong_token", "token": "dashcam_adm_bbbb…"}
+
+
+async def test_a_known_token_that_opens_too_little_is_in_the_audit_log_by_its_id(settings: Settings) -> None:
+    async with admin_api(settings, digest(TOKEN)) as api:
+        made = await api.ask("POST", "tokens", {"scope": "read"}, headers=bearer(TOKEN), status=201)
+        await api.ask("POST", "keys", {}, headers=bearer(made["token"]), status=403)
+        api.failures.flush()
+        (row,) = (await api.ask("GET", "audit?action=login", headers=bearer(TOKEN)))["data"]
+        assert (row["actor"], row["detail"]["reason"]) == (made["id"], "scope_too_narrow")
+        assert made["token"] not in str(row)
 
 
 @pytest.mark.parametrize("headers", [{"origin": "https://evil.example"}, {"sec-fetch-site": "cross-site"}])
@@ -87,24 +120,6 @@ async def test_a_web_page_of_another_origin_changes_nothing(settings: Settings, 
     async with admin_api(settings) as api:
         told = await api.ask("POST", "keys", {}, headers={**PEER, **headers}, status=403)
         assert told["code"] == "cross_site"
-
-
-def test_failures_are_forgotten_after_a_while() -> None:
-    clock = [0.0]
-    throttle = Throttle(lambda: clock[0])
-    for _ in range(10):
-        throttle.failed("a")
-    assert throttle.wait_seconds("a") > 0
-    assert throttle.wait_seconds("b") == 0
-    clock[0] += 11
-    assert throttle.wait_seconds("a") == 0
-
-
-def test_many_sources_together_are_bounded_too() -> None:
-    throttle = Throttle(lambda: 0.0)
-    for number in range(10_000):
-        throttle.failed(str(number))
-    assert throttle.wait_seconds("new") > 0
 
 
 def test_what_changes_something_needs_more_than_reading() -> None:
