@@ -10,26 +10,11 @@ import openai
 import pytest
 
 from tests.acceptance.conftest import Starter
+from tests.support.administrator import INWARD, OPENAI, do, set_up
 from tests.support.dashcam import RunningDashcam
 from tests.support.postgres import Databases
 from tests.support.scripted_upstream import ScriptedUpstream
 from tests.support.waiting import wait_until
-
-INWARD = {"DASHCAM_ADMIN__ALLOW_PRIVATE_UPSTREAMS": "127.0.0.1"}
-OPENAI = ("--upstream", "openai=https://api.openai.com/v1")
-ONE = """
-messages: [{role: system, content: "Be {{ tone }}."}]
-parameters: {temperature: 0.2}
-variables: {tone: {default: brief}}
-"""
-TWO = ONE.replace("Be {{ tone }}.", "Always be {{ tone }}.")
-
-
-def do(dashcam: RunningDashcam, *arguments: str) -> str:
-    """Run a command on this instance's data; return what it prints."""
-    said = dashcam.cli(*arguments)
-    assert said.returncode == 0, said.stderr.decode()
-    return said.stdout.decode()
 
 
 def asked(
@@ -43,17 +28,6 @@ def asked(
             extra_body={"prompt": {"variables": variables}} if variables else None,
         )
     return raw.headers["x-dashcam-prompt"], json.loads(upstream.requests[-1].body)
-
-
-def set_up(dashcam: RunningDashcam, folder: Path, port: int) -> str:
-    """Make everything; return a key."""
-    (folder / "one.yaml").write_text(ONE)
-    (folder / "two.yaml").write_text(TWO)
-    do(dashcam, "providers", "add", "acme", "--url", f"http://127.0.0.1:{port}/v1")
-    do(dashcam, "models", "add", "acme/m-1", "--set", 'defaults={"top_p":0.5}')
-    do(dashcam, "prompts", "create", "short", str(folder / "one.yaml"), "--label", "production")
-    do(dashcam, "routes", "set", "summarise", "--target", "acme/m-1", "--prompt", "short@production")
-    return do(dashcam, "keys", "create", "--owner", "eu", "--route", "summarise").strip()
 
 
 FIRST = {"model": "m-1", "temperature": 0.2, "top_p": 0.5}
