@@ -17,6 +17,7 @@ from collections.abc import Mapping
 from proxy.domain.provider import Provider, key_header
 from proxy.domain.snapshot import Snapshot
 from proxy.gateway import bounding
+from proxy.gateway.asks import HEADER
 from proxy.gateway.authentication import Caller, KeyIndex
 from proxy.gateway.client_head import ClientHead, Headers
 from proxy.gateway.guard import Guard, Refusal
@@ -66,11 +67,12 @@ class Admission:
 
     ``record`` is how much of a call the caller lets us keep: full, meta or none; ``seconds`` how long it may take,
     ``retries`` how many other candidates of a route may be asked (None: as the route and its budget say).
+    ``asks_prompt``: a header names a stored prompt.
     """
 
     __slots__ = (
-        "_departures", "_head", "_keys", "caller", "known", "place", "record", "refusal", "retries", "routing",
-        "seconds", "snapshot",
+        "_departures", "_head", "_keys", "asks_prompt", "caller", "known", "place", "record", "refusal", "retries",
+        "routing", "seconds", "snapshot",
     )  # fmt: skip
 
     def __init__(
@@ -85,6 +87,7 @@ class Admission:
         self.place = destination(head.method, head.target, snapshot)
         self.caller: Caller | Refusal = index.identify(head.known, head.target)
         self.record = record_mode(head.known, head.headers)
+        self.asks_prompt = HEADER in head.known
         self._departures: dict[tuple[str, bool], Departure] = {}
         if b"x-dashcam-provider" in head.known:
             self._choose(head.known[b"x-dashcam-provider"])

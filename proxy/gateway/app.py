@@ -23,6 +23,7 @@ from proxy.domain.snapshot import Snapshot
 from proxy.gateway import endings, health
 from proxy.gateway.admission import Admission
 from proxy.gateway.allowances import Allowances
+from proxy.gateway.asks import MODEL_PREFIX
 from proxy.gateway.authentication import Caller, KeyIndex
 from proxy.gateway.body import BodyReader, ClientLeftError, Inbound, small_body
 from proxy.gateway.bounding import Bounds
@@ -242,7 +243,8 @@ class Gateway:
         """Return what will be sent where, with the stored prompt that is in it; or why nothing is."""
         assert admission.place is not None
         composed: Composed | None = None
-        if self.prompts.is_needed:
+        model = inbound.facts.model
+        if self.prompts.is_needed or admission.asks_prompt or (model is not None and model.startswith(MODEL_PREFIX)):
             made = self.prompts.compose(admission, inbound)
             if isinstance(made, Refusal):
                 return made

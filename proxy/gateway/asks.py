@@ -3,6 +3,8 @@
 The header ``x-dashcam-prompt: name@label``; the member ``prompt: {"id": "name", "version" or "label", "variables"}`` of
 a Responses or Chat request; the model ``prompt/name@label``; a route that carries one. Variables come from the body's
 ``prompt``, whichever way names the prompt. A ``prompt`` whose id is none of ours is the provider's own and passes.
+
+A prompt that is asked for by header or model is never passed over: where it cannot be served, the call is refused.
 """
 
 from __future__ import annotations
@@ -19,19 +21,24 @@ FALLBACK_HEADER = b"x-dashcam-prompt-fallback"
 MODEL_PREFIX = "prompt/"
 OPERATIONS = frozenset(("chat", "responses"))
 _MEMBERS = frozenset(("id", "version", "label", "variables", "fallback"))
+_PARAM = HEADER.decode()
+_SHOWN = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PromptAsk:
     """A prompt by name, and which version: a label, number or name, empty for the usual one.
 
-    ``fallback`` is another prompt (name or name@version) to use where this one cannot be.
+    ``fallback`` is another prompt (name or name@version) to use where this one cannot be. ``param`` is what in the
+    request names the prompt, ``wanted_param`` what says which version, in the words of an error.
     """
 
     name: str
     wanted: str = ""
     variables: Mapping[str, Any] = field(default_factory=dict)
     fallback: str | None = None
+    param: str = "model"
+    wanted_param: str = "model"
 
     @property
     def title(self) -> str:
@@ -46,50 +53,86 @@ def split(reference: str) -> tuple[str, str]:
 
 
 def asked_for(
-    known: Mapping[bytes, bytes], values: Mapping[str, Any], rule: Route | None, ours: Collection[str]
+    known: Mapping[bytes, bytes], said: object, model: str | None, rule: Route | None, ours: Collection[str]
 ) -> PromptAsk | Refusal | None:
-    """Return what a call asks for, None for nothing of ours; ``values`` is its body, ``ours`` are the names."""
-    said = values.get("prompt")
-    body = said if isinstance(said, dict) else {}
-    fallback = _text(known.get(FALLBACK_HEADER)) or (rule.prompt_fallback if rule is not None else None)
-    if HEADER in known:
-        name, wanted = split(_text(known[HEADER]) or "")
-    elif isinstance(body.get("id"), str) and (body["id"] in ours or not body["id"].startswith("pmpt_")):
-        name, wanted = _of_body(body)
-    elif isinstance(values.get("model"), str) and values["model"].startswith(MODEL_PREFIX):
-        name, wanted = split(values["model"].removeprefix(MODEL_PREFIX))
-    elif rule is not None and rule.prompt is not None:
-        name, wanted = split(rule.prompt)
-    else:
+    """Return what a call asks for, None for nothing of ours.
+
+    ``said`` is the ``prompt`` of its body, ``model`` what it says there, ``ours`` are the names that there are.
+    """
+    body: Mapping[str, Any] = said if isinstance(said, dict) else {}
+    named = _named(known, body, model, rule, ours)
+    if named is None:
         return None
-    variables = body.get("variables", {})
-    if (refusal := _refusal_of(body, variables)) is not None:
+    if (refusal := _refusal_of(body)) is not None:
         return refusal
-    fallback = body.get("fallback") or fallback
-    return PromptAsk(name=name, wanted=wanted, variables=variables or {}, fallback=fallback)
+    reference, wanted, param, wanted_param = named
+    name, at = split(reference)
+    if not name:
+        return _invalid(param, f"{param} names no prompt; it says NAME, NAME@LABEL or NAME@VERSION")
+    fallback = body.get("fallback") or _text(known.get(FALLBACK_HEADER)) or (rule and rule.prompt_fallback)
+    return PromptAsk(
+        name=name, wanted=at if wanted is None else wanted, variables=body.get("variables") or {},
+        fallback=fallback or None, param=param, wanted_param=wanted_param,
+    )  # fmt: skip
 
 
-def _of_body(body: Mapping[str, Any]) -> tuple[str, str]:
-    name, wanted = split(body["id"])
-    said = body.get("label") if body.get("version") is None else body["version"]
-    return name, wanted if said is None else str(said)
+def _named(
+    known: Mapping[bytes, bytes],
+    body: Mapping[str, Any],
+    model: str | None,
+    rule: Route | None,
+    ours: Collection[str],
+) -> tuple[str, str | None, str, str] | None:
+    """Return (reference, version beside it, what says the first, what says the second)."""
+    if HEADER in known:
+        return _text(known[HEADER]) or "", None, _PARAM, _PARAM
+    own = body.get("id")
+    if isinstance(own, str) and (split(own)[0] in ours or not own.startswith("pmpt_")):
+        for member in ("version", "label"):
+            if body.get(member) is not None:
+                return own, str(body[member]), "prompt.id", f"prompt.{member}"
+        return own, None, "prompt.id", "prompt.id"
+    if model is not None and model.startswith(MODEL_PREFIX):
+        return model.removeprefix(MODEL_PREFIX), None, "model", "model"
+    return None if rule is None or rule.prompt is None else (rule.prompt, None, "model", "model")
 
 
-def _refusal_of(body: Mapping[str, Any], variables: object) -> Refusal | None:
+def _refusal_of(body: Mapping[str, Any]) -> Refusal | None:
     unknown = sorted(body.keys() - _MEMBERS)
     if unknown:
-        return _invalid(f"prompt.{unknown[0][:40]} is not known; there are id, version, label, variables and fallback")
-    if body.get("version") is not None and body.get("label") is not None:
-        return _invalid("prompt says a version and a label; say one of them")
-    if variables is not None and not isinstance(variables, dict):
-        return _invalid("prompt.variables is an object of values by name")
-    if not isinstance(body.get("fallback"), str | None):
-        return _invalid("prompt.fallback is a text such as name@label")
+        name = f"prompt.{unknown[0][:40]}"
+        return _invalid(name, f"{name} is not known; there are id, version, label, variables and fallback")
+    version, label = body.get("version"), body.get("label")
+    if version is not None and label is not None:
+        return _invalid("prompt.label", "prompt says a version and a label; say one of them")
+    if isinstance(version, bool) or not isinstance(version, str | int | None):
+        return _invalid("prompt.version", 'prompt.version is a number such as 7, or a name as a text such as "1.1"')
+    for member, value in (("label", label), ("fallback", body.get("fallback"))):
+        if not isinstance(value, str | None):
+            return _invalid(f"prompt.{member}", f"prompt.{member} is a text such as {_EXAMPLES[member]}")
+    if not isinstance(body.get("variables"), dict | None):
+        return _invalid("prompt.variables", "prompt.variables is an object of values by name")
     return None
 
 
-def _invalid(message: str) -> Refusal:
-    return Refusal(400, "prompt_invalid", message[:1].upper() + message[1:] + ".")
+_EXAMPLES = {"label": "production", "fallback": "name@label"}
+
+
+def _invalid(param: str, message: str) -> Refusal:
+    return Refusal(400, "prompt_invalid", message[:1].upper() + message[1:] + ".", param=param)
+
+
+def out_of_place(known: Mapping[bytes, bytes], model: str | None) -> Refusal:
+    """Return why a call is refused that asks for a prompt, by header or model, where none is put in."""
+    if HEADER in known:
+        named, way_out, param = f"The header {_PARAM}", "leave the header out of this call", _PARAM
+    else:
+        named, way_out, param = f"The model {(model or '')[:_SHOWN]!r}", "name another model", "model"
+    told = (
+        f"{named} asks for a stored prompt, which is put into chat completions and responses only (POST "
+        f"/v1/chat/completions, POST /v1/responses), not into this call: use one of these, or {way_out}."
+    )
+    return Refusal(400, "prompt_not_supported", told, param=param)
 
 
 def _text(value: bytes | None) -> str | None:

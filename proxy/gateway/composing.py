@@ -13,9 +13,25 @@ from typing import Any
 import orjson
 
 from proxy.gateway.asks import MODEL_PREFIX
+from proxy.gateway.guard import Refusal
 from proxy.prompting.rendering import Rendered
+from proxy.prompting.variables import type_of
 
 _LENGTHS = ("max_completion_tokens", "max_tokens", "max_output_tokens")
+
+
+_CONVERSATION = {"chat": "messages", "responses": "input"}
+
+
+def fault_of(operation: str, values: Mapping[str, Any]) -> Refusal | None:
+    """Return why a prompt cannot be put before what a request says."""
+    member = _CONVERSATION[operation]
+    said = values.get(member)
+    if said is None or isinstance(said, list) or (isinstance(said, str) and operation == "responses"):
+        return None
+    wanted = "a list of messages" if operation == "chat" else "a text or a list of items"
+    told = f"{member} must be {wanted}, not {type_of(said)}: the stored prompt's messages come before them."
+    return Refusal(400, "prompt_body_invalid", told, param=member)
 
 
 def compose(operation: str, values: Mapping[str, Any], rendered: Rendered) -> bytes:

@@ -17,7 +17,7 @@ from proxy.upstream.failure import FailureReason, Timing, UpstreamFailure
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """An outcome with the error the client is told: ``kind`` is the envelope's type."""
+    """An outcome with the error the client is told: ``kind`` is the envelope's type, ``param`` what it blames."""
 
     outcome: Outcome
     status: int
@@ -27,6 +27,7 @@ class Ending:
     should_retry: bool | None = None
     retry_after_ms: int | None = None
     headers: tuple[tuple[bytes, bytes], ...] = ()
+    param: str | None = None
 
 
 _UNREACHABLE = (Outcome.UPSTREAM_UNREACHABLE, 502, "upstream_error", "upstream_unreachable", None)
@@ -123,12 +124,13 @@ def rejected(refusal: Refusal) -> Ending:
     retry = refusal.retry_after_ms or (500 if should_retry else None)
     kind = _KINDS.get(refusal.status) or ("server_error" if refusal.status >= 500 else "invalid_request_error")
     outcome, status, code = Outcome.REJECTED, refusal.status, refusal.code
-    return Ending(outcome, status, kind, code, refusal.message, should_retry, retry, refusal.headers)
+    message, headers, param = refusal.message, refusal.headers, refusal.param
+    return Ending(outcome, status, kind, code, message, should_retry, retry, headers, param)
 
 
 def reply(ending: Ending, call_id: bytes | None) -> tuple[ReplyHead, bytes]:
     """Return head and body of our own error answer; None where nothing is on record under an id."""
-    body = error_body(ending.message, kind=ending.kind, code=ending.code)
+    body = error_body(ending.message, kind=ending.kind, code=ending.code, param=ending.param)
     head = ReplyHead([(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))])
     if call_id is not None:
         head.add(b"x-dashcam-id", call_id)

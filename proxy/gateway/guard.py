@@ -25,7 +25,8 @@ _LOCAL = ("localhost", "127.0.0.1", "[::1]")
 class Refusal:
     """Why a request is not served: HTTP status, stable code, and a message with the way out.
 
-    ``retry_after_ms`` is when to come again, where that is known; ``headers`` say more of it.
+    ``retry_after_ms`` is when to come again, where that is known; ``headers`` say more of it. ``param`` is what in the
+    request is to blame: a member of its body, or a header.
     """
 
     status: int
@@ -33,6 +34,7 @@ class Refusal:
     message: str
     retry_after_ms: int | None = None
     headers: tuple[tuple[bytes, bytes], ...] = ()
+    param: str | None = None
 
 
 class Guard:

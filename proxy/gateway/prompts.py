@@ -8,7 +8,7 @@ the call or its route names another prompt for that.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +18,13 @@ from proxy.domain.prompt import PublishedPrompt, PublishedVersion
 from proxy.domain.recording import PromptFact
 from proxy.domain.snapshot import Snapshot
 from proxy.gateway.admission import Admission
-from proxy.gateway.asks import FALLBACK_HEADER, HEADER, MODEL_PREFIX, OPERATIONS, PromptAsk, asked_for, split
+from proxy.gateway.asks import FALLBACK_HEADER, MODEL_PREFIX, OPERATIONS, PromptAsk, asked_for, out_of_place, split
 from proxy.gateway.body import Inbound
-from proxy.gateway.composing import compose
+from proxy.gateway.composing import compose, fault_of
 from proxy.gateway.guard import Refusal
 from proxy.gateway.plan import Plan
 from proxy.prompting.checking import read_version
-from proxy.prompting.problems import RenderingError
+from proxy.prompting.problems import RenderingError, VariableInvalidError
 from proxy.prompting.rendering import CompiledPrompt, Rendered
 from proxy.prompting.version import PromptVersion, texts_of
 from proxy.protocol.requests import parse
@@ -33,11 +33,16 @@ _MOST_KEPT = 512
 
 
 class _AbsentError(Exception):
-    """A prompt, or a version of it, that there is not; the message is for the caller."""
+    """A prompt, or a version of it, that there is not; ``code`` and the message are for the caller.
 
-    def __init__(self, code: str, message: str) -> None:
+    ``is_version``: there is the prompt.
+    """
+
+    def __init__(self, code: str, message: str, *, is_version: bool = False) -> None:
         super().__init__(message)
-        self.refusal = Refusal(404, code, message)
+        self.code = code
+        self.message = message
+        self.is_version = is_version
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,13 +59,14 @@ class Composed:
 
 
 class Prompts:
-    """``folder`` holds the contents. ``is_needed`` False: no call can ask for anything here."""
+    """``folder`` holds the contents. ``is_needed`` False: only what a call names is looked at, to be refused."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._published: dict[str, PublishedPrompt] = {}
         self._versions: dict[str, PromptVersion] = {}
         self._compiled: dict[tuple[str, int], CompiledPrompt] = {}
+        self._has_rules = False
         self.is_needed = False
 
     def __repr__(self) -> str:
@@ -70,30 +76,50 @@ class Prompts:
         """Take up a snapshot's prompts."""
         self._published = {item.name: item for item in snapshot.prompts}
         self._compiled.clear()
-        self.is_needed = bool(snapshot.prompts) or any(route.prompt is not None for route in snapshot.routes)
+        self._has_rules = any(route.prompt is not None for route in snapshot.routes)
+        self.is_needed = bool(snapshot.prompts) or self._has_rules
 
     def compose(self, admission: Admission, inbound: Inbound) -> Composed | Refusal | None:
         """Return the request that a call's prompt makes, None where it asks for none of ours."""
-        place = admission.place
+        place, facts, known = admission.place, inbound.facts, admission.known
         assert place is not None
+        model = facts.model
+        if model is not None and (not model.startswith(MODEL_PREFIX) or self._is_of_provider(admission, model)):
+            model = None
         if place.operation.name not in OPERATIONS:
-            return None
-        known, facts = admission.known, inbound.facts
+            return out_of_place(known, model) if model is not None or admission.asks_prompt else None
         rule = None
-        if place.provider is None and place.chosen is None:
+        if self._has_rules and place.provider is None and place.chosen is None:
             rule = admission.routing.choose(facts.model).rule
         has_rule = rule is not None and rule.prompt is not None
-        is_by_model = facts.model is not None and facts.model.startswith(MODEL_PREFIX)
-        if not (has_rule or is_by_model or HEADER in known or b'"prompt"' in inbound.data):
+        if model is None and facts.prompt is None and not (has_rule or admission.asks_prompt):
             return None
-        values = None if not facts.is_json or inbound.side_path is not None else _object(inbound.data)
-        if values is None:
-            # What only says the word somewhere, or is read by the provider alone, is no business of ours.
-            return _NOT_JSON if has_rule or is_by_model or HEADER in known else None
-        asked = asked_for(known, values, rule, self._published)
-        if asked is None or isinstance(asked, Refusal):
+        values = _object(inbound.data) if facts.is_json and inbound.is_kept and inbound.side_path is None else None
+        said = values.get("prompt") if values is not None else {"id": facts.prompt} if facts.prompt else None
+        asked = asked_for(known, said, model, rule, self._published)
+        if values is None and (asked is not None or facts.prompt == ""):
+            # An id that could not be looked at may be one of ours.
+            return NOT_JSON
+        if not isinstance(asked, PromptAsk):
             return asked
-        return self._served(asked, lambda rendered: compose(place.operation.name, values, rendered))
+        assert values is not None
+        operation = place.operation.name
+        refusal = fault_of(operation, values)
+        return refusal or self._served(asked, lambda rendered: compose(operation, values, rendered))
+
+    def _is_of_provider(self, admission: Admission, model: str) -> bool:
+        """Return True for a model whose name only looks like that of a prompt.
+
+        We have no such prompt, and somebody lists the model, or a Dashcam behind this one may know the prompt.
+        """
+        if split(model.removeprefix(MODEL_PREFIX))[0] in self._published:
+            return False
+        if admission.routing.is_listed(model):
+            return True
+        place = admission.place
+        assert place is not None
+        provider = place.provider or place.chosen or admission.routing.choose(model).provider
+        return not self._published and provider.gateway_headers == "send"
 
     # -- serving --------------------------------------------------------------------------------------------
 
@@ -101,12 +127,13 @@ class Prompts:
         try:
             return self._rendered(asked, asked.name, asked.wanted, body_of, is_fallback=False)
         except (_AbsentError, RenderingError) as error:
-            if asked.fallback is None:
-                return _refusal(error)
+            refusal = _refusal(error, asked)
+        if asked.fallback is None:
+            return refusal
         try:
             return self._rendered(asked, *split(asked.fallback), body_of, is_fallback=True)
         except (_AbsentError, RenderingError) as error:
-            return _refusal(error)
+            return replace(refusal, message=f"{refusal.message} Nor can its fallback be used: {error.message}")
 
     def _rendered(
         self, asked: PromptAsk, name: str, wanted: str, body_of: Callable[[Rendered], bytes], *, is_fallback: bool
@@ -130,12 +157,13 @@ class Prompts:
     def _find(self, name: str, wanted: str) -> PublishedVersion:
         published = self._published.get(name)
         if published is None:
-            raise _AbsentError("prompt_not_found", f"There is no prompt {name[:100]!r}.")
+            listed = "dashcam prompts list shows those that there are" if self._published else "none is published yet"
+            raise _AbsentError("prompt_not_found", f"There is no prompt {name[:100]!r}; {listed}.")
         version = published.find(wanted)
         if version is None:
             numbers = ", ".join(str(item.number) for item in published.versions[-10:])
             message = f"The prompt {name!r} has no version or label {wanted[:40]!r}; the newest versions are {numbers}."
-            raise _AbsentError("prompt_version_not_found", message)
+            raise _AbsentError("prompt_version_not_found", message, is_version=True)
         return version
 
     def _compiled_version(self, name: str, version: PublishedVersion) -> CompiledPrompt:
@@ -181,11 +209,12 @@ def note_prompt(plan: Plan, composed: Composed, own: Inbound) -> None:
         one.told += composed.told
 
 
-_NOT_JSON = Refusal(
+NOT_JSON = Refusal(
     400,
     "prompt_body_not_json",
-    "A stored prompt can only be put into a plain JSON object of at most limits.spill_bytes; this body is compressed, "
-    "larger, or no JSON that everybody reads (NaN, half a character, too deeply nested).",
+    "A stored prompt can only be put into a plain JSON object of at most limits.spill_bytes; this body is empty, "
+    "compressed, a form, larger, or no JSON that everybody reads (NaN, half a character, too deeply nested). Send one "
+    "JSON object without Content-Encoding.",
 )
 
 
@@ -198,5 +227,13 @@ def _object(data: bytes) -> dict[str, Any] | None:
     return values if isinstance(values, dict) else None
 
 
-def _refusal(error: _AbsentError | RenderingError) -> Refusal:
-    return error.refusal if isinstance(error, _AbsentError) else Refusal(400, error.code, error.message)
+def _refusal(error: _AbsentError | RenderingError, asked: PromptAsk) -> Refusal:
+    if isinstance(error, _AbsentError):
+        param = asked.wanted_param if error.is_version else asked.param
+        return Refusal(404, error.code, error.message, param=param)
+    param = asked.param
+    if error.variable is not None:
+        param = f"prompt.variables.{error.variable}"
+    elif isinstance(error, VariableInvalidError):
+        param = "prompt.variables"
+    return Refusal(400, error.code, error.message, param=param)

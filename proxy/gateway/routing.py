@@ -139,6 +139,10 @@ class Routing:
             return False
         return self._first_lists_openly or not caller.has_own_key
 
+    def is_listed(self, model: str) -> bool:
+        """Return True for a name that a provider lists or a route has, letter by letter."""
+        return model in self._index
+
     def is_route(self, model: str) -> bool:
         """Return True for a public name that a route gives, which no provider knows."""
         choice = self._index.get(model)

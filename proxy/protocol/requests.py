@@ -14,7 +14,7 @@ import orjson
 
 from proxy.protocol.scanning import TopLevelScanner, scan
 
-WANTED = frozenset({b"model", b"stream", b"stream_options", b"metadata", b"store"})
+WANTED = frozenset({b"model", b"stream", b"stream_options", b"metadata", b"store", b"prompt"})
 MAX_MODEL_LENGTH = 256
 
 
@@ -25,6 +25,7 @@ class RequestFacts:
     ``usage_options`` is True when ``stream_options`` stands in the body at all, also as null. ``unstored_metadata`` is
     True when there is ``metadata`` other than null, and ``store`` is not true. ``is_json``: it is
     plain JSON, which can be edited. ``model_at`` is where a form says its model (offset, length), if in one place only.
+    ``prompt`` is the id that an object ``prompt`` says, empty where it says none or is too long to be looked at.
     """
 
     model: str | None = None
@@ -34,6 +35,7 @@ class RequestFacts:
     unstored_metadata: bool = False
     is_json: bool = False
     model_at: tuple[int, int] | None = None
+    prompt: str | None = None
 
 
 OPAQUE = RequestFacts()
@@ -51,7 +53,8 @@ def parse(body: bytes) -> RequestFacts:
         return OPAQUE
     unstored = values.get("metadata") is not None and values.get("store") is not True
     present = "stream_options" in values
-    return _facts(values.get("model"), values.get("stream"), values.get("stream_options"), present, unstored)
+    prompt = _id_of(values["prompt"]) if "prompt" in values else None
+    return _facts(values.get("model"), values.get("stream"), values.get("stream_options"), present, unstored, prompt)
 
 
 def facts_of_scan(scanner: TopLevelScanner) -> RequestFacts:
@@ -70,7 +73,11 @@ def facts_of_members(scanner: TopLevelScanner) -> RequestFacts:
     members = scanner.members
     present = b"stream_options" in members
     unstored = b"metadata" in members and members[b"metadata"].raw != b"null" and values.get(b"store") is not True
-    return _facts(values.get(b"model"), values.get(b"stream"), values.get(b"stream_options"), present, unstored)
+    said, prompt = members.get(b"prompt"), None
+    if said is not None and (said.raw is None or said.raw.startswith(b"{")):
+        prompt = _id_of(values[b"prompt"] or {})
+    model, stream, options = (values.get(name) for name in (b"model", b"stream", b"stream_options"))
+    return _facts(model, stream, options, present, unstored, prompt)
 
 
 def named_facts(model: str | None, *, is_stream: bool, model_at: tuple[int, int] | None = None) -> RequestFacts:
@@ -80,15 +87,30 @@ def named_facts(model: str | None, *, is_stream: bool, model_at: tuple[int, int]
     return RequestFacts(model, is_stream, model_at=model_at) if model or is_stream else OPAQUE
 
 
-def _facts(model: object, stream: object, options: object, present: bool, unstored: bool) -> RequestFacts:
+def _id_of(prompt: object) -> str | None:
+    """Return the id that a member ``prompt`` says; None for one that is no object, such as a text."""
+    if not isinstance(prompt, dict):
+        return None
+    said = prompt.get("id")
+    return said if isinstance(said, str) and len(said) <= MAX_MODEL_LENGTH else ""
+
+
+def _facts(
+    model: object, stream: object, options: object, present: bool, unstored: bool, prompt: str | None
+) -> RequestFacts:
     include = options.get("include_usage") if isinstance(options, dict) else None
     name = model if isinstance(model, str) and 0 < len(model) <= MAX_MODEL_LENGTH else None
-    return _made(name, stream is True, include if isinstance(include, bool) else None, present, unstored)
+    return _made(name, stream is True, include if isinstance(include, bool) else None, present, unstored, prompt)
 
 
 @lru_cache(maxsize=512)
 def _made(
-    model: str | None, is_stream: bool, include_usage: bool | None, usage_options: bool, unstored: bool
+    model: str | None,
+    is_stream: bool,
+    include_usage: bool | None,
+    usage_options: bool,
+    unstored: bool,
+    prompt: str | None,
 ) -> RequestFacts:
     """Make the facts; a few of them serve nearly all calls."""
-    return RequestFacts(model, is_stream, include_usage, usage_options, unstored, is_json=True)
+    return RequestFacts(model, is_stream, include_usage, usage_options, unstored, is_json=True, prompt=prompt)

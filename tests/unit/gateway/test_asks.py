@@ -17,7 +17,7 @@ VARIABLES = {"text": "Hi"}
 
 def ask(values: dict[str, Any], rule: Route | None = None, **headers: str) -> PromptAsk | Refusal | None:
     known = {name.replace("_", "-").encode(): value.encode() for name, value in headers.items()}
-    return asked_for(known, values, rule, OURS)
+    return asked_for(known, values.get("prompt"), values.get("model"), rule, OURS)
 
 
 @pytest.mark.parametrize(
@@ -33,6 +33,7 @@ def ask(values: dict[str, Any], rule: Route | None = None, **headers: str) -> Pr
         ({"prompt": {"id": "short"}, "model": "prompt/other"}, RULE, {}, "short"),
         ({"prompt": {"id": "short"}}, RULE, {"x_dashcam_prompt": "first"}, "first"),
         ({"prompt": {"id": "pmpt_ours"}}, None, {}, "pmpt_ours"),
+        ({"prompt": {"id": "pmpt_ours@2"}}, None, {}, "pmpt_ours@2"),
     ],
 )
 def test_each_way_names_a_prompt(
@@ -74,16 +75,45 @@ def test_a_fallback_is_the_request_s_or_the_route_s(
 
 
 @pytest.mark.parametrize(
-    ("prompt", "told"),
+    ("prompt", "param", "told"),
     [
-        ({"id": "short", "colour": 1}, "prompt.colour is not known"),
-        ({"id": "short", "version": 1, "label": "a"}, "a version and a label"),
-        ({"id": "short", "variables": []}, "an object of values"),
-        ({"id": "short", "fallback": 5}, "is a text"),
+        ({"id": "short", "colour": 1}, "prompt.colour", "prompt.colour is not known"),
+        ({"id": "short", "version": 1, "label": "a"}, "prompt.label", "a version and a label"),
+        ({"id": "short", "version": 1.1}, "prompt.version", "as a text"),
+        ({"id": "short", "version": True}, "prompt.version", "as a text"),
+        ({"id": "short", "label": 1}, "prompt.label", "such as production"),
+        ({"id": "short", "variables": []}, "prompt.variables", "an object of values"),
+        ({"id": "short", "fallback": 5}, "prompt.fallback", "is a text"),
+        ({"id": ""}, "prompt.id", "names no prompt"),
+        ({"id": "@next"}, "prompt.id", "names no prompt"),
     ],
 )
-def test_a_malformed_ask_is_refused_with_the_reason(prompt: dict[str, Any], told: str) -> None:
+def test_a_malformed_ask_is_refused_with_the_reason(prompt: dict[str, Any], param: str, told: str) -> None:
     found = ask({"prompt": prompt})
     assert isinstance(found, Refusal)
-    assert (found.status, found.code) == (400, "prompt_invalid")
+    assert (found.status, found.code, found.param) == (400, "prompt_invalid", param)
     assert told.lower() in found.message.lower()
+
+
+def test_an_empty_header_or_model_names_nothing_and_says_so() -> None:
+    for found, param in ((ask({}, x_dashcam_prompt=""), "x-dashcam-prompt"), (ask({"model": "prompt/"}), "model")):
+        assert isinstance(found, Refusal)
+        assert (found.code, found.param) == ("prompt_invalid", param)
+
+
+@pytest.mark.parametrize(
+    ("values", "rule", "headers", "param", "wanted_param"),
+    [
+        ({}, None, {"x_dashcam_prompt": "a@1"}, "x-dashcam-prompt", "x-dashcam-prompt"),
+        ({"prompt": {"id": "short", "version": 7}}, None, {}, "prompt.id", "prompt.version"),
+        ({"prompt": {"id": "short", "label": "a"}}, None, {}, "prompt.id", "prompt.label"),
+        ({"model": "prompt/a@1"}, None, {}, "model", "model"),
+        ({}, RULE, {}, "model", "model"),
+    ],
+)
+def test_an_ask_knows_what_said_it(
+    values: dict[str, Any], rule: Route | None, headers: dict[str, str], param: str, wanted_param: str
+) -> None:
+    found = ask(values, rule, **headers)
+    assert isinstance(found, PromptAsk)
+    assert (found.param, found.wanted_param) == (param, wanted_param)

@@ -81,3 +81,20 @@ def test_scanned_and_parsed_bodies_tell_the_same(values: dict[str, object]) -> N
 def test_metadata_that_is_not_to_be_stored_is_seen_either_way(body: bytes, is_unstored: bool) -> None:
     assert parse(body).unstored_metadata is is_unstored
     assert facts_of_scan(scan(body, FACTS)).unstored_metadata is is_unstored
+
+
+@pytest.mark.parametrize(
+    ("said", "prompt"),
+    [
+        (b'"a text"', None), (b"null", None), (b"[]", None), (b'{"id":"short"}', "short"), (b"{}", ""),
+        (b'{"id":7}', ""), (b'{"id":"%b"}' % (b"x" * 300), ""), (b'{ "variables" : { "id" : "x" } }', ""),
+    ],
+)  # fmt: skip
+def test_the_id_of_a_prompt_is_told_by_a_scan_too(said: bytes, prompt: str | None) -> None:
+    body = b'{"model":"m","prompt": ' + said + b"}"
+    assert parse(body).prompt == facts_of_scan(scan(body, FACTS)).prompt == prompt
+
+
+def test_a_prompt_that_is_too_long_to_be_looked_at_or_cannot_be_read_is_one_without_an_id() -> None:
+    for said in (b'{"id":"short","variables":{"x":"%b"}}' % (b"x" * 5000), b'{"id":"short","x":1e400}'):
+        assert facts_of_scan(scan(b'{"prompt":' + said + b"}", FACTS)).prompt == ""
