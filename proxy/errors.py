@@ -9,7 +9,7 @@
     ├── SpoolError              a segment cannot be written or read
     ├── StoreError              the database refused or is away
     ├── PriceDataError          what was given as price data is none
-    ├── InvalidError            what is to be changed in the catalogue cannot be so          422
+    ├── InvalidError            what is to be changed in the catalogue cannot be so          422 exit 2
     ├── NotFoundError           a record, a file or a name does not exist                        exit 3
     ├── UnreachableError        a running Dashcam was expected and does not answer               exit 5
     └── NotAllowedError         a running Dashcam does not let us in                             exit 6

@@ -3,13 +3,14 @@
 A bundle is data and nothing else: what it holds is checked like anything that is edited, it names no variable of a
 server's environment, and a provider that comes with it serves nobody before a person has looked at it. What it does not
 name stays as it is, unless it is to replace all. A version of a prompt that is there already under its number must say
-the same, since a version never changes.
+the same, since a version never changes. A prompt may have a ``content`` in place of versions: that is saved as the next
+version, where the latest one says something else, and what else is not said of the prompt stays.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -20,21 +21,42 @@ from proxy.catalogue.parsing import parse
 from proxy.catalogue.plain import below
 from proxy.catalogue.prompt import PromptDocument
 from proxy.catalogue.provider import ProviderDocument
+from proxy.catalogue.versions import moved_label, saved_version
 from proxy.catalogue.yaml_text import read_yaml, write_yaml
 from proxy.errors import InvalidError, Problem
 
 FORMAT = "dashcam-bundle/1"
+LONGEST_NOTE = 10_000
 _VARIABLES = ("key_env", "proxy_auth_env")
 _DECIDES = ("kind", "base_url", "proxy", "headers")
 """What says where calls and keys of a provider go."""
 
 
+_SAVING = ("content", "note", "version_name", "labels")
+"""What a prompt without numbers says of its next version; its labels are a list of those that move to it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NextVersion:
+    """What the newest version of a prompt is to say; the number comes when it is known what there is."""
+
+    sha256: str
+    at: datetime
+    note: str = ""
+    name: str | None = None
+    labels: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bundle:
-    """What a text holds: a catalogue as far as it goes, and the contents of its prompts by SHA-256."""
+    """What a text holds: a catalogue as far as it goes, and the contents of its prompts by SHA-256.
+
+    ``next_versions`` are by the names of prompts, whose documents have none of their own.
+    """
 
     catalogue: Catalogue
     contents: Mapping[str, Content]
+    next_versions: Mapping[str, NextVersion] = field(default_factory=dict)
 
 
 # -- out ----------------------------------------------------------------------------------------------------
@@ -83,7 +105,8 @@ def read_bundle(data: bytes | str, now: datetime) -> Bundle:
         problems.append(Problem("format", f"is not {FORMAT}"))
     problems += _named_variables(values.get("providers"))
     contents: dict[str, Content] = {}
-    prompts = _prompts(values.get("prompts", []), now, contents, problems)
+    next_versions: dict[str, NextVersion] = {}
+    prompts = _prompts(values.get("prompts", []), now, contents, next_versions, problems)
     documents = [
         item
         for noun in KINDS
@@ -91,7 +114,7 @@ def read_bundle(data: bytes | str, now: datetime) -> Bundle:
     ]
     if problems:
         raise InvalidError(problems)
-    return Bundle(catalogue=Catalogue().put(*documents), contents=contents)
+    return Bundle(catalogue=Catalogue().put(*documents), contents=contents, next_versions=next_versions)
 
 
 def _named_variables(providers: object) -> list[Problem]:
@@ -105,7 +128,13 @@ def _named_variables(providers: object) -> list[Problem]:
     ]
 
 
-def _prompts(items: object, now: datetime, contents: dict[str, Content], problems: list[Problem]) -> object:
+def _prompts(
+    items: object,
+    now: datetime,
+    contents: dict[str, Content],
+    next_versions: dict[str, NextVersion],
+    problems: list[Problem],
+) -> object:
     """Return prompts with heads in place of versions, whose contents go to ``contents``."""
     if not isinstance(items, list):
         return items
@@ -117,32 +146,70 @@ def _prompts(items: object, now: datetime, contents: dict[str, Content], problem
         name = item.get("name")
         place = below("prompts", name if isinstance(name, str) and name.isprintable() else position)
         prompt = dict(item)
-        if isinstance(item.get("versions"), list):
+        if "content" in item:
+            prompt = {member: value for member, value in item.items() if member not in _SAVING}
+            if (made_of := _next_version(item, now, place, contents, problems)) is not None:
+                next_versions[str(name)] = made_of
+        elif isinstance(item.get("versions"), list):
             prompt["versions"] = [
-                _head(head, {"number": at, "made_at": now.isoformat()}, f"{place}.versions.{at}", contents, problems)
+                read_head(
+                    head, {"number": at, "made_at": now.isoformat()}, f"{place}.versions.{at}", contents, problems
+                )
                 for at, head in enumerate(item["versions"], 1)
             ]
         if item.get("draft") is not None:
-            prompt["draft"] = _head(item["draft"], {"saved_at": now.isoformat()}, f"{place}.draft", contents, problems)
+            prompt["draft"] = read_head(
+                item["draft"], {"saved_at": now.isoformat()}, f"{place}.draft", contents, problems
+            )
         made.append(prompt)
     return made
 
 
-def _head(
+def _next_version(
+    item: dict[str, Any], now: datetime, place: str, contents: dict[str, Content], problems: list[Problem]
+) -> NextVersion | None:
+    found: list[Problem] = []
+    labels, note, name = item.get("labels", []), item.get("note", ""), item.get("version_name")
+    if not isinstance(labels, list) or not all(isinstance(label, str) for label in labels):
+        found.append(Problem(f"{place}.labels", "is a list of labels that move to this version"))
+    if not isinstance(note, str) or len(note) > LONGEST_NOTE:
+        found.append(Problem(f"{place}.note", f"is a text of at most {LONGEST_NOTE:,} characters"))
+    if name is not None and not isinstance(name, str):
+        found.append(Problem(f"{place}.version_name", "is a text"))
+    found += [
+        Problem(f"{place}.{other}", "and content exclude each other: say what the next version says, or give versions")
+        for other in ("versions", "draft")
+        if other in item
+    ]
+    try:
+        content, sha256 = read_content(item["content"], f"{place}.content")
+    except InvalidError as error:
+        found += error.problems
+    problems += found
+    if found:
+        return None
+    contents[sha256] = content
+    return NextVersion(sha256=sha256, at=now, note=note, name=name, labels=tuple(labels))
+
+
+def read_head(
     values: object, usual: dict[str, Any], place: str, contents: dict[str, Content], problems: list[Problem]
 ) -> object:
+    """Return the head of a version or draft, ``usual`` where it says nothing; its content goes to ``contents``."""
     if not isinstance(values, dict):
         return values
     head = {**usual, **values}
     said = head.pop("content", None)
     try:
-        content, sha256 = read_content(said, f"{place}.content")
+        content, sha256 = read_content(said, below(place, "content"))
     except InvalidError as error:
         problems += error.problems
         # The head is looked at all the same, with a hash that it may have.
         return {"sha256": "0" * 64, **head}
     if head.setdefault("sha256", sha256) != sha256:
-        problems.append(Problem(f"{place}.sha256", "is not that of the content; leave it out where it was changed"))
+        problems.append(
+            Problem(below(place, "sha256"), "is not that of the content; leave it out where it was changed")
+        )
     contents[sha256] = content
     return head
 
@@ -150,10 +217,19 @@ def _head(
 # -- together -----------------------------------------------------------------------------------------------
 
 
-def imported(catalogue: Catalogue, bundle: Bundle, *, replaces: bool = False) -> Catalogue:
+def imported(
+    catalogue: Catalogue,
+    bundle: Bundle,
+    *,
+    replaces: bool = False,
+    author: str = "",
+    above: Mapping[str, int] | None = None,
+) -> Catalogue:
     """Return a catalogue with what a bundle holds; with ``replaces`` without anything that the bundle does not name.
 
-    ``InvalidError`` where a version of a prompt would become another one. The result is still to be checked.
+    Versions without a number are saved as ``author``'s, with numbers above those that a prompt of their name ever had
+    (``above``). ``InvalidError`` where a version of a prompt would become another one. The result is still to be
+    checked.
     """
     problems: list[Problem] = []
     made = Catalogue() if replaces else catalogue
@@ -161,6 +237,9 @@ def imported(catalogue: Catalogue, bundle: Bundle, *, replaces: bool = False) ->
         former = catalogue.of(noun).get(key)
         if isinstance(document, ProviderDocument):
             made = made.put(_arrived(document, former))
+        elif isinstance(document, PromptDocument) and document.name in bundle.next_versions:
+            number = (above or {}).get(document.name, 0)
+            made = made.put(_gone_on(document, former, bundle.next_versions[document.name], author, number))
         elif isinstance(document, PromptDocument) and former is not None:
             made = made.put(_joined(document, former, problems))
         else:
@@ -177,6 +256,22 @@ def _arrived(document: ProviderDocument, former: ProviderDocument | None) -> Pro
         return document.model_copy(update={"active": False})
     kept = {name: getattr(former, name) for name in _VARIABLES}
     return document.model_copy(update={**kept, "active": former.active and document.active})
+
+
+def _gone_on(
+    document: PromptDocument, former: PromptDocument | None, version: NextVersion, author: str, above: int
+) -> PromptDocument:
+    """Return a prompt with its next version; where there is one of its name, what is not said of it stays."""
+    if former is not None:
+        said = document.model_dump(mode="json", include=document.model_fields_set)
+        document = parse(PromptDocument, {**former.to_mapping(), **said}, place_of("prompts", former.name))
+    made = saved_version(
+        document, version.sha256, author=author, at=version.at, note=version.note, name=version.name, above=above
+    )
+    assert made.latest is not None
+    for label in version.labels:
+        made = moved_label(made, label, str(made.latest.number), may_move_protected=True)
+    return made
 
 
 def _joined(document: PromptDocument, former: PromptDocument, problems: list[Problem]) -> PromptDocument:

@@ -28,15 +28,15 @@ _INTEGER = re.compile(r"[-+]?(?:0|[1-9][0-9]{0,29})")
 _FLOAT = re.compile(r"[-+]?[0-9]{1,30}\.[0-9]{0,30}(?:[eE][-+]?[0-9]{1,4})?")
 
 
-def read_yaml(data: bytes | str) -> Any:
+def read_yaml(data: bytes | str, *, most_bytes: int = MAX_BYTES, most_values: int = MAX_VALUES) -> Any:
     """Return the value of one YAML (or JSON) document; ``InvalidError`` says what is wrong, and in which line."""
-    if len(data) > MAX_BYTES:
-        raise InvalidError([Problem("", f"is larger than {MAX_BYTES // 1024 // 1024} MB")])
+    if len(data) > most_bytes:
+        raise InvalidError([Problem("", f"is larger than {most_bytes // 1024 // 1024} MB")])
     try:
         text = data if isinstance(data, str) else data.decode("utf-8-sig")
         value = _read_json(text) if text.lstrip()[:1] in ("{", "[") else None
         if value is None:
-            value = _Builder().build(yaml.parse(text, Loader=_SafeLoader))
+            value = _Builder(most_values).build(yaml.parse(text, Loader=_SafeLoader))
     except UnicodeDecodeError as error:
         raise InvalidError([Problem("", f"is no UTF-8 text: {error.reason} at {error.start}")]) from None
     except yaml.MarkedYAMLError as error:
@@ -110,7 +110,8 @@ class _Container:
 class _Builder:
     """Makes a value of events; ``_open`` are the containers around the place where we are."""
 
-    def __init__(self) -> None:
+    def __init__(self, most_values: int) -> None:
+        self._most = most_values
         self._open: list[_Container] = []
         self._values = 0
         self._root: Any = None
@@ -134,8 +135,8 @@ class _Builder:
 
     def _node(self, event: Any) -> None:
         self._values += 1
-        if self._values > MAX_VALUES:
-            self._refuse(event, f"is one value too many: there are more than {MAX_VALUES:,}")
+        if self._values > self._most:
+            self._refuse(event, f"is one value too many: there are more than {self._most:,}")
         if event.tag not in (None, "!"):
             self._refuse(event, f"has the tag {str(event.tag)[:80]}, and tags are not read here; leave it out")
         if self._open and isinstance(self._open[-1].made, dict) and self._open[-1].name is None:

@@ -18,6 +18,7 @@ from proxy.cli import (
     database_commands,
     price_commands,
     prompt_commands,
+    prompt_file_commands,
     reading_commands,
     setup_commands,
 )
@@ -26,13 +27,16 @@ from proxy.cli.resolution import settings_from
 from proxy.errors import (
     ConfigurationError,
     DashcamError,
+    InvalidError,
     NotAllowedError,
     NotFoundError,
     UnreachableError,
     UsageError,
 )
 
-EXIT = {UsageError: 2, NotFoundError: 3, ConfigurationError: 4, UnreachableError: 5, NotAllowedError: 6}
+EXIT = {
+    UsageError: 2, InvalidError: 2, NotFoundError: 3, ConfigurationError: 4, UnreachableError: 5, NotAllowedError: 6,
+}  # fmt: skip
 ABOUT = """Dashcam records LLM calls: set OPENAI_BASE_URL, work as before, read every call back.
 
 \b
@@ -126,6 +130,7 @@ reading_commands.add_to(app)
 price_commands.add_to(app)
 database_commands.add_to(app)
 catalogue_commands.add_to(app)
+prompt_file_commands.add_to(prompt_commands.prompts)
 prompt_commands.add_to(app, setup_commands.config_app)
 setup_commands.add_to(app)
 

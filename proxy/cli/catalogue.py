@@ -12,8 +12,9 @@ import orjson
 from proxy.cli.admin import Admin, part
 from proxy.cli.rows import print_rows, shown
 from proxy.cli.terminal import harmless, json_text, on_one_line, paint
-from proxy.errors import NotFoundError, UsageError
+from proxy.errors import InvalidError, NotFoundError, UsageError
 
+LARGEST_FILE = 10 * 1024 * 1024
 COLUMNS: Mapping[str, Sequence[str]] = {
     "providers": ("name", "kind", "base_url", "origin", "active"),
     "models": ("id", "display_name", "context_window", "max_output_tokens", "active"),
@@ -64,7 +65,8 @@ def print_changes(changes: Sequence[Mapping[str, Any]]) -> None:
     for item in changes:
         print(f"{item['kind']:8} {item['noun'].removesuffix('s')} {on_one_line(item['name'])}")
         for field in item["fields"]:
-            print(f"           {field['field']}: {_cell(field['before'])} → {_cell(field['after'])}")
+            before, after = (_cell("nothing" if field[side] is None else field[side]) for side in ("before", "after"))
+            print(f"           {on_one_line(field['field'])}: {on_one_line(before)} → {on_one_line(after)}")
 
 
 def put(admin: Admin, noun: str, name: str, document: Mapping[str, Any], usual: Mapping[str, Any] | None = None) -> Any:
@@ -91,33 +93,39 @@ def parameters(pairs: Sequence[str], flag: str) -> dict[str, Any]:
 
 
 def read_file(name: str) -> bytes:
-    """Return what is in a file, or on standard input for ``-``."""
-    if name == "-":
-        return sys.stdin.buffer.read()
+    """Return what is in a file, or on standard input for ``-``; ``UsageError`` where it is no file to be read."""
     try:
-        return Path(name).read_bytes()
+        if name == "-":
+            data = sys.stdin.buffer.read(LARGEST_FILE + 1)
+        else:
+            with Path(name).open("rb") as file:
+                data = file.read(LARGEST_FILE + 1)
     except OSError as error:
         raise UsageError(f"{name} cannot be read: {error.strerror}") from error
+    if len(data) > LARGEST_FILE:
+        raise UsageError(f"{_named(name)} is larger than {LARGEST_FILE // 1024 // 1024} MB, which is the most")
+    return data
 
 
 def read_content(name: str) -> dict[str, Any]:
     """Return a prompt's content from a YAML or JSON file; a plain text is one system message."""
-    from proxy.catalogue.yaml_text import read_yaml
+    from proxy.catalogue.prompt_texts import read_content_text
 
     data = read_file(name)
-    if name.endswith((".txt", ".md")):
-        try:
-            text = data.decode()
-        except UnicodeDecodeError as error:
-            raise UsageError(f"{name} is no UTF-8 text: {error.reason} at byte {error.start}") from error
-        return {"messages": [{"role": "system", "content": text.strip()}]}
-    found = read_yaml(data)
-    if isinstance(found, list):
-        found = {"messages": found}
-    if not isinstance(found, dict):
-        raise UsageError(f"{name} holds no prompt: an object with messages, a list of messages, or a text (.txt, .md)")
-    content = found.get("content", found)
-    return dict(content) if isinstance(content, dict) else found
+    try:
+        return read_content_text(data, "" if name == "-" else Path(name).suffix)
+    except InvalidError as error:
+        raise UsageError(problems_in(name, error)) from error
+
+
+def problems_in(name: str, error: InvalidError) -> str:
+    """Return what is wrong with a file, a line each, every one with the file's name."""
+    lines = (f": {item}" if item.field else f" {item.reason}" for item in error.problems)
+    return "\n  ".join(f"{_named(name)}{line}" for line in lines)
+
+
+def _named(name: str) -> str:
+    return "standard input" if name == "-" else name
 
 
 def print_messages(messages: Sequence[Mapping[str, Any]]) -> None:

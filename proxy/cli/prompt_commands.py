@@ -135,19 +135,13 @@ def diff_prompt(
     env_file: EnvFile = None,
 ) -> None:  # fmt: skip
     """Show what differs between two versions."""
-    import difflib
-
     from proxy.catalogue.yaml_text import write_yaml
     from proxy.cli.admin import part
-    from proxy.cli.terminal import harmless, paint
+    from proxy.cli.prompt_diff import print_diff
 
     admin = _admin(config, data_dir, env_file, database_url)
     found = [admin.ask("GET", f"prompts/{part(name)}/versions/{part(wanted)}") for wanted in (one, other)]
-    old, new = (harmless(write_yaml(item["content"])).splitlines() for item in found)
-    title, new_title = (f"{name}@{item['number']}" for item in found)
-    colours = {"+": "green", "-": "red", "@": "dim"}
-    for line in difflib.unified_diff(old, new, title, new_title, lineterm=""):
-        print(paint(line, colours[line[0]]) if line[:1] in colours else line)
+    print_diff(*(write_yaml(item["content"]) for item in found), *(f"{name}@{item['number']}" for item in found))
 
 
 @prompts.command("label")

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from proxy.catalogue.accepting import accept
 from proxy.catalogue.bundle import imported, read_bundle, write_bundle
+from proxy.catalogue.catalogue import Catalogue
 from proxy.catalogue.changes import changes
 from proxy.control.api.changing import change, said
 from proxy.control.api.endpoint import Ask, Endpoint, Reply
@@ -80,16 +81,18 @@ def _import(ask: Ask) -> Reply:
     """Take in a bundle; a dry run says what would change, and nothing is changed."""
     replaces = _truth(ask, "replace")
     bundle = read_bundle(ask.body, ask.desk.read(lambda within: within.now()))
+    above = ask.desk.read(lambda within: documents.highest_numbers(within.connection, bundle.next_versions))
+
+    def made_of(now: Catalogue) -> Catalogue:
+        return imported(now, bundle, replaces=replaces, author=ask.actor.name, above=above)
+
     if not _truth(ask, "dry_run"):
-        changed = change(
-            ask, "import", "catalogue", "", lambda now: imported(now, bundle, replaces=replaces),
-            contents=bundle.contents,
-        )  # fmt: skip
+        changed = change(ask, "import", "catalogue", "", made_of, contents=bundle.contents)
         return said(changed, {"changes": [item.to_mapping() for item in changed.changes]})
     before, revision = ask.desk.catalogue()
     stored = ask.desk.contents(before.hashes())
     after = accept(
-        before, imported(before, bundle, replaces=replaces), ask.desk.surroundings,
+        before, made_of(before), ask.desk.surroundings,
         lambda sha256: bundle.contents.get(sha256) or stored.get(sha256),
     )  # fmt: skip
     made = [item.to_mapping() for item in changes(before, after)]

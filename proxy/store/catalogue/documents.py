@@ -107,6 +107,11 @@ def highest_number(connection: Connection, prompt: str) -> int:
     return int(connection.exec_driver_sql(sql, (prompt,)).scalar_one())
 
 
+def highest_numbers(connection: Connection, prompts: Iterable[str]) -> dict[str, int]:
+    """Return the same of several prompts, by their names."""
+    return {name: highest_number(connection, name) for name in prompts}
+
+
 def content_of(connection: Connection, prompt: str, number: int) -> dict[str, Any]:
     """Return what a version says or said, also one of a prompt that was deleted: calls on record name it."""
     sql = "SELECT sha256 FROM prompt_version WHERE prompt = ? AND number = ?"

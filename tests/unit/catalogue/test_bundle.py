@@ -139,3 +139,45 @@ def test_what_a_bundle_does_not_name_stays_unless_it_replaces_all() -> None:
 def test_a_content_that_is_gone_is_no_bundle() -> None:
     with pytest.raises(InvalidError, match=r"prompts.greeting: lacks the content"):
         write_bundle(Catalogue().put(prompts("greeting", ["Hello."])), lambda _: None)
+
+
+# -- a content in place of versions ---------------------------------------------------------------------------
+
+
+def test_a_content_without_a_number_is_the_next_version_where_it_is_another_one() -> None:
+    here = Catalogue().put(prompts("greeting", ["Good day."]))
+    said = {"name": "greeting", "content": HEAD, "note": "shorter", "version_name": "2.0", "labels": ["production"]}
+    bundle = bundle_with(prompts=[said])
+    made = imported(here, bundle, author="ana", above={"greeting": 6}).prompts["greeting"]
+    head = made.versions[-1]
+    assert (head.number, head.name, head.author, head.note) == (7, "2.0", "ana", "shorter")
+    assert (made.labels, made.goal) == ({"production": 7}, "to try")
+    assert imported(here.put(made), bundle).prompts["greeting"] == made
+    again = bundle_with(prompts=[{"name": "greeting", "content": HEAD, "goal": "other"}])
+    assert imported(here.put(made), again).prompts["greeting"] == made.model_copy(update={"goal": "other"})
+
+
+def test_a_content_makes_a_prompt() -> None:
+    bundle = bundle_with(prompts=[{"name": "greeting", "content": HEAD}])
+    (head,) = imported(Catalogue(), bundle, author="ana").prompts["greeting"].versions
+    assert (head.number, head.made_at, bundle.contents[head.sha256]["messages"]) == (1, NOW, HEAD["messages"])
+
+
+def test_a_content_that_is_wrong_names_its_field() -> None:
+    found = problems_with(
+        prompts=[
+            {"name": "a", "content": HEAD, "versions": [], "labels": "x", "note": 5, "version_name": 1},
+            {"name": "b", "content": {"messages": []}},
+            {"name": "c", "content": HEAD, "draft": {"content": HEAD}},
+        ]
+    )
+    assert [line.partition(": ")[0] for line in found] == [
+        "prompts.a.labels",
+        "prompts.a.note",
+        "prompts.a.version_name",
+        "prompts.a.versions",
+        "prompts.b.content.messages",
+        "prompts.c.draft",
+    ]
+    with pytest.raises(InvalidError, match="is no label"):
+        imported(Catalogue(), bundle_with(prompts=[{"name": "a", "content": HEAD, "labels": ["X"]}]))

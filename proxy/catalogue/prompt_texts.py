@@ -1,0 +1,150 @@
+"""Prompts from files that people have already: a plain text, Markdown, YAML or JSON.
+
+A text is one system message, Markdown as well, with parameters, metadata and the like in a front matter where it has
+one. YAML and JSON hold a content, a list of messages, a prompt, a list of prompts, or a whole bundle, of which only the
+prompts count. Variables that such a text uses are declared as texts: it has no place to say it in.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+
+from proxy.catalogue.bundle import FORMAT, read_bundle
+from proxy.catalogue.fields import check_prompt_name
+from proxy.catalogue.yaml_text import MAX_BYTES, read_yaml
+from proxy.errors import InvalidError, Problem
+from proxy.prompting.grammar import read
+from proxy.prompting.template import syntax_fault, variables_in
+
+TEXT, MARKDOWN, DATA = (".txt", ".text"), (".md", ".markdown"), (".yaml", ".yml", ".json")
+SUFFIXES = TEXT + MARKDOWN + DATA
+_OF_CONTENT = ("engine", "messages", "parameters", "tools", "response_format", "variables")
+_FRONT = re.compile(r"---[ \t]*\r?\n(.*?)^---[ \t]*(?:\r?\n|\Z)", re.DOTALL | re.MULTILINE)
+_DATA_BEGINS = re.compile(
+    r"\s*(?:\{(?![{%#])|\[\s*\{)|(?:[ \t]*(?:#.*)?\r?\n)*"
+    r"(?:format|engine|messages|content|parameters|variables|tools|response_format)[ \t]*:"
+)
+"""How YAML or JSON of a prompt begins, where no file's name says what a text is; {{ is a template's."""
+
+
+def read_prompt_texts(data: bytes, suffix: str, name: str) -> list[dict[str, Any]]:
+    """Return the prompts of a file, each as a bundle says one whose next version is to be saved.
+
+    ``suffix`` says what the file is ("" for what has no name: it shows); a prompt that says no name has ``name``.
+    ``InvalidError`` holds all that is wrong, with the field and, of YAML, the line.
+    """
+    found = _found(data, suffix.lower())
+    made = [_prompt(item, name if len(found) == 1 else None, at) for at, item in enumerate(found)]
+    _check(made)
+    return made
+
+
+def read_content_text(data: bytes, suffix: str) -> dict[str, Any]:
+    """Return the content of the one prompt that a file holds; whether it is sound is not looked at here."""
+    found = _found(data, suffix.lower())
+    if len(found) != 1:
+        raise InvalidError([Problem("", f"holds {len(found)} prompts; dashcam prompts import takes them in")])
+    content = _prompt(found[0], "one", 0).get("content")
+    if not isinstance(content, dict):
+        raise InvalidError([Problem("content", "is an object with messages")])
+    return content
+
+
+def _found(data: bytes, suffix: str) -> list[Any]:
+    """Return what a file holds, a prompt each, as it says it."""
+    if suffix in DATA:
+        return _of_data(read_yaml(data))
+    text = _text(data)
+    if suffix not in TEXT and _FRONT.match(text):
+        return [_of_markdown(text)]
+    if suffix not in SUFFIXES and _DATA_BEGINS.match(text):
+        return _of_data(read_yaml(text))
+    return [_of_text(text)]
+
+
+def _text(data: bytes) -> str:
+    if len(data) > MAX_BYTES:
+        raise InvalidError([Problem("", f"is larger than {MAX_BYTES // 1024 // 1024} MB")])
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InvalidError([Problem("", f"is no UTF-8 text: {error.reason} at byte {error.start}")]) from None
+
+
+def _of_text(text: str) -> dict[str, Any]:
+    if not text.strip():
+        raise InvalidError([Problem("", "holds no text")])
+    content: dict[str, Any] = {"messages": [{"role": "system", "content": text.strip()}]}
+    if names := _undeclared(text.strip()):
+        content["variables"] = {name: "string" for name in names}
+    return {"content": content}
+
+
+def _undeclared(text: str) -> list[str]:
+    """Return the variables of a text, where all of them can be texts: what a loop goes through is none."""
+    found = read(text)
+    return [] if found.faults or found.has_loop or syntax_fault(text) else sorted(variables_in(text))
+
+
+def _of_markdown(text: str) -> dict[str, Any]:
+    front = _FRONT.match(text)
+    assert front is not None
+    # A line of its own in place of the three dashes: what is wrong is told with the file's own line.
+    said = read_yaml("\n" + front[1])
+    if said is None:
+        said = {}
+    if not isinstance(said, dict):
+        raise InvalidError([Problem("", "begins with a front matter that is no object of names and values")])
+    if "messages" in said:
+        raise InvalidError([Problem("messages", "are not said in a front matter: the text below is the message")])
+    made = _of_text(text[front.end() :])
+    content = {**made["content"], **{name: said.pop(name) for name in _OF_CONTENT if name in said}}
+    return {**said, "content": content}
+
+
+def _of_data(values: Any) -> list[Any]:
+    if isinstance(values, dict) and values.get("format") == FORMAT:
+        values = values.get("prompts")
+    if not values:
+        raise InvalidError([Problem("", "holds no prompt")])
+    if not isinstance(values, list):
+        return [values]
+    is_conversation = all(isinstance(item, dict) and {"role", "placeholder"} & item.keys() for item in values)
+    return [{"messages": values}] if is_conversation else values
+
+
+def _prompt(item: Any, name: str | None, at: int) -> dict[str, Any]:
+    """Return what is said of one prompt, its content apart from the rest."""
+    if not isinstance(item, dict):
+        raise InvalidError([Problem(str(at), "is no prompt: an object with messages, a list of messages, or a text")])
+    made = dict(item)
+    if "content" not in made and "versions" not in made:
+        made["content"] = {member: made.pop(member) for member in _OF_CONTENT if member in made}
+    if "name" not in made and name is not None:
+        made["name"] = name
+    if not isinstance(made.get("name"), str):
+        raise InvalidError([Problem(f"{at}.name", "is missing: each prompt of a list says its own")])
+    return made
+
+
+def _check(prompts: list[dict[str, Any]]) -> None:
+    """Look at prompts as those who take them in will; what is wrong is told by the prompt's own fields."""
+    for prompt in prompts:
+        try:
+            check_prompt_name(prompt["name"])
+        except ValueError as error:
+            raise InvalidError([Problem("name", str(error))]) from None
+    try:
+        read_bundle(orjson.dumps({"format": FORMAT, "prompts": prompts}), datetime(2026, 1, 1, tzinfo=UTC))
+    except InvalidError as error:
+        raise InvalidError([_said(item, prompts) for item in error.problems]) from None
+
+
+def _said(problem: Problem, prompts: list[dict[str, Any]]) -> Problem:
+    """Return a problem of a bundle by the fields of the file: the only prompt of one needs no name."""
+    field = problem.field.removeprefix("prompts.")
+    return Problem(field.removeprefix(f"{prompts[0]['name']}.") if len(prompts) == 1 else field, problem.reason)
