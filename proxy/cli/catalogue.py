@@ -22,6 +22,7 @@ COLUMNS: Mapping[str, Sequence[str]] = {
     "routes": ("name", "targets", "prompt", "origin", "active"),
     "keys": ("id", "owner", "last4", "routes", "expires_at", "revoked_at"),
     "prompts": ("name", "labels", "latest", "calls", "last_used", "goal"),
+    "starters": ("name", "category", "variables", "goal"),
     "revisions": ("number", "made_at", "author", "reason", "changes"),
     "audit": ("at", "actor", "action", "noun", "object", "outcome", "revision"),
 }
@@ -31,7 +32,7 @@ EMPTY = {
     "prices": "No prices were entered; the published ones count: dashcam prices list",
     "routes": "No routes. Make one: dashcam routes set NAME --target PROVIDER/MODEL",
     "keys": "No keys. Make one: dashcam keys create --owner NAME",
-    "prompts": "No prompts. Make one: dashcam prompts create NAME FILE",
+    "prompts": "No prompts. Make one: dashcam prompts create NAME FILE, or of dashcam prompts starters",
     "revisions": "Nothing was changed yet.",
     "audit": "Nothing was done yet.",
 }

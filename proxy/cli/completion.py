@@ -60,6 +60,13 @@ def snippets() -> list[str]:
     return list(KINDS)
 
 
+def starters() -> list[str]:
+    """Offer the prompts to begin with."""
+    from proxy.cli.starters import starter_names
+
+    return starter_names()
+
+
 def outcomes() -> list[str]:
     """Offer the ways in which a call can end."""
     from proxy.domain.outcome import Outcome

@@ -1,4 +1,4 @@
-"""``prompts export`` and ``prompts import``: prompts as files for version control, and from files of any kind."""
+"""``prompts export``, ``import``, ``starters``: prompts as files, from files of any kind, and some to begin with."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ from typing import Annotated, Any
 
 import typer
 
+from proxy.cli import completion
 from proxy.cli.options import Color, Config, DatabaseUrl, DataDir, EnvFile, Json
 from proxy.cli.resolution import settings_from
+from proxy.errors import NotFoundError, UsageError
 
 
 def _admin(config: str | None, data_dir: str | None, env_file: str | None, url: str | None) -> Any:
@@ -45,7 +47,6 @@ def export(
 def _exported(admin: Any, wanted: list[str]) -> list[dict[str, Any]]:
     """Return prompts as a bundle has them, contents in place; ``NotFoundError`` names one that there is not."""
     from proxy.catalogue.yaml_text import read_yaml
-    from proxy.errors import NotFoundError
 
     # What a Dashcam writes is as large as what it holds, and is read whole.
     text = admin.ask("GET", "export")
@@ -84,7 +85,44 @@ def take_in(
     print(f"{len(told['changes'])} changes; --yes takes them in", file=sys.stderr)
 
 
+def starters(
+    name: Annotated[
+        str | None, typer.Argument(metavar="NAME", help="Show one.", autocompletion=completion.starters)
+    ] = None,
+    as_name: Annotated[str | None, typer.Argument(metavar="AS", help="What the prompt made of it is called.")] = None,
+    create: Annotated[bool, typer.Option("--create", help="Make a prompt of it.")] = False,
+    json: Json = False, color: Color = "auto", database_url: DatabaseUrl = None, data_dir: DataDir = None,
+    config: Config = None, env_file: EnvFile = None,
+) -> None:  # fmt: skip
+    """List prompts to begin with, show one, or make one yours: starters summarise --create short."""
+    from proxy.catalogue.yaml_text import write_yaml
+    from proxy.cli.catalogue import print_change, print_document, print_list
+    from proxy.cli.starters import load_starter, load_starters
+
+    if name is None:
+        print_list("starters", [_brief(item) for item in load_starters()], as_json=json)
+        return
+    if as_name is not None and not create:
+        raise UsageError("a second name is what the prompt is called", hint=f"dashcam prompts starters {name} --create")
+    found = load_starter(name)
+    if create:
+        body = {**found, "name": as_name or name, "note": f"from the starter {name}"}
+        told = _admin(config, data_dir, env_file, database_url).ask("POST", "prompts", body)
+        print_change(told, f"{body['name']}@{told['version']} saved", as_json=json)
+    elif json:
+        print_document(found)
+    else:
+        print(write_yaml(found), end="")
+        print(f"# make it yours: dashcam prompts starters {name} --create", file=sys.stderr)
+
+
+def _brief(starter: dict[str, Any]) -> dict[str, Any]:
+    variables = list(starter["content"].get("variables", {}))
+    return {**{member: starter.get(member) for member in ("name", "category", "goal")}, "variables": variables}
+
+
 def add_to(prompts: typer.Typer) -> None:
     """Add the commands to those of prompts."""
     prompts.command("export")(export)
     prompts.command("import")(take_in)
+    prompts.command("starters")(starters)
