@@ -93,7 +93,11 @@ def read_bundle(data: bytes | str, now: datetime) -> Bundle:
 
     A version without a time was made ``now``, one without a number has its place in the list as its number.
     """
-    values = read_yaml(data)
+    return bundle_from(read_yaml(data), now)
+
+
+def bundle_from(values: object, now: datetime) -> Bundle:
+    """Return what the values of a text hold, as ``read_bundle``; they are such as ``read_yaml`` gives."""
     if not isinstance(values, dict):
         raise InvalidError([Problem("", f"is no bundle: an object with format: {FORMAT} and a list for each noun")])
     problems = [

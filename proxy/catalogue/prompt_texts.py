@@ -11,9 +11,7 @@ import re
 from datetime import UTC, datetime
 from typing import Any
 
-import orjson
-
-from proxy.catalogue.bundle import FORMAT, read_bundle
+from proxy.catalogue.bundle import FORMAT, bundle_from
 from proxy.catalogue.fields import check_prompt_name
 from proxy.catalogue.yaml_text import MAX_BYTES, read_yaml
 from proxy.errors import InvalidError, Problem
@@ -139,7 +137,7 @@ def _check(prompts: list[dict[str, Any]]) -> None:
         except ValueError as error:
             raise InvalidError([Problem("name", str(error))]) from None
     try:
-        read_bundle(orjson.dumps({"format": FORMAT, "prompts": prompts}), datetime(2026, 1, 1, tzinfo=UTC))
+        bundle_from({"format": FORMAT, "prompts": prompts}, datetime(2026, 1, 1, tzinfo=UTC))
     except InvalidError as error:
         raise InvalidError([_said(item, prompts) for item in error.problems]) from None
 

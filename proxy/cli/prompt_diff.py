@@ -15,9 +15,13 @@ _COLOURS = {"+": "green", "-": "red", "@": "dim"}
 
 def print_diff(old: str, new: str, title: str, new_title: str) -> None:
     """Print a unified diff of two texts; nothing where they are the same."""
-    before, after = (harmless(text).split("\n") for text in (old, new))
-    for line in difflib.unified_diff(before, after, on_one_line(title), on_one_line(new_title), lineterm=""):
+    for line in diff_lines(harmless(old), harmless(new), on_one_line(title), on_one_line(new_title)):
         print(paint(line, _COLOURS[line[0]]) if line[:1] in _COLOURS else line)
+
+
+def diff_lines(old: str, new: str, title: str, new_title: str) -> list[str]:
+    """Return the lines of a unified diff; none where both texts are the same."""
+    return list(difflib.unified_diff(old.split("\n"), new.split("\n"), title, new_title, lineterm=""))
 
 
 def print_new_versions(

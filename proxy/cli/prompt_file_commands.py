@@ -1,4 +1,4 @@
-"""``prompts export``, ``import``, ``starters``: prompts as files, from files of any kind, and some to begin with."""
+"""``prompts export``, ``import``, ``starters``, ``test``: prompts as files, some to begin with, and cases of them."""
 
 from __future__ import annotations
 
@@ -116,6 +116,27 @@ def starters(
         print(f"# make it yours: dashcam prompts starters {name} --create", file=sys.stderr)
 
 
+def render_cases(
+    source: Annotated[str, typer.Argument(metavar="FOLDER|FILE", help="An exported folder, or a file of cases.")],
+    update: Annotated[bool, typer.Option("--update", help="Write what is rendered now as what is expected.")] = False,
+    from_folder: Annotated[
+        bool, typer.Option("--from-folder", help="Render the prompts of the folder, not those that are stored.")
+    ] = False,
+    json: Json = False, color: Color = "auto", database_url: DatabaseUrl = None, data_dir: DataDir = None,
+    config: Config = None, env_file: EnvFile = None,
+) -> None:  # fmt: skip
+    """Render saved cases (cases.yaml) and compare; exits with 7 where one is not as expected."""
+    from proxy.cli.prompt_cases import find_cases, run_cases, stored_from, update_cases
+    from proxy.cli.prompt_folders import read_any
+
+    files = find_cases(source)
+    if from_folder:
+        stored = stored_from(read_any(source, None)[0])
+    else:
+        stored = stored_from(_exported(_admin(config, data_dir, env_file, database_url), []))
+    raise typer.Exit(update_cases(files, stored) if update else run_cases(files, stored, as_json=json))
+
+
 def _brief(starter: dict[str, Any]) -> dict[str, Any]:
     variables = list(starter["content"].get("variables", {}))
     return {**{member: starter.get(member) for member in ("name", "category", "goal")}, "variables": variables}
@@ -126,3 +147,4 @@ def add_to(prompts: typer.Typer) -> None:
     prompts.command("export")(export)
     prompts.command("import")(take_in)
     prompts.command("starters")(starters)
+    prompts.command("test")(render_cases)
