@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from proxy.cli import completion
 from proxy.cli.options import Color, Config, DatabaseUrl, DataDir, EnvFile, Json
 from proxy.cli.resolution import settings_from
 from proxy.errors import UsageError
@@ -16,9 +17,15 @@ models = typer.Typer(help="Describe models of providers.", no_args_is_help=True,
 routes = typer.Typer(help="Give models public names.", no_args_is_help=True, rich_markup_mode=None)
 keys = typer.Typer(help="Make keys for those who call.", no_args_is_help=True, rich_markup_mode=None)
 
-Name = Annotated[str, typer.Argument(metavar="NAME", help="Its name.")]
-KeyId = Annotated[str, typer.Argument(metavar="ID", help="The key's id: dashcam keys list.")]
+Provider = Annotated[str, typer.Argument(metavar="NAME", help="Its name.", autocompletion=completion.providers)]
+Route = Annotated[str, typer.Argument(metavar="NAME", help="Its name.", autocompletion=completion.routes)]
+KeyId = Annotated[
+    str, typer.Argument(metavar="ID", help="The key's id: dashcam keys list.", autocompletion=completion.keys)
+]
 Set = Annotated[list[str] | None, typer.Option("--set", metavar="FIELD=VALUE", help="Any field of it; repeatable.")]
+
+
+_UNSAID: tuple[Any, ...] = (None, [], {}, "")
 
 
 def _admin(config: str | None, data_dir: str | None, env_file: str | None, url: str | None) -> Any:
@@ -40,7 +47,7 @@ def list_providers(
 
 @providers.command("add")
 def add_provider(
-    name: Name,
+    name: Provider,
     url: Annotated[str, typer.Option("--url", metavar="URL", help="Its address, with /v1.")],
     kind: Annotated[str | None, typer.Option("--kind", metavar="KIND", help="openai, … (default: custom).")] = None,
     key: Annotated[bool, typer.Option("--key", help="Read its key from standard input, and seal it.")] = False,
@@ -73,8 +80,8 @@ def _read_key(name: str) -> str:
 
 @providers.command("test")
 def ask_provider(
-    name: Name, json: Json = False, color: Color = "auto", database_url: DatabaseUrl = None, data_dir: DataDir = None,
-    config: Config = None, env_file: EnvFile = None,
+    name: Provider, json: Json = False, color: Color = "auto", database_url: DatabaseUrl = None,
+    data_dir: DataDir = None, config: Config = None, env_file: EnvFile = None,
 ) -> None:  # fmt: skip
     """Ask a provider for its models, and say what came of it."""
     from proxy.cli.admin import part
@@ -92,8 +99,8 @@ def ask_provider(
 
 @providers.command("remove")
 def remove_provider(
-    name: Name, json: Json = False, color: Color = "auto", database_url: DatabaseUrl = None, data_dir: DataDir = None,
-    config: Config = None, env_file: EnvFile = None,
+    name: Provider, json: Json = False, color: Color = "auto", database_url: DatabaseUrl = None,
+    data_dir: DataDir = None, config: Config = None, env_file: EnvFile = None,
 ) -> None:  # fmt: skip
     """Remove a provider."""
     _remove("providers", name, _admin(config, data_dir, env_file, database_url), as_json=json)
@@ -103,8 +110,9 @@ def _remove(noun: str, name: str, admin: Any, *, as_json: bool) -> None:
     from proxy.cli.admin import part
     from proxy.cli.catalogue import print_change
 
-    path = f"{noun}/{name}" if noun == "models" else f"{noun}/{part(name)}"
-    print_change(admin.ask("DELETE", path), f"{noun.removesuffix('s')} {name} removed", as_json=as_json)
+    print_change(
+        admin.ask("DELETE", f"{noun}/{part(name)}"), f"{noun.removesuffix('s')} {name} removed", as_json=as_json
+    )
 
 
 @models.command("list")
@@ -120,7 +128,10 @@ def list_models(
 
 @models.command("sync")
 def sync_models(
-    name: Annotated[str, typer.Argument(metavar="PROVIDER", help="Whose list.")], json: Json = False,
+    name: Annotated[
+        str, typer.Argument(metavar="PROVIDER", help="Whose list.", autocompletion=completion.providers)
+    ],
+    json: Json = False,
     color: Color = "auto", database_url: DatabaseUrl = None, data_dir: DataDir = None, config: Config = None,
     env_file: EnvFile = None,
 ) -> None:  # fmt: skip
@@ -134,24 +145,32 @@ def sync_models(
 
 @models.command("add")
 def add_model(
-    name: Annotated[str, typer.Argument(metavar="PROVIDER/NAME", help="The provider's own name of it.")],
+    name: Annotated[
+        str,
+        typer.Argument(
+            metavar="PROVIDER/NAME", help="The provider's own name of it.", autocompletion=completion.catalogue_models
+        ),
+    ],
     values: Set = None, json: Json = False, color: Color = "auto", database_url: DatabaseUrl = None,
     data_dir: DataDir = None, config: Config = None, env_file: EnvFile = None,
 ) -> None:  # fmt: skip
-    """Describe a model: --set max_output_tokens=4096 --set 'defaults={"temperature":0.2}'."""
-    from proxy.cli.catalogue import parameters, print_change
+    """Describe a model, or change that: --set max_output_tokens=4096 --set 'defaults={"temperature":0.2}'."""
+    from proxy.cli.catalogue import parameters, print_change, put
 
     provider, slash, model = name.partition("/")
     if not slash:
         raise UsageError(f"{name[:80]!r} is no PROVIDER/NAME")
     document = {"provider": provider, "name": model, **parameters(values or [], "--set")}
-    told = _admin(config, data_dir, env_file, database_url).ask("POST", "models", document)
+    told = put(_admin(config, data_dir, env_file, database_url), "models", name, document)
     print_change(told, f"model {name}", as_json=json)
 
 
 @models.command("remove")
 def remove_model(
-    name: Annotated[str, typer.Argument(metavar="PROVIDER/NAME", help="The model.")], json: Json = False,
+    name: Annotated[
+        str, typer.Argument(metavar="PROVIDER/NAME", help="The model.", autocompletion=completion.catalogue_models)
+    ],
+    json: Json = False,
     color: Color = "auto", database_url: DatabaseUrl = None, data_dir: DataDir = None, config: Config = None,
     env_file: EnvFile = None,
 ) -> None:  # fmt: skip
@@ -170,11 +189,44 @@ def list_routes(
     print_list("routes", _admin(config, data_dir, env_file, database_url).all("routes"), as_json=json)
 
 
+@routes.command("show")
+def show_route(
+    name: Route, json: Json = False, color: Color = "auto", database_url: DatabaseUrl = None, data_dir: DataDir = None,
+    config: Config = None, env_file: EnvFile = None,
+) -> None:  # fmt: skip
+    """Show a route: its targets, fallbacks, parameters and prompt, and where it is from."""
+    from proxy.catalogue.yaml_text import write_yaml
+    from proxy.cli.catalogue import print_document
+    from proxy.cli.terminal import harmless
+    from proxy.errors import NotFoundError
+
+    # Asked for as one of the list, which has those of the settings file, too.
+    routes = _admin(config, data_dir, env_file, database_url).all("routes")
+    found = next((item for item in routes if item["name"] == name), None)
+    if found is None:
+        raise NotFoundError(f"there is no route {name[:200]!r}", hint="dashcam routes list")
+    if json:
+        print_document(found)
+    else:
+        print(harmless(write_yaml({member: value for member, value in found.items() if value not in _UNSAID})), end="")
+
+
 @routes.command("set")
 def set_route(
-    name: Name,
-    target: Annotated[list[str], typer.Option("--target", metavar="PROVIDER/MODEL", help="Who serves it; repeatable.")],
-    prompt: Annotated[str | None, typer.Option("--prompt", metavar="NAME@LABEL", help="A stored prompt.")] = None,
+    name: Route,
+    target: Annotated[
+        list[str],
+        typer.Option(
+            "--target", metavar="PROVIDER/MODEL", help="Who serves it; repeatable.",
+            autocompletion=completion.catalogue_models,
+        ),
+    ],
+    prompt: Annotated[
+        str | None,
+        typer.Option(
+            "--prompt", metavar="NAME@LABEL", help="A stored prompt.", autocompletion=completion.references_to_prompts
+        ),
+    ] = None,
     values: Set = None, json: Json = False, color: Color = "auto", database_url: DatabaseUrl = None,
     data_dir: DataDir = None, config: Config = None, env_file: EnvFile = None,
 ) -> None:  # fmt: skip
@@ -190,7 +242,7 @@ def set_route(
 
 @routes.command("remove")
 def remove_route(
-    name: Name, json: Json = False, color: Color = "auto", database_url: DatabaseUrl = None, data_dir: DataDir = None,
+    name: Route, json: Json = False, color: Color = "auto", database_url: DatabaseUrl = None, data_dir: DataDir = None,
     config: Config = None, env_file: EnvFile = None,
 ) -> None:  # fmt: skip
     """Remove a route."""
@@ -211,7 +263,10 @@ def list_keys(
 @keys.command("create")
 def create_key(
     owner: Annotated[str, typer.Option("--owner", metavar="NAME", help="Whose it is.")] = "",
-    route: Annotated[list[str] | None, typer.Option("--route", metavar="NAME", help="What it may ask for.")] = None,
+    route: Annotated[
+        list[str] | None,
+        typer.Option("--route", metavar="NAME", help="What it may ask for.", autocompletion=completion.routes),
+    ] = None,
     rpm: Annotated[int | None, typer.Option("--rpm", metavar="N", help="Requests a minute.")] = None,
     tpm: Annotated[int | None, typer.Option("--tpm", metavar="N", help="Tokens a minute.")] = None,
     concurrent: Annotated[int | None, typer.Option("--concurrent", metavar="N", help="Calls at once.")] = None,

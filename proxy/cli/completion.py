@@ -1,7 +1,7 @@
 """What the shell offers after TAB, and the script that teaches it to.
 
-Names come from the record and the settings, read-only and a few at a time. Whatever fails offers nothing: a message in
-the middle of somebody's line helps nobody.
+Names come from the record, the catalogue and the settings, read-only and a few at a time. Whatever fails offers
+nothing: a message in the middle of somebody's line helps nobody.
 """
 
 from __future__ import annotations
@@ -79,12 +79,51 @@ def models(ctx: typer.Context, incomplete: str) -> list[str]:
     return _ask(ctx, lambda reader: reader.models(incomplete, _OFFERED))
 
 
-def providers(ctx: typer.Context) -> list[str]:
-    """Offer the providers of the settings."""
+def providers(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Offer the providers of the settings, and those of the catalogue."""
     try:
-        return [item.name for item in _settings(ctx).providers]
+        found = [item.name for item in _settings(ctx).providers if item.name.startswith(incomplete)]
     except DashcamError:
-        return []
+        found = []
+    return list(dict.fromkeys([*found, *_names(ctx, "providers", incomplete)]))
+
+
+def catalogue_models(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Offer the models that are described, as PROVIDER/NAME."""
+    return _names(ctx, "models", incomplete)
+
+
+def routes(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Offer the routes of the catalogue."""
+    return _names(ctx, "routes", incomplete)
+
+
+def keys(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Offer the keys that open something."""
+    return _names(ctx, "keys", incomplete)
+
+
+def prompts(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Offer the prompts."""
+    return _names(ctx, "prompts", incomplete)
+
+
+def labels(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Offer the labels of the prompt that is named before."""
+    # Behind an option that waits for its value the parser leaves what it has read so far where it was.
+    prompt = ctx.params.get("name") or next(iter(ctx.args), "")
+    found = _names(ctx, "labels", f"{prompt}@{incomplete}")
+    return [name.partition("@")[2] for name in found]
+
+
+def versions(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Offer what a version can be called by; numbers are nobody's to guess."""
+    return [name for name in (*labels(ctx, incomplete), "latest") if name.startswith(incomplete)]
+
+
+def references_to_prompts(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Offer NAME@LABEL, and names alone."""
+    return sorted({*_names(ctx, "prompts", incomplete), *_names(ctx, "labels", incomplete)})
 
 
 def references(ctx: typer.Context) -> list[tuple[str, str]]:
@@ -99,6 +138,10 @@ def references(ctx: typer.Context) -> list[tuple[str, str]]:
         ]
 
     return [("last", "the newest call"), *_ask(ctx, newest)]
+
+
+def _names(ctx: typer.Context, noun: str, incomplete: str) -> list[str]:
+    return _ask(ctx, lambda reader: reader.catalogue_names(noun, incomplete, _OFFERED))
 
 
 def _settings(ctx: typer.Context) -> Any:

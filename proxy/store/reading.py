@@ -23,6 +23,7 @@ from proxy.errors import NotFoundError, StoreError
 from proxy.settings.database import DatabaseSettings
 from proxy.store import configuration, instances
 from proxy.store.bodies import read_body, read_varints
+from proxy.store.catalogue.names import names_beginning
 from proxy.store.engine import backend_of
 from proxy.store.following import Recorded
 from proxy.store.partitions import bounded
@@ -116,6 +117,10 @@ class Reader:
     def models(self, beginning: str, limit: int) -> list[str]:
         """Return names of models on record that begin so, by leaps through the index."""
         return [str(row["name"]) for row in self._rows(_MODELS, (beginning, len(beginning), beginning, limit))]
+
+    def catalogue_names(self, noun: str, beginning: str, limit: int) -> list[str]:
+        """Return names of the catalogue's documents of a noun, or of keys, that begin so."""
+        return [str(row["name"]) for row in self._rows(names_beginning(noun), (len(beginning), beginning, limit))]
 
     def search(self, words: Sequence[str], filters: Filters, before: Row | None) -> SearchPage:
         """Look through the texts of the next calls before a row (None: from the newest) for all of the words."""

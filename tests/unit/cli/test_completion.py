@@ -52,7 +52,29 @@ def test_models_and_ids_of_the_record_are_offered(record: Record) -> None:
     assert entries[-1].interaction.id[:18] in ids
 
 
+def test_names_of_the_catalogue_are_offered(dashcam: Command, tmp_path: Path) -> None:
+    for arguments in (
+        ("providers", "add", "acme", "--url", "https://api.acme.example/v1"),
+        ("models", "add", "acme/m-1"),
+        ("prompts", "starters", "summarise", "--create", "short"),
+        ("prompts", "label", "short", "production", "1"),
+        ("routes", "set", "fast", "--target", "acme/m-1"),
+        ("keys", "create"),
+    ):
+        assert dashcam(*arguments).code == 0
+    assert offered("dashcam providers test ac") == ["acme"]
+    assert offered("dashcam models remove ac") == ["acme/m-1"]
+    assert offered("dashcam routes show ") == ["fast"]
+    assert offered("dashcam keys revoke ")[0].startswith("dck_")
+    assert offered("dashcam prompts show sh") == ["short"]
+    assert offered("dashcam prompts label short ") == ["production"]
+    assert offered("dashcam prompts show short --version ") == ["production", "latest"]
+    assert offered("dashcam routes set x --prompt short") == ["short", "short@production"]
+    assert offered("dashcam prompts starters su") == ["summarise"]
+
+
 def test_without_a_record_nothing_is_offered_and_nothing_is_said(tmp_path: Path) -> None:
     assert offered("dashcam logs --model g") == []
     (tmp_path / ".env").write_text("DASHCAM_NONSENSE=1")
     assert offered("dashcam logs --provider o") == []
+    assert offered("dashcam prompts show s") == []
