@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -106,6 +107,15 @@ def read_file(name: str) -> bytes:
     if len(data) > LARGEST_FILE:
         raise UsageError(f"{_named(name)} is larger than {LARGEST_FILE // 1024 // 1024} MB, which is the most")
     return data
+
+
+@contextlib.contextmanager
+def about_file(name: str) -> Iterator[None]:
+    """Name the file in what is refused of it."""
+    try:
+        yield
+    except UsageError as error:
+        raise UsageError(f"{_named(name)}: {error.message}", hint=error.hint) from error
 
 
 def read_content(name: str) -> dict[str, Any]:

@@ -83,11 +83,13 @@ def import_prices(
 ) -> None:
     """Take prices of a file into the catalogue; without --yes only say how many there are."""
     from proxy.cli.admin import Admin
-    from proxy.cli.catalogue import print_change, print_document, read_file
+    from proxy.cli.catalogue import about_file, print_change, print_document, read_file
 
     admin = Admin(settings_from(config, data_dir, env_file, database_url=database_url))
     query = {"since": since, "only": only, "dry_run": None if yes else "true"}
-    told = admin.ask("POST", "prices/import", text=read_file(file), **query)
+    data = read_file(file)
+    with about_file(file):
+        told = admin.ask("POST", "prices/import", text=data, **query)
     found = f"{told['prices']:,} prices of {told['origin']}, {told['skipped']:,} left out"
     if json:
         print_document(told)

@@ -8,14 +8,18 @@ from typing import Annotated, Any
 
 import typer
 
+from proxy.cli import completion
 from proxy.cli.options import Color, Config, DatabaseUrl, DataDir, EnvFile, Json
 from proxy.cli.resolution import settings_from
 
 prompts = typer.Typer(help="Keep prompts, version by version.", no_args_is_help=True, rich_markup_mode=None)
 
-Name = Annotated[str, typer.Argument(metavar="NAME", help="The prompt.")]
+Name = Annotated[str, typer.Argument(metavar="NAME", help="The prompt.", autocompletion=completion.prompts)]
 File = Annotated[str, typer.Argument(metavar="FILE", help="YAML, JSON, .txt or .md; - for standard input.")]
-Version = Annotated[str, typer.Option("--version", metavar="V", help="A number, name or label.")]
+Version = Annotated[
+    str,
+    typer.Option("--version", metavar="V", help="A number, name or label.", autocompletion=completion.versions),
+]
 Labels = Annotated[list[str] | None, typer.Option("--label", metavar="NAME", help="Label it; repeatable.")]
 
 
@@ -93,16 +97,18 @@ def edit_prompt(
     from proxy.catalogue.yaml_text import read_yaml, write_yaml
     from proxy.cli.admin import part
     from proxy.cli.catalogue import print_change
-    from proxy.cli.editing import edited
+    from proxy.cli.editing import edited, kept_where_refused
 
     admin = _admin(config, data_dir, env_file, database_url)
     before = admin.ask("GET", f"prompts/{part(name)}/versions/{part(version)}")["content"]
-    text = edited(write_yaml(before), ".yaml")
-    if read_yaml(text) == before:
-        print("Nothing was changed.", file=sys.stderr)
-        return
-    told = admin.ask("POST", f"prompts/{part(name)}/versions", {"content": read_yaml(text), "note": note})
-    print_change(told, f"{name}@{told['version']} saved", as_json=json)
+    data = edited(write_yaml(before), ".yaml")
+    with kept_where_refused(data, name, ".yaml"):
+        content = read_yaml(data)
+        if content == before:
+            print("Nothing was changed.", file=sys.stderr)
+            return
+        told = admin.ask("POST", f"prompts/{part(name)}/versions", {"content": content, "note": note})
+    print_change(told, f"{name}@{told['version']} {'saved' if told['is_new'] else 'says this already'}", as_json=json)
 
 
 @prompts.command("render")
@@ -129,8 +135,12 @@ def render_prompt(
 @prompts.command("diff")
 def diff_prompt(
     name: Name,
-    one: Annotated[str, typer.Argument(metavar="V1", help="A number, name or label.")],
-    other: Annotated[str, typer.Argument(metavar="V2", help="Another one.")] = "latest",
+    one: Annotated[
+        str, typer.Argument(metavar="V1", help="A number, name or label.", autocompletion=completion.versions)
+    ],
+    other: Annotated[
+        str, typer.Argument(metavar="V2", help="Another one.", autocompletion=completion.versions)
+    ] = "latest",
     color: Color = "auto", database_url: DatabaseUrl = None, data_dir: DataDir = None, config: Config = None,
     env_file: EnvFile = None,
 ) -> None:  # fmt: skip
@@ -147,8 +157,15 @@ def diff_prompt(
 @prompts.command("label")
 def label_prompt(
     name: Name,
-    label: Annotated[str, typer.Argument(metavar="LABEL", help="Such as production.")],
-    version: Annotated[str, typer.Argument(metavar="V", help="The version it stands for; - for none.")],
+    label: Annotated[
+        str, typer.Argument(metavar="LABEL", help="Such as production.", autocompletion=completion.labels)
+    ],
+    version: Annotated[
+        str,
+        typer.Argument(
+            metavar="V", help="The version it stands for; - for none.", autocompletion=completion.versions
+        ),
+    ],
     json: Json = False, color: Color = "auto", database_url: DatabaseUrl = None, data_dir: DataDir = None,
     config: Config = None, env_file: EnvFile = None,
 ) -> None:  # fmt: skip
@@ -164,23 +181,22 @@ def label_prompt(
 @prompts.command("rollback")
 def rollback_prompt(
     name: Name,
-    label: Annotated[str, typer.Option("--label", metavar="LABEL", help="Which label.")] = "production",
+    label: Annotated[
+        str, typer.Option("--label", metavar="LABEL", help="Which label.", autocompletion=completion.labels)
+    ] = "production",
     json: Json = False, color: Color = "auto", database_url: DatabaseUrl = None, data_dir: DataDir = None,
     config: Config = None, env_file: EnvFile = None,
 ) -> None:  # fmt: skip
-    """Move a label back to the version before the one it stands for."""
+    """Move a label back to the version it stood for before."""
     from proxy.cli.admin import part
     from proxy.cli.catalogue import print_change
-    from proxy.errors import NotFoundError
+    from proxy.cli.former_label import former_number
 
     admin = _admin(config, data_dir, env_file, database_url)
-    found = admin.ask("GET", f"prompts/{part(name)}")
-    current = found["labels"].get(label)
-    earlier = [item["number"] for item in found["versions"] if current is not None and item["number"] < current]
-    if not earlier:
-        raise NotFoundError(f"there is no version of {name} before the one labelled {label}")
-    told = admin.ask("PUT", f"prompts/{part(name)}/labels/{part(label)}", {"version": str(earlier[-1])})
-    print_change(told, f"{name}@{label} is {told['version']} again", as_json=json)
+    current = admin.ask("GET", f"prompts/{part(name)}")["labels"].get(label)
+    number = former_number(admin, name, label, current)
+    told = admin.ask("PUT", f"prompts/{part(name)}/labels/{part(label)}", {"version": str(number)})
+    print_change(told, f"{name}@{label} is {number} again (it was {current or 'nothing'})", as_json=json)
 
 
 # -- the catalogue as a whole -------------------------------------------------------------------------------
@@ -211,10 +227,12 @@ def take_in(
     config: Config = None, env_file: EnvFile = None,
 ) -> None:  # fmt: skip
     """Take a YAML file of the catalogue in; new providers rest until they are switched on."""
-    from proxy.cli.catalogue import print_change, print_changes, print_document, read_file
+    from proxy.cli.catalogue import about_file, print_change, print_changes, print_document, read_file
 
     query = {"dry_run": str(not yes).lower(), "replace": str(replace).lower()}
-    told = _admin(config, data_dir, env_file, database_url).ask("POST", "import", text=read_file(file), **query)
+    data, admin = read_file(file), _admin(config, data_dir, env_file, database_url)
+    with about_file(file):
+        told = admin.ask("POST", "import", text=data, **query)
     if json:
         print_document(told)
         return

@@ -22,7 +22,10 @@ def _admin(config: str | None, data_dir: str | None, env_file: str | None, url: 
 
 def export(
     folder: Annotated[str, typer.Argument(metavar="FOLDER", help="Where to; it is made where there is none.")],
-    name: Annotated[list[str] | None, typer.Option("--only", metavar="NAME", help="One prompt; repeatable.")] = None,
+    name: Annotated[
+        list[str] | None,
+        typer.Option("--only", metavar="NAME", help="One prompt; repeatable.", autocompletion=completion.prompts),
+    ] = None,
     json: Json = False, color: Color = "auto", database_url: DatabaseUrl = None, data_dir: DataDir = None,
     config: Config = None, env_file: EnvFile = None,
 ) -> None:  # fmt: skip
@@ -64,7 +67,7 @@ def take_in(
     config: Config = None, env_file: EnvFile = None,
 ) -> None:  # fmt: skip
     """Take prompts in: what export wrote, or the next version of each from texts, Markdown, YAML or JSON."""
-    from proxy.cli.catalogue import print_change, print_changes, print_document
+    from proxy.cli.catalogue import about_file, print_change, print_changes, print_document
     from proxy.cli.prompt_diff import print_new_versions
     from proxy.cli.prompt_folders import bundle_of, read_any
 
@@ -73,7 +76,9 @@ def take_in(
         print(f"dashcam: passed over: {item}", file=sys.stderr)
     admin = _admin(config, data_dir, env_file, database_url)
     former = [] if yes or json else _exported(admin, [])
-    told = admin.ask("POST", "import", text=bundle_of(prompts), dry_run=str(not yes).lower())
+    data = bundle_of(prompts)
+    with about_file(source):
+        told = admin.ask("POST", "import", text=data, dry_run=str(not yes).lower())
     if json:
         print_document(told)
         return

@@ -80,9 +80,14 @@ def _read_folder(folder: Path) -> tuple[list[dict[str, Any]], list[str]]:
         files |= _files_of(folder)
     else:
         for item in _entries(folder):
-            if item.is_dir() and _is_of_a_prompt(item):
+            if not item.is_symlink() and item.is_dir() and _is_of_a_prompt(item):
                 files |= _files_of(item)
-            elif item.is_file() and item.suffix.lower() in TEXT_SUFFIXES and item.stem.lower() != "readme":
+            elif (
+                not item.is_symlink()
+                and item.is_file()
+                and item.suffix.lower() in TEXT_SUFFIXES
+                and item.stem.lower() != "readme"
+            ):
                 texts.append(item)
             else:
                 passed.append(str(item))
@@ -115,12 +120,12 @@ def _refuse_twice(prompts: list[dict[str, Any]]) -> None:
 
 
 def _entries(folder: Path) -> Iterator[Path]:
-    """Yield what is in a folder, in a fixed order, without what is hidden or leads elsewhere."""
+    """Yield what is in a folder, in a fixed order, without what is hidden."""
     try:
         found = sorted(folder.iterdir())
     except OSError as error:
         raise UsageError(f"{folder} cannot be read: {error.strerror}") from error
-    yield from (item for item in found if not item.name.startswith(".") and not item.is_symlink())
+    yield from (item for item in found if not item.name.startswith("."))
 
 
 def _is_of_a_prompt(folder: Path) -> bool:
@@ -131,7 +136,11 @@ def _files_of(folder: Path) -> dict[str, bytes]:
     name = folder.name or folder.resolve().name
     found: dict[str, bytes] = {}
     for item in _entries(folder):
-        if item.is_file() and item.suffix.lower() in SUFFIXES:
+        if item.suffix.lower() not in SUFFIXES:
+            continue
+        if item.is_symlink():
+            raise UsageError(f"{item} leads elsewhere, and links are not followed")
+        if item.is_file():
             found[f"{name}/{item.name}"] = read_file(str(item))
             if len(found) > _MOST_FILES:
                 raise UsageError(f"{folder} has more than {_MOST_FILES:,} files")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -61,10 +62,80 @@ def test_a_prompt_goes_on_version_by_version(dashcam: Command, tmp_path: Path, m
     assert "short@2 saved" in dashcam("prompts", "edit", "short").out
     assert "+  content: Stay {{ tone }}." in dashcam("prompts", "diff", "short", "1", "2").out.replace("'", "")
     assert "is 2" in dashcam("prompts", "label", "short", "production", "2").out
-    assert "is 1 again" in dashcam("prompts", "rollback", "short").out
-    assert dashcam("prompts", "rollback", "short").code == 3
+    assert "is 1 again (it was 2)" in dashcam("prompts", "rollback", "short").out
     shown = dashcam("prompts", "show", "short", "--version", "1")
     assert "Be {{ tone }}." in shown.out
+
+
+def test_a_label_goes_back_to_what_it_stood_for_and_not_to_a_number_below(dashcam: Command, tmp_path: Path) -> None:
+    fill(dashcam, tmp_path)
+    for number in (2, 3):
+        (tmp_path / "next.txt").write_text(f"Version {number}")
+        assert dashcam("prompts", "create", "short", "next.txt").code == 0
+    unknown = dashcam("prompts", "rollback", "short")
+    assert (unknown.code, "dashcam prompts label short production VERSION" in unknown.err) == (3, True)
+    assert dashcam("prompts", "label", "short", "production", "3").code == 0
+    assert "is 1 again (it was 3)" in dashcam("prompts", "rollback", "short").out
+    assert "is 3 again (it was 1)" in dashcam("prompts", "rollback", "short").out
+    assert dashcam("routes", "remove", "summarise").code == 0
+    assert dashcam("prompts", "label", "short", "production", "-").code == 0
+    assert "is 3 again (it was nothing)" in dashcam("prompts", "rollback", "short").out
+    assert dashcam("prompts", "rollback", "short", "--label", "other").code == 3
+
+
+@pytest.mark.parametrize(
+    ("script", "told"),
+    [
+        ("open(p, 'wb').write(b'messages: [')", "is no YAML"),
+        ("open(p, 'wb').write(b'gr\\xfc\\xdfe')", "is no UTF-8 text"),
+        ("open(p, 'wb').write(b'messages: [{role: boss, content: mine}]')", "content.messages[0].role"),
+    ],
+)
+def test_what_was_written_in_the_editor_and_is_refused_is_kept(
+    dashcam: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str, told: str
+) -> None:
+    fill(dashcam, tmp_path)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    (tmp_path / "editor.py").write_text(f"import sys; p = sys.argv[1]; {script}")
+    monkeypatch.setenv("EDITOR", f"{sys.executable} {tmp_path / 'editor.py'}")
+    said = dashcam("prompts", "edit", "short")
+    assert (said.code, told in said.err) == (2, True), said
+    (kept,) = tmp_path.glob("short-*.yaml")
+    assert f"dashcam prompts create short {kept}" in said.err
+    assert kept.read_bytes() in (b"messages: [", b"gr\xfc\xdfe", b"messages: [{role: boss, content: mine}]")
+    kept.write_text("messages: [{role: user, content: mended}]")
+    assert "short@2 saved" in dashcam("prompts", "create", "short", str(kept)).out
+
+
+def test_an_editor_that_gives_up_saves_nothing(
+    dashcam: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(dashcam, tmp_path)
+    for editor, told in (("false", "ended with 1"), ("/none/such", "cannot be started"), ("'", "EDITOR is no command")):
+        monkeypatch.setenv("EDITOR", editor)
+        said = dashcam("prompts", "edit", "short")
+        assert (said.code, told in said.err) == (2, True), said
+    monkeypatch.setenv("EDITOR", "true")
+    assert "Nothing was changed" in dashcam("prompts", "edit", "short").err
+
+
+def test_any_name_of_a_model_is_added_changed_and_removed(dashcam: Command, tmp_path: Path) -> None:
+    fill(dashcam, tmp_path)
+    for name in ("acme/a/b?c#d", "acme/f%2Fg h"):
+        assert dashcam("models", "add", name).code == 0
+        assert dashcam("models", "add", name, "--set", "display_name=Other").code == 0
+        (found,) = [item for item in json.loads(dashcam("models", "list", "--json").out) if item["id"] == name]
+        assert found["display_name"] == "Other"
+        assert dashcam("models", "remove", name).code == 0
+    assert len(dashcam("models", "list").lines) == 2
+
+
+def test_a_route_is_shown_whole(dashcam: Command, tmp_path: Path) -> None:
+    fill(dashcam, tmp_path)
+    shown = dashcam("routes", "show", "summarise")
+    assert ("prompt: short@production" in shown.lines, "provider: acme" in shown.out) == (True, True)
+    assert json.loads(dashcam("routes", "show", "summarise", "--json").out)["targets"][0]["model"] == "m-1"
+    assert dashcam("routes", "show", "none").code == 3
 
 
 def test_out_and_in_and_back(dashcam: Command, tmp_path: Path) -> None:
@@ -105,6 +176,9 @@ def test_a_key_is_shown_once(dashcam: Command) -> None:
         (("prompts", "create", "x", "latin.txt"), 2, "latin.txt is no UTF-8 text"),
         (("keys", "create", "--rpm", "0"), 2, "requests_per_minute"),
         (("config", "rollback", "999", "--yes"), 3, "no revision 999"),
+        (("config", "import", "none.yaml"), 2, "none.yaml cannot be read"),
+        (("config", "import", "latin.txt"), 2, "latin.txt: is no UTF-8 text"),
+        (("prices", "import", "latin.txt"), 2, "latin.txt: "),
     ],
 )
 def test_what_is_wrong_says_so(dashcam: Command, arguments: tuple[str, ...], code: int, told: str) -> None:

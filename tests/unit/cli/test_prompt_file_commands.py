@@ -84,6 +84,23 @@ def test_what_is_left_of_former_prompts_is_told_and_stays(filled: Command) -> No
     assert sorted(texts_in("one")) == ["long/0001.yaml", "long/prompt.yaml"]
 
 
+def test_links_are_not_followed(filled: Command, tmp_path: Path) -> None:
+    (tmp_path / "secret.txt").write_text("a secret")
+    Path("texts/link.txt").symlink_to(tmp_path / "secret.txt")
+    assert "passed over: texts/link.txt" in filled("prompts", "import", "texts").err
+    assert filled("prompts", "export", "out").code == 0
+    Path("out/short/0009.yaml").symlink_to(tmp_path / "secret.txt")
+    said = filled("prompts", "import", "out")
+    assert (said.code, "0009.yaml leads elsewhere" in said.err) == (2, True)
+
+
+def test_a_version_that_is_there_never_becomes_another_one(filled: Command) -> None:
+    assert filled("prompts", "export", "out").code == 0
+    Path("out/short/0001.yaml").write_text("messages: [{role: system, content: Other}]")
+    said = filled("prompts", "import", "out", "--yes")
+    assert (said.code, "out: prompts.short.versions.1: is another one" in said.err) == (2, True)
+
+
 def write(name: str, data: bytes) -> None:
     Path(name).parent.mkdir(parents=True, exist_ok=True)
     Path(name).write_bytes(data)
