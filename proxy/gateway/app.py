@@ -252,7 +252,7 @@ class Gateway:
         body = inbound if composed is None else composed.inbound
         plan = decide(admission.place, body, admission.routing, self._without_usage, self._breakers.order)
         if composed is not None:
-            note_prompt(plan, composed, inbound)
+            note_prompt(plan, composed)
         if plan.unfit is not None:
             return plan.unfit(plan.route)
         if self.allowances.is_needed:

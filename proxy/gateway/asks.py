@@ -9,9 +9,13 @@ A prompt that is asked for by header or model is never passed over: where it can
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
+
+import orjson
 
 from proxy.domain.route import Route
 from proxy.gateway.guard import Refusal
@@ -23,6 +27,8 @@ OPERATIONS = frozenset(("chat", "responses"))
 _MEMBERS = frozenset(("id", "version", "label", "variables", "fallback"))
 _PARAM = HEADER.decode()
 _SHOWN = 100
+_MOST_DIGITS = 21
+_LONG_NUMBER = re.compile(rb"\d{19}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,6 +126,28 @@ _EXAMPLES = {"label": "production", "fallback": "name@label"}
 
 def _invalid(param: str, message: str) -> Refusal:
     return Refusal(400, "prompt_invalid", message[:1].upper() + message[1:] + ".", param=param)
+
+
+def fault_of_values(raw: bytes) -> Refusal | None:
+    """Return why what a body's ``prompt`` says, as it is written there, cannot be put into texts and on record."""
+    try:
+        if raw:
+            orjson.loads(raw)
+        if _LONG_NUMBER.search(raw):
+            json.loads(raw, parse_int=_bounded)
+    except (ValueError, RecursionError):
+        told = (
+            "prompt holds what not every reader of JSON takes: a whole number beyond 64 bits, one such as 1e400, NaN, "
+            "half a character, or lists nested too deeply; say such a value as a text"
+        )
+        return _invalid("prompt", told)
+    return None
+
+
+def _bounded(digits: str) -> int:
+    if len(digits) > _MOST_DIGITS or not -(2**63) <= int(digits) < 2**64:
+        raise ValueError("beyond 64 bits")
+    return int(digits)
 
 
 def out_of_place(known: Mapping[bytes, bytes], model: str | None) -> Refusal:

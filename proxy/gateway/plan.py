@@ -25,7 +25,7 @@ from proxy.gateway.routing import Choice, Routing
 from proxy.protocol.endpoints import Operation, operation_of
 from proxy.protocol.injection import (
     Edit,
-    apply,
+    combine,
     edits_of_scan,
     form_rename_edits,
     metadata_edits,
@@ -80,7 +80,7 @@ class Plan:
     asked for, ``sent_model`` the name that a route gives it, ``route`` is that route, ``rule`` all that it says, and
     ``alternatives`` are who may take over before an answer has begun. ``is_known`` False: nobody lists the model.
     ``unfit`` tells why this body cannot be sent so. ``told`` is what a reply says beside the usual, in the parts of
-    ``ReplyHead.lines``. ``composed``: a stored prompt has made another body of the client's (its length, the body), and
+    ``ReplyHead.lines``. ``composed``: a stored prompt has made another body of the client's by these edits, and
     ``edits`` are of that one. A plan is made for every call: what few of them have is set on those only.
     """
 
@@ -94,7 +94,7 @@ class Plan:
     unfit: Callable[[str | None], Refusal] | None = None
     rule: Route | None = None
     told: tuple[bytes, ...] = ()
-    composed: tuple[int, bytes] | None = None
+    composed: tuple[Edit, ...] = ()
 
     def __init__(self, provider: Provider, target: bytes, operation: str, model: str | None = None) -> None:
         self.provider = provider
@@ -108,10 +108,7 @@ class Plan:
     @property
     def recorded_edits(self) -> tuple[Edit, ...]:
         """What turns the client's own bytes into those that are sent."""
-        if self.composed is None:
-            return self.edits
-        length, body = self.composed
-        return ((0, length, apply(body, self.edits).decode()),)
+        return combine(self.composed, self.edits) if self.composed else self.edits
 
     @property
     def on_client_gone(self) -> str:

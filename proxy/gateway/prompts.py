@@ -7,7 +7,6 @@ the call or its route names another prompt for that.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,15 +17,26 @@ from proxy.domain.prompt import PublishedPrompt, PublishedVersion
 from proxy.domain.recording import PromptFact
 from proxy.domain.snapshot import Snapshot
 from proxy.gateway.admission import Admission
-from proxy.gateway.asks import FALLBACK_HEADER, MODEL_PREFIX, OPERATIONS, PromptAsk, asked_for, out_of_place, split
+from proxy.gateway.asks import (
+    FALLBACK_HEADER,
+    MODEL_PREFIX,
+    OPERATIONS,
+    PromptAsk,
+    asked_for,
+    fault_of_values,
+    out_of_place,
+    split,
+)
 from proxy.gateway.body import Inbound
-from proxy.gateway.composing import compose, fault_of
+from proxy.gateway.composing import Composable, composable, compose
 from proxy.gateway.guard import Refusal
 from proxy.gateway.plan import Plan
 from proxy.prompting.checking import read_version
 from proxy.prompting.problems import RenderingError, VariableInvalidError
-from proxy.prompting.rendering import CompiledPrompt, Rendered
+from proxy.prompting.rendering import CompiledPrompt
 from proxy.prompting.version import PromptVersion, texts_of
+from proxy.protocol.injection import Edit, apply
+from proxy.protocol.jsontext import parse_object
 from proxy.protocol.requests import parse
 
 _MOST_KEPT = 512
@@ -49,10 +59,12 @@ class _AbsentError(Exception):
 class Composed:
     """What a prompt has made of a request: the body that is sent, what is recorded of it, what the reply says.
 
+    ``edits`` turn the client's own body into it.
     ``has_secret``: it was given a secret value, so that neither body may be kept.
     """
 
     inbound: Inbound
+    edits: tuple[Edit, ...]
     fact: PromptFact
     told: tuple[bytes, ...]
     has_secret: bool = False
@@ -94,7 +106,7 @@ class Prompts:
         has_rule = rule is not None and rule.prompt is not None
         if model is None and facts.prompt is None and not (has_rule or admission.asks_prompt):
             return None
-        values = _object(inbound.data) if facts.is_json and inbound.is_kept and inbound.side_path is None else None
+        values = _values(inbound.data) if facts.is_json and inbound.is_kept and inbound.side_path is None else None
         said = values.get("prompt") if values is not None else {"id": facts.prompt} if facts.prompt else None
         asked = asked_for(known, said, model, rule, self._published)
         if values is None and (asked is not None or facts.prompt == ""):
@@ -103,9 +115,11 @@ class Prompts:
         if not isinstance(asked, PromptAsk):
             return asked
         assert values is not None
-        operation = place.operation.name
-        refusal = fault_of(operation, values)
-        return refusal or self._served(asked, lambda rendered: compose(operation, values, rendered))
+        request = composable(place.operation.name, inbound.data, values)
+        if isinstance(request, Refusal):
+            return request
+        raw = request.raw("prompt") if isinstance(said, dict) else b""
+        return fault_of_values(raw) or self._served(asked, request)
 
     def _is_of_provider(self, admission: Admission, model: str) -> bool:
         """Return True for a model whose name only looks like that of a prompt.
@@ -123,24 +137,25 @@ class Prompts:
 
     # -- serving --------------------------------------------------------------------------------------------
 
-    def _served(self, asked: PromptAsk, body_of: Callable[[Rendered], bytes]) -> Composed | Refusal:
+    def _served(self, asked: PromptAsk, request: Composable) -> Composed | Refusal:
         try:
-            return self._rendered(asked, asked.name, asked.wanted, body_of, is_fallback=False)
+            return self._rendered(asked, asked.name, asked.wanted, request, is_fallback=False)
         except (_AbsentError, RenderingError) as error:
             refusal = _refusal(error, asked)
         if asked.fallback is None:
             return refusal
         try:
-            return self._rendered(asked, *split(asked.fallback), body_of, is_fallback=True)
+            return self._rendered(asked, *split(asked.fallback), request, is_fallback=True)
         except (_AbsentError, RenderingError) as error:
             return replace(refusal, message=f"{refusal.message} Nor can its fallback be used: {error.message}")
 
     def _rendered(
-        self, asked: PromptAsk, name: str, wanted: str, body_of: Callable[[Rendered], bytes], *, is_fallback: bool
+        self, asked: PromptAsk, name: str, wanted: str, request: Composable, *, is_fallback: bool
     ) -> Composed:
         version = self._find(name, wanted)
         rendered = self._compiled_version(name, version).render(asked.variables)
-        body = body_of(rendered)
+        edits = compose(request, rendered)
+        body = apply(request.body, edits)
         label = wanted if wanted and not wanted.isdigit() and wanted != version.name else None
         fact = PromptFact(
             name=name, version=version.number, label=label, variables=dict(rendered.variables),
@@ -152,7 +167,7 @@ class Prompts:
         if rendered.unused:
             count = str(len(rendered.unused)).encode()
             told += [b"x-dashcam-prompt-warning", b": ", count, b" variables are not used by this prompt\r\n"]
-        return Composed(Inbound(body, len(body), parse(body)), fact, tuple(told), rendered.has_secret)
+        return Composed(Inbound(body, len(body), parse(body)), edits, fact, tuple(told), rendered.has_secret)
 
     def _find(self, name: str, wanted: str) -> PublishedVersion:
         published = self._published.get(name)
@@ -202,10 +217,10 @@ class Prompts:
             return None
 
 
-def note_prompt(plan: Plan, composed: Composed, own: Inbound) -> None:
+def note_prompt(plan: Plan, composed: Composed) -> None:
     """Let a plan, and those that may take over, say what the body was and which prompt is in it."""
     for one in (plan, *plan.alternatives):
-        one.composed = own.length, composed.inbound.data
+        one.composed = composed.edits
         one.told += composed.told
 
 
@@ -213,18 +228,25 @@ NOT_JSON = Refusal(
     400,
     "prompt_body_not_json",
     "A stored prompt can only be put into a plain JSON object of at most limits.spill_bytes; this body is empty, "
-    "compressed, a form, larger, or no JSON that everybody reads (NaN, half a character, too deeply nested). Send one "
-    "JSON object without Content-Encoding.",
+    "compressed, a form, larger, or no JSON. Send one JSON object without Content-Encoding.",
 )
 
 
-def _object(data: bytes) -> dict[str, Any] | None:
-    """Return a body as an object; None for what a strict reader of JSON refuses, which a provider may take."""
+def _values(data: bytes) -> dict[str, Any] | None:
+    """Return what a body says, None of one that no prompt can be put into; a strict reader refuses some that it can."""
     try:
         values = orjson.loads(data)
     except orjson.JSONDecodeError:
-        return None
+        return parse_object(data) if _is_utf8(data) else None
     return values if isinstance(values, dict) else None
+
+
+def _is_utf8(data: bytes) -> bool:
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _refusal(error: _AbsentError | RenderingError, asked: PromptAsk) -> Refusal:

@@ -92,7 +92,7 @@ class CompiledPrompt:
 def _of_placeholder(name: str, values: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Return a placeholder's messages; none of them may speak for the application."""
     for message in values[name]:
-        if message["role"] in ("system", "developer"):
+        if message["role"].strip().lower() in ("system", "developer"):
             reason = (
                 f"the variable {name!r} holds a message of role {message['role']}, which only the template may have"
             )

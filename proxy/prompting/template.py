@@ -7,6 +7,7 @@ escaped, white space stays. There are no globals, and no template can name a fil
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any, NoReturn
 
@@ -44,6 +45,8 @@ _ENGINES_OWN = [
     "urlencode",
     "zip",
 ]
+_OPENS = re.compile(r"\{[{%#]")
+"""What a text has none of says what it says, without the engine."""
 _GLOBALS = ["cycler", "debug", "dict", "joiner", "lipsum", "namespace", "range"]
 _HINTS = {
     "UndefinedError": "a value that is used there is not given, or has no such member",
@@ -69,6 +72,7 @@ class Templates:
         self._texts = texts
         self._load = load
         self._left = 0
+        self._plain = frozenset(name for name, text in texts.items() if not _OPENS.search(text))
         self._environment = _environment(self._source, self._counted)
 
     def __repr__(self) -> str:
@@ -80,6 +84,8 @@ class Templates:
 
     def render(self, name: str, values: Mapping[str, Any]) -> str:
         """Return one text with its values; ``RenderingError`` says why it cannot be."""
+        if name in self._plain:
+            return self._texts[name]
         try:
             text = self._environment.render_template(name, **values)
         except TemplateError as error:

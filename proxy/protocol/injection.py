@@ -11,6 +11,7 @@ scan of a large one; a body it cannot edit exactly is left alone.
 from __future__ import annotations
 
 import json
+from collections import deque
 from collections.abc import Sequence
 
 from proxy.protocol.requests import WANTED, RequestFacts
@@ -78,9 +79,14 @@ def metadata_edits(scanner: TopLevelScanner) -> tuple[Edit, ...]:
     if not scanner.is_sound or b"metadata" not in scanner.members:
         return ()
     doubles = [member for key, member in scanner.doubles if key == b"metadata"]
+    return removal_edits(scanner, [*doubles, scanner.members[b"metadata"]])[0]
+
+
+def removal_edits(scanner: TopLevelScanner, members: Sequence[Member]) -> tuple[tuple[Edit, ...], bool]:
+    """Return the edits that take members out of a scanned body, in the order they stand there; True: none is left."""
     edits: list[Edit] = []
     begins_at = scanner.open_brace
-    for member in [*doubles, scanner.members[b"metadata"]]:
+    for member in members:
         if member.before != begins_at:
             edits.append((member.before, member.after - member.before, ""))
             continue
@@ -88,7 +94,8 @@ def metadata_edits(scanner: TopLevelScanner) -> tuple[Edit, ...]:
         end = member.after + member.has_next
         edits.append((member.before + 1, end - member.before - 1, ""))
         begins_at = member.after
-    return tuple(edits)
+    is_emptied = bool(members) and begins_at == members[-1].after and not members[-1].has_next
+    return tuple(edits), is_emptied or not scanner.has_members
 
 
 def is_addition(edit: Edit) -> bool:
@@ -106,3 +113,73 @@ def apply(body: bytes, edits: Sequence[Edit]) -> bytes:
         position = offset + removed
     parts.append(body[position:])
     return b"".join(parts)
+
+
+def combine(first: Sequence[Edit], second: Sequence[Edit]) -> tuple[Edit, ...]:
+    """Return the edits that do at once what two lists do one after the other: the second is of what the first leaves.
+
+    What the second changes inside a text of the first begins and ends between two characters.
+    """
+    if not first or not second:
+        return tuple(first or second)
+    pieces = _pieces(first)
+    kept: list[_Piece] = []
+    position = 0
+    for offset, removed, inserted in second:
+        kept += _taken(pieces, offset - position)
+        _taken(pieces, removed)
+        kept.append(inserted.encode())
+        position = offset + removed
+    return _edits_between([*kept, *pieces])
+
+
+_Piece = tuple[int, int] | bytes
+"""A run of the original bytes (start, end), or bytes that are new."""
+_FAR = 1 << 62
+"""Where the original ends, wherever that is."""
+
+
+def _pieces(edits: Sequence[Edit]) -> deque[_Piece]:
+    pieces: deque[_Piece] = deque()
+    position = 0
+    for offset, removed, inserted in edits:
+        pieces += ((position, offset), inserted.encode())
+        position = offset + removed
+    pieces.append((position, _FAR))
+    return pieces
+
+
+def _taken(pieces: deque[_Piece], count: int) -> list[_Piece]:
+    """Take so many bytes off the beginning."""
+    taken: list[_Piece] = []
+    while count:
+        piece = pieces.popleft()
+        size = len(piece) if isinstance(piece, bytes) else piece[1] - piece[0]
+        if size > count:
+            piece, rest = _cut(piece, count)
+            pieces.appendleft(rest)
+            size = count
+        taken.append(piece)
+        count -= size
+    return taken
+
+
+def _cut(piece: _Piece, count: int) -> tuple[_Piece, _Piece]:
+    if isinstance(piece, bytes):
+        return piece[:count], piece[count:]
+    start, end = piece
+    return (start, start + count), (start + count, end)
+
+
+def _edits_between(pieces: Sequence[_Piece]) -> tuple[Edit, ...]:
+    """Return what stands between the runs of original bytes."""
+    edits: list[Edit] = []
+    position, new = 0, b""
+    for piece in pieces:
+        if isinstance(piece, bytes):
+            new += piece
+        elif piece[0] < piece[1]:
+            if new or piece[0] > position:
+                edits.append((position, piece[0] - position, new.decode()))
+            position, new = piece[1], b""
+    return tuple(edits)

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import orjson
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from proxy.gateway.composing import compose
+from proxy.gateway.composing import Composable, composable, compose
+from proxy.gateway.guard import Refusal
 from proxy.prompting.rendering import Rendered
+from proxy.protocol.injection import apply
 
 TOOL = {"type": "function", "function": {"name": "look", "parameters": {}}}
 FORMAT = {"type": "json_schema", "json_schema": {"name": "a", "schema": {}}}
+FLAT = {"type": "json_schema", "name": "a", "schema": {}}
 SYSTEM = {"role": "system", "content": "Be brief."}
 
 
@@ -23,8 +29,16 @@ def rendered(**changes: Any) -> Rendered:
     return Rendered(**values)
 
 
+def composed(operation: str, body: bytes, **changes: Any) -> bytes:
+    request = composable(operation, body, json.loads(body))
+    assert isinstance(request, Composable), request
+    return apply(body, compose(request, rendered(**changes)))
+
+
 def made(operation: str, values: dict[str, Any], **changes: Any) -> dict[str, Any]:
-    found: dict[str, Any] = orjson.loads(compose(operation, values, rendered(**changes)))
+    compact, spelled = orjson.dumps(values), json.dumps(values, indent=1).encode()
+    found: dict[str, Any] = json.loads(composed(operation, compact, **changes))
+    assert json.loads(composed(operation, spelled, **changes)) == found
     return found
 
 
@@ -63,14 +77,112 @@ def test_a_responses_request_gets_them_in_its_own_words() -> None:
         {"role": "assistant", "content": [{"type": "output_text", "text": "b"}]},
         {"role": "user", "content": "Hi"},
     ]  # fmt: skip
-    assert found["tools"] == [{"type": "function", "name": "look", "parameters": {}}]
+    assert found["tools"] == [{"type": "function", "strict": False, "name": "look", "parameters": {}}]
     assert found["text"] == {"format": {"type": "json_schema", "name": "a", "schema": {}}}
     assert found["max_output_tokens"] == 9
     assert "messages" not in found
     assert "prompt" not in found
 
 
+@pytest.mark.parametrize("said", ["Hi", [], None])
+def test_a_prompt_without_messages_leaves_the_conversation_alone(said: Any) -> None:
+    assert made("responses", {"input": said}, messages=[])["input"] == (said or [] if said is None else said)
+    assert made("chat", {}, messages=[])["messages"] == []
+
+
+@pytest.mark.parametrize(("parameters", "model"), [({"model": "gpt"}, "gpt"), ({"temperature": 1}, None), ({}, None)])
+def test_a_model_that_only_names_the_prompt_is_the_prompt_s_or_goes(
+    parameters: dict[str, Any], model: str | None
+) -> None:
+    for own in ({"model": "prompt/a"}, {"x": 1, "model": "prompt/a"}, {"model": "prompt/a", "prompt": {}, "x": 1}):
+        found = made("chat", own, parameters=parameters, tools=[], response_format=None)
+        assert found.get("model") == model
+        assert found.get("x") == own.get("x")
+        assert "prompt" not in found
+
+
+@pytest.mark.parametrize(
+    ("operation", "body", "param", "told"),
+    [
+        ("chat", b'{"messages":[],"messages":[]}', "messages", "twice"),
+        ("chat", b'{"prompt":{},"x":1,"prompt":{}}', "prompt", "twice"),
+        ("chat", b'{"model":"a","model":"b"}', "model", "twice"),
+        ("responses", b'{"input":"a", "inp\\u0075t":"b"}', None, "escapes"),
+        ("chat", b'{"mess\\u0061ges":[]}', None, "escapes"),
+        ("chat", b'{"messages":"Hi"}', "messages", "a list of messages, not string"),
+        ("responses", b'{"input":1.5}', "input", "a text or a list of items, not number"),
+    ],
+)
+def test_what_nobody_knows_how_to_read_is_refused(operation: str, body: bytes, param: str | None, told: str) -> None:
+    found = composable(operation, body, json.loads(body))
+    assert isinstance(found, Refusal)
+    assert (found.status, found.code, found.param) == (400, "prompt_body_invalid", param)
+    assert told in found.message
+
+
+ODD = [
+    "1.10", "1e400", "-0.0", "123456789012345678901234567890", "1E+2", "NaN", r'"\u00e9\ud800 \/"', '"é"', "[ 1 ,2]",
+    '{"a":1,"a":2}', "{ }", "null", '"prompt"', '{"messages":[1.0]}',
+]  # fmt: skip
+NAMES = ["temperature", "seed", "x", "metadata", "tools", "stop"]
+BLANKS = st.sampled_from(["", "", "", " ", "\n\t"])
+NOTHING: dict[str, Any] = {"parameters": {}, "tools": [], "response_format": None}
+EVERYTHING = {
+    "temperature": 0.2, "model": "gpt", "max_tokens": 9, "tools": [TOOL], "response_format": FORMAT
+}  # fmt: skip
+
+
+@st.composite
+def members(draw: st.DrawFn) -> list[tuple[str, str]]:
+    """Return members as they are written, by name; some stand there twice, few are of a prompt's concern."""
+    own = draw(st.lists(st.tuples(st.sampled_from(NAMES), st.sampled_from(ODD)), max_size=5))
+    own += draw(st.sampled_from([[], [("model", '"gpt-\\/4"')], [("model", '"prompt/short"')]]))
+    own += draw(st.sampled_from([[], [("prompt", '{"id":"short" }')]]))
+    said = ["[]", "[ ]", '[{"role":"user","n":1.10}]', "null", r'[1e400 ,"\ud800"]']
+    own += draw(st.sampled_from([[], *([("messages", one)] for one in said)]))
+    blank = [draw(BLANKS) for _ in range(4)]
+    return [
+        (name, f'{blank[0]}"{name}"{blank[1]}:{blank[2]}{value}{blank[3]}')
+        for name, value in draw(st.permutations(own))
+    ]
+
+
+@given(members(), st.booleans())
+def test_what_a_prompt_does_not_concern_leaves_byte_for_byte(written: list[tuple[str, str]], is_full: bool) -> None:
+    body = "{" + ",".join(text for _, text in written) + "}"
+    found = composed("chat", body.encode(), **({} if is_full else NOTHING)).decode()
+    for name, text in written:
+        if name == "messages":
+            assert text.partition("[")[2] in found
+        elif name != "prompt" and '"prompt/short"' not in text:
+            assert text in found
+    own = json.loads(body)
+    own.pop("prompt", None)
+    if own.get("model") == "prompt/short":
+        del own["model"]
+    expected = {**(EVERYTHING if is_full else {}), **own, "messages": [SYSTEM, *(own.get("messages") or [])]}
+    # NaN equals nothing, itself neither.
+    assert json.dumps(json.loads(found), sort_keys=True) == json.dumps(expected, sort_keys=True)
+
+
 @pytest.mark.parametrize("said", [None, [{"role": "user", "content": "Hi"}]])
 def test_input_may_be_a_list_or_nothing(said: Any) -> None:
     own = {} if said is None else {"input": said}
     assert made("responses", own)["input"] == [SYSTEM, *(said or [])]
+
+
+@pytest.mark.parametrize(
+    ("own", "text"),
+    [
+        ({}, {"verbosity": "low", "format": FLAT}),
+        ({"text": {"verbosity": "high"}}, {"verbosity": "high", "format": FLAT}),
+        ({"text": {}}, {"format": FLAT}),
+        ({"text": {"format": {"type": "text"}}}, {"format": {"type": "text"}}),
+        ({"text": None}, None),
+    ],
+)
+def test_a_format_joins_what_a_responses_request_says_of_its_text(own: dict[str, Any], text: Any) -> None:
+    found = made("responses", own, parameters={"verbosity": "low", "reasoning_effort": "low"})
+    assert found["text"] == text
+    assert found["reasoning"] == {"effort": "low"}
+    assert "verbosity" not in found

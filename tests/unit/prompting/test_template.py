@@ -95,3 +95,12 @@ def test_what_the_engine_does_not_take_is_told_with_its_line() -> None:
 @given(st.text(max_size=200))
 def test_a_value_is_never_read_as_a_template(value: str) -> None:
     assert rendered("<{{ a }}>", a=value) == f"<{value}>"
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"]), max_size=30) | st.text("{ }%\r\n#a", max_size=12))
+def test_a_text_without_a_template_in_it_is_what_the_engine_makes_of_it(text: str) -> None:
+    if read(text).faults or syntax_fault(text) is not None or variables_in(text):
+        return
+    engine = Templates({"whole": "{% if true %} " + text + " {% endif %}"})
+    engine.begin()
+    assert f" {rendered(text)} " == engine.render("whole", {})

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.protocol.injection import apply, edits_of_scan, is_addition, metadata_edits, rename_edits, usage_edits
+from proxy.protocol.injection import (
+    Edit,
+    apply,
+    combine,
+    edits_of_scan,
+    is_addition,
+    metadata_edits,
+    rename_edits,
+    usage_edits,
+)
 from proxy.protocol.requests import WANTED, parse
 from proxy.protocol.scanning import TopLevelScanner, scan
 
@@ -136,3 +146,27 @@ def test_both_edits_together_leave_a_document(before: list[bytes], after: list[b
 @pytest.mark.parametrize("body", [b"[]", b'{"a":{"metadata":1}}', b'{"metadata":1', b'{"meta\\u0064ata":1}', b""])
 def test_where_no_metadata_can_be_cut_out_nothing_is(body: bytes) -> None:
     assert metadata_edits(scan(body, WANTED)) == ()
+
+
+@st.composite
+def edits_of(draw: st.DrawFn, length: int) -> tuple[Edit, ...]:
+    """Return edits of a body of one-byte characters."""
+    edges = sorted(draw(st.lists(st.integers(0, length), max_size=6)))
+    pairs = zip(edges[::2], edges[1::2], strict=False)
+    return tuple((start, end - start, draw(st.sampled_from(["", "x", "yz", "a text"]))) for start, end in pairs)
+
+
+@given(st.data(), st.text("ab", max_size=12).map(str.encode))
+def test_two_lists_of_edits_combine_into_one(data: st.DataObject, body: bytes) -> None:
+    first = data.draw(edits_of(len(body)))
+    between = apply(body, first)
+    second = data.draw(edits_of(len(between)))
+    both = combine(first, second)
+    assert apply(body, both) == apply(between, second)
+    assert all(earlier[0] + earlier[1] <= later[0] for earlier, later in itertools.pairwise(both))
+
+
+def test_an_edit_inside_a_text_of_many_bytes_a_character_stays_text() -> None:
+    body, first = b'{"a":1}', ((5, 1, '"\u00e9\u00e9"'),)
+    at = apply(body, first).index(b'"', 6)
+    assert combine(first, ((at, 0, "!"),)) == ((5, 1, '"\u00e9\u00e9!"'),)

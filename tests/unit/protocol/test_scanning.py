@@ -6,11 +6,12 @@ import contextlib
 import json
 import time
 
+import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.protocol.scanning import TopLevelScanner, scan
+from proxy.protocol.scanning import TopLevelScanner, measured, scan
 
 WANTED = frozenset({b"model", b"stream", b"stream_options"})
 
@@ -147,3 +148,35 @@ def test_a_whole_body_is_seen_as_it_is_in_slices(body: bytes, size: int) -> None
     if whole.is_sound:
         for name in ("members", "doubles", "open_brace", "has_members", "has_escaped_key"):
             assert getattr(whole, name) == getattr(sliced, name), name
+
+
+KEYS = st.sampled_from(["model", "stream", "x", 'a"b', "\u00e9", "", " ", "a b", "\n"]) | st.text(max_size=4)
+LONG = st.just("m" * 5000)
+
+
+@given(st.dictionaries(KEYS, st.recursive(scalars | LONG | st.floats(), lambda inner: st.lists(inner, max_size=3))))
+def test_a_compact_body_is_measured_as_it_is_scanned(values: dict[str, object]) -> None:
+    wanted = frozenset({b"model", b"stream", b"x", "\u00e9".encode(), b"a b"})
+    try:
+        body = orjson.dumps(values)
+    except TypeError:
+        return
+    found, sliced = measured(body, orjson.loads(body), wanted), TopLevelScanner(wanted)
+    sliced.feed(body)
+    assert sliced.finish()
+    assert found is not None
+    for name in ("members", "doubles", "open_brace", "has_members", "has_escaped_key"):
+        assert getattr(found, name) == getattr(sliced, name), name
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"a": 1}', b'{"a":1} ', b' {"a":1}', b'{"a":1.10}', b'{"a":1,"a":1}', b'{"a":1,"a":2}', b'{"a":"\\u00e9"}',
+        b'{"a":1e400}', b'{"a":"\\ud800"}', b'{"a":123456789012345678901234567890}', b'{"\\u0061":1}', b'{"a":NaN}',
+        b"{ }",
+        b'{"a":' + b"[" * 200 + b"]" * 200 + b',"b":1e400}',
+    ],
+)  # fmt: skip
+def test_what_is_spelled_otherwise_is_not_measured(body: bytes) -> None:
+    assert measured(body, json.loads(body), WANTED) is None
