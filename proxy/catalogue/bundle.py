@@ -15,8 +15,9 @@ from datetime import datetime
 from typing import Any
 
 from proxy.catalogue.catalogue import KINDS, Catalogue, place_of, read_noun
-from proxy.catalogue.contents import Content, Load, read_content
+from proxy.catalogue.contents import Content, Load
 from proxy.catalogue.fields import Document
+from proxy.catalogue.heads import SAVING, NextVersion, read_head, read_next
 from proxy.catalogue.parsing import parse
 from proxy.catalogue.plain import below
 from proxy.catalogue.prompt import PromptDocument
@@ -26,25 +27,9 @@ from proxy.catalogue.yaml_text import read_yaml, write_yaml
 from proxy.errors import InvalidError, Problem
 
 FORMAT = "dashcam-bundle/1"
-LONGEST_NOTE = 10_000
 _VARIABLES = ("key_env", "proxy_auth_env")
 _DECIDES = ("kind", "base_url", "proxy", "headers")
 """What says where calls and keys of a provider go."""
-
-
-_SAVING = ("content", "note", "version_name", "labels")
-"""What a prompt without numbers says of its next version; its labels are a list of those that move to it."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NextVersion:
-    """What the newest version of a prompt is to say; the number comes when it is known what there is."""
-
-    sha256: str
-    at: datetime
-    note: str = ""
-    name: str | None = None
-    labels: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,8 +136,8 @@ def _prompts(
         place = below("prompts", name if isinstance(name, str) and name.isprintable() else position)
         prompt = dict(item)
         if "content" in item:
-            prompt = {member: value for member, value in item.items() if member not in _SAVING}
-            if (made_of := _next_version(item, now, place, contents, problems)) is not None:
+            prompt = {member: value for member, value in item.items() if member not in SAVING}
+            if (made_of := read_next(item, now, place, contents, problems)) is not None:
                 next_versions[str(name)] = made_of
         elif isinstance(item.get("versions"), list):
             prompt["versions"] = [
@@ -167,55 +152,6 @@ def _prompts(
             )
         made.append(prompt)
     return made
-
-
-def _next_version(
-    item: dict[str, Any], now: datetime, place: str, contents: dict[str, Content], problems: list[Problem]
-) -> NextVersion | None:
-    found: list[Problem] = []
-    labels, note, name = item.get("labels", []), item.get("note", ""), item.get("version_name")
-    if not isinstance(labels, list) or not all(isinstance(label, str) for label in labels):
-        found.append(Problem(f"{place}.labels", "is a list of labels that move to this version"))
-    if not isinstance(note, str) or len(note) > LONGEST_NOTE:
-        found.append(Problem(f"{place}.note", f"is a text of at most {LONGEST_NOTE:,} characters"))
-    if name is not None and not isinstance(name, str):
-        found.append(Problem(f"{place}.version_name", "is a text"))
-    found += [
-        Problem(f"{place}.{other}", "and content exclude each other: say what the next version says, or give versions")
-        for other in ("versions", "draft")
-        if other in item
-    ]
-    try:
-        content, sha256 = read_content(item["content"], f"{place}.content")
-    except InvalidError as error:
-        found += error.problems
-    problems += found
-    if found:
-        return None
-    contents[sha256] = content
-    return NextVersion(sha256=sha256, at=now, note=note, name=name, labels=tuple(labels))
-
-
-def read_head(
-    values: object, usual: dict[str, Any], place: str, contents: dict[str, Content], problems: list[Problem]
-) -> object:
-    """Return the head of a version or draft, ``usual`` where it says nothing; its content goes to ``contents``."""
-    if not isinstance(values, dict):
-        return values
-    head = {**usual, **values}
-    said = head.pop("content", None)
-    try:
-        content, sha256 = read_content(said, below(place, "content"))
-    except InvalidError as error:
-        problems += error.problems
-        # The head is looked at all the same, with a hash that it may have.
-        return {"sha256": "0" * 64, **head}
-    if head.setdefault("sha256", sha256) != sha256:
-        problems.append(
-            Problem(below(place, "sha256"), "is not that of the content; leave it out where it was changed")
-        )
-    contents[sha256] = content
-    return head
 
 
 # -- together -----------------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from proxy.catalogue.bundle import read_head
+from proxy.catalogue.heads import read_head
 from proxy.catalogue.parsing import parse
 from proxy.catalogue.prompt import PromptDocument, VersionHead
 from proxy.catalogue.yaml_text import read_yaml, write_yaml

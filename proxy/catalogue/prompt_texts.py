@@ -41,15 +41,18 @@ def read_prompt_texts(data: bytes, suffix: str, name: str) -> list[dict[str, Any
     return made
 
 
-def read_content_text(data: bytes, suffix: str) -> dict[str, Any]:
-    """Return the content of the one prompt that a file holds; whether it is sound is not looked at here."""
+def read_content_text(data: bytes, suffix: str) -> tuple[dict[str, Any], list[str]]:
+    """Return (the content of the one prompt that a file holds, what else the file says of it, by names).
+
+    Whether the content is sound is not looked at here.
+    """
     found = _found(data, suffix.lower())
     if len(found) != 1:
         raise InvalidError([Problem("", f"holds {len(found)} prompts; dashcam prompts import takes them in")])
-    content = _prompt(found[0], "one", 0).get("content")
-    if not isinstance(content, dict):
+    prompt = _prompt(found[0], "one", 0)
+    if not isinstance(prompt.get("content"), dict):
         raise InvalidError([Problem("content", "is an object with messages")])
-    return content
+    return prompt["content"], sorted(set(prompt) - {"name", "content"})
 
 
 def _found(data: bytes, suffix: str) -> list[Any]:
@@ -68,7 +71,8 @@ def _text(data: bytes) -> str:
     if len(data) > MAX_BYTES:
         raise InvalidError([Problem("", f"is larger than {MAX_BYTES // 1024 // 1024} MB")])
     try:
-        return data.decode("utf-8-sig")
+        # However an editor ends lines: the same words are the same version.
+        return data.decode("utf-8-sig").replace("\r\n", "\n")
     except UnicodeDecodeError as error:
         raise InvalidError([Problem("", f"is no UTF-8 text: {error.reason} at byte {error.start}")]) from None
 

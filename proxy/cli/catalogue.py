@@ -124,9 +124,13 @@ def read_content(name: str) -> dict[str, Any]:
 
     data = read_file(name)
     try:
-        return read_content_text(data, "" if name == "-" else Path(name).suffix)
+        content, rest = read_content_text(data, "" if name == "-" else Path(name).suffix)
     except InvalidError as error:
         raise UsageError(problems_in(name, error)) from error
+    if rest:
+        left = f"only the content of {_named(name)} counts here, not its {', '.join(rest)}"
+        print(f"dashcam: {on_one_line(left)}; dashcam prompts import takes that in", file=sys.stderr)
+    return content
 
 
 def problems_in(name: str, error: InvalidError) -> str:

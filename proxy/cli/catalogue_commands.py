@@ -208,7 +208,16 @@ def show_route(
     if json:
         print_document(found)
     else:
-        print(harmless(write_yaml({member: value for member, value in found.items() if value not in _UNSAID})), end="")
+        print(harmless(write_yaml(_what_is_said(found))), end="")
+
+
+def _what_is_said(value: Any) -> Any:
+    """Return a document without what it does not say."""
+    if isinstance(value, list):
+        return [_what_is_said(item) for item in value]
+    if isinstance(value, dict):
+        return {name: _what_is_said(item) for name, item in value.items() if item not in _UNSAID}
+    return value
 
 
 @routes.command("set")

@@ -87,7 +87,8 @@ def take_in(
         print_change(told, f"{len(told['changes'])} changes taken in", as_json=False)
         return
     print_new_versions(told["changes"], former, prompts)
-    print(f"{len(told['changes'])} changes; --yes takes them in", file=sys.stderr)
+    changes = len(told["changes"])
+    print(f"{changes} changes; --yes takes them in" if changes else "nothing would change", file=sys.stderr)
 
 
 def starters(

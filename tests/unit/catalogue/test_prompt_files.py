@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from proxy.catalogue.bundle import FORMAT, imported, read_bundle, write_bundle
 from proxy.catalogue.catalogue import Catalogue
@@ -65,6 +67,19 @@ def test_a_version_written_by_hand_needs_its_messages_only() -> None:
 def test_folders_are_known_by_their_files() -> None:
     names = ("prompt.yaml", "12.yml", "0001.yaml", "cases.yaml", "v1.yaml")
     assert [is_of_a_prompt(name) for name in names] == [True, True, True, False, False]
+
+
+@settings(max_examples=60)
+@given(
+    st.dictionaries(
+        st.sampled_from(["a/prompt.yaml", "a/0001.yaml", "a/2.yml", "b/0001.yaml", "b/cases.yaml", "b/x.yaml"]),
+        st.binary(max_size=30) | st.sampled_from([VERSION, b"format: dashcam-prompt/1\nname: a", b"messages: 1"]),
+    )
+)
+def test_whatever_files_hold_they_are_read_or_refused(files: dict[str, bytes]) -> None:
+    with contextlib.suppress(InvalidError):
+        for prompt in read_prompts(files):
+            assert isinstance(prompt["name"], str)
 
 
 @pytest.mark.parametrize(

@@ -35,7 +35,8 @@ def test_a_text_is_one_system_message_and_its_variables_are_texts() -> None:
     (found,) = read_prompt_texts("\ufeffSay {{ text }}.\r\n".encode(), ".TXT", "short")
     content = {"messages": [{"role": "system", "content": "Say {{ text }}."}], "variables": {"text": "string"}}
     assert found == {"name": "short", "content": content}
-    assert read_content_text(b"Say {{ text }}.", ".txt") == content
+    assert read_content_text(b"Say {{ text }}.", ".txt") == (content, [])
+    assert read_content_text(b"One.\r\nTwo.", ".txt") == read_content_text(b"One.\nTwo.", ".txt")
 
 
 def test_the_variables_of_a_loop_are_to_be_declared() -> None:
@@ -45,6 +46,7 @@ def test_the_variables_of_a_loop_are_to_be_declared() -> None:
 def test_markdown_says_the_rest_in_its_front_matter() -> None:
     (found,) = read_prompt_texts(MARKDOWN, ".md", "short")
     content = found.pop("content")
+    assert read_content_text(MARKDOWN, ".md") == (content, ["goal", "labels", "metadata"])
     assert found == {"name": "short", "goal": "To be brief.", "labels": ["production"], "metadata": {"team": "eu"}}
     assert content["messages"][0]["content"].startswith("# Brief\n\nSay")
     assert content["parameters"] == {"temperature": 0.2}
@@ -82,7 +84,7 @@ def test_json_and_yaml_hold_a_conversation_a_prompt_or_several(values: object, n
     ],
 )
 def test_what_has_no_name_shows_what_it_is(data: bytes, message: str) -> None:
-    assert read_content_text(data, "")["messages"][0]["content"] == message
+    assert read_content_text(data, "")[0]["messages"][0]["content"] == message
 
 
 @pytest.mark.parametrize(

@@ -43,7 +43,7 @@ def test_twice_is_the_same_and_an_empty_instance_becomes_the_same(
     assert filled("prompts", "import", "out", "--yes").code == 0
     assert filled("prompts", "export", "again").code == 0
     assert texts_in("again") == before
-    assert "0 changes taken in" in filled("prompts", "import", "out", "--yes").out
+    assert "nothing would change" in filled("prompts", "import", "out").err
 
 
 def test_a_look_first_shows_what_a_next_version_says_otherwise(filled: Command) -> None:
@@ -73,6 +73,12 @@ def test_a_file_can_be_given_another_name_and_come_from_standard_input(
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"Say: hello {{ you }}")))
     assert filled("prompts", "create", "hello", "-").code == 0
     assert "hello {{ you }}" in filled("prompts", "show", "hello").out
+
+
+def test_create_says_what_of_a_file_it_does_not_take(filled: Command) -> None:
+    Path("short.md").write_text("---\ngoal: Other.\n---\nBe other: {{ text }}")
+    said = filled("prompts", "create", "short", "short.md")
+    assert (said.code, "not its goal; dashcam prompts import" in said.err) == (0, True)
 
 
 def test_what_is_left_of_former_prompts_is_told_and_stays(filled: Command) -> None:
