@@ -1,8 +1,8 @@
 """Model servers of this machine, as they are when a command starts: so that the first call finds them already.
 
 A port nobody listens at costs some microseconds; only where somebody does is the event loop and the HTTP client loaded.
-Control goes on looking (``control.discovery``); here is only the first look, at most half a second long: something
-that listens and says nothing must not delay the start.
+Control goes on looking (``control.discovery``); here is only the first look, at most
+``discovery.first_look_seconds`` long: something that listens and says nothing must not delay the start.
 """
 
 from __future__ import annotations
@@ -43,8 +43,8 @@ def local_servers(settings: Settings, seconds: float | None = None) -> tuple[lis
         return [], []
     import asyncio
 
-    from proxy.control.discovery import FIRST_LOOK_SECONDS, look_once
+    from proxy.control.discovery import look_once
 
     names = [item.name for item in settings.providers if item.source != "found"]
-    found, silent = asyncio.run(look_once(there, names, FIRST_LOOK_SECONDS if seconds is None else seconds))
+    found, silent = asyncio.run(look_once(there, names, seconds or settings.discovery.first_look_seconds))
     return found, [place.root for place in silent]

@@ -36,8 +36,6 @@ INTERVAL_SECONDS = 60.0
 LOOK_SECONDS = 2.0
 UNKNOWN_SECONDS = 5.0
 PROBE_SECONDS = 2.0
-FIRST_LOOK_SECONDS = 0.5
-"""How long a start waits for who is on this machine; who needs longer is found by the looks that follow."""
 MISSES = 2
 _LONGEST_PAUSE = 600.0
 
@@ -173,9 +171,7 @@ def manners_of(provider: Provider, keys: Mapping[str, bytes]) -> Manners:
     return Manners(_headers(provider, keys), verify, proxy, provider.http2, allow_private=provider.allow_private)
 
 
-async def look_once(
-    there: Sequence[Place], names: Sequence[str], seconds: float = FIRST_LOOK_SECONDS
-) -> tuple[list[Provider], list[Place]]:
+async def look_once(there: Sequence[Place], names: Sequence[str], seconds: float) -> tuple[list[Provider], list[Place]]:
     """Return a provider for each of these places whose server says who it is, and those that say nothing in time.
 
     ``names`` are taken.

@@ -262,6 +262,7 @@ class _Secrets(_Section):
 
 class _Discovery(_Section):
     local_servers: bool
+    first_look_seconds: float = Field(ge=0, le=60)
 
 
 class _Maintenance(_Section):

@@ -108,9 +108,13 @@ class SecretSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DiscoverySettings:
-    """What is found without being named: ``local_servers`` looks for model servers on this machine."""
+    """What is found without being named: ``local_servers`` looks for model servers on this machine.
+
+    ``first_look_seconds`` is how long a start waits for them; who needs longer is found by the looks that follow.
+    """
 
     local_servers: bool = True
+    first_look_seconds: float = 0.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
