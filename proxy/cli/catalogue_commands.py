@@ -106,6 +106,19 @@ def remove_provider(
     _remove("providers", name, _admin(config, data_dir, env_file, database_url), as_json=json)
 
 
+@providers.command("reseal")
+def reseal_keys(
+    json: Json = False, color: Color = "auto", database_url: DatabaseUrl = None, data_dir: DataDir = None,
+    config: Config = None, env_file: EnvFile = None,
+) -> None:  # fmt: skip
+    """Seal every kept key anew with the first of the master keys; the others are not needed any more then."""
+    from proxy.cli.catalogue import print_change
+
+    told = _admin(config, data_dir, env_file, database_url).ask("POST", "secrets/rotate")
+    count = len(told["providers"])
+    print_change(told, f"{count} {'key' if count == 1 else 'keys'} sealed anew", as_json=json)
+
+
 def _remove(noun: str, name: str, admin: Any, *, as_json: bool) -> None:
     from proxy.cli.admin import part
     from proxy.cli.catalogue import print_change

@@ -12,9 +12,10 @@ import orjson
 from proxy.cli.local_servers import with_local_servers
 from proxy.errors import ConfigurationError
 from proxy.settings.file_systems import network_kind
+from proxy.settings.former_snapshot import with_former
 from proxy.settings.presets import is_for_clients
 from proxy.settings.private_file import replace_file
-from proxy.settings.snapshot import base_snapshot, publish
+from proxy.settings.snapshot import base_snapshot, load_or_none, publish
 from proxy.settings.values import Settings
 from proxy.supervisor import instance
 
@@ -101,7 +102,8 @@ def _write_files(settings: Settings) -> None:
     replace_file(Path(settings.run_dir) / "settings.json", orjson.dumps(settings.to_mapping()), is_lasting=False)
     for folder in (Path(settings.data_dir), settings.spool_dir, Path(settings.run_dir)):
         instance.forget(folder)
-    publish(settings.snapshot_path, base_snapshot(settings))
+    last = load_or_none(settings.snapshot_path)
+    publish(settings.snapshot_path, with_former(base_snapshot(settings), last, keeps_sealed=settings.secrets.sealed))
 
 
 def _make_private(folder: Path) -> None:

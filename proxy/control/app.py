@@ -22,6 +22,7 @@ from proxy.control.api import recorder, table
 from proxy.control.discovery import Discovery
 from proxy.control.doorkeeper import Doorkeeper
 from proxy.control.failed_logins import FailedLogins
+from proxy.control.mending import Mending
 from proxy.control.probing import places
 from proxy.control.problems import on_http_exception, problem
 from proxy.control.services import Services
@@ -48,6 +49,7 @@ def build(settings: Settings, say: Callable[[bytes], None]) -> Starlette:
         tasks = [
             loop.create_task(discovery.run(), name="discovery"),
             loop.create_task(door.failures.run(), name="failed logins"),
+            loop.create_task(Mending(services.publisher, services.take_up).run(), name="mending"),
         ]
         try:
             yield

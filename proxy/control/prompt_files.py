@@ -1,12 +1,14 @@
 """What versions of prompts say, as files that gateways read: one for each content, named by its hash, never changed.
 
 They are there before a snapshot names them, so that a gateway never looks for one that is still to come. Those that no
-catalogue of late has named are removed after a day: a gateway may go on with an older snapshot for a while.
+catalogue of late has named are removed after a day: a gateway may go on with an older snapshot for a while. One that
+does not say what its name promises any more counts as missing; each is read once, and again when it looks changed.
 """
 
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import time
 from collections.abc import Collection, Mapping
@@ -15,8 +17,11 @@ from typing import Any
 
 import orjson
 
+from proxy.prompting.version import canonical
+
 _SUFFIX = ".json"
 _KEPT_SECONDS = 86_400.0
+_MARK_SECONDS = 3600.0
 
 
 class PromptFiles:
@@ -24,17 +29,32 @@ class PromptFiles:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self._sound: dict[str, tuple[int, int, int]] = {}
 
     def __repr__(self) -> str:
         return f"<PromptFiles {self._folder}>"
 
+    def path_of(self, sha256: str) -> Path:
+        """Return where a content is."""
+        return self._folder / f"{sha256}{_SUFFIX}"
+
     def missing(self, hashes: Collection[str]) -> set[str]:
-        """Return the hashes of which there is no file."""
+        """Return the hashes of which there is no file, or none that holds what it should."""
+        return {name for name in hashes if not self._is_sound(name)}
+
+    def _is_sound(self, sha256: str) -> bool:
+        path = self.path_of(sha256)
         try:
-            there = {name.removesuffix(_SUFFIX) for name in os.listdir(self._folder)}
-        except FileNotFoundError:
-            there = set()
-        return set(hashes) - there
+            status = path.stat()
+            identity = status.st_ino, status.st_size, status.st_mtime_ns
+            if self._sound.get(sha256) == identity:
+                return True
+            is_sound = hashlib.sha256(canonical(orjson.loads(path.read_bytes()))).hexdigest() == sha256
+        except (OSError, orjson.JSONDecodeError):
+            is_sound = False
+        if is_sound:
+            self._sound[sha256] = identity
+        return is_sound
 
     def write(self, contents: Mapping[str, Mapping[str, Any]]) -> None:
         """Write contents by their hash; the folder is synced once for all of them. ``OSError`` when that fails."""
@@ -42,7 +62,7 @@ class PromptFiles:
             return
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         for sha256, content in contents.items():
-            self._write_one(self._folder / f"{sha256}{_SUFFIX}", orjson.dumps(dict(content)))
+            self._write_one(self.path_of(sha256), orjson.dumps(dict(content)))
         descriptor = os.open(self._folder, os.O_RDONLY | os.O_CLOEXEC)
         try:
             os.fsync(descriptor)
@@ -69,7 +89,9 @@ class PromptFiles:
             for name in os.listdir(self._folder):
                 path = self._folder / name
                 with contextlib.suppress(OSError):
+                    age = now - path.stat().st_mtime
                     if name.removesuffix(_SUFFIX) in hashes:
-                        os.utime(path, (now, now))
-                    elif path.stat().st_mtime < now - _KEPT_SECONDS:
+                        if age > _MARK_SECONDS:
+                            os.utime(path, (now, now))
+                    elif age > _KEPT_SECONDS:
                         path.unlink()

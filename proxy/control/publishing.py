@@ -10,6 +10,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from pathlib import Path
 
 import structlog
 
@@ -22,14 +23,15 @@ from proxy.domain.snapshot import Snapshot
 from proxy.errors import ConfigurationError
 from proxy.pricing import edited
 from proxy.settings.credentials import opening_keys, provider_keys
+from proxy.settings.former_snapshot import with_former
 from proxy.settings.provider_secret import SecretError, unseal
 from proxy.settings.snapshot import base_snapshot, load_or_none, publish
 from proxy.settings.values import Settings
+from proxy.spool.page import pages_in
 from proxy.store.catalogue.state import CatalogueState
 
 log = structlog.get_logger("publishing")
 
-_CATALOGUE = "catalogue"
 _NOT_SEALED = "the key of provider {} that the database keeps is not used: secrets.sealed is off"
 
 
@@ -46,6 +48,7 @@ class Publisher:
         last = load_or_none(self._path)
         self._last = last
         self._lists = _known_lists(last)
+        self._identity: tuple[int, int, int] | None = None
         self._found: tuple[Provider, ...] = ()
         if last is not None and settings.discovery.local_servers:
             self._found = tuple(item for item in last.providers if item.source == "found")
@@ -83,6 +86,18 @@ class Publisher:
             self.files.keep(_hashes(published))
             return published
 
+    def damage(self) -> list[str]:
+        """Return what of the published is not on disk as it should be; looking costs a ``stat`` a file."""
+        with self._lock:
+            found = [] if self._is_untouched() else [f"the snapshot {self._path}"]
+            broken = self.files.missing(_hashes(self.snapshot))
+            return found + [f"the prompt content {self.files.path_of(name)}" for name in sorted(broken)]
+
+    def publish_again(self) -> Snapshot:
+        """Put what counts on disk once more."""
+        with self._lock:
+            return self._publish()
+
     # -- what others ask ------------------------------------------------------------------------------------
 
     @property
@@ -104,12 +119,32 @@ class Publisher:
 
     def _publish(self) -> Snapshot:
         """Publish what counts now; unchanged content keeps its revision. The lock is held, or nobody else knows us."""
-        before = getattr(self, "snapshot", None)
-        self.snapshot = publish(self._path, self._composed())
+        before: Snapshot | None = getattr(self, "snapshot", None)
+        composed = self._composed()
+        if self._state is None and self._last is None and self._is_damaged():
+            # What runs has the last good one in use, and nothing as good can be said before the store is read.
+            self.snapshot = replace(composed, revision=before.revision if before is not None else self._seen())
+            return self.snapshot
+        self.snapshot = publish(self._path, composed, self._seen() if before is None else before.revision)
         if before is not None and before.revision != self.snapshot.revision:
             number = self.snapshot.revision
             log.info("snapshot_published", revision=number, providers=len(self.snapshot.providers))
         return self.snapshot
+
+    def _is_damaged(self) -> bool:
+        return self._path.exists() and load_or_none(self._path) is None
+
+    def _is_untouched(self) -> bool:
+        """Tell whether the file is a good snapshot; it is read again only when it looks changed."""
+        identity = _identity(self._path)
+        if identity is None or (identity != self._identity and load_or_none(self._path) is None):
+            return False
+        self._identity = identity
+        return True
+
+    def _seen(self) -> int:
+        """Return the highest number that a gateway shows; what is published next comes after it."""
+        return max((page["snapshot_revision"] for page in pages_in(self._settings.pages_dir)), default=0)
 
     def _composed(self) -> Snapshot:
         state, base = self._state, base_snapshot(self._settings)
@@ -132,27 +167,9 @@ class Publisher:
 
     def _as_before(self, base: Snapshot) -> Snapshot:
         """Return what the settings say, with what the last snapshot had from the store."""
-        last, names = self._last, {item.name for item in base.providers}
-        kept: tuple[Provider, ...] = ()
-        if last is not None and last.catalogue_revision:
-            kept = tuple(item for item in last.providers if item.source == _CATALOGUE and item.name not in names)
-            if not self._settings.secrets.sealed:
-                kept = tuple(replace(item, key_sealed=None) for item in kept)
-            routes = {item.model for item in base.routes}
-            base = replace(
-                base,
-                routes=base.routes + tuple(item for item in last.routes if item.model not in routes),
-                models=last.models,
-                prompts=last.prompts,
-                catalogue_revision=last.catalogue_revision,
-            )
-        if last is not None:
-            stored = tuple(item for item in last.keys if item.is_peppered)
-            base = replace(base, keys=base.keys + stored, key_pepper=last.key_pepper)
-        names |= {item.name for item in kept}
-        found = tuple(item for item in self._found if item.name not in names)
-        providers = tuple(map(self._with_list, (*base.providers, *kept, *found)))
-        return replace(base, providers=providers)
+        keeps_sealed = self._settings.secrets.sealed
+        made = with_former(base, self._last, keeps_sealed=keeps_sealed, found=self._found)
+        return replace(made, providers=tuple(map(self._with_list, made.providers)))
 
     def _with_list(self, provider: Provider) -> Provider:
         listing = self._lists.get((provider.name, provider.base_url))
@@ -173,6 +190,14 @@ def _known_lists(last: Snapshot | None) -> dict[tuple[str, str], Listing]:
         return {}
     known = (item for item in last.providers if item.models and item.source != "found")
     return {(item.name, item.base_url): Listing(item.models, item.entries) for item in known}
+
+
+def _identity(path: Path) -> tuple[int, int, int] | None:
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_ino, status.st_size, status.st_mtime_ns
 
 
 def _hashes(snapshot: Snapshot) -> set[str]:

@@ -24,14 +24,14 @@ from proxy.control.sharing import Sharing
 from proxy.control.spool_state import SpoolState
 from proxy.control.upgrades import Upgrades
 from proxy.domain.interaction import Entry
-from proxy.errors import DashcamError, SpoolError, StoreError
+from proxy.errors import DashcamError, StoreError
 from proxy.loader import handover
 from proxy.loader.ledger import unopened
 from proxy.loader.loading import Loader
 from proxy.loader.pausing import pause_after
 from proxy.settings.values import Settings
 from proxy.spool.disk import RealDisk
-from proxy.spool.page import Page
+from proxy.spool.page import pages_in
 from proxy.store.reading import Reader
 from proxy.store.sqlite import sqlite_warning
 from proxy.telemetry.families import Totals
@@ -58,7 +58,7 @@ class Services:
         self._next_step: str | None = None
         self._lock: int | None = None
         self._state = SpoolState(settings)
-        self.sharing = Sharing(settings, self._own_account, self._stop_loading, self._take_up)
+        self.sharing = Sharing(settings, self._own_account, self._stop_loading, self.take_up)
         self._thread = threading.Thread(target=self._load, name="loader", daemon=True)
         self._leaving = threading.Event()
         self._complaints = Repeating()
@@ -142,13 +142,14 @@ class Services:
         self.loader, self._failure, self._next_step = loader, None, None
         self.sharing.begin()
 
-    def _take_up(self) -> int:
+    def take_up(self) -> int:
+        """Read what the store says of the catalogue and of access, and publish it; return the snapshot's number."""
         return take_up(self.settings, self.publisher)
 
     def _take_up_first(self) -> None:
         """Publish the catalogue of what was opened; one that cannot be used keeps no call from the store."""
         try:
-            self._take_up()
+            self.take_up()
         except StoreError:
             raise
         except (DashcamError, OSError) as error:
@@ -246,13 +247,7 @@ class Services:
         loader = self.loader
         if loader is not None:
             return loader.pages()
-        found = []
-        for path in sorted(self.settings.pages_dir.glob("*.page")):
-            with contextlib.suppress(SpoolError):
-                page = Page.open(path)
-                found.append(page.read_all())
-                page.close()
-        return found
+        return pages_in(self.settings.pages_dir)
 
     def store_bytes(self) -> int | None:
         """Return the size of a SQLite database with its write-ahead log; None of a Postgres, which has its own."""

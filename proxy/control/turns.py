@@ -48,7 +48,8 @@ class _Turn(Generic[T]):
                 if self._state == "waiting":
                     self._state = "given up"
             if self._state == "given up":
-                raise StoreUnavailableError("the database was busy for too long, and nothing was changed")
+                hint = "try again in a moment; dashcam doctor says what keeps it"
+                raise StoreUnavailableError("the database was busy for too long, and nothing was changed", hint=hint)
             self._done.wait()
         if self._error is not None:
             raise self._error

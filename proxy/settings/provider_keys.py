@@ -2,7 +2,8 @@
 
 A key file is read again when it has changed; while it is gone or cannot be read, the key that was read before stays. A
 sealed key is opened with the master keys of the environment as they are at that moment, once, and not again while it
-stays the same. What cannot be opened makes its provider unusable, with a reason, and no other.
+stays the same. What cannot be opened makes its provider unusable, with a reason, and no other, until another snapshot
+or another file of master keys lets it be tried again.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from collections.abc import Iterable, Mapping
 
 from proxy.domain.provider import Provider
 from proxy.errors import ConfigurationError, DashcamError
-from proxy.settings.credentials import opening_keys, read_secret
+from proxy.settings.credentials import MASTER_KEY, opening_keys, read_secret
 from proxy.settings.provider_secret import unseal
 
 Identity = tuple[int, int, int] | None
@@ -40,6 +41,8 @@ class ProviderKeys:
         for provider in providers:
             name, source = provider.name, _source_of(provider)
             if provider.key_env and (path := os.environ.get(f"{provider.key_env}_FILE")):
+                files[path] = _identity(path)
+            if provider.key_sealed is not None and (path := os.environ.get(f"{MASTER_KEY}_FILE")):
                 files[path] = _identity(path)
             try:
                 key = self._read(provider, source)

@@ -55,13 +55,17 @@ def load_or_none(path: Path) -> Snapshot | None:
         return None
 
 
-def publish(path: Path, snapshot: Snapshot) -> Snapshot:
-    """Publish a snapshot and return it with its revision; unchanged content keeps the published revision."""
+def publish(path: Path, snapshot: Snapshot, above: int = 0) -> Snapshot:
+    """Publish a snapshot and return it with its revision; unchanged content keeps the published revision.
+
+    A new one comes after the published one and after ``above``, which somebody may have seen: a file that was damaged
+    or removed does not let the numbers begin anew.
+    """
     published = load_or_none(path)
     revision = published.revision if published is not None else 0
     if published is not None and replace(snapshot, revision=revision) == published:
         return published
-    new = replace(snapshot, revision=revision + 1)
+    new = replace(snapshot, revision=max(revision, above) + 1)
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     replace_file(path, orjson.dumps(new.to_mapping(), option=orjson.OPT_INDENT_2), is_lasting=True)
     return new

@@ -281,6 +281,17 @@ _LASTING = (
 )
 
 
+def pages_in(folder: Path) -> list[dict[str, int]]:
+    """Return what all pages of a folder show, those of gateways that are gone too; what is no page is passed over."""
+    found = []
+    for path in sorted(folder.glob("*.page")):
+        with contextlib.suppress(SpoolError):
+            page = Page.open(path)
+            found.append(page.read_all())
+            page.close()
+    return found
+
+
 def _spares(folder: Path, worker: int) -> list[Path]:
     return [folder / f"spare-{worker}-{number}" for number in range(_SPARES)]
 

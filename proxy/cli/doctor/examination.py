@@ -59,6 +59,7 @@ def _findings(settings_of: Callable[[], Settings], *, is_online: bool) -> Iterat
     yield from hosts.findings(settings)
     yield from holdings.record(settings)
     yield from holdings.folder(settings)
+    yield from holdings.catalogue(settings)
     yield from holdings.left_over(settings)
     yield from surroundings.shell(settings, url or public_url(settings.server.host, settings.server.port))
     found, silent = local_servers(settings, PATIENCE_SECONDS)

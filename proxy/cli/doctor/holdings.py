@@ -9,9 +9,11 @@ from pathlib import Path
 
 from proxy.cli.doctor import postgres
 from proxy.cli.findings import Finding
+from proxy.control.prompt_files import PromptFiles
 from proxy.errors import StoreError
 from proxy.loader import handover
 from proxy.settings.file_systems import network_kind
+from proxy.settings.snapshot import load
 from proxy.settings.values import Settings
 from proxy.spool.inventory import Stray, strays
 from proxy.store.failures import StoreUnavailableError
@@ -47,6 +49,26 @@ def folder(settings: Settings) -> Iterator[Finding]:
     elif chosen.is_dir():
         files = [] if settings.database.is_postgres else [settings.database.path]
         yield rights([chosen, *files, settings.spool_dir, chosen / "keys"])
+
+
+def catalogue(settings: Settings) -> Iterator[Finding]:
+    """Judge what gateways read: the snapshot, and the contents of prompts that it names."""
+    mend = "a running Dashcam writes it anew within seconds; else: dashcam serve"
+    try:
+        snapshot = load(settings.snapshot_path)
+    except FileNotFoundError:
+        return
+    except (OSError, ValueError) as error:
+        yield Finding("snapshot", False, f"{settings.snapshot_path} cannot be read: {error}", mend)
+        return
+    named = {
+        version.sha256: f"{prompt.name}@{version.number}" for prompt in snapshot.prompts for version in prompt.versions
+    }
+    if missing := PromptFiles(settings.prompts_dir).missing(named):
+        told = ", ".join(sorted(named[sha256] for sha256 in missing)[:5])
+        yield Finding(
+            "prompts", False, f"{len(missing)} contents in {settings.prompts_dir} are damaged or gone: {told}", mend
+        )
 
 
 def rights(paths: list[Path]) -> Finding:

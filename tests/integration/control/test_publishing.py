@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import stat
 from dataclasses import replace
@@ -18,18 +19,20 @@ from proxy.domain.access import ProxyKey
 from proxy.domain.provider import Provider
 from proxy.domain.snapshot import Snapshot
 from proxy.pricing.current import open_price_list
+from proxy.prompting.version import canonical
 from proxy.settings.credentials import master_key_of
 from proxy.settings.provider_secret import seal
 from proxy.settings.snapshot import load
 from proxy.settings.values import SecretSettings, Settings
+from proxy.spool.page import Page
 from proxy.store.catalogue.provider_secrets import ProviderSecret
 from proxy.store.catalogue.state import CatalogueState
 
 OPENAI = Provider(name="openai", kind="openai", base_url="https://api.openai.com/v1", root_url="https://api.openai.com")
 URL = "https://api.acme.example/v1"
 MASTER = "k3Y9" * 10
-HASH = "ab" * 32
 CONTENT = {"messages": [{"role": "user", "content": "hi"}]}
+HASH = hashlib.sha256(canonical(CONTENT)).hexdigest()
 
 
 def settings(folder: Path, **changes: object) -> Settings:
@@ -126,7 +129,46 @@ def test_contents_that_nothing_names_are_removed_after_a_day(tmp_path: Path) -> 
     for name in (HASH, "cd" * 32):
         os.utime(tmp_path / "prompts" / f"{name}.json", (1.0, 1.0))
     files.keep({HASH})
-    assert sorted(os.listdir(tmp_path / "prompts")) == [f"{HASH}.json", f"{'ef' * 32}.json"]
+    assert set(os.listdir(tmp_path / "prompts")) == {f"{HASH}.json", f"{'ef' * 32}.json"}
+
+
+@pytest.mark.parametrize("damaged", [b"", b"{", b"[]", b'{"messages": []}'])
+def test_a_content_that_was_damaged_is_written_anew(tmp_path: Path, damaged: bytes) -> None:
+    publisher = Publisher(settings(tmp_path))
+    publisher.use(lambda: STATE)
+    path = tmp_path / "prompts" / f"{HASH}.json"
+    whole = path.read_bytes()
+    path.write_bytes(damaged)
+    assert publisher.damage() == [f"the prompt content {path}"]
+    publisher.use(lambda: STATE)
+    assert path.read_bytes() == whole
+    assert publisher.damage() == []
+
+
+@pytest.mark.parametrize("damaged", [b"", b"[]", None])
+def test_a_snapshot_that_was_damaged_is_published_again_under_a_higher_number(
+    tmp_path: Path, damaged: bytes | None
+) -> None:
+    publisher = Publisher(settings(tmp_path))
+    before, path = publisher.use(lambda: STATE), tmp_path / "snapshot.json"
+    path.unlink()
+    if damaged is not None:
+        path.write_bytes(damaged)
+    assert publisher.damage() == [f"the snapshot {path}"]
+    assert publisher.publish_again() == load(path) == replace(before, revision=before.revision + 1)
+    assert publisher.damage() == []
+
+
+def test_nothing_worse_is_put_in_the_place_of_a_damaged_snapshot_before_the_database_is_read(tmp_path: Path) -> None:
+    """Gateways that run have the last good one; a control that is started anew knows none, only what they show."""
+    path = tmp_path / "snapshot.json"
+    page = Page.create(settings(tmp_path).pages_dir / "a-0.page", "a", 0)
+    page.set(Page.SNAPSHOT_REVISION, 41)
+    path.write_bytes(b"{")
+    publisher = Publisher(settings(tmp_path))
+    publisher.listed({"openai": Listing(("gpt",), ())})
+    assert path.read_bytes() == b"{"
+    assert publisher.use(lambda: STATE).revision == load(path).revision == 42
 
 
 def test_a_sealed_key_opens_for_asking_and_one_that_does_not_is_left_out(

@@ -99,3 +99,16 @@ def test_a_file_that_was_never_there_makes_its_provider_unusable(monkeypatch: py
     assert keys.found == {}
     assert "/nowhere/key" in keys.unusable["plain"]
     assert "sk-" not in repr(ProviderKeys([SEALED]))
+
+
+def test_a_file_of_master_keys_that_comes_later_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "master"
+    file.write_text(OTHER)
+    monkeypatch.delenv("DASHCAM_MASTER_KEY")
+    monkeypatch.setenv("DASHCAM_MASTER_KEY_FILE", str(file))
+    keys = ProviderKeys([PLAIN, SEALED])
+    assert (list(keys.unusable), keys.has_changed()) == (["sealed"], False)
+    file.write_text(f"{OTHER}\n{MASTER}\n")
+    assert keys.has_changed()
+    keys.use([PLAIN, SEALED])
+    assert (keys.found["sealed"], keys.unusable, keys.has_changed()) == (b"sk-sealed", {}, False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from dataclasses import replace
 from pathlib import Path
@@ -9,6 +10,10 @@ from pathlib import Path
 import pytest
 
 from proxy.cli.doctor import holdings
+from proxy.control.prompt_files import PromptFiles
+from proxy.domain.prompt import PublishedPrompt, PublishedVersion
+from proxy.prompting.version import canonical
+from proxy.settings.snapshot import base_snapshot, publish
 from proxy.settings.values import RecordingSettings, Settings
 from proxy.store import sqlite
 from tests.support.entries import an_entry
@@ -43,6 +48,21 @@ def test_recordings_that_others_can_read_are_a_problem_with_its_mending(settings
     *_, rights = holdings.folder(settings)
     assert rights.is_ok is False
     assert rights.next == f"chmod go= {settings.database.path}"
+
+
+def test_what_gateways_read_is_looked_at(settings: Settings) -> None:
+    content = {"messages": [{"role": "user", "content": "hi"}]}
+    sha256 = hashlib.sha256(canonical(content)).hexdigest()
+    assert list(holdings.catalogue(settings)) == []
+    prompt = PublishedPrompt(name="short", versions=(PublishedVersion(number=3, sha256=sha256),))
+    publish(settings.snapshot_path, replace(base_snapshot(settings), prompts=(prompt,)))
+    (found,) = holdings.catalogue(settings)
+    assert (found.subject, found.is_ok, "short@3" in found.detail) == ("prompts", False, True)
+    PromptFiles(settings.prompts_dir).write({sha256: content})
+    assert list(holdings.catalogue(settings)) == []
+    settings.snapshot_path.write_bytes(settings.snapshot_path.read_bytes()[:-5])
+    (found,) = holdings.catalogue(settings)
+    assert (found.subject, found.is_ok) == ("snapshot", False)
 
 
 def test_a_database_is_sound_or_damaged(settings: Settings, record: Record) -> None:
