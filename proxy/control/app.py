@@ -15,6 +15,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
+from starlette.types import ASGIApp
 
 from proxy.control import health, metrics
 from proxy.control.access import Endpoint, is_protected, public
@@ -25,6 +26,7 @@ from proxy.control.failed_logins import FailedLogins
 from proxy.control.mending import Mending
 from proxy.control.probing import places
 from proxy.control.problems import on_http_exception, problem
+from proxy.control.request_ids import with_request_ids
 from proxy.control.services import Services
 from proxy.settings.presets import ollama_host
 from proxy.settings.values import Settings
@@ -37,7 +39,7 @@ _HOME = (
 )
 
 
-def build(settings: Settings, say: Callable[[bytes], None]) -> Starlette:
+def build(settings: Settings, say: Callable[[bytes], None]) -> ASGIApp:
     """Return control's application; ``say`` writes a line to the terminal without waiting."""
     services = Services(settings, say)
 
@@ -67,7 +69,7 @@ def build(settings: Settings, say: Callable[[bytes], None]) -> Starlette:
     )
     # A path is a route or it is none: nobody is led from one to another.
     app.router.redirect_slashes = False
-    return app
+    return with_request_ids(app)
 
 
 def door_of(services: Services) -> Doorkeeper:

@@ -12,7 +12,7 @@ import contextlib
 import secrets
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import structlog
@@ -29,7 +29,7 @@ from proxy.control.turns import Turns
 from proxy.domain.provider import Provider
 from proxy.errors import DashcamError, NotFoundError
 from proxy.settings.values import Settings
-from proxy.store.catalogue import audit, documents, session
+from proxy.store.catalogue import audit, documents, provider_secrets, session
 from proxy.store.catalogue.audit import Deed
 from proxy.store.catalogue.session import Session
 from proxy.store.catalogue.state import CatalogueState, read_state
@@ -54,11 +54,15 @@ class Actor:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Changed:
-    """What a change came to. ``live``: every gateway of this host has it in use; ``result`` is what was made of it."""
+    """What a change came to. ``live``: every gateway of this host has it in use; ``result`` is what was made of it.
+
+    ``after`` is the catalogue as this change left it, whatever others have made of it since.
+    """
 
     revision: int
     live: bool
     changes: tuple[Change, ...] = ()
+    after: Catalogue = field(default_factory=Catalogue)
     result: Any = None
 
 
@@ -115,7 +119,7 @@ class Desk:
         made for: ``ConflictError`` where another one counts by now.
         """
 
-        def work(within: Session) -> tuple[int, tuple[Change, ...]]:
+        def work(within: Session) -> tuple[int, tuple[Change, ...], Catalogue]:
             before, revision = within.catalogue()
             if expected is not None and expected != revision:
                 raise ConflictError(f"the catalogue is at revision {revision}, and this was made for {expected}")
@@ -124,11 +128,12 @@ class Desk:
             after = accept(before, change(before), self._publisher.surroundings, load)
             documents.keep_contents(connection, contents or {})
             saved = documents.save(connection, backend, before, after, author=actor.name, reason=reason)
-            audit.add(connection, backend, _by(actor, deed, revision=saved.revision))
-            return saved.revision, saved.changes
+            orphans = provider_secrets.keep_only(connection, after.providers)
+            audit.add(connection, backend, _by(actor, deed, revision=saved.revision), *_forgotten(actor, orphans))
+            return saved.revision, saved.changes, after
 
-        revision, changes = self._do(actor, deed, work)
-        return Changed(revision=revision, live=self._publish(), changes=changes)
+        revision, changes, after = self._do(actor, deed, work)
+        return Changed(revision=revision, live=self._publish(), changes=changes, after=after)
 
     def roll_back(self, actor: Actor, number: int) -> Changed:
         """Let the catalogue be what it was at a revision; ``NotFoundError`` where there is none of this number."""
@@ -170,6 +175,7 @@ class Desk:
         """Change keys, tokens or provider keys; ``result`` is what ``work`` returned."""
 
         def whole(within: Session) -> tuple[int, T]:
+            within.alone()
             made = work(within)
             revision = within.announce(secrets.token_hex(32), deed.noun, actor.name)
             audit.add(within.connection, within.backend, _by(actor, deed, revision=revision))
@@ -236,6 +242,14 @@ def _loader(given: Mapping[str, Mapping[str, Any]], connection: Any) -> Load:
         return None
 
     return load
+
+
+def _forgotten(actor: Actor, providers: Iterable[str]) -> list[Deed]:
+    """Return what the audit log says of sealed keys that went with their providers."""
+    return [
+        Deed(actor=actor.name, source=actor.source, action="forget_key", noun="providers", object=name)
+        for name in providers
+    ]
 
 
 def _by(actor: Actor, deed: Deed, **changes: Any) -> Deed:

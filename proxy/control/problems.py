@@ -1,4 +1,4 @@
-"""Errors of the control plane as RFC 9457 problems: a stable code, what happened, what to do."""
+"""Errors of the control plane as RFC 9457 problems: a stable code, what happened, what to do, which request it was."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from proxy.control.request_ids import request_id
 from proxy.errors import Problem
 
 _CODES = {401: "unauthorised", 403: "forbidden", 404: "not_found", 405: "method_not_allowed"}
@@ -35,6 +36,8 @@ def problem(
         body["errors"] = [{"field": item.field, "reason": item.reason} for item in errors]
     if hint:
         body["hint"] = hint
+    if number := request_id():
+        body["request_id"] = number
     sent = {"cache-control": "no-store", **(headers or {})}
     if status == 401:
         sent["www-authenticate"] = "Bearer"

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from typing import Any
 
 import httpx2
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 
 from proxy.control.api.table import routes_of
 from proxy.control.desk import Desk, take_up
 from proxy.control.doorkeeper import Doorkeeper
 from proxy.control.failed_logins import FailedLogins
+from proxy.control.problems import on_http_exception
 from proxy.control.publishing import Publisher
+from proxy.control.request_ids import with_request_ids
 from proxy.control.throttle import Throttle
 from proxy.control.turns import Turns
 from proxy.settings.values import Settings
@@ -26,10 +29,10 @@ PEER = {"x-dashcam-peer": "127.0.0.1:5000;http;public"}
 class AdminApi:
     """Asks; ``headers`` go with every request."""
 
-    def __init__(self, client: httpx2.AsyncClient, publisher: Publisher, desk: Desk, failures: FailedLogins) -> None:
+    def __init__(self, client: httpx2.AsyncClient, publisher: Publisher, turns: Turns, failures: FailedLogins) -> None:
         self._client = client
         self.publisher = publisher
-        self.desk = desk
+        self.turns = turns
         self.failures = failures
 
     async def ask(
@@ -37,12 +40,21 @@ class AdminApi:
         content: bytes | None = None,
     ) -> Any:  # fmt: skip
         """Return the JSON of an answer of this status."""
-        answer = await self._client.request(
-            method, f"/api/v1/{path}", json=body, content=content, headers=dict(headers)
-        )
+        answer = await self.answer(method, path, body, headers=headers, content=content)
         assert answer.status_code == status, (answer.status_code, answer.text)
         kind = answer.headers.get("content-type", "")
         return answer.json() if kind.endswith("json") else answer.text
+
+    async def answer(
+        self, method: str, path: str, body: Any = None, *, headers: Mapping[str, str] = PEER,
+        content: bytes | None = None,
+    ) -> httpx2.Response:  # fmt: skip
+        """Return the answer as it is."""
+        return await self._client.request(method, f"/api/v1/{path}", json=body, content=content, headers=dict(headers))
+
+    async def status(self, method: str, path: str, body: Any = None, *, headers: Mapping[str, str] = PEER) -> int:
+        """Return the status of an answer."""
+        return (await self.answer(method, path, body, headers=headers)).status_code
 
     async def tag(self, path: str) -> str:
         """Return the ETag of a document."""
@@ -50,31 +62,45 @@ class AdminApi:
 
 
 @contextlib.asynccontextmanager
-async def admin_api(settings: Settings, admin_sha256: str | None = None) -> AsyncIterator[AdminApi]:
-    """Serve the API on a database that has our tables."""
-    publisher, turns, leaving = Publisher(settings), Turns(), threading.Event()
-    desk = Desk(settings, publisher, turns, list, lambda: True)
+async def admin_api(
+    settings: Settings, admin_sha256: str | None = None, *, beside: AdminApi | None = None
+) -> AsyncIterator[AdminApi]:
+    """Serve the API on a database that has our tables.
 
-    def serve_turns() -> None:
-        with contextlib.closing(StoreWriter(settings.database)) as writer:
-            while not leaving.wait(0.002):
-                turns.do_next(writer)
+    ``beside`` another one of the same database this one hears of nothing that the other changes.
+    """
+    publisher, turns = Publisher(settings), beside.turns if beside else Turns()
+    desk = Desk(settings, publisher, turns, list, lambda: True)
+    take_up(settings, publisher)
 
     def tokens() -> Mapping[str, Any]:
         return {} if publisher.state is None else publisher.state.tokens
 
-    thread = threading.Thread(target=serve_turns)
-    thread.start()
-    take_up(settings, publisher)
     failures = FailedLogins(desk.note)
     always = settings.admin.require_token
     # Nothing is forgiven, however long a test takes.
     door = Doorkeeper(admin_sha256, tokens, failures, requires_token=always, throttle=Throttle(lambda: 0.0))
-    app = Starlette(routes=routes_of(door, lambda: desk, settings))
-    transport = httpx2.ASGITransport(app=app)
+    routes = routes_of(door, lambda: desk, settings)
+    app = with_request_ids(Starlette(routes=routes, exception_handlers={HTTPException: on_http_exception}))
+    with contextlib.nullcontext() if beside else _serving(settings, turns):
+        async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app=app), base_url="http://dashcam") as client:
+            yield AdminApi(client, publisher, turns, failures)
+
+
+@contextlib.contextmanager
+def _serving(settings: Settings, turns: Turns) -> Iterator[None]:
+    """Do what waits for the one writer, as the loader does."""
+    leaving = threading.Event()
+
+    def serve() -> None:
+        with contextlib.closing(StoreWriter(settings.database)) as writer:
+            while not leaving.wait(0.002):
+                turns.do_next(writer)
+
+    thread = threading.Thread(target=serve)
+    thread.start()
     try:
-        async with httpx2.AsyncClient(transport=transport, base_url="http://dashcam") as client:
-            yield AdminApi(client, publisher, desk, failures)
+        yield
     finally:
         leaving.set()
         thread.join()

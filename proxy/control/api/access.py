@@ -78,12 +78,15 @@ def _make_key(ask: Ask) -> Reply:
 
 
 def _change_key(ask: Ask) -> Reply:
-    name = ask.path["name"]
-    former = ask.desk.read(lambda within: keys.key(within.connection, name))
-    told = former.model_dump(mode="json", include=set(NewKey.model_fields))
-    body = _object(ask.body)
-    said_of = parse(NewKey, {key: value for key, value in {**told, **body}.items() if value is not None})
-    changed = _access(ask, "change", "keys", name, lambda within: keys.change_key(within.connection, name, said_of))
+    name, body = ask.path["name"], _object(ask.body)
+
+    def work(within: Session) -> KeyDocument:
+        former = keys.key(within.connection, name)
+        told = former.model_dump(mode="json", include=set(NewKey.model_fields))
+        said_of = parse(NewKey, {key: value for key, value in {**told, **body}.items() if value is not None})
+        return keys.change_key(within.connection, name, said_of)
+
+    changed = _access(ask, "change", "keys", name, work)
     return said(changed, changed.result.to_mapping())
 
 
@@ -164,16 +167,13 @@ def _put_key(ask: Ask) -> Reply:
     if not ask.settings.secrets.sealed:
         reason = "cannot be kept: secrets.sealed is off here, so keys are in the environment only (key_env)"
         raise InvalidError([Problem("key", reason)])
-    base_url = _provider_url(ask, name)
     master = _master_keys()[0]
-    changed = _access(
-        ask,
-        "store_key",
-        "providers",
-        name,
-        lambda within: provider_secrets.put(within.connection, within.backend, name, base_url, text, master),
-    )
-    return said(changed, {"provider": name})
+
+    def work(within: Session) -> None:
+        base_url = _provider_url(within, name)
+        provider_secrets.put(within.connection, within.backend, name, base_url, text, master)
+
+    return said(_access(ask, "store_key", "providers", name, work), {"provider": name})
 
 
 def _drop_key(ask: Ask) -> Reply:
@@ -190,8 +190,8 @@ def _rotate(ask: Ask) -> Reply:
     return said(changed, {"providers": changed.result})
 
 
-def _provider_url(ask: Ask, name: str) -> str:
-    provider = ask.desk.catalogue()[0].providers.get(name)
+def _provider_url(within: Session, name: str) -> str:
+    provider = within.catalogue()[0].providers.get(name)
     if provider is None:
         raise NotFoundError(f"there is no provider {name[:40]!r} in the catalogue", hint="add it first")
     return provider.base_url

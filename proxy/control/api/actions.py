@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Iterator
-from datetime import date
 from typing import Any
 
 from proxy.catalogue.catalogue import Catalogue
@@ -19,6 +18,7 @@ from proxy.catalogue.price_file import read_price_file
 from proxy.catalogue.succession import succeeded
 from proxy.control.api.changing import change, said
 from proxy.control.api.endpoint import Ask, Endpoint, Reply
+from proxy.control.api.parameters import day, truth
 from proxy.control.discovery import list_address, manners_of
 from proxy.control.fetching import Answer
 from proxy.control.fetching import ask as ask_outside
@@ -95,9 +95,9 @@ def _sync(ask: Ask) -> Reply:
 
 def _import_prices(ask: Ask) -> Reply:
     only = [word for word in ask.query.get("only", "").split(",") if word]
-    found = read_price_file(ask.body, ask.desk.read(lambda within: within.now()), _day(ask.query.get("since")), only)
+    found = read_price_file(ask.body, ask.desk.read(lambda within: within.now()), day(ask.query, "since"), only)
     told = {"origin": found.origin, "prices": len(found.prices), "skipped": len(found.skipped)}
-    if ask.query.get("dry_run", "") in ("true", "1", "yes"):
+    if truth(ask.query, "dry_run"):
         return Reply(body={**told, "dry_run": True})
     changed = change(ask, "import", "prices", found.origin, lambda now: succeeded(now, found.prices))
     return said(changed, {**told, "changed": len(changed.changes)})
@@ -122,12 +122,3 @@ def _word_of(answer: Answer) -> str:
     return _WORDS.get(status) or (
         "redirected" if 300 <= status < 400 else "server_error" if status >= 500 else "failed"
     )
-
-
-def _day(text: str | None) -> date | None:
-    if not text:
-        return None
-    try:
-        return date.fromisoformat(text)
-    except ValueError as error:
-        raise UsageError("since is a day, such as 2026-11-01") from error

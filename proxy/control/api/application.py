@@ -17,12 +17,14 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.types import ASGIApp
 
 from proxy.catalogue.access import Scope
 from proxy.control.api.table import routes_of
 from proxy.control.desk import Actor, Desk, take_up
 from proxy.control.problems import on_http_exception
 from proxy.control.publishing import Publisher
+from proxy.control.request_ids import with_request_ids
 from proxy.control.turns import Turns
 from proxy.errors import UnreachableError
 from proxy.loader.errands import alone
@@ -46,7 +48,7 @@ class OwnDoor:
 
 
 @contextlib.contextmanager
-def app_alone(settings: Settings) -> Iterator[Starlette]:
+def app_alone(settings: Settings) -> Iterator[ASGIApp]:
     """Give the API as an ASGI application; ``UnreachableError`` where a Dashcam has the database and is to be asked.
 
     ``StoreError`` where the database cannot be used.
@@ -61,13 +63,14 @@ def app_alone(settings: Settings) -> Iterator[Starlette]:
         desk = Desk(settings, publisher, turns, list, lambda: True)
         with contextlib.nullcontext() if database.is_postgres else _serving(turns, settings):
             routes = routes_of(OwnDoor(), lambda: desk, settings)
-            yield Starlette(routes=routes, exception_handlers={HTTPException: on_http_exception})
+            app = Starlette(routes=routes, exception_handlers={HTTPException: on_http_exception})
+            yield with_request_ids(app)
 
 
 def ask_alone(settings: Settings, method: str, target: str, data: bytes | None, kind: str) -> tuple[int, str, bytes]:
     """Ask one question where no Dashcam runs; return status, media type and body. Errors as ``app_alone``."""
 
-    async def ask(app: Starlette) -> httpx2.Response:
+    async def ask(app: ASGIApp) -> httpx2.Response:
         transport = httpx2.ASGITransport(app=app)
         async with httpx2.AsyncClient(transport=transport, base_url="http://dashcam") as client:
             return await client.request(method, target, content=data, headers={"content-type": kind})

@@ -43,6 +43,16 @@ def change(
     return ask.desk.change(ask.actor, deed, made, contents=contents)
 
 
+def note_reading(ask: Ask, call_id: str, **detail: str) -> None:
+    """Note in the audit log that the text of a call was read; where that cannot be written, it is not shown either."""
+    ask.desk.note(
+        Deed(
+            actor=ask.actor.name, source=ask.actor.source, action="read_body", noun="interactions", object=call_id,
+            detail=detail,
+        )
+    )  # fmt: skip
+
+
 def said(changed: Changed, body: Any = None, *, status: int = 200, tag: str | None = None) -> Reply:
     """Return the answer to a change: what there is now, the revision, and whether every gateway has it."""
     told = {"revision": changed.revision, "live": changed.live}

@@ -1,7 +1,8 @@
 """Providers, models, prices and routes: listed, read, created, changed and deleted, all in the same way.
 
-A change is a merge: members that are given take the place of those that are there, null takes one away. What comes from
-the settings file, the environment or this machine is listed with its origin, and cannot be changed here.
+A change is a merge: members that are given take the place of those that are there, null takes one away. What there is,
+and whether it is what ``If-Match`` names, is looked at in the transaction that changes it. What comes from the settings
+file, the environment or this machine is listed with its origin, and cannot be changed here.
 """
 
 from __future__ import annotations
@@ -51,22 +52,30 @@ def _of(noun: str) -> Iterator[Endpoint]:
         return said(changed, _view(ask, noun, document), status=201, tag=etag_of(document))
 
     def patched(ask: Ask) -> Reply:
-        former = _find(ask, noun)
-        check_tag(ask, former)
-        document = _merged(former, ask.body)
-        if document.key != former.key:
-            raise InvalidError([Problem("name", f"a {word} keeps its name; create another one and delete this")])
-        changed = change(ask, "change", noun, text_of(former.key), lambda now: _replaced(now, noun, former, document))
+        def made(now: Catalogue) -> Catalogue:
+            former = _in(ask, noun, now)
+            check_tag(ask, former)
+            document = _merged(former, ask.body)
+            if document.key != former.key:
+                raise InvalidError([Problem("name", f"a {word} keeps its name; create another one and delete this")])
+            return now.put(document)
+
+        changed = change(ask, "change", noun, ask.path["name"], made)
+        document = _in(ask, noun, changed.after)
         return said(changed, _view(ask, noun, document), tag=etag_of(document))
 
     def deleted(ask: Ask) -> Reply:
-        former = _find(ask, noun)
-        check_tag(ask, former)
-        changed = change(ask, "delete", noun, text_of(former.key), lambda now: now.without(noun, former.key))
-        return said(changed, {"deleted": text_of(former.key)})
+        def made(now: Catalogue) -> Catalogue:
+            former = _in(ask, noun, now)
+            check_tag(ask, former)
+            return now.without(noun, former.key)
+
+        return said(change(ask, "delete", noun, ask.path["name"], made), {"deleted": ask.path["name"]})
 
     query = (*QUERY, *_FILTERS[noun])
-    yield Endpoint(method="GET", path=noun, scope="read", summary=f"List {noun}", handle=listed, query=query)
+    yield Endpoint(
+        method="GET", path=noun, scope="read", summary=f"List {noun}", handle=listed, gives=kind, query=query
+    )
     yield Endpoint(
         method="POST",
         path=noun,
@@ -76,8 +85,9 @@ def _of(noun: str) -> Iterator[Endpoint]:
         takes=kind,
         gives=kind,
         status=201,
+        has_tag=True,
     )
-    yield Endpoint(method="GET", path=one, scope="read", summary=f"Get a {word}", handle=got, gives=kind)
+    yield Endpoint(method="GET", path=one, scope="read", summary=f"Get a {word}", handle=got, gives=kind, has_tag=True)
     yield Endpoint(
         method="PATCH",
         path=one,
@@ -86,8 +96,13 @@ def _of(noun: str) -> Iterator[Endpoint]:
         handle=patched,
         takes_object=True,
         gives=kind,
+        has_tag=True,
+        is_guarded=True,
+        says=f"Members of a {word} that change; null takes one away.",
     )
-    yield Endpoint(method="DELETE", path=one, scope="write", summary=f"Delete a {word}", handle=deleted)
+    yield Endpoint(
+        method="DELETE", path=one, scope="write", summary=f"Delete a {word}", handle=deleted, is_guarded=True
+    )
 
 
 def _shown(ask: Ask, noun: str) -> Iterator[dict[str, Any]]:
@@ -116,13 +131,18 @@ def _view(ask: Ask, noun: str, document: AnyDocument) -> dict[str, Any]:
 
 
 def _find(ask: Ask, noun: str) -> AnyDocument:
+    """Return the document that the path names, of the catalogue that is published."""
+    return _in(ask, noun, ask.desk.catalogue()[0])
+
+
+def _in(ask: Ask, noun: str, catalogue: Catalogue) -> AnyDocument:
     """Return the document that the path names; what stands elsewhere is told apart from what is nowhere."""
     name = ask.path["name"]
     key: Key = name
     if noun == "models":
         provider, _, model = name.partition("/")
         key = (provider, model)
-    found: AnyDocument | None = ask.desk.catalogue()[0].of(noun).get(key)
+    found: AnyDocument | None = catalogue.of(noun).get(key)
     if found is not None:
         return found
     around = ask.desk.surroundings
@@ -149,10 +169,4 @@ def _added(now: Catalogue, document: AnyDocument) -> Catalogue:
     noun = next(name for name, kind in KINDS.items() if kind is type(document))
     if document.key in now.of(noun):
         raise ConflictError(f"there is {text_of(document.key)!r} already")
-    return now.put(document)
-
-
-def _replaced(now: Catalogue, noun: str, former: AnyDocument, document: AnyDocument) -> Catalogue:
-    if now.of(noun).get(former.key) != former:
-        raise ConflictError("somebody else has changed this meanwhile", hint="get it again, then send the change")
     return now.put(document)

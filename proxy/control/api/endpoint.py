@@ -20,6 +20,7 @@ from starlette.routing import Route
 
 from proxy.catalogue.access import Scope
 from proxy.control.access import public
+from proxy.control.api.parameters import ParameterError, read_query
 from proxy.control.desk import Actor, ConflictError, Desk
 from proxy.control.problems import problem
 from proxy.errors import DashcamError, InvalidError, NotFoundError, Problem, StoreError, UsageError
@@ -29,6 +30,7 @@ log = structlog.get_logger("api")
 
 LARGEST_BODY = 1024 * 1024
 LARGEST_IMPORT = 10 * 1024 * 1024
+_LONGEST_LENGTH = 18
 
 
 class GoneError(DashcamError):
@@ -75,7 +77,11 @@ class Reply:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Endpoint:
-    """``path`` is below ``/api/v1``; ``takes`` is the body's document, ``takes_text`` a body of YAML or any bytes."""
+    """``path`` is below ``/api/v1``; ``takes`` is the body's document, ``takes_text`` a body of YAML or any bytes.
+
+    ``gives`` is what is answered, of a list each row. ``has_tag``: the answer has an ETag; ``is_guarded``: If-Match is
+    looked at. ``says`` tells of a body that is no document.
+    """
 
     method: str
     path: str
@@ -88,6 +94,9 @@ class Endpoint:
     takes_text: bool = False
     query: tuple[str, ...] = ()
     status: int = 200
+    has_tag: bool = False
+    is_guarded: bool = False
+    says: str = ""
 
 
 def route_of(endpoint: Endpoint, door: Door, desk: Callable[[], Desk], settings: Settings) -> Route:
@@ -98,10 +107,11 @@ def route_of(endpoint: Endpoint, door: Door, desk: Callable[[], Desk], settings:
         if isinstance(actor, Response):
             return actor
         try:
+            query = read_query(request.query_params.multi_items(), endpoint.query)
             body = await _body(request, endpoint)
             ask = Ask(
-                actor=actor, desk=desk(), settings=settings, path=request.path_params, query=_query(request, endpoint),
-                body=body, if_match=request.headers.get("if-match"),
+                actor=actor, desk=desk(), settings=settings, path=request.path_params, query=query, body=body,
+                if_match=request.headers.get("if-match"),
             )  # fmt: skip
             reply = await asyncio.to_thread(endpoint.handle, ask)
         except ClientDisconnect:
@@ -113,26 +123,17 @@ def route_of(endpoint: Endpoint, door: Door, desk: Callable[[], Desk], settings:
     return Route(f"/api/v1/{endpoint.path}", public(answer), methods=[endpoint.method], name=endpoint.summary)
 
 
-def _query(request: Request, endpoint: Endpoint) -> dict[str, str]:
-    found = dict(request.query_params)
-    unknown = [name for name in found if name not in endpoint.query]
-    if unknown:
-        known = ", ".join(endpoint.query) or "none"
-        raise UsageError(f"the query has {unknown[0][:60]!r}, which is not known here", hint=f"there are: {known}")
-    return found
-
-
 async def _body(request: Request, endpoint: Endpoint) -> Any:
     if endpoint.takes is None and not endpoint.takes_object and not endpoint.takes_text:
         return None
     limit = LARGEST_IMPORT if endpoint.takes_text else LARGEST_BODY
-    data = bytearray()
-    if int(request.headers.get("content-length") or 0) <= limit:
+    data, length = bytearray(), _length(request)
+    if length <= limit:
         async for part in request.stream():
             data += part
             if len(data) > limit:
                 break
-    if len(data) > limit or int(request.headers.get("content-length") or 0) > limit:
+    if max(len(data), length) > limit:
         raise TooLargeError(f"the body is larger than {limit // 1024 // 1024} MB")
     if endpoint.takes_text:
         return bytes(data)
@@ -143,6 +144,13 @@ async def _body(request: Request, endpoint: Endpoint) -> Any:
         return orjson.loads(data) if data else {}
     except orjson.JSONDecodeError as error:
         raise InvalidError([Problem("", f"the body is no JSON: {error.msg} at {error.pos}")]) from error
+
+
+def _length(request: Request) -> int:
+    said = request.headers.get("content-length", "0")
+    if not (said.isascii() and said.isdigit() and len(said) < _LONGEST_LENGTH):
+        raise ParameterError("content-length", "is the length of the body, a whole number")
+    return int(said)
 
 
 _STATUS: tuple[tuple[type[DashcamError], int], ...] = (
@@ -160,8 +168,10 @@ def _problem_of(error: DashcamError) -> Response:
     status = next((status for kind, status in _STATUS if isinstance(error, kind)), 500)
     if status == 500:
         log.error("request_refused", error=type(error).__name__, reason=error.message)
-    errors = error.problems if isinstance(error, InvalidError) else ()
-    detail = error.message if not errors else f"{len(errors)} thing{'s are' if len(errors) > 1 else ' is'} wrong"
+    errors = error.problems if isinstance(error, InvalidError | ParameterError) else ()
+    detail = error.message
+    if isinstance(error, InvalidError) and errors:
+        detail = f"{len(errors)} thing{'s are' if len(errors) > 1 else ' is'} wrong"
     return problem(status, error.code, detail, error.hint, errors=errors)
 
 

@@ -1,8 +1,14 @@
-"""What was changed and by whom, going back, and the whole catalogue as one text: out, and in after a look at it."""
+"""What was changed and by whom, going back, and the whole catalogue as one text: out, and in after a look at it.
+
+Revisions of all kinds share one row of numbers. Those of the catalogue can be gone back to; those of access (keys,
+tokens, provider keys) and of refreshed prices are listed where they are asked for, and say only that something changed:
+what was done is in the audit log.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from proxy.catalogue.accepting import accept
 from proxy.catalogue.bundle import imported, read_bundle, write_bundle
@@ -10,14 +16,18 @@ from proxy.catalogue.catalogue import Catalogue
 from proxy.catalogue.changes import changes
 from proxy.control.api.changing import change, said
 from proxy.control.api.endpoint import Ask, Endpoint, Reply
-from proxy.control.api.listing import limit_of
-from proxy.errors import NotFoundError, UsageError
+from proxy.control.api.listing import QUERY, span_of, span_page
+from proxy.control.api.parameters import instant, truth, words
+from proxy.errors import NotFoundError
 from proxy.store.catalogue import audit, documents
+from proxy.store.catalogue.documents import CATALOGUE
+from proxy.store.catalogue.session import ACCESS
+from proxy.store.configuration import PRICES
 
-_AUDIT = ("limit", "after", "actor", "action", "noun", "object", "outcome")
-_PAGES = ("limit", "after")
+_AUDIT = (*QUERY, *audit.FILTERS, "since", "until")
+_PAGES = (*QUERY, "kind")
+_KINDS = (CATALOGUE, ACCESS, PRICES)
 _HIGHEST = 2**62
-_TRUE, _FALSE = ("true", "1", "yes"), ("false", "0", "no", "")
 
 
 def endpoints() -> Iterator[Endpoint]:
@@ -39,16 +49,18 @@ def endpoints() -> Iterator[Endpoint]:
 
 
 def _list(ask: Ask) -> Reply:
-    limit, before = limit_of(ask.query), _number(ask, "after")
-    found = ask.desk.read(lambda within: documents.revisions(within.connection, before=before, limit=limit + 1))
-    data = [
-        {
-            "id": str(item["number"]), "number": item["number"], "author": item["author"], "made_at": item["made_at"],
-            "reason": item["document"].get("reason", ""), "changes": item["document"].get("changes", []),
-        }
-        for item in found[:limit]
-    ]  # fmt: skip
-    return Reply(body=_page(data, has_more=len(found) > limit))
+    span, kinds = span_of(ask.query), words(ask.query, "kind", _KINDS) or (CATALOGUE,)
+    found = ask.desk.read(lambda within: documents.revisions(within.connection, span, kinds=kinds))
+    return Reply(body=span_page([_shown(item) for item in found], ask.query))
+
+
+def _shown(item: Mapping[str, Any]) -> dict[str, Any]:
+    document = item["document"]
+    reason = document.get("reason") or document.get("changed") or document.get("origin", "")
+    return {
+        "id": str(item["number"]), "number": item["number"], "kind": item["kind"], "author": item["author"],
+        "made_at": item["made_at"], "reason": reason, "changes": document.get("changes", []),
+    }  # fmt: skip
 
 
 def _get(ask: Ask) -> Reply:
@@ -79,14 +91,14 @@ def _export(ask: Ask) -> Reply:
 
 def _import(ask: Ask) -> Reply:
     """Take in a bundle; a dry run says what would change, and nothing is changed."""
-    replaces = _truth(ask, "replace")
+    replaces = truth(ask.query, "replace")
     bundle = read_bundle(ask.body, ask.desk.read(lambda within: within.now()))
     above = ask.desk.read(lambda within: documents.highest_numbers(within.connection, bundle.next_versions))
 
     def made_of(now: Catalogue) -> Catalogue:
         return imported(now, bundle, replaces=replaces, author=ask.actor.name, above=above)
 
-    if not _truth(ask, "dry_run"):
+    if not truth(ask.query, "dry_run"):
         changed = change(ask, "import", "catalogue", "", made_of, contents=bundle.contents)
         return said(changed, {"changes": [item.to_mapping() for item in changed.changes]})
     before, revision = ask.desk.catalogue()
@@ -100,25 +112,11 @@ def _import(ask: Ask) -> Reply:
 
 
 def _audit(ask: Ask) -> Reply:
-    limit, before = limit_of(ask.query), _number(ask, "after")
-    filters = {name: value for name, value in ask.query.items() if name not in ("limit", "after")}
-    found = ask.desk.read(lambda within: audit.page(within.connection, before=before, limit=limit + 1, filters=filters))
-    data = [{"id": str(item["number"]), **item} for item in found[:limit]]
-    return Reply(body=_page(data, has_more=len(found) > limit))
-
-
-def _page(data: list[dict[str, object]], *, has_more: bool) -> dict[str, object]:
-    first, last = (data[0]["id"], data[-1]["id"]) if data else (None, None)
-    return {"object": "list", "data": data, "first_id": first, "last_id": last, "has_more": has_more}
-
-
-def _number(ask: Ask, name: str) -> int | None:
-    text = ask.query.get(name)
-    if text is None:
-        return None
-    if not (text.isascii() and text.isdigit() and len(text) < 18):
-        raise NotFoundError(f"{name} is the id of the last one that was seen")
-    return int(text)
+    span, since, until = span_of(ask.query), instant(ask.query, "since"), instant(ask.query, "until")
+    found = ask.desk.read(
+        lambda within: audit.page(within.connection, span, filters=ask.query, since=since, until=until)
+    )
+    return Reply(body=span_page([{"id": str(item["number"]), **item} for item in found], ask.query))
 
 
 def _revision(ask: Ask) -> int:
@@ -126,10 +124,3 @@ def _revision(ask: Ask) -> int:
     if number > _HIGHEST:
         raise NotFoundError("there is no revision of such a number", hint="dashcam config revisions")
     return number
-
-
-def _truth(ask: Ask, name: str) -> bool:
-    said_of = ask.query.get(name, "").lower()
-    if said_of not in _TRUE + _FALSE:
-        raise UsageError(f"{name} is true or false")
-    return said_of in _TRUE

@@ -1,8 +1,7 @@
-"""The description of the admin API, OpenAPI 3.1, made of its table, and a page to read it that needs nothing else."""
+"""The description of the admin API, OpenAPI 3.1, made of its table: what a row says is what is described."""
 
 from __future__ import annotations
 
-import html
 import re
 from collections.abc import Sequence
 from typing import Any
@@ -12,70 +11,107 @@ from pydantic import BaseModel
 from proxy import __version__
 from proxy.control.api.endpoint import Endpoint
 
+ABOUT = (
+    "Providers, models, prices, routes, prompts, keys and tokens, edited while Dashcam runs. A change answers with its "
+    "revision, and live: whether every gateway of the host has it in use. Mistakes are problems (RFC 9457) with every "
+    "field that is wrong; each answer has its number in x-request-id."
+)
 _PARAMETER = re.compile(r"\{(\w+)(?::(\w+))?\}")
+_JSON, _PROBLEM_JSON = "application/json", "application/problem+json"
+_TEXT: dict[str, Any] = {"type": "string"}
+_TRUTH: dict[str, Any] = {"type": "boolean"}
+_QUERY: dict[str, tuple[str, dict[str, Any]]] = {
+    "limit": ("At most so many rows.", {"type": "integer", "minimum": 1, "maximum": 500, "default": 50}),
+    "after": ("The id of a row: what comes behind it.", _TEXT),
+    "before": ("The id of a row: the page that ends right before it; with after, what lies between.", _TEXT),
+    "order": ("asc or desc; revisions and the audit log begin with the newest.", {"enum": ["asc", "desc"]}),
+    "fields": ("Only these members of each row, with commas between; id always comes along.", _TEXT),
+    "include": ("What else is wanted: last_output, the text of the last answer; reading it is audited.", _TEXT),
+    "dry_run": ("Only say what would change.", _TRUTH),
+    "replace": ("Take away what the bundle does not have.", _TRUTH),
+    "since": ("From this day or instant on.", _TEXT),
+    "until": ("Before this day or instant.", _TEXT),
+    "only": ("Only these models, with commas between.", _TEXT),
+    "kind": ("Rows of this kind.", _TEXT),
+}
+_FILTER = "Only rows whose {} is exactly this."
 _PROBLEM = {
     "type": "object",
     "required": ["type", "title", "status", "code", "detail"],
     "properties": {
-        "type": {"type": "string"},
-        "title": {"type": "string"},
+        "type": _TEXT,
+        "title": _TEXT,
         "status": {"type": "integer"},
-        "code": {"type": "string"},
-        "detail": {"type": "string"},
-        "hint": {"type": "string"},
+        "code": {"type": "string", "description": "Stable; may be matched by programs."},
+        "detail": _TEXT,
+        "hint": {"type": "string", "description": "What to do."},
+        "request_id": {"type": "string", "description": "The same as in x-request-id and in the log."},
         "errors": {
             "type": "array",
             "items": {
                 "type": "object",
                 "required": ["field", "reason"],
-                "properties": {"field": {"type": "string"}, "reason": {"type": "string"}},
+                "properties": {"field": _TEXT, "reason": _TEXT},
             },
         },
     },
 }
+_LIST = {
+    "type": "object",
+    "required": ["object", "data", "first_id", "last_id", "has_more"],
+    "properties": {
+        "object": {"const": "list"},
+        "data": {"type": "array", "items": {"type": "object"}},
+        "first_id": {"type": ["string", "null"]},
+        "last_id": {"type": ["string", "null"], "description": "What after is to be for the next page."},
+        "has_more": _TRUTH,
+    },
+}
+_CHANGED = {
+    "revision": {"type": "integer", "description": "The revision that the change made."},
+    "live": {"type": "boolean", "description": "Whether every gateway of this host has it in use."},
+}
+_IF_MATCH = {
+    "name": "If-Match",
+    "in": "header",
+    "description": "The ETag of what was read: where it is another one by now, the answer is 412 and nothing changes.",
+    "schema": _TEXT,
+}
+_ETAG = {"ETag": {"description": "Changes with the document; for If-Match.", "schema": _TEXT}}
 
 
 def description(endpoints: Sequence[Endpoint]) -> dict[str, Any]:
     """Return the whole description."""
-    schemas: dict[str, Any] = {"Problem": _PROBLEM}
+    schemas: dict[str, Any] = {"Problem": _PROBLEM, "List": _LIST}
     paths: dict[str, dict[str, Any]] = {}
     for item in endpoints:
-        paths.setdefault(_path(item), {})[item.method.lower()] = _operation(item, schemas)
+        paths.setdefault(path_of(item), {})[item.method.lower()] = _operation(item, schemas)
     return {
         "openapi": "3.1.0",
-        "info": {"title": "Dashcam admin API", "version": __version__, "description": _ABOUT},
+        "info": {"title": "Dashcam admin API", "version": __version__, "description": ABOUT},
         "paths": paths,
-        "components": {
-            "schemas": schemas,
-            "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
-        },
+        "components": {"schemas": schemas, "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}}},
         "security": [{"token": []}],
     }
 
 
-_ABOUT = (
-    "Providers, models, prices, routes, prompts, keys and tokens, edited while Dashcam runs. A change answers with its "
-    "revision, and live: whether every gateway of the host has it in use. Mistakes are problems (RFC 9457)."
-)
+def path_of(item: Endpoint) -> str:
+    """Return the whole path, with its parameters in braces."""
+    return "/api/v1/" + _PARAMETER.sub(r"{\1}", item.path)
 
 
 def _operation(item: Endpoint, schemas: dict[str, Any]) -> dict[str, Any]:
-    parameters: list[dict[str, Any]] = [
-        {"name": name, "in": "path", "required": True, "schema": {"type": "integer" if kind == "int" else "string"}}
-        for name, kind in _PARAMETER.findall(item.path)
-    ]
-    parameters += [{"name": name, "in": "query", "schema": {"type": "string"}} for name in item.query]
     made: dict[str, Any] = {
         "summary": item.summary,
         "operationId": re.sub(r"\W+", "_", item.summary.lower()).strip("_"),
         "tags": [item.path.partition("/")[0]],
         "x-scope": item.scope,
-        "parameters": parameters,
+        "parameters": _parameters(item),
         "responses": {
-            str(item.status): {"description": "Done.", **_content(item.gives, schemas)},
+            str(item.status): _reply(item, schemas),
             "default": {
                 "description": "It cannot be done.",
-                "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
+                "content": {_PROBLEM_JSON: {"schema": {"$ref": "#/components/schemas/Problem"}}},
             },
         },
     }
@@ -83,57 +119,66 @@ def _operation(item: Endpoint, schemas: dict[str, Any]) -> dict[str, Any]:
     return {**made, "requestBody": body} if body else made
 
 
+def _parameters(item: Endpoint) -> list[dict[str, Any]]:
+    made: list[dict[str, Any]] = [
+        {"name": name, "in": "path", "required": True, "schema": {"type": "integer" if kind == "int" else "string"}}
+        for name, kind in _PARAMETER.findall(item.path)
+    ]
+    for name in item.query:
+        text, schema = _QUERY.get(name, (_FILTER.format(name), _TEXT))
+        made.append({"name": name, "in": "query", "description": text, "schema": schema})
+    return [*made, _IF_MATCH] if item.is_guarded else made
+
+
+def _reply(item: Endpoint, schemas: dict[str, Any]) -> dict[str, Any]:
+    made: dict[str, Any] = {"description": "Done."}
+    if item.has_tag:
+        made["headers"] = _ETAG
+    if "limit" in item.query:
+        return {**made, "content": {_JSON: {"schema": _listed(item, schemas)}}}
+    if item.gives is None:
+        return made
+    shown: dict[str, Any] = {**_shown(item.gives, schemas)}
+    if item.method != "GET":
+        shown = {"allOf": [shown, {"type": "object", "properties": _CHANGED}]}
+    return {**made, "content": {_JSON: {"schema": shown}}}
+
+
+def _listed(item: Endpoint, schemas: dict[str, Any]) -> dict[str, Any]:
+    envelope = {"$ref": "#/components/schemas/List"}
+    if item.gives is None:
+        return envelope
+    rows = {"type": "array", "items": _shown(item.gives, schemas)}
+    return {"allOf": [envelope, {"type": "object", "properties": {"data": rows}}]}
+
+
 def _body(item: Endpoint, schemas: dict[str, Any]) -> dict[str, Any] | None:
     if item.takes is not None:
-        return {"required": True, **_content(item.takes, schemas)}
+        return {"required": True, "content": {_JSON: {"schema": _schema(item.takes, schemas)}}}
     if item.takes_object:
-        return {"required": True, "content": {"application/json": {"schema": {"type": "object"}}}}
+        return {"required": True, "content": {_JSON: {"schema": {"type": "object"}}}}
     if item.takes_text:
-        return {"required": True, "content": {"application/yaml": {"schema": {"type": "string"}}}}
+        return {"required": True, "content": {"application/yaml": {"schema": _TEXT}}}
     return None
 
 
-def _content(kind: type[BaseModel] | None, schemas: dict[str, Any]) -> dict[str, Any]:
-    if kind is None:
-        return {}
+def _schema(kind: type[BaseModel], schemas: dict[str, Any]) -> dict[str, str]:
+    """Name what may be sent."""
     schema = kind.model_json_schema(ref_template="#/components/schemas/{model}")
     schemas.update(schema.pop("$defs", {}))
     schemas[kind.__name__] = schema
-    return {"content": {"application/json": {"schema": {"$ref": f"#/components/schemas/{kind.__name__}"}}}}
+    return {"$ref": f"#/components/schemas/{kind.__name__}"}
 
 
-def _path(item: Endpoint) -> str:
-    return "/api/v1/" + _PARAMETER.sub(r"{\1}", item.path)
+def _shown(kind: type[BaseModel], schemas: dict[str, Any]) -> dict[str, str]:
+    """Name what is answered: the same members, with more beside them (id, origin, counts), none of them always there.
 
-
-def page(endpoints: Sequence[Endpoint]) -> str:
-    """Return the description as a page of its own."""
-    rows = "".join(
-        f"<tr><td><b>{item.method}</b></td><td><code>{html.escape(_path(item))}</code></td>"
-        f"<td>{html.escape(item.summary)}</td><td>{item.scope}</td>"
-        f"<td>{html.escape(', '.join(_fields(item)))}</td></tr>"
-        for item in sorted(endpoints, key=lambda item: (item.path.partition("/")[0], item.path, item.method))
-    )
-    return _PAGE.replace("{rows}", rows).replace("{version}", html.escape(__version__)).replace("{about}", _ABOUT)
-
-
-def _fields(item: Endpoint) -> Sequence[str]:
-    return item.query or (tuple(item.takes.model_fields) if item.takes is not None else ())
-
-
-STYLE = (
-    "body{font:16px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:72rem;padding:0 1rem;color:#1a1a1a;"
-    "background:#fff}table{border-collapse:collapse;width:100%}th,td{text-align:left;padding:.4rem .6rem;"
-    "border-bottom:1px solid #ddd;vertical-align:top}code{font:14px ui-monospace,monospace}th{position:sticky;top:0;"
-    "background:#fff}@media(prefers-color-scheme:dark){body,th{background:#151515;color:#eee}td,th{border-color:#333}"
-    "a{color:#8ab4f8}}"
-)
-_PAGE = (
-    '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Dashcam admin API</title>'
-    '<meta name="viewport" content="width=device-width"><style>'
-    + STYLE
-    + "</style></head><body><h1>Dashcam admin API</h1><p>{about}</p><p>Version {version}. The same for programs: "
-    '<a href="/api/openapi.json">/api/openapi.json</a>. Send an admin token as <code>Authorization: Bearer TOKEN'
-    "</code>; from this machine none is needed while none is set.</p><table><thead><tr><th>Method</th><th>Path</th>"
-    "<th>What it does</th><th>Scope</th><th>Fields</th></tr></thead><tbody>{rows}</tbody></table></body></html>"
-)
+    ``fields`` leaves out what is not wanted.
+    """
+    name = kind.__name__.removesuffix("Document")
+    if name not in schemas:
+        schema = kind.model_json_schema(ref_template="#/components/schemas/{model}")
+        schemas.update(schema.pop("$defs", {}))
+        del schema["additionalProperties"], schema["required"]
+        schemas[name] = {**schema, "title": name, "properties": {"id": _TEXT, **schema["properties"]}}
+    return {"$ref": f"#/components/schemas/{name}"}

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Literal
 
 from sqlalchemy import Connection
 
-from proxy.store.catalogue.values import json_of, read_instant, read_json
+from proxy.store.catalogue.span import NEWEST, Span
+from proxy.store.catalogue.values import instant, json_of, read_instant, read_json
 from proxy.store.columns import instant_text
 from proxy.store.engine import Backend
 
 _COLUMNS = "at, actor, source, action, noun, object, outcome, revision, detail"
-_FILTERS = ("actor", "action", "noun", "object", "outcome")
+FILTERS = ("actor", "action", "noun", "object", "outcome")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,13 +47,17 @@ def add(connection: Connection, backend: Backend, *deeds: Deed) -> None:
 
 
 def page(
-    connection: Connection, *, before: int | None = None, limit: int = 50, filters: Mapping[str, str] | None = None
-) -> list[dict[str, Any]]:
-    """Return the newest deeds, newest first, each with its number; ``filters`` are columns and what they hold."""
-    wanted = {name: value for name, value in (filters or {}).items() if name in _FILTERS}
-    where = " AND ".join(["number < ?", *(f"{name} = ?" for name in wanted)])
-    sql = f"SELECT number, {_COLUMNS} FROM audit_log WHERE {where} ORDER BY number DESC LIMIT ?"  # noqa: S608 - ours
-    rows = connection.exec_driver_sql(sql, (before or 2**62, *wanted.values(), limit)).mappings()
+    connection: Connection, span: Span = NEWEST, *, filters: Mapping[str, str] | None = None,
+    since: datetime | None = None, until: datetime | None = None,
+) -> list[dict[str, Any]]:  # fmt: skip
+    """Return deeds, each with its number; ``filters`` are columns and what they hold, ``until`` is not included."""
+    wanted = {name: value for name, value in (filters or {}).items() if name in FILTERS}
+    times = {"at >= ?": instant(since), "at < ?": instant(until)}
+    conditions, values = span.conditions()
+    where = " AND ".join([*conditions, *(f"{name} = ?" for name in wanted), *(sql for sql in times if times[sql])])
+    sql = f"SELECT number, {_COLUMNS} FROM audit_log WHERE {where} {span.order}"  # noqa: S608 - our own names
+    places = (*values, *wanted.values(), *filter(None, times.values()), span.limit)
+    rows = connection.exec_driver_sql(sql, places).mappings()
     return [{**row, "at": read_instant(row["at"]), "detail": _detail(row["detail"])} for row in rows]
 
 

@@ -8,7 +8,7 @@ changes nothing about what calls on record have said.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,6 +25,7 @@ from proxy.catalogue.route import RouteDocument
 from proxy.errors import InvalidError, NotFoundError, Problem
 from proxy.store import configuration
 from proxy.store.bulk import run_many
+from proxy.store.catalogue.span import NEWEST, Span
 from proxy.store.catalogue.values import instant, json_of, read_json
 from proxy.store.configuration import Proposal, Revision
 from proxy.store.engine import Backend
@@ -82,13 +83,15 @@ def revision(connection: Connection, number: int) -> Revision:
     return configuration.read(connection, number)
 
 
-def revisions(connection: Connection, *, before: int | None = None, limit: int = 50) -> list[dict[str, Any]]:
-    """Return the newest revisions, without what they hold: number, author, made_at and the document of changes."""
-    sql = (
-        "SELECT number, author, made_at, document FROM config_revision WHERE kind = ? AND number < ? "
-        "ORDER BY number DESC LIMIT ?"
-    )
-    rows = connection.exec_driver_sql(sql, (CATALOGUE, before or 2**62, limit)).mappings()
+def revisions(
+    connection: Connection, span: Span = NEWEST, *, kinds: Sequence[str] = (CATALOGUE,)
+) -> list[dict[str, Any]]:
+    """Return revisions of these kinds without what they hold: number, kind, author, made_at, document of changes."""
+    conditions, values = span.conditions()
+    conditions.append(f"kind IN ({', '.join('?' * len(kinds))})")
+    where = " AND ".join(conditions)
+    sql = f"SELECT number, kind, author, made_at, document FROM config_revision WHERE {where} {span.order}"  # noqa: S608 - ours
+    rows = connection.exec_driver_sql(sql, (*values, *kinds, span.limit)).mappings()
     return [{**row, "document": read_json(row["document"])} for row in rows]
 
 

@@ -62,15 +62,19 @@ def usage_of(connection: Connection, prompt: str) -> PromptUsage:
     return _summed(connection, _SUMS_OF, (prompt,)).get(prompt, PromptUsage())
 
 
-def last_call(connection: Connection, prompt: str, hour: datetime) -> LastCall | None:
-    """Return the newest call of an hour that used a prompt; None where it is not on record any more."""
+def last_call(connection: Connection, prompt: str, hour: datetime, *, with_output: bool = False) -> LastCall | None:
+    """Return the newest call of an hour that used a prompt; None where it is not on record any more.
+
+    Its output is read only where it is wanted.
+    """
     since, until = (round(at.timestamp() * 1000) for at in (hour, hour + _HOUR))
     span = Filters(since=since, until=until)
     if connection.dialect.name == "postgresql":
         span = bounded(span)
     conditions, values = conditions_of(span)
     where = " AND ".join([*conditions, "prompt_name = ?"])
-    sql = f"SELECT {_COLUMNS}, {_TEXT} FROM interaction WHERE {where} {NEWEST_FIRST} LIMIT 1"  # noqa: S608 - ours
+    text = _TEXT if with_output else "NULL AS output_text"
+    sql = f"SELECT {_COLUMNS}, {text} FROM interaction WHERE {where} {NEWEST_FIRST} LIMIT 1"  # noqa: S608 - ours
     row = connection.exec_driver_sql(sql, (*values, prompt)).mappings().first()
     return None if row is None else _call(dict(row))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Connection
@@ -42,6 +42,14 @@ def remove(connection: Connection, provider: str) -> None:
     """Forget a provider's key; ``NotFoundError`` where there is none."""
     if not connection.exec_driver_sql("DELETE FROM provider_secret WHERE provider = ?", (provider,)).rowcount:
         raise NotFoundError(f"no key of provider {provider!r} is stored")
+
+
+def keep_only(connection: Connection, providers: Collection[str]) -> list[str]:
+    """Forget the keys of all other providers, and return whose they were: a new one of that name takes up no key."""
+    gone = [name for name in read(connection) if name not in providers]
+    for name in gone:
+        remove(connection, name)
+    return gone
 
 
 def read(connection: Connection) -> dict[str, ProviderSecret]:

@@ -31,11 +31,15 @@ class Session:
     connection: Connection
     backend: Backend
 
-    def catalogue(self) -> tuple[Catalogue, int]:
-        """Return the catalogue as it stands and its revision; nobody else can change it until this transaction ends."""
+    def alone(self) -> None:
+        """Wait until nobody else changes the catalogue or access to it; then nobody can until this transaction ends."""
         insert = "INSERT INTO deployment (name, value) VALUES (?, '') ON CONFLICT DO NOTHING"
         self.connection.exec_driver_sql(insert, (_LOCK,))
         self.connection.exec_driver_sql("UPDATE deployment SET value = '' WHERE name = ?", (_LOCK,))
+
+    def catalogue(self) -> tuple[Catalogue, int]:
+        """Return the catalogue as it stands and its revision; nobody else can change it until this transaction ends."""
+        self.alone()
         return documents.load(self.connection), documents.newest(self.connection)
 
     def now(self) -> datetime:

@@ -41,7 +41,35 @@ async def test_the_page_needs_nothing_from_elsewhere(settings: Settings) -> None
     assert "default-src 'none'" in answer.headers["content-security-policy"]
     assert "<script" not in answer.text
     assert "http://" not in answer.text
-    assert answer.text.count("<tr>") == len(ENDPOINTS) + 1
+    assert answer.text.count('class="endpoint"') == len(ENDPOINTS)
+
+
+async def test_the_description_is_made_once_and_not_sent_again(settings: Settings) -> None:
+    with app_alone(settings) as app:
+        async with client(app) as api:
+            for path in ("/api/openapi.json", "/api/docs"):
+                first, again = await api.get(path), await api.get(path)
+                assert (first.content, first.headers["etag"]) == (again.content, again.headers["etag"])
+                known = await api.get(path, headers={"if-none-match": first.headers["etag"]})
+                assert (known.status_code, known.content) == (304, b"")
+
+
+def test_lists_guards_and_numbers_of_requests_are_described() -> None:
+    found = openapi.description(ENDPOINTS)
+    patch = found["paths"]["/api/v1/providers/{name}"]["patch"]
+    assert "If-Match" in [item["name"] for item in patch["parameters"]]
+    assert "ETag" in patch["responses"]["200"]["headers"]
+    listed = found["paths"]["/api/v1/providers"]["get"]["responses"]["200"]["content"]["application/json"]["schema"]
+    envelope, rows = listed["allOf"]
+    assert set(found["components"]["schemas"]["List"]["required"]) == {
+        "object",
+        "data",
+        "first_id",
+        "last_id",
+        "has_more",
+    }
+    assert (envelope["$ref"][-4:], rows["properties"]["data"]["items"]["$ref"][-8:]) == ("List", "Provider")
+    assert "request_id" in found["components"]["schemas"]["Problem"]["properties"]
 
 
 async def test_a_command_does_what_control_would(settings: Settings) -> None:

@@ -6,6 +6,7 @@ from sqlalchemy import Connection
 
 from proxy.store.catalogue import audit
 from proxy.store.catalogue.audit import Deed
+from proxy.store.catalogue.span import Span
 from proxy.store.engine import Backend
 
 DEEDS = [
@@ -17,14 +18,14 @@ DEEDS = [
 
 def test_deeds_are_told_newest_first_by_pages(connection: Connection, backend: Backend) -> None:
     audit.add(connection, backend, *DEEDS)
-    first = audit.page(connection, limit=2)
+    first = audit.page(connection, Span(limit=2))
     assert [(item["actor"], item["action"], item["outcome"]) for item in first] == [
         ("kim", "delete", "done"),
         ("dct_1", "login", "refused"),
     ]
     assert first[1]["detail"] == {"failures": 3}
     assert first[0]["at"].tzinfo is not None
-    (rest,) = audit.page(connection, before=first[-1]["number"])
+    (rest,) = audit.page(connection, Span(below=first[-1]["number"]))
     assert (rest["object"], rest["revision"], rest["source"]) == ("acme", 3, "127.0.0.1")
 
 

@@ -10,6 +10,7 @@ from proxy.catalogue.prompt import PromptDocument
 from proxy.catalogue.versions import rolled_back, saved_version
 from proxy.errors import InvalidError, NotFoundError
 from proxy.store.catalogue import documents
+from proxy.store.catalogue.span import Span
 from proxy.store.engine import Backend
 from tests.integration.store.catalogue.conftest import HASHES, MADE_AT, VERSIONS, a_catalogue
 
@@ -70,7 +71,7 @@ def test_every_revision_comes_back(connection: Connection, backend: Backend) -> 
     three = documents.save(connection, backend, second, documents.at(connection, one), author="ada").revision
     assert documents.load(connection) == first
     assert [item["number"] for item in documents.revisions(connection)] == [three, two, one]
-    listed = documents.revisions(connection, before=two, limit=1)
+    listed = documents.revisions(connection, Span(below=two, limit=1))
     assert [(item["number"], item["author"], item["document"]["reason"]) for item in listed] == [(one, "kim", "begin")]
     with pytest.raises(NotFoundError, match="no revision 999"):
         documents.at(connection, 999)

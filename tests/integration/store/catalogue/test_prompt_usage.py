@@ -51,7 +51,7 @@ def test_uses_are_counted_by_version(record: StoreWriter) -> None:
 
 def test_the_newest_call_says_what_came_of_it(record: StoreWriter) -> None:
     with record.transaction() as connection:
-        found = last_call(connection, "short", BEGAN)
+        found = last_call(connection, "short", BEGAN, with_output=True)
         assert found is not None
         assert (found.version, found.label, found.model, found.outcome, found.output) == (
             2, "production", "gpt-6", "completed", "newest")  # fmt: skip
@@ -63,7 +63,7 @@ def test_where_nothing_is_kept_of_an_answer_there_is_no_output(writer: StoreWrit
     entry = replace(used("bare", 1, output=None), input_text=None)
     writer.write(WriteBatch(entries=[("s", entry)]), lambda _: {})
     with writer.transaction() as connection:
-        found = last_call(connection, "bare", BEGAN)
+        found = last_call(connection, "bare", BEGAN, with_output=True)
     assert found is not None
     assert found.output is None
 

@@ -1,0 +1,150 @@
+"""Versions of prompts that never change, labels that move, a draft apart, and what a version makes of values."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from proxy.catalogue.contents import read_content
+from proxy.catalogue.fields import split_reference
+from proxy.catalogue.prompt import PromptDocument, VersionHead
+from proxy.catalogue.versions import drafted, moved_label
+from proxy.control.api.changing import said
+from proxy.control.api.endpoint import Ask, Endpoint, Reply
+from proxy.control.api.listing import QUERY, page
+from proxy.control.api.prompt_changes import (
+    change_prompt,
+    find_prompt,
+    is_admin,
+    now_of,
+    object_of,
+    prompt_in,
+    save_version,
+)
+from proxy.errors import InvalidError, NotFoundError, Problem
+from proxy.prompting.checking import read_version
+from proxy.prompting.problems import RenderingError
+from proxy.prompting.rendering import CompiledPrompt
+from proxy.prompting.version import texts_of
+
+_SAVES = "content: messages, parameters, variables, tools; and note, version_name, labels that move to it."
+_RENDERS = "variables by name; version (a number, name or label, else production), or a content that is not saved."
+
+
+def endpoints() -> Iterator[Endpoint]:
+    """Yield the rows."""
+    one, version = "prompts/{name}", "prompts/{name}/versions/{version}"
+    label, draft = f"{one}/labels/{{label}}", f"{one}/draft"
+    guarded = {"is_guarded": True}
+    rows: tuple[tuple[Any, ...], ...] = (
+        ("POST", f"{one}/render", "read", "Render a version without calling", _render, {"says": _RENDERS}),
+        ("GET", f"{one}/versions", "read", "List versions", _versions, {"query": QUERY, "gives": VersionHead}),
+        ("POST", f"{one}/versions", "write", "Save a version", _save, {"says": _SAVES, "status": 201, **guarded}),
+        ("GET", version, "read", "Get a version with its content", _version, {"has_tag": True}),
+        ("PUT", label, "write", "Move a label", _label, {"says": "version: a number, name or label.", **guarded}),
+        ("DELETE", label, "write", "Remove a label", _unlabel, guarded),
+        ("GET", draft, "read", "Get the draft", _draft, {}),
+        ("PUT", draft, "write", "Save the draft", _save_draft, {"says": "content, as of a version.", **guarded}),
+        ("DELETE", draft, "write", "Throw the draft away", _drop_draft, guarded),
+    )
+    for method, path, scope, summary, handle, more in rows:
+        told = {**more, "takes_object": "says" in more}
+        yield Endpoint(method=method, path=path, scope=scope, summary=summary, handle=handle, **told)
+
+
+def _versions(ask: Ask) -> Reply:
+    heads = [{"id": str(item.number), **item.to_mapping()} for item in find_prompt(ask).versions]
+    return Reply(body=page(heads, ask.query))
+
+
+def _version(ask: Ask) -> Reply:
+    head = _head(find_prompt(ask), ask.path["version"])
+    content = ask.desk.contents([head.sha256])[head.sha256]
+    return Reply(body={**head.to_mapping(), "content": content}, headers={"etag": f'"{head.sha256[:20]}"'})
+
+
+def _save(ask: Ask) -> Reply:
+    return save_version(ask, find_prompt(ask), object_of(ask.body), is_new=False)
+
+
+def _render(ask: Ask) -> Reply:
+    """Return the exact messages and parameters that a call would get."""
+    prompt, body = find_prompt(ask), object_of(ask.body)
+    if unknown := sorted(body.keys() - {"version", "variables", "content"}):
+        raise InvalidError([Problem(str(unknown[0]), "is not a field; there are: version, variables, content")])
+    variables = body.get("variables") or {}
+    if not isinstance(variables, dict):
+        raise InvalidError([Problem("variables", "is an object of values by name")])
+    if "content" in body:
+        content, title = read_content(body["content"], "content")[0], f"{prompt.name}@draft"
+    else:
+        head = _head(prompt, str(body.get("version", "")) or "production")
+        content, title = ask.desk.contents([head.sha256])[head.sha256], f"{prompt.name}@{head.number}"
+    version, _ = read_version(content)
+    try:
+        found = CompiledPrompt(version, title, lambda name: _partial(ask, name)).render(variables)
+    except RenderingError as error:
+        field = f"variables.{error.variable}" if error.variable else ""
+        raise InvalidError([Problem(field, error.message)], hint=error.hint) from error
+    body_of_call = {"messages": found.messages, **found.parameters}
+    if found.tools:
+        body_of_call["tools"] = list(found.tools)
+    if found.response_format is not None:
+        body_of_call["response_format"] = found.response_format
+    return Reply(body={"prompt": title, "body": body_of_call, "unused": list(found.unused)})
+
+
+def _partial(ask: Ask, reference: str) -> str | None:
+    """Return the text that another prompt gives where it is included: that of its first message."""
+    name, wanted = split_reference(reference)
+    prompt = ask.desk.catalogue()[0].prompts.get(name)
+    head = None if prompt is None else prompt.version(wanted or "production") or prompt.latest
+    if head is None:
+        return None
+    version, _ = read_version(ask.desk.contents([head.sha256])[head.sha256])
+    return next(iter(texts_of(version).values()), None)
+
+
+def _label(ask: Ask) -> Reply:
+    body, label, name = object_of(ask.body), ask.path["label"], ask.path["name"]
+    if body.keys() != {"version"}:
+        raise InvalidError([Problem("version", "says which version the label stands for: a number, name or label")])
+    wanted, may = str(body["version"]), is_admin(ask)
+    changed = change_prompt(ask, "label", lambda prompt: moved_label(prompt, label, wanted, may_move_protected=may))
+    return said(changed, {"name": name, "label": label, "version": prompt_in(changed.after, name).labels[label]})
+
+
+def _unlabel(ask: Ask) -> Reply:
+    label, may = ask.path["label"], is_admin(ask)
+    changed = change_prompt(ask, "unlabel", lambda prompt: moved_label(prompt, label, None, may_move_protected=may))
+    return said(changed, {"name": ask.path["name"], "label": label})
+
+
+def _draft(ask: Ask) -> Reply:
+    draft = find_prompt(ask).draft
+    if draft is None:
+        raise NotFoundError(f"the prompt {ask.path['name']!r} has no draft")
+    return Reply(body={**draft.to_mapping(), "content": ask.desk.contents([draft.sha256])[draft.sha256]})
+
+
+def _save_draft(ask: Ask) -> Reply:
+    content, sha256 = read_content(object_of(ask.body).get("content"), "content")
+    at = now_of(ask)
+    changed = change_prompt(
+        ask, "draft", lambda prompt: drafted(prompt, sha256, author=ask.actor.name, at=at), contents={sha256: content}
+    )
+    return said(changed, {"name": ask.path["name"], "sha256": sha256})
+
+
+def _drop_draft(ask: Ask) -> Reply:
+    at = now_of(ask)
+    changed = change_prompt(ask, "draft", lambda prompt: drafted(prompt, None, author=ask.actor.name, at=at))
+    return said(changed, {"name": ask.path["name"]})
+
+
+def _head(prompt: PromptDocument, wanted: str) -> VersionHead:
+    found = prompt.version(wanted) or (prompt.latest if wanted == "production" else None)
+    if found is None:
+        numbers = ", ".join(str(item.number) for item in prompt.versions[-10:]) or "none yet"
+        raise NotFoundError(f"{prompt.name} has no version {wanted[:40]!r}; there are: {numbers}")
+    return found
