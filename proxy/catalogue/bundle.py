@@ -9,7 +9,7 @@ version, where the latest one says something else, and what else is not said of 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -23,7 +23,7 @@ from proxy.catalogue.plain import below
 from proxy.catalogue.prompt import PromptDocument
 from proxy.catalogue.provider import ProviderDocument
 from proxy.catalogue.versions import moved_label, saved_version
-from proxy.catalogue.yaml_text import read_yaml, write_yaml
+from proxy.catalogue.yaml_text import read_yaml, too_much_of, write_yaml
 from proxy.errors import InvalidError, Problem
 
 FORMAT = "dashcam-bundle/1"
@@ -47,13 +47,20 @@ class Bundle:
 # -- out ----------------------------------------------------------------------------------------------------
 
 
-def write_bundle(catalogue: Catalogue, load: Load) -> str:
-    """Return a catalogue as YAML; ``load`` gives the contents of prompts. The same catalogue is the same text."""
+def write_bundle(catalogue: Catalogue, load: Load, nouns: Sequence[str] = tuple(KINDS)) -> str:
+    """Return a catalogue as YAML; ``load`` gives the contents of prompts. The same catalogue is the same text.
+
+    ``InvalidError`` where ``read_bundle`` would refuse it for its size.
+    """
     made: dict[str, Any] = {"format": FORMAT}
-    for noun in KINDS:
+    for noun in nouns:
         if documents := catalogue.of(noun):
             made[noun] = [_written(document, load) for _, document in sorted(documents.items())]
-    return write_yaml(made)
+    text = write_yaml(made)
+    if reason := too_much_of(made, text):
+        hint = "export it in parts: only=providers,models,prices,routes and prompts by dashcam prompts export"
+        raise InvalidError([Problem("", f"the bundle {reason}, and could not be taken in again")], hint=hint)
+    return text
 
 
 def _written(document: Document, load: Load) -> dict[str, Any]:

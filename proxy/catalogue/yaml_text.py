@@ -77,6 +77,20 @@ def write_yaml(value: Any) -> str:
     return written
 
 
+def too_much_of(value: Any, text: str) -> str | None:
+    """Return why a value that was written as this text could not be read again, or None."""
+    if len(text.encode()) > MAX_BYTES:
+        return f"is larger than {MAX_BYTES // 1024 // 1024} MB"
+    return f"holds more than {MAX_VALUES:,} values" if _nodes_of(value) > MAX_VALUES else None
+
+
+def _nodes_of(value: Any) -> int:
+    """Return how many values the reader will count: containers, members' names, and what is in them."""
+    if isinstance(value, dict):
+        return 1 + len(value) + sum(map(_nodes_of, value.values()))
+    return 1 + sum(map(_nodes_of, value)) if isinstance(value, list) else 1
+
+
 class _Dumper(_SafeDumper):  # type: ignore[misc]
     """Writes nothing twice by reference, and texts of several lines as they are."""
 

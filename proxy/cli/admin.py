@@ -22,7 +22,7 @@ from proxy.settings.values import Settings
 _SECONDS = 30.0
 _KINDS: dict[int, type[DashcamError]] = {
     400: UsageError, 401: NotAllowedError, 403: NotAllowedError, 404: NotFoundError, 409: UsageError, 412: UsageError,
-    413: UsageError, 422: UsageError, 429: NotAllowedError, 503: StoreError,
+    413: UsageError, 422: UsageError, 429: NotAllowedError, 502: UnreachableError, 503: StoreError,
 }  # fmt: skip
 
 

@@ -38,6 +38,7 @@ class Listing:
     session: str | None = None
     app: str | None = None
     environment: str | None = None
+    prompt: str | None = None
     tags: tuple[str, ...] = ()
     metadata: tuple[str, ...] = ()
     limit: int = 20
@@ -54,7 +55,7 @@ class Listing:
         return any(
             (
                 self.since, self.until, self.model, self.outcome, self.provider,
-                self.user, self.session, self.app, self.environment, self.tags, self.metadata,
+                self.user, self.session, self.app, self.environment, self.prompt, self.tags, self.metadata,
             )
         )  # fmt: skip
 
@@ -127,6 +128,7 @@ def _filters(listing: Listing, reader: Reader) -> Filters:
         session=listing.session,
         app=listing.app,
         environment=listing.environment,
+        prompt=listing.prompt,
         tags=listing.tags,
         metadata=tuple(map(_pair, listing.metadata)),
     )

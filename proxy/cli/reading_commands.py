@@ -44,6 +44,9 @@ def logs(
     meta: Annotated[list[str] | None, typer.Option(metavar="KEY=VALUE", help="With this pair; repeatable.")] = None,
     of_app: Annotated[str | None, typer.Option("--app", metavar="NAME", help="An application.")] = None,
     environment: Annotated[str | None, typer.Option(metavar="NAME", help="An environment.")] = None,
+    prompt: Annotated[
+        str | None, typer.Option(metavar="NAME[@WHICH]", help="A stored prompt, or one number or label of it.")
+    ] = None,
     fields: Fields = None,
     json: Json = False,
     jsonl: Annotated[bool, typer.Option("--jsonl", help="One JSON object a line.")] = False,
@@ -63,9 +66,9 @@ def logs(
         raise UsageError("--json is one document and --jsonl is many; choose one")
     listing = Listing(
         since=since, until=until, model=model, outcome=outcome, provider=provider, user=user, session=session,
-        app=of_app, environment=environment, tags=tuple(tag or ()), metadata=tuple(meta or ()), limit=limit,
-        fields=fields, sort=sort, form="json" if json else "jsonl" if jsonl else "table", has_headers=not no_headers,
-        is_utc=utc, follow=follow,
+        app=of_app, environment=environment, prompt=prompt, tags=tuple(tag or ()), metadata=tuple(meta or ()),
+        limit=limit, fields=fields, sort=sort, form="json" if json else "jsonl" if jsonl else "table",
+        has_headers=not no_headers, is_utc=utc, follow=follow,
     )  # fmt: skip
     list_calls(settings_from(config, data_dir, env_file, database_url=database_url), listing)
 

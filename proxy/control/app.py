@@ -52,6 +52,7 @@ def build(settings: Settings, say: Callable[[bytes], None]) -> ASGIApp:
             loop.create_task(discovery.run(), name="discovery"),
             loop.create_task(door.failures.run(), name="failed logins"),
             loop.create_task(Mending(services.publisher, services.take_up).run(), name="mending"),
+            loop.create_task(services.key_file.run(services.publisher.keyed), name="key file"),
         ]
         try:
             yield

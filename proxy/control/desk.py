@@ -24,15 +24,18 @@ from proxy.catalogue.changes import Change
 from proxy.catalogue.contents import Load
 from proxy.catalogue.surroundings import Surroundings
 from proxy.catalogue.versions import rolled_back
+from proxy.control.configuration import PricesHandler
 from proxy.control.publishing import Publisher
 from proxy.control.turns import Turns
 from proxy.domain.provider import Provider
 from proxy.errors import DashcamError, NotFoundError
 from proxy.settings.values import Settings
+from proxy.store import configuration
 from proxy.store.catalogue import audit, documents, provider_secrets, session
 from proxy.store.catalogue.audit import Deed
 from proxy.store.catalogue.session import Session
 from proxy.store.catalogue.state import CatalogueState, read_state
+from proxy.store.configuration import Proposal, Revision
 from proxy.store.failures import StoreUnavailableError
 from proxy.store.writing import StoreWriter
 
@@ -183,6 +186,24 @@ class Desk:
 
         revision, made = self._do(actor, deed, whole)
         return Changed(revision=revision, live=self._publish(), result=made)
+
+    # -- prices ---------------------------------------------------------------------------------------------
+
+    def refresh_prices(self, actor: Actor, deed: Deed, proposal: Proposal) -> Changed:
+        """Let price data that was checked count; other hosts hear of it, this one has it at once (``live``)."""
+
+        def work(within: Session) -> Revision:
+            number = configuration.record(within.connection, within.backend, proposal)
+            audit.add(within.connection, within.backend, _by(actor, deed, revision=number))
+            return configuration.read(within.connection, number)
+
+        revision = self._do(actor, deed, work)
+        try:
+            PricesHandler(self._settings.prices_dir).apply(revision)
+        except (DashcamError, OSError) as error:
+            log.error("prices_not_applied", reason=str(error), hint="dashcam doctor")
+            return Changed(revision=revision.number, live=False)
+        return Changed(revision=revision.number, live=True)
 
     # -- reading --------------------------------------------------------------------------------------------
 

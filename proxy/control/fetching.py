@@ -37,6 +37,7 @@ class Manners:
     http2: bool = False
     seconds: float = 5.0
     allow_private: bool = True
+    max_bytes: int = MAX_BYTES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,9 +116,9 @@ async def _ask(url: str, manners: Manners) -> Answer:
         status = answer.status_code
         if status != 200:
             return Answer(status=status)
-        data = b""
+        data = bytearray()
         async for part in answer.aiter_raw():
             data += part
-            if len(data) > MAX_BYTES:
+            if len(data) > manners.max_bytes:
                 return Answer(failure="too_large")
-        return Answer(status=status, data=data, is_dashcam="x-dashcam-id" in answer.headers)
+        return Answer(status=status, data=bytes(data), is_dashcam="x-dashcam-id" in answer.headers)

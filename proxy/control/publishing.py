@@ -98,6 +98,12 @@ class Publisher:
         with self._lock:
             return self._publish()
 
+    def keyed(self, proxy_keys: Mapping[str, str]) -> Snapshot:
+        """Take in the proxy keys of the environment's file (digest → id), which is another one now."""
+        with self._lock:
+            self._settings = replace(self._settings, proxy_keys=dict(proxy_keys))
+            return self._publish()
+
     # -- what others ask ------------------------------------------------------------------------------------
 
     @property

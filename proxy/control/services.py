@@ -11,6 +11,7 @@ import contextlib
 import threading
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
@@ -19,6 +20,7 @@ import structlog
 from proxy.catalogue.access import TokenDocument
 from proxy.control.announcing import announcement, is_first
 from proxy.control.desk import Desk, take_up
+from proxy.control.key_file import KeyFile
 from proxy.control.publishing import Publisher
 from proxy.control.sharing import Sharing
 from proxy.control.spool_state import SpoolState
@@ -51,6 +53,7 @@ class Services:
     def __init__(self, settings: Settings, say: Callable[[bytes], None]) -> None:
         self.settings = settings
         self.totals = Totals()
+        self.key_file = KeyFile()
         self.loader: Loader | None = None
         self._say = say
         self._failure: str | None = None
@@ -70,7 +73,8 @@ class Services:
     @cached_property
     def publisher(self) -> Publisher:
         """Who makes the snapshot; asked for once before anything else begins."""
-        return Publisher(self.settings)
+        keys = self.key_file.look()
+        return Publisher(self.settings if keys is None else replace(self.settings, proxy_keys=keys))
 
     @cached_property
     def desk(self) -> Desk:

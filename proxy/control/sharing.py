@@ -76,7 +76,9 @@ class Sharing:
         database, who = self._settings.database, self._who()
         follower = Follower(handlers_of(self._settings.prices_dir, self._take_up))
         self._hosts = Hosts(database, who, follower, self._report, self._on_claimed)
-        self._work = PeriodicWork(PeriodicRuns(database, who, tasks_of(database)), lambda: self.is_leader)
+        self._work = PeriodicWork(
+            PeriodicRuns(database, who, tasks_of(database, self._settings.admin.audit_days)), lambda: self.is_leader
+        )
         self._hosts.start()
         if database.is_postgres:
             upkeep = Upkeep(self._settings.maintenance.every_hours * 3600)

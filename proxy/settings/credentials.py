@@ -23,16 +23,23 @@ _WELL_KNOWN = ("changeme", "password", "secret", "admin", "0123456789", "abcdefg
 def read_secret(name: str, environment: Mapping[str, str] | None = None) -> str | None:
     """Return a secret, or None when it is not set; ``ConfigurationError`` when it or its file cannot be read."""
     values = os.environ if environment is None else environment
-    path = values.get(f"{name}_FILE")
-    if path:
+    path = secret_file(name, values)
+    if path is not None:
         try:
-            return Path(path).read_text(encoding="utf-8").strip() or None
+            return path.read_text(encoding="utf-8").strip() or None
         except (OSError, UnicodeDecodeError) as error:
             raise ConfigurationError(f"{name}_FILE: {path} cannot be read: {error}") from error
     value = values.get(name, "").strip()
     if any("\ud800" <= character <= "\udfff" for character in value):
         raise ConfigurationError(f"{name}: is no UTF-8 text")
     return value or None
+
+
+def secret_file(name: str, environment: Mapping[str, str] | None = None) -> Path | None:
+    """Return the file that a secret is in, None where it is in a variable or not set."""
+    values = os.environ if environment is None else environment
+    path = values.get(f"{name}_FILE")
+    return Path(path) if path else None
 
 
 def provider_keys(providers: Iterable[Provider]) -> dict[str, bytes]:

@@ -281,6 +281,7 @@ def _settings(
             require_token=checked.admin.require_token,
             allow_private_upstreams=tuple(checked.admin.allow_private_upstreams),
             key_prefixes=tuple(checked.admin.key_prefixes),
+            audit_days=checked.admin.audit_days,
         ),
         secrets=values.SecretSettings(**checked.secrets.model_dump()),
         discovery=values.DiscoverySettings(**checked.discovery.model_dump()),

@@ -249,6 +249,7 @@ class _Admin(_Section):
     require_token: bool
     allow_private_upstreams: list[HostOrNetwork]
     key_prefixes: list[VariablePrefix]
+    audit_days: Whole = Field(ge=0, le=36_500)
 
     @field_validator("allow_private_upstreams", "key_prefixes", mode="before")
     @classmethod

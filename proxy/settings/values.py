@@ -91,12 +91,14 @@ class AdminSettings:
     """Who may edit what while Dashcam runs: with ``require_token`` nobody without a token, also on loopback.
 
     ``allow_private_upstreams`` are hosts and networks (CIDR) inside that a provider of the catalogue may be at;
-    ``key_prefixes`` are what the names of variables begin with that it may take its key from.
+    ``key_prefixes`` are what the names of variables begin with that it may take its key from. ``audit_days`` is how
+    long the audit log is kept, 0 for ever.
     """
 
     require_token: bool = False
     allow_private_upstreams: tuple[str, ...] = ()
     key_prefixes: tuple[str, ...] = ("PROVIDER_KEY_",)
+    audit_days: int = 365
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,6 +21,7 @@ from sqlalchemy import Connection
 from proxy.settings.database import DatabaseSettings
 from proxy.store import instances, leadership, partitions
 from proxy.store.amending import milliseconds_of
+from proxy.store.catalogue import audit
 from proxy.store.columns import instant_text
 from proxy.store.engine import backend_of
 from proxy.store.instances import Instance
@@ -30,10 +31,12 @@ log = structlog.get_logger("periodic")
 
 RETRY_SECONDS = 60.0
 OLD_MONTHS = "old_months"
+OLD_DEEDS = "old_deeds"
 _HOUR, _DAY = 3600.0, 86_400.0
 _JUMP_SECONDS = 7 * _DAY
 _LAST = "SELECT ended_at FROM periodic_run WHERE name = ?"
 _DUE = "SELECT name, next_at FROM periodic_run"
+_NOW = {"postgresql": "SELECT clock_timestamp()", "sqlite": "SELECT strftime('%Y-%m-%dT%H:%M:%fZ', 'now')"}
 _NOTE = (
     "INSERT INTO periodic_run (name, instance, began_at, ended_at, next_at, result, failure) "
     "VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (name) DO UPDATE SET instance = excluded.instance, "
@@ -59,11 +62,14 @@ class Task:
     goes_on: bool = False
 
 
-def tasks_of(database: DatabaseSettings) -> list[Task]:
-    """Return what is done periodically for a database."""
+def tasks_of(database: DatabaseSettings, audit_days: int = 0) -> list[Task]:
+    """Return what is done periodically for a database; deeds older than ``audit_days`` go, with 0 none does."""
+    tasks = []
+    if audit_days:
+        tasks.append(Task(name=OLD_DEEDS, seconds=_DAY, work=partial(_drop_deeds, days=audit_days), goes_on=True))
     if not database.is_postgres:
-        return []
-    tasks = [
+        return tasks
+    tasks += [
         Task(name="partitions", seconds=_HOUR, work=_make_partition, goes_on=True),
         Task(name="gone_instances", seconds=_DAY, work=instances.fold_gone),
     ]
@@ -80,14 +86,29 @@ def _make_partition(connection: Connection) -> str | None:
 
 def _drop_old(connection: Connection, keep: int) -> str | None:
     """Drop a piece of what is too old; not on the first look after the calendar has jumped: it may be wrong."""
-    last = connection.exec_driver_sql(_LAST, (OLD_MONTHS,)).scalar_one_or_none()
-    found = connection.exec_driver_sql("SELECT clock_timestamp()").scalar_one()
-    gap = 0 if last is None else milliseconds_of(found) - milliseconds_of(last)
-    if gap > _JUMP_SECONDS * 1000:
-        days = gap // 86_400_000
-        log.warning("retention_paused", days=days, hint="if the database's clock is wrong, correct it within a day")
+    now = milliseconds_of(connection.exec_driver_sql("SELECT clock_timestamp()").scalar_one())
+    if _has_jumped(connection, OLD_MONTHS, now):
         return None
     return partitions.drop_next(connection, partitions.months_before(_today(connection), keep))
+
+
+def _drop_deeds(connection: Connection, days: int) -> str | None:
+    """Drop some deeds of the audit log that are too old, as cautiously as months."""
+    now = milliseconds_of(connection.exec_driver_sql(_NOW[connection.dialect.name]).scalar_one())
+    if _has_jumped(connection, OLD_DEEDS, now):
+        return None
+    number = audit.drop_before(connection, now - days * 86_400_000)
+    return f"dropped {number} deeds of over {days} days ago" if number else None
+
+
+def _has_jumped(connection: Connection, task: str, now: int) -> bool:
+    last = connection.exec_driver_sql(_LAST, (task,)).scalar_one_or_none()
+    gap = 0 if last is None else now - milliseconds_of(last)
+    if gap <= _JUMP_SECONDS * 1000:
+        return False
+    days = gap // 86_400_000
+    log.warning("retention_paused", days=days, hint="if the database's clock is wrong, correct it within a day")
+    return True
 
 
 def _today(connection: Connection) -> date:

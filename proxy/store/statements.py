@@ -23,6 +23,8 @@ _EXACT = {
     "session": "session_id", "app": "app", "environment": "environment",
 }  # fmt: skip
 LABEL = "SELECT interaction_id FROM interaction_metadata WHERE key = ? AND value = ?"
+_NUMBER_OF_NAME = "SELECT number FROM prompt_version AS v WHERE v.prompt = prompt_name AND v.name = ?"
+_LONGEST_NUMBER = 9
 _IN_RARE = f"id IN ({LABEL})"
 _IN_COMMON = f"EXISTS ({LABEL} AND interaction_id = id)"
 
@@ -30,6 +32,8 @@ _IN_COMMON = f"EXISTS ({LABEL} AND interaction_id = id)"
 @dataclass(frozen=True, slots=True)
 class Filters:
     """What to list. Instants are Unix milliseconds; texts match exactly, ``model`` may end in ``*``; all must match.
+
+    ``prompt`` is a stored prompt: name, name@7, name@label as it was asked for, or name@1.1.
 
     ``from_id`` and ``to_id`` bound the ids, the second not included: ``partitions.bounded`` finds them.
     """
@@ -44,6 +48,7 @@ class Filters:
     session: str | None = None
     app: str | None = None
     environment: str | None = None
+    prompt: str | None = None
     tags: tuple[str, ...] = ()
     metadata: tuple[tuple[str, str], ...] = ()
     from_id: str | None = None
@@ -143,6 +148,10 @@ def conditions_of(filters: Filters, has_label: str = _IN_COMMON) -> tuple[list[s
         is_open = stem != filters.model
         conditions.append("substr(model, 1, ?) = ?" if is_open else "model = ?")
         values += [len(stem), stem] if is_open else [stem]
+    if filters.prompt is not None:
+        condition, said = _of_prompt(filters.prompt)
+        conditions.append(condition)
+        values += said
     if filters.since is not None:
         conditions.append("started_at >= ?")
         values.append(instant_text(filters.since))
@@ -154,3 +163,14 @@ def conditions_of(filters: Filters, has_label: str = _IN_COMMON) -> tuple[list[s
             conditions.append(condition)
             values.append(bound)
     return conditions, values
+
+
+def _of_prompt(reference: str) -> tuple[str, list[Any]]:
+    """Return the condition for calls that used a prompt, or one version of it, and its values."""
+    name, _, wanted = reference.partition("@")
+    if not wanted:
+        return "prompt_name = ?", [name]
+    if wanted.isascii() and wanted.isdigit():
+        return "(prompt_name = ? AND prompt_version = ?)", [name, int(wanted[:_LONGEST_NUMBER])]
+    either = f"(prompt_name = ? AND (prompt_label = ? OR prompt_version IN ({_NUMBER_OF_NAME})))"
+    return either, [name, wanted, wanted]

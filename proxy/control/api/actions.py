@@ -14,7 +14,7 @@ from typing import Any
 from proxy.catalogue.catalogue import Catalogue
 from proxy.catalogue.model import ModelDocument
 from proxy.catalogue.parsing import parse
-from proxy.catalogue.price_file import read_price_file
+from proxy.catalogue.price_file import MAX_BYTES, read_price_file
 from proxy.catalogue.succession import succeeded
 from proxy.control.api.changing import change, said
 from proxy.control.api.endpoint import Ask, Endpoint, Reply
@@ -54,7 +54,7 @@ def endpoints() -> Iterator[Endpoint]:
     )  # fmt: skip
     yield Endpoint(
         method="POST", path="prices/import", scope="write", summary="Take in a price file", handle=_import_prices,
-        takes_text=True, query=("since", "only", "dry_run"),
+        takes_text=True, largest=MAX_BYTES, query=("since", "only", "dry_run"),
     )  # fmt: skip
 
 

@@ -8,6 +8,7 @@ file, the environment or this machine is listed with its origin, and cannot be c
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 from proxy.catalogue.catalogue import KINDS, AnyDocument, Catalogue, Key, text_of
@@ -51,27 +52,6 @@ def _of(noun: str) -> Iterator[Endpoint]:
         changed = change(ask, "create", noun, text_of(document.key), lambda now: _added(now, document))
         return said(changed, _view(ask, noun, document), status=201, tag=etag_of(document))
 
-    def patched(ask: Ask) -> Reply:
-        def made(now: Catalogue) -> Catalogue:
-            former = _in(ask, noun, now)
-            check_tag(ask, former)
-            document = _merged(former, ask.body)
-            if document.key != former.key:
-                raise InvalidError([Problem("name", f"a {word} keeps its name; create another one and delete this")])
-            return now.put(document)
-
-        changed = change(ask, "change", noun, ask.path["name"], made)
-        document = _in(ask, noun, changed.after)
-        return said(changed, _view(ask, noun, document), tag=etag_of(document))
-
-    def deleted(ask: Ask) -> Reply:
-        def made(now: Catalogue) -> Catalogue:
-            former = _in(ask, noun, now)
-            check_tag(ask, former)
-            return now.without(noun, former.key)
-
-        return said(change(ask, "delete", noun, ask.path["name"], made), {"deleted": ask.path["name"]})
-
     query = (*QUERY, *_FILTERS[noun])
     yield Endpoint(
         method="GET", path=noun, scope="read", summary=f"List {noun}", handle=listed, gives=kind, query=query
@@ -93,7 +73,7 @@ def _of(noun: str) -> Iterator[Endpoint]:
         path=one,
         scope="write",
         summary=f"Change a {word}",
-        handle=patched,
+        handle=partial(_patched, noun=noun),
         takes_object=True,
         gives=kind,
         has_tag=True,
@@ -101,8 +81,37 @@ def _of(noun: str) -> Iterator[Endpoint]:
         says=f"Members of a {word} that change; null takes one away.",
     )
     yield Endpoint(
-        method="DELETE", path=one, scope="write", summary=f"Delete a {word}", handle=deleted, is_guarded=True
+        method="DELETE",
+        path=one,
+        scope="write",
+        summary=f"Delete a {word}",
+        handle=partial(_deleted, noun=noun),
+        is_guarded=True,
     )
+
+
+def _patched(ask: Ask, noun: str) -> Reply:
+    def made(now: Catalogue) -> Catalogue:
+        former = _in(ask, noun, now)
+        check_tag(ask, former)
+        document = _merged(former, ask.body)
+        if document.key != former.key:
+            word = noun.removesuffix("s")
+            raise InvalidError([Problem("name", f"a {word} keeps its name; create another one and delete this")])
+        return now.put(document)
+
+    changed = change(ask, "change", noun, ask.path["name"], made)
+    document = _in(ask, noun, changed.after)
+    return said(changed, _view(ask, noun, document), tag=etag_of(document))
+
+
+def _deleted(ask: Ask, noun: str) -> Reply:
+    def made(now: Catalogue) -> Catalogue:
+        former = _in(ask, noun, now)
+        check_tag(ask, former)
+        return now.without(noun, former.key)
+
+    return said(change(ask, "delete", noun, ask.path["name"], made), {"deleted": ask.path["name"]})
 
 
 def _shown(ask: Ask, noun: str) -> Iterator[dict[str, Any]]:

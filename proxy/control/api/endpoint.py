@@ -23,13 +23,21 @@ from proxy.control.access import public
 from proxy.control.api.parameters import ParameterError, read_query
 from proxy.control.desk import Actor, ConflictError, Desk
 from proxy.control.problems import problem
-from proxy.errors import DashcamError, InvalidError, NotFoundError, Problem, StoreError, UsageError
+from proxy.errors import (
+    DashcamError,
+    InvalidError,
+    NotFoundError,
+    PriceDataError,
+    Problem,
+    StoreError,
+    UnreachableError,
+    UsageError,
+)
 from proxy.settings.values import Settings
 
 log = structlog.get_logger("api")
 
 LARGEST_BODY = 1024 * 1024
-LARGEST_IMPORT = 10 * 1024 * 1024
 _LONGEST_LENGTH = 18
 
 
@@ -80,7 +88,7 @@ class Endpoint:
     """``path`` is below ``/api/v1``; ``takes`` is the body's document, ``takes_text`` a body of YAML or any bytes.
 
     ``gives`` is what is answered, of a list each row. ``has_tag``: the answer has an ETag; ``is_guarded``: If-Match is
-    looked at. ``says`` tells of a body that is no document.
+    looked at. ``says`` tells of a body that is no document, ``largest`` is how long a body may be in bytes.
     """
 
     method: str
@@ -92,6 +100,7 @@ class Endpoint:
     gives: type[BaseModel] | None = None
     takes_object: bool = False
     takes_text: bool = False
+    largest: int = LARGEST_BODY
     query: tuple[str, ...] = ()
     status: int = 200
     has_tag: bool = False
@@ -126,7 +135,7 @@ def route_of(endpoint: Endpoint, door: Door, desk: Callable[[], Desk], settings:
 async def _body(request: Request, endpoint: Endpoint) -> Any:
     if endpoint.takes is None and not endpoint.takes_object and not endpoint.takes_text:
         return None
-    limit = LARGEST_IMPORT if endpoint.takes_text else LARGEST_BODY
+    limit = endpoint.largest
     data, length = bytearray(), _length(request)
     if length <= limit:
         async for part in request.stream():
@@ -160,6 +169,8 @@ _STATUS: tuple[tuple[type[DashcamError], int], ...] = (
     (GoneError, 412),
     (TooLargeError, 413),
     (UsageError, 400),
+    (PriceDataError, 422),
+    (UnreachableError, 502),
     (StoreError, 503),
 )
 

@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from proxy.catalogue import yaml_text
 from proxy.catalogue.accepting import accept
 from proxy.catalogue.bundle import imported, read_bundle, write_bundle
-from proxy.catalogue.catalogue import Catalogue
+from proxy.catalogue.catalogue import KINDS, Catalogue
 from proxy.catalogue.changes import changes
 from proxy.control.api.changing import change, said
 from proxy.control.api.endpoint import Ask, Endpoint, Reply
@@ -38,10 +39,12 @@ def endpoints() -> Iterator[Endpoint]:
         Endpoint(method="GET", path=one, scope="read", summary="Get a revision", handle=_get),
         Endpoint(method="GET", path=f"{one}/diff", scope="read", summary="What differs from now", handle=_diff),
         Endpoint(method="POST", path=f"{one}/rollback", scope="admin", summary="Go back to a revision", handle=_back),
-        Endpoint(method="GET", path="export", scope="read", summary="The catalogue as YAML", handle=_export),
+        Endpoint(
+            method="GET", path="export", scope="read", summary="The catalogue as YAML", handle=_export, query=("only",)
+        ),
         Endpoint(
             method="POST", path="import", scope="admin", summary="Take in a YAML bundle", handle=_import,
-            takes_text=True, query=("dry_run", "replace"),
+            takes_text=True, largest=yaml_text.MAX_BYTES, query=("dry_run", "replace"),
         ),
         Endpoint(method="GET", path="audit", scope="admin", summary="Who did what", handle=_audit, query=_AUDIT),
     )  # fmt: skip
@@ -83,10 +86,10 @@ def _back(ask: Ask) -> Reply:
 
 
 def _export(ask: Ask) -> Reply:
-    catalogue = ask.desk.catalogue()[0]
+    catalogue, nouns = ask.desk.catalogue()[0], words(ask.query, "only", tuple(KINDS)) or tuple(KINDS)
     contents = ask.desk.contents(catalogue.hashes())
     headers = {"content-disposition": 'attachment; filename="dashcam.yaml"'}
-    return Reply(body=write_bundle(catalogue, contents.get), headers=headers, media_type="application/yaml")
+    return Reply(body=write_bundle(catalogue, contents.get, nouns), headers=headers, media_type="application/yaml")
 
 
 def _import(ask: Ask) -> Reply:

@@ -31,7 +31,7 @@ _QUERY: dict[str, tuple[str, dict[str, Any]]] = {
     "replace": ("Take away what the bundle does not have.", _TRUTH),
     "since": ("From this day or instant on.", _TEXT),
     "until": ("Before this day or instant.", _TEXT),
-    "only": ("Only these models, with commas between.", _TEXT),
+    "only": ("Only these: nouns of the catalogue, or kinds of providers of a price file, with commas between.", _TEXT),
     "kind": ("Rows of this kind.", _TEXT),
 }
 _FILTER = "Only rows whose {} is exactly this."

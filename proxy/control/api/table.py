@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from starlette.routing import Route
 
-from proxy.control.api import access, actions, documents, history, prompt_versions, prompts
+from proxy.control.api import access, actions, documents, history, price_data, prompt_versions, prompts
 from proxy.control.api.describing import routes_describing
 from proxy.control.api.endpoint import Door, Endpoint, route_of
 from proxy.control.desk import Desk
@@ -15,6 +15,7 @@ from proxy.settings.values import Settings
 ENDPOINTS: tuple[Endpoint, ...] = (
     *access.endpoints(),
     *actions.endpoints(),
+    *price_data.endpoints(),
     *prompts.endpoints(),
     *prompt_versions.endpoints(),
     *history.endpoints(),

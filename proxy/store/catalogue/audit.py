@@ -61,5 +61,12 @@ def page(
     return [{**row, "at": read_instant(row["at"]), "detail": _detail(row["detail"])} for row in rows]
 
 
+def drop_before(connection: Connection, milliseconds: int, most: int = 2000) -> int:
+    """Forget some of the deeds from before an instant, the oldest first; return how many."""
+    old = "SELECT number FROM audit_log WHERE at < ? ORDER BY number LIMIT ?"
+    sql = f"DELETE FROM audit_log WHERE number IN ({old})"  # noqa: S608 - our own names
+    return connection.exec_driver_sql(sql, (instant_text(milliseconds), most)).rowcount
+
+
 def _detail(value: Any) -> Any:
     return None if value is None else read_json(value)

@@ -1,7 +1,8 @@
-"""What the source has dropped with its month while it was copied: it goes from the target, too.
+"""What the source has dropped for its age while it was copied: it goes from the target, too.
 
-A Postgres drops whole months (``database.keep_months``), never the running one nor the one before it. Whatever else
-the target has and the source has not was written by somebody, or removed by hand: that is refused, and left as it is.
+A Postgres drops whole months (``database.keep_months``), never the running one nor the one before it; both engines drop
+old deeds of the audit log, days old at least. Whatever else the target has and the source has not was written by
+somebody, or removed by hand: that is refused, and left as it is.
 """
 
 from __future__ import annotations
@@ -12,12 +13,14 @@ from datetime import UTC, date, datetime
 
 from proxy.errors import StoreError
 from proxy.store import partitions
-from proxy.store.moving.plan import AMENDMENT, BODY_CHUNK, INTERACTION, Growing, Key
+from proxy.store.columns import instant_text
+from proxy.store.moving.plan import AMENDMENT, AUDIT_LOG, BODY_CHUNK, INTERACTION, Growing, Key
 from proxy.store.moving.side import Side, delete, fetch
 
-_AGED = {INTERACTION.name: "id", AMENDMENT.name: "interaction_id", BODY_CHUNK.name: "day"}
-"""The tables that are dropped by months, and the column that says how old a row is."""
+_AGED = {INTERACTION.name: "id", AMENDMENT.name: "interaction_id", BODY_CHUNK.name: "day", AUDIT_LOG.name: "at"}
+"""The tables that are dropped by age, and the column that says how old a row is."""
 _HANDFUL = 500
+_DAY_MS = 86_400_000
 
 
 def let_go(source: Side, target: Side, kind: Growing, strangers: Collection[Key]) -> None:
@@ -25,7 +28,7 @@ def let_go(source: Side, target: Side, kind: Growing, strangers: Collection[Key]
     keys = sorted(strangers, key=str)
     for start in range(0, len(keys), _HANDFUL):
         part = keys[start : start + _HANDFUL]
-        dropped = _dropped(target, kind, part) if source.database.is_postgres else set[Key]()
+        dropped = _dropped(source, target, kind, part)
         if len(dropped) < len(part):
             stranger = min(set(part) - dropped, key=str)
             raise StoreError(f"the target has {kind.name} {stranger}, which the source has not",
@@ -36,14 +39,22 @@ def let_go(source: Side, target: Side, kind: Growing, strangers: Collection[Key]
             delete(connection, kind.table, (kind.key,), [(key,) for key in part])
 
 
-def _dropped(target: Side, kind: Growing, keys: Sequence[Key]) -> set[Key]:
-    """Return which of these rows are so old that a source may have dropped them."""
+def _dropped(source: Side, target: Side, kind: Growing, keys: Sequence[Key]) -> set[Key]:
+    """Return which of these rows are so old that the source may have dropped them."""
     column = _AGED.get(kind.name)
-    if column is None:
+    if column is None or not (source.database.is_postgres or kind is AUDIT_LOG):
         return set()
-    kept: date = partitions.months_before(datetime.fromtimestamp(time.time(), UTC).date(), 1)
-    bound = kept.isoformat() if kind is BODY_CHUNK else partitions.first_id(kept)
+    bound = _bound(kind)
     marks = ", ".join("?" * len(keys))
     sql = f"SELECT {kind.key} FROM {kind.name} WHERE {kind.key} IN ({marks}) AND {column} < ?"  # noqa: S608 - our names
     with target.begin() as connection:
         return {row[0] for row in fetch(connection, sql, (*keys, bound))}
+
+
+def _bound(kind: Growing) -> str:
+    """Return before what a row of this table may have been dropped."""
+    now = time.time()
+    if kind is AUDIT_LOG:
+        return instant_text(round(now * 1000) - _DAY_MS)
+    kept: date = partitions.months_before(datetime.fromtimestamp(now, UTC).date(), 1)
+    return kept.isoformat() if kind is BODY_CHUNK else partitions.first_id(kept)

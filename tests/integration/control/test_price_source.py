@@ -43,7 +43,20 @@ def site() -> Iterator[str]:
 
 def test_what_is_there_comes_as_it_is(site: str) -> None:
     assert download(f"{site}/data.json", 1000) == b"x" * 1000
-    assert download(f"{site}/moved", 1000) == b"x" * 1000
+
+
+def test_nothing_is_followed_and_no_variable_is_read(site: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    assert download(f"{site}/data.json", 1000) == b"x" * 1000
+    with pytest.raises(UnreachableError, match="leads elsewhere"):
+        download(f"{site}/moved", 1000)
+
+
+@pytest.mark.parametrize("host", ["169.254.169.254", "[::ffff:169.254.169.254]", "0.0.0.0"])
+def test_addresses_that_are_nobody_s_are_not_asked(host: str) -> None:
+    with pytest.raises(UnreachableError, match="may be connected to"):
+        download(f"http://{host}/latest/meta-data", 1000)
 
 
 def test_what_is_too_large_is_not_read_to_its_end(site: str) -> None:

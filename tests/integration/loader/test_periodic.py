@@ -14,10 +14,12 @@ from proxy.loader import periodic
 from proxy.loader.periodic import PeriodicWork
 from proxy.settings.database import DatabaseSettings
 from proxy.store import leadership
+from proxy.store.catalogue import audit
+from proxy.store.catalogue.audit import Deed
 from proxy.store.engine import backend_of
 from proxy.store.instances import Instance
 from proxy.store.partitions import PART, make, next_month
-from proxy.store.periodic import PeriodicRuns, Task, tasks_of
+from proxy.store.periodic import OLD_DEEDS, PeriodicRuns, Task, tasks_of
 from proxy.store.writing import StoreWriter
 from tests.support.hosts import a_host
 from tests.support.postgres import Databases
@@ -229,3 +231,35 @@ def test_a_calendar_that_jumped_drops_no_month_at_once(postgres: Databases) -> N
     assert ask(store, there) == [(False,)]
     writer.close()
     postgres.drop(store)
+
+
+def test_old_deeds_are_forgotten_and_young_ones_are_kept(
+    store: DatabaseSettings, writer: StoreWriter, who: Instance
+) -> None:
+    def deeds() -> list[str]:
+        with writer.transaction() as connection:
+            return [item["object"] for item in audit.page(connection)]
+
+    with writer.transaction() as connection:
+        audit.add(connection, writer.backend, *(Deed(actor="a", action="b", noun="c", object=str(n)) for n in range(3)))
+        connection.exec_driver_sql("UPDATE audit_log SET at = ? WHERE object < '2'", ("2020-01-01T00:00:00.000Z",))
+    forever = [task for task in tasks_of(store) if task.name == OLD_DEEDS]
+    assert forever == []
+    (task,) = (task for task in tasks_of(store, audit_days=365) if task.name == OLD_DEEDS)
+    look(PeriodicWork(PeriodicRuns(store, who, [task]), lambda: True), writer)
+    assert deeds() == ["2"]
+
+
+def test_old_deeds_stay_where_the_calendar_has_jumped(
+    store: DatabaseSettings, writer: StoreWriter, who: Instance
+) -> None:
+    (task,) = (task for task in tasks_of(store, audit_days=365) if task.name == OLD_DEEDS)
+    work = PeriodicWork(PeriodicRuns(store, who, [task]), lambda: True)
+    look(work, writer)
+    with writer.transaction() as connection:
+        audit.add(connection, writer.backend, Deed(actor="a", action="b", noun="c"))
+        for sql in ("UPDATE audit_log SET at = ?", "UPDATE periodic_run SET ended_at = ?, next_at = ended_at"):
+            connection.exec_driver_sql(sql, ("2020-01-01T00:00:00.000Z",))
+    look(work, writer)
+    with writer.transaction() as connection:
+        assert len(audit.page(connection)) == 1

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from proxy.catalogue.bundle import Bundle, imported, read_bundle, write_bundle
-from proxy.catalogue.catalogue import Catalogue
+from proxy.catalogue.catalogue import Catalogue, catalogue_from_mapping
 from proxy.catalogue.provider import ProviderDocument
 from proxy.catalogue.yaml_text import write_yaml
 from proxy.errors import InvalidError
@@ -102,6 +102,20 @@ def test_ten_megabytes_and_a_bomb_are_refused_before_they_are_anything() -> None
     bomb = "a: &a [x,x,x]\nb: &b [*a,*a,*a]\nproviders: [*b,*b,*b]\n"
     with pytest.raises(InvalidError, match=r"b\.0: refers to something else .* \(line 3\)"):
         read_bundle(head + bomb, NOW)
+
+
+@pytest.mark.parametrize(("text", "reason"), [("x" * 900_000, "larger than 8 MB"), ([0] * 20_000, "200,000 values")])
+def test_what_could_not_be_taken_in_again_is_not_written(text: object, reason: str) -> None:
+    hashes = [f"{number:064x}" for number in range(1, 12)]
+    versions = [
+        {"number": number, "sha256": sha256, "made_at": "2026-11-01T12:00:00Z"}
+        for number, sha256 in enumerate(hashes, start=1)
+    ]
+    values = {"format": 1, "prompts": [{"name": "greeting", "versions": versions}]}
+    contents = {sha256: {**HEAD, "metadata": {"note": text, "of": sha256}} for sha256 in hashes}
+    with pytest.raises(InvalidError, match=reason) as caught:
+        write_bundle(catalogue_from_mapping(values), lambda sha256: contents[sha256])
+    assert "only=" in (caught.value.hint or "")
 
 
 @pytest.mark.parametrize("text", ["", "[]", "a: 1", "format: dashcam-bundle/2", "format: 1\nproviders: x"])

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import orjson
 import pytest
 
+from proxy.pricing import release
 from proxy.settings.database import sqlite_at
-from proxy.settings.values import AdminSettings, Settings
+from proxy.settings.values import AdminSettings, PriceSettings, Settings
 from proxy.store.migration import upgrade
 from tests.support.admin_api import AdminApi, admin_api
 from tests.support.model_server import listed, serving
+from tests.support.price_data import price_data
 from tests.support.processes import free_port
 
 LIST = {"/v1/models": listed("m-1", "org/m-2", owner="acme")}
@@ -96,3 +99,32 @@ async def test_a_price_file_is_looked_at_and_taken_in(settings: Settings) -> Non
         assert (await api.ask("POST", "prices/import?since=2026-11-01", content=data))["changed"] == 0
         await api.ask("POST", "prices/import", content=b"{", status=422)
         await api.ask("POST", "prices/import?since=soon", content=data, status=400)
+
+
+async def test_newer_prices_are_looked_at_and_then_count(settings: Settings) -> None:
+    with serving({"/data.json": price_data("2.5")}) as server:
+        refreshed = replace(settings, prices=PriceSettings(url=f"{server.root}/data.json"))
+        async with admin_api(refreshed) as api:
+            looked = await api.ask("POST", "prices/refresh?dry_run=true")
+            assert (looked["dry_run"], looked["is_new"], looked["models"]) == (True, True, 1)
+            assert looked["removed"]["count"] > 100
+            assert release.active(refreshed.prices_dir) is None
+            told = await api.ask("POST", "prices/refresh")
+            assert (told["live"], release.applied(refreshed.prices_dir)) == (True, told["revision"])
+            found = release.active(refreshed.prices_dir)
+            assert found is not None
+            assert found.version == told["version"]
+            again = await api.ask("POST", "prices/refresh")
+            assert (again["is_new"], again["revision"], again["changed"]["count"]) == (False, told["revision"], 0)
+            (deed, _) = (await api.ask("GET", "audit?action=refresh"))["data"]
+            assert (deed["noun"], deed["object"]) == ("prices", told["version"])
+
+
+@pytest.mark.parametrize(("answers", "status"), [({}, 502), ({"/data.json": ["no", "prices"]}, 422)])
+async def test_prices_that_are_none_change_nothing(settings: Settings, answers: dict[str, Any], status: int) -> None:
+    with serving(answers) as server:
+        refreshed = replace(settings, prices=PriceSettings(url=f"{server.root}/data.json"))
+        async with admin_api(refreshed) as api:
+            told = await api.ask("POST", "prices/refresh", status=status)
+            assert told["hint"]
+            assert release.active(refreshed.prices_dir) is None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 import subprocess
 import sys
@@ -16,10 +17,13 @@ from proxy.domain.identity import IdentityMint, id_text
 from proxy.domain.interaction import Entry
 from proxy.settings.database import DatabaseSettings, sqlite_at
 from proxy.store import partitions
+from proxy.store.catalogue import audit
+from proxy.store.catalogue.audit import Deed
 from proxy.store.engine import backend_of
 from proxy.store.moving import state
 from proxy.store.moving.merging import Renaming
 from proxy.store.moving.procedure import Watch, copy
+from proxy.store.writing import StoreWriter
 from tests.support.checkout import ROOT
 from tests.support.entries import an_entry, with_body
 from tests.support.moving import (
@@ -147,6 +151,23 @@ def test_months_that_the_source_drops_meanwhile_go_from_the_target_too(
     assert {name: found[name] for name in CALLS} == {name: rows_in(there)[name] for name in CALLS}
     assert len(found["interaction"]) == 4
     assert len(found["amendment"]) == 1
+
+
+def test_deeds_that_the_source_forgets_meanwhile_go_from_the_target_too(
+    source: DatabaseSettings, target: DatabaseSettings
+) -> None:
+    with contextlib.closing(StoreWriter(source)) as writer:
+        with writer.transaction() as connection:
+            deeds = (Deed(actor="a", action="b", noun="c", object=str(number)) for number in range(3))
+            audit.add(connection, writer.backend, *deeds)
+            connection.exec_driver_sql("UPDATE audit_log SET at = ? WHERE object = '0'", ("2020-01-01T00:00:00.000Z",))
+        with copy(source, target, OURS, WATCH) as copying:
+            copying.fill()
+            with writer.transaction() as connection:
+                assert audit.drop_before(connection, 1_700_000_000_000) == 1
+            all_of_it(copying, AWAY)
+    assert rows_in(target)["audit_log"] == rows_in(source)["audit_log"]
+    assert len(rows_in(target)["audit_log"]) == 2
 
 
 CALLS = ("interaction", "interaction_body", "interaction_text", "attempt", "amendment", "body_chunk")
