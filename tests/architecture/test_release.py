@@ -25,5 +25,6 @@ def test_the_wheel_carries_migrations_and_configuration_and_nothing_else_of_ours
     (wheel,) = tmp_path.glob("dashcam-*.whl")
     names = zipfile.ZipFile(wheel).namelist()
     assert {name.split("/")[0] for name in names} == {"proxy", f"dashcam-{proxy.__version__}.dist-info"}
-    assert {"proxy/_config/dashcam.toml", "proxy/_migrations/env.py", "proxy/py.typed"} <= set(names)
+    carried = {"proxy/_config/dashcam.toml", "proxy/_config/starters/summarise.yaml", "proxy/_migrations/env.py"}
+    assert {*carried, "proxy/py.typed"} <= set(names)
     assert any(re.fullmatch(r"proxy/_migrations/versions/.+\.py", name) for name in names)

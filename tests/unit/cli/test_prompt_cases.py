@@ -71,16 +71,16 @@ def test_cases_can_lie_apart_and_the_folders_prompts_need_no_database(
         ("all/none", None, 2, "all/none cannot be read"),
     ],
 )
-def test_what_is_wrong_names_the_file(hello: Command, name: str, text: str | None, code: int, told: str) -> None:
+def test_what_is_wrong_names_the_file(dashcam: Command, name: str, text: str | None, code: int, told: str) -> None:
     if text is not None:
         Path(name).write_text(text)
-    said = hello("prompts", "test", name)
+    said = dashcam("prompts", "test", name)
     assert (said.code, told in said.err) == (code, True), said
 
 
-def test_a_folder_without_cases_says_what_they_are(hello: Command) -> None:
-    Path("all/hello/cases.yaml").unlink()
-    said = hello("prompts", "test", "all")
+def test_a_folder_without_cases_says_what_they_are(dashcam: Command) -> None:
+    Path("all/hello").mkdir(parents=True)
+    said = dashcam("prompts", "test", "all")
     assert (said.code, "dashcam-cases/1" in said.err) == (3, True)
 
 

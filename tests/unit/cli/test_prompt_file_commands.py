@@ -86,6 +86,8 @@ def test_what_is_left_of_former_prompts_is_told_and_stays(filled: Command) -> No
     Path("out/gone/prompt.yaml").write_text("x")
     said = filled("prompts", "export", "out")
     assert (said.code, "left as they are: gone" in said.err) == (0, True)
+    Path("file").write_text("x")
+    assert "file/long cannot be written" in filled("prompts", "export", "file").err
     assert filled("prompts", "export", "one", "--only", "long").code == 0
     assert sorted(texts_in("one")) == ["long/0001.yaml", "long/prompt.yaml"]
 
@@ -130,11 +132,10 @@ def write(name: str, data: bytes) -> None:
         (("import", "-"), 2, "--as NAME"),
         (("create", "x", "bad.yaml"), 2, "bad.yaml is no YAML: "),
         (("create", "x", "none.yaml"), 2, "none.yaml cannot be read"),
-        (("export", "bad.yaml"), 2, "bad.yaml/"),
         (("export", "out", "--only", "none"), 3, "there is no prompt 'none'"),
     ],
 )
-def test_what_is_wrong_names_the_file(filled: Command, arguments: tuple[str, ...], code: int, told: str) -> None:
+def test_what_is_wrong_names_the_file(dashcam: Command, arguments: tuple[str, ...], code: int, told: str) -> None:
     Path("empty/sub").mkdir(parents=True)
     write("bad/a/0001.yaml", b"messages: [{role: boss, content: x}]")
     write("bad.yaml", b"messages: [")
@@ -146,5 +147,5 @@ def test_what_is_wrong_names_the_file(filled: Command, arguments: tuple[str, ...
     write("twice/a.md", b"x")
     write("two.json", b'[{"name": "a", "messages": [{"role": "user", "content": "x"}]}, '
                       b'{"name": "b", "messages": [{"role": "user", "content": "x"}]}]')  # fmt: skip
-    said = filled("prompts", *arguments)
+    said = dashcam("prompts", *arguments)
     assert (said.code, told in said.err) == (code, True), said
