@@ -101,7 +101,7 @@ def edit_prompt(
 
     admin = _admin(config, data_dir, env_file, database_url)
     before = admin.ask("GET", f"prompts/{part(name)}/versions/{part(version)}")["content"]
-    data = edited(write_yaml(before), ".yaml")
+    data = edited(write_yaml(before), name, ".yaml")
     with kept_where_refused(data, name, ".yaml"):
         content = read_yaml(data)
         if content == before:

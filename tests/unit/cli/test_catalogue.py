@@ -115,6 +115,15 @@ def test_an_editor_that_gives_up_saves_nothing(
         monkeypatch.setenv("EDITOR", editor)
         said = dashcam("prompts", "edit", "short")
         assert (said.code, told in said.err) == (2, True), said
+    script = tmp_path / "crash.py"
+    script.write_text("import os, sys; open(sys.argv[1], 'a').write('# mine'); os.abort()")
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setenv("EDITOR", f"{sys.executable} {script}")
+    crashed = dashcam("prompts", "edit", "short")
+    (kept,) = tmp_path.glob("short-*.yaml")
+    assert (crashed.code, str(kept) in crashed.err, kept.read_text()[-6:]) == (2, True, "# mine")
+    monkeypatch.setenv("EDITOR", "rm")
+    assert "has removed the file" in dashcam("prompts", "edit", "short").err
     monkeypatch.setenv("EDITOR", "true")
     assert "Nothing was changed" in dashcam("prompts", "edit", "short").err
 
