@@ -71,8 +71,8 @@ class PromptDocument(Document):
         if numbers != sorted(set(numbers)):
             raise ValueError("versions: the numbers are not ascending, or one is there twice")
         names = [item.name for item in self.versions if item.name is not None]
-        if len(names) != len(set(names)):
-            raise ValueError("versions: a name is there twice")
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise ValueError(f"versions: two have the name {twice[0]!r}")
         if both := sorted(set(names) & {*self.labels, *self.protected_labels, LATEST}):
             raise ValueError(f"versions: {', '.join(both)} is the name of a version and a label")
         for label, number in self.labels.items():

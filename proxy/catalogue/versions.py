@@ -37,6 +37,9 @@ def saved_version(
     latest = prompt.latest
     if latest is not None and latest.sha256 == sha256 and name in (None, latest.name):
         return prompt
+    for item in prompt.versions:
+        if name is not None and item.name == name:
+            raise InvalidError([Problem("version_name", f"version {item.number} has the name {name[:40]!r} already")])
     number = max(above, latest.number if latest else 0) + 1
     head = {"number": number, "name": name, "sha256": sha256, "author": author, "note": note, "made_at": at.isoformat(),
             "copied_from": copied_from}  # fmt: skip

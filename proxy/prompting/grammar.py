@@ -2,8 +2,8 @@
 
 Allowed are ``{{ name }}``, attributes and items, comparisons, ``and or not in is``, inline ``if``, the filters and
 tests below, ``for``, ``if``, ``include "name"``, ``raw`` and comments. Left out is what makes large things of small
-ones (joining and repeating values, assignments, ``format``, ``replace``), what runs code (calls, macros) and what picks
-a template by a value. A template is read here before the engine sees it, and strings are skipped as there.
+ones (joining and repeating values, assignments, ``format``, ``replace``), what runs code (calls, macros, inner members)
+and what picks a template by a value. A template is read here before the engine sees it; strings are skipped as there.
 """
 
 from __future__ import annotations
@@ -209,6 +209,8 @@ def _refusal_of_name(
     if marks[-1:] == ["is"] or marks[-2:] == ["is", "not"]:
         is_known = name in TESTS or name == "not"
         return None if is_known else f"the test {name[:40]} is not for templates; there are {_listed(TESTS)}"
+    if marks[-1:] == ["."] and name.startswith("_"):
+        return f"{name[:40]} is an inner member, which a template cannot use"
     if opened and opened[-1] == "list" and name.lower() not in _CONSTANTS:
         return "a list in a template holds texts and numbers, no variables"
     if following and following[0][1] == "(" and name not in _WORDS:

@@ -30,7 +30,7 @@ def test_versions_are_numbered_on_and_saving_the_same_makes_none() -> None:
 
 def test_a_name_is_for_one_version() -> None:
     prompt = saved(PromptDocument(name="tone"), ONE, "1.1")
-    with pytest.raises(InvalidError, match="versions: a name is there twice"):
+    with pytest.raises(InvalidError, match=r"version 1 has the name '1\.1' already"):
         saved(prompt, TWO, "1.1")
     with pytest.raises(InvalidError, match="name: a version's name"):
         saved(prompt, TWO, "7")

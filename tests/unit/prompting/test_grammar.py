@@ -38,6 +38,7 @@ def test_what_is_bounded_may_be_said(template: str) -> None:
         ("{{ range(9) }}", "calls something"),
         ("{{ a.upper() }}", "calls something"),
         ("{{ a['x']() }}", "calls something"),
+        ("{{ ''.__class__.__mro__ }}", "inner member"),
         ("{{ a|format('x') }}", "the filter format"),
         ("{{ a |\nreplace('a', 'b') }}", "the filter replace"),
         ("{{ a is safe }}", "the test safe"),

@@ -42,7 +42,7 @@ def test_values_become_text(text: str, values: dict[str, Any], expected: str) ->
     [
         ("a\n{{ missing }}", {}, "line 2: a value that is used there is not given"),
         ("{{ a.b }}", {"a": {}}, "no such member"),
-        ("{{ a.__class__ }}", {"a": "x"}, "no such member"),
+        ("{{ a.real }}", {"a": "x"}, "no such member"),
         ("{{ a }}", {"a": [1]}, "say how, with |join"),
         ("{{ a / 0 }}", {"a": 1}, "unable to calculate"),
         ("{% include 'other' %}", {}, "non-existing template 'other'"),
