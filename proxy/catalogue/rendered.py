@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,29 +30,33 @@ def render_stored(
 
     ``NotFoundError`` where there is no such version, ``RenderingError`` where it cannot be rendered with these values.
     """
-
-    def partial(reference: str) -> str | None:
-        """Return the text that another prompt gives where it is included: that of its first message."""
-        other, which = split_reference(reference)
-        head = prompts[other].version(which) if other in prompts else None
-        content = load(head.sha256) if head else None
-        return None if content is None else next(iter(texts_of(read_version(content)[0]).values()), None)
-
-    head = _head(prompts, name, wanted)
+    if name not in prompts:
+        raise NotFoundError(f"there is no prompt {name[:100]!r}")
+    head = head_of(prompts[name], wanted)
     content = load(head.sha256)
     if content is None:
         raise NotFoundError(f"the content of {name}@{head.number} is not there")
     title = f"{name}@{head.number}"
-    rendered = CompiledPrompt(read_version(content)[0], title, partial).render(variables)
+    rendered = CompiledPrompt(read_version(content)[0], title, partials_of(prompts, load)).render(variables)
     return RenderedVersion(title=title, rendered=rendered)
 
 
-def _head(prompts: Mapping[str, PromptDocument], name: str, wanted: str) -> VersionHead:
-    prompt = prompts.get(name)
-    if prompt is None:
-        raise NotFoundError(f"there is no prompt {name[:100]!r}")
+def partials_of(prompts: Mapping[str, PromptDocument], load: Load) -> Callable[[str], str | None]:
+    """Return what gives the text of another prompt where it is included: that of its first message."""
+
+    def partial(reference: str) -> str | None:
+        name, wanted = split_reference(reference)
+        head = prompts[name].version(wanted) if name in prompts else None
+        content = load(head.sha256) if head else None
+        return None if content is None else next(iter(texts_of(read_version(content)[0]).values()), None)
+
+    return partial
+
+
+def head_of(prompt: PromptDocument, wanted: str) -> VersionHead:
+    """Return the head of a version by number, name or label; ``NotFoundError`` says which there are."""
     head = prompt.version(wanted)
     if head is None:
         numbers = ", ".join(str(item.number) for item in prompt.versions[-10:]) or "none yet"
-        raise NotFoundError(f"{name} has no version {wanted[:40]!r}; there are: {numbers}")
+        raise NotFoundError(f"{prompt.name} has no version {wanted[:40]!r}; there are: {numbers}")
     return head

@@ -115,10 +115,10 @@ def edit_prompt(
 def render_prompt(
     name: Name,
     values: Annotated[list[str] | None, typer.Argument(metavar="NAME=VALUE", help="Its variables.")] = None,
-    version: Version = "production", json: Json = False, color: Color = "auto", database_url: DatabaseUrl = None,
+    version: Version = "", json: Json = False, color: Color = "auto", database_url: DatabaseUrl = None,
     data_dir: DataDir = None, config: Config = None, env_file: EnvFile = None,
 ) -> None:  # fmt: skip
-    """Show what a call would get, without calling."""
+    """Show what a call would get, without calling; one that says no version gets production, else the latest."""
     from proxy.cli.admin import part
     from proxy.cli.catalogue import parameters, print_document, print_messages
 

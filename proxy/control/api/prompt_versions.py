@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from proxy.catalogue.contents import read_content
-from proxy.catalogue.fields import split_reference
-from proxy.catalogue.prompt import PromptDocument, VersionHead
+from proxy.catalogue.prompt import VersionHead
+from proxy.catalogue.rendered import head_of, partials_of
 from proxy.catalogue.versions import drafted, moved_label
 from proxy.control.api.changing import said
 from proxy.control.api.endpoint import Ask, Endpoint, Reply
@@ -25,10 +25,11 @@ from proxy.errors import InvalidError, NotFoundError, Problem
 from proxy.prompting.checking import read_version
 from proxy.prompting.problems import RenderingError
 from proxy.prompting.rendering import CompiledPrompt
-from proxy.prompting.version import texts_of
 
 _SAVES = "content: messages, parameters, variables, tools; and note, version_name, labels that move to it."
-_RENDERS = "variables by name; version (a number, name or label, else production), or a content that is not saved."
+_RENDERS = (
+    "variables by name; version (a number, name or label, else what a call gets), or a content that is not saved."
+)
 
 
 def endpoints() -> Iterator[Endpoint]:
@@ -58,9 +59,10 @@ def _versions(ask: Ask) -> Reply:
 
 
 def _version(ask: Ask) -> Reply:
-    head = _head(find_prompt(ask), ask.path["version"])
-    content = ask.desk.contents([head.sha256])[head.sha256]
-    return Reply(body={**head.to_mapping(), "content": content}, headers={"etag": f'"{head.sha256[:20]}"'})
+    head = head_of(find_prompt(ask), ask.path["version"])
+    return Reply(
+        body={**head.to_mapping(), "content": _content(ask, head.sha256)}, headers={"etag": f'"{head.sha256[:20]}"'}
+    )
 
 
 def _save(ask: Ask) -> Reply:
@@ -78,11 +80,12 @@ def _render(ask: Ask) -> Reply:
     if "content" in body:
         content, title = read_content(body["content"], "content")[0], f"{prompt.name}@draft"
     else:
-        head = _head(prompt, str(body.get("version", "")) or "production")
-        content, title = ask.desk.contents([head.sha256])[head.sha256], f"{prompt.name}@{head.number}"
+        head = head_of(prompt, str(body.get("version") or ""))
+        content, title = _content(ask, head.sha256), f"{prompt.name}@{head.number}"
     version, _ = read_version(content)
+    partials = partials_of(ask.desk.catalogue()[0].prompts, lambda sha256: _content(ask, sha256))
     try:
-        found = CompiledPrompt(version, title, lambda name: _partial(ask, name)).render(variables)
+        found = CompiledPrompt(version, title, partials).render(variables)
     except RenderingError as error:
         field = f"variables.{error.variable}" if error.variable else ""
         raise InvalidError([Problem(field, error.message)], hint=error.hint) from error
@@ -94,15 +97,8 @@ def _render(ask: Ask) -> Reply:
     return Reply(body={"prompt": title, "body": body_of_call, "unused": list(found.unused)})
 
 
-def _partial(ask: Ask, reference: str) -> str | None:
-    """Return the text that another prompt gives where it is included: that of its first message."""
-    name, wanted = split_reference(reference)
-    prompt = ask.desk.catalogue()[0].prompts.get(name)
-    head = None if prompt is None else prompt.version(wanted or "production") or prompt.latest
-    if head is None:
-        return None
-    version, _ = read_version(ask.desk.contents([head.sha256])[head.sha256])
-    return next(iter(texts_of(version).values()), None)
+def _content(ask: Ask, sha256: str) -> dict[str, Any]:
+    return ask.desk.contents([sha256])[sha256]
 
 
 def _label(ask: Ask) -> Reply:
@@ -124,7 +120,7 @@ def _draft(ask: Ask) -> Reply:
     draft = find_prompt(ask).draft
     if draft is None:
         raise NotFoundError(f"the prompt {ask.path['name']!r} has no draft")
-    return Reply(body={**draft.to_mapping(), "content": ask.desk.contents([draft.sha256])[draft.sha256]})
+    return Reply(body={**draft.to_mapping(), "content": _content(ask, draft.sha256)})
 
 
 def _save_draft(ask: Ask) -> Reply:
@@ -140,11 +136,3 @@ def _drop_draft(ask: Ask) -> Reply:
     at = now_of(ask)
     changed = change_prompt(ask, "draft", lambda prompt: drafted(prompt, None, author=ask.actor.name, at=at))
     return said(changed, {"name": ask.path["name"]})
-
-
-def _head(prompt: PromptDocument, wanted: str) -> VersionHead:
-    found = prompt.version(wanted) or (prompt.latest if wanted == "production" else None)
-    if found is None:
-        numbers = ", ".join(str(item.number) for item in prompt.versions[-10:]) or "none yet"
-        raise NotFoundError(f"{prompt.name} has no version {wanted[:40]!r}; there are: {numbers}")
-    return found

@@ -105,6 +105,10 @@ async def test_rendering_shows_what_a_call_would_get(settings: Settings) -> None
         assert refused["errors"][0]["field"] == "variables.text"
         draft = await api.ask("POST", "prompts/short/render", {"content": LOUD, "variables": {"text": "Hi"}})
         assert draft["body"]["temperature"] == 0.9
+        # Nothing else is shown in place of a label that stands for nothing: no call would get it.
+        unlabelled = {"version": "canary", "variables": {"text": "Hi"}}
+        assert "'canary'" in (await api.ask("POST", "prompts/short/render", unlabelled, status=404))["detail"]
+        await api.ask("GET", "prompts/short/versions/canary", status=404)
 
 
 async def test_drafts_copies_and_protected_labels(settings: Settings) -> None:
