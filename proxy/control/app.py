@@ -22,7 +22,7 @@ from proxy.control.access import Endpoint, is_protected, public
 from proxy.control.api import recorder, table
 from proxy.control.discovery import Discovery
 from proxy.control.doorkeeper import Doorkeeper
-from proxy.control.failed_logins import FailedLogins
+from proxy.control.logins import Logins
 from proxy.control.mending import Mending
 from proxy.control.probing import places
 from proxy.control.problems import on_http_exception, problem
@@ -50,7 +50,7 @@ def build(settings: Settings, say: Callable[[bytes], None]) -> ASGIApp:
         loop = asyncio.get_running_loop()
         tasks = [
             loop.create_task(discovery.run(), name="discovery"),
-            loop.create_task(door.failures.run(), name="failed logins"),
+            loop.create_task(door.logins.run(), name="logins"),
             loop.create_task(Mending(services.publisher, services.take_up).run(), name="mending"),
             loop.create_task(services.key_file.run(services.publisher.keyed), name="key file"),
         ]
@@ -59,7 +59,7 @@ def build(settings: Settings, say: Callable[[bytes], None]) -> ASGIApp:
         finally:
             for task in tasks:
                 task.cancel()
-            await asyncio.to_thread(door.failures.flush, everything=True)
+            await asyncio.to_thread(door.logins.flush, everything=True)
             await asyncio.to_thread(services.stop)
 
     door = door_of(services)
@@ -74,11 +74,11 @@ def build(settings: Settings, say: Callable[[bytes], None]) -> ASGIApp:
 
 
 def door_of(services: Services) -> Doorkeeper:
-    """Return who lets in; its failures are written through the desk."""
+    """Return who lets in; what comes of asking is written through the desk."""
     settings = services.settings
-    failures = FailedLogins(lambda *deeds: services.desk.note(*deeds))
+    logins = Logins(lambda *deeds: services.desk.note(*deeds))
     always = settings.admin.require_token
-    return Doorkeeper(settings.admin_token_sha256, services.tokens, failures, requires_token=always)
+    return Doorkeeper(settings.admin_token_sha256, services.tokens, logins, requires_token=always)
 
 
 def routes(services: Services, door: Doorkeeper) -> list[Route]:

@@ -3,7 +3,8 @@
 Tokens are hashed whole and found by their digest, which costs a microsecond: a right one is let in before anything is
 counted, so that nobody can lock its holder out by guessing. While no token makes an administrator, whoever asks from
 this machine is one, unless ``admin.require_token`` says otherwise. Who fails too often from one place is told to wait,
-and every failure gets into the audit log (``failed_logins``); a web page of another origin changes nothing at all.
+and who was let in with a token, and who was not, gets into the audit log (``logins``). A web page of another origin
+changes nothing at all.
 """
 
 from __future__ import annotations
@@ -20,10 +21,12 @@ from starlette.responses import Response
 from proxy.catalogue.access import SCOPES, Scope, TokenDocument
 from proxy.control.access import Endpoint, address_in, is_loopback, public
 from proxy.control.desk import Actor
-from proxy.control.failed_logins import FailedLogins
+from proxy.control.logins import Logins
 from proxy.control.problems import problem
 from proxy.control.throttle import Throttle, place_of
 
+NOBODY = "loopback"
+"""Who asks from this machine without a token."""
 _LONGEST = 512
 _SAFE = ("GET", "HEAD", "OPTIONS")
 
@@ -35,7 +38,7 @@ class Doorkeeper:
         self,
         admin_sha256: str | None,
         tokens: Callable[[], Mapping[str, TokenDocument]],
-        failures: FailedLogins,
+        logins: Logins,
         *,
         requires_token: bool = False,
         now: Callable[[], float] = time.time,
@@ -46,7 +49,7 @@ class Doorkeeper:
         self._requires_token = requires_token
         self._now = now
         self._throttle = throttle or Throttle()
-        self.failures = failures
+        self.logins = logins
 
     def __repr__(self) -> str:
         return f"<Doorkeeper {self._throttle!r}>"
@@ -61,12 +64,19 @@ class Doorkeeper:
         async def checked(request: Request) -> Response:
             if narrow_sha256 is not None and hmac.compare_digest(_digest(_token_of(request)), narrow_sha256):
                 return await endpoint(request)
-            found = self.enter(request, "read", is_open=is_open)
+            found = self._judged(request, "read", is_open=is_open)
             return found if isinstance(found, Response) else await endpoint(request)
 
         return public(checked)
 
-    def enter(self, request: Request, scope: Scope, *, is_open: bool | None = None) -> Actor | Response:
+    def enter(self, request: Request, scope: Scope) -> Actor | Response:
+        """Return who asks, or the refusal; that a token was used gets into the audit log, too."""
+        found = self._judged(request, scope, is_open=self._is_open(self._tokens()))
+        if isinstance(found, Actor) and found.name != NOBODY:
+            self.logins.let_in(found.source, found.name)
+        return found
+
+    def _judged(self, request: Request, scope: Scope, *, is_open: bool) -> Actor | Response:
         """Return who asks, or the refusal; ``is_open``: whether this machine is let in without a token."""
         if request.method not in _SAFE and _is_foreign(request):
             return problem(403, "cross_site", "a web page of another origin cannot change anything here")
@@ -77,19 +87,19 @@ class Doorkeeper:
         )
         found = self._named(text, tokens)
         if found is None:
-            if self._is_open(tokens) if is_open is None else is_open:
+            if is_open:
                 return self._without_token(request, address)
             return self._refused(address, text, tokens)
         name, has = found
         if SCOPES.index(has) < SCOPES.index(scope):
-            self.failures.note(address, "scope_too_narrow", actor=name)
+            self.logins.refused(address, "scope_too_narrow", actor=name)
             return problem(403, "scope_too_narrow", f"this needs a token of scope {scope}; yours has {has}")
         return Actor(name=name, source=address, scope=has)
 
     def _refused(self, address: str, text: str, tokens: Mapping[str, TokenDocument]) -> Response:
         ended, place = tokens.get(_digest(text)), place_of(address)
         reason = "token_expired" if ended is not None else "wrong_token" if text else "no_token"
-        self.failures.note(address, reason, actor="unknown" if ended is None else ended.id, token=text)
+        self.logins.refused(address, reason, actor="unknown" if ended is None else ended.id, token=text)
         if seconds := self._throttle.wait_seconds(place):
             detail = "too many attempts without a token that opens this"
             hint = f"wait {seconds} s, or send a token that does: it is let in at once"
@@ -108,8 +118,8 @@ class Doorkeeper:
 
     def _without_token(self, request: Request, address: str) -> Actor | Response:
         if is_loopback(request.headers.get("x-dashcam-peer", "")):
-            return Actor(name="loopback", source=address)
-        self.failures.note(address, "not_this_machine", token=_token_of(request))
+            return Actor(name=NOBODY, source=address)
+        self.logins.refused(address, "not_this_machine", token=_token_of(request))
         hint = "set DASHCAM_ADMIN_TOKEN and send it as a bearer token"
         return problem(403, "forbidden", "without an admin token only loopback may ask", hint)
 

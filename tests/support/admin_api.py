@@ -14,7 +14,7 @@ from starlette.exceptions import HTTPException
 from proxy.control.api.table import routes_of
 from proxy.control.desk import Desk, take_up
 from proxy.control.doorkeeper import Doorkeeper
-from proxy.control.failed_logins import FailedLogins
+from proxy.control.logins import Logins
 from proxy.control.problems import on_http_exception
 from proxy.control.publishing import Publisher
 from proxy.control.request_ids import with_request_ids
@@ -29,11 +29,11 @@ PEER = {"x-dashcam-peer": "127.0.0.1:5000;http;public"}
 class AdminApi:
     """Asks; ``headers`` go with every request."""
 
-    def __init__(self, client: httpx2.AsyncClient, publisher: Publisher, turns: Turns, failures: FailedLogins) -> None:
+    def __init__(self, client: httpx2.AsyncClient, publisher: Publisher, turns: Turns, logins: Logins) -> None:
         self._client = client
         self.publisher = publisher
         self.turns = turns
-        self.failures = failures
+        self.logins = logins
 
     async def ask(
         self, method: str, path: str, body: Any = None, *, status: int = 200, headers: Mapping[str, str] = PEER,
@@ -76,15 +76,15 @@ async def admin_api(
     def tokens() -> Mapping[str, Any]:
         return {} if publisher.state is None else publisher.state.tokens
 
-    failures = FailedLogins(desk.note)
+    logins = Logins(desk.note)
     always = settings.admin.require_token
     # Nothing is forgiven, however long a test takes.
-    door = Doorkeeper(admin_sha256, tokens, failures, requires_token=always, throttle=Throttle(lambda: 0.0))
+    door = Doorkeeper(admin_sha256, tokens, logins, requires_token=always, throttle=Throttle(lambda: 0.0))
     routes = routes_of(door, lambda: desk, settings)
     app = with_request_ids(Starlette(routes=routes, exception_handlers={HTTPException: on_http_exception}))
     with contextlib.nullcontext() if beside else _serving(settings, turns):
         async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app=app), base_url="http://dashcam") as client:
-            yield AdminApi(client, publisher, turns, failures)
+            yield AdminApi(client, publisher, turns, logins)
 
 
 @contextlib.contextmanager

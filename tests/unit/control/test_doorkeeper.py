@@ -14,7 +14,7 @@ from starlette.responses import PlainTextResponse, Response
 from proxy.catalogue.access import TokenDocument
 from proxy.control.access import is_protected, public
 from proxy.control.doorkeeper import Doorkeeper
-from proxy.control.failed_logins import FailedLogins
+from proxy.control.logins import Logins
 
 TOKEN = "dashcam_adm_" + "k3v9" * 8
 DIGEST = hashlib.sha256(TOKEN.encode()).hexdigest()
@@ -30,8 +30,8 @@ def door(
     requires_token: bool = False,
     tokens: Mapping[str, TokenDocument] = MappingProxyType({}),
 ) -> Doorkeeper:
-    failures = FailedLogins(lambda *_deeds: None)
-    return Doorkeeper(admin_sha256, lambda: tokens, failures, requires_token=requires_token)
+    logins = Logins(lambda *_deeds: None)
+    return Doorkeeper(admin_sha256, lambda: tokens, logins, requires_token=requires_token)
 
 
 async def status(token_sha256: str | None, *, requires_token: bool = False, **headers: str) -> int:
