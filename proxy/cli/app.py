@@ -24,6 +24,7 @@ from proxy.cli import (
 )
 from proxy.cli.options import Config, DatabaseUrl, DataDir, EnvFile, Upstreams
 from proxy.cli.resolution import settings_from
+from proxy.cli.terminal import harmless
 from proxy.errors import (
     ConfigurationError,
     DashcamError,
@@ -174,11 +175,12 @@ def complain(error: DashcamError) -> int:
     if isinstance(error, ConfigurationError):
         print("dashcam: the configuration is not valid:", file=sys.stderr)
         for item in error.problems:
-            print(f"  {item}", file=sys.stderr)
+            print(f"  {harmless(item)}", file=sys.stderr)
     else:
-        print(f"dashcam: {error.message}", file=sys.stderr)
+        # What is wrong may name a file or a field that somebody else has named.
+        print(f"dashcam: {harmless(error.message)}", file=sys.stderr)
     if error.hint:
-        print(f"  next: {error.hint}", file=sys.stderr)
+        print(f"  next: {harmless(error.hint)}", file=sys.stderr)
     return next((code for kind, code in EXIT.items() if isinstance(error, kind)), 1)
 
 

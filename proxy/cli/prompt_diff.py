@@ -34,11 +34,10 @@ def print_new_versions(
         if change["noun"] != "prompts" or change["kind"] != "changed":
             continue
         name = change["name"]
-        contents = {**_by_number(come.get(name, {})), **there.get(name, {})}
+        contents = dict(there.get(name, {}))
         for number in sorted(_new_numbers(change)):
-            if number not in contents:
-                # As it will be kept, so that only what differs is shown.
-                contents[number] = read_content(come[name]["content"])[0]
+            # As it will be kept, so that only what differs is shown.
+            contents[number] = read_content(_by_number(come[name]).get(number) or come[name]["content"])[0]
             before = max((item for item in contents if item < number), default=None)
             old = write_yaml(contents[before]) if before is not None else ""
             print_diff(old, write_yaml(contents[number]), f"{name}@{before or 'none'}", f"{name}@{number}")

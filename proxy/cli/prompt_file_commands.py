@@ -11,6 +11,7 @@ import typer
 from proxy.cli import completion
 from proxy.cli.options import Color, Config, DatabaseUrl, DataDir, EnvFile, Json
 from proxy.cli.resolution import settings_from
+from proxy.cli.terminal import on_one_line
 from proxy.errors import NotFoundError, UsageError
 
 
@@ -44,7 +45,7 @@ def export(
         return
     print(f"prompts: {len(names)}, files in {folder}: {len(files)}, of them written anew: {written}")
     if left:
-        print(f"dashcam: not in Dashcam, and left as they are: {', '.join(left)}", file=sys.stderr)
+        print(f"dashcam: not in Dashcam, and left as they are: {on_one_line(', '.join(left))}", file=sys.stderr)
 
 
 def _exported(admin: Any, wanted: list[str]) -> list[dict[str, Any]]:
@@ -73,7 +74,7 @@ def take_in(
 
     prompts, passed = read_any(source, name)
     for item in passed:
-        print(f"dashcam: passed over: {item}", file=sys.stderr)
+        print(f"dashcam: passed over: {on_one_line(item)}", file=sys.stderr)
     admin = _admin(config, data_dir, env_file, database_url)
     former = [] if yes or json else _exported(admin, [])
     data = bundle_of(prompts)

@@ -61,7 +61,10 @@ def test_a_look_first_shows_what_a_next_version_says_otherwise(filled: Command) 
 def test_what_is_not_said_of_a_prompt_stays_and_a_deleted_one_goes_on_counting(filled: Command) -> None:
     assert json.loads(filled("prompts", "list", "--json").out)[1]["goal"] == "Brief."
     filled("prompts", "export", "out")
-    Path("out/short/0003.yaml").write_text("messages: [{role: system, content: Three}]")
+    Path("out/short/0003.yaml").write_text("messages: [{role: system, content: Three}]\nvariables: {text: string}")
+    assert [line for line in filled("prompts", "import", "out/short").lines if line[:1] in "+-"] == [
+        "--- short@2", "+++ short@3", "-  content: 'Be very brief: {{ text }}'", "+  content: Three",
+    ]  # fmt: skip
     assert filled("prompts", "import", "out/short", "--yes").code == 0
     assert "Three" in filled("prompts", "show", "short").out
 
@@ -90,6 +93,14 @@ def test_what_is_left_of_former_prompts_is_told_and_stays(filled: Command) -> No
     assert "file/long cannot be written" in filled("prompts", "export", "file").err
     assert filled("prompts", "export", "one", "--only", "long").code == 0
     assert sorted(texts_in("one")) == ["long/0001.yaml", "long/prompt.yaml"]
+
+
+def test_a_files_name_does_nothing_to_a_terminal(dashcam: Command) -> None:
+    Path("bad").mkdir()
+    Path("bad/\x1b[31mred.txt").write_text("x")
+    Path("bad/\x1b[31mred.png").write_text("x")
+    said = dashcam("prompts", "import", "bad")
+    assert (said.code, "\x1b" in said.err) == (2, False)
 
 
 def test_links_are_not_followed(filled: Command, tmp_path: Path) -> None:
