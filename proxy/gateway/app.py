@@ -29,7 +29,7 @@ from proxy.gateway.body import BodyReader, ClientLeftError, Inbound, small_body
 from proxy.gateway.bounding import Bounds
 from proxy.gateway.breaking import Breakers
 from proxy.gateway.call import ClientCall
-from proxy.gateway.call_start import start_of
+from proxy.gateway.call_start import recorded_body, start_of
 from proxy.gateway.ceilings import Ceilings
 from proxy.gateway.client_head import ClientHead
 from proxy.gateway.echo import EchoUpstream
@@ -285,7 +285,7 @@ class Gateway:
             fact = None if composed is None else composed.fact
             is_stored = is_stored and not (composed is not None and composed.has_secret)
             start = start_of(call, plan, own, caller, departure, is_stored=is_stored, prompt=fact)
-            if not observation.start(start, own.data if own.is_kept else b"", is_secret=is_secret):
+            if not observation.start(start, recorded_body(own, composed), is_secret=is_secret):
                 inbound.discard()
                 self.refusing.answer(call, observation, endings.rejected(RECORDER_FULL))
                 return

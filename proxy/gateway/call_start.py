@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from urllib.parse import unquote
 
+import orjson
+
 from proxy.domain.recording import CallStart, PromptFact
 from proxy.gateway.admission import Departure
 from proxy.gateway.authentication import Caller
@@ -12,6 +14,7 @@ from proxy.gateway.body import Inbound
 from proxy.gateway.call import ClientCall
 from proxy.gateway.headers import request_headers
 from proxy.gateway.plan import Destination, Plan
+from proxy.gateway.prompts import Composed
 from proxy.protocol.remembering import remembered
 from proxy.protocol.requests import RequestFacts
 
@@ -51,6 +54,19 @@ def start_of(
         sent_model=plan.sent_model,
         prompt=prompt,
     )
+
+
+def recorded_body(own: Inbound, composed: Composed | None) -> bytes:
+    """Return the client's bytes for the record, where the value of a prompt's secret variable is never among them."""
+    if not own.is_kept:
+        return b""
+    if composed is None or not composed.has_secret:
+        return own.data
+    try:
+        values = orjson.loads(own.data)
+    except orjson.JSONDecodeError:
+        return b""
+    return orjson.dumps({**values, "prompt": {**values["prompt"], "variables": composed.fact.variables}})
 
 
 def start_of_refused(call: ClientCall, place: Destination, caller: Caller | None) -> CallStart:

@@ -73,6 +73,9 @@ def unforced(route: str | None) -> Refusal:
     return Refusal(400, "parameters_not_settable", message)
 
 
+_HIDDEN: tuple[Edit, ...] = ((0, 0, ""),)
+
+
 class Plan:
     """What will be sent where. ``edits`` turn the client's body into the one that is sent.
 
@@ -81,7 +84,8 @@ class Plan:
     ``alternatives`` are who may take over before an answer has begun. ``is_known`` False: nobody lists the model.
     ``unfit`` tells why this body cannot be sent so. ``told`` is what a reply says beside the usual, in the parts of
     ``ReplyHead.lines``. ``composed``: a stored prompt has made another body of the client's by these edits, and
-    ``edits`` are of that one. A plan is made for every call: what few of them have is set on those only.
+    ``edits`` are of that one; ``is_hidden`` where that has a secret value. A plan is made for every call: what few of
+    them have is set on those only.
     """
 
     edits: tuple[Edit, ...] = ()
@@ -95,6 +99,7 @@ class Plan:
     rule: Route | None = None
     told: tuple[bytes, ...] = ()
     composed: tuple[Edit, ...] = ()
+    is_hidden = False
 
     def __init__(self, provider: Provider, target: bytes, operation: str, model: str | None = None) -> None:
         self.provider = provider
@@ -107,7 +112,9 @@ class Plan:
 
     @property
     def recorded_edits(self) -> tuple[Edit, ...]:
-        """What turns the client's own bytes into those that are sent."""
+        """What turns the client's own bytes into those that are sent; of a hidden one only that something does."""
+        if self.is_hidden:
+            return _HIDDEN
         return combine(self.composed, self.edits) if self.composed else self.edits
 
     @property

@@ -220,7 +220,7 @@ class Prompts:
 def note_prompt(plan: Plan, composed: Composed) -> None:
     """Let a plan, and those that may take over, say what the body was and which prompt is in it."""
     for one in (plan, *plan.alternatives):
-        one.composed = composed.edits
+        one.composed, one.is_hidden = composed.edits, composed.has_secret
         one.told += composed.told
 
 

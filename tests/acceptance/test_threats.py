@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextlib
 import itertools
 import json
+import re
 import socket
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -14,6 +16,7 @@ import pytest
 
 from tests.acceptance.conftest import Starter
 from tests.support import oracle as oracle_upstream
+from tests.support.checkout import ROOT
 from tests.support.dashcam import RunningDashcam
 from tests.support.raw_http import RawAnswer, exchange, request
 from tests.support.waiting import wait_until
@@ -226,3 +229,39 @@ def test_a_sealed_key_reaches_its_provider_and_no_answer_of_ours(fort: RunningDa
     admin(fort, "PATCH", "providers/sealed", moved)
     refused = call(fort, f"Authorization: Bearer {PROXY_KEY}", path="/sealed/v1/chat/completions")
     assert (refused.status, refused.error["code"]) == (502, "proxy_config_error")
+
+
+HOOK = """
+import os, sys
+
+def note(event, arguments):
+    if event in ("socket.connect", "socket.getaddrinfo", "socket.gethostbyname", "socket.sendto"):
+        where = arguments[0] if event.startswith("socket.get") else arguments[1]
+        with open(os.environ["NOTED"], "a") as file:
+            file.write(f"{event} {where!r}\\n")
+
+sys.addaudithook(note)
+"""
+"""Python imports this before anything else, in every process of an instance."""
+
+
+def test_nobody_is_called_but_who_was_named(start_dashcam: Starter, oracle: str, tmp_path: Path) -> None:
+    """Every connection and every name that is looked up is noted, also those that would fail."""
+    (tmp_path / "sitecustomize.py").write_text(HOOK)
+    noted = tmp_path / "noted"
+    environment = {
+        "PYTHONPATH": f"{tmp_path}:{ROOT}",
+        "NOTED": str(noted),
+        "DASHCAM_ADMIN__ALLOW_PRIVATE_UPSTREAMS": "127.0.0.1",
+        "DASHCAM_DISCOVERY__LOCAL_SERVERS": "true",
+    }
+    running = start_dashcam("--upstream", f"near={oracle}/v1", environment=environment)
+    wait_until(lambda: running.get("/api/v1/export")[0] == 200, "the admin API has its database")
+    assert call(running).status == 200
+    for command in (("status",), ("doctor", "--offline"), ("prices", "list"), ("logs",), ("providers", "test", "near")):
+        running.cli(*command)
+    running.settle()
+    assert [running.get(path)[0] for path in ("/", "/metrics", "/api/docs", "/api/openapi.json")] == [200] * 4
+    places = {line.split(" ", 1)[1] for line in noted.read_text().splitlines()}
+    assert any(f"'127.0.0.1', {oracle.rpartition(':')[2]}" in place for place in places)
+    assert [place for place in places if not re.match(r"\(?b?'(127\.0\.0\.1|::1|localhost|/)", place)] == []
