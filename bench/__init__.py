@@ -5,5 +5,5 @@ yardstick where it is installed. The gateway is pinned to one core, everything e
 belong to the machine; the ratios can be compared. Nothing here is a test: no figure fails anything.
 
 ``upstream`` answers, ``generator`` asks, ``processes`` pins and weighs, ``targets`` starts what is measured,
-``relaying``, ``recording``, ``outages`` and ``footprint`` measure, ``report`` prints.
+``relaying``, ``shapes``, ``prompted``, ``recording``, ``outages`` and ``footprint`` measure, ``report`` prints.
 """

@@ -7,7 +7,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from bench import databases, footprint, outages, recording, relaying, report, shapes, storing, targets
+from bench import databases, footprint, outages, prompted, recording, relaying, report, shapes, storing, targets
 from bench.databases import HAS_POSTGRES, Store
 from bench.processes import IS_PINNING
 from bench.relaying import Figures
@@ -54,6 +54,15 @@ def _shapes(folder: Path, direct: Target, seconds: float, _million: bool) -> Fig
         targets.dashcam(folder / "shapes", direct) as (ours, _),
     ):
         return shapes.measure(ours, theirs, seconds)
+
+
+def _prompted(folder: Path, direct: Target, seconds: float, _million: bool) -> Figures:
+    with (
+        targets.dashcam(folder / "plain", direct) as (plain, _),
+        targets.dashcam(folder / "prompted", direct) as (published, running),
+    ):
+        prompted.publish(running, folder / "prompted")
+        return prompted.measure(plain, published, running, seconds)
 
 
 def _streams(folder: Path, direct: Target, _seconds: float, _million: bool) -> Figures:
@@ -103,6 +112,7 @@ _PARTS = {
     "footprint": _footprint,
     "relaying": _relaying,
     "shapes": _shapes,
+    "prompted": _prompted,
     "streams": _streams,
     "recording": _recording,
     "outages": _outages,

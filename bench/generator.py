@@ -26,7 +26,8 @@ class Plan:
     """What to ask, how often, for how long. ``chunks`` above zero asks for streams; ``rate`` is in calls a second.
 
     ``shape``: "chat", "silent" (chat whose stream does not ask for usage), "upload" (a form with a file of
-    ``body_bytes``) or "embeddings" (a batch of inputs, answered by as many vectors).
+    ``body_bytes``), "embeddings" (a batch of inputs, answered by as many vectors) or "prompted" (chat by the route
+    "bench", with variables for its prompt). ``key`` is what the caller shows.
     """
 
     port: int
@@ -38,6 +39,7 @@ class Plan:
     body_bytes: int = 1000
     hang: bool = False
     shape: str = "chat"
+    key: str = "sk-bench"
 
 
 @dataclass(slots=True, kw_only=True)
@@ -74,9 +76,9 @@ def request_of(plan: Plan) -> bytes:
 
 def _post(plan: Plan, path: str, body: bytes, media: str = "application/json") -> bytes:
     return (
-        b"POST %b HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nAuthorization: Bearer sk-bench\r\n"
+        b"POST %b HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nAuthorization: Bearer %b\r\n"
         b"Content-Type: %b\r\nContent-Length: %d\r\n\r\n%b"
-        % (path.encode(), plan.port, media.encode(), len(body), body)
+        % (path.encode(), plan.port, plan.key.encode(), media.encode(), len(body), body)
     )
 
 
@@ -94,6 +96,9 @@ def _chat(plan: Plan) -> bytes:
             asked["stream_options"] = {"include_usage": True}
     if plan.hang:
         asked["user"] = "hang"
+    if plan.shape == "prompted":
+        asked["model"] = "bench"
+        asked["prompt"] = {"variables": {"name": "Ada", "tone": "polite"}}
     asked["messages"] = [{"role": "user", "content": ""}]
     room = max(0, plan.body_bytes - len(json.dumps(asked)))
     asked["messages"] = [{"role": "user", "content": (_FILLER * (room // len(_FILLER) + 1))[:room]}]

@@ -45,19 +45,29 @@ class Cost:
 
 def run(target: Target, **plan: Any) -> Cost:
     """Run one load and weigh the target meanwhile."""
+    return run_plan(target, Plan(port=target.port, **plan))
+
+
+def run_plan(target: Target, plan: Plan) -> Cost:
+    """The same, with a plan that is made already."""
     with target.alone():
         before = cpu_us(target.pid) if target.pid else 0.0
-        seen = load(Plan(port=target.port, **plan))
+        seen = load(plan)
         return Cost(seen, cpu_us(target.pid) - before if target.pid else 0.0)
 
 
 def compare(targets: list[Target], **plan: Any) -> list[Cost]:
-    """Run the same load against each target in turn, a few times over, and keep each one's best run.
+    """Run the same load against each target in turn, a few times over, and keep each one's best run."""
+    return compare_plans([(target, Plan(port=target.port, **plan)) for target in targets])
+
+
+def compare_plans(plans: list[tuple[Target, Plan]]) -> list[Cost]:
+    """Run loads in turn, a few times over, and keep the best run of each.
 
     What else the machine does only ever slows a run down, and it does so for some seconds at a time: alternating and
     taking the best keeps most of that out of the ratios.
     """
-    runs = [[run(target, **plan) for target in targets] for _ in range(ROUNDS)]
+    runs = [[run_plan(target, plan) for target, plan in plans] for _ in range(ROUNDS)]
     return [max(costs, key=lambda cost: cost.seen.calls / cost.seen.seconds) for costs in zip(*runs, strict=True)]
 
 

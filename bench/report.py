@@ -16,6 +16,8 @@ from tests.support.processes import ROOT
 AT_LEAST = {
     "throughput_ratio_to_nginx": 0.22,
     "chunk_cpu_ratio_to_nginx": 0.9,
+    "prompted_ratio_to_plain": 0.75,
+    "prompts_unasked_ratio_to_plain": 0.95,
     "sustained_rows_per_s_empty": 4000,
     "sustained_rows_per_s_million": 4000,
     "sustained_rows_per_s_postgres_empty": 4000,
@@ -42,6 +44,8 @@ AT_MOST = {
     "inject_failed_streams": 0,
     "upload_10_mb_failed": 0,
     "embeddings_batch_failed": 0,
+    "prompted_failed": 0,
+    "prompts_unasked_failed": 0,
 }
 
 

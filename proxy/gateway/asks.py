@@ -31,7 +31,7 @@ _MOST_DIGITS = 21
 _LONG_NUMBER = re.compile(rb"\d{19}")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(kw_only=True)
 class PromptAsk:
     """A prompt by name, and which version: a label, number or name, empty for the usual one.
 
@@ -104,9 +104,8 @@ def _named(
 
 
 def _refusal_of(body: Mapping[str, Any]) -> Refusal | None:
-    unknown = sorted(body.keys() - _MEMBERS)
-    if unknown:
-        name = f"prompt.{unknown[0][:40]}"
+    if not body.keys() <= _MEMBERS:
+        name = f"prompt.{min(body.keys() - _MEMBERS)[:40]}"
         return _invalid(name, f"{name} is not known; there are id, version, label, variables and fallback")
     version, label = body.get("version"), body.get("label")
     if version is not None and label is not None:
@@ -131,8 +130,7 @@ def _invalid(param: str, message: str) -> Refusal:
 def fault_of_values(raw: bytes) -> Refusal | None:
     """Return why what a body's ``prompt`` says, as it is written there, cannot be put into texts and on record."""
     try:
-        if raw:
-            orjson.loads(raw)
+        orjson.loads(raw)
         if _LONG_NUMBER.search(raw):
             json.loads(raw, parse_int=_bounded)
     except (ValueError, RecursionError):

@@ -10,6 +10,7 @@ import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from proxy.errors import SpoolError
 from proxy.gateway.call import ClientCall
@@ -17,8 +18,8 @@ from proxy.gateway.ceilings import NO_MEMORY, Ceilings, Holding
 from proxy.gateway.guard import Refusal
 from proxy.protocol.decoding import encodings_of
 from proxy.protocol.glimpse import END_BYTES, glimpse
-from proxy.protocol.requests import OPAQUE, WANTED, RequestFacts, facts_of_scan, parse
-from proxy.protocol.scanning import TopLevelScanner, scan
+from proxy.protocol.requests import OPAQUE, WANTED, RequestFacts, facts_of_scan, read
+from proxy.protocol.scanning import TopLevelScanner, measured, scan
 from proxy.settings.values import LimitSettings
 from proxy.spool.bodies import SideFile
 from proxy.spool.page import Page
@@ -30,7 +31,8 @@ from proxy.spool.writer import SpoolWriter
 class Inbound:
     """A whole request body: in ``data``, or in the side file ``side_file`` (``data`` is then empty).
 
-    ``is_kept`` False: it is too large for a record and the disk took no side file.
+    ``is_kept`` False: it is too large for a record and the disk took no side file. ``values`` are what a small one
+    says, for as long as it is not planned where the call goes.
     """
 
     data: bytes
@@ -42,11 +44,13 @@ class Inbound:
     scanner: TopLevelScanner | None = None
     is_kept: bool = True
     seal: Seal | None = None
+    values: dict[str, Any] | None = None
 
     def scanned(self, wanted: frozenset[bytes]) -> TopLevelScanner:
         """Return a scan of the body for these names; of a large one the scan that was made while it arrived."""
         if self.scanner is None or (self.side_path is None and not wanted <= self.scanner.wanted):
-            self.scanner = scan(self.data, wanted)
+            found = measured(self.data, self.values, wanted) if self.values is not None else None
+            self.scanner = found or scan(self.data, wanted)
         return self.scanner
 
     def discard(self) -> None:
@@ -140,10 +144,10 @@ class BodyReader:
 
 
 def _small(call: ClientCall, data: bytes) -> Inbound:
-    facts = parse(data) if data else OPAQUE
+    facts, values = read(data)
     if facts is OPAQUE and data:
         facts = glimpse(data, data, _encoding_of(call), len(data))
-    return Inbound(data, len(data), facts)
+    return Inbound(data, len(data), facts, values=values)
 
 
 def _encoding_of(call: ClientCall) -> str | None:

@@ -12,8 +12,7 @@ where a name is spelled with escapes, so that nobody knows what counts, is refus
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -22,34 +21,45 @@ from proxy.gateway.guard import Refusal
 from proxy.gateway.items import flat_format, flat_tool, items_of, renamed
 from proxy.prompting.rendering import Rendered
 from proxy.prompting.variables import type_of
-from proxy.protocol.injection import Edit, removal_edits
-from proxy.protocol.scanning import Member, TopLevelScanner, measured, scan
+from proxy.protocol.injection import Edit, apply, removal_edits
+from proxy.protocol.scanning import Member, TopLevelScanner, is_compact, measured, scan
 
 _CONVERSATION = {"chat": "messages", "responses": "input"}
 _WANTED = {
     "chat": frozenset((b"prompt", b"model", b"messages")),
     "responses": frozenset((b"prompt", b"model", b"input", b"text")),
 }
+_SHORT = 4096
+"""Bytes of a body that is written anew whole, which is quicker; the record of a longer one has its edits only."""
 _LENGTHS = ("max_completion_tokens", "max_tokens", "max_output_tokens")
 
 
-@dataclass(slots=True)
 class Composable:
-    """A chat or responses request that a prompt can be put into: what it says, and where it says what is concerned."""
+    """A chat or responses request that a prompt can be put into: what it says, and where it says what is concerned.
 
-    operation: str
-    body: bytes
-    values: Mapping[str, Any]
-    found: TopLevelScanner
+    ``found`` is None where it is ``compact``: short, and written as we would write it.
+    """
 
-    def span(self, name: str) -> Member | None:
-        """Return where a member stands that a prompt concerns."""
-        return self.found.members.get(name.encode())
+    def __init__(self, operation: str, body: bytes, values: Mapping[str, Any], found: TopLevelScanner | None) -> None:
+        self.operation = operation
+        self.body = body
+        self.values = values
+        self.found = found
 
-    def raw(self, name: str) -> bytes:
-        """Return the bytes of such a member's value, empty where it has none."""
-        place = self.span(name)
-        return b"" if place is None else self.body[place.start : place.end]
+    def __repr__(self) -> str:
+        return f"<Composable {self.operation} bytes={len(self.body)} compact={self.found is None}>"
+
+    def place(self, name: str) -> Member:
+        """Return where a member stands that a prompt concerns, and that is there."""
+        assert self.found is not None
+        return self.found.members[name.encode()]
+
+    def raw_prompt(self) -> bytes:
+        """Return what an object ``prompt`` says, as it is written; empty where everybody reads it alike."""
+        if self.found is None or not isinstance(self.values.get("prompt"), dict):
+            return b""
+        place = self.place("prompt")
+        return self.body[place.start : place.end]
 
 
 def composable(operation: str, body: bytes, values: Mapping[str, Any]) -> Composable | Refusal:
@@ -59,8 +69,9 @@ def composable(operation: str, body: bytes, values: Mapping[str, Any]) -> Compos
     if not (said is None or isinstance(said, list) or (isinstance(said, str) and operation == "responses")):
         wanted = "a list of messages" if operation == "chat" else "a text or a list of items"
         return _invalid(member, f"must be {wanted}, not {type_of(said)}: the stored prompt's messages come before them")
-    wanted_names = _WANTED[operation]
-    found = measured(body, values, wanted_names) or scan(body, wanted_names)
+    if len(body) <= _SHORT and is_compact(body, values):
+        return Composable(operation, body, values, None)
+    found = measured(body, values, _WANTED[operation]) or scan(body, _WANTED[operation])
     if found.doubles:
         return _invalid(found.doubles[0][0].decode(), "stands in this body twice; a stored prompt needs it once")
     if found.has_escaped_key or not found.is_sound:
@@ -75,78 +86,55 @@ def _invalid(member: str, reason: str) -> Refusal:
     return Refusal(400, "prompt_body_invalid", f"{member} {reason}.", param=member)
 
 
-def compose(request: Composable, rendered: Rendered) -> tuple[Edit, ...]:
-    """Return the edits that put a rendered prompt into a request."""
-    values = request.values
-    leaving = {name for name in ("prompt", "model") if _is_ours(name, values.get(name))}
-    own = values.keys() - leaving
-    given = _responses(own, rendered) if request.operation == "responses" else _chat(own, rendered)
-    edits = _conversation(request, rendered, given) + _format(request, rendered)
-    places = []
-    for place, name in sorted((request.found.members[name.encode()], name) for name in leaving):
-        if name in given:
-            edits.append((place.start, place.end - place.start, _json(given.pop(name))))
-        else:
-            places.append(place)
-    removals, is_emptied = removal_edits(request.found, places)
-    if given:
-        edits.append((request.found.open_brace + 1, 0, _json(given)[1:-1] + "," * (not is_emptied)))
-    return tuple(sorted((*edits, *removals), key=lambda edit: edit[:2]))
+class Made(NamedTuple):
+    """The body that comes of it, the edits that make it of the client's, and what it says where that is known."""
+
+    body: bytes
+    edits: tuple[Edit, ...]
+    values: dict[str, Any] | None
 
 
-def _is_ours(name: str, said: object) -> bool:
-    """Tell whether a member is said to us, not to the provider."""
-    return isinstance(said, dict) if name == "prompt" else isinstance(said, str) and said.startswith(MODEL_PREFIX)
+def compose(request: Composable, rendered: Rendered) -> Made:
+    """Put a rendered prompt into a request."""
+    own = dict(request.values)
+    if isinstance(own.get("prompt"), dict):
+        del own["prompt"]
+    model = own.get("model")
+    if isinstance(model, str) and model.startswith(MODEL_PREFIX):
+        del own["model"]
+    changes = _responses(own, rendered) if request.operation == "responses" else _chat(own, rendered)
+    return _anew(request, own, changes) if request.found is None else _spliced(request, own, changes)
 
 
-def _conversation(request: Composable, rendered: Rendered, given: dict[str, Any]) -> list[Edit]:
-    """Return the edits that put the prompt's messages first; where there is no conversation they are ``given``."""
-    is_chat = request.operation == "chat"
-    member = _CONVERSATION[request.operation]
-    messages = rendered.messages
-    if not is_chat:
-        messages = [item for message in messages for item in items_of(message)]
-    place, said = request.span(member), request.values.get(member)
-    if place is None:
-        given[member] = messages
-        return []
-    if said is None:
-        return [(place.start, place.end - place.start, _json(messages))]
-    if not messages:
-        return []
-    text = _json(messages)[1:-1]
-    if isinstance(said, list):
-        return [(request.body.index(b"[", place.start) + 1, 0, text + "," * bool(said))]
-    return [(place.start, 0, f'[{text},{{"role":"user","content":'), (place.end, 0, "}]")]
+class _Changes(NamedTuple):
+    """What a prompt adds: messages before the conversation, members, a format to the ``text`` that the client says."""
+
+    messages: list[Any]
+    members: dict[str, Any]
+    text_format: dict[str, Any] | None = None
 
 
-def _chat(own: Collection[str], rendered: Rendered) -> dict[str, Any]:
-    given = _parameters(own, rendered.parameters, "max_tokens")
+def _chat(own: Mapping[str, Any], rendered: Rendered) -> _Changes:
+    members = _parameters(own, rendered.parameters, "max_tokens")
     if rendered.tools and "tools" not in own:
-        given["tools"] = list(rendered.tools)
+        members["tools"] = rendered.tools
     if rendered.response_format is not None and "response_format" not in own:
-        given["response_format"] = rendered.response_format
-    return given
+        members["response_format"] = rendered.response_format
+    return _Changes(rendered.messages, members)
 
 
-def _responses(own: Collection[str], rendered: Rendered) -> dict[str, Any]:
-    given = _parameters(own, renamed(rendered.parameters), "max_output_tokens")
+def _responses(own: Mapping[str, Any], rendered: Rendered) -> _Changes:
+    messages = [item for message in rendered.messages for item in items_of(message)]
+    members = _parameters(own, renamed(rendered.parameters), "max_output_tokens")
     if rendered.tools and "tools" not in own:
-        given["tools"] = [flat_tool(tool) for tool in rendered.tools]
-    if rendered.response_format is not None and "text" not in own:
-        given["text"] = {**given.get("text", {}), "format": flat_format(rendered.response_format)}
-    return given
-
-
-def _format(request: Composable, rendered: Rendered) -> list[Edit]:
-    """Return the edit that puts the prompt's format into what a Responses request says of its ``text`` otherwise."""
-    said = request.values.get("text")
-    if request.operation != "responses" or rendered.response_format is None:
-        return []
-    if not isinstance(said, dict) or "format" in said:
-        return []
-    at = request.body.index(b"{", request.found.members[b"text"].start) + 1
-    return [(at, 0, f'"format":{_json(flat_format(rendered.response_format))}' + "," * bool(said))]
+        members["tools"] = [flat_tool(tool) for tool in rendered.tools]
+    if rendered.response_format is None:
+        return _Changes(messages, members)
+    text_format, said = flat_format(rendered.response_format), own.get("text")
+    if "text" not in own:
+        members["text"] = {**members.get("text", {}), "format": text_format}
+    joins = isinstance(said, dict) and "format" not in said
+    return _Changes(messages, members, text_format if joins else None)
 
 
 def _parameters(own: Collection[str], parameters: Mapping[str, Any], length: str) -> dict[str, Any]:
@@ -157,6 +145,60 @@ def _parameters(own: Collection[str], parameters: Mapping[str, Any], length: str
         kept = next((name for name in _LENGTHS if name in parameters), length)
         found[length if length == "max_output_tokens" or kept == "max_output_tokens" else kept] = bounds[0]
     return found
+
+
+def _anew(request: Composable, own: dict[str, Any], changes: _Changes) -> Made:
+    """Write a compact body anew: what the client says of it comes out as it was."""
+    member = _CONVERSATION[request.operation]
+    said = own.get(member)
+    if isinstance(said, str) and changes.messages:
+        said = [{"role": "user", "content": said}]
+    own[member] = said if isinstance(said, str) else [*changes.messages, *(said or ())]
+    if changes.text_format is not None:
+        own["text"] = {"format": changes.text_format, **own["text"]}
+    values = {**changes.members, **own}
+    body = orjson.dumps(values)
+    return Made(body, ((0, len(request.body), body.decode()),), values)
+
+
+def _spliced(request: Composable, own: Mapping[str, Any], changes: _Changes) -> Made:
+    """Edit what the prompt concerns and leave all else as it stands there."""
+    found, members = request.found, dict(changes.members)
+    assert found is not None
+    edits: list[Edit] = []
+    leaving = []
+    for name in request.values.keys() - own.keys():
+        place = request.place(name)
+        if name in members:
+            edits.append((place.start, place.end - place.start, _json(members.pop(name))))
+        else:
+            leaving.append(place)
+    removals, is_emptied = removal_edits(found, sorted(leaving))
+    edits += [*removals, *_conversation(request, changes.messages, members)]
+    if changes.text_format is not None:
+        at = request.body.index(b"{", request.place("text").start) + 1
+        edits.append((at, 0, f'"format":{_json(changes.text_format)}' + "," * bool(request.values["text"])))
+    if members:
+        edits.append((found.open_brace + 1, 0, _json(members)[1:-1] + "," * (not is_emptied)))
+    edits.sort(key=lambda edit: edit[:2])
+    return Made(apply(request.body, edits), tuple(edits), None)
+
+
+def _conversation(request: Composable, messages: list[Any], members: dict[str, Any]) -> list[Edit]:
+    """Return the edits that put messages first; where there is no conversation yet it becomes one of the members."""
+    member = _CONVERSATION[request.operation]
+    if member not in request.values:
+        members[member] = messages
+        return []
+    place, said = request.place(member), request.values[member]
+    if said is None:
+        return [(place.start, place.end - place.start, _json(messages))]
+    if not messages:
+        return []
+    text = _json(messages)[1:-1]
+    if isinstance(said, list):
+        return [(request.body.index(b"[", place.start) + 1, 0, text + "," * bool(said))]
+    return [(place.start, 0, f'[{text},{{"role":"user","content":'), (place.end, 0, "}]")]
 
 
 def _json(value: object) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -35,9 +35,9 @@ from proxy.prompting.checking import read_version
 from proxy.prompting.problems import RenderingError, VariableInvalidError
 from proxy.prompting.rendering import CompiledPrompt
 from proxy.prompting.version import PromptVersion, texts_of
-from proxy.protocol.injection import Edit, apply
+from proxy.protocol.injection import Edit
 from proxy.protocol.jsontext import parse_object
-from proxy.protocol.requests import parse
+from proxy.protocol.requests import facts_of_values, read
 
 _MOST_KEPT = 512
 
@@ -55,7 +55,7 @@ class _AbsentError(Exception):
         self.is_version = is_version
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass
 class Composed:
     """What a prompt has made of a request: the body that is sent, what is recorded of it, what the reply says.
 
@@ -70,6 +70,15 @@ class Composed:
     has_secret: bool = False
 
 
+class _Ready(NamedTuple):
+    """A prompt as it is asked for: compiled, what is recorded of it, and what the reply says."""
+
+    compiled: CompiledPrompt
+    version: int
+    label: str | None
+    told: tuple[bytes, ...]
+
+
 class Prompts:
     """``folder`` holds the contents. ``is_needed`` False: only what a call names is looked at, to be refused."""
 
@@ -78,6 +87,7 @@ class Prompts:
         self._published: dict[str, PublishedPrompt] = {}
         self._versions: dict[str, PromptVersion] = {}
         self._compiled: dict[tuple[str, int], CompiledPrompt] = {}
+        self._ready: dict[tuple[str, str], _Ready] = {}
         self._has_rules = False
         self.is_needed = False
 
@@ -88,6 +98,7 @@ class Prompts:
         """Take up a snapshot's prompts."""
         self._published = {item.name: item for item in snapshot.prompts}
         self._compiled.clear()
+        self._ready.clear()
         self._has_rules = any(route.prompt is not None for route in snapshot.routes)
         self.is_needed = bool(snapshot.prompts) or self._has_rules
 
@@ -106,7 +117,7 @@ class Prompts:
         has_rule = rule is not None and rule.prompt is not None
         if model is None and facts.prompt is None and not (has_rule or admission.asks_prompt):
             return None
-        values = _values(inbound.data) if facts.is_json and inbound.is_kept and inbound.side_path is None else None
+        values = inbound.values or _values(inbound)
         said = values.get("prompt") if values is not None else {"id": facts.prompt} if facts.prompt else None
         asked = asked_for(known, said, model, rule, self._published)
         if values is None and (asked is not None or facts.prompt == ""):
@@ -118,8 +129,8 @@ class Prompts:
         request = composable(place.operation.name, inbound.data, values)
         if isinstance(request, Refusal):
             return request
-        raw = request.raw("prompt") if isinstance(said, dict) else b""
-        return fault_of_values(raw) or self._served(asked, request)
+        raw = request.raw_prompt()
+        return (raw and fault_of_values(raw)) or self._served(asked, request)
 
     def _is_of_provider(self, admission: Admission, model: str) -> bool:
         """Return True for a model whose name only looks like that of a prompt.
@@ -152,22 +163,32 @@ class Prompts:
     def _rendered(
         self, asked: PromptAsk, name: str, wanted: str, request: Composable, *, is_fallback: bool
     ) -> Composed:
-        version = self._find(name, wanted)
-        rendered = self._compiled_version(name, version).render(asked.variables)
-        edits = compose(request, rendered)
-        body = apply(request.body, edits)
-        label = wanted if wanted and not wanted.isdigit() and wanted != version.name else None
-        fact = PromptFact(
-            name=name, version=version.number, label=label, variables=dict(rendered.variables),
-            fallback_for=asked.title if is_fallback else None,
-        )  # fmt: skip
-        told = [b"x-dashcam-prompt", b": ", f"{name}@{version.number}".encode(), b"\r\n"]
+        ready = self._ready.get((name, wanted)) or self._made_ready(name, wanted)
+        rendered = ready.compiled.render(asked.variables)
+        made = compose(request, rendered)
+        facts, values = (facts_of_values(made.values), made.values) if made.values is not None else read(made.body)
+        fact = PromptFact(name=name, version=ready.version, label=ready.label, variables=rendered.variables)
+        told = ready.told
         if is_fallback:
-            told += [FALLBACK_HEADER, b": true\r\n"]
+            fact.fallback_for = asked.title
+            told += (FALLBACK_HEADER, b": true\r\n")
         if rendered.unused:
             count = str(len(rendered.unused)).encode()
-            told += [b"x-dashcam-prompt-warning", b": ", count, b" variables are not used by this prompt\r\n"]
-        return Composed(Inbound(body, len(body), parse(body)), edits, fact, tuple(told), rendered.has_secret)
+            told += (b"x-dashcam-prompt-warning", b": ", count, b" variables are not used by this prompt\r\n")
+        inbound = Inbound(made.body, len(made.body), facts, values=values)
+        return Composed(inbound, made.edits, fact, told, rendered.has_secret)
+
+    def _made_ready(self, name: str, wanted: str) -> _Ready:
+        """Find and compile what is asked for in these words; as long as the snapshot holds, it stays that."""
+        version = self._find(name, wanted)
+        compiled = self._compiled_version(name, version)
+        label = wanted if wanted and not wanted.isdigit() and wanted != version.name else None
+        told = (b"x-dashcam-prompt", b": ", f"{name}@{version.number}".encode(), b"\r\n")
+        ready = _Ready(compiled, version.number, label, told)
+        if len(self._ready) >= _MOST_KEPT:
+            self._ready.clear()
+        self._ready[name, wanted] = ready
+        return ready
 
     def _find(self, name: str, wanted: str) -> PublishedVersion:
         published = self._published.get(name)
@@ -232,13 +253,11 @@ NOT_JSON = Refusal(
 )
 
 
-def _values(data: bytes) -> dict[str, Any] | None:
-    """Return what a body says, None of one that no prompt can be put into; a strict reader refuses some that it can."""
-    try:
-        values = orjson.loads(data)
-    except orjson.JSONDecodeError:
-        return parse_object(data) if _is_utf8(data) else None
-    return values if isinstance(values, dict) else None
+def _values(inbound: Inbound) -> dict[str, Any] | None:
+    """Return what a body says that has not been read whole, None of one that no prompt can be put into."""
+    if not inbound.facts.is_json or not inbound.is_kept or inbound.side_path is not None:
+        return None
+    return parse_object(inbound.data) if _is_utf8(inbound.data) else None
 
 
 def _is_utf8(data: bytes) -> bool:

@@ -12,11 +12,11 @@ from typing import Any
 
 from proxy.prompting.problems import RenderingError, VariableInvalidError
 from proxy.prompting.template import Load, Templates, no_partials
-from proxy.prompting.variables import filled, recorded, unused
+from proxy.prompting.variables import filled, recorded
 from proxy.prompting.version import Message, PromptVersion, texts_of
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(kw_only=True)
 class Rendered:
     """What a request gets: chat messages, and parameters, tools and a format where it says none itself.
 
@@ -43,6 +43,10 @@ class CompiledPrompt:
         self.version = version
         self.title = title
         self._templates = Templates(texts_of(version), load)
+        self._places = [f"messages[{at}].content" for at in range(len(version.messages))]
+        self._known = frozenset(item.name for item in version.variables)
+        self._secret = frozenset(item.name for item in version.variables if item.is_secret)
+        self._open = self._known - self._secret
 
     def __repr__(self) -> str:
         return f"<CompiledPrompt {self.title}>"
@@ -53,7 +57,9 @@ class CompiledPrompt:
         try:
             values = filled(version.variables, given)
             self._templates.begin()
-            messages = [made for at, item in enumerate(version.messages) for made in self._message(at, item, values)]
+            messages: list[dict[str, Any]] = []
+            for place, item in zip(self._places, version.messages, strict=True):
+                messages += self._message(place, item, values)
         except RenderingError as error:
             error.message = f"The prompt {self.title} cannot be rendered: {error.message}."
             error.args = (error.message,)
@@ -63,16 +69,15 @@ class CompiledPrompt:
             parameters=version.parameters,
             tools=version.tools,
             response_format=version.response_format,
-            variables=recorded(version.variables, given),
-            unused=unused(version.variables, given),
-            has_secret=any(item.is_secret and item.name in given for item in version.variables),
+            variables=recorded(given, self._open),
+            unused=[] if given.keys() <= self._known else [name for name in given if name not in self._known],
+            has_secret=not self._secret.isdisjoint(given),
         )
 
-    def _message(self, at: int, message: Message, values: Mapping[str, Any]) -> list[dict[str, Any]]:
+    def _message(self, place: str, message: Message, values: Mapping[str, Any]) -> list[dict[str, Any]]:
         """Return the message, or those that stand for a placeholder."""
         if message.placeholder is not None:
             return _of_placeholder(message.placeholder, values)
-        place = f"messages[{at}].content"
         made: dict[str, Any] = {"role": message.role}
         if message.name is not None:
             made["name"] = message.name

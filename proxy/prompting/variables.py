@@ -97,15 +97,10 @@ def filled(variables: Sequence[Variable], given: Mapping[str, Any]) -> dict[str,
     return values
 
 
-def unused(variables: Sequence[Variable], given: Mapping[str, Any]) -> list[str]:
-    """Return the names that were given and are none of the prompt's: a warning, no error."""
-    known = {variable.name for variable in variables}
-    return [name for name in given if name not in known]
-
-
-def recorded(variables: Sequence[Variable], given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the given values as they may be recorded: without those of secret and of unknown variables."""
-    open_ones = {variable.name for variable in variables if not variable.is_secret}
+def recorded(given: Mapping[str, Any], open_ones: frozenset[str]) -> dict[str, Any]:
+    """Return the given values as they may be recorded: only those of variables that are declared and not secret."""
+    if given.keys() <= open_ones:
+        return dict(given)
     return {name: value if name in open_ones else REDACTED for name, value in given.items()}
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import orjson
 
@@ -43,14 +44,22 @@ OPAQUE = RequestFacts()
 
 def parse(body: bytes) -> RequestFacts:
     """Parse a small body; what orjson refuses (huge numbers, lone surrogates) is looked at by the scanner."""
+    return read(body)[0]
+
+
+def read(body: bytes) -> tuple[RequestFacts, dict[str, Any] | None]:
+    """Return the same, and all that an object says which orjson takes."""
     if not body:
-        return OPAQUE
+        return OPAQUE, None
     try:
         values = orjson.loads(body)
     except orjson.JSONDecodeError:
-        return facts_of_scan(scan(body, WANTED))
-    if not isinstance(values, dict):
-        return OPAQUE
+        return facts_of_scan(scan(body, WANTED)), None
+    return (facts_of_values(values), values) if isinstance(values, dict) else (OPAQUE, None)
+
+
+def facts_of_values(values: dict[str, Any]) -> RequestFacts:
+    """Return the facts of an object that says these values."""
     unstored = values.get("metadata") is not None and values.get("store") is not True
     present = "stream_options" in values
     prompt = _id_of(values["prompt"]) if "prompt" in values else None

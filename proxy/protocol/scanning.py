@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import orjson
@@ -282,38 +283,50 @@ def scan(body: bytes, wanted: frozenset[bytes]) -> TopLevelScanner:
 def measured(body: bytes, values: Mapping[str, Any], wanted: frozenset[bytes]) -> TopLevelScanner | None:
     """Return the same of a body that says these values without a blank, None of one that is spelled otherwise.
 
-    Each member is written anew; where all of them are byte for byte what stands there, their places are known. A number
-    such as 1.10 or a name that stands there twice is not, and no place is guessed.
+    Each member is then as long as what is written of it anew.
     """
-    if len(values) > _MAX_TOKENS // 8 or not body.startswith(b"{"):
+    if len(values) > _MAX_TOKENS // 8 or not is_compact(body, values):
         return None
     scanner = TopLevelScanner(wanted)
+    scanner.has_members = bool(values)
+    _note_measured(scanner, body, values)
+    return scanner
+
+
+def is_compact(body: bytes, values: Mapping[str, Any]) -> bool:
+    """Tell whether a body that says these values is byte for byte what is written of them anew.
+
+    One with a blank, a number such as 1.10, or a name that stands there twice is not.
+    """
+    try:
+        return orjson.dumps(values) == body
+    except TypeError:  # what only a lenient reader takes: half a character, more than 64 bits
+        return False
+
+
+def _note_measured(scanner: TopLevelScanner, body: bytes, values: Mapping[str, Any]) -> None:
+    """Note where the members are; those behind the last one that is wanted need not be measured."""
     scanner.open_brace = before = 0
-    last = len(body) - 1
+    last, names = len(body) - 1, _texts(scanner.wanted)
+    is_plain = all(map(str.isidentifier, values))
+    waiting = len(names & values.keys()) if is_plain else len(values)
     for name, value in values.items():
-        try:
-            text = orjson.dumps({name: value})[1:-1]
-        except TypeError:  # what only a lenient reader takes: half a character, more than 64 bits
-            return None
-        after = before + 1 + len(text)
-        has_next = after < last
-        if not body.startswith(text, before + 1) or body[after : after + 1] != (b"," if has_next else b"}"):
-            return None
-        _note_measured(scanner, name, text, (before, after, has_next))
+        if not waiting:
+            return
+        after = before + len(orjson.dumps({name: value})) - 1
+        if not is_plain and not body.startswith(b'%b":' % name.encode(), before + 2):
+            scanner.has_escaped_key = True
+        elif name in names:
+            start = before + len(name.encode()) + 4
+            raw = body[start:after] if after - start <= _MAX_KEPT else None
+            scanner.members[name.encode()] = Member(before + 1, start, after, raw, before, after, after < last)
+            waiting -= 1
         before = after
-    return scanner if before == last or (not values and body == b"{}") else None
 
 
-def _note_measured(scanner: TopLevelScanner, name: str, text: bytes, place: tuple[int, int, bool]) -> None:
-    key = name.encode()
-    scanner.has_members = True
-    if not name.isidentifier() and not text.startswith(b'"%b":' % key):
-        scanner.has_escaped_key = True
-    elif key in scanner.wanted:
-        before, after, has_next = place
-        start = before + len(key) + 4
-        raw = text[len(key) + 3 :] if after - start <= _MAX_KEPT else None
-        scanner.members[key] = Member(before + 1, start, after, raw, before, after, has_next)
+@lru_cache(maxsize=64)
+def _texts(names: frozenset[bytes]) -> frozenset[str]:
+    return frozenset(name.decode() for name in names)
 
 
 def _measured_anew(body: bytes, wanted: frozenset[bytes]) -> TopLevelScanner | None:

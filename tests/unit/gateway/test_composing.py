@@ -32,7 +32,10 @@ def rendered(**changes: Any) -> Rendered:
 def composed(operation: str, body: bytes, **changes: Any) -> bytes:
     request = composable(operation, body, json.loads(body))
     assert isinstance(request, Composable), request
-    return apply(body, compose(request, rendered(**changes)))
+    made = compose(request, rendered(**changes))
+    assert apply(body, made.edits) == made.body
+    assert made.values is None or json.loads(made.body) == made.values
+    return made.body
 
 
 def made(operation: str, values: dict[str, Any], **changes: Any) -> dict[str, Any]:
