@@ -349,13 +349,20 @@ def _show_key(told: dict[str, Any], *, as_json: bool) -> None:
 def audit(
     limit: Annotated[int, typer.Option("--limit", "-n", metavar="N", min=1, max=500, help="At most so many.")] = 20,
     actor: Annotated[str | None, typer.Option("--actor", metavar="NAME", help="By whom.")] = None,
+    action: Annotated[str | None, typer.Option("--action", metavar="WORD", help="Such as create or login.")] = None,
+    noun: Annotated[str | None, typer.Option("--noun", metavar="NOUN", help="Such as providers or keys.")] = None,
+    outcome: Annotated[str | None, typer.Option("--outcome", metavar="WORD", help="done, refused or failed.")] = None,
+    since: Annotated[str | None, typer.Option("--since", metavar="TIME", help="2026-11-01 or an instant.")] = None,
+    until: Annotated[str | None, typer.Option("--until", metavar="TIME", help="The same, exclusive.")] = None,
     json: Json = False, color: Color = "auto", database_url: DatabaseUrl = None, data_dir: DataDir = None,
     config: Config = None, env_file: EnvFile = None,
 ) -> None:  # fmt: skip
-    """List who changed what, the newest first."""
+    """List who changed what and who asked to, the newest first."""
     from proxy.cli.catalogue import print_list
 
-    found = _admin(config, data_dir, env_file, database_url).ask("GET", "audit", limit=limit, actor=actor)
+    found = _admin(config, data_dir, env_file, database_url).ask(
+        "GET", "audit", limit=limit, actor=actor, action=action, noun=noun, outcome=outcome, since=since, until=until
+    )
     print_list("audit", found["data"], as_json=json)
 
 

@@ -22,6 +22,7 @@ from proxy.control.throttle import Throttle
 from proxy.control.turns import Turns
 from proxy.settings.values import Settings
 from proxy.store.writing import StoreWriter
+from tests.support.described import assert_described
 
 PEER = {"x-dashcam-peer": "127.0.0.1:5000;http;public"}
 
@@ -49,8 +50,12 @@ class AdminApi:
         self, method: str, path: str, body: Any = None, *, headers: Mapping[str, str] = PEER,
         content: bytes | None = None,
     ) -> httpx2.Response:  # fmt: skip
-        """Return the answer as it is."""
-        return await self._client.request(method, f"/api/v1/{path}", json=body, content=content, headers=dict(headers))
+        """Return the answer as it is; it is one that is described."""
+        target = f"/api/v1/{path}"
+        answer = await self._client.request(method, target, json=body, content=content, headers=dict(headers))
+        if answer.headers.get("content-type", "").endswith("json"):
+            assert_described(method, path, answer.status_code, answer.json())
+        return answer
 
     async def status(self, method: str, path: str, body: Any = None, *, headers: Mapping[str, str] = PEER) -> int:
         """Return the status of an answer."""

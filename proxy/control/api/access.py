@@ -8,6 +8,7 @@ from typing import Any
 
 from proxy.catalogue.access import KeyDocument, NewKey, NewToken, TokenDocument
 from proxy.catalogue.parsing import parse
+from proxy.control.api import replies
 from proxy.control.api.changing import said
 from proxy.control.api.endpoint import Ask, Endpoint, Reply
 from proxy.control.api.listing import QUERY, page
@@ -24,29 +25,43 @@ _TOKEN_BEGINNING = "dashcam_adm_"  # noqa: S105 - what every token begins with, 
 _OVERLAP_HOURS = 24.0
 _MOST_OVERLAP_HOURS = 24.0 * 90
 _LONGEST_KEY = 4096
+_CHANGES = "Members of a key that change: owner, note, routes, limits, expires_at; null takes one away."
+_OVERLAPS = f"overlap_hours: how long the key that is replaced goes on, {_OVERLAP_HOURS:g} where nothing is said."
 
 
 def endpoints() -> Iterator[Endpoint]:
     """Yield the rows."""
     key, token, provider = "keys/{name}", "tokens/{name}", "providers/{name}/key"
-    body: dict[str, Any] = {"takes_object": True}
-    made: dict[str, Any] = {"gives": KeyDocument, "status": 201}
+    made: dict[str, Any] = {"gives": replies.MadeKey, "status": 201}
+    token_made: dict[str, Any] = {"gives": replies.MadeToken, "status": 201}
+    of_provider: dict[str, Any] = {"gives": replies.OfProvider}
     rows: tuple[tuple[Any, ...], ...] = (
-        ("GET", "keys", "read", "List proxy keys", _keys, {"query": (*QUERY, "owner")}),
+        ("GET", "keys", "read", "List proxy keys", _keys, {"query": (*QUERY, "owner"), "gives": KeyDocument}),
         ("POST", "keys", "admin", "Make a proxy key", _make_key, {**made, "takes": NewKey}),
         ("GET", key, "read", "Get a proxy key", _key, {"gives": KeyDocument}),
-        ("PATCH", key, "admin", "Change a proxy key", _change_key, {**body, "gives": KeyDocument}),
-        ("POST", f"{key}/rotate", "admin", "Replace a proxy key", _rotate_key, {**body, **made}),
+        ("PATCH", key, "admin", "Change a proxy key", _change_key, {"gives": KeyDocument, **_says(_CHANGES)}),
+        ("POST", f"{key}/rotate", "admin", "Replace a proxy key", _rotate_key, {**made, **_says(_OVERLAPS)}),
         ("POST", f"{key}/revoke", "admin", "Revoke a proxy key", _revoke_key, {"gives": KeyDocument}),
-        ("GET", "tokens", "admin", "List admin tokens", _tokens, {"query": QUERY}),
-        ("POST", "tokens", "admin", "Make an admin token", _make_token, {"takes": NewToken, "status": 201}),
+        ("GET", "tokens", "admin", "List admin tokens", _tokens, {"query": QUERY, "gives": TokenDocument}),
+        ("POST", "tokens", "admin", "Make an admin token", _make_token, {**token_made, "takes": NewToken}),
         ("POST", f"{token}/revoke", "admin", "Revoke an admin token", _revoke_token, {"gives": TokenDocument}),
-        ("PUT", provider, "admin", "Store a provider's key, sealed", _put_key, body),
-        ("DELETE", provider, "admin", "Forget a provider's key", _drop_key, {}),
-        ("POST", "secrets/rotate", "admin", "Seal all provider keys anew", _rotate, {}),
+        (
+            "PUT",
+            provider,
+            "admin",
+            "Store a provider's key, sealed",
+            _put_key,
+            {**of_provider, **_says("key: its text, which is never shown again.")},
+        ),
+        ("DELETE", provider, "admin", "Forget a provider's key", _drop_key, of_provider),
+        ("POST", "secrets/rotate", "admin", "Seal all provider keys anew", _rotate, {"gives": replies.Sealed}),
     )
     for method, path, scope, summary, handle, more in rows:
         yield Endpoint(method=method, path=path, scope=scope, summary=summary, handle=handle, **more)
+
+
+def _says(text: str) -> dict[str, Any]:
+    return {"takes_object": True, "says": text}
 
 
 def _access(ask: Ask, action: str, noun: str, name: str, work: Callable[[Session], Any]) -> Changed:

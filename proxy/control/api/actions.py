@@ -16,6 +16,7 @@ from proxy.catalogue.model import ModelDocument
 from proxy.catalogue.parsing import parse
 from proxy.catalogue.price_file import MAX_BYTES, read_price_file
 from proxy.catalogue.succession import succeeded
+from proxy.control.api import replies
 from proxy.control.api.changing import change, said
 from proxy.control.api.endpoint import Ask, Endpoint, Reply
 from proxy.control.api.parameters import day, truth
@@ -47,14 +48,17 @@ def endpoints() -> Iterator[Endpoint]:
         scope="write",
         summary="Ask whether a provider answers",
         handle=_test,
+        gives=replies.Tested,
+        is_change=False,
     )
     yield Endpoint(
         method="POST", path="providers/{name}/models/sync", scope="write", summary="Take in a provider's models",
-        handle=_sync,
+        handle=_sync, gives=replies.Synced,
     )  # fmt: skip
     yield Endpoint(
         method="POST", path="prices/import", scope="write", summary="Take in a price file", handle=_import_prices,
-        takes_text=True, largest=MAX_BYTES, query=("since", "only", "dry_run"),
+        takes_text=True, largest=MAX_BYTES, query=("since", "only", "dry_run"), gives=replies.ImportedPrices,
+        says="data.json of genai-prices, or LiteLLM's model_prices_and_context_window.json.",
     )  # fmt: skip
 
 

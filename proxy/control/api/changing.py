@@ -43,14 +43,18 @@ def change(
     return ask.desk.change(ask.actor, deed, made, contents=contents)
 
 
+def note(ask: Ask, action: str, noun: str, name: str, **detail: str) -> None:
+    """Note in the audit log what changes nothing; errors as ``Desk.note``."""
+    actor = ask.actor
+    deed = Deed(
+        actor=actor.name, source=actor.source, action=action, noun=noun, object=name, detail=detail or None
+    )  # fmt: skip
+    ask.desk.note(deed)
+
+
 def note_reading(ask: Ask, call_id: str, **detail: str) -> None:
     """Note in the audit log that the text of a call was read; where that cannot be written, it is not shown either."""
-    ask.desk.note(
-        Deed(
-            actor=ask.actor.name, source=ask.actor.source, action="read_body", noun="interactions", object=call_id,
-            detail=detail,
-        )
-    )  # fmt: skip
+    note(ask, "read_body", "interactions", call_id, **detail)
 
 
 def said(changed: Changed, body: Any = None, *, status: int = 200, tag: str | None = None) -> Reply:

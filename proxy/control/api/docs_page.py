@@ -77,7 +77,7 @@ def _endpoint(item: Endpoint, description: Mapping[str, Any]) -> str:
         f'<b class="method {item.method.lower()}">{item.method}</b> <code>{_path(item)}</code>'
         f'<span class="says">{html.escape(item.summary)}</span><span class="scope">{item.scope}</span>'
     )
-    told = _parameters(item, description) + _body(item, description)
+    told = _parameters(item, description) + _body(item, description) + _answer(item, description)
     if not told:
         return f'<div class="endpoint">{line}</div>'
     return f'<details class="endpoint"><summary>{line}</summary>{told}</details>'
@@ -100,17 +100,28 @@ def _parameters(item: Endpoint, description: Mapping[str, Any]) -> str:
 
 def _body(item: Endpoint, description: Mapping[str, Any]) -> str:
     if item.takes is None:
-        return f"<p>{html.escape(item.says)}</p>" if item.says else ""
+        return f"<h3>Body</h3><p>{html.escape(item.says)}</p>" if item.says else ""
     schema = description["components"]["schemas"][item.takes.__name__]
     needed = schema.get("required", ())
     rows = [
-        (name, "needed" if name in needed else "", _kind(said), said.get("description", ""))
-        for name, said in schema["properties"].items()
-    ]
-    return _table("Body", rows)
+        (name, "needed" if name in needed else "", _kind(said)) for name, said in schema["properties"].items()
+    ]  # fmt: skip
+    told = str(schema.get("description", "")).replace("``", "")
+    return _table("Body", rows, told)
 
 
-def _table(title: str, rows: Sequence[tuple[str, ...]]) -> str:
+def _answer(item: Endpoint, description: Mapping[str, Any]) -> str:
+    """Return what is answered: in words, and the names of its members."""
+    if item.gives is None:
+        return ""
+    schema = description["components"]["schemas"][item.gives.__name__]
+    told = html.escape(str(schema.get("description", "")).replace("``", ""))
+    members = ", ".join(f"<code>{html.escape(name)}</code>" for name in schema["properties"])
+    title = "Answer, each row" if "limit" in item.query else "Answer"
+    return f"<h3>{title}</h3><p>{told}</p><p>{members}</p>"
+
+
+def _table(title: str, rows: Sequence[tuple[str, ...]], told: str = "") -> str:
     if not rows:
         return ""
     cells = "".join(
@@ -119,7 +130,8 @@ def _table(title: str, rows: Sequence[tuple[str, ...]]) -> str:
         + "</tr>"
         for name, *rest in rows
     )
-    return f"<h3>{title}</h3><table>{cells}</table>"
+    said = f"<p>{html.escape(told)}</p>" if told else ""
+    return f'<h3>{title}</h3>{said}<table class="of{len(rows[0])}">{cells}</table>'
 
 
 def _kind(schema: Mapping[str, Any]) -> str:
@@ -147,7 +159,7 @@ body{font:16px/1.5 system-ui,sans-serif;margin:0 auto;max-width:60rem;padding:2r
 background:var(--paper)}
 h1{font-size:1.75rem;margin:0 0 .5rem}h2{font-size:1.2rem;margin:2.5rem 0 .5rem}
 h3{font-size:.8rem;margin:.75rem 0 .25rem;color:var(--soft);font-weight:600}
-p{margin:.5rem 0;max-width:46rem}a{color:var(--link)}
+p{margin:.5rem 0;max-width:46rem}details p{font-size:.9rem;margin-top:0;margin-bottom:0}a{color:var(--link)}
 nav{display:flex;flex-wrap:wrap;gap:.25rem 1rem;margin-top:1rem}
 code{font:14px/1.5 ui-monospace,Menlo,Consolas,monospace;overflow-wrap:anywhere}
 .endpoint{border:1px solid var(--line);border-top-width:0;background:var(--paper)}
@@ -156,7 +168,7 @@ summary,div.endpoint{display:grid;grid-template-columns:4.5rem minmax(0,1.15fr) 
 align-items:baseline;padding:.5rem .75rem}
 summary{cursor:pointer;list-style:none}summary::-webkit-details-marker{display:none}
 summary:hover,details[open]>summary{background:var(--tint)}
-summary .says::after{content:" …";color:var(--soft)}
+summary .says::after{content:" ▾"}details[open] .says::after{content:" ▴"}
 .method{font:600 12px/1.6 ui-monospace,Menlo,Consolas,monospace;text-align:center;border-radius:4px;color:#fff;
 background:#0b57d0}
 .method.post{background:#146c2e}.method.put,.method.patch{background:#8a5000}.method.delete{background:#b3261e}
@@ -165,7 +177,7 @@ details>:not(summary){margin-left:.75rem;margin-right:.75rem}
 details>:last-child{margin-bottom:.75rem}
 table{border-collapse:collapse;width:calc(100% - 1.5rem);font-size:.9rem}
 td{padding:.25rem .75rem .25rem 0;border-top:1px solid var(--line);vertical-align:top;overflow-wrap:anywhere}
-td:first-child{width:13rem}td:nth-child(2){width:5rem;color:var(--soft)}td:nth-child(3){width:12rem}
+td:first-child{width:13rem}td:nth-child(2){width:5rem;color:var(--soft)}.of4 td:nth-child(3){width:12rem}
 @media(max-width:40rem){summary,div.endpoint{grid-template-columns:4.5rem minmax(0,1fr) 3.5rem}.says{grid-column:2/4}
 .scope{grid-row:1;grid-column:3}td{display:block;border:0;padding:0 0 .25rem;width:auto!important}
 td:first-child{border-top:1px solid var(--line);padding-top:.25rem}}

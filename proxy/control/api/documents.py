@@ -11,8 +11,11 @@ from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
+from pydantic import BaseModel
+
 from proxy.catalogue.catalogue import KINDS, AnyDocument, Catalogue, Key, text_of
 from proxy.catalogue.parsing import parse
+from proxy.control.api import replies
 from proxy.control.api.changing import change, check_tag, etag_of, said
 from proxy.control.api.endpoint import Ask, Endpoint, Reply
 from proxy.control.api.listing import QUERY, page
@@ -27,6 +30,13 @@ _FILTERS = {
 }
 _PATHS = {"providers": "{name}", "models": "{name:path}", "prices": "{name}", "routes": "{name:path}"}
 
+_SHOWN: dict[str, type[BaseModel]] = {
+    "providers": replies.Provider,
+    "models": replies.Model,
+    "prices": replies.Price,
+    "routes": replies.Route,
+}
+
 
 def endpoints() -> Iterator[Endpoint]:
     """Yield the rows of every noun."""
@@ -35,7 +45,7 @@ def endpoints() -> Iterator[Endpoint]:
 
 
 def _of(noun: str) -> Iterator[Endpoint]:
-    kind, one = KINDS[noun], f"{noun}/{_PATHS[noun]}"
+    kind, gives, one = KINDS[noun], _SHOWN[noun], f"{noun}/{_PATHS[noun]}"
     word = noun.removesuffix("s")
 
     def listed(ask: Ask) -> Reply:
@@ -54,7 +64,7 @@ def _of(noun: str) -> Iterator[Endpoint]:
 
     query = (*QUERY, *_FILTERS[noun])
     yield Endpoint(
-        method="GET", path=noun, scope="read", summary=f"List {noun}", handle=listed, gives=kind, query=query
+        method="GET", path=noun, scope="read", summary=f"List {noun}", handle=listed, gives=gives, query=query
     )
     yield Endpoint(
         method="POST",
@@ -63,11 +73,11 @@ def _of(noun: str) -> Iterator[Endpoint]:
         summary=f"Create a {word}",
         handle=created,
         takes=kind,
-        gives=kind,
+        gives=gives,
         status=201,
         has_tag=True,
     )
-    yield Endpoint(method="GET", path=one, scope="read", summary=f"Get a {word}", handle=got, gives=kind, has_tag=True)
+    yield Endpoint(method="GET", path=one, scope="read", summary=f"Get a {word}", handle=got, gives=gives, has_tag=True)
     yield Endpoint(
         method="PATCH",
         path=one,
@@ -75,7 +85,7 @@ def _of(noun: str) -> Iterator[Endpoint]:
         summary=f"Change a {word}",
         handle=partial(_patched, noun=noun),
         takes_object=True,
-        gives=kind,
+        gives=gives,
         has_tag=True,
         is_guarded=True,
         says=f"Members of a {word} that change; null takes one away.",
@@ -86,6 +96,7 @@ def _of(noun: str) -> Iterator[Endpoint]:
         scope="write",
         summary=f"Delete a {word}",
         handle=partial(_deleted, noun=noun),
+        gives=replies.Deleted,
         is_guarded=True,
     )
 

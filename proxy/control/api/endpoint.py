@@ -89,6 +89,7 @@ class Endpoint:
 
     ``gives`` is what is answered, of a list each row. ``has_tag``: the answer has an ETag; ``is_guarded``: If-Match is
     looked at. ``says`` tells of a body that is no document, ``largest`` is how long a body may be in bytes.
+    ``is_change`` of anything but a GET: a change, which is answered with its revision as well.
     """
 
     method: str
@@ -106,6 +107,7 @@ class Endpoint:
     has_tag: bool = False
     is_guarded: bool = False
     says: str = ""
+    is_change: bool = True
 
 
 def route_of(endpoint: Endpoint, door: Door, desk: Callable[[], Desk], settings: Settings) -> Route:

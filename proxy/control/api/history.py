@@ -15,7 +15,8 @@ from proxy.catalogue.accepting import accept
 from proxy.catalogue.bundle import imported, read_bundle, write_bundle
 from proxy.catalogue.catalogue import KINDS, Catalogue
 from proxy.catalogue.changes import changes
-from proxy.control.api.changing import change, said
+from proxy.control.api import replies
+from proxy.control.api.changing import change, note, said
 from proxy.control.api.endpoint import Ask, Endpoint, Reply
 from proxy.control.api.listing import QUERY, span_of, span_page
 from proxy.control.api.parameters import instant, truth, words
@@ -35,18 +36,31 @@ def endpoints() -> Iterator[Endpoint]:
     """Yield the rows."""
     one = "revisions/{number:int}"
     rows = (
-        Endpoint(method="GET", path="revisions", scope="read", summary="List revisions", handle=_list, query=_PAGES),
-        Endpoint(method="GET", path=one, scope="read", summary="Get a revision", handle=_get),
-        Endpoint(method="GET", path=f"{one}/diff", scope="read", summary="What differs from now", handle=_diff),
-        Endpoint(method="POST", path=f"{one}/rollback", scope="admin", summary="Go back to a revision", handle=_back),
+        Endpoint(
+            method="GET", path="revisions", scope="read", summary="List revisions", handle=_list, query=_PAGES,
+            gives=replies.RevisionRow,
+        ),
+        Endpoint(method="GET", path=one, scope="read", summary="Get a revision", handle=_get, gives=replies.Revision),
+        Endpoint(
+            method="GET", path=f"{one}/diff", scope="read", summary="What differs from now", handle=_diff,
+            gives=replies.Difference,
+        ),
+        Endpoint(
+            method="POST", path=f"{one}/rollback", scope="admin", summary="Go back to a revision", handle=_back,
+            gives=replies.Changes,
+        ),
         Endpoint(
             method="GET", path="export", scope="read", summary="The catalogue as YAML", handle=_export, query=("only",)
         ),
         Endpoint(
             method="POST", path="import", scope="admin", summary="Take in a YAML bundle", handle=_import,
-            takes_text=True, largest=yaml_text.MAX_BYTES, query=("dry_run", "replace"),
+            takes_text=True, largest=yaml_text.MAX_BYTES, query=("dry_run", "replace"), gives=replies.Changes,
+            says="A bundle, as export gives it.",
         ),
-        Endpoint(method="GET", path="audit", scope="admin", summary="Who did what", handle=_audit, query=_AUDIT),
+        Endpoint(
+            method="GET", path="audit", scope="admin", summary="Who did what", handle=_audit, query=_AUDIT,
+            gives=replies.Deed,
+        ),
     )  # fmt: skip
     yield from rows
 
@@ -88,8 +102,10 @@ def _back(ask: Ask) -> Reply:
 def _export(ask: Ask) -> Reply:
     catalogue, nouns = ask.desk.catalogue()[0], words(ask.query, "only", tuple(KINDS)) or tuple(KINDS)
     contents = ask.desk.contents(catalogue.hashes())
+    text = write_bundle(catalogue, contents.get, nouns)
+    note(ask, "export", "catalogue", ",".join(nouns) if len(nouns) < len(KINDS) else "")
     headers = {"content-disposition": 'attachment; filename="dashcam.yaml"'}
-    return Reply(body=write_bundle(catalogue, contents.get, nouns), headers=headers, media_type="application/yaml")
+    return Reply(body=text, headers=headers, media_type="application/yaml")
 
 
 def _import(ask: Ask) -> Reply:

@@ -139,7 +139,7 @@ def _reply(item: Endpoint, schemas: dict[str, Any]) -> dict[str, Any]:
     if item.gives is None:
         return made
     shown: dict[str, Any] = {**_shown(item.gives, schemas)}
-    if item.method != "GET":
+    if item.method != "GET" and item.is_change:
         shown = {"allOf": [shown, {"type": "object", "properties": _CHANGED}]}
     return {**made, "content": {_JSON: {"schema": shown}}}
 
@@ -171,14 +171,10 @@ def _schema(kind: type[BaseModel], schemas: dict[str, Any]) -> dict[str, str]:
 
 
 def _shown(kind: type[BaseModel], schemas: dict[str, Any]) -> dict[str, str]:
-    """Name what is answered: the same members, with more beside them (id, origin, counts), none of them always there.
-
-    ``fields`` leaves out what is not wanted.
-    """
-    name = kind.__name__.removesuffix("Document")
+    """Name what is answered, of which no member is always there: ``fields`` leaves out what is not wanted."""
+    name = kind.__name__
     if name not in schemas:
         schema = kind.model_json_schema(ref_template="#/components/schemas/{model}")
         schemas.update(schema.pop("$defs", {}))
-        del schema["additionalProperties"], schema["required"]
-        schemas[name] = {**schema, "title": name, "properties": {"id": _TEXT, **schema["properties"]}}
+        schemas[name] = {key: value for key, value in schema.items() if key not in ("additionalProperties", "required")}
     return {"$ref": f"#/components/schemas/{name}"}

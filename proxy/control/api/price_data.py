@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import asdict
 
+from proxy.control.api import replies
 from proxy.control.api.changing import said
 from proxy.control.api.endpoint import Ask, Endpoint, Reply
 from proxy.control.api.parameters import truth
@@ -23,7 +24,7 @@ def endpoints() -> Iterator[Endpoint]:
     """Yield the row."""
     yield Endpoint(
         method="POST", path="prices/refresh", scope="write", summary="Get newer published prices", handle=_refresh,
-        query=("dry_run",),
+        query=("dry_run",), gives=replies.RefreshedPrices,
     )  # fmt: skip
 
 

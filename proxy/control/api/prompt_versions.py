@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from proxy.catalogue.contents import read_content
-from proxy.catalogue.prompt import VersionHead
 from proxy.catalogue.rendered import head_of, partials_of
 from proxy.catalogue.versions import drafted, moved_label
+from proxy.control.api import replies
 from proxy.control.api.changing import said
 from proxy.control.api.endpoint import Ask, Endpoint, Reply
 from proxy.control.api.listing import QUERY, page
@@ -36,18 +36,28 @@ def endpoints() -> Iterator[Endpoint]:
     """Yield the rows."""
     one, version = "prompts/{name}", "prompts/{name}/versions/{version}"
     label, draft = f"{one}/labels/{{label}}", f"{one}/draft"
-    guarded = {"is_guarded": True}
+    guarded, saved = {"is_guarded": True}, replies.SavedVersion
     rows: tuple[tuple[Any, ...], ...] = (
-        ("POST", f"{one}/render", "read", "Render a version without calling", _render, {"says": _RENDERS}),
-        ("GET", f"{one}/versions", "read", "List versions", _versions, {"query": QUERY, "gives": VersionHead}),
-        ("POST", f"{one}/versions", "write", "Save a version", _save, {"says": _SAVES, "status": 201, **guarded}),
-        ("GET", version, "read", "Get a version with its content", _version, {"has_tag": True}),
-        ("PUT", label, "write", "Move a label", _label, {"says": "version: a number, name or label.", **guarded}),
-        ("DELETE", label, "write", "Remove a label", _unlabel, guarded),
-        ("GET", draft, "read", "Get the draft", _draft, {}),
-        ("PUT", draft, "write", "Save the draft", _save_draft, {"says": "content, as of a version.", **guarded}),
-        ("DELETE", draft, "write", "Throw the draft away", _drop_draft, guarded),
-    )
+        ("POST", f"{one}/render", "read", "Render a version without calling", _render, {
+            "says": _RENDERS, "gives": replies.Rendered, "is_change": False,
+        }),
+        ("GET", f"{one}/versions", "read", "List versions", _versions, {"query": QUERY, "gives": replies.VersionRow}),
+        ("POST", f"{one}/versions", "write", "Save a version", _save, {
+            "says": _SAVES, "status": 201, "gives": saved, **guarded,
+        }),
+        ("GET", version, "read", "Get a version with its content", _version, {
+            "gives": replies.Version, "has_tag": True,
+        }),
+        ("PUT", label, "write", "Move a label", _label, {
+            "says": "version: a number, name or label.", "gives": replies.Labelled, **guarded,
+        }),
+        ("DELETE", label, "write", "Remove a label", _unlabel, {"gives": replies.Labelled, **guarded}),
+        ("GET", draft, "read", "Get the draft", _draft, {"gives": replies.Draft}),
+        ("PUT", draft, "write", "Save the draft", _save_draft, {
+            "says": "content, as of a version.", "gives": replies.SavedDraft, **guarded,
+        }),
+        ("DELETE", draft, "write", "Throw the draft away", _drop_draft, {"gives": replies.Named, **guarded}),
+    )  # fmt: skip
     for method, path, scope, summary, handle, more in rows:
         told = {**more, "takes_object": "says" in more}
         yield Endpoint(method=method, path=path, scope=scope, summary=summary, handle=handle, **told)

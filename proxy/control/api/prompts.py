@@ -9,6 +9,7 @@ from proxy.catalogue.catalogue import Catalogue
 from proxy.catalogue.parsing import parse
 from proxy.catalogue.prompt import PromptDocument
 from proxy.catalogue.versions import copied
+from proxy.control.api import replies
 from proxy.control.api.changing import change, check_tag, etag_of, note_reading, said
 from proxy.control.api.endpoint import Ask, Endpoint, Reply
 from proxy.control.api.listing import QUERY, page
@@ -35,19 +36,21 @@ _CREATES = "A prompt's members, and of its first version: content, note, version
 def endpoints() -> Iterator[Endpoint]:
     """Yield the rows."""
     one = "prompts/{name}"
-    lists, gives = (*QUERY, "category", "active"), PromptDocument
+    lists, gives = (*QUERY, "category", "active"), replies.Prompt
     rows: tuple[tuple[Any, ...], ...] = (
-        ("GET", "prompts", "read", "List prompts", _list, {"query": lists, "gives": gives}),
-        ("POST", "prompts", "write", "Create a prompt", _create, {"says": _CREATES, "status": 201}),
+        ("GET", "prompts", "read", "List prompts", _list, {"query": lists, "gives": replies.PromptRow}),
+        ("POST", "prompts", "write", "Create a prompt", _create, {
+            "says": _CREATES, "gives": replies.SavedVersion, "status": 201,
+        }),
         ("GET", one, "read", "Get a prompt", _get, {"gives": gives, "query": ("include",), "has_tag": True}),
         ("PATCH", one, "write", "Change what a prompt is for", _patch, {
-            "says": f"Members that change: {', '.join(_DESCRIBING)}.", "gives": gives, "has_tag": True,
-            "is_guarded": True,
+            "says": f"Members that change: {', '.join(_DESCRIBING)}.", "gives": replies.Named,
+            "has_tag": True, "is_guarded": True,
         }),
-        ("DELETE", one, "write", "Delete a prompt", _delete, {"is_guarded": True}),
+        ("DELETE", one, "write", "Delete a prompt", _delete, {"gives": replies.Deleted, "is_guarded": True}),
         ("POST", f"{one}/copy", "write", "Copy a version to another prompt", _copy, {
             "says": "name, of the prompt that it becomes a version of; version: a number, name or label.",
-            "status": 201,
+            "gives": replies.Named, "status": 201,
         }),
     )  # fmt: skip
     for method, path, scope, summary, handle, more in rows:

@@ -158,6 +158,10 @@ def test_out_and_in_and_back(dashcam: Command, tmp_path: Path) -> None:
     assert "summarise" in dashcam("routes", "list").out
     actions = [line.split("\t")[2] for line in dashcam("audit").lines[1:]]
     assert actions[:2] == ["rollback", "delete"]
+    exported = json.loads(dashcam("audit", "--action", "export", "--since", "2020-01-01", "--json").out)
+    assert [(item["noun"], item["outcome"]) for item in exported] == [("catalogue", "done")]
+    assert json.loads(dashcam("audit", "--noun", "keys", "--json").out) == []
+    assert dashcam("audit", "--until", "soon").code == 2
 
 
 def test_a_key_is_shown_once(dashcam: Command) -> None:

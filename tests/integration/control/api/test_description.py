@@ -33,6 +33,10 @@ def test_every_endpoint_is_described_once() -> None:
     assert set(found["components"]["schemas"]["NewKey"]["properties"]) == set(NewKey.model_fields)
 
 
+def test_every_answer_but_a_text_is_described() -> None:
+    assert [item.path for item in ENDPOINTS if item.gives is None] == ["export"]
+
+
 async def test_the_page_needs_nothing_from_elsewhere(settings: Settings) -> None:
     with app_alone(settings) as app:
         async with client(app) as api:
