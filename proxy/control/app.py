@@ -52,7 +52,9 @@ def build(settings: Settings, say: Callable[[bytes], None]) -> ASGIApp:
             loop.create_task(discovery.run(), name="discovery"),
             loop.create_task(door.logins.run(), name="logins"),
             loop.create_task(Mending(services.publisher, services.take_up).run(), name="mending"),
-            loop.create_task(services.key_file.run(services.publisher.keyed), name="key file"),
+            loop.create_task(services.key_file.run(services.publisher.keyed), name="proxy keys"),
+            loop.create_task(services.admin_token.run(), name="admin token"),
+            loop.create_task(services.metrics_token.run(), name="metrics token"),
         ]
         try:
             yield
@@ -75,17 +77,16 @@ def build(settings: Settings, say: Callable[[bytes], None]) -> ASGIApp:
 
 def door_of(services: Services) -> Doorkeeper:
     """Return who lets in; what comes of asking is written through the desk."""
-    settings = services.settings
     logins = Logins(lambda *deeds: services.desk.note(*deeds))
-    always = settings.admin.require_token
-    return Doorkeeper(settings.admin_token_sha256, services.tokens, logins, requires_token=always)
+    admin, always = services.admin_token, services.settings.admin.require_token
+    return Doorkeeper(lambda: admin.sha256, services.tokens, logins, requires_token=always)
 
 
 def routes(services: Services, door: Doorkeeper) -> list[Route]:
     """Return everything that is served."""
-    settings = services.settings
+    settings, metrics_token = services.settings, services.metrics_token
     return [
-        _route("/metrics", door.guarded(metrics.endpoint(services), settings.metrics_token_sha256)),
+        _route("/metrics", door.guarded(metrics.endpoint(services), lambda: metrics_token.sha256)),
         _route("/api/v1/recorder", door.guarded(recorder.endpoint(services))),
         _route("/healthz", public(health.endpoint(services))),
         _route("/", public(_home)),

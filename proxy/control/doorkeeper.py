@@ -32,11 +32,11 @@ _SAFE = ("GET", "HEAD", "OPTIONS")
 
 
 class Doorkeeper:
-    """``admin_sha256`` is the digest of the token of the environment, ``tokens`` gives the stored ones by digest."""
+    """``admin_sha256`` gives the digest of the environment's token, ``tokens`` the stored ones by digest."""
 
     def __init__(
         self,
-        admin_sha256: str | None,
+        admin_sha256: Callable[[], str | None],
         tokens: Callable[[], Mapping[str, TokenDocument]],
         logins: Logins,
         *,
@@ -54,16 +54,17 @@ class Doorkeeper:
     def __repr__(self) -> str:
         return f"<Doorkeeper {self._throttle!r}>"
 
-    def guarded(self, endpoint: Endpoint, narrow_sha256: str | None = None) -> Endpoint:
+    def guarded(self, endpoint: Endpoint, narrow_sha256: Callable[[], str | None] = lambda: None) -> Endpoint:
         """Return an endpoint of figures, for those who may read; stored tokens do not close it to this machine.
 
-        ``narrow_sha256`` is the digest of a token that opens this endpoint only; it closes it to those without one.
+        ``narrow_sha256`` gives the digest of a token that opens this endpoint only; it closes it to those without one.
         """
-        is_open = self._admin is None and narrow_sha256 is None and not self._requires_token
 
         async def checked(request: Request) -> Response:
-            if narrow_sha256 is not None and hmac.compare_digest(_digest(_token_of(request)), narrow_sha256):
+            narrow = narrow_sha256()
+            if narrow is not None and hmac.compare_digest(_digest(_token_of(request)), narrow):
                 return await endpoint(request)
+            is_open = self._admin() is None and narrow is None and not self._requires_token
             found = self._judged(request, "read", is_open=is_open)
             return found if isinstance(found, Response) else await endpoint(request)
 
@@ -109,7 +110,7 @@ class Doorkeeper:
 
     def _is_open(self, tokens: Mapping[str, TokenDocument]) -> bool:
         """Tell whether loopback needs no token: nobody could be an administrator by one, and would be locked out."""
-        if self._admin is not None or self._requires_token:
+        if self._admin() is not None or self._requires_token:
             return False
         return not any(token.scope == "admin" and self._is_living(token) for token in tokens.values())
 
@@ -127,7 +128,8 @@ class Doorkeeper:
         if not text:
             return None
         digest = _digest(text)
-        if self._admin is not None and hmac.compare_digest(digest, self._admin):
+        admin = self._admin()
+        if admin is not None and hmac.compare_digest(digest, admin):
             return "admin", "admin"
         token = tokens.get(digest)
         return None if token is None or not self._is_living(token) else (token.id, token.scope)

@@ -8,7 +8,7 @@ so that a start without the database serves as before. For several threads.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,7 +22,7 @@ from proxy.domain.provider import Provider
 from proxy.domain.snapshot import Snapshot
 from proxy.errors import ConfigurationError
 from proxy.pricing import edited
-from proxy.settings.credentials import opening_keys, provider_keys
+from proxy.settings.credentials import key_digests, opening_keys, provider_keys
 from proxy.settings.former_snapshot import with_former
 from proxy.settings.provider_secret import SecretError, unseal
 from proxy.settings.snapshot import base_snapshot, load_or_none, publish
@@ -98,10 +98,10 @@ class Publisher:
         with self._lock:
             return self._publish()
 
-    def keyed(self, proxy_keys: Mapping[str, str]) -> Snapshot:
-        """Take in the proxy keys of the environment's file (digest → id), which is another one now."""
+    def keyed(self, proxy_keys: Iterable[str]) -> Snapshot:
+        """Take in the proxy keys of the environment's file, which is another one now."""
         with self._lock:
-            self._settings = replace(self._settings, proxy_keys=dict(proxy_keys))
+            self._settings = replace(self._settings, proxy_keys=key_digests(" ".join(proxy_keys)))
             return self._publish()
 
     # -- what others ask ------------------------------------------------------------------------------------

@@ -20,8 +20,8 @@ import structlog
 from proxy.catalogue.access import TokenDocument
 from proxy.control.announcing import announcement, is_first
 from proxy.control.desk import Desk, take_up
-from proxy.control.key_file import KeyFile
 from proxy.control.publishing import Publisher
+from proxy.control.secret_files import ADMIN_TOKEN, METRICS_TOKEN, PROXY_KEYS, SecretFile, WatchedToken
 from proxy.control.sharing import Sharing
 from proxy.control.spool_state import SpoolState
 from proxy.control.upgrades import Upgrades
@@ -31,6 +31,7 @@ from proxy.loader import handover
 from proxy.loader.ledger import unopened
 from proxy.loader.loading import Loader
 from proxy.loader.pausing import pause_after
+from proxy.settings.credentials import key_digests
 from proxy.settings.values import Settings
 from proxy.spool.disk import RealDisk
 from proxy.spool.page import pages_in
@@ -53,7 +54,9 @@ class Services:
     def __init__(self, settings: Settings, say: Callable[[bytes], None]) -> None:
         self.settings = settings
         self.totals = Totals()
-        self.key_file = KeyFile()
+        self.key_file = SecretFile(PROXY_KEYS)
+        self.admin_token = WatchedToken(ADMIN_TOKEN, settings.admin_token_sha256)
+        self.metrics_token = WatchedToken(METRICS_TOKEN, settings.metrics_token_sha256)
         self.loader: Loader | None = None
         self._say = say
         self._failure: str | None = None
@@ -74,7 +77,8 @@ class Services:
     def publisher(self) -> Publisher:
         """Who makes the snapshot; asked for once before anything else begins."""
         keys = self.key_file.look()
-        return Publisher(self.settings if keys is None else replace(self.settings, proxy_keys=keys))
+        digests = self.settings.proxy_keys if keys is None else key_digests(" ".join(keys))
+        return Publisher(replace(self.settings, proxy_keys=digests))
 
     @cached_property
     def desk(self) -> Desk:

@@ -84,7 +84,7 @@ async def admin_api(
     logins = Logins(desk.note)
     always = settings.admin.require_token
     # Nothing is forgiven, however long a test takes.
-    door = Doorkeeper(admin_sha256, tokens, logins, requires_token=always, throttle=Throttle(lambda: 0.0))
+    door = Doorkeeper(lambda: admin_sha256, tokens, logins, requires_token=always, throttle=Throttle(lambda: 0.0))
     routes = routes_of(door, lambda: desk, settings)
     app = with_request_ids(Starlette(routes=routes, exception_handlers={HTTPException: on_http_exception}))
     with contextlib.nullcontext() if beside else _serving(settings, turns):

@@ -9,7 +9,7 @@ from typing import Any
 from proxy.catalogue.access import KeyDocument, NewKey, NewToken, TokenDocument
 from proxy.catalogue.parsing import parse
 from proxy.control.api import replies
-from proxy.control.api.changing import said
+from proxy.control.api.changing import check_tag, etag_of, said
 from proxy.control.api.endpoint import Ask, Endpoint, Reply
 from proxy.control.api.listing import QUERY, page
 from proxy.control.desk import Changed
@@ -34,15 +34,24 @@ def endpoints() -> Iterator[Endpoint]:
     key, token, provider = "keys/{name}", "tokens/{name}", "providers/{name}/key"
     made: dict[str, Any] = {"gives": replies.MadeKey, "status": 201}
     token_made: dict[str, Any] = {"gives": replies.MadeToken, "status": 201}
+    guarded = {"is_guarded": True, "has_tag": True}
     of_provider: dict[str, Any] = {"gives": replies.OfProvider}
     rows: tuple[tuple[Any, ...], ...] = (
         ("GET", "keys", "read", "List proxy keys", _keys, {"query": (*QUERY, "owner"), "gives": KeyDocument}),
         ("POST", "keys", "admin", "Make a proxy key", _make_key, {**made, "takes": NewKey}),
-        ("GET", key, "read", "Get a proxy key", _key, {"gives": KeyDocument}),
-        ("PATCH", key, "admin", "Change a proxy key", _change_key, {"gives": KeyDocument, **_says(_CHANGES)}),
+        ("GET", key, "read", "Get a proxy key", _key, {"gives": KeyDocument, "has_tag": True}),
+        (
+            "PATCH",
+            key,
+            "admin",
+            "Change a proxy key",
+            _change_key,
+            {"gives": KeyDocument, **guarded, **_says(_CHANGES)},
+        ),
         ("POST", f"{key}/rotate", "admin", "Replace a proxy key", _rotate_key, {**made, **_says(_OVERLAPS)}),
-        ("POST", f"{key}/revoke", "admin", "Revoke a proxy key", _revoke_key, {"gives": KeyDocument}),
+        ("POST", f"{key}/revoke", "admin", "Revoke a proxy key", _revoke_key, {"gives": KeyDocument, "has_tag": True}),
         ("GET", "tokens", "admin", "List admin tokens", _tokens, {"query": QUERY, "gives": TokenDocument}),
+        ("GET", token, "admin", "Get an admin token", _token, {"gives": TokenDocument}),
         ("POST", "tokens", "admin", "Make an admin token", _make_token, {**token_made, "takes": NewToken}),
         ("POST", f"{token}/revoke", "admin", "Revoke an admin token", _revoke_token, {"gives": TokenDocument}),
         (
@@ -77,7 +86,8 @@ def _keys(ask: Ask) -> Reply:
 
 
 def _key(ask: Ask) -> Reply:
-    return Reply(body=ask.desk.read(lambda within: keys.key(within.connection, ask.path["name"])).to_mapping())
+    found = ask.desk.read(lambda within: keys.key(within.connection, ask.path["name"]))
+    return Reply(body=found.to_mapping(), headers={"etag": etag_of(found)})
 
 
 def _make_key(ask: Ask) -> Reply:
@@ -97,12 +107,13 @@ def _change_key(ask: Ask) -> Reply:
 
     def work(within: Session) -> KeyDocument:
         former = keys.key(within.connection, name)
+        check_tag(ask, former)
         told = former.model_dump(mode="json", include=set(NewKey.model_fields))
         said_of = parse(NewKey, {key: value for key, value in {**told, **body}.items() if value is not None})
         return keys.change_key(within.connection, name, said_of)
 
     changed = _access(ask, "change", "keys", name, work)
-    return said(changed, changed.result.to_mapping())
+    return said(changed, changed.result.to_mapping(), tag=etag_of(changed.result))
 
 
 def _rotate_key(ask: Ask) -> Reply:
@@ -147,6 +158,10 @@ def _hours(body: dict[str, Any]) -> float:
 def _tokens(ask: Ask) -> Reply:
     found = ask.desk.read(lambda within: keys.tokens(within.connection))
     return Reply(body=page([item.to_mapping() for item in found], ask.query))
+
+
+def _token(ask: Ask) -> Reply:
+    return Reply(body=ask.desk.read(lambda within: keys.token(within.connection, ask.path["name"])).to_mapping())
 
 
 def _make_token(ask: Ask) -> Reply:

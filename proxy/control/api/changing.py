@@ -8,19 +8,20 @@ from typing import Any
 
 import orjson
 
-from proxy.catalogue.catalogue import AnyDocument, Catalogue
+from proxy.catalogue.catalogue import Catalogue
+from proxy.catalogue.fields import Document
 from proxy.control.api.endpoint import Ask, GoneError, Reply
 from proxy.control.desk import Changed
 from proxy.store.catalogue.audit import Deed
 
 
-def etag_of(document: AnyDocument) -> str:
+def etag_of(document: Document) -> str:
     """Return the tag of a document: the same words have the same one."""
     data = orjson.dumps(document.to_mapping(), option=orjson.OPT_SORT_KEYS)
     return f'"{hashlib.sha256(data).hexdigest()[:20]}"'
 
 
-def check_tag(ask: Ask, document: AnyDocument) -> None:
+def check_tag(ask: Ask, document: Document) -> None:
     """Raise ``GoneError`` where ``If-Match`` names another document than the one there is."""
     if ask.if_match not in (None, "*") and etag_of(document) not in str(ask.if_match):
         raise GoneError(

@@ -7,6 +7,7 @@ an ordinary function that is run in a thread; what it raises becomes a problem w
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -151,10 +152,26 @@ async def _body(request: Request, endpoint: Endpoint) -> Any:
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if data and not (kind == "application/json" or kind.endswith("+json")):
         raise UsageError("the body must be application/json", hint="send: Content-Type: application/json")
+    return _json(bytes(data)) if data else {}
+
+
+def _json(data: bytes) -> Any:
+    """Return what a body says; a name that is twice in one object is a mistake, whichever of the two was meant."""
     try:
-        return orjson.loads(data) if data else {}
-    except orjson.JSONDecodeError as error:
-        raise InvalidError([Problem("", f"the body is no JSON: {error.msg} at {error.pos}")]) from error
+        found = orjson.loads(data)
+        json.loads(data, object_pairs_hook=_once_each)
+    except (orjson.JSONDecodeError, RecursionError) as error:
+        reason = f"{error.msg} at {error.pos}" if isinstance(error, orjson.JSONDecodeError) else "it is nested too deep"
+        raise InvalidError([Problem("", f"the body is no JSON: {reason}")]) from error
+    return found
+
+
+def _once_each(members: list[tuple[str, Any]]) -> None:
+    seen: set[str] = set()
+    for name, _ in members:
+        if name in seen:
+            raise InvalidError([Problem(name[:100], "is there twice in one object; say it once")])
+        seen.add(name)
 
 
 def _length(request: Request) -> int:

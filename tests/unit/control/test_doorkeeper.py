@@ -31,7 +31,7 @@ def door(
     tokens: Mapping[str, TokenDocument] = MappingProxyType({}),
 ) -> Doorkeeper:
     logins = Logins(lambda *_deeds: None)
-    return Doorkeeper(admin_sha256, lambda: tokens, logins, requires_token=requires_token)
+    return Doorkeeper(lambda: admin_sha256, lambda: tokens, logins, requires_token=requires_token)
 
 
 async def status(token_sha256: str | None, *, requires_token: bool = False, **headers: str) -> int:
@@ -70,7 +70,7 @@ async def test_a_narrow_token_opens_its_own_endpoint_and_no_other(admin: str | N
     async def asked(token: str) -> int:
         headers = [(b"authorization", f"Bearer {token}".encode()), (b"x-dashcam-peer", b"127.0.0.1:1;http;public")]
         request = Request({"type": "http", "method": "GET", "path": "/", "headers": headers})
-        endpoint = door(admin).guarded(answer, hashlib.sha256(narrow.encode()).hexdigest())
+        endpoint = door(admin).guarded(answer, lambda: hashlib.sha256(narrow.encode()).hexdigest())
         return (await endpoint(request)).status_code
 
     assert await asked(narrow) == 200
@@ -89,7 +89,7 @@ async def test_a_stored_token_that_may_read_opens_figures_wherever_one_is_needed
     async def asked(token: str, peer: bytes, admin: str | None, narrow: str | None = None) -> int:
         headers = [(b"authorization", f"Bearer {token}".encode()), (b"x-dashcam-peer", peer)]
         request = Request({"type": "http", "method": "GET", "path": "/", "headers": headers})
-        return (await door(admin, tokens=tokens).guarded(answer, narrow)(request)).status_code
+        return (await door(admin, tokens=tokens).guarded(answer, lambda: narrow)(request)).status_code
 
     assert await asked(text, b"10.0.0.1:1;http;public", None) == 200
     assert await asked(text, b"10.0.0.1:1;http;public", DIGEST) == 200

@@ -88,6 +88,15 @@ async def test_two_changes_of_a_key_are_both_kept(tmp_path: Path, store: Databas
         assert (found["owner"], found["note"], found["limits"]["requests_per_minute"]) == ("us", "ours", 5)
 
 
+async def test_a_key_is_changed_as_it_was_read_or_not_at_all(tmp_path: Path, store: DatabaseSettings) -> None:
+    async with admin_api(host(tmp_path, store, "a")) as api:
+        path = f"keys/{(await api.ask('POST', 'keys', {'owner': 'eu'}, status=201))['id']}"
+        old = {**PEER, "if-match": await api.tag(path)}
+        await api.ask("PATCH", path, {"note": "ours"}, headers=old)
+        await api.ask("PATCH", path, {"note": "theirs"}, headers=old, status=412)
+        assert (await api.ask("GET", path))["note"] == "ours"
+
+
 async def test_a_provider_takes_its_sealed_key_along(
     tmp_path: Path, store: DatabaseSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -131,6 +140,15 @@ async def test_a_length_that_is_no_number_is_refused(tmp_path: Path, store: Data
     async with admin_api(host(tmp_path, store, "a")) as api:
         told = await api.ask("POST", "keys", {}, headers={**PEER, "content-length": "many"}, status=400)
         assert told["errors"][0]["field"] == "content-length"
+
+
+async def test_a_name_that_is_there_twice_is_a_mistake(tmp_path: Path, store: DatabaseSettings) -> None:
+    async with admin_api(host(tmp_path, store, "a")) as api:
+        kind = {**PEER, "content-type": "application/json"}
+        twice = b'{"owner": "eu", "limits": {"concurrent": 1, "concurrent": 2}}'
+        told = await api.ask("POST", "keys", content=twice, headers=kind, status=422)
+        assert told["errors"] == [{"field": "concurrent", "reason": "is there twice in one object; say it once"}]
+        await api.ask("POST", "keys", content=b"[" * 100_000, headers=kind, status=422)
 
 
 async def test_a_problem_has_the_number_of_its_request(tmp_path: Path, store: DatabaseSettings) -> None:
