@@ -1,8 +1,9 @@
 """Whether a call asks for a stored prompt, and for which: four ways, the first that says something counts.
 
 The header ``x-dashcam-prompt: name@label``; the member ``prompt: {"id": "name", "version" or "label", "variables"}`` of
-a Responses or Chat request; the model ``prompt/name@label``; a route that carries one. Variables come from the body's
-``prompt``, whichever way names the prompt. A ``prompt`` whose id is none of ours is the provider's own and passes.
+a Responses or Chat request (``prompt_id`` means ``id``, as at OpenAI); the model ``prompt/name@label``; a route that
+carries one. Variables come from the body's ``prompt``, whichever way names the prompt. A ``prompt`` whose id is none of
+ours is the provider's own and passes.
 
 A prompt that is asked for by header or model is never passed over: where it cannot be served, the call is refused.
 """
@@ -24,7 +25,8 @@ HEADER = b"x-dashcam-prompt"
 FALLBACK_HEADER = b"x-dashcam-prompt-fallback"
 MODEL_PREFIX = "prompt/"
 OPERATIONS = frozenset(("chat", "responses"))
-_MEMBERS = frozenset(("id", "version", "label", "variables", "fallback"))
+_IDS = ("id", "prompt_id")
+_MEMBERS = frozenset((*_IDS, "version", "label", "variables", "fallback"))
 _PARAM = HEADER.decode()
 _SHOWN = 100
 _MOST_DIGITS = 21
@@ -92,12 +94,13 @@ def _named(
     """Return (reference, version beside it, what says the first, what says the second)."""
     if HEADER in known:
         return _text(known[HEADER]) or "", None, _PARAM, _PARAM
-    own = body.get("id")
+    said = next((member for member in _IDS if body.get(member) is not None), "id")
+    own, param = body.get(said), f"prompt.{said}"
     if isinstance(own, str) and (split(own)[0] in ours or not own.startswith("pmpt_")):
         for member in ("version", "label"):
             if body.get(member) is not None:
-                return own, str(body[member]), "prompt.id", f"prompt.{member}"
-        return own, None, "prompt.id", "prompt.id"
+                return own, str(body[member]), param, f"prompt.{member}"
+        return own, None, param, param
     if model is not None and model.startswith(MODEL_PREFIX):
         return model.removeprefix(MODEL_PREFIX), None, "model", "model"
     return None if rule is None or rule.prompt is None else (rule.prompt, None, "model", "model")
@@ -124,7 +127,7 @@ _EXAMPLES = {"label": "production", "fallback": "name@label"}
 
 
 def _invalid(param: str, message: str) -> Refusal:
-    return Refusal(400, "prompt_invalid", message[:1].upper() + message[1:] + ".", param=param)
+    return Refusal(400, "prompt_invalid", f"{message}.", param=param)
 
 
 def fault_of_values(raw: bytes) -> Refusal | None:

@@ -174,7 +174,8 @@ class Prompts:
             told += (FALLBACK_HEADER, b": true\r\n")
         if rendered.unused:
             count = str(len(rendered.unused)).encode()
-            told += (b"x-dashcam-prompt-warning", b": ", count, b" variables are not used by this prompt\r\n")
+            verb = b" variables are" if len(rendered.unused) > 1 else b" variable is"
+            told += (b"x-dashcam-prompt-warning", b": ", count, verb, b" not used by this prompt\r\n")
         inbound = Inbound(made.body, len(made.body), facts, values=values)
         return Composed(inbound, made.edits, fact, told, rendered.has_secret)
 
@@ -197,8 +198,8 @@ class Prompts:
             raise _AbsentError("prompt_not_found", f"There is no prompt {name[:100]!r}; {listed}.")
         version = published.find(wanted)
         if version is None:
-            numbers = ", ".join(str(item.number) for item in published.versions[-10:])
-            message = f"The prompt {name!r} has no version or label {wanted[:40]!r}; the newest versions are {numbers}."
+            there = [str(item.number) for item in published.versions[-10:]] + [label for label, _ in published.labels]
+            message = f"The prompt {name!r} has no version or label {wanted[:40]!r}; there are: {', '.join(there)}."
             raise _AbsentError("prompt_version_not_found", message, is_version=True)
         return version
 

@@ -101,6 +101,8 @@ def _id_of(prompt: object) -> str | None:
     if not isinstance(prompt, dict):
         return None
     said = prompt.get("id")
+    if said is None:
+        said = prompt.get("prompt_id")
     return said if isinstance(said, str) and len(said) <= MAX_MODEL_LENGTH else ""
 
 

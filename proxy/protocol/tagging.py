@@ -53,6 +53,7 @@ _KNOWN = frozenset(
         *(name for _, names in _FIELDS.values() for name in names),
         *_ID_NAMES, *_TAG_NAMES, *_OBJECT_NAMES, *_LESS,
         _RECORD_NAME, "x-dashcam-provider", "x-dashcam-timeout", "x-dashcam-retries", "x-dashcam-verbose",
+        "x-dashcam-prompt", "x-dashcam-prompt-fallback",
     ]
 )  # fmt: skip
 _MODES = (FULL, META, NONE)

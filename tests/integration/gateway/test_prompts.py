@@ -100,7 +100,7 @@ async def test_a_responses_request_gets_it_as_input(tmp_path: Path, upstream: Sc
 async def test_secret_variables_are_not_recorded(tmp_path: Path, upstream: ScriptedUpstream) -> None:
     async with gateway(tmp_path, upstream) as (running, client):
         reply = await ask(client, {"prompt": {"id": "short", "variables": {"key": "s3cret", "x": 1}}})
-        assert reply.headers("x-dashcam-prompt-warning") == ["1 variables are not used by this prompt"]
+        assert reply.headers("x-dashcam-prompt-warning") == ["1 variable is not used by this prompt"]
         (call,) = running.calls()
         assert call.start.prompt is not None
         assert call.start.prompt.variables == {"key": "[redacted]", "x": "[redacted]"}

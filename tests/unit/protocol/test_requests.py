@@ -88,6 +88,7 @@ def test_metadata_that_is_not_to_be_stored_is_seen_either_way(body: bytes, is_un
     [
         (b'"a text"', None), (b"null", None), (b"[]", None), (b'{"id":"short"}', "short"), (b"{}", ""),
         (b'{"id":7}', ""), (b'{"id":"%b"}' % (b"x" * 300), ""), (b'{ "variables" : { "id" : "x" } }', ""),
+        (b'{"prompt_id":"short"}', "short"), (b'{"id":"short","prompt_id":"other"}', "short"),
     ],
 )  # fmt: skip
 def test_the_id_of_a_prompt_is_told_by_a_scan_too(said: bytes, prompt: str | None) -> None:

@@ -186,3 +186,8 @@ def test_an_unknown_word_for_recording_is_said() -> None:
 def test_other_gateways_credentials_are_theirs_and_never_understood(name: str) -> None:
     assert is_for_gateways(name)
     assert not is_understood(name)
+
+
+@pytest.mark.parametrize("name", ["x-dashcam-prompt", "x-dashcam-prompt-fallback", "x-dashcam-meta-team"])
+def test_our_own_headers_are_understood(name: str) -> None:
+    assert is_understood(name)
