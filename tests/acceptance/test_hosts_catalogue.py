@@ -7,9 +7,13 @@ from __future__ import annotations
 import contextlib
 import json
 import threading
+import urllib.error
+import urllib.request
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import openai
 import pytest
@@ -35,9 +39,9 @@ async def repeating(turn: Turn) -> None:
     await turn.answer(json.dumps(body).encode(), b"Content-Type: application/json")
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def hosts(
-    postgres: Databases, upstream: ScriptedUpstream, tmp_path: Path
+    postgres: Databases, upstream: ScriptedUpstream, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[RunningDashcam, RunningDashcam]]:
     """Two hosts, the first with two gateways, each with a folder and an address of its own."""
     upstream.scenario = repeating
@@ -46,8 +50,7 @@ def hosts(
     with contextlib.ExitStack() as running:
         made = []
         for address, workers in (("127.0.0.1", "2"), ("127.0.0.2", "1")):
-            folder = tmp_path / address
-            folder.mkdir()
+            folder = tmp_path_factory.mktemp("host")
             dashcam = RunningDashcam(folder, "--host", address, "--workers", workers, *OPENAI, environment=environment)
             running.callback(dashcam.close)
             made.append(on(dashcam, address))
@@ -131,3 +134,60 @@ def is_let_in(dashcam: RunningDashcam, key: str) -> bool:
 
 def is_kept_out(dashcam: RunningDashcam, key: str) -> bool:
     return not is_let_in(dashcam, key)
+
+
+def changed(dashcam: RunningDashcam, method: str, path: str, body: object, tag: str = "") -> tuple[int, dict[str, Any]]:
+    """Change something over HTTP; return the status, and what was said."""
+    headers = {"Content-Type": "application/json", **({"If-Match": tag} if tag else {})}
+    data = json.dumps(body).encode()
+    request = urllib.request.Request(f"{dashcam.url}/api/v1/{path}", data, headers, method=method)
+    try:
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            return answer.status, json.loads(answer.read())
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, json.loads(error.read())
+
+
+def test_two_administrators_on_two_hosts_lose_nothing_of_each_other(
+    hosts: tuple[RunningDashcam, RunningDashcam],
+) -> None:
+    """All at once: versions of one prompt, labels, keys; of two that change one document, one is told to look again."""
+    many = 6
+    assert changed(hosts[0], "POST", "prompts", {"name": "both", "content": saying("0")})[0] == 201
+    wanted = [
+        (host, *change)
+        for number in range(many)
+        for at, host in enumerate(hosts)
+        for change in (
+            ("POST", "prompts/both/versions", {"content": saying(f"{at} {number}"), "labels": [f"of-{at}-{number}"]}),
+            ("POST", "keys", {"owner": f"both-{at}-{number}"}),
+        )
+    ]
+    with ThreadPoolExecutor(4) as pool:
+        answers = list(pool.map(lambda change: changed(*change), wanted))
+    assert {status for status, _ in answers} == {201}, answers
+    wait_until(lambda: told(hosts[0]) == told(hosts[1]), "both say the same", seconds=SECONDS)
+    prompt = json.loads(hosts[1].get("/api/v1/prompts/both")[1])
+    assert [item["number"] for item in prompt["versions"]] == list(range(1, 2 * many + 2))
+    assert {name: prompt["versions"][number - 1]["number"] for name, number in prompt["labels"].items()} == prompt[
+        "labels"
+    ]
+    assert len(prompt["labels"]) == 2 * many
+    owners = [item["owner"] for item in json.loads(hosts[0].get("/api/v1/keys?limit=500")[1])["data"]]
+    assert len({name for name in owners if name.startswith("both-")}) == 2 * many
+
+    with urllib.request.urlopen(f"{hosts[0].url}/api/v1/prompts/both", timeout=10) as answer:
+        tag = answer.headers["etag"]
+    with ThreadPoolExecutor(2) as pool:
+        goals = [(host, "PATCH", "prompts/both", {"goal": f"of {at}"}, tag) for at, host in enumerate(hosts)]
+        statuses = sorted(status for status, _ in pool.map(lambda change: changed(*change), goals))
+    assert statuses == [200, 412]
+
+
+def saying(text: str) -> dict[str, object]:
+    return {"messages": [{"role": "system", "content": text}]}
+
+
+def told(dashcam: RunningDashcam) -> tuple[bytes, ...]:
+    return tuple(dashcam.get(f"/api/v1/{path}")[1] for path in ("export", "keys?limit=500", "prompts/both"))
