@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
 import sys
@@ -10,7 +11,7 @@ from pathlib import Path
 import orjson
 
 from proxy.cli.local_servers import with_local_servers
-from proxy.errors import ConfigurationError
+from proxy.errors import ConfigurationError, DashcamError
 from proxy.settings.file_systems import network_kind
 from proxy.settings.former_snapshot import with_former
 from proxy.settings.presets import is_for_clients
@@ -104,6 +105,22 @@ def _write_files(settings: Settings) -> None:
         instance.forget(folder)
     last = load_or_none(settings.snapshot_path)
     publish(settings.snapshot_path, with_former(base_snapshot(settings), last, keeps_sealed=settings.secrets.sealed))
+    if last is None and (settings.database.is_postgres or settings.database.path.exists()):
+        _ask_the_store(settings)
+
+
+def _ask_the_store(settings: Settings) -> None:
+    """Let a first start in a folder have the catalogue at once: a further host, a copy that was brought back.
+
+    Else calls with a key of the store would be refused until control has opened the database. What keeps it from being
+    read here is told, and waited for, by control.
+    """
+    from proxy.control.desk import take_up
+    from proxy.control.publishing import Publisher
+    from proxy.telemetry.logs import warnings_only
+
+    with warnings_only(), contextlib.suppress(DashcamError):
+        take_up(settings, Publisher(settings))
 
 
 def _make_private(folder: Path) -> None:

@@ -7,18 +7,16 @@ from __future__ import annotations
 import contextlib
 import json
 import threading
-import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import openai
 import pytest
 
-from tests.support.administrator import INWARD, OPENAI, Application, Reply, do, set_up
+from tests.support.administrator import INWARD, OPENAI, Application, Reply, do, set_up, tell
 from tests.support.dashcam import RunningDashcam
 from tests.support.postgres import Databases
 from tests.support.scripted_upstream import ScriptedUpstream, Turn
@@ -136,25 +134,12 @@ def is_kept_out(dashcam: RunningDashcam, key: str) -> bool:
     return not is_let_in(dashcam, key)
 
 
-def changed(dashcam: RunningDashcam, method: str, path: str, body: object, tag: str = "") -> tuple[int, dict[str, Any]]:
-    """Change something over HTTP; return the status, and what was said."""
-    headers = {"Content-Type": "application/json", **({"If-Match": tag} if tag else {})}
-    data = json.dumps(body).encode()
-    request = urllib.request.Request(f"{dashcam.url}/api/v1/{path}", data, headers, method=method)
-    try:
-        with urllib.request.urlopen(request, timeout=30) as answer:
-            return answer.status, json.loads(answer.read())
-    except urllib.error.HTTPError as error:
-        with error:
-            return error.code, json.loads(error.read())
-
-
 def test_two_administrators_on_two_hosts_lose_nothing_of_each_other(
     hosts: tuple[RunningDashcam, RunningDashcam],
 ) -> None:
     """All at once: versions of one prompt, labels, keys; of two that change one document, one is told to look again."""
     many = 6
-    assert changed(hosts[0], "POST", "prompts", {"name": "both", "content": saying("0")})[0] == 201
+    assert tell(hosts[0], "POST", "prompts", {"name": "both", "content": saying("0")})[0] == 201
     wanted = [
         (host, *change)
         for number in range(many)
@@ -165,7 +150,7 @@ def test_two_administrators_on_two_hosts_lose_nothing_of_each_other(
         )
     ]
     with ThreadPoolExecutor(4) as pool:
-        answers = list(pool.map(lambda change: changed(*change), wanted))
+        answers = list(pool.map(lambda change: tell(*change), wanted))
     assert {status for status, _ in answers} == {201}, answers
     wait_until(lambda: told(hosts[0]) == told(hosts[1]), "both say the same", seconds=SECONDS)
     prompt = json.loads(hosts[1].get("/api/v1/prompts/both")[1])
@@ -181,7 +166,7 @@ def test_two_administrators_on_two_hosts_lose_nothing_of_each_other(
         tag = answer.headers["etag"]
     with ThreadPoolExecutor(2) as pool:
         goals = [(host, "PATCH", "prompts/both", {"goal": f"of {at}"}, tag) for at, host in enumerate(hosts)]
-        statuses = sorted(status for status, _ in pool.map(lambda change: changed(*change), goals))
+        statuses = sorted(status for status, _ in pool.map(lambda change: tell(*change), goals))
     assert statuses == [200, 412]
 
 

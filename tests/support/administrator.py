@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import urllib.error
+import urllib.request
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import openai
 
@@ -24,6 +27,21 @@ def do(dashcam: RunningDashcam, *arguments: str) -> str:
     said = dashcam.cli(*arguments)
     assert said.returncode == 0, said.stderr.decode()
     return said.stdout.decode()
+
+
+def tell(
+    dashcam: RunningDashcam, method: str, path: str, body: object = None, tag: str = ""
+) -> tuple[int, dict[str, Any]]:
+    """Ask the admin API for a change; return the status, and what it says. ``tag`` is what was changed from."""
+    headers = {"Content-Type": "application/json", **({"If-Match": tag} if tag else {})}
+    data = None if body is None else json.dumps(body).encode()
+    request = urllib.request.Request(f"{dashcam.url}/api/v1/{path}", data, headers, method=method)
+    try:
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            return answer.status, json.loads(answer.read())
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, json.loads(error.read())
 
 
 def set_up(dashcam: RunningDashcam, folder: Path, port: int) -> str:
