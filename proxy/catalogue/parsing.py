@@ -16,6 +16,8 @@ from proxy.errors import InvalidError, Problem
 Kind = TypeVar("Kind", bound=Document)
 
 _NAMED = re.compile(r"([A-Za-z_][A-Za-z0-9_-]*(?:\.[A-Za-z0-9_-]+)*): (.+)", re.DOTALL)
+_SHOULD = re.compile(r"(?:Input|Value|String|List|Dictionary|Data) should (?:(be)|have) ")
+"""How pydantic says what a value is to be; beside a field's name it reads as ours: "is at least 1"."""
 _IS = {
     "missing": "is missing",
     "string_type": "is a text",
@@ -37,7 +39,7 @@ _IS = {
     "datetime_type": "is a time, such as 2026-11-01T12:00:00Z",
     "datetime_parsing": "is a time, such as 2026-11-01T12:00:00Z",
     "datetime_from_date_parsing": "is a time, such as 2026-11-01T12:00:00Z",
-    "timezone_naive": "is a time with its zone, such as 2026-11-01T12:00:00Z",
+    "timezone_aware": "is a time with its zone, such as 2026-11-01T12:00:00Z",
 }
 
 
@@ -63,7 +65,8 @@ def _problem(item: ErrorDetails, kind: type[BaseModel], place: str) -> Problem:
             place = below(place, part)
     if item["type"] == "extra_forbidden":
         return Problem(place, "is not a field" + _meant(str(item["loc"][-1]), kind, len(item["loc"])))
-    reason = _IS.get(item["type"]) or item["msg"].removeprefix("Value error, ")
+    said = _SHOULD.sub(lambda found: "is " if found[1] else "has ", item["msg"].removeprefix("Value error, "), count=1)
+    reason = _IS.get(item["type"]) or said.replace(" after validation", "")
     named = _NAMED.fullmatch(reason) if item["type"] == "value_error" else None
     return Problem(below(place, named[1]), named[2]) if named else Problem(place, reason)
 

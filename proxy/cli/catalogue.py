@@ -12,7 +12,7 @@ import orjson
 
 from proxy.cli.admin import Admin, part
 from proxy.cli.rows import print_rows, shown
-from proxy.cli.terminal import harmless, json_text, on_one_line, paint
+from proxy.cli.terminal import harmless, json_text, local_time, on_one_line, paint
 from proxy.errors import InvalidError, NotFoundError, UsageError
 
 LARGEST_FILE = 10 * 1024 * 1024
@@ -21,20 +21,23 @@ COLUMNS: Mapping[str, Sequence[str]] = {
     "models": ("id", "display_name", "context_window", "max_output_tokens", "active"),
     "prices": ("id", "provider", "model", "tier", "valid_from", "rates"),
     "routes": ("name", "targets", "prompt", "origin", "active"),
-    "keys": ("id", "owner", "last4", "routes", "expires_at", "revoked_at"),
+    "keys": ("id", "owner", "last4", "routes", "limits", "expires_at", "revoked_at"),
     "prompts": ("name", "labels", "latest", "calls", "last_used", "goal"),
     "starters": ("name", "category", "variables", "goal"),
     "revisions": ("number", "made_at", "author", "reason", "changes"),
     "audit": ("at", "actor", "action", "noun", "object", "outcome", "revision"),
 }
+_SHORT = {"requests_per_minute": "rpm", "tokens_per_minute": "tpm"}
+"""What limits are called where they are typed, and in a table."""
+_INSTANTS = frozenset(("at", "made_at", "last_used", "expires_at", "revoked_at"))
 EMPTY = {
     "providers": "No providers. Add one: dashcam providers add NAME --kind openai --url https://…/v1",
     "models": "No models are described. Describe one: dashcam models add PROVIDER/NAME",
     "prices": "No prices were entered; the published ones count: dashcam prices list",
     "routes": "No routes. Make one: dashcam routes set NAME --target PROVIDER/MODEL",
     "keys": "No keys. Make one: dashcam keys create --owner NAME",
-    "prompts": "No prompts. Make one: dashcam prompts create NAME FILE, or of dashcam prompts starters",
-    "revisions": "Nothing was changed yet.",
+    "prompts": "No prompts. Make one: dashcam prompts create NAME FILE, or begin with one of: dashcam prompts starters",
+    "revisions": "Nothing was changed yet. To begin with: dashcam providers add NAME --url https://…/v1",
     "audit": "Nothing was done yet.",
 }
 
@@ -43,9 +46,15 @@ def print_list(noun: str, rows: Sequence[Mapping[str, Any]], *, as_json: bool) -
     """Print a list; an empty one names the command that fills it."""
     columns = COLUMNS[noun]
     told = list(rows) if as_json else [{name: _cell(row.get(name)) for name in columns} for row in rows]
-    print_rows(told, dict.fromkeys(columns, shown), as_json=as_json, shed=columns[:1:-1])
+    if rows or as_json or not sys.stdout.isatty():
+        looks = {name: _instant if name in _INSTANTS else shown for name in columns}
+        print_rows(told, looks, as_json=as_json, shed=columns[:1:-1])
     if not rows and not as_json:
         print(EMPTY[noun], file=sys.stderr)
+
+
+def _instant(text: str | None) -> str:
+    return local_time(text, is_utc=False)
 
 
 def print_document(document: object) -> None:
@@ -71,11 +80,22 @@ def print_changes(changes: Sequence[Mapping[str, Any]]) -> None:
             print(f"           {on_one_line(field['field'])}: {on_one_line(before)} → {on_one_line(after)}")
 
 
-def put(admin: Admin, noun: str, name: str, document: Mapping[str, Any], usual: Mapping[str, Any] | None = None) -> Any:
-    """Create a document, or change the one that is there; ``usual`` is for a new one that does not say it."""
+def put(
+    admin: Admin, noun: str, name: str, document: Mapping[str, Any], *, usual: Mapping[str, Any] | None = None,
+    needs: Mapping[str, str] | None = None,
+) -> Any:  # fmt: skip
+    """Create a document, or change the one that is there.
+
+    ``usual`` is for a new one that does not say it, ``needs`` what a new one must say, with the option that says it.
+    What was found on this machine is no document yet: the catalogue's own takes its place.
+    """
     try:
-        admin.ask("GET", f"{noun}/{part(name)}")
+        found = admin.ask("GET", f"{noun}/{part(name)}")
     except NotFoundError:
+        found = {"origin": "found"}
+    if found.get("origin") == "found":
+        if missing := [option for field, option in (needs or {}).items() if field not in document]:
+            raise UsageError(f"there is no {noun.removesuffix('s')} {name[:80]!r} yet; a new one needs {missing[0]}")
         return admin.ask("POST", noun, {**(usual or {}), **document})
     return admin.ask("PATCH", f"{noun}/{part(name)}", document)
 
@@ -159,7 +179,7 @@ def _cell(value: Any) -> Any:
     if isinstance(value, list):
         return ", ".join(map(str, value))
     if isinstance(value, dict):
-        return ", ".join(f"{name}={item}" for name, item in value.items())
+        return ", ".join(f"{_SHORT.get(name, name)}={item}" for name, item in value.items() if item is not None)
     return value
 
 

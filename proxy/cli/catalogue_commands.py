@@ -48,7 +48,9 @@ def list_providers(
 @providers.command("add")
 def add_provider(
     name: Provider,
-    url: Annotated[str, typer.Option("--url", metavar="URL", help="Its address, with /v1.")],
+    url: Annotated[
+        str | None, typer.Option("--url", metavar="URL", help="Its address, with /v1; a new one needs it.")
+    ] = None,
     kind: Annotated[str | None, typer.Option("--kind", metavar="KIND", help="openai, … (default: custom).")] = None,
     key: Annotated[bool, typer.Option("--key", help="Read its key from standard input, and seal it.")] = False,
     values: Set = None, json: Json = False, color: Color = "auto", database_url: DatabaseUrl = None,
@@ -60,10 +62,9 @@ def add_provider(
 
     admin = _admin(config, data_dir, env_file, database_url)
     text = _read_key(name) if key else None
-    document: dict[str, Any] = {"name": name, "base_url": url, **parameters(values or [], "--set")}
-    if kind is not None:
-        document["kind"] = kind
-    told = put(admin, "providers", name, document, usual={"kind": "custom"})
+    document: dict[str, Any] = {"name": name, **parameters(values or [], "--set")}
+    document.update({field: said for field, said in (("base_url", url), ("kind", kind)) if said is not None})
+    told = put(admin, "providers", name, document, usual={"kind": "custom"}, needs={"base_url": "--url URL"})
     if text is not None:
         told = admin.ask("PUT", f"providers/{part(name)}/key", {"key": text})
     print_change(told, f"provider {name}", as_json=json)
@@ -86,15 +87,19 @@ def ask_provider(
     """Ask a provider for its models, and say what came of it."""
     from proxy.cli.admin import part
     from proxy.cli.catalogue import print_document
-    from proxy.errors import UnreachableError
+    from proxy.cli.findings import FOUND_PROBLEMS
 
     told = _admin(config, data_dir, env_file, database_url).ask("POST", f"providers/{part(name)}/test")
     if json:
         print_document(told)
     elif told["result"] == "ok":
         print(f"{name} answers in {told['latency_ms']:,.0f} ms and lists {told['models']:,} models")
+    else:
+        print(f"{name} does not answer as it should: {told['result'].replace('_', ' ')}", file=sys.stderr)
+        if told["hint"]:
+            print(f"  next: {told['hint']}", file=sys.stderr)
     if told["result"] != "ok":
-        raise UnreachableError(f"{name}: {told['result']}", hint=told["hint"])
+        raise typer.Exit(FOUND_PROBLEMS)
 
 
 @providers.command("remove")
@@ -111,7 +116,10 @@ def reseal_keys(
     json: Json = False, color: Color = "auto", database_url: DatabaseUrl = None, data_dir: DataDir = None,
     config: Config = None, env_file: EnvFile = None,
 ) -> None:  # fmt: skip
-    """Seal every kept key anew with the first of the master keys; the others are not needed any more then."""
+    """Seal every kept key anew with the newest master key.
+
+    It is the first one of DASHCAM_MASTER_KEY; the others are not needed any more then.
+    """
     from proxy.cli.catalogue import print_change
 
     told = _admin(config, data_dir, env_file, database_url).ask("POST", "secrets/rotate")
@@ -207,7 +215,7 @@ def show_route(
     name: Route, json: Json = False, color: Color = "auto", database_url: DatabaseUrl = None, data_dir: DataDir = None,
     config: Config = None, env_file: EnvFile = None,
 ) -> None:  # fmt: skip
-    """Show a route: its targets, fallbacks, parameters and prompt, and where it is from."""
+    """Show a route as YAML: all that is said of it."""
     from proxy.catalogue.yaml_text import write_yaml
     from proxy.cli.catalogue import print_document
     from proxy.cli.terminal import harmless
@@ -237,12 +245,12 @@ def _what_is_said(value: Any) -> Any:
 def set_route(
     name: Route,
     target: Annotated[
-        list[str],
+        list[str] | None,
         typer.Option(
-            "--target", metavar="PROVIDER/MODEL", help="Who serves it; repeatable.",
+            "--target", metavar="PROVIDER/MODEL", help="Who serves it; repeatable. A new one needs it.",
             autocompletion=completion.catalogue_models,
         ),
-    ],
+    ] = None,
     prompt: Annotated[
         str | None,
         typer.Option(
@@ -255,10 +263,10 @@ def set_route(
     """Make a route, or change one."""
     from proxy.cli.catalogue import parameters, print_change, put
 
-    document: dict[str, Any] = {"name": name, "targets": target, **parameters(values or [], "--set")}
-    if prompt is not None:
-        document["prompt"] = prompt
-    told = put(_admin(config, data_dir, env_file, database_url), "routes", name, document)
+    document: dict[str, Any] = {"name": name, **parameters(values or [], "--set")}
+    document.update({field: said for field, said in (("targets", target), ("prompt", prompt)) if said})
+    admin = _admin(config, data_dir, env_file, database_url)
+    told = put(admin, "routes", name, document, needs={"targets": "--target PROVIDER/MODEL"})
     print_change(told, f"route {name}", as_json=json)
 
 
@@ -292,17 +300,19 @@ def create_key(
     rpm: Annotated[int | None, typer.Option("--rpm", metavar="N", help="Requests a minute.")] = None,
     tpm: Annotated[int | None, typer.Option("--tpm", metavar="N", help="Tokens a minute.")] = None,
     concurrent: Annotated[int | None, typer.Option("--concurrent", metavar="N", help="Calls at once.")] = None,
-    expires: Annotated[str | None, typer.Option("--expires", metavar="TIME", help="2027-01-31T00:00:00Z.")] = None,
+    expires: Annotated[str | None, typer.Option("--expires", metavar="TIME", help="90d, 12h or 2027-01-31.")] = None,
     json: Json = False, color: Color = "auto", database_url: DatabaseUrl = None, data_dir: DataDir = None,
     config: Config = None, env_file: EnvFile = None,
 ) -> None:  # fmt: skip
     """Make a key; it is shown this once."""
+    from proxy.cli.instants import later
+
     limits = {"requests_per_minute": rpm, "tokens_per_minute": tpm, "concurrent": concurrent}
     body = {
         "owner": owner,
         "routes": route or [],
         "limits": limits if any(value is not None for value in limits.values()) else None,
-        "expires_at": expires,
+        "expires_at": later(expires, "--expires"),
     }
     _show_key(_admin(config, data_dir, env_file, database_url).ask("POST", "keys", body), as_json=json)
 

@@ -37,6 +37,20 @@ def instant_of(text: str | None, flag: str, reader: Reader | None = None) -> int
         raise UsageError(f"{flag}: {text[:80]!r} is no time; use 7d, 3h, 2026-11-01, an id or last") from error
 
 
+def later(text: str | None, flag: str) -> str | None:
+    """Return the instant that is meant by a span from now on (90d), a day or an instant, with its zone."""
+    if text is None:
+        return None
+    try:
+        span = _SPAN.match(text)
+        if span:
+            seconds = now() // 1000 + timedelta(**{_UNITS[span[2]]: int(span[1])}).total_seconds()
+            return datetime.fromtimestamp(seconds, UTC).isoformat()
+        return datetime.fromisoformat(text).astimezone(UTC).isoformat()
+    except (ValueError, OverflowError) as error:
+        raise UsageError(f"{flag}: {text[:80]!r} is no time to come; use 90d, 12h or 2027-01-31") from error
+
+
 def _milliseconds(text: str, reader: Reader | None) -> int:
     span = _SPAN.match(text)
     if span:

@@ -118,12 +118,18 @@ def render_prompt(
     version: Version = "", json: Json = False, color: Color = "auto", database_url: DatabaseUrl = None,
     data_dir: DataDir = None, config: Config = None, env_file: EnvFile = None,
 ) -> None:  # fmt: skip
-    """Show what a call would get, without calling; one that says no version gets production, else the latest."""
+    """Show what a call would get, without calling.
+
+    A call that says no version gets the one labelled production, else the latest.
+    """
     from proxy.cli.admin import part
     from proxy.cli.catalogue import parameters, print_document, print_messages
+    from proxy.cli.terminal import on_one_line
 
     body = {"version": version, "variables": parameters(values or [], "a variable")}
     told = _admin(config, data_dir, env_file, database_url).ask("POST", f"prompts/{part(name)}/render", body)
+    if told["unused"]:
+        print(f"dashcam: not used by {told['prompt']}: {on_one_line(', '.join(told['unused']))}", file=sys.stderr)
     if json:
         print_document(told["body"])
         return
@@ -226,7 +232,10 @@ def take_in(
     json: Json = False, color: Color = "auto", database_url: DatabaseUrl = None, data_dir: DataDir = None,
     config: Config = None, env_file: EnvFile = None,
 ) -> None:  # fmt: skip
-    """Take a YAML file of the catalogue in; new providers rest until they are switched on."""
+    """Take a YAML file of the catalogue in.
+
+    New providers rest until they are switched on: dashcam providers add NAME --set active=true
+    """
     from proxy.cli.catalogue import about_file, print_change, print_changes, print_document, read_file
 
     query = {"dry_run": str(not yes).lower(), "replace": str(replace).lower()}

@@ -30,7 +30,10 @@ def export(
     json: Json = False, color: Color = "auto", database_url: DatabaseUrl = None, data_dir: DataDir = None,
     config: Config = None, env_file: EnvFile = None,
 ) -> None:  # fmt: skip
-    """Write prompts as files for version control: a folder each, a file for each version."""
+    """Write prompts as files for version control.
+
+    Each has a folder, and each of its versions a file.
+    """
     from proxy.catalogue.prompt_files import write_prompts
     from proxy.cli.catalogue import print_document
     from proxy.cli.prompt_folders import prompt_folders, write_folder
@@ -67,7 +70,10 @@ def take_in(
     json: Json = False, color: Color = "auto", database_url: DatabaseUrl = None, data_dir: DataDir = None,
     config: Config = None, env_file: EnvFile = None,
 ) -> None:  # fmt: skip
-    """Take prompts in: what export wrote, or the next version of each from texts, Markdown, YAML or JSON."""
+    """Take prompts in from a folder or a file.
+
+    A folder is what export wrote; a text, Markdown, YAML or JSON is the next version of each prompt in it.
+    """
     from proxy.cli.catalogue import about_file, print_change, print_changes, print_document
     from proxy.cli.prompt_diff import print_new_versions
     from proxy.cli.prompt_folders import bundle_of, read_any
@@ -101,7 +107,10 @@ def starters(
     json: Json = False, color: Color = "auto", database_url: DatabaseUrl = None, data_dir: DataDir = None,
     config: Config = None, env_file: EnvFile = None,
 ) -> None:  # fmt: skip
-    """List prompts to begin with, show one, or make one yours: starters summarise --create short."""
+    """List prompts to begin with, or show one.
+
+    Make one yours: dashcam prompts starters summarise --create short
+    """
     from proxy.catalogue.yaml_text import write_yaml
     from proxy.cli.catalogue import print_change, print_document, print_list
     from proxy.cli.starters import load_starter, load_starters
@@ -132,7 +141,10 @@ def render_cases(
     json: Json = False, color: Color = "auto", database_url: DatabaseUrl = None, data_dir: DataDir = None,
     config: Config = None, env_file: EnvFile = None,
 ) -> None:  # fmt: skip
-    """Render saved cases (cases.yaml) and compare; exits with 7 where one is not as expected."""
+    """Render saved cases (cases.yaml) and compare.
+
+    Exits with 7 where one is not as expected.
+    """
     from proxy.cli.prompt_cases import find_cases, run_cases, stored_from, update_cases
     from proxy.cli.prompt_folders import read_any
 

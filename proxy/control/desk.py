@@ -174,14 +174,20 @@ class Desk:
 
     # -- access ---------------------------------------------------------------------------------------------
 
-    def access(self, actor: Actor, deed: Deed, work: Callable[[Session], T]) -> Changed:
-        """Change keys, tokens or provider keys; ``result`` is what ``work`` returned."""
+    def access(
+        self, actor: Actor, deed: Deed, work: Callable[[Session], T], *, name_of: Callable[[T], str] | None = None
+    ) -> Changed:
+        """Change keys, tokens or provider keys; ``result`` is what ``work`` returned.
+
+        ``name_of`` gives the name of what was made, for the audit log, where it has none before.
+        """
 
         def whole(within: Session) -> tuple[int, T]:
             within.alone()
             made = work(within)
             revision = within.announce(secrets.token_hex(32), deed.noun, actor.name)
-            audit.add(within.connection, within.backend, _by(actor, deed, revision=revision))
+            name = deed.object if name_of is None else name_of(made)
+            audit.add(within.connection, within.backend, _by(actor, deed, revision=revision, object=name))
             return revision, made
 
         revision, made = self._do(actor, deed, whole)

@@ -77,6 +77,12 @@ def _access(ask: Ask, action: str, noun: str, name: str, work: Callable[[Session
     return ask.desk.access(ask.actor, Deed(actor="", action=action, noun=noun, object=name), work)
 
 
+def _made(ask: Ask, noun: str, said_of: NewKey | NewToken, work: Callable[[Session], Any]) -> Changed:
+    """Make a key or a token; the audit log has its id, which it gets now, and whose it is."""
+    deed = Deed(actor="", action="create", noun=noun, detail={"owner": said_of.owner})
+    return ask.desk.access(ask.actor, deed, work, name_of=lambda made: str(made.id))
+
+
 # -- proxy keys ---------------------------------------------------------------------------------------------
 
 
@@ -92,13 +98,13 @@ def _key(ask: Ask) -> Reply:
 
 def _make_key(ask: Ask) -> Reply:
     said_of, text = parse(NewKey, ask.body), new_key(KEY_BEGINNING)
-    changed = _access(
-        ask,
-        "create",
-        "keys",
-        said_of.owner,
-        lambda within: keys.add_key(within.connection, within.backend, text, said_of, author=ask.actor.name),
-    )
+
+    def work(within: Session) -> KeyDocument:
+        if said_of.expires_at is not None and said_of.expires_at <= within.now():
+            raise InvalidError([Problem("expires_at", "is in the past: such a key would open nothing")])
+        return keys.add_key(within.connection, within.backend, text, said_of, author=ask.actor.name)
+
+    changed = _made(ask, "keys", said_of, work)
     return said(changed, {**changed.result.to_mapping(), "key": text}, status=201)
 
 
@@ -166,11 +172,10 @@ def _token(ask: Ask) -> Reply:
 
 def _make_token(ask: Ask) -> Reply:
     said_of, text = parse(NewToken, ask.body), new_key(_TOKEN_BEGINNING)
-    changed = _access(
+    changed = _made(
         ask,
-        "create",
         "tokens",
-        said_of.owner,
+        said_of,
         lambda within: keys.add_token(within.connection, within.backend, text, said_of, author=ask.actor.name),
     )
     return said(changed, {**changed.result.to_mapping(), "token": text}, status=201)

@@ -24,7 +24,7 @@ from proxy.control.discovery import list_address, manners_of
 from proxy.control.fetching import Answer
 from proxy.control.fetching import ask as ask_outside
 from proxy.control.listing import listing_of
-from proxy.errors import UsageError
+from proxy.errors import UnreachableError
 from proxy.store.catalogue.audit import Deed
 
 _WORDS = {401: "unauthorised", 403: "forbidden", 404: "no_list", 405: "no_list", 429: "rate_limited"}
@@ -85,7 +85,7 @@ def _sync(ask: Ask) -> Reply:
     listing = listing_of(answer.data) if _word_of(answer) == "ok" else None
     if listing is None:
         word = _word_of(answer)
-        raise UsageError(f"{name} gives no list of models: {word}", hint=_HINTS.get(word))
+        raise UnreachableError(f"{name} gives no list of models: {word}", hint=_HINTS.get(word))
     documents = [parse(ModelDocument, {"provider": name, "name": item}) for item in listing.names if "*" not in item]
     added: list[str] = []
 

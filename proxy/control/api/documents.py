@@ -8,6 +8,7 @@ file, the environment or this machine is listed with its origin, and cannot be c
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import asdict
 from functools import partial
 from typing import Any
 
@@ -15,11 +16,14 @@ from pydantic import BaseModel
 
 from proxy.catalogue.catalogue import KINDS, AnyDocument, Catalogue, Key, text_of
 from proxy.catalogue.parsing import parse
+from proxy.catalogue.provider import ProviderDocument
+from proxy.catalogue.route import FallbackDocument, RouteDocument, TargetDocument
 from proxy.control.api import replies
 from proxy.control.api.changing import change, check_tag, etag_of, said
 from proxy.control.api.endpoint import Ask, Endpoint, Reply
 from proxy.control.api.listing import QUERY, page
 from proxy.control.desk import ConflictError
+from proxy.domain.route import Route
 from proxy.errors import InvalidError, NotFoundError, Problem
 
 _FILTERS = {
@@ -52,8 +56,9 @@ def _of(noun: str) -> Iterator[Endpoint]:
         return Reply(body=page(list(_shown(ask, noun)), ask.query))
 
     def got(ask: Ask) -> Reply:
-        document = _find(ask, noun)
-        return Reply(body=_view(ask, noun, document), headers={"etag": etag_of(document)})
+        beside = ((document, origin) for document, origin in _around(ask, noun) if document.key == ask.path["name"])
+        document, origin = next(beside, None) or (_find(ask, noun), "catalogue")
+        return Reply(body=_view(ask, noun, document, origin), headers={"etag": etag_of(document)})
 
     def created(ask: Ask) -> Reply:
         document = _parsed(kind, ask.body)
@@ -128,22 +133,37 @@ def _deleted(ask: Ask, noun: str) -> Reply:
 def _shown(ask: Ask, noun: str) -> Iterator[dict[str, Any]]:
     for _, document in sorted(ask.desk.catalogue()[0].of(noun).items()):
         yield _view(ask, noun, document)
-    around = ask.desk.surroundings
-    if noun == "providers":
-        for item in around.providers:
-            origin = around.origin(item.name)
-            yield {"id": item.name, "name": item.name, "kind": item.kind, "base_url": item.base_url, "origin": origin}
-    if noun == "routes":
-        for route in around.routes:
-            targets = [{"provider": item.provider, "model": item.model} for item in route.targets]
-            yield {"id": route.model, "name": route.model, "targets": targets, "origin": "file"}
+    for document, origin in _around(ask, noun):
+        yield _view(ask, noun, document, origin)
 
 
-def _view(ask: Ask, noun: str, document: AnyDocument) -> dict[str, Any]:
+def _around(ask: Ask, noun: str) -> Iterator[tuple[AnyDocument, str]]:
+    """Yield what is there beside the catalogue, with where it is from, as documents that say what may be shown.
+
+    What was found on this machine gives way to the catalogue's provider of that name.
+    """
+    around, ours = ask.desk.surroundings, ask.desk.catalogue()[0].providers
+    for item in around.providers if noun == "providers" else ():
+        if item.name in ours:
+            continue
+        shown = ProviderDocument.model_construct(name=item.name, kind=item.kind, base_url=item.base_url)
+        yield shown, str(around.origin(item.name))
+    for route in around.routes if noun == "routes" else ():
+        yield _document_of(route), "file"
+
+
+def _document_of(route: Route) -> RouteDocument:
+    """Return a route of the settings file as a document; it was checked there, by other rules."""
+    targets = [TargetDocument.model_construct(**asdict(item)) for item in route.targets]
+    fallbacks = [FallbackDocument.model_construct(provider=item.provider, model=item.model) for item in route.fallbacks]
+    return RouteDocument.model_construct(name=route.model, targets=targets, fallbacks=fallbacks)
+
+
+def _view(ask: Ask, noun: str, document: AnyDocument, origin: str = "catalogue") -> dict[str, Any]:
     """Return a document as it is shown: with its id, where it is from, and what may be told of a key."""
     shown: dict[str, Any] = {"id": text_of(document.key), **document.to_mapping()}
     if noun in ("providers", "routes"):
-        shown["origin"] = "catalogue"
+        shown["origin"] = origin
     if noun == "providers":
         secret = ask.desk.state.secrets.get(str(document.key))
         shown["stored_key"] = None if secret is None else {"last4": secret.last4, "changed_at": secret.changed_at}
@@ -166,7 +186,8 @@ def _in(ask: Ask, noun: str, catalogue: Catalogue) -> AnyDocument:
     if found is not None:
         return found
     around = ask.desk.surroundings
-    if (noun == "providers" and around.origin(name)) or (noun == "routes" and around.has_route(name)):
+    is_said = noun == "providers" and around.origin(name) in ("file", "environment")
+    if is_said or (noun == "routes" and around.has_route(name)):
         hint = "change the settings file, or add one of another name here"
         raise ConflictError(f"{name!r} is not from the catalogue, and cannot be changed here", hint=hint)
     raise NotFoundError(f"there is no {noun.removesuffix('s')} {name[:100]!r} in the catalogue")

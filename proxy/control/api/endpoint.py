@@ -209,7 +209,7 @@ def _response(reply: Reply) -> Response:
     headers = {"cache-control": "no-store", "x-content-type-options": "nosniff", **reply.headers}
     if reply.media_type != "application/json":
         return Response(reply.body, reply.status, headers, reply.media_type)
-    data = b"" if reply.status == 204 else orjson.dumps(reply.body, default=_plain)
+    data = b"" if reply.status == 204 else orjson.dumps(reply.body, default=_plain, option=orjson.OPT_UTC_Z)
     return Response(data, reply.status, headers, reply.media_type)
 
 

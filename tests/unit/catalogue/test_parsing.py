@@ -73,6 +73,17 @@ def test_a_mistake_names_its_field(kind: type[Document], values: Any, field: str
     assert list(problems_of(kind, values)) == [field]
 
 
+def test_a_reason_is_in_words_of_ours() -> None:
+    said = {"expires_at": "2026-11-01T10:00:00", "limits": {"concurrent": 0}, "routes": ["a"] * 201, "owner": "x" * 201}
+    assert problems_of(NewKey, said) == {
+        "doc.expires_at": "is a time with its zone, such as 2026-11-01T12:00:00Z",
+        "doc.limits.concurrent": "is greater than or equal to 1",
+        "doc.routes": "has at most 200 items, not 201",
+        "doc.owner": "has at most 200 characters",
+    }
+    assert problems_of(NewToken, {"scope": "root"}) == {"doc.scope": "is 'read', 'write' or 'admin'"}
+
+
 def test_what_was_given_is_not_repeated() -> None:
     values = {"name": "a", "kind": "custom", "base_url": "https://u:hunter2@a.example", "key_env": "hunter2-x"}
     found = problems_of(ProviderDocument, {**values, "headers": {"x-a": "hunter2\n"}, "limits": "hunter2"})

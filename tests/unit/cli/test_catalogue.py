@@ -198,3 +198,43 @@ def test_what_is_wrong_says_so(dashcam: Command, arguments: tuple[str, ...], cod
     Path("latin.txt").write_bytes(b"gr\xfc\xdfe")
     said = dashcam(*arguments)
     assert (said.code, told in said.err) == (code, True), said
+
+
+def test_one_field_of_a_provider_or_a_route_changes_without_the_rest(dashcam: Command, tmp_path: Path) -> None:
+    fill(dashcam, tmp_path)
+    assert dashcam("providers", "add", "acme", "--set", "active=false").code == 0
+    assert dashcam("providers", "list").lines[1] == "acme\tcustom\thttps://api.acme.example/v1\tcatalogue\tno"
+    assert dashcam("routes", "set", "summarise", "--set", "recording=meta").code == 0
+    assert "model: m-1\nprompt: short@production\nrecording: meta" in dashcam("routes", "show", "summarise").out
+    for command, option in ((("providers", "add", "new"), "--url URL"), (("routes", "set", "new"), "--target")):
+        refused = dashcam(*command)
+        assert (refused.code, option in refused.err) == (2, True)
+
+
+def test_a_key_ends_after_a_span_or_on_a_day_and_not_before_it_begins(dashcam: Command) -> None:
+    for said in ("90d", "2090-01-31", "2090-01-31T08:00:00Z"):
+        assert dashcam("keys", "create", "--owner", "eu", "--rpm", "60", "--expires", said).code == 0
+    listed = dashcam("keys", "list", is_terminal=True).out
+    assert "rpm=60" in listed
+    assert "T08:00:00" not in listed
+    for said, reason in (("soon", "use 90d, 12h or 2027-01-31"), ("2020-01-01", "is in the past")):
+        refused = dashcam("keys", "create", "--expires", said)
+        assert (refused.code, reason in refused.err) == (2, True), refused
+
+
+def test_an_empty_list_has_no_headings_on_a_terminal_and_names_a_command(dashcam: Command) -> None:
+    said = dashcam("keys", "list", is_terminal=True)
+    assert (said.out, "dashcam keys create" in said.err) == ("", True)
+    assert dashcam("keys", "list").lines == ["id\towner\tlast4\troutes\tlimits\texpires_at\trevoked_at"]
+
+
+def test_a_variable_that_a_prompt_does_not_use_is_told(dashcam: Command, tmp_path: Path) -> None:
+    fill(dashcam, tmp_path)
+    said = dashcam("prompts", "render", "short", "text=Hi", "txet=Ho")
+    assert (said.code, said.err) == (0, "dashcam: not used by short@1: txet\n")
+
+
+def test_a_provider_that_does_not_answer_is_a_problem_that_was_found(dashcam: Command) -> None:
+    dashcam("providers", "add", "acme", "--url", "https://acme.invalid/v1")
+    said = dashcam("providers", "test", "acme")
+    assert (said.code, "acme does not answer" in said.err) == (7, True)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from proxy.domain.provider import Provider
+from proxy.domain.route import Route, Target
 from proxy.settings.database import DatabaseSettings, sqlite_at
 from proxy.settings.values import Settings
 from proxy.store.migration import upgrade
@@ -142,6 +145,36 @@ async def test_keys_are_shown_once_replaced_and_revoked(settings: Settings) -> N
         assert (await api.ask("GET", "keys?owner=us"))["data"][0]["limits"] is None
 
 
+async def test_the_log_names_the_key_or_token_that_was_made(settings: Settings) -> None:
+    async with admin_api(settings) as api:
+        for noun in ("keys", "tokens"):
+            made = await api.ask("POST", noun, {"owner": "eu"}, status=201)
+            (deed,) = (await api.ask("GET", f"audit?noun={noun}"))["data"]
+            assert (deed["object"], deed["detail"]) == (made["id"], {"owner": "eu"})
+            assert deed["at"].endswith("Z")
+
+
+async def test_what_the_settings_say_is_shown_whole_and_cannot_be_changed(settings: Settings) -> None:
+    here = "http://127.0.0.1:9"
+    given = Provider(name="given", base_url=f"{here}/v1", root_url=here, kind="custom")
+    found = replace(given, name="local", source="found")
+    route = Route(model="big", targets=(Target(provider="given", model="m-9"),))
+    around = replace(settings, providers=(given,), routes=(route,))
+    async with admin_api(around) as api:
+        api.publisher.found((found,))
+        assert await names(api, "providers?fields=name,active,kind") == ["given", "local"]
+        assert await names(api, "providers?active=true&origin=file") == ["given"]
+        shown = await api.ask("GET", "providers/given")
+        assert (shown["origin"], shown["active"], shown["stored_key"]) == ("file", True, None)
+        await api.ask("PATCH", "providers/given", {"active": False}, status=409)
+        (target,) = (await api.ask("GET", "routes/big"))["targets"]
+        assert (target["provider"], target["model"]) == ("given", "m-9")
+        await api.ask("PATCH", "providers/local", {"active": False}, status=404)
+        await api.ask("POST", "providers", {**ACME, "name": "local"}, status=201)
+        assert await names(api, "providers") == ["local", "given"]
+        assert (await api.ask("GET", "providers/local"))["origin"] == "catalogue"
+
+
 async def test_a_providers_key_is_sealed_and_never_shown(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     async with admin_api(settings) as api:
         await fill(api)
@@ -181,6 +214,7 @@ async def test_a_providers_key_is_sealed_and_never_shown(settings: Settings, mon
         ("GET", "providers?limit=0", None, 400, None),
         ("GET", "revisions/99999", None, 404, None),
         ("POST", "keys", {"expires_at": "tomorrow"}, 422, "expires_at"),
+        ("POST", "keys", {"expires_at": "2020-01-01T00:00:00Z"}, 422, "expires_at"),
         ("PATCH", "providers/acme", {"name": "other"}, 422, "name"),
     ],
 )  # fmt: skip
