@@ -51,6 +51,12 @@ def id_text(identity: bytes) -> str:
     return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
 
 
+def ids_beginning(text: str) -> tuple[str, str]:
+    """Return the lowest and the highest id with these first hexadecimal characters, with or without its dashes."""
+    digits = text.replace("-", "")[:32]
+    return id_text(bytes.fromhex(f"{digits:0<32}")), id_text(bytes.fromhex(f"{digits:f<32}"))
+
+
 def parse_id(text: str) -> bytes:
     """Return the 16 bytes of a canonical or plain-hex id; ``ValueError`` when it is none."""
     return uuid.UUID(text).bytes

@@ -18,7 +18,7 @@ import orjson
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
-from proxy.domain.identity import id_text
+from proxy.domain.identity import ids_beginning
 from proxy.errors import NotFoundError, StoreError
 from proxy.settings.database import DatabaseSettings
 from proxy.store import configuration, instances
@@ -29,7 +29,6 @@ from proxy.store.following import Recorded
 from proxy.store.partitions import bounded
 from proxy.store.rows import JSON
 from proxy.store.statements import (
-    LABEL,
     NEWEST_FIRST,
     Filters,
     Order,
@@ -39,6 +38,7 @@ from proxy.store.statements import (
     matching,
     slice_of,
 )
+from proxy.store.terms import LABEL
 
 Row = dict[str, Any]
 _JSON = (*JSON, "headers", "edits", "rates", "dropped")
@@ -151,7 +151,7 @@ class Reader:
             found = self._rows(sql, (int(last[1] or 0),))
         elif _ID.match(reference):
             sql = "SELECT * FROM interaction WHERE id BETWEEN ? AND ? ORDER BY id LIMIT 2"
-            found = self._rows(sql, _ids_that_begin(reference.lower()))
+            found = self._rows(sql, ids_beginning(reference.lower()))
             if not found and len(reference) == _UUID_LENGTH:
                 # The caller's own id; no index holds it, so this looks at every row.
                 sql = f"SELECT * FROM interaction WHERE client_request_id = ? {NEWEST_FIRST} LIMIT 1"  # noqa: S608
@@ -314,12 +314,6 @@ class Reader:
     def _rows(self, sql: str, values: Sequence[Any]) -> list[Row]:
         with self._connect() as connection:
             return [decoded(row) for row in _run(connection, sql, values)]
-
-
-def _ids_that_begin(text: str) -> tuple[str, str]:
-    """Return the lowest and the highest id with these first characters, with or without its dashes."""
-    digits = text.replace("-", "")[:32]
-    return id_text(bytes.fromhex(f"{digits:0<32}")), id_text(bytes.fromhex(f"{digits:f<32}"))
 
 
 def _body(connection: Connection, identity: str, side: str) -> StoredBody | None:

@@ -6,13 +6,14 @@ is ``reading``.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from proxy.query.terms import Term, Word
 from proxy.store.columns import instant_text
 from proxy.store.rows import COLUMNS, TAG_KEY
+from proxy.store.terms import LABEL, TEXTS, condition_of, like_escaped, of_prompt
 
 # As the indexes lie: ordered by id, a list of one model would first sort a million rows of it.
 NEWEST_FIRST = "ORDER BY started_at DESC, id DESC"
@@ -22,9 +23,6 @@ _EXACT = {
     "provider": "provider", "outcome": "outcome", "operation": "operation", "user": "user_id",
     "session": "session_id", "app": "app", "environment": "environment",
 }  # fmt: skip
-LABEL = "SELECT interaction_id FROM interaction_metadata WHERE key = ? AND value = ?"
-_NUMBER_OF_NAME = "SELECT number FROM prompt_version AS v WHERE v.prompt = prompt_name AND v.name = ?"
-_LONGEST_NUMBER = 9
 _IN_RARE = f"id IN ({LABEL})"
 _IN_COMMON = f"EXISTS ({LABEL} AND interaction_id = id)"
 
@@ -34,6 +32,8 @@ class Filters:
     """What to list. Instants are Unix milliseconds; texts match exactly, ``model`` may end in ``*``; all must match.
 
     ``prompt`` is a stored prompt: name, name@7, name@label as it was asked for, or name@1.1.
+
+    ``terms`` are what a query of the search grammar says beyond that (``asking.filters_of``), its words among them.
 
     ``from_id`` and ``to_id`` bound the ids, the second not included: ``partitions.bounded`` finds them.
     """
@@ -51,6 +51,7 @@ class Filters:
     prompt: str | None = None
     tags: tuple[str, ...] = ()
     metadata: tuple[tuple[str, str], ...] = ()
+    terms: tuple[Term | Word, ...] = ()
     from_id: str | None = None
     to_id: str | None = None
 
@@ -116,7 +117,7 @@ def looking(filters: Filters, before: Mapping[str, Any] | None) -> tuple[str, tu
 
 def matching(words: Sequence[str], look: str, values: Sequence[Any], page: int) -> tuple[str, tuple[Any, ...]]:
     """Return the statement that finds all words in the texts of one ``page`` of so many calls, and its values."""
-    one = "(t.input_text LIKE ? ESCAPE '!' OR t.output_text LIKE ? ESCAPE '!')"
+    one = f"({' OR '.join(f't.{text}' for text in TEXTS)})"
     patterns = [f"%{like_escaped(word)}%" for word in words]
     sql = (
         f"SELECT i.*, t.input_text, t.output_text FROM ({look} LIMIT {page}) AS i "  # noqa: S608 - ours
@@ -124,11 +125,6 @@ def matching(words: Sequence[str], look: str, values: Sequence[Any], page: int) 
         f"WHERE {' AND '.join([one] * len(patterns))} ORDER BY i.started_at DESC, i.id DESC"
     )
     return sql, (*values, *(pattern for pattern in patterns for _ in range(2)))
-
-
-def like_escaped(text: str) -> str:
-    """Return text that LIKE takes as it is, with ``!`` as the escape."""
-    return re.sub(r"[!%_]", r"!\g<0>", text)
 
 
 def conditions_of(filters: Filters, has_label: str = _IN_COMMON) -> tuple[list[str], list[Any]]:
@@ -149,7 +145,7 @@ def conditions_of(filters: Filters, has_label: str = _IN_COMMON) -> tuple[list[s
         conditions.append("substr(model, 1, ?) = ?" if is_open else "model = ?")
         values += [len(stem), stem] if is_open else [stem]
     if filters.prompt is not None:
-        condition, said = _of_prompt(filters.prompt)
+        condition, said = of_prompt(filters.prompt)
         conditions.append(condition)
         values += said
     if filters.since is not None:
@@ -158,19 +154,12 @@ def conditions_of(filters: Filters, has_label: str = _IN_COMMON) -> tuple[list[s
     if filters.until is not None:
         conditions.append("started_at < ?")
         values.append(instant_text(filters.until))
+    for term in filters.terms:
+        condition, said = condition_of(term)
+        conditions.append(condition)
+        values += said
     for condition, bound in (("id >= ?", filters.from_id), ("id < ?", filters.to_id)):
         if bound is not None:
             conditions.append(condition)
             values.append(bound)
     return conditions, values
-
-
-def _of_prompt(reference: str) -> tuple[str, list[Any]]:
-    """Return the condition for calls that used a prompt, or one version of it, and its values."""
-    name, _, wanted = reference.partition("@")
-    if not wanted:
-        return "prompt_name = ?", [name]
-    if wanted.isascii() and wanted.isdigit():
-        return "(prompt_name = ? AND prompt_version = ?)", [name, int(wanted[:_LONGEST_NUMBER])]
-    either = f"(prompt_name = ? AND (prompt_label = ? OR prompt_version IN ({_NUMBER_OF_NAME})))"
-    return either, [name, wanted, wanted]
