@@ -55,9 +55,12 @@ def snapshot_from_mapping(values: Mapping[str, object]) -> Snapshot:
     if values.get("format") not in (FORMAT, _FORMER):
         raise ValueError(f"snapshot format {values.get('format')!r} is neither {FORMAT} nor {_FORMER}")
     try:
-        return _snapshot(values if values["format"] == FORMAT else _from_former(values))
-    except (KeyError, TypeError) as error:
+        found = _snapshot(values if values["format"] == FORMAT else _from_former(values))
+    except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"snapshot is incomplete or malformed: {error}") from error
+    if not found.providers:
+        raise ValueError("snapshot is incomplete or malformed: it has no provider")
+    return found
 
 
 def _from_former(values: Mapping[str, object]) -> Mapping[str, object]:

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+import copy
+import functools
 import json
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from proxy.domain.access import Limits, ProxyKey
 from proxy.domain.model import Model
@@ -13,6 +20,10 @@ from proxy.domain.provider import Provider
 from proxy.domain.route import Route, Target
 from proxy.domain.snapshot import FORMAT, Snapshot, snapshot_from_mapping
 
+scalars = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text()
+values_of_json = st.recursive(
+    scalars, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3), max_leaves=4
+)
 LIMITS = Limits(requests_per_minute=60, concurrent=2)
 PROVIDER = Provider(
     name="openai", kind="openai", base_url="https://api.example/v1", root_url="https://api.example", limits=LIMITS,
@@ -75,3 +86,27 @@ def test_half_a_snapshot_is_refused(missing: str) -> None:
     del values[missing]
     with pytest.raises(ValueError, match="incomplete"):
         snapshot_from_mapping(values)
+
+
+def places(value: Any, place: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """Yield where every value in a decoded JSON text is."""
+    if place:
+        yield place
+    inside = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for name, item in inside:
+        yield from places(item, (*place, name))
+
+
+PLAIN = json.loads(json.dumps(SNAPSHOT.to_mapping()))
+
+
+@given(place=st.sampled_from(list(places(PLAIN))), other=values_of_json)
+@example(place=("providers",), other=[])
+@example(place=("keys", 0), other="x")
+def test_a_damaged_one_is_refused_or_read_and_nothing_else(place: tuple[Any, ...], other: object) -> None:
+    """A gateway refuses a snapshot by ``ValueError``; anything else would end it."""
+    damaged = copy.deepcopy(PLAIN)
+    parent = functools.reduce(lambda value, name: value[name], place[:-1], damaged)
+    parent[place[-1]] = other
+    with contextlib.suppress(ValueError):
+        assert snapshot_from_mapping(damaged).providers
