@@ -13,10 +13,13 @@ import sys
 import time
 from collections import deque
 from dataclasses import asdict, dataclass
+from itertools import cycle
 from typing import cast
 
 import uvloop
 
+_NAMES = 1009
+"""Names that a prompt is filled in with, one after the other: more than are remembered."""
 _FILLER = "The quick brown fox jumps over the lazy dog, and the dog sleeps on. "
 _TICK_SECONDS = 0.001
 
@@ -26,8 +29,9 @@ class Plan:
     """What to ask, how often, for how long. ``chunks`` above zero asks for streams; ``rate`` is in calls a second.
 
     ``shape``: "chat", "silent" (chat whose stream does not ask for usage), "upload" (a form with a file of
-    ``body_bytes``), "embeddings" (a batch of inputs, answered by as many vectors) or "prompted" (chat by the route
-    "bench", with variables for its prompt). ``key`` is what the caller shows.
+    ``body_bytes``), "embeddings" (a batch of inputs, answered by as many vectors), "prompted" (chat by the route
+    "bench", with other values for its prompt each time) or "prompted_again" (with the same). ``key`` is what the caller
+    shows.
     """
 
     port: int
@@ -64,14 +68,21 @@ class Seen:
         return self
 
 
-def request_of(plan: Plan) -> bytes:
+def requests_of(plan: Plan) -> list[bytes]:
+    """Return requests that follow each other: of shape "prompted" many, so that each renders the prompt anew."""
+    if plan.shape != "prompted":
+        return [_request(plan, "Ada")]
+    return [_request(plan, f"Ada {number}") for number in range(_NAMES)]
+
+
+def _request(plan: Plan, name: str) -> bytes:
     """Return the bytes of one request with a body of about ``body_bytes``."""
     if plan.shape == "upload":
         return _post(plan, "/v1/audio/transcriptions", _form(plan.body_bytes), "multipart/form-data; boundary=bench")
     if plan.shape == "embeddings":
         asked = {"model": "text-embedding-3-small", "input": [_FILLER] * 64, "encoding_format": "base64"}
         return _post(plan, "/v1/embeddings", json.dumps(asked).encode())
-    return _post(plan, "/v1/chat/completions", _chat(plan))
+    return _post(plan, "/v1/chat/completions", _chat(plan, name))
 
 
 def _post(plan: Plan, path: str, body: bytes, media: str = "application/json") -> bytes:
@@ -88,7 +99,7 @@ def _form(size: int) -> bytes:
     return fields + b"--bench--\r\n"
 
 
-def _chat(plan: Plan) -> bytes:
+def _chat(plan: Plan, name: str) -> bytes:
     asked: dict[str, object] = {"model": "gpt-4o-mini", "temperature": 0.5, "max_tokens": plan.chunks or 90}
     if plan.chunks or plan.hang:
         asked["stream"] = True
@@ -96,9 +107,9 @@ def _chat(plan: Plan) -> bytes:
             asked["stream_options"] = {"include_usage": True}
     if plan.hang:
         asked["user"] = "hang"
-    if plan.shape == "prompted":
+    if plan.shape.startswith("prompted"):
         asked["model"] = "bench"
-        asked["prompt"] = {"variables": {"name": "Ada", "tone": "polite"}}
+        asked["prompt"] = {"variables": {"name": name, "tone": "polite"}}
     asked["messages"] = [{"role": "user", "content": ""}]
     room = max(0, plan.body_bytes - len(json.dumps(asked)))
     asked["messages"] = [{"role": "user", "content": (_FILLER * (room // len(_FILLER) + 1))[:room]}]
@@ -110,7 +121,7 @@ class Run:
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
-        self.request = request_of(plan)
+        self.requests = cycle(requests_of(plan))
         self.seen = Seen()
         self.latencies: list[float] = []
         self.done = asyncio.Event()
@@ -192,7 +203,7 @@ class Client(asyncio.Protocol):
         self._due = due
         self._left = -1
         self._chunks = 0
-        self._transport.write(self._run.request)
+        self._transport.write(next(self._run.requests))
 
     def data_received(self, data: bytes) -> None:
         """Read on; at the end of the answer note it and ask again."""

@@ -17,6 +17,7 @@ AT_LEAST = {
     "throughput_ratio_to_nginx": 0.22,
     "chunk_cpu_ratio_to_nginx": 0.9,
     "prompted_ratio_to_plain": 0.75,
+    "prompted_again_ratio_to_plain": 0.75,
     "prompts_unasked_ratio_to_plain": 0.95,
     "sustained_rows_per_s_empty": 4000,
     "sustained_rows_per_s_million": 4000,
@@ -45,6 +46,7 @@ AT_MOST = {
     "upload_10_mb_failed": 0,
     "embeddings_batch_failed": 0,
     "prompted_failed": 0,
+    "prompted_again_failed": 0,
     "prompts_unasked_failed": 0,
 }
 

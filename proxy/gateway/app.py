@@ -271,6 +271,7 @@ class Gateway:
             return
         plan, composed = planned
         own, inbound = inbound, inbound if composed is None else composed.inbound
+        own.values = inbound.values = None
         departure = admission.departure(plan, caller)
         if not plan.is_known:
             self.page.add(Page.UNKNOWN_MODELS, 1)

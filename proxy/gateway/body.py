@@ -16,6 +16,7 @@ from proxy.errors import SpoolError
 from proxy.gateway.call import ClientCall
 from proxy.gateway.ceilings import NO_MEMORY, Ceilings, Holding
 from proxy.gateway.guard import Refusal
+from proxy.protocol.compact import place_of
 from proxy.protocol.decoding import encodings_of
 from proxy.protocol.glimpse import END_BYTES, glimpse
 from proxy.protocol.requests import OPAQUE, WANTED, RequestFacts, facts_of_scan, read
@@ -52,6 +53,12 @@ class Inbound:
             found = measured(self.data, self.values, wanted) if self.values is not None else None
             self.scanner = found or scan(self.data, wanted)
         return self.scanner
+
+    def place_of_model(self) -> tuple[int, int] | None:
+        """Return where the model stands (offset, length) where that is known without a scan."""
+        if self.values is None or self.scanner is not None or self.facts.model is None:
+            return None
+        return place_of(self.data, self.values, "model")
 
     def discard(self) -> None:
         """Remove the side file of a call that will not be made."""

@@ -68,6 +68,8 @@ class Breakers:
     def order(self, choice: Choice) -> Sequence[tuple[Provider, str | None]]:
         """Return a route's candidates in the order to try them: by weight where there is one, without the avoided."""
         drawn = _drawn(choice, self._draw)
+        if not self._breakers:
+            return drawn
         now = self._clock()
         allowed = [item for item in drawn if self._allows(item[0].name, now)]
         return allowed or drawn[:1]

@@ -21,8 +21,9 @@ from proxy.gateway.guard import Refusal
 from proxy.gateway.items import flat_format, flat_tool, items_of, renamed
 from proxy.prompting.rendering import Rendered
 from proxy.prompting.variables import type_of
+from proxy.protocol.compact import is_compact
 from proxy.protocol.injection import Edit, apply, removal_edits
-from proxy.protocol.scanning import Member, TopLevelScanner, is_compact, measured, scan
+from proxy.protocol.scanning import Member, TopLevelScanner, measured, scan
 
 _CONVERSATION = {"chat": "messages", "responses": "input"}
 _WANTED = {
@@ -140,8 +141,10 @@ def _responses(own: Mapping[str, Any], rendered: Rendered) -> _Changes:
 def _parameters(own: Collection[str], parameters: Mapping[str, Any], length: str) -> dict[str, Any]:
     """Return the prompt's parameters that the client does not say; a bound of the answer under the API's own name."""
     found = {name: value for name, value in parameters.items() if name not in own}
+    if found.keys().isdisjoint(_LENGTHS):
+        return found
     bounds = [found.pop(name) for name in _LENGTHS if name in found]
-    if bounds and not any(name in own for name in _LENGTHS):
+    if not any(name in own for name in _LENGTHS):
         kept = next((name for name in _LENGTHS if name in parameters), length)
         found[length if length == "max_output_tokens" or kept == "max_output_tokens" else kept] = bounds[0]
     return found

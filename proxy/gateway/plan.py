@@ -30,6 +30,7 @@ from proxy.protocol.injection import (
     form_rename_edits,
     metadata_edits,
     rename_edits,
+    rename_edits_at,
     usage_edits,
 )
 from proxy.protocol.parameters import TAKING, Setting, parameter_edits
@@ -220,7 +221,9 @@ def _plan(
     if inbound.facts.unstored_metadata and place.operation.refuses_metadata and provider.unstored_metadata == "keep":
         _change(plan, metadata_edits(inbound.scanned(book.wanted)))
     if model is not None and model != inbound.facts.model:
-        _rename(plan, rename_edits(inbound.scanned(book.wanted), model), model)
+        at = inbound.place_of_model()
+        found = rename_edits_at(at, model) if at is not None else rename_edits(inbound.scanned(book.wanted), model)
+        _rename(plan, found, model)
     if not book.is_empty:
         _give_parameters(plan, inbound, book)
     return plan
@@ -257,7 +260,7 @@ def _rename(plan: Plan, edits: tuple[Edit, ...], model: str) -> None:
 
 def _change(plan: Plan, edits: tuple[Edit, ...]) -> None:
     """Add edits to a plan; an insertion at the place where something is taken out comes before it."""
-    plan.edits = tuple(sorted((*plan.edits, *edits), key=lambda edit: edit[:2]))
+    plan.edits = tuple(sorted((*plan.edits, *edits), key=lambda edit: edit[:2])) if plan.edits else edits
 
 
 @lru_cache(maxsize=256)

@@ -31,6 +31,7 @@ from proxy.gateway.body import Inbound
 from proxy.gateway.composing import Composable, composable, compose
 from proxy.gateway.guard import Refusal
 from proxy.gateway.plan import Plan
+from proxy.gateway.renderings import Renderings
 from proxy.prompting.checking import read_version
 from proxy.prompting.problems import RenderingError, VariableInvalidError
 from proxy.prompting.rendering import CompiledPrompt
@@ -87,6 +88,7 @@ class Prompts:
         self._published: dict[str, PublishedPrompt] = {}
         self._versions: dict[str, PromptVersion] = {}
         self._compiled: dict[tuple[str, int], CompiledPrompt] = {}
+        self._renderings = Renderings()
         self._ready: dict[tuple[str, str], _Ready] = {}
         self._has_rules = False
         self.is_needed = False
@@ -99,6 +101,7 @@ class Prompts:
         self._published = {item.name: item for item in snapshot.prompts}
         self._compiled.clear()
         self._ready.clear()
+        self._renderings.clear()
         self._has_rules = any(route.prompt is not None for route in snapshot.routes)
         self.is_needed = bool(snapshot.prompts) or self._has_rules
 
@@ -164,7 +167,7 @@ class Prompts:
         self, asked: PromptAsk, name: str, wanted: str, request: Composable, *, is_fallback: bool
     ) -> Composed:
         ready = self._ready.get((name, wanted)) or self._made_ready(name, wanted)
-        rendered = ready.compiled.render(asked.variables)
+        rendered = self._renderings.render(ready.compiled, asked.variables)
         made = compose(request, rendered)
         facts, values = (facts_of_values(made.values), made.values) if made.values is not None else read(made.body)
         fact = PromptFact(name=name, version=ready.version, label=ready.label, variables=rendered.variables)

@@ -84,15 +84,16 @@ def filled(variables: Sequence[Variable], given: Mapping[str, Any]) -> dict[str,
     for variable in variables:
         name = variable.name
         value = given.get(name)
-        if value is None:
+        if isinstance(value, str) and variable.type == "string" and variable.max_length is None:
+            values[name] = value
+        elif value is None:
             if variable.is_required and variable.default is None:
                 raise VariableMissingError(f"the variable {name!r} is missing", variable=name)
             values[name] = variable.default if variable.default is not None else _empty(variable.type)
-            continue
-        reason = variable.fault_of(value)
-        if reason is not None:
+        elif (reason := variable.fault_of(value)) is not None:
             raise VariableInvalidError(f"the variable {name!r} {reason}", variable=name)
-        values[name] = value
+        else:
+            values[name] = value
     check_size(values)
     return values
 

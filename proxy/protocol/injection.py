@@ -10,9 +10,10 @@ scan of a large one; a body it cannot edit exactly is left alone.
 
 from __future__ import annotations
 
-import json
 from collections import deque
 from collections.abc import Sequence
+
+import orjson
 
 from proxy.protocol.requests import WANTED, RequestFacts
 from proxy.protocol.scanning import Member, TopLevelScanner, scan
@@ -53,7 +54,12 @@ def rename_edits(scanner: TopLevelScanner, model: str) -> tuple[Edit, ...]:
     member = scanner.members.get(b"model") if scanner.is_sound else None
     if member is None or member.raw is None or not member.raw.startswith(b'"'):
         return ()
-    return ((member.start, member.end - member.start, json.dumps(model)),)
+    return rename_edits_at((member.start, member.end - member.start), model)
+
+
+def rename_edits_at(place: tuple[int, int], model: str) -> tuple[Edit, ...]:
+    """Return the same where it is known where the model stands (offset, length)."""
+    return ((*place, orjson.dumps(model).decode()),)
 
 
 def form_rename_edits(place: tuple[int, int] | None, model: str) -> tuple[Edit, ...]:

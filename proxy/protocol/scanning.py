@@ -21,6 +21,8 @@ from typing import Any, NamedTuple
 
 import orjson
 
+from proxy.protocol.compact import is_compact
+
 _STRUCTURE = re.compile(rb'["{}\[\]:,]')
 # What is no bracket and no beginning of an unfinished string, at once; nothing can follow, so nothing is tried twice.
 _RUN = re.compile(rb'(?:[^"{}\[\]]+|"[^"\\]*(?:\\.[^"\\]*)*")+|["{}\[\]]', re.DOTALL)
@@ -291,17 +293,6 @@ def measured(body: bytes, values: Mapping[str, Any], wanted: frozenset[bytes]) -
     scanner.has_members = bool(values)
     _note_measured(scanner, body, values)
     return scanner
-
-
-def is_compact(body: bytes, values: Mapping[str, Any]) -> bool:
-    """Tell whether a body that says these values is byte for byte what is written of them anew.
-
-    One with a blank, a number such as 1.10, or a name that stands there twice is not.
-    """
-    try:
-        return orjson.dumps(values) == body
-    except TypeError:  # what only a lenient reader takes: half a character, more than 64 bits
-        return False
 
 
 def _note_measured(scanner: TopLevelScanner, body: bytes, values: Mapping[str, Any]) -> None:
