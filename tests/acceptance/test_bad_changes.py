@@ -211,7 +211,7 @@ BOMB = "a: &a [x]\n" + "\n".join(f"{b}: &{b} [{', '.join([f'*{a}'] * 9)}]" for a
 IMPORTS: tuple[tuple[str, bytes, int, str], ...] = (
     ("a bomb of aliases", BOMB.encode(), 422, ""),
     ("deep nesting", b"routes: " + b"[" * 100_000, 422, ""),
-    ("ten megabytes", b"# " + b"x" * 10_000_000, 422, ""),
+    ("ten megabytes", b"# " + b"x" * 10_000_000, 413, ""),
     ("twenty megabytes", b"# " + b"x" * 20_000_000, 413, ""),
     ("a tag that makes an object", b"routes: !!python/object/apply:os.system [true]", 422, ""),
     ("a name twice", bundle("routes: []\nroutes: []"), 422, ""),

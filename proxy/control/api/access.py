@@ -202,10 +202,10 @@ def _put_key(ask: Ask) -> Reply:
     if not ask.settings.secrets.sealed:
         reason = "cannot be kept: secrets.sealed is off here, so keys are in the environment only (key_env)"
         raise InvalidError([Problem("key", reason)])
-    master = _master_keys()[0]
 
     def work(within: Session) -> None:
         base_url = _provider_url(within, name)
+        master = _master_keys()[0]
         provider_secrets.put(within.connection, within.backend, name, base_url, text, master)
 
     return said(_access(ask, "store_key", "providers", name, work), {"provider": name})
