@@ -32,12 +32,15 @@ TOLD = ("providers", "models", "prices", "routes", "keys", "tokens", "prompts", 
 
 
 def told(dashcam: RunningDashcam) -> dict[str, Any]:
-    """Return all that the admin API lists; when a prompt was used is of the calls, not of the catalogue."""
+    """Return all that the admin API lists; when a prompt was used is of the calls, not of the catalogue.
+
+    That somebody has taken the catalogue out, as we do here, is in the audit log afterwards.
+    """
     found = {path: json.loads(dashcam.get(f"/api/v1/{path}")[1]) for path in TOLD}
     for prompt in (*found["prompts"]["data"], found["prompts/short"]):
         for name in ("calls", "calls_by_version", "last_used", "last_call"):
             prompt.pop(name, None)
-    found["audit"] = [{**row, "id": None} for row in found["audit"]["data"]]
+    found["audit"] = [{**row, "id": None} for row in found["audit"]["data"] if row["action"] != "export"]
     return {**found, "export": dashcam.get("/api/v1/export")[1]}
 
 

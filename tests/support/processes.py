@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import random
 import signal
@@ -19,6 +20,7 @@ ROOT = Path(__file__).parents[2]
 _OF_PROVIDERS = tuple(name for item in PRESETS.values() for name in (*item.keys, item.url_env) if name)
 _STEERING = ("DASHCAM_", "OPENAI_", "OLLAMA_", "XDG_", *_OF_PROVIDERS)
 _OF_THE_TESTS = ("PYTEST_", "PYTHONDONTWRITEBYTECODE", "COLUMNS")
+_SHARES = 16
 
 
 def forget_the_caller() -> None:
@@ -34,10 +36,25 @@ def clean_environment(home: Path, extra: Mapping[str, str] | None = None) -> dic
     return {**kept, "HOME": str(home), "NO_COLOR": "1", "PYTHONPATH": str(ROOT), **(extra or {})}
 
 
+def _ports() -> Iterator[int]:
+    """Return, in turn, ports below the range that outgoing connections are given, none twice before all were.
+
+    Each process of a test run has ports of its own: two that begin at the same moment would find the same one free.
+    """
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % _SHARES
+    share = range(18_000 + worker, 32_000, _SHARES)
+    # Of the system: property tests set the seed of everybody else's chance.
+    start = random.SystemRandom().randrange(len(share))
+    return itertools.cycle([*share[start:], *share[:start]])
+
+
+_PORTS = _ports()
+
+
 def free_port() -> int:
-    """Return a loopback port that nobody has, below the range that outgoing connections are given."""
+    """Return a loopback port that nobody has and that nobody else of this test run is given."""
     while True:
-        port = random.randrange(18_000, 32_000)
+        port = next(_PORTS)
         with socket.socket() as probe:
             if probe.connect_ex(("127.0.0.1", port)) == 0:
                 continue

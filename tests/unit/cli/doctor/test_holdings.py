@@ -12,6 +12,7 @@ import pytest
 from proxy.cli.doctor import holdings
 from proxy.control.prompt_files import PromptFiles
 from proxy.domain.prompt import PublishedPrompt, PublishedVersion
+from proxy.domain.provider import Provider
 from proxy.prompting.version import canonical
 from proxy.settings.snapshot import base_snapshot, publish
 from proxy.settings.values import RecordingSettings, Settings
@@ -55,7 +56,8 @@ def test_what_gateways_read_is_looked_at(settings: Settings) -> None:
     sha256 = hashlib.sha256(canonical(content)).hexdigest()
     assert list(holdings.catalogue(settings)) == []
     prompt = PublishedPrompt(name="short", versions=(PublishedVersion(number=3, sha256=sha256),))
-    publish(settings.snapshot_path, replace(base_snapshot(settings), prompts=(prompt,)))
+    provider = Provider(name="openai", kind="openai", base_url="https://x/v1", root_url="https://x")
+    publish(settings.snapshot_path, replace(base_snapshot(settings), providers=(provider,), prompts=(prompt,)))
     (found,) = holdings.catalogue(settings)
     assert (found.subject, found.is_ok, "short@3" in found.detail) == ("prompts", False, True)
     PromptFiles(settings.prompts_dir).write({sha256: content})
