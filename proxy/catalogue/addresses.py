@@ -15,7 +15,7 @@ from proxy.domain.network import address_of, never_because
 from proxy.domain.network import is_inward as is_inward_address
 from proxy.settings.access import is_private
 
-_METADATA_NAMES = frozenset({"metadata", "metadata.google.internal", "instance-data"})
+_METADATA_NAMES = frozenset({"metadata", "metadata.google.internal", "metadata.goog", "instance-data"})
 
 
 def reason_against(url: str, allowed: Iterable[str]) -> str | None:

@@ -60,7 +60,22 @@ def _of_providers(catalogue: Catalogue, surroundings: Surroundings) -> Iterator[
                 yield Problem(f"{place}.{field}", reason)
         if leads_home(provider.base_url, surroundings.port, surroundings.hosts):
             yield Problem(f"{place}.base_url", "is this Dashcam's own address: every call would come back to us")
+        yield from _of_outgoing_proxy(provider, place, surroundings)
         yield from _of_variables(provider, place, surroundings.key_prefixes)
+
+
+def _of_outgoing_proxy(provider: ProviderDocument, place: str, surroundings: Surroundings) -> Iterator[Problem]:
+    if provider.proxy is None:
+        return
+    if leads_home(provider.proxy, surroundings.port, surroundings.hosts):
+        yield Problem(f"{place}.proxy", "is this Dashcam's own address, and Dashcam is no outgoing proxy")
+    if not provider.base_url.strip().startswith("https://"):
+        # Whoever may change a provider, but not its key, would be shown the key by a proxy of theirs.
+        yield Problem(
+            f"{place}.proxy",
+            "could read the key, since the address is http; give an https base_url, or write this provider into the "
+            "settings file",
+        )
 
 
 def _of_variables(provider: ProviderDocument, place: str, prefixes: Sequence[str]) -> Iterator[Problem]:

@@ -112,15 +112,19 @@ def compiled_provider(document: ProviderDocument, surroundings: Surroundings, se
     provider = provider_of(document.name, document.base_url, kind=document.kind, source=SOURCE, **said)
     usual = key_variable(document.kind) or ""
     usual_here = usual if is_usual_variable(usual, document.kind, document.base_url) else None
-    host = urlsplit(provider.base_url).hostname or ""
     return replace(
         provider,
         key_env=None if sealed else document.key_env or usual_here,
         key_sealed=sealed,
         headers=tuple(document.headers.items()),
         limits=document.limits.to_domain() if document.limits else None,
-        allow_private=is_allowed(host, surroundings.allow_private),
+        allow_private=_may_be_private(provider.base_url, surroundings),
+        allow_private_proxy=_may_be_private(provider.proxy or "", surroundings),
     )
+
+
+def _may_be_private(url: str, surroundings: Surroundings) -> bool:
+    return is_allowed(urlsplit(url).hostname or "", surroundings.allow_private)
 
 
 def _nowhere(document: ProviderDocument) -> Provider:

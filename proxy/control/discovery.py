@@ -168,7 +168,10 @@ class Discovery:
 def manners_of(provider: Provider, keys: Mapping[str, bytes]) -> Manners:
     """Return how a provider is asked for its list; ``OSError`` where its certificates cannot be read."""
     verify, proxy = _verify(provider), _outgoing_proxy(provider)
-    return Manners(_headers(provider, keys), verify, proxy, provider.http2, allow_private=provider.allow_private)
+    return Manners(
+        _headers(provider, keys), verify, proxy, provider.http2,
+        allow_private=provider.allow_private, allow_private_proxy=provider.allow_private_proxy,
+    )  # fmt: skip
 
 
 async def look_once(there: Sequence[Place], names: Sequence[str], seconds: float) -> tuple[list[Provider], list[Place]]:

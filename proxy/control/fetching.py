@@ -21,6 +21,7 @@ log = structlog.get_logger("discovery")
 
 MAX_BYTES = 8 * 1024 * 1024
 Headers = list[tuple[bytes, bytes]]
+_PROXY_PORTS = {"https": 443, "socks5": 1080, "socks5h": 1080}
 PLAIN: Headers = [(b"accept-encoding", b"identity")]
 
 
@@ -28,7 +29,8 @@ PLAIN: Headers = [(b"accept-encoding", b"identity")]
 class Manners:
     """How to ask: headers, certificates, an outgoing proxy, HTTP/2 where it is spoken, how long to wait (seconds).
 
-    ``allow_private``: addresses that are not everybody's may be connected to. A proxy resolves for itself.
+    ``allow_private``: addresses that are not everybody's may be connected to; ``allow_private_proxy``: the proxy may be
+    at one. Where there is a proxy, it resolves the name that is asked.
     """
 
     headers: Headers = field(default_factory=lambda: PLAIN)
@@ -37,6 +39,7 @@ class Manners:
     http2: bool = False
     seconds: float = 5.0
     allow_private: bool = True
+    allow_private_proxy: bool = True
     max_bytes: int = MAX_BYTES
 
 
@@ -95,9 +98,25 @@ async def judged(host: str, port: int, *, allow_private: bool) -> str:
     raise InwardError("no address of this host may be connected to")
 
 
+async def _judged_proxy(proxy: httpx2.Proxy, *, allow_private: bool) -> httpx2.Proxy:
+    """Return a proxy at the address that was judged; ``OSError`` where there is none.
+
+    One that speaks TLS keeps its name, for its certificate: who turns that name inward has none to show.
+    """
+    url = proxy.url
+    port = url.port or _PROXY_PORTS.get(url.scheme, 80)
+    address = await judged(url.host, port, allow_private=allow_private)
+    if url.scheme == "https":
+        return proxy
+    return httpx2.Proxy(url.copy_with(host=address, port=port), auth=proxy.auth)
+
+
 async def _ask(url: str, manners: Manners) -> Answer:
     target, headers, extensions = httpx2.URL(url), manners.headers, {}
-    if manners.proxy is None:
+    proxy = manners.proxy
+    if proxy is not None:
+        proxy = await _judged_proxy(proxy, allow_private=manners.allow_private_proxy)
+    else:
         port = target.port or (443 if target.scheme == "https" else 80)
         address = await judged(target.host, port, allow_private=manners.allow_private)
         headers, extensions = [(b"host", target.netloc), *headers], {"sni_hostname": target.host}
@@ -108,7 +127,7 @@ async def _ask(url: str, manners: Manners) -> Answer:
             trust_env=False,
             follow_redirects=False,
             verify=manners.verify,
-            proxy=manners.proxy,
+            proxy=proxy,
             http2=manners.http2,
         ) as client,
         client.stream("GET", target, headers=headers, extensions=extensions) as answer,

@@ -4,8 +4,8 @@ Asked when an address is written down (as far as it is an address there and no n
 resolves to, whenever a connection is made: only the second asking protects, the first one only tells early.
 
 Never: link-local addresses and those of clouds' metadata, unspecified, multicast, reserved and broadcast ones, and
-whatever wraps an IPv4 address (NAT64, 6to4, IPv4-compatible). An IPv4-mapped address is judged as the one it maps to.
-Addresses that are not global (private, loopback, shared) are for those to whom they are allowed.
+whatever wraps an IPv4 address (NAT64, 6to4, IPv4-compatible, IPv4-translated). An IPv4-mapped address is judged as the
+one it maps to. Addresses that are not global (private, loopback, shared) are for those to whom they are allowed.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ _NEVER = tuple(
         "240.0.0.0/4",
         "::/128",
         "::/96",
+        "::ffff:0:0:0/96",
         "64:ff9b::/96",
         "64:ff9b:1::/48",
         "2002::/16",
@@ -58,4 +59,5 @@ def never_because(address: Address) -> str | None:
 
 def is_inward(address: Address) -> bool:
     """Return True for an address that is not everybody's: private, loopback or shared."""
-    return not address.is_global
+    is_of_site = isinstance(address, ipaddress.IPv6Address) and address.is_site_local
+    return is_of_site or not address.is_global

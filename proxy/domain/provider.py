@@ -52,7 +52,8 @@ class Provider:
     ``is_away``: a found one that no longer answers. ``entries`` are the members of its model list as it gave them
     (JSON), empty where they were too large.
     ``proxy`` (an http, https or socks5 address; ``proxy_auth_env`` names the variable with its user:password) and
-    ``http2`` choose the second way there (``upstream.tunnelling``).
+    ``http2`` choose the second way there (``upstream.tunnelling``). ``allow_private`` is whether its address may be
+    private, ``allow_private_proxy`` whether its outgoing proxy's may.
 
     ``key_sealed`` is a key of the store as it is kept there, opened where it is used. ``default_model`` is asked for
     where a request names none, ``max_tokens`` bounds an answer where nobody else does.
@@ -77,6 +78,7 @@ class Provider:
     on_client_gone: str = "cancel"
     on_broken_stream: str = "tell"
     allow_private: bool = True
+    allow_private_proxy: bool = True
     source: str = "configured"
     is_away: bool = False
     entries: tuple[str, ...] = ()

@@ -30,6 +30,7 @@ from proxy.settings.database import check_url
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _HEADER_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
 _HOST_NAME = re.compile(r"\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+")
+_PRINTED = re.compile(r"[!-~]+")
 _VARIABLE = re.compile(r"(?:[A-Za-z_][A-Za-z0-9_]*)?")
 
 
@@ -115,6 +116,8 @@ def _outgoing_proxy(url: str) -> str:
         raise ValueError("an address must not hold a user or password; name their variable with proxy_auth_env")
     if parts.scheme not in ("http", "https", "socks5", "socks5h") or not parts.hostname or parts.path.strip("/"):
         raise ValueError("an outgoing proxy is http://HOST:PORT, https://HOST:PORT or socks5://HOST:PORT")
+    if parts.query or parts.fragment or not _PRINTED.fullmatch(url):
+        raise ValueError("an outgoing proxy's address has neither blanks nor a query")
     if parts.port == 0:
         raise ValueError("a port is a number from 1 to 65535")
     return url.rstrip("/")

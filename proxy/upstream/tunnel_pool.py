@@ -106,9 +106,10 @@ class TunnelPool(httpcore2.AsyncConnectionPool):
 class CheckedNetwork(httpcore2.AsyncNetworkBackend):
     """Connects to addresses that may be dialled, with the policy and the resolver of the first way."""
 
-    def __init__(self, dialler: Dialler, origin: Origin) -> None:
+    def __init__(self, dialler: Dialler, origin: Origin, *, allow_private_proxy: bool) -> None:
         self._dialler = dialler
         self._origin = origin
+        self._allow_private_proxy = allow_private_proxy
         self._network = httpcore2.AnyIOBackend()
 
     async def connect_tcp(
@@ -120,9 +121,9 @@ class CheckedNetwork(httpcore2.AsyncNetworkBackend):
         socket_options: Iterable[httpcore2.SOCKET_OPTION] | None = None,
     ) -> httpcore2.AsyncNetworkStream:
         """Resolve, check, and connect to the first address that takes us."""
-        # The outgoing proxy is of the configuration's own choosing, and mostly at a private address.
         is_proxy = (host, port) != (self._origin.host, self._origin.port)
-        target = Origin(host=host, port=port, allow_private=is_proxy or self._origin.allow_private)
+        allow_private = self._allow_private_proxy if is_proxy else self._origin.allow_private
+        target = Origin(host=host, port=port, allow_private=allow_private)
         error: Exception | None = None
         for address in await self._dialler.permitted(target):
             try:

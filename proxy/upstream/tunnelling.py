@@ -120,7 +120,7 @@ class TunnelClient:
                 max_keepalive_connections=_MAX_IDLE,
                 keepalive_expiry=IDLE_SECONDS,
                 http2=provider.http2,
-                network_backend=CheckedNetwork(self._dialler, origin),
+                network_backend=CheckedNetwork(self._dialler, origin, allow_private_proxy=provider.allow_private_proxy),
             )
         return self._pool
 

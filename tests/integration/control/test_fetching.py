@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import httpx2
 import pytest
 
-from proxy.control.fetching import Manners, fetch, judged
+from proxy.control.fetching import Manners, ask, fetch, judged
 from tests.support.model_server import listed, serving
 
 
@@ -29,6 +30,19 @@ async def test_a_name_that_turns_inward_gets_no_key() -> None:
         assert await fetch(url, manners) is None
         assert server.credentials == []
         assert await fetch(url, Manners()) is not None
+
+
+@pytest.mark.usefixtures("turned_inward")
+async def test_a_proxy_whose_name_turns_inward_is_not_asked() -> None:
+    with serving({"/v1/models": listed("m", owner="o")}) as server:
+        proxy = httpx2.Proxy(f"http://proxy.example:{server.root.rpartition(':')[2]}")
+        url = "http://public.example/v1/models"
+        headers = [(b"authorization", b"Bearer canary")]
+        answer = await ask(url, Manners(headers, proxy=proxy, allow_private_proxy=False))
+        assert answer.failure == "not_allowed"
+        assert server.credentials == []
+        await ask(url, Manners(headers, proxy=proxy))
+        assert server.credentials == ["Bearer canary"]
 
 
 @pytest.mark.parametrize("host", ["169.254.169.254", "::ffff:169.254.169.254", "0.0.0.0", "64:ff9b::1"])

@@ -95,6 +95,16 @@ async def test_a_plain_upstream_is_asked_through_the_proxy_too(provider: Make) -
         assert request.headers == [(b"Host", upstream.url[7:].encode()), *HEADERS]
 
 
+async def test_a_proxy_at_a_private_address_needs_permission(provider: Make) -> None:
+    async with ScriptedUpstream(talk) as upstream, HttpProxy() as proxy:
+        made = provider(upstream.url, proxy=proxy.url, allow_private_proxy=False)
+        async with tunnel(made) as client:
+            with pytest.raises(UpstreamFailure) as caught:
+                await client.send(head(made, "GET"), b"")
+        assert caught.value.reason is FailureReason.BLOCKED_ADDRESS
+        assert proxy.connections == 0
+
+
 async def test_over_a_socks_proxy(provider: Make, certificates: Certificates) -> None:
     async with ScriptedUpstream(talk, tls=certificates.server_context()) as upstream, SocksProxy() as proxy:
         made = provider(f"https://localhost:{upstream.port}", proxy=proxy.url, ca_file=certificates.path("ca.pem"))

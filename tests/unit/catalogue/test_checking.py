@@ -143,6 +143,15 @@ def test_addresses_lead_outward_or_where_the_settings_say(url: str, is_told: boo
 def test_an_outgoing_proxy_is_an_address_too() -> None:
     found = problems_of(catalogue_with(providers=[{**ACME, "proxy": "http://169.254.169.254:80"}]))
     assert list(found) == ["providers.acme.proxy"]
+    found = problems_of(catalogue_with(providers=[{**ACME, "proxy": "http://proxy.example:8484"}]))
+    assert "own address" in found["providers.acme.proxy"]
+
+
+def test_no_outgoing_proxy_reads_a_key() -> None:
+    proxied = {**ACME, "proxy": "http://outward.example:3128"}
+    assert problems_of(catalogue_with(providers=[proxied])) == {}
+    found = problems_of(catalogue_with(providers=[{**proxied, "base_url": "http://acme.example/v1"}]))
+    assert "could read the key" in found["providers.acme.proxy"]
 
 
 @pytest.mark.parametrize(

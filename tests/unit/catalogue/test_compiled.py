@@ -79,6 +79,13 @@ def test_the_settings_come_first_and_found_ones_give_way() -> None:
     assert made.warnings == ("provider own of the catalogue is not used: the settings have one of this name",)
 
 
+@pytest.mark.parametrize(("proxy", "may"), [("http://127.0.0.1:3128", True), ("http://outward.example:3128", False)])
+def test_a_proxy_may_be_private_where_the_settings_name_it_whatever_the_address_may(proxy: str, may: bool) -> None:
+    made = compiled(catalogue_with(providers=[{**ACME, "proxy": proxy}]), SURROUNDINGS)
+    (found,) = [item for item in made.providers if item.name == "acme"]
+    assert (found.allow_private, found.allow_private_proxy) == (False, may)
+
+
 def test_models_join_those_that_a_provider_lists() -> None:
     models = [
         {"provider": "own", "name": "b", "active": False},

@@ -16,7 +16,7 @@ from proxy.domain.network import address_of, is_inward, never_because
     [
         *("0.0.0.0", "0.1.2.3", "100.100.100.200", "169.254.169.254", "192.0.0.192", "224.0.0.1", "240.1.1.1"),
         *("255.255.255.255", "::", "::a9fe:a9fe", "::127.0.0.1", "64:ff9b::a9fe:a9fe", "64:ff9b:1::1", "2002:7f00:1::"),
-        *("fd00:ec2::254", "fe80::1", "[fe80::1%eth0]", "ff02::1", "::ffff:169.254.169.254"),
+        *("fd00:ec2::254", "fe80::1", "[fe80::1%eth0]", "ff02::1", "::ffff:169.254.169.254", "::ffff:0:a9fe:a9fe"),
     ],
 )
 def test_some_are_nobody_s(text: str) -> None:
@@ -25,7 +25,9 @@ def test_some_are_nobody_s(text: str) -> None:
     assert never_because(address) is not None
 
 
-@pytest.mark.parametrize("text", ["127.0.0.1", "::1", "[::1]", "10.1.2.3", "fd12::1", "1.1.1.1", "2606:4700::1111"])
+@pytest.mark.parametrize(
+    "text", ["127.0.0.1", "::1", "[::1]", "10.1.2.3", "fd12::1", "fec0::1", "1.1.1.1", "2606:4700::1111"]
+)
 def test_others_may_be_somebody_s(text: str) -> None:
     address = address_of(text)
     assert address is not None

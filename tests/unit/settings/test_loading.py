@@ -287,6 +287,8 @@ class TestTheSecondWay:
             ('proxy = "ftp://x"', "an outgoing proxy is"),
             ('proxy = "127.0.0.1:3128"', "an outgoing proxy is"),
             ('proxy = "http://x/path"', "an outgoing proxy is"),
+            ('proxy = "http://x?key=a"', "neither blanks nor a query"),
+            ('proxy = "http://x\\ty"', "neither blanks nor a query"),
             ('proxy = "http://user:secret@x"', "name their variable with proxy_auth_env"),
             ("http2 = true", "http2 = true needs an https address"),
         ],
