@@ -13,7 +13,6 @@ import hashlib
 import hmac
 import time
 from collections.abc import Callable, Mapping
-from urllib.parse import urlsplit
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -150,4 +149,7 @@ def _is_foreign(request: Request) -> bool:
     if request.headers.get("sec-fetch-site", "none") not in ("none", "same-origin"):
         return True
     origin = request.headers.get("origin")
-    return origin is not None and urlsplit(origin).netloc != request.headers.get("host")
+    # The Host of this request is the gateway's word for us; what the page's browser was led to is beside it.
+    return (
+        origin is not None and origin.partition("://")[2].lower() != request.headers.get("x-forwarded-host", "").lower()
+    )

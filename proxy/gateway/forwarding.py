@@ -1,8 +1,9 @@
 """Every path that is not the data plane's goes to control, over its Unix socket, and comes back as it is.
 
-``x-dashcam-peer`` (address, scheme, listener) is stripped from what the caller sent and set by us: control trusts only
-that, never the fact that a socket is local. The pool is control's own and bounded, so that a busy console can not
-take anything from ``/v1``. Server-sent events and exports pass with back-pressure. Nothing here is recorded.
+``x-dashcam-peer`` (address, scheme, listener) and ``x-forwarded-host`` are stripped from what the caller sent and set
+by us: control trusts only these, never the fact that a socket is local. The pool is control's own and bounded, so that
+a busy console can not take anything from ``/v1``. Server-sent events and exports pass with back-pressure. Nothing here
+is recorded.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ _BUSY = Refusal(503, "control_busy", "Too many requests to the console and admin
 _TOO_LARGE = Refusal(413, "request_too_large", f"The body is larger than {MAX_BODY} bytes.")
 _DROPPED = frozenset(
     b"connection keep-alive proxy-connection te trailer transfer-encoding upgrade host content-length expect"
-    b" x-dashcam-peer".split()
+    b" x-dashcam-peer x-forwarded-host".split()
 )
 
 

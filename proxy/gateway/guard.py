@@ -1,8 +1,9 @@
 """The first look at a request: Host, path and Origin, before anything decides on them.
 
 A strict Host list stops DNS rebinding, a strict path grammar stops climbing out of a provider's base, and browsers
-may not spend money from foreign pages: without proxy keys, a request that carries a foreign Origin is refused
-(facts of security 3). Decisions use the bytes of the request line only, never a URL put together from headers.
+may not spend money from foreign pages: without proxy keys, a request that carries a foreign Origin is refused, that of
+another port of this machine included. Decisions use the bytes of the request line only, never a URL put together from
+headers.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 from proxy.protocol.remembering import LONGEST, remembered
 
@@ -41,17 +42,14 @@ class Guard:
     """Checks requests against the names we answer to; ``has_keys``: callers need one, which relaxes the Origin rule."""
 
     def __init__(self, allowed_hosts: tuple[str, ...], *, has_keys: bool) -> None:
-        self._hosts = frozenset(name.lower().encode() for name in (*_LOCAL, *allowed_hosts))
+        self._said = frozenset(name.lower().encode() for name in allowed_hosts) - frozenset(map(str.encode, _LOCAL))
+        self._hosts = self._said | frozenset(map(str.encode, _LOCAL))
         self._has_keys = has_keys
         self._seen: dict[bytes, bool] = {}
 
     def check(self, target: bytes, known: Mapping[bytes, bytes]) -> Refusal | None:
         """Return why the request is refused, or None; ``known`` maps lower-case header names to values."""
-        return (
-            self._check_host(known.get(b"host"))
-            or self._check_origin(known.get(b"origin"), known.get(b"sec-fetch-site"))
-            or check_path(target)
-        )
+        return self._check_host(known.get(b"host")) or self._check_origin(known) or check_path(target)
 
     def _check_host(self, host: bytes | None) -> Refusal | None:
         if host is None:
@@ -72,10 +70,11 @@ class Guard:
             "(DASHCAM_SERVER__ALLOWED_HOSTS) if it should.",
         )
 
-    def _check_origin(self, origin: bytes | None, fetch_site: bytes | None) -> Refusal | None:
+    def _check_origin(self, known: Mapping[bytes, bytes]) -> Refusal | None:
+        origin, fetch_site = known.get(b"origin"), known.get(b"sec-fetch-site")
         if self._has_keys or (origin is None and fetch_site in (None, b"same-origin", b"none")):
             return None
-        if origin is not None and self._is_own(origin):
+        if origin is not None and self._is_own(origin, known[b"host"]):
             return None
         return Refusal(
             403,
@@ -84,13 +83,10 @@ class Guard:
             "Set DASHCAM_PROXY_KEYS and send a key to allow them.",
         )
 
-    def _is_own(self, origin: bytes) -> bool:
-        try:
-            netloc = urlsplit(origin.decode("latin-1")).netloc.encode("latin-1")
-        except ValueError:
-            return False
-        match = _HOST.match(netloc)
-        return bool(match) and match.group(1).lower() in self._hosts  # type: ignore[union-attr]
+    def _is_own(self, origin: bytes, host: bytes) -> bool:
+        """Return True for a page of ours: from where the request goes, or from who stands in front of us for a name."""
+        place = origin.partition(b"://")[2].lower()
+        return place == host.lower() or place in self._said
 
 
 @remembered(1024)

@@ -83,6 +83,15 @@ async def test_nobody_can_say_for_himself_where_he_comes_from(
     assert found == [b"192.0.2.7;http;public"]
 
 
+async def test_nobody_can_say_for_himself_where_he_was_led_to(
+    control: ScriptedUpstream, forwarder: ControlForwarder
+) -> None:
+    headers = [(b"Host", b"box.example"), (b"X-Forwarded-Host", b"evil.example")]
+    await forwarder.forward(asked(Line(), headers=headers), ceilings())
+    (request,) = control.requests
+    assert [value for key, value in request.headers if key.lower() == b"x-forwarded-host"] == [b"box.example"]
+
+
 async def test_the_answer_comes_back_as_it_is(control: ScriptedUpstream, forwarder: ControlForwarder) -> None:
     async def script(turn: Turn) -> None:
         await turn.answer(b"no", b"X-Any: 1", b"Connection: x-hop", b"X-Hop: 1", status=b"404 Not Found")

@@ -42,7 +42,8 @@ def test_a_missing_host_is_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    "origin", ["http://evil.example", "null", "http://localhost.evil.example", "file://", "http://[x"]
+    "origin",
+    ["http://evil.example", "null", "http://localhost.evil.example", "file://", "http://[x", "http://localhost:3000"],
 )
 def test_foreign_pages_cannot_spend_money_without_keys(origin: str) -> None:
     assert code(OPEN, host="localhost", origin=origin) == "browser_origin_refused"
@@ -56,6 +57,12 @@ def test_a_page_request_without_origin_is_known_by_fetch_metadata() -> None:
 
 def test_our_own_pages_are_welcome() -> None:
     assert code(OPEN, host="localhost:8484", origin="http://localhost:8484") is None
+    assert code(OPEN, host="127.0.0.1:8484", origin="https://box.example") is None
+
+
+@pytest.mark.parametrize("origin", ["http://localhost:3000", "http://127.0.0.1:8484", "http://box.example:3000"])
+def test_another_port_of_this_machine_is_another_page(origin: str) -> None:
+    assert code(OPEN, host="localhost:8484", origin=origin) == "browser_origin_refused"
 
 
 @pytest.mark.parametrize(

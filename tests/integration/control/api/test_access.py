@@ -117,11 +117,20 @@ async def test_a_known_token_that_opens_too_little_is_in_the_audit_log_by_its_id
         assert made["token"] not in str(row)
 
 
-@pytest.mark.parametrize("headers", [{"origin": "https://evil.example"}, {"sec-fetch-site": "cross-site"}])
+@pytest.mark.parametrize(
+    "headers", [{"origin": "https://evil.example"}, {"sec-fetch-site": "cross-site"}, {"origin": "http://[x"}]
+)
 async def test_a_web_page_of_another_origin_changes_nothing(settings: Settings, headers: dict[str, str]) -> None:
     async with admin_api(settings) as api:
         told = await api.ask("POST", "keys", {}, headers={**PEER, **headers}, status=403)
         assert told["code"] == "cross_site"
+
+
+@pytest.mark.parametrize(("origin", "status"), [("http://box.example:8484", 201), ("http://box.example:3000", 403)])
+async def test_a_page_of_ours_may_change_what_its_reader_may(settings: Settings, origin: str, status: int) -> None:
+    async with admin_api(settings) as api:
+        led_to = {"x-forwarded-host": "Box.example:8484", "origin": origin, "sec-fetch-site": "same-origin"}
+        await api.ask("POST", "keys", {}, headers={**PEER, **led_to}, status=status)
 
 
 def test_what_changes_something_needs_more_than_reading() -> None:
