@@ -5,6 +5,7 @@
     DashcamError
     ├── ConfigurationError      the person who started us made a mistake; nothing was bound      exit 4
     ├── UsageError              what was typed cannot be carried out                             exit 2
+    │   └── TooSlowError        what was asked for takes longer than anybody is let wait
     ├── UpstreamError           the provider or the way to it failed                             502/504
     ├── SpoolError              a segment cannot be written or read
     ├── StoreError              the database refused or is away
@@ -62,6 +63,12 @@ class UsageError(DashcamError):
     """What was typed cannot be carried out."""
 
     code = "usage"
+
+
+class TooSlowError(UsageError):
+    """What was asked for takes too long."""
+
+    code = "query_too_slow"
 
 
 class UpstreamError(DashcamError):

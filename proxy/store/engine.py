@@ -74,6 +74,12 @@ class Backend(Protocol):
     def prepare_work(self, connection: Connection, statement_seconds: float) -> None:
         """Let this transaction's statements take so long, and nothing else between them."""
 
+    def bound(self, connection: Connection, seconds: float) -> None:
+        """Let this transaction of a reader's take so long, about; then what it does is cut off."""
+
+    def is_cut_off(self, error: DBAPIError) -> bool:
+        """Return True for what ``bound`` makes of a statement that takes too long."""
+
     def notify(self, connection: Connection, channel: str) -> None:
         """Wake those who listen when this transaction is committed."""
 

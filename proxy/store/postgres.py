@@ -37,6 +37,7 @@ _UPGRADE_LOCK = 0x64617368_63616D01
 """The advisory lock of whoever upgrades: "dashcam" and a number."""
 _WORK_LOCK = 0x64617368
 """The first half of the advisory locks of periodic work: "dash"; the second is the work's name."""
+_CUT_OFF = "57014"
 _IDLE = "idle_in_transaction_session_timeout"
 _FROZEN_SECONDS = 10
 _NOW = "SELECT floor(extract(epoch FROM clock_timestamp()) * 1000)"
@@ -171,6 +172,14 @@ class Postgres:
         sql = "SELECT set_config('statement_timeout', ?, true), set_config(?, ?, true)"
         connection.exec_driver_sql(sql, (f"{statement_seconds * 1000:.0f}", _IDLE, f"{_FROZEN_SECONDS}s"))
         _driver(connection).patience = statement_seconds + self.database.tcp_user_timeout
+
+    def bound(self, connection: Connection, seconds: float) -> None:
+        """Let the server end each of this transaction's statements."""
+        self.prepare_work(connection, seconds)
+
+    def is_cut_off(self, error: DBAPIError) -> bool:
+        """Return True where the server ended a statement."""
+        return getattr(error.orig, "sqlstate", None) == _CUT_OFF
 
     def notify(self, connection: Connection, channel: str) -> None:
         """Send a NOTIFY with the transaction."""

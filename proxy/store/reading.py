@@ -19,7 +19,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
 from proxy.domain.identity import ids_beginning
-from proxy.errors import NotFoundError, StoreError
+from proxy.errors import NotFoundError, StoreError, TooSlowError
 from proxy.settings.database import DatabaseSettings
 from proxy.store import configuration, instances
 from proxy.store.bodies import read_body, read_varints
@@ -32,10 +32,13 @@ from proxy.store.statements import (
     NEWEST_FIRST,
     Filters,
     Order,
+    Section,
     conditions_of,
+    counting,
     listing,
     looking,
     matching,
+    section,
     slice_of,
 )
 from proxy.store.terms import LABEL
@@ -50,6 +53,7 @@ _MODELS = (
     "SELECT (SELECT min(model) FROM interaction WHERE model > name) FROM named WHERE name IS NOT NULL) "
     "SELECT name FROM named WHERE substr(name, 1, ?) = ? LIMIT ?"
 )
+_NARROWER = "narrow it: a shorter time (since, until), or one of model, outcome, session, user, prompt"
 PAGE = 2000
 """So many calls are looked through in one transaction of a search."""
 _RARE = 2000
@@ -89,9 +93,13 @@ _PARKED = (
 
 
 class Reader:
-    """Answers questions about one store; of a replica where there is one, unless ``is_primary``."""
+    """Answers questions about one store; of a replica where there is one, unless ``is_primary``.
 
-    def __init__(self, database: DatabaseSettings, *, is_primary: bool = False) -> None:
+    With ``seconds``, what takes longer is cut off: ``TooSlowError``.
+    """
+
+    def __init__(self, database: DatabaseSettings, *, is_primary: bool = False, seconds: float | None = None) -> None:
+        self._seconds = seconds
         self._database = database if is_primary else database.for_reading()
         self._is_replica = self._database != database
         self._backend = backend_of(self._database)
@@ -101,6 +109,21 @@ class Reader:
         """Return rows, the newest first, or as ``order`` says."""
         is_rare = self._has_rare_label(filters)
         return self._rows(*listing(self._bounded(filters), limit, order, has_rare_label=is_rare))
+
+    def section(self, filters: Filters, part: Section, limit: int, columns: Sequence[str]) -> list[Row]:
+        """Return columns of a part of the list, in the part's order."""
+        is_rare = self._has_rare_label(filters)
+        return self._rows(*section(self._bounded(filters), part, limit, columns, has_rare_label=is_rare))
+
+    def count(self, filters: Filters, most: int) -> int:
+        """Return how many calls there are, up to ``most``."""
+        is_rare = self._has_rare_label(filters)
+        return int(self._rows(*counting(self._bounded(filters), most, has_rare_label=is_rare))[0]["calls"])
+
+    def place(self, identity: str) -> tuple[str, str] | None:
+        """Return where a call stands in the order of time, by its whole id; None where it is not on record."""
+        found = self._rows("SELECT started_at, id FROM interaction WHERE id = ?", (identity,))
+        return (found[0]["started_at"], found[0]["id"]) if found else None
 
     def _bounded(self, filters: Filters) -> Filters:
         return bounded(filters) if self._database.is_postgres else filters
@@ -304,8 +327,12 @@ class Reader:
         """Open a transaction; ``StoreError`` says what is wrong with the database."""
         try:
             with self._engine.begin() as connection:
+                if self._seconds is not None:
+                    self._backend.bound(connection, self._seconds)
                 yield connection
         except DBAPIError as error:
+            if self._seconds is not None and self._backend.is_cut_off(error):
+                raise TooSlowError(f"no answer was found within {self._seconds:g} s", hint=_NARROWER) from error
             told = self._backend.unusable(error)
             if self._is_replica:
                 told.hint = "bring the replica back, or read from the primary: take database.read_url away"

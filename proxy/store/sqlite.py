@@ -28,6 +28,8 @@ from proxy.store.place import check_file, check_kind, is_nothing
 SAFE_SQLITE = (3, 51, 3)
 CHECK_STEPS = 100_000
 """After so many steps of SQLite's machine a check looks at the clock: some milliseconds."""
+BOUND_STEPS = 10_000
+"""A step that looks through a text takes as long as hundreds of others."""
 _WRITER = ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=5000", "cache_size=-65536",
            "temp_store=MEMORY", "wal_autocheckpoint=2000", "journal_size_limit=67108864")  # fmt: skip
 _READER = ("query_only=1", "wal_autocheckpoint=0", "busy_timeout=5000", "cache_size=-16384")
@@ -201,6 +203,17 @@ class Sqlite:
 
     def prepare_work(self, _connection: Connection, _statement_seconds: float) -> None:
         """Statements have no time-out here."""
+
+    def bound(self, connection: Connection, seconds: float) -> None:
+        """Look at the clock every so many steps; the connection is this transaction's alone."""
+        deadline = time.monotonic() + seconds
+        driver = connection.connection.driver_connection
+        assert driver is not None
+        driver.set_progress_handler(lambda: time.monotonic() > deadline, BOUND_STEPS)
+
+    def is_cut_off(self, error: DBAPIError) -> bool:
+        """Return True where we ended a statement."""
+        return getattr(error.orig, "sqlite_errorcode", None) == sqlite3.SQLITE_INTERRUPT
 
     def notify(self, _connection: Connection, _channel: str) -> None:
         """Nobody listens: who writes is the one who follows."""

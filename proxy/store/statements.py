@@ -17,6 +17,7 @@ from proxy.store.terms import LABEL, TEXTS, condition_of, like_escaped, of_promp
 
 # As the indexes lie: ordered by id, a list of one model would first sort a million rows of it.
 NEWEST_FIRST = "ORDER BY started_at DESC, id DESC"
+OLDEST_FIRST = "ORDER BY started_at, id"
 NO_ID = "00000000-0000-0000-0000-000000000000"
 """Lower than every id."""
 _EXACT = {
@@ -68,13 +69,55 @@ class Order:
     is_largest_first: bool = True
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Section:
+    """Which part of a list in the order of time: between two calls, neither included, from one of its ends.
+
+    A call's place is (``started_at``, ``id``).
+    """
+
+    above: tuple[str, str] | None = None
+    below: tuple[str, str] | None = None
+    newest_first: bool = True
+
+
+WHOLE = Section()
+
+
 def listing(
     filters: Filters, limit: int, order: Order | None = None, *, has_rare_label: bool = False
 ) -> tuple[str, tuple[Any, ...]]:
     """Return the statement that lists what is wanted, the newest first or by a column, and its values."""
+    return _selecting("*", filters, WHOLE, _order_by(order), limit, has_rare_label=has_rare_label)
+
+
+def section(
+    filters: Filters, part: Section, limit: int, columns: Sequence[str], *, has_rare_label: bool = False
+) -> tuple[str, tuple[Any, ...]]:
+    """Return the statement that gives columns of a part of a list, and its values."""
+    if unknown := set(columns) - set(COLUMNS):
+        raise ValueError(f"{unknown} are no columns")
+    named = ", ".join(f'"{name}"' for name in columns)
+    order = NEWEST_FIRST if part.newest_first else OLDEST_FIRST
+    return _selecting(named, filters, part, order, limit, has_rare_label=has_rare_label)
+
+
+def counting(filters: Filters, most: int, *, has_rare_label: bool = False) -> tuple[str, tuple[Any, ...]]:
+    """Return the statement that counts what is wanted, up to so many, and its values."""
+    sql, values = _selecting("1 AS one", filters, WHOLE, "", most, has_rare_label=has_rare_label)
+    return f"SELECT count(*) AS calls FROM ({sql}) AS found", values  # noqa: S608 - ours
+
+
+def _selecting(
+    what: str, filters: Filters, part: Section, order: str, limit: int, *, has_rare_label: bool
+) -> tuple[str, tuple[Any, ...]]:
     conditions, values = conditions_of(filters, _IN_RARE if has_rare_label else _IN_COMMON)
+    for place, sign in ((part.above, ">"), (part.below, "<")):
+        if place is not None:
+            conditions.append(f"(started_at, id) {sign} (?, ?)")
+            values += place
     where = f"WHERE {' AND '.join(conditions)} " if conditions else ""
-    return f"SELECT * FROM interaction {where}{_order_by(order)} LIMIT ?", (*values, limit)  # noqa: S608 - ours
+    return f"SELECT {what} FROM interaction {where}{order} LIMIT ?", (*values, limit)  # noqa: S608 - ours
 
 
 def _order_by(order: Order | None) -> str:

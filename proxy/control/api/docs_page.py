@@ -17,6 +17,7 @@ _TITLES = {
     "audit": "Audit log",
     "export": "Export",
     "import": "Import",
+    "interactions": "Calls",
     "keys": "Proxy keys",
     "models": "Models",
     "prices": "Prices",

@@ -7,6 +7,7 @@ an ordinary function that is run in a thread; what it raises becomes a problem w
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -91,7 +92,9 @@ class Endpoint:
 
     ``gives`` is what is answered, of a list each row. ``has_tag``: the answer has an ETag; ``is_guarded``: If-Match is
     looked at. ``says`` tells of a body that is no document, ``largest`` is how long a body may be in bytes.
-    ``is_change`` of anything but a GET: a change, which is answered with its revision as well.
+    ``is_change`` of anything but a GET: a change, which is answered with its revision as well. ``about`` says what
+    query keys mean that are this row's alone. ``is_searching``: it may look through much of the record, and a few
+    such at a time are enough.
     """
 
     method: str
@@ -110,10 +113,15 @@ class Endpoint:
     is_guarded: bool = False
     says: str = ""
     is_change: bool = True
+    about: Mapping[str, str] = field(default_factory=dict)
+    is_searching: bool = False
 
 
-def route_of(endpoint: Endpoint, door: Door, desk: Callable[[], Desk], settings: Settings) -> Route:
-    """Return the route of an endpoint."""
+def route_of(
+    endpoint: Endpoint, door: Door, desk: Callable[[], Desk], settings: Settings, searches: asyncio.Semaphore
+) -> Route:
+    """Return the route of an endpoint; ``searches`` are those that may go on at a time, of all endpoints."""
+    room = searches if endpoint.is_searching else contextlib.nullcontext()
 
     async def answer(request: Request) -> Response:
         actor = door.enter(request, endpoint.scope)
@@ -126,12 +134,12 @@ def route_of(endpoint: Endpoint, door: Door, desk: Callable[[], Desk], settings:
                 actor=actor, desk=desk(), settings=settings, path=request.path_params, query=query, body=body,
                 if_match=request.headers.get("if-match"),
             )  # fmt: skip
-            reply = await asyncio.to_thread(endpoint.handle, ask)
+            async with room:
+                return await asyncio.to_thread(lambda: _response(endpoint.handle(ask)))
         except ClientDisconnect:
             return Response(status_code=499)
         except DashcamError as error:
             return _problem_of(error)
-        return _response(reply)
 
     return Route(f"/api/v1/{endpoint.path}", public(answer), methods=[endpoint.method], name=endpoint.summary)
 

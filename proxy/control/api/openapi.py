@@ -10,11 +10,12 @@ from pydantic import BaseModel
 
 from proxy import __version__
 from proxy.control.api.endpoint import Endpoint
+from proxy.control.api.parameters import ANY_KEY
 
 ABOUT = (
-    "Providers, models, prices, routes, prompts, keys and tokens, edited while Dashcam runs. A change answers with its "
-    "revision, and live: whether every gateway of the host has it in use. Mistakes are problems (RFC 9457) with every "
-    "field that is wrong; each answer has its number in x-request-id."
+    "The record of calls, read back; and providers, models, prices, routes, prompts, keys and tokens, edited while "
+    "Dashcam runs. A change answers with its revision, and live: whether every gateway of the host has it in use. "
+    "Mistakes are problems (RFC 9457) with every field that is wrong; each answer has its number in x-request-id."
 )
 _PARAMETER = re.compile(r"\{(\w+)(?::(\w+))?\}")
 _JSON, _PROBLEM_JSON = "application/json", "application/problem+json"
@@ -24,9 +25,11 @@ _QUERY: dict[str, tuple[str, dict[str, Any]]] = {
     "limit": ("At most so many rows.", {"type": "integer", "minimum": 1, "maximum": 500, "default": 50}),
     "after": ("The id of a row: what comes behind it.", _TEXT),
     "before": ("The id of a row: the page that ends right before it; with after, what lies between.", _TEXT),
-    "order": ("asc or desc; revisions and the audit log begin with the newest.", {"enum": ["asc", "desc"]}),
+    "order": ("asc or desc; calls, revisions and the audit log begin with the newest.", {"enum": ["asc", "desc"]}),
     "fields": ("Only these members of each row, with commas between; id always comes along.", _TEXT),
     "include": ("What else is wanted: last_output, the text of the last answer; reading it is audited.", _TEXT),
+    "q": ('A query: status:error latency:>2s model:gpt-* -user:kim "refund"', _TEXT),
+    "count": ("Also count the rows that match, up to 10000.", _TRUTH),
     "dry_run": ("Only say what would change.", _TRUTH),
     "replace": ("Take away what the bundle does not have.", _TRUTH),
     "since": ("From this day or instant on.", _TEXT),
@@ -34,6 +37,7 @@ _QUERY: dict[str, tuple[str, dict[str, Any]]] = {
     "only": ("Only these: nouns of the catalogue, or kinds of providers of a price file, with commas between.", _TEXT),
     "kind": ("Rows of this kind.", _TEXT),
 }
+_KEYED = {"style": "deepObject", "explode": True, "schema": {"type": "object", "additionalProperties": _TEXT}}
 _FILTER = "Only rows whose {} is exactly this."
 _PROBLEM = {
     "type": "object",
@@ -70,6 +74,10 @@ _LIST = {
 _CHANGED = {
     "revision": {"type": "integer", "description": "The revision that the change made."},
     "live": {"type": "boolean", "description": "Whether every gateway of this host has it in use."},
+}
+_COUNTED: dict[str, Any] = {
+    "count": {"type": ["integer", "null"], "description": "Rows that match; null where counting took too long."},
+    "count_is_whole": {"type": "boolean", "description": "Whether there are no more than that."},
 }
 _IF_MATCH = {
     "name": "If-Match",
@@ -125,8 +133,9 @@ def _parameters(item: Endpoint) -> list[dict[str, Any]]:
         for name, kind in _PARAMETER.findall(item.path)
     ]
     for name in item.query:
-        text, schema = _QUERY.get(name, (_FILTER.format(name), _TEXT))
-        made.append({"name": name, "in": "query", "description": text, "schema": schema})
+        usual, schema = _QUERY.get(name, (_FILTER.format(name), _TEXT))
+        shown = {"name": name, "in": "query", "description": item.about.get(name, usual), "schema": schema}
+        made.append({**shown, "name": name.removesuffix(ANY_KEY), **_KEYED} if name.endswith(ANY_KEY) else shown)
     return [*made, _IF_MATCH] if item.is_guarded else made
 
 
@@ -148,8 +157,10 @@ def _listed(item: Endpoint, schemas: dict[str, Any]) -> dict[str, Any]:
     envelope = {"$ref": "#/components/schemas/List"}
     if item.gives is None:
         return envelope
-    rows = {"type": "array", "items": _shown(item.gives, schemas)}
-    return {"allOf": [envelope, {"type": "object", "properties": {"data": rows}}]}
+    members = {"data": {"type": "array", "items": _shown(item.gives, schemas)}}
+    if "count" in item.query:
+        members |= _COUNTED
+    return {"allOf": [envelope, {"type": "object", "properties": members}]}
 
 
 def _body(item: Endpoint, schemas: dict[str, Any]) -> dict[str, Any] | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime
 
@@ -10,6 +11,9 @@ from proxy.errors import Problem, UsageError
 _TRUE, _FALSE = ("true", "1", "yes"), ("false", "0", "no", "")
 _LONGEST_NUMBER = 18
 _SHOWN = 60
+ANY_KEY = "[*]"
+"""Behind a known name: it is asked for with a key of its own, ``metadata[team]=eu``."""
+_KEYED = re.compile(r"(\w+)\[(.+)\]", re.DOTALL)
 
 
 class ParameterError(UsageError):
@@ -24,13 +28,19 @@ def read_query(pairs: Iterable[tuple[str, str]], known: Sequence[str]) -> dict[s
     """Return the values by name; ``ParameterError`` for a name that is unknown or comes twice."""
     found: dict[str, str] = {}
     for name, value in pairs:
-        if name not in known:
-            names = ", ".join(known) or "none"
+        if name not in known and _any_key(name) not in known:
+            names = ", ".join(known).replace(ANY_KEY, "[KEY]") or "none"
             raise ParameterError(name[:_SHOWN], "is not known in this query", hint=f"there are: {names}")
         if name in found:
             raise ParameterError(name, "is there twice; say it once")
         found[name] = value
     return found
+
+
+def _any_key(name: str) -> str | None:
+    """Return what stands among known names for all of the form ``name[KEY]``."""
+    found = _KEYED.fullmatch(name)
+    return f"{found[1]}{ANY_KEY}" if found else None
 
 
 def truth(query: Mapping[str, str], name: str) -> bool:

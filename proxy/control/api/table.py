@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 
 from starlette.routing import Route
 
-from proxy.control.api import access, actions, documents, history, price_data, prompt_versions, prompts
+from proxy.control.api import access, actions, documents, history, interactions, price_data, prompt_versions, prompts
 from proxy.control.api.describing import routes_describing
 from proxy.control.api.endpoint import Door, Endpoint, route_of
 from proxy.control.desk import Desk
 from proxy.settings.values import Settings
 
 ENDPOINTS: tuple[Endpoint, ...] = (
+    *interactions.endpoints(),
     *access.endpoints(),
     *actions.endpoints(),
     *price_data.endpoints(),
@@ -24,6 +26,11 @@ ENDPOINTS: tuple[Endpoint, ...] = (
 """Those whose path is exact come before those that take the rest of a path."""
 
 
+_SEARCHES = 3
+"""Each has a thread of the few that all endpoints share."""
+
+
 def routes_of(door: Door, desk: Callable[[], Desk], settings: Settings) -> list[Route]:
     """Return the routes of all endpoints, and of what describes them."""
-    return [*routes_describing(ENDPOINTS), *(route_of(item, door, desk, settings) for item in ENDPOINTS)]
+    searches = asyncio.Semaphore(_SEARCHES)
+    return [*routes_describing(ENDPOINTS), *(route_of(item, door, desk, settings, searches) for item in ENDPOINTS)]

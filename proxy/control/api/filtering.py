@@ -1,0 +1,56 @@
+"""What may be asked for of the record: a query of the search grammar, and each of its filters by its own name.
+
+``?q=status:error latency:>2s&user=kim&metadata[team]=eu``: all must hold, and a mistake in one of them is told with its
+place and with what there is. Behind a filter's name stands what stands behind its colon in the grammar.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+
+from proxy.control.api.parameters import ANY_KEY, ParameterError
+from proxy.query.fields import FIELDS, META
+from proxy.query.parsing import QueryError, parse, parse_filter
+from proxy.query.terms import Term, Word
+from proxy.store.asking import filters_of
+from proxy.store.statements import Filters
+
+QUERY = "q"
+_METADATA = "metadata"
+FILTERS = (*FIELDS, f"{_METADATA}{ANY_KEY}")
+ABOUT = {field.name: f"{field.about}." for field in FIELDS.values()} | {
+    f"{_METADATA}{ANY_KEY}": "The value of a property, by its key."
+}
+"""What each key means, for the description."""
+_LONGEST_KEY = 100
+
+
+def filters_in(query: Mapping[str, str]) -> Filters:
+    """Return what a request's query asks for; ``ParameterError`` says what of it cannot be understood."""
+    terms: list[Term | Word] = list(parsed(query[QUERY])) if QUERY in query else []
+    for name, text in query.items():
+        if name in FIELDS:
+            terms.append(_filter(name, name, text))
+        elif name.startswith(f"{_METADATA}["):
+            key = name[len(_METADATA) + 1 : -1]
+            if len(key) > _LONGEST_KEY:
+                raise ParameterError(_METADATA, f"has a key of more than {_LONGEST_KEY} characters")
+            terms.append(_filter(name, f"{META}.{key}", text))
+    return filters_of(terms, time.time_ns() // 1_000_000)
+
+
+def parsed(text: str) -> tuple[Term | Word, ...]:
+    """Return the terms of a query; ``ParameterError`` says where it cannot be understood."""
+    try:
+        return parse(text).terms
+    except QueryError as error:
+        raise ParameterError(QUERY, error.message.removeprefix("the query "), hint=error.hint) from error
+
+
+def _filter(parameter: str, name: str, text: str) -> Term:
+    try:
+        return parse_filter(name, text)
+    except QueryError as error:
+        reason = error.reason.removeprefix(f"{name}: ")
+        raise ParameterError(parameter, f"cannot be understood: {reason}", hint=error.hint) from error

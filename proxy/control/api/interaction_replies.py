@@ -1,0 +1,161 @@
+"""What is answered about calls, for the description; the members are the columns of the store and the command line.
+
+Nothing is made of these classes: a test holds them against the columns, and each answer against its description.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Literal
+
+from pydantic import BaseModel
+
+
+class InteractionRow(BaseModel):
+    """A call in a list: what is known of it, without what was asked and answered but for the beginnings."""
+
+    id: str
+    provider_request_id: str | None
+    client_request_id: str | None
+    parent_id: str | None
+    retry_count: int | None
+    trace_id: str | None
+    session_id: str | None
+    user_id: str | None
+    app: str | None
+    environment: str | None
+    key_id: str | None
+    started_at: datetime
+    completed_at: datetime | None
+    duration_ms: float | None
+    ttft_ms: float | None
+    upstream_ms: float | None
+    overhead_ms: float | None
+    operation: str
+    method: str
+    endpoint: str
+    route: str | None
+    provider: str | None
+    model_requested: str | None
+    model: str | None
+    is_stream: bool
+    temperature: float | None
+    top_p: float | None
+    top_k: int | None
+    max_tokens: int | None
+    tool_names: list[str] | None
+    api_version: str | None
+    system_fingerprint: str | None
+    outcome: str
+    success: bool
+    http_status: int | None
+    error_type: str | None
+    error_code: str | None
+    error_message: str | None
+    finish_reason: str | None
+    finish_kind: str
+    attempts: int
+    request_modified: bool
+    cache_status: str | None
+    input_tokens: int | None
+    output_tokens: int | None
+    total_tokens: int | None
+    cached_tokens: int | None
+    cache_write_tokens: int | None
+    reasoning_tokens: int | None
+    audio_tokens: int | None
+    usage_source: str
+    service_tier: str | None
+    cost_pico_usd: int | None
+    input_cost_pico_usd: int | None
+    output_cost_pico_usd: int | None
+    cost_usd: float | None
+    input_cost_usd: float | None
+    output_cost_usd: float | None
+    cost_status: str
+    price_id: str | None
+    prompt_name: str | None
+    prompt_version: int | None
+    prompt_label: str | None
+    experiment: str | None
+    variant: str | None
+    content_state: str
+    request_bytes: int
+    response_bytes: int
+    response_sha256: str | None
+    input_preview: str | None
+    output_preview: str | None
+    input_length: int | None
+    output_length: int | None
+    input_language: str | None
+    score: float | None
+    score_count: int
+    tags: list[str] | None
+    metadata: dict[str, Any] | None
+    decode_error: str | None
+    quantities: dict[str, Any] | None
+
+
+class Timing(BaseModel):
+    """One piece of a streamed answer: so many microseconds after the one before."""
+
+    after_us: int
+    bytes: int
+
+
+class StoredBody(BaseModel):
+    """One side of a call. length is what it had, kept_length what is kept; edits turn a request into what was sent."""
+
+    length: int
+    kept_length: int
+    sha256: str | None
+    media_type: str | None
+    content_encoding: str | None
+    headers: list[list[str]] | None
+    edits: list[list[Any]] | None
+    content: str
+    encoding: Literal["utf-8", "base64"]
+    timings: list[Timing]
+
+
+class AttemptMade(BaseModel):
+    """One try against one upstream."""
+
+    interaction_id: str
+    number: int
+    provider: str
+    upstream: str
+    started_at: datetime
+    connect_ms: float | None
+    first_byte_ms: float | None
+    duration_ms: float | None
+    http_status: int | None
+    error: str | None
+    error_message: str | None
+    reused: bool
+
+
+class PinnedPrice(BaseModel):
+    """The unit prices that the call was charged at, per million tokens."""
+
+    id: str
+    provider: str
+    model: str
+    tier: str
+    rates: dict[str, Any]
+    source: str
+    source_version: str
+    valid_from: str | None
+
+
+class Interaction(InteractionRow):
+    """A call. Bodies and texts come where include names them; content_state says why one is null."""
+
+    usage_raw: dict[str, Any] | None
+    prompt_variables: dict[str, Any] | None
+    attempts_made: list[AttemptMade]
+    price: PinnedPrice | None
+    request_body: StoredBody | None
+    response_body: StoredBody | None
+    input_text: str | None
+    output_text: str | None
