@@ -43,7 +43,7 @@ ABOUT = """Dashcam records LLM calls: set OPENAI_BASE_URL, work as before, read 
 \b
   dashcam serve                    record at http://127.0.0.1:8484
   dashcam run -- python app.py     record one program
-  dashcam logs --since 7d          list the calls of a week
+  dashcam logs status:error        list the calls that failed
   dashcam show last                read the newest one back
 
 Without a command it is: dashcam serve. Something is wrong? dashcam doctor

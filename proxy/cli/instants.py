@@ -37,6 +37,13 @@ def instant_of(text: str | None, flag: str, reader: Reader | None = None) -> int
         raise UsageError(f"{flag}: {text[:80]!r} is no time; use 7d, 3h, 2026-11-01, an id or last") from error
 
 
+def since_of(since: str | None, days: int | None) -> str | None:
+    """Return what ``--since`` says, or ``--days`` in its place; ``UsageError`` where both are given."""
+    if since is not None and days is not None:
+        raise UsageError("--since and --days say the same; choose one")
+    return since if days is None else f"{days}d"
+
+
 def later(text: str | None, flag: str) -> str | None:
     """Return the instant that is meant by a span from now on (90d), a day or an instant, with its zone."""
     if text is None:

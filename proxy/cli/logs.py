@@ -10,12 +10,14 @@ from dataclasses import dataclass
 
 import orjson
 
-from proxy.cli.instants import instant_of
+from proxy.cli.instants import instant_of, now
 from proxy.cli.table import Table, print_headings, print_tabs
 from proxy.cli.terminal import json_text, on_one_line
 from proxy.domain.outcome import Outcome
 from proxy.errors import UsageError
+from proxy.query.parsing import parse
 from proxy.settings.values import Settings
+from proxy.store.asking import filters_of
 from proxy.store.following import Recorded
 from proxy.store.reading import Reader, Row
 from proxy.store.rows import COLUMNS
@@ -23,12 +25,15 @@ from proxy.store.statements import Filters, Order
 
 _POLL_SECONDS = 0.4
 _AT_ONCE = 500
+_SECONDS = 30.0
+"""So long a question may take."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listing:
-    """What to list and how."""
+    """What to list and how; ``query`` is of the search grammar."""
 
+    query: str = ""
     since: str | None = None
     until: str | None = None
     model: str | None = None
@@ -54,7 +59,7 @@ class Listing:
         """True where not every call is asked for."""
         return any(
             (
-                self.since, self.until, self.model, self.outcome, self.provider,
+                self.query.strip(), self.since, self.until, self.model, self.outcome, self.provider,
                 self.user, self.session, self.app, self.environment, self.prompt, self.tags, self.metadata,
             )
         )  # fmt: skip
@@ -67,7 +72,7 @@ def list_calls(settings: Settings, listing: Listing) -> None:
     order = _order(listing)
     columns = tuple(name.strip() for name in listing.fields.split(",")) if listing.fields else None
     check_columns(columns or (), "--fields", ("tokens", *COLUMNS))
-    reader = Reader(settings.database)
+    reader = Reader(settings.database, seconds=None if listing.follow else _SECONDS)
     filters = _filters(listing, reader)
     recorded = reader.recorded()
     rows = list(reversed(reader.list_interactions(filters, listing.limit + 1, order)))
@@ -118,7 +123,7 @@ def _filters(listing: Listing, reader: Reader) -> Filters:
     if listing.outcome is not None and listing.outcome not in outcomes:
         meant = suggestion(listing.outcome, outcomes)
         raise UsageError(f"--outcome: {listing.outcome[:80]!r} is none{meant}; use one of {', '.join(outcomes)}")
-    return Filters(
+    asked = Filters(
         since=instant_of(listing.since, "--since", reader),
         until=instant_of(listing.until, "--until", reader),
         model=listing.model,
@@ -132,6 +137,7 @@ def _filters(listing: Listing, reader: Reader) -> Filters:
         tags=listing.tags,
         metadata=tuple(map(_pair, listing.metadata)),
     )
+    return filters_of(parse(listing.query).terms, now(), asked)
 
 
 def _pair(text: str) -> tuple[str, str]:

@@ -36,6 +36,9 @@ Color = Annotated[
 ]
 Json = Annotated[bool, typer.Option("--json", help="One JSON document.")]
 Since = Annotated[str | None, typer.Option("--since", metavar="WHEN", help="7d, 3h, 2026-11-01, an id or last.")]
+Days = Annotated[
+    int | None, typer.Option("--days", metavar="N", min=1, max=36_500, help="The last N days: --since Nd.")
+]
 Until = Annotated[str | None, typer.Option("--until", metavar="WHEN", help="The same, exclusive.")]
 Fields = Annotated[str | None, typer.Option(metavar="A,B,…", help="Columns; a wrong one lists all.")]
 NoHeaders = Annotated[bool, typer.Option("--no-headers", help="Leave the heading out.")]

@@ -13,6 +13,7 @@ from proxy.cli.options import (
     Config,
     DatabaseUrl,
     DataDir,
+    Days,
     EnvFile,
     Fields,
     Json,
@@ -29,7 +30,15 @@ from proxy.errors import UsageError
 
 
 def logs(
+    query: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="QUERY…",
+            help="What they have in common: status:error 'latency:>2s' model:gpt-* \"refund\"; -user:kim behind --.",
+        ),
+    ] = None,
     since: Since = None,
+    days: Days = None,
     until: Until = None,
     model: Model = None,
     outcome: OutcomeName = None,
@@ -60,13 +69,15 @@ def logs(
     env_file: EnvFile = None,
 ) -> None:
     """List recorded calls, the newest last."""
+    from proxy.cli.instants import since_of
     from proxy.cli.logs import Listing, list_calls
 
     if json and jsonl:
         raise UsageError("--json is one document and --jsonl is many; choose one")
     listing = Listing(
-        since=since, until=until, model=model, outcome=outcome, provider=provider, user=user, session=session,
-        app=of_app, environment=environment, prompt=prompt, tags=tuple(tag or ()), metadata=tuple(meta or ()),
+        query=" ".join(query or ()), since=since_of(since, days), until=until, model=model, outcome=outcome,
+        provider=provider, user=user, session=session, app=of_app, environment=environment,
+        prompt=prompt, tags=tuple(tag or ()), metadata=tuple(meta or ()),
         limit=limit, fields=fields, sort=sort, form="json" if json else "jsonl" if jsonl else "table",
         has_headers=not no_headers, is_utc=utc, follow=follow,
     )  # fmt: skip
@@ -100,6 +111,7 @@ def tail(
 def search(
     text: Annotated[list[str], typer.Argument(metavar="TEXT…", help="Words that must all be there; quote a phrase.")],
     since: Since = None,
+    days: Days = None,
     until: Until = None,
     model: Model = None,
     limit: Limit = 20,
@@ -113,12 +125,13 @@ def search(
     env_file: EnvFile = None,
 ) -> None:
     """Find calls by words of question or answer, the newest first."""
+    from proxy.cli.instants import since_of
     from proxy.cli.search import Search
     from proxy.cli.search import search as find
 
     wanted = Search(
-        words=tuple(text), since=since, until=until, model=model, limit=limit, form="json" if json else "text",
-        has_headers=not no_headers, is_utc=utc,
+        words=tuple(text), since=since_of(since, days), until=until, model=model, limit=limit,
+        form="json" if json else "text", has_headers=not no_headers, is_utc=utc,
     )  # fmt: skip
     find(settings_from(config, data_dir, env_file, database_url=database_url), wanted)
 

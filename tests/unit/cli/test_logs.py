@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from proxy.cli.instants import now
 from proxy.domain.outcome import Outcome
 from proxy.settings.database import sqlite_at
 from proxy.store.reading import Reader
@@ -57,9 +58,31 @@ def test_filters(dashcam: Command, record: Record) -> None:
     assert models("--until", "2099-01-01", "-n", "2") == ["gpt-5-mini", "o4"]
 
 
+def test_a_query_says_what_calls_have_in_common(dashcam: Command, record: Record) -> None:
+    old = an_entry(model="old", duration_ms=3000.0, started_at=now() - 50 * 3_600_000)
+    slow = an_entry(model="slow", duration_ms=3000.0, user_id="kim", started_at=now() - 3_600_000)
+    record(old, slow, an_entry(model="quick", started_at=now() - 1000))
+
+    def models(*arguments: str) -> list[str]:
+        return dashcam("logs", "--fields", "model", "--no-headers", *arguments).lines
+
+    assert models("latency:>2s") == ["old", "slow"]
+    assert models("latency:>2s", "model:s*") == ["slow"]
+    assert models("latency:>2s asked", "--days", "1") == ["slow"]
+    assert models("--", "-user:kim", "since:1d") == ["quick"]
+    assert models("nowhere") == []
+    said = dashcam("logs", "nowhere", is_terminal=True)
+    assert "every one of the filters must" in said.err
+    with_ends = dashcam("logs", "--days", "1", "--since", "2d")
+    assert (with_ends.code, "choose one" in with_ends.err) == (2, True)
+
+
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
+        (("modle:gpt-5",), "did you mean model?"),
+        (("modle:gpt-5",), "next: the filters are status, outcome,"),
+        (("latency:2",), "write it with its unit"),
         (("--outcome", "fine"), "use one of completed,"),
         (("--since", "yesterday"), "use 7d, 3h,"),
         (("--fields", "model,nonsense"), "nonsense is no column; the columns are tokens, id,"),
