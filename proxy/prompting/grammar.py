@@ -14,6 +14,9 @@ from dataclasses import dataclass
 
 LARGEST_TEMPLATE = 64 * 1024
 """Bytes of UTF-8."""
+MOST_BLOCKS, MOST_TOKENS = 1000, 200
+"""Expressions and statements of a template, words and signs of one: the engine takes seconds to read a chain of
+thousands, and each of them may go through a long value."""
 FILTERS = frozenset(
     (
         "abs", "bool", "capitalize", "count", "d", "default", "dictsort", "first", "float", "int", "items", "join",
@@ -84,8 +87,18 @@ def read(template: str) -> Reading:
     if len(template.encode("utf-8", "replace")) > LARGEST_TEMPLATE:
         reading.faults.append(Fault(1, f"is longer than {LARGEST_TEMPLATE // 1024} kB"))
         return reading
-    for block in _blocks(template):
+    for number, block in enumerate(_blocks(template)):
+        if number == MOST_BLOCKS:
+            reading.faults.append(
+                Fault(block.line, f"is one too many: a template has at most {MOST_BLOCKS:,} {{{{ }}}} and {{% %}}")
+            )
+            return reading
         tokens = block.tokens
+        if len(tokens) > MOST_TOKENS:
+            reading.faults.append(
+                Fault(block.line, f"has more than {MOST_TOKENS} words and signs in one expression; write several")
+            )
+            continue
         if block.is_statement:
             tokens = _read_statement(block, reading)
         reason = _refusal(tokens)

@@ -105,9 +105,9 @@ class Templates:
             if not isinstance(value, str):
                 return None
             made[at] = value
-        text = "".join(made)
-        self._left -= len(text)
-        return text if self._left >= 0 else _refuse_length()
+        # Counted before it is made: a value may be named some thousand times.
+        self._left -= sum(map(len, made))
+        return "".join(made) if self._left >= 0 else _refuse_length()
 
     def _source(self, name: str) -> str | None:
         own = self._texts.get(name)
@@ -168,8 +168,12 @@ def _environment(loader: Load | None, finalizer: Callable[[object], object] | No
     return made
 
 
-def _join(values: Any, separator: str = "") -> str:
-    """Join texts and numbers."""
+def _join(values: Any = None, separator: Any = "", *more: Any) -> str:
+    """Join texts and numbers; of a text its letters."""
+    if more or not isinstance(separator, str) or not isinstance(values, str | Sequence | Mapping):
+        raise RenderingError("join takes a list, and the text that comes between: {{ names|join(', ') }}")
+    if isinstance(values, str):
+        return separator.join(values) if len(values) * (1 + len(separator)) <= LARGEST_OUTPUT else _refuse_length()
     parts, size = [], 0
     for value in values:
         part = value if isinstance(value, str) else _to_json(value)
@@ -177,11 +181,13 @@ def _join(values: Any, separator: str = "") -> str:
         if size > LARGEST_OUTPUT:
             _refuse_length()
         parts.append(part)
-    return str(separator).join(parts)
+    return separator.join(parts)
 
 
-def _to_json(value: Any) -> str:
+def _to_json(value: Any = None, *more: Any) -> str:
     """Write a value as JSON, its letters as they are."""
+    if more:
+        raise RenderingError("tojson takes nothing beside its value")
     try:
         text = orjson.dumps(value).decode()
     except TypeError as error:

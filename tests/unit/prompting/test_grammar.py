@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.prompting.grammar import LARGEST_TEMPLATE, read
+from proxy.prompting.grammar import LARGEST_TEMPLATE, MOST_BLOCKS, MOST_TOKENS, read
 
 
 @pytest.mark.parametrize(
@@ -57,10 +57,18 @@ def test_what_is_bounded_may_be_said(template: str) -> None:
         ("{% extends 'a' %}", "{% extends %}"),
         ("{% %}", "{%  %}"),
         ("x" * (LARGEST_TEMPLATE + 1), "longer than 64 kB"),
+        ("{{ " + "not " * 5000 + "a }}", "more than 200 words and signs"),
+        ("{{ a" + " or a" * 5000 + " }}", "more than 200 words and signs"),
+        ("{{ a[0] }}" * (MOST_BLOCKS + 1), "one too many: a template has at most 1,000"),
     ],
 )
 def test_what_could_grow_or_run_is_refused_with_the_reason(template: str, reason: str) -> None:
     assert reason in read(template).faults[0].reason
+
+
+def test_many_short_expressions_may_be_said() -> None:
+    assert read("{{ a }}" * MOST_BLOCKS + "{# {{ #}" * 7000).faults == []
+    assert read("{{ a" + " or a" * (MOST_TOKENS // 2 - 1) + " }}").faults == []
 
 
 def test_a_fault_has_its_line() -> None:

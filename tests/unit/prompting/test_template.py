@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from typing import Any
 
 import pytest
@@ -28,6 +29,7 @@ def rendered(text: str, load: Load = no_partials, **values: Any) -> str:
         ("{{ name }}", {"name": "{{ name }}{% set x %}"}, "{{ name }}{% set x %}"),
         ("{{ a }}{{ b }}{{ c }}{{ d }}", {"a": True, "b": None, "c": 1.5, "d": 7}, "true1.57"),
         ("{{ names|join(', ') }}", {"names": ["a", 1, None]}, "a, 1, null"),
+        ("{{ name|join('-') }}{{ nobody|join }}", {"name": "Ada", "nobody": []}, "A-d-a"),
         ("{{ thing|tojson }}", {"thing": {"a": "ü<"}}, '{"a":"ü<"}'),
         ("{% for key, value in pairs|items %}{{ key }}={{ value }};{% endfor %}", {"pairs": {"a": 1}}, "a=1;"),
         ("{% if a is defined and a %}yes{% else %}no{% endif %}", {"a": ""}, "no"),
@@ -51,7 +53,13 @@ def test_values_become_text(text: str, values: dict[str, Any], expected: str) ->
         ("{% for a in b %}{% for c in b %}x{% endfor %}{% endfor %}", {"b": [1] * 9000}, "too much"),
         ("{% for a in b %}" + "x" * 60_000 + "{% endfor %}", {"b": [1] * 9000}, "too much"),
         ("{{ a }}" * 3, {"a": "x" * (LARGEST_OUTPUT // 2)}, "longer than 1,048,576"),
+        ("{{ a|join('-') }}", {"a": "x" * (LARGEST_OUTPUT // 2 + 1)}, "longer than 1,048,576"),
         ("{{ a|tojson }}", {"a": 2**70}, "cannot be written as JSON"),
+        ("{{ a|join }}", {"a": 5}, "join takes a list"),
+        ("{{ none|join }}", {}, "join takes a list"),
+        ("{{ a|join(5) }}", {"a": ["x"]}, "join takes a list"),
+        ("{{ a|join('x', 'y') }}", {"a": ["x"]}, "join takes a list"),
+        ("{{ a|tojson(2) }}", {"a": ["x"]}, "tojson takes nothing"),
     ],
 )
 def test_what_cannot_be_rendered_says_why(text: str, values: dict[str, Any], reason: str) -> None:
@@ -81,6 +89,19 @@ def test_output_is_counted_anew_for_each_rendering() -> None:
     for _ in range(3):
         made.begin()
         assert made.render("text", {"a": "x" * 900_000}) == "x" * 900_000
+
+
+def test_what_would_be_too_long_is_refused_before_it_is_made() -> None:
+    text, value = "{{ a }}" * 900, "x" * LARGEST_OUTPUT
+    assert read(text).faults == []
+    for made in (Templates({"text": text}), Templates({"text": text + "{% if a %}{% endif %}"})):
+        made.begin()
+        tracemalloc.start()
+        with pytest.raises(RenderingError, match="longer than 1,048,576"):
+            made.render("text", {"a": value})
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert peak < 4 * LARGEST_OUTPUT
 
 
 def test_variables_are_told_without_those_of_loops() -> None:
