@@ -63,7 +63,7 @@ def _of_noun(noun: str, before: Catalogue, after: Catalogue) -> Iterator[Change]
             yield Change(noun=noun, key=key, kind="added")
         elif key not in new:
             yield Change(noun=noun, key=key, kind="removed")
-        elif fields := field_changes(old[key], new[key]):
+        elif old[key] is not new[key] and (fields := field_changes(old[key], new[key])):
             yield Change(noun=noun, key=key, kind="changed", fields=fields)
 
 

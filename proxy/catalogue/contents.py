@@ -39,12 +39,17 @@ def read_content(values: object, place: str = "", kind: str | None = None) -> tu
     return version.to_mapping(), version.sha256
 
 
+_MOST_KNOWN = 20_000
+_known: dict[str, tuple[tuple[str, ...], Content]] = {}
+"""What contents that could be read include, and their parameters, by SHA-256: under one it never is anything else."""
+
+
 @dataclass(slots=True)
 class Contents:
-    """Contents on demand; what one includes is remembered, since it never changes."""
+    """Contents on demand; what could be read is remembered beyond this question, what could not only for it."""
 
     load: Load
-    _read: dict[str, tuple[tuple[str, ...], Content]] = field(default_factory=dict)
+    _unread: set[str] = field(default_factory=set)
 
     def includes(self, sha256: str) -> tuple[str, ...]:
         """Return what a content includes, as it writes it; nothing where it cannot be had or read."""
@@ -55,12 +60,18 @@ class Contents:
         return self._content(sha256)[1]
 
     def _content(self, sha256: str) -> tuple[tuple[str, ...], Content]:
-        if sha256 not in self._read:
-            content = self.load(sha256)
-            version, problems = read_version(content) if content is not None else (None, [])
-            is_whole = version is not None and not problems
-            self._read[sha256] = (tuple(includes_of(version)), version.parameters) if version and is_whole else ((), {})
-        return self._read[sha256]
+        found = _known.get(sha256)
+        if found is not None or sha256 in self._unread:
+            return found or ((), {})
+        content = self.load(sha256)
+        version, problems = read_version(content) if content is not None else (None, [])
+        if version is None or problems:
+            self._unread.add(sha256)
+            return (), {}
+        if len(_known) >= _MOST_KNOWN:
+            _known.clear()
+        found = _known[sha256] = tuple(includes_of(version)), version.parameters
+        return found
 
 
 def checked_contents(catalogue: Catalogue, contents: Contents, surroundings: Surroundings) -> list[Problem]:

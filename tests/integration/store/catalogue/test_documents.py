@@ -11,6 +11,7 @@ from proxy.catalogue.versions import rolled_back, saved_version
 from proxy.errors import InvalidError, NotFoundError
 from proxy.store.catalogue import documents
 from proxy.store.catalogue.span import Span
+from proxy.store.catalogue.values import json_of
 from proxy.store.engine import Backend
 from tests.integration.store.catalogue.conftest import HASHES, MADE_AT, VERSIONS, a_catalogue
 
@@ -28,6 +29,22 @@ def test_what_is_saved_is_loaded(connection: Connection, backend: Backend) -> No
     assert documents.newest(connection) == saved.revision > 0
     assert {change.kind for change in saved.changes} == {"added"}
     assert len(saved.changes) == 5
+
+
+def test_only_what_says_something_else_is_read_anew(connection: Connection, backend: Backend) -> None:
+    documents.save(connection, backend, EMPTY, a_catalogue(), author="kim")
+    first = documents.load(connection)
+    assert documents.load(connection).prompts["short"] is first.prompts["short"]
+    connection.exec_driver_sql(
+        "UPDATE route SET document = ? WHERE name = 'summarise'",
+        (json_of({**first.routes["summarise"].to_mapping(), "active": False}),),
+    )
+    second = documents.load(connection)
+    assert second.prompts["short"] is first.prompts["short"]
+    assert (first.routes["summarise"].active, second.routes["summarise"].active) == (True, False)
+    connection.exec_driver_sql("UPDATE route SET document = ? WHERE name = 'summarise'", (json_of({"name": 5}),))
+    with pytest.raises(InvalidError):
+        documents.load(connection)
 
 
 def test_columns_say_what_people_ask_for(connection: Connection, backend: Backend) -> None:
