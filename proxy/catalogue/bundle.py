@@ -47,17 +47,19 @@ class Bundle:
 # -- out ----------------------------------------------------------------------------------------------------
 
 
-def write_bundle(catalogue: Catalogue, load: Load, nouns: Sequence[str] = tuple(KINDS)) -> str:
+def write_bundle(
+    catalogue: Catalogue, load: Load, nouns: Sequence[str] = tuple(KINDS), *, is_bounded: bool = True
+) -> str:
     """Return a catalogue as YAML; ``load`` gives the contents of prompts. The same catalogue is the same text.
 
-    ``InvalidError`` where ``read_bundle`` would refuse it for its size.
+    ``InvalidError`` where ``read_bundle`` would refuse it for its size, unless it need not be taken in at once.
     """
     made: dict[str, Any] = {"format": FORMAT}
     for noun in nouns:
         if documents := catalogue.of(noun):
             made[noun] = [_written(document, load) for _, document in sorted(documents.items())]
     text = write_yaml(made)
-    if reason := too_much_of(made, text):
+    if is_bounded and (reason := too_much_of(made, text)):
         hint = "export it in parts: only=providers,models,prices,routes and prompts by dashcam prompts export"
         raise InvalidError([Problem("", f"the bundle {reason}, and could not be taken in again")], hint=hint)
     return text

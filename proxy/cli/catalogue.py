@@ -171,6 +171,21 @@ def print_messages(messages: Sequence[Mapping[str, Any]]) -> None:
         print(f"{paint(str(item.get('role')), 'bold')}\n{harmless(text)}\n")
 
 
+def print_use(prompt: Mapping[str, Any]) -> None:
+    """Print how often a prompt was used, and what came of its last call as comments, where that is told."""
+    if not prompt["calls"]:
+        print("# never used", file=sys.stderr)
+        return
+    call = f": dashcam show {prompt['last_call']}" if prompt["last_call"] else ""
+    print(f"# used {prompt['calls']} times, last at {_instant(prompt['last_used'])}{call}", file=sys.stderr)
+    if "last_output" not in prompt:
+        return
+    output = prompt["last_output"]
+    print("# its last call answered:" if output else "# of its last call no answer is on record")
+    for line in harmless(output or "").splitlines():
+        print(f"#   {line}")
+
+
 def _cell(value: Any) -> Any:
     if isinstance(value, bool):
         return "yes" if value else "no"

@@ -42,23 +42,27 @@ def list_prompts(
 
 @prompts.command("show")
 def show_prompt(
-    name: Name, version: Version = "latest", json: Json = False, color: Color = "auto",
-    database_url: DatabaseUrl = None, data_dir: DataDir = None, config: Config = None, env_file: EnvFile = None,
+    name: Name, version: Version = "latest",
+    last_output: Annotated[bool, typer.Option("--last-output", help="And what its last call answered.")] = False,
+    json: Json = False, color: Color = "auto", database_url: DatabaseUrl = None, data_dir: DataDir = None,
+    config: Config = None, env_file: EnvFile = None,
 ) -> None:  # fmt: skip
-    """Show a version as YAML, as it can be saved again."""
+    """Show a version as YAML, as it can be saved again; and how often the prompt was used."""
     from proxy.catalogue.yaml_text import write_yaml
     from proxy.cli.admin import part
-    from proxy.cli.catalogue import print_document
+    from proxy.cli.catalogue import print_document, print_use
     from proxy.cli.terminal import harmless
 
-    found = _admin(config, data_dir, env_file, database_url).ask(
-        "GET", f"prompts/{part(name)}/versions/{part(version)}"
-    )
+    admin = _admin(config, data_dir, env_file, database_url)
+    found = admin.ask("GET", f"prompts/{part(name)}/versions/{part(version)}")
+    use = admin.ask("GET", f"prompts/{part(name)}", include="last_output" if last_output else None)
     if json:
-        print_document(found)
+        shown = ("calls", "last_used", "last_call", *(["last_output"] if last_output else []))
+        print_document({**found, **{member: use[member] for member in shown}})
         return
     print(harmless(write_yaml(found["content"])), end="")
     print(f"# {name}@{found['number']}, saved by {found['author']} at {found['made_at']}", file=sys.stderr)
+    print_use(use)
 
 
 @prompts.command("create")

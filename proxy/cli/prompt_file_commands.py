@@ -56,7 +56,7 @@ def _exported(admin: Any, wanted: list[str]) -> list[dict[str, Any]]:
     from proxy.catalogue.yaml_text import read_yaml
 
     # What a Dashcam writes is as large as what it holds, and is read whole.
-    text = admin.ask("GET", "export")
+    text = admin.ask("GET", "export", only="prompts", whole="true")
     found: list[dict[str, Any]] = read_yaml(text, most_bytes=2**40, most_values=2**40).get("prompts", [])
     if unknown := sorted(set(wanted) - {prompt["name"] for prompt in found}):
         raise NotFoundError(f"there is no prompt {unknown[0]!r}", hint="dashcam prompts list")

@@ -5,6 +5,7 @@ Links are not followed and nothing but ordinary files is opened: a folder may be
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -115,7 +116,7 @@ def _read_text(source: str, name: str) -> list[dict[str, Any]]:
 
 def _refuse_twice(prompts: list[dict[str, Any]]) -> None:
     names = [str(prompt["name"]) for prompt in prompts]
-    if twice := sorted({name for name in names if names.count(name) > 1}):
+    if twice := sorted(name for name, number in Counter(names).items() if number > 1):
         raise UsageError(f"{twice[0]} is there twice: each prompt has one place in a folder")
 
 
@@ -152,5 +153,6 @@ def bundle_of(prompts: list[dict[str, Any]]) -> bytes:
     data = orjson.dumps({"format": FORMAT, "prompts": prompts})
     if len(data) > min(MAX_BYTES, LARGEST_FILE):
         reason = f"the prompts are {len(data):,} bytes together; at most {MAX_BYTES:,} can be taken in at once"
-        raise UsageError(reason, hint="take in the folder of one prompt at a time")
+        each = 'for each in FOLDER/*/; do dashcam prompts import "$each" --yes; done'
+        raise UsageError(reason, hint=f"take them in one by one, those that others include first: {each}")
     return data

@@ -9,7 +9,7 @@ from typing import Any
 from proxy.catalogue.access import KeyDocument, NewKey, NewToken, TokenDocument
 from proxy.catalogue.parsing import parse
 from proxy.control.api import replies
-from proxy.control.api.changing import check_tag, etag_of, said
+from proxy.control.api.changing import check_tag, etag_of, object_of, said
 from proxy.control.api.endpoint import Ask, Endpoint, Reply
 from proxy.control.api.listing import QUERY, page
 from proxy.control.desk import Changed
@@ -109,7 +109,7 @@ def _make_key(ask: Ask) -> Reply:
 
 
 def _change_key(ask: Ask) -> Reply:
-    name, body = ask.path["name"], _object(ask.body)
+    name, body = ask.path["name"], object_of(ask.body)
 
     def work(within: Session) -> KeyDocument:
         former = keys.key(within.connection, name)
@@ -124,7 +124,7 @@ def _change_key(ask: Ask) -> Reply:
 
 def _rotate_key(ask: Ask) -> Reply:
     """Make another key like this one, its end included; this one goes on for a while, so that nobody is cut off."""
-    name, hours, text = ask.path["name"], _hours(_object(ask.body)), new_key(KEY_BEGINNING)
+    name, hours, text = ask.path["name"], _hours(object_of(ask.body, ("overlap_hours",))), new_key(KEY_BEGINNING)
 
     def work(within: Session) -> KeyDocument:
         former = keys.key(within.connection, name)
@@ -151,8 +151,6 @@ def _revoke_key(ask: Ask) -> Reply:
 
 def _hours(body: dict[str, Any]) -> float:
     hours = body.get("overlap_hours", _OVERLAP_HOURS)
-    if unknown := body.keys() - {"overlap_hours"}:
-        raise InvalidError([Problem(sorted(unknown)[0], "is not a field; there is: overlap_hours")])
     if isinstance(hours, bool) or not isinstance(hours, int | float) or not 0 <= hours <= _MOST_OVERLAP_HOURS:
         raise InvalidError([Problem("overlap_hours", f"is a number from 0 to {_MOST_OVERLAP_HOURS:g}")])
     return float(hours)
@@ -193,7 +191,7 @@ def _revoke_token(ask: Ask) -> Reply:
 
 
 def _put_key(ask: Ask) -> Reply:
-    name, body = ask.path["name"], _object(ask.body)
+    name, body = ask.path["name"], object_of(ask.body)
     text = body.get("key")
     if body.keys() != {"key"} or not isinstance(text, str) or not 0 < len(text) <= _LONGEST_KEY or not text.isascii():
         raise InvalidError([Problem("key", f"is the provider's key as a text, up to {_LONGEST_KEY} characters")])
@@ -238,9 +236,3 @@ def _master_keys() -> list[bytes]:
         hint = "set DASHCAM_MASTER_KEY (make one: openssl rand -hex 32), or name a variable of the server with key_env"
         raise InvalidError([Problem("key", "cannot be kept: there is no master key to seal it with")], hint=hint)
     return found
-
-
-def _object(body: object) -> dict[str, Any]:
-    if not isinstance(body, dict):
-        raise InvalidError([Problem("", "the body is an object")])
-    return body

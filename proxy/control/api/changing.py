@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 import orjson
@@ -12,6 +12,7 @@ from proxy.catalogue.catalogue import Catalogue
 from proxy.catalogue.fields import Document
 from proxy.control.api.endpoint import Ask, GoneError, Reply
 from proxy.control.desk import Changed
+from proxy.errors import InvalidError, Problem
 from proxy.store.catalogue.audit import Deed
 
 
@@ -28,6 +29,15 @@ def check_tag(ask: Ask, document: Document) -> None:
             "this is another document than the one that If-Match names",
             hint="get it again, look at what has changed, and send the change with its new ETag",
         )
+
+
+def object_of(body: object, known: Collection[str] = ()) -> dict[str, Any]:
+    """Return a body that is an object, of these members where they are told; ``InvalidError`` names another one."""
+    if not isinstance(body, dict):
+        raise InvalidError([Problem("", "the body is an object")])
+    if known and (unknown := sorted(map(str, body.keys() - set(known)))):
+        raise InvalidError([Problem(unknown[0][:100], f"is not a field; there are: {', '.join(sorted(known))}")])
+    return body
 
 
 def change(

@@ -50,7 +50,8 @@ def endpoints() -> Iterator[Endpoint]:
             gives=replies.Changes,
         ),
         Endpoint(
-            method="GET", path="export", scope="read", summary="The catalogue as YAML", handle=_export, query=("only",)
+            method="GET", path="export", scope="read", summary="The catalogue as YAML", handle=_export,
+            query=("only", "whole"),
         ),
         Endpoint(
             method="POST", path="import", scope="admin", summary="Take in a YAML bundle", handle=_import,
@@ -102,7 +103,7 @@ def _back(ask: Ask) -> Reply:
 def _export(ask: Ask) -> Reply:
     catalogue, nouns = ask.desk.catalogue()[0], words(ask.query, "only", tuple(KINDS)) or tuple(KINDS)
     contents = ask.desk.contents(catalogue.hashes())
-    text = write_bundle(catalogue, contents.get, nouns)
+    text = write_bundle(catalogue, contents.get, nouns, is_bounded=not truth(ask.query, "whole"))
     note(ask, "export", "catalogue", ",".join(nouns) if len(nouns) < len(KINDS) else "")
     headers = {"content-disposition": 'attachment; filename="dashcam.yaml"'}
     return Reply(body=text, headers=headers, media_type="application/yaml")

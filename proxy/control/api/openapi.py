@@ -31,6 +31,7 @@ _QUERY: dict[str, tuple[str, dict[str, Any]]] = {
     "q": ('A query: status:error latency:>2s model:gpt-* -user:kim "refund"', _TEXT),
     "count": ("Also count the rows that match, up to 10000.", _TRUTH),
     "dry_run": ("Only say what would change.", _TRUTH),
+    "whole": ("Also where it is too large to be taken in at once.", _TRUTH),
     "replace": ("Take away what the bundle does not have.", _TRUTH),
     "since": ("From this day or instant on.", _TEXT),
     "until": ("Before this day or instant.", _TEXT),

@@ -10,7 +10,7 @@ from proxy.catalogue.catalogue import Catalogue
 from proxy.catalogue.contents import read_content
 from proxy.catalogue.prompt import PromptDocument
 from proxy.catalogue.versions import moved_label, saved_version
-from proxy.control.api.changing import change, check_tag, said
+from proxy.control.api.changing import change, check_tag, object_of, said
 from proxy.control.api.endpoint import Ask, Reply
 from proxy.control.desk import Changed, ConflictError
 from proxy.errors import InvalidError, NotFoundError, Problem
@@ -52,8 +52,7 @@ def prompt_in(catalogue: Catalogue, name: str) -> PromptDocument:
 
 def save_version(ask: Ask, prompt: PromptDocument, body: Mapping[str, Any], *, is_new: bool) -> Reply:
     """Save a version; what the latest one says already is no new one. Labels that are named move to it."""
-    if unknown := sorted(body.keys() - SAVING):
-        raise InvalidError([Problem(str(unknown[0]), f"is not a field; there are: {', '.join(sorted(SAVING))}")])
+    object_of(body, SAVING)
     content, sha256 = read_content(body.get("content"), "content")
     labels, at, author = body.get("labels") or [], now_of(ask), ask.actor.name
     if not isinstance(labels, list):
@@ -89,10 +88,3 @@ def is_admin(ask: Ask) -> bool:
 def now_of(ask: Ask) -> datetime:
     """Return the database's own time."""
     return ask.desk.read(lambda within: within.now())
-
-
-def object_of(body: object) -> dict[str, Any]:
-    """Return a body that is an object."""
-    if not isinstance(body, dict):
-        raise InvalidError([Problem("", "the body is an object")])
-    return body

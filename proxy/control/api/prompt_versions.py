@@ -9,7 +9,7 @@ from proxy.catalogue.contents import read_content
 from proxy.catalogue.rendered import head_of, partials_of
 from proxy.catalogue.versions import drafted, moved_label
 from proxy.control.api import replies
-from proxy.control.api.changing import said
+from proxy.control.api.changing import object_of, said
 from proxy.control.api.endpoint import Ask, Endpoint, Reply
 from proxy.control.api.listing import QUERY, page
 from proxy.control.api.prompt_changes import (
@@ -17,7 +17,6 @@ from proxy.control.api.prompt_changes import (
     find_prompt,
     is_admin,
     now_of,
-    object_of,
     prompt_in,
     save_version,
 )
@@ -81,9 +80,7 @@ def _save(ask: Ask) -> Reply:
 
 def _render(ask: Ask) -> Reply:
     """Return the exact messages and parameters that a call would get."""
-    prompt, body = find_prompt(ask), object_of(ask.body)
-    if unknown := sorted(body.keys() - {"version", "variables", "content"}):
-        raise InvalidError([Problem(str(unknown[0]), "is not a field; there are: version, variables, content")])
+    prompt, body = find_prompt(ask), object_of(ask.body, ("version", "variables", "content"))
     variables = body.get("variables") or {}
     if not isinstance(variables, dict):
         raise InvalidError([Problem("variables", "is an object of values by name")])
@@ -134,7 +131,7 @@ def _draft(ask: Ask) -> Reply:
 
 
 def _save_draft(ask: Ask) -> Reply:
-    content, sha256 = read_content(object_of(ask.body).get("content"), "content")
+    content, sha256 = read_content(object_of(ask.body, ("content",)).get("content"), "content")
     at = now_of(ask)
     changed = change_prompt(
         ask, "draft", lambda prompt: drafted(prompt, sha256, author=ask.actor.name, at=at), contents={sha256: content}

@@ -10,7 +10,7 @@ from proxy.catalogue.parsing import parse
 from proxy.catalogue.prompt import PromptDocument
 from proxy.catalogue.versions import copied
 from proxy.control.api import replies
-from proxy.control.api.changing import change, check_tag, etag_of, note_reading, said
+from proxy.control.api.changing import change, check_tag, etag_of, note_reading, object_of, said
 from proxy.control.api.endpoint import Ask, Endpoint, Reply
 from proxy.control.api.listing import QUERY, page
 from proxy.control.api.parameters import words
@@ -20,7 +20,6 @@ from proxy.control.api.prompt_changes import (
     find_prompt,
     is_admin,
     now_of,
-    object_of,
     prompt_in,
     save_version,
 )
@@ -114,10 +113,7 @@ def _create(ask: Ask) -> Reply:
 
 
 def _patch(ask: Ask) -> Reply:
-    body = object_of(ask.body)
-    if unknown := sorted(body.keys() - set(_DESCRIBING)):
-        reason = f"is not changed here; there are: {', '.join(_DESCRIBING)}"
-        raise InvalidError([Problem(str(unknown[0]), reason)])
+    body = object_of(ask.body, _DESCRIBING)
 
     def described(prompt: PromptDocument) -> PromptDocument:
         _check_protected(ask, prompt.protected_labels if "protected_labels" in body else ())
@@ -140,7 +136,7 @@ def _delete(ask: Ask) -> Reply:
 
 
 def _copy(ask: Ask) -> Reply:
-    former, body = find_prompt(ask), object_of(ask.body)
+    former, body = find_prompt(ask), object_of(ask.body, ("name", "version"))
     name, wanted = str(body.get("name", "")), str(body.get("version", "latest"))
     at = now_of(ask)
 

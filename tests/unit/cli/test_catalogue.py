@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import sys
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from tests.unit.cli.conftest import Command
+from proxy.catalogue.yaml_text import read_yaml
+from tests.support.entries import an_entry
+from tests.unit.cli.conftest import Command, Record
 
 CONTENT = """
 messages:
@@ -65,6 +68,28 @@ def test_a_prompt_goes_on_version_by_version(dashcam: Command, tmp_path: Path, m
     assert "is 1 again (it was 2)" in dashcam("prompts", "rollback", "short").out
     shown = dashcam("prompts", "show", "short", "--version", "1")
     assert "Be {{ tone }}." in shown.out
+
+
+def test_a_prompt_is_shown_with_its_use_and_what_came_of_it(dashcam: Command, record: Record, tmp_path: Path) -> None:
+    fill(dashcam, tmp_path)
+    assert "# never used" in dashcam("prompts", "show", "short").err
+    entry = an_entry()
+    call = replace(entry.interaction, prompt_name="short", prompt_version=1)
+    record(replace(entry, interaction=call, output_text="Fine.\n\x1b[31mRed."))
+    shown = dashcam("prompts", "show", "short")
+    assert "# used 1 times, last at " in shown.err
+    assert f"dashcam show {call.id}" in shown.err
+    assert "Fine." not in shown.out + shown.err
+    answered = dashcam("prompts", "show", "short", "--last-output")
+    assert answered.lines[-3:-1] == ["# its last call answered:", "#   Fine."]
+    assert "Red." in answered.lines[-1]
+    assert "\x1b" not in answered.out
+    assert read_yaml(answered.out) == read_yaml(shown.out)
+    told = json.loads(dashcam("prompts", "show", "short", "--last-output", "--json").out)
+    assert (told["calls"], told["last_call"], told["last_output"][:5]) == (1, call.id, "Fine.")
+    assert "last_output" not in json.loads(dashcam("prompts", "show", "short", "--json").out)
+    (noted,) = [item for item in json.loads(dashcam("audit", "--json").out) if item["action"] == "read_body"][:1]
+    assert noted["object"] == call.id
 
 
 def test_a_label_goes_back_to_what_it_stood_for_and_not_to_a_number_below(dashcam: Command, tmp_path: Path) -> None:

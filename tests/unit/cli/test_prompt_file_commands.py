@@ -69,6 +69,22 @@ def test_what_is_not_said_of_a_prompt_stays_and_a_deleted_one_goes_on_counting(f
     assert "Three" in filled("prompts", "show", "short").out
 
 
+def test_more_than_can_be_taken_in_at_once_is_written_and_the_refusal_says_what_to_do(dashcam: Command) -> None:
+    text = json.dumps([{"role": "user", "content": "x" * 60_000}] * 8)
+    for number in range(18):
+        folder = Path("many", str(number % 2))
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / f"p{number}.json").write_text(text)
+    for half in ("many/0", "many/1"):
+        assert dashcam("prompts", "import", half, "--yes").code == 0
+    assert dashcam("config", "export").code == 2
+    assert dashcam("prompts", "export", "out").code == 0
+    assert len(list(Path("out").iterdir())) == 18
+    refused = dashcam("prompts", "import", "out", "--yes")
+    assert refused.code == 2
+    assert 'for each in FOLDER/*/; do dashcam prompts import "$each" --yes; done' in refused.err
+
+
 def test_a_file_can_be_given_another_name_and_come_from_standard_input(
     filled: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
