@@ -20,6 +20,7 @@ import orjson
 from proxy.cli.instants import instant_of
 from proxy.cli.terminal import has_colours, json_text, local_time, money, on_one_line, paint, short_id
 from proxy.errors import UsageError
+from proxy.query.excerpts import any_of, excerpt
 from proxy.settings.values import Settings
 from proxy.store.reading import Reader, Row
 from proxy.store.statements import Filters
@@ -113,11 +114,9 @@ def _print(finder: _Finder, wanted: Search) -> None:
     if not is_terminal and wanted.has_headers:
         print("\t".join(_HEADINGS))
     width = shutil.get_terminal_size().columns if is_terminal else _IN_PIPE
-    pattern = re.compile(
-        "|".join(re.escape(word) for word in sorted(wanted.words, key=len, reverse=True) if word), re.I
-    )
+    pattern = any_of(wanted.words)
     for row in finder.rows():
-        sides = [excerpt(row[column] or "", pattern, width - 12) for _, column in _SIDES]
+        sides = [excerpt(on_one_line(row[column] or ""), pattern, width - 12) for _, column in _SIDES]
         if is_terminal:
             _print_call(row, sides, pattern, is_utc=wanted.is_utc)
         else:
@@ -133,18 +132,6 @@ def _print_call(row: Row, sides: Sequence[str], pattern: re.Pattern[str], *, is_
     for (name, _), text in zip(_SIDES, sides, strict=True):
         if text:
             print(f"  {paint(f'{name:<8}', 'dim')}  {highlighted(text, pattern)}")
-
-
-def excerpt(text: str, pattern: re.Pattern[str], width: int) -> str:
-    """Return the part of a text around its first match on one line, its beginning where nothing matches."""
-    line, width = on_one_line(text), max(width, 20)
-    if len(line) <= width:
-        return line
-    match = pattern.search(line)
-    begin = max(0, min(match.start() - width // 3, len(line) - width)) if match else 0
-    part = line[begin : begin + width]
-    head = f"…{part[1:]}" if begin else part
-    return f"{head[:-1]}…" if begin + width < len(line) else head
 
 
 def highlighted(text: str, pattern: re.Pattern[str]) -> str:

@@ -20,7 +20,8 @@ from proxy.protocol.injection import apply, is_addition
 from proxy.protocol.jsontext import items, mapping, parse_object
 from proxy.protocol.multipart import Form, boundary_of, reduce
 from proxy.settings.values import Settings
-from proxy.store.reading import Reader, Row, StoredBody
+from proxy.store.parts import StoredBody
+from proxy.store.reading import Reader, Row
 
 _NO_CONTENT = {
     "off": "not recorded: recording.bodies is off, or content of this kind is never kept",

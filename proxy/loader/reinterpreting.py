@@ -30,7 +30,8 @@ from proxy.pricing.cost import cost_of
 from proxy.pricing.rates import PriceList
 from proxy.protocol.endpoints import operation_of
 from proxy.store.amending import Change, milliseconds_of
-from proxy.store.reading import Parts, Reader, Row, StoredBody, decoded
+from proxy.store.parts import Parts, StoredBody
+from proxy.store.reading import Reader, Row, decoded
 from proxy.store.rows import COLUMNS, interaction_row
 from proxy.store.statements import Filters
 

@@ -10,7 +10,7 @@ import contextlib
 import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -22,11 +22,11 @@ from proxy.domain.identity import ids_beginning
 from proxy.errors import NotFoundError, StoreError, TooSlowError
 from proxy.settings.database import DatabaseSettings
 from proxy.store import configuration, instances
-from proxy.store.bodies import read_body, read_varints
 from proxy.store.catalogue.names import names_beginning
 from proxy.store.engine import backend_of
 from proxy.store.following import Recorded
 from proxy.store.partitions import bounded
+from proxy.store.parts import Parts, StoredBody, side_of, texts_of
 from proxy.store.rows import JSON
 from proxy.store.statements import (
     NEWEST_FIRST,
@@ -68,24 +68,6 @@ class SearchPage:
     next: Row | None
 
 
-@dataclass(frozen=True, slots=True)
-class StoredBody:
-    """One side of a call: its facts and its bytes as they were kept."""
-
-    facts: Row
-    content: bytes
-    timings: list[tuple[int, int]]
-
-
-@dataclass(frozen=True, slots=True)
-class Parts:
-    """What is kept of a call beside its row; ``texts`` are what was asked and answered."""
-
-    request: StoredBody | None
-    response: StoredBody | None
-    texts: tuple[str | None, str | None]
-
-
 _PARKED = (
     "SELECT * FROM open_call WHERE NOT EXISTS (SELECT 1 FROM spool_position "
     "WHERE spool_position.source = open_call.source AND spool_position.instance <> ?) ORDER BY id, part"
@@ -124,6 +106,10 @@ class Reader:
         """Return where a call stands in the order of time, by its whole id; None where it is not on record."""
         found = self._rows("SELECT started_at, id FROM interaction WHERE id = ?", (identity,))
         return (found[0]["started_at"], found[0]["id"]) if found else None
+
+    def answer(self, question: tuple[str, Sequence[Any]]) -> list[Row]:
+        """Return the rows that answer one of the store's own questions, such as those of ``analytics``."""
+        return self._rows(*question)
 
     def _bounded(self, filters: Filters) -> Filters:
         return bounded(filters) if self._database.is_postgres else filters
@@ -208,7 +194,7 @@ class Reader:
                 identity: Parts(
                     _body(connection, identity, "request"),
                     _body(connection, identity, "response"),
-                    _texts(connection, identity),
+                    texts_of(connection, identity),
                 )
                 for identity in identities
             }
@@ -344,20 +330,8 @@ class Reader:
 
 
 def _body(connection: Connection, identity: str, side: str) -> StoredBody | None:
-    sql = "SELECT * FROM interaction_body WHERE interaction_id = ? AND side = ?"
-    found = connection.exec_driver_sql(sql, (identity, side)).mappings().first()
-    if found is None:
-        return None
-    numbers = read_varints(found["timings"]) if found["timings"] else []
-    facts = decoded({name: value for name, value in found.items() if name not in ("data", "timings")})
-    content = read_body(connection, found["form"], found["data"])
-    return StoredBody(facts, content, list(zip(numbers[::2], numbers[1::2], strict=False)))
-
-
-def _texts(connection: Connection, identity: str) -> tuple[str | None, str | None]:
-    sql = "SELECT input_text, output_text FROM interaction_text WHERE interaction_id = ?"
-    found = connection.exec_driver_sql(sql, (identity,)).first()
-    return (None, None) if found is None else (found[0], found[1])
+    found = side_of(connection, identity, side)
+    return None if found is None else replace(found, facts=decoded(found.facts))
 
 
 def _run(connection: Connection, sql: str, values: Sequence[Any]) -> list[Mapping[str, Any]]:

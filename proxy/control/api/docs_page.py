@@ -25,6 +25,7 @@ _TITLES = {
     "providers": "Providers",
     "revisions": "Revisions",
     "routes": "Routes",
+    "search": "Search",
     "secrets": "Sealed keys",
     "tokens": "Admin tokens",
 }

@@ -90,11 +90,11 @@ class Reply:
 class Endpoint:
     """``path`` is below ``/api/v1``; ``takes`` is the body's document, ``takes_text`` a body of YAML or any bytes.
 
-    ``gives`` is what is answered, of a list each row. ``has_tag``: the answer has an ETag; ``is_guarded``: If-Match is
-    looked at. ``says`` tells of a body that is no document, ``largest`` is how long a body may be in bytes.
-    ``is_change`` of anything but a GET: a change, which is answered with its revision as well. ``about`` says what
-    query keys mean that are this row's alone. ``is_searching``: it may look through much of the record, and a few
-    such at a time are enough.
+    ``gives`` is what is answered, of a list each row; ``beside`` is what a list has beside its rows. ``has_tag``: the
+    answer has an ETag; ``is_guarded``: If-Match is looked at. ``says`` tells of a body that is no document, ``largest``
+    is how long a body may be in bytes. ``is_change`` of anything but a GET: a change, which is answered with its
+    revision as well. ``about`` says what query keys mean that are this row's alone. ``is_searching``: it may look
+    through much of the record, and a few such at a time are enough.
     """
 
     method: str
@@ -104,6 +104,7 @@ class Endpoint:
     handle: Callable[[Ask], Reply]
     takes: type[BaseModel] | None = None
     gives: type[BaseModel] | None = None
+    beside: type[BaseModel] | None = None
     takes_object: bool = False
     takes_text: bool = False
     largest: int = LARGEST_BODY

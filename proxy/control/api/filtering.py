@@ -40,6 +40,14 @@ def filters_in(query: Mapping[str, str]) -> Filters:
     return filters_of(terms, time.time_ns() // 1_000_000)
 
 
+def instant_in(query: Mapping[str, str], name: str) -> int | None:
+    """Return the instant that a key names in the words of the grammar, in Unix milliseconds."""
+    if name not in query:
+        return None
+    found = filters_of([_filter(name, name, query[name])], time.time_ns() // 1_000_000)
+    return found.since if name == "since" else found.until
+
+
 def parsed(text: str) -> tuple[Term | Word, ...]:
     """Return the terms of a query; ``ParameterError`` says where it cannot be understood."""
     try:

@@ -96,6 +96,27 @@ class InteractionRow(BaseModel):
     quantities: dict[str, Any] | None
 
 
+class Counted(BaseModel):
+    """With count=true: rows that match, null where counting took too long; whether there are no more than that."""
+
+    count: int | None
+    count_is_whole: bool
+
+
+class FoundRow(InteractionRow):
+    """A call that was found, with the parts of its texts where the words stand, or their beginnings."""
+
+    input_excerpt: str
+    output_excerpt: str
+
+
+class Looked(BaseModel):
+    """How far back was looked: next is what after is to be to look on, null where nothing older is left."""
+
+    next: str | None
+    looked_back_to: datetime | None
+
+
 class Timing(BaseModel):
     """One piece of a streamed answer: so many microseconds after the one before."""
 

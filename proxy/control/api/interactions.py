@@ -22,7 +22,8 @@ from proxy.control.api.listing import QUERY, envelope, is_backwards, limit_of, o
 from proxy.control.api.parameters import ParameterError, truth, words
 from proxy.errors import TooSlowError
 from proxy.protocol.decoding import decode
-from proxy.store.reading import Reader, Row, StoredBody
+from proxy.store.parts import StoredBody
+from proxy.store.reading import Reader, Row
 from proxy.store.rows import COLUMNS, TRUTHS
 from proxy.store.statements import Filters, Section
 
@@ -34,7 +35,7 @@ _SIDES = ("request", "response")
 _PARTS = (*(f"{side}_body" for side in _SIDES), "texts")
 _OF_ONE = ("usage_raw", "prompt_variables")
 """Columns that are shown with one call only."""
-LISTED = tuple(name for name in COLUMNS if name not in _OF_ONE)
+LISTED = tuple(str(name) for name in COLUMNS if name not in _OF_ONE)
 _WHOLE_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\Z")
 _INCLUDE = "request_body, response_body, texts (the question and the answer as plain text); reading them is audited."
 
@@ -43,7 +44,8 @@ def endpoints() -> Iterator[Endpoint]:
     """Yield the rows."""
     yield Endpoint(
         method="GET", path="interactions", scope="read", summary="List calls", handle=_list, is_searching=True,
-        query=(*QUERY, "count", "q", *FILTERS), gives=replies.InteractionRow, about=ABOUT,
+        query=(*QUERY, "count", "q", *FILTERS), gives=replies.InteractionRow, beside=replies.Counted,
+        about=ABOUT,
     )  # fmt: skip
     yield Endpoint(
         method="GET", path="interactions/{name}", scope="read", summary="Get a call", handle=_get, is_searching=True,
@@ -63,7 +65,7 @@ def _list(ask: Ask) -> Reply:
     query, limit = ask.query, limit_of(ask.query)
     filters, columns, newest_first = filters_in(query), _columns(query), order_of(query, "desc") == "desc"
     with record(ask) as reader:
-        after, before = (_place(reader, query, name) for name in ("after", "before"))
+        after, before = (place_in(reader, query, name) for name in ("after", "before"))
         below, above = (after, before) if newest_first else (before, after)
         part = Section(above=above, below=below, newest_first=newest_first is not is_backwards(query))
         found = reader.section(filters, part, limit + 1, columns)
@@ -82,7 +84,8 @@ def _columns(query: Mapping[str, str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(("id", *words(query, "fields", LISTED))))
 
 
-def _place(reader: Reader, query: Mapping[str, str], name: str) -> tuple[str, str] | None:
+def place_in(reader: Reader, query: Mapping[str, str], name: str) -> tuple[str, str] | None:
+    """Return where the call stands that a query names, None where it names none."""
     if name not in query:
         return None
     said = query[name].lower()

@@ -76,10 +76,6 @@ _CHANGED = {
     "revision": {"type": "integer", "description": "The revision that the change made."},
     "live": {"type": "boolean", "description": "Whether every gateway of this host has it in use."},
 }
-_COUNTED: dict[str, Any] = {
-    "count": {"type": ["integer", "null"], "description": "Rows that match; null where counting took too long."},
-    "count_is_whole": {"type": "boolean", "description": "Whether there are no more than that."},
-}
 _IF_MATCH = {
     "name": "If-Match",
     "in": "header",
@@ -159,9 +155,8 @@ def _listed(item: Endpoint, schemas: dict[str, Any]) -> dict[str, Any]:
     if item.gives is None:
         return envelope
     members = {"data": {"type": "array", "items": _shown(item.gives, schemas)}}
-    if "count" in item.query:
-        members |= _COUNTED
-    return {"allOf": [envelope, {"type": "object", "properties": members}]}
+    beside = [_shown(item.beside, schemas)] if item.beside else []
+    return {"allOf": [envelope, *beside, {"type": "object", "properties": members}]}
 
 
 def _body(item: Endpoint, schemas: dict[str, Any]) -> dict[str, Any] | None:

@@ -7,7 +7,17 @@ from collections.abc import Callable
 
 from starlette.routing import Route
 
-from proxy.control.api import access, actions, documents, history, interactions, price_data, prompt_versions, prompts
+from proxy.control.api import (
+    access,
+    actions,
+    documents,
+    history,
+    interactions,
+    price_data,
+    prompt_versions,
+    prompts,
+    search,
+)
 from proxy.control.api.describing import routes_describing
 from proxy.control.api.endpoint import Door, Endpoint, route_of
 from proxy.control.desk import Desk
@@ -15,6 +25,7 @@ from proxy.settings.values import Settings
 
 ENDPOINTS: tuple[Endpoint, ...] = (
     *interactions.endpoints(),
+    *search.endpoints(),
     *access.endpoints(),
     *actions.endpoints(),
     *price_data.endpoints(),

@@ -8,11 +8,8 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from proxy.cli import search as searching
-from proxy.cli.search import excerpt
 from proxy.domain.interaction import Entry
 from proxy.store import reading
 from tests.support.entries import STARTED_AT, an_entry
@@ -87,11 +84,3 @@ def test_nothing_that_was_said_steers_the_terminal(dashcam: Command, record: Rec
     for is_terminal in (True, False):
         out = dashcam("search", "find", "--color", "never", is_terminal=is_terminal).out
         assert not {letter for letter in out if not letter.isprintable() and letter not in "\n\t"}
-
-
-@given(st.text(max_size=300), st.text(min_size=1, max_size=5), st.integers(20, 100))
-def test_an_excerpt_fits_and_shows_the_match(text: str, word: str, width: int) -> None:
-    pattern = re.compile(re.escape(word), re.IGNORECASE)
-    shown = excerpt(text, pattern, width)
-    assert len(shown) <= width
-    assert "\n" not in shown

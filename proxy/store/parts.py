@@ -1,0 +1,48 @@
+"""What is kept of a call beside its row: either side's bytes with what is known of them, and both as plain text."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection
+
+from proxy.store.bodies import read_body, read_varints
+
+_BODY = "SELECT * FROM interaction_body WHERE interaction_id = ? AND side = ?"
+_TEXTS = "SELECT input_text, output_text FROM interaction_text WHERE interaction_id = ?"
+
+
+@dataclass(frozen=True, slots=True)
+class StoredBody:
+    """One side of a call: its facts and its bytes as they were kept."""
+
+    facts: dict[str, Any]
+    content: bytes
+    timings: list[tuple[int, int]]
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What is kept of a call beside its row; ``texts`` are what was asked and answered."""
+
+    request: StoredBody | None
+    response: StoredBody | None
+    texts: tuple[str | None, str | None]
+
+
+def side_of(connection: Connection, identity: str, side: str) -> StoredBody | None:
+    """Return one side, its facts as the columns have them; None when none was kept."""
+    found = connection.exec_driver_sql(_BODY, (identity, side)).mappings().first()
+    if found is None:
+        return None
+    numbers = read_varints(found["timings"]) if found["timings"] else []
+    facts = {name: value for name, value in found.items() if name not in ("data", "timings")}
+    content = read_body(connection, found["form"], found["data"])
+    return StoredBody(facts, content, list(zip(numbers[::2], numbers[1::2], strict=False)))
+
+
+def texts_of(connection: Connection, identity: str) -> tuple[str | None, str | None]:
+    """Return the question and the answer as plain text, as far as they are kept."""
+    found = connection.exec_driver_sql(_TEXTS, (identity,)).first()
+    return (None, None) if found is None else (found[0], found[1])
