@@ -38,14 +38,14 @@ class Allowances:
         key_id, key = caller.key_id, caller.key
         if key_id is None:
             return caller
-        if key is not None and (refusal := expired(key)):
+        if key is not None and key.expires_at is not None and (refusal := expired(key)):
             return refusal
         if self._counts_keys:
             refusal = self._ceilings.begin_of(key_id)
             if refusal is not None:
                 return refusal
             call.counted_key, call.is_counted = key_id, True
-        subject = self._limiting.key(key_id) if key is not None else None
+        subject = self._limiting.key(key_id) if key is not None and key.limits is not None else None
         if subject is not None and (refusal := self._count(call, subject)):
             return refusal
         return caller

@@ -27,6 +27,7 @@ MODEL_PREFIX = "prompt/"
 OPERATIONS = frozenset(("chat", "responses"))
 _IDS = ("id", "prompt_id")
 _MEMBERS = frozenset((*_IDS, "version", "label", "variables", "fallback"))
+_VALUES_ONLY = frozenset(("variables",))
 _PARAM = HEADER.decode()
 _SHOWN = 100
 _MOST_DIGITS = 21
@@ -77,7 +78,10 @@ def asked_for(
     name, at = split(reference)
     if not name:
         return _invalid(param, f"{param} names no prompt; it says NAME, NAME@LABEL or NAME@VERSION")
-    fallback = body.get("fallback") or _text(known.get(FALLBACK_HEADER)) or (rule and rule.prompt_fallback)
+    fallback = body.get("fallback")
+    if not fallback:
+        header = known.get(FALLBACK_HEADER)
+        fallback = _text(header) if header else (rule and rule.prompt_fallback)
     return PromptAsk(
         name=name, wanted=at if wanted is None else wanted, variables=body.get("variables") or {},
         fallback=fallback or None, param=param, wanted_param=wanted_param,
@@ -94,19 +98,27 @@ def _named(
     """Return (reference, version beside it, what says the first, what says the second)."""
     if HEADER in known:
         return _text(known[HEADER]) or "", None, _PARAM, _PARAM
-    said = next((member for member in _IDS if body.get(member) is not None), "id")
-    own, param = body.get(said), f"prompt.{said}"
-    if isinstance(own, str) and (split(own)[0] in ours or not own.startswith("pmpt_")):
-        for member in ("version", "label"):
-            if body.get(member) is not None:
-                return own, str(body[member]), param, f"prompt.{member}"
-        return own, None, param, param
+    if not body.keys().isdisjoint(_IDS) and (named := _named_in(body, ours)) is not None:
+        return named
     if model is not None and model.startswith(MODEL_PREFIX):
         return model.removeprefix(MODEL_PREFIX), None, "model", "model"
     return None if rule is None or rule.prompt is None else (rule.prompt, None, "model", "model")
 
 
+def _named_in(body: Mapping[str, Any], ours: Collection[str]) -> tuple[str, str | None, str, str] | None:
+    said = next((member for member in _IDS if body.get(member) is not None), "id")
+    own, param = body.get(said), f"prompt.{said}"
+    if not isinstance(own, str) or (split(own)[0] not in ours and own.startswith("pmpt_")):
+        return None
+    for member in ("version", "label"):
+        if body.get(member) is not None:
+            return own, str(body[member]), param, f"prompt.{member}"
+    return own, None, param, param
+
+
 def _refusal_of(body: Mapping[str, Any]) -> Refusal | None:
+    if body.keys() <= _VALUES_ONLY and isinstance(body.get("variables", body), dict):
+        return None
     if not body.keys() <= _MEMBERS:
         name = f"prompt.{min(body.keys() - _MEMBERS)[:40]}"
         return _invalid(name, f"{name} is not known; there are id, version, label, variables and fallback")

@@ -33,7 +33,7 @@ class Inbound:
     """A whole request body: in ``data``, or in the side file ``side_file`` (``data`` is then empty).
 
     ``is_kept`` False: it is too large for a record and the disk took no side file. ``values`` are what a small one
-    says, for as long as it is not planned where the call goes.
+    says, for as long as it is not planned where the call goes; ``is_ours``: it is written so from them.
     """
 
     data: bytes
@@ -46,6 +46,7 @@ class Inbound:
     is_kept: bool = True
     seal: Seal | None = None
     values: dict[str, Any] | None = None
+    is_ours: bool = False
 
     def scanned(self, wanted: frozenset[bytes]) -> TopLevelScanner:
         """Return a scan of the body for these names; of a large one the scan that was made while it arrived."""
@@ -58,7 +59,7 @@ class Inbound:
         """Return where the model stands (offset, length) where that is known without a scan."""
         if self.values is None or self.scanner is not None or self.facts.model is None:
             return None
-        return place_of(self.data, self.values, "model")
+        return place_of(self.data, self.values, "model", is_known=self.is_ours)
 
     def discard(self) -> None:
         """Remove the side file of a call that will not be made."""

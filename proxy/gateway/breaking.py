@@ -28,6 +28,7 @@ FIRST_PAUSE = 15.0
 LONGEST_PAUSE = 120.0
 BUDGET_SHARE = 0.2
 BUDGET_MIN = 3
+Candidates = tuple[tuple[Provider, str | None], ...]
 
 
 class Breaker:
@@ -48,7 +49,10 @@ class Breaker:
 
 
 class Breakers:
-    """All breakers of one gateway, and its budget for second tries; ``page`` returns the page in use."""
+    """All breakers of one gateway, and its budget for second tries; ``page`` returns the page in use.
+
+    ``troubled`` are the providers that have failed of late: while there are none, nothing is noted of those that work.
+    """
 
     def __init__(
         self,
@@ -59,50 +63,50 @@ class Breakers:
         self._page = page
         self._clock = clock
         self._draw = draw
-        self._breakers: dict[str, Breaker] = {}
+        self.troubled: dict[str, Breaker] = {}
         self._second_tries = 0
 
     def __repr__(self) -> str:
-        return f"<Breakers open={[name for name, item in self._breakers.items() if item.is_open]}>"
+        return f"<Breakers open={[name for name, item in self.troubled.items() if item.is_open]}>"
 
     def order(self, choice: Choice) -> Sequence[tuple[Provider, str | None]]:
         """Return a route's candidates in the order to try them: by weight where there is one, without the avoided."""
-        drawn = _drawn(choice, self._draw)
-        if not self._breakers:
+        drawn = choice.candidates if choice.weights is None else _drawn(choice.candidates, choice.weights, self._draw)
+        if not self.troubled:
             return drawn
         now = self._clock()
         allowed = [item for item in drawn if self._allows(item[0].name, now)]
         return allowed or drawn[:1]
 
     def _allows(self, name: str, now: float) -> bool:
-        breaker = self._breakers.get(name)
+        breaker = self.troubled.get(name)
         return breaker is None or breaker.allows(now)
 
     def began(self, name: str) -> None:
         """A call goes to this provider; where its breaker is open, to see."""
-        breaker = self._breakers.get(name)
+        breaker = self.troubled.get(name)
         if breaker is not None and breaker.is_open:
             breaker.is_probed = True
 
     def left(self, name: str) -> None:
         """A call is over that told nothing about the provider."""
-        breaker = self._breakers.get(name)
+        breaker = self.troubled.get(name)
         if breaker is not None:
             breaker.is_probed = False
 
     def succeeded(self, name: str) -> None:
         """The provider answered."""
-        breaker = self._breakers.get(name)
+        breaker = self.troubled.get(name)
         if breaker is None:
             return
         if breaker.is_open:
             log.info("breaker_closed", provider=name)
             self._page().add(Page.BREAKERS_OPEN, -1)
-        del self._breakers[name]
+        del self.troubled[name]
 
     def failed(self, name: str, retry_after: float | None = None) -> None:
         """The provider failed; ``retry_after`` are the seconds it asked to be left alone."""
-        breaker = self._breakers.setdefault(name, Breaker())
+        breaker = self.troubled.setdefault(name, Breaker())
         breaker.failures += 1
         if breaker.is_open:
             # Only who went there to see has news; a call that began before must not lengthen the pause.
@@ -137,14 +141,11 @@ class Breakers:
         self._second_tries -= 1
 
 
-def _drawn(choice: Choice, draw: Callable[[], float]) -> list[tuple[Provider, str | None]]:
+def _drawn(candidates: Candidates, weights: tuple[int, ...], draw: Callable[[], float]) -> Candidates:
     """Return the candidates with one of the weighted ones first, drawn by its weight; the others keep their order."""
-    candidates = list(choice.candidates)
-    if choice.weights is None:
-        return candidates
-    point = draw() * sum(choice.weights)
-    for position, weight in enumerate(choice.weights):
+    point = draw() * sum(weights)
+    for position, weight in enumerate(weights):
         point -= weight
         if point < 0:
-            return [candidates[position], *candidates[:position], *candidates[position + 1 :]]
+            return (candidates[position], *candidates[:position], *candidates[position + 1 :])
     return candidates

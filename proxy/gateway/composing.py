@@ -26,6 +26,7 @@ from proxy.protocol.injection import Edit, apply, removal_edits
 from proxy.protocol.scanning import Member, TopLevelScanner, measured, scan
 
 _CONVERSATION = {"chat": "messages", "responses": "input"}
+_LIST_BEGINS = {name: f'"{name}":['.encode() for name in _CONVERSATION.values()}
 _WANTED = {
     "chat": frozenset((b"prompt", b"model", b"messages")),
     "responses": frozenset((b"prompt", b"model", b"input", b"text")),
@@ -161,7 +162,12 @@ def _anew(request: Composable, own: dict[str, Any], changes: _Changes) -> Made:
         own["text"] = {"format": changes.text_format, **own["text"]}
     values = {**changes.members, **own}
     body = orjson.dumps(values)
-    return Made(body, ((0, len(request.body), body.decode()),), values)
+    # What the client says comes last in most bodies: where both end alike, only what stands before that is recorded.
+    at = request.body.find(_LIST_BEGINS[member])
+    end = request.body[at + len(_LIST_BEGINS[member]) :] if at >= 0 else b""
+    same = len(end) if body.endswith(end) else 0
+    edit = (0, len(request.body) - same, body[: len(body) - same].decode())
+    return Made(body, (edit,), values)
 
 
 def _spliced(request: Composable, own: Mapping[str, Any], changes: _Changes) -> Made:

@@ -182,11 +182,14 @@ def decide(
         plan.is_known = choice.is_known
         return plan
     candidates = order(choice) if order is not None else choice.candidates
-    plans = [_plan(place, inbound, *candidate, without_usage, book, choice.rule) for candidate in candidates]
-    # Who would be asked for a model by a name that is not his is not asked.
-    plans = [plan for plan in plans if plan.unfit is None] or plans[:1]
-    plans[0].route, plans[0].alternatives = choice.route, tuple(plans[1:])
-    return plans[0]
+    plan = _plan(place, inbound, *candidates[0], without_usage, book, choice.rule)
+    if len(candidates) > 1:
+        plans = [plan, *(_plan(place, inbound, *other, without_usage, book, choice.rule) for other in candidates[1:])]
+        # Who would be asked for a model by a name that is not his is not asked.
+        plan, *others = [item for item in plans if item.unfit is None] or plans[:1]
+        plan.alternatives = tuple(others)
+    plan.route = choice.route
+    return plan
 
 
 def _plan(

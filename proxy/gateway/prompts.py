@@ -38,9 +38,11 @@ from proxy.prompting.rendering import CompiledPrompt
 from proxy.prompting.version import PromptVersion, texts_of
 from proxy.protocol.injection import Edit
 from proxy.protocol.jsontext import parse_object
-from proxy.protocol.requests import facts_of_values, read
+from proxy.protocol.requests import RequestFacts, facts_of_values, read
 
 _MOST_KEPT = 512
+_SAID = frozenset(("model", "stream", "stream_options", "metadata", "store"))
+"""Members that the facts of a request are read from: where a prompt adds none of them, these stay as they are."""
 
 
 class _AbsentError(Exception):
@@ -132,8 +134,9 @@ class Prompts:
         request = composable(place.operation.name, inbound.data, values)
         if isinstance(request, Refusal):
             return request
-        raw = request.raw_prompt()
-        return (raw and fault_of_values(raw)) or self._served(asked, request)
+        if request.found is not None and (raw := request.raw_prompt()) and (fault := fault_of_values(raw)) is not None:
+            return fault
+        return self._served(asked, request, facts)
 
     def _is_of_provider(self, admission: Admission, model: str) -> bool:
         """Return True for a model whose name only looks like that of a prompt.
@@ -151,25 +154,37 @@ class Prompts:
 
     # -- serving --------------------------------------------------------------------------------------------
 
-    def _served(self, asked: PromptAsk, request: Composable) -> Composed | Refusal:
+    def _served(self, asked: PromptAsk, request: Composable, facts: RequestFacts) -> Composed | Refusal:
         try:
-            return self._rendered(asked, asked.name, asked.wanted, request, is_fallback=False)
+            return self._rendered(asked, asked.name, asked.wanted, request, facts)
         except (_AbsentError, RenderingError) as error:
             refusal = _refusal(error, asked)
         if asked.fallback is None:
             return refusal
         try:
-            return self._rendered(asked, *split(asked.fallback), request, is_fallback=True)
+            return self._rendered(asked, *split(asked.fallback), request, facts, is_fallback=True)
         except (_AbsentError, RenderingError) as error:
             return replace(refusal, message=f"{refusal.message} Nor can its fallback be used: {error.message}")
 
     def _rendered(
-        self, asked: PromptAsk, name: str, wanted: str, request: Composable, *, is_fallback: bool
+        self,
+        asked: PromptAsk,
+        name: str,
+        wanted: str,
+        request: Composable,
+        facts: RequestFacts,
+        *,
+        is_fallback: bool = False,
     ) -> Composed:
         ready = self._ready.get((name, wanted)) or self._made_ready(name, wanted)
-        rendered = self._renderings.render(ready.compiled, asked.variables)
+        compiled = ready.compiled
+        rendered = compiled.fill(asked.variables) or self._renderings.render(compiled, asked.variables)
         made = compose(request, rendered)
-        facts, values = (facts_of_values(made.values), made.values) if made.values is not None else read(made.body)
+        values = made.values
+        if values is None:
+            facts, values = read(made.body)
+        elif not _SAID.isdisjoint(rendered.parameters) or facts.model != values.get("model"):
+            facts = facts_of_values(values)
         fact = PromptFact(name=name, version=ready.version, label=ready.label, variables=rendered.variables)
         told = ready.told
         if is_fallback:
@@ -179,7 +194,7 @@ class Prompts:
             count = str(len(rendered.unused)).encode()
             verb = b" variables are" if len(rendered.unused) > 1 else b" variable is"
             told += (b"x-dashcam-prompt-warning", b": ", count, verb, b" not used by this prompt\r\n")
-        inbound = Inbound(made.body, len(made.body), facts, values=values)
+        inbound = Inbound(made.body, len(made.body), facts, values=values, is_ours=made.values is not None)
         return Composed(inbound, made.edits, fact, told, rendered.has_secret)
 
     def _made_ready(self, name: str, wanted: str) -> _Ready:

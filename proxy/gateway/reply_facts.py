@@ -72,7 +72,7 @@ def _plan_lines(plan: Plan) -> list[bytes]:
     lines = _line(b"operation", plan.operation.encode())
     if plan.model is not None:
         lines += _line(b"model", quote(plan.model, safe=_SAFE, errors="replace").encode())
-    return lines + _line(b"request-modified", b"true" if plan.edits else b"false")
+    return lines + _line(b"request-modified", b"true" if plan.edits or plan.composed else b"false")
 
 
 def _time_lines(observation: Observation) -> list[bytes]:

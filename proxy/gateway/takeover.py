@@ -60,13 +60,15 @@ class Takeover:
     def began(self, provider: str) -> None:
         """The call goes to this provider now."""
         self._provider, self._is_settled = provider, False
-        self._breakers.began(provider)
+        if self._breakers.troubled:
+            self._breakers.began(provider)
 
     def after_answer(self, status: int, headers: Headers, in_flight: int) -> Following | None:
         """Return who takes over from an answer with this status, None when it is to be passed on."""
         self._is_settled = True
         if status < 500 and status != 429:
-            self._breakers.succeeded(self._provider)
+            if self._breakers.troubled:
+                self._breakers.succeeded(self._provider)
             return None
         asked = retry_after(headers, time.time()) if status in (429, 503) else None
         if status >= 500 or asked is not None:

@@ -31,7 +31,7 @@ def not_allowed(key: ProxyKey, place: Destination, model: str | None) -> Refusal
         return None
     is_by_name = place.chosen is None and (place.provider is None or place.model is not None)
     if is_by_name and model is not None:
-        if any(_is_meant(name, model) for name in key.routes):
+        if model in key.routes or any(_is_meant(name, model) for name in key.routes):
             return None
         what = f"the model {model[:100]!r}"
     else:

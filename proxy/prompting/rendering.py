@@ -10,13 +10,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from proxy.prompting.plain import plain_of
 from proxy.prompting.problems import RenderingError, VariableInvalidError
 from proxy.prompting.template import Load, Templates, no_partials
 from proxy.prompting.variables import filled, recorded
 from proxy.prompting.version import Message, PromptVersion, texts_of
 
 
-@dataclass(kw_only=True)
+@dataclass
 class Rendered:
     """What a request gets: chat messages, and parameters, tools and a format where it says none itself.
 
@@ -47,9 +48,18 @@ class CompiledPrompt:
         self._known = frozenset(item.name for item in version.variables)
         self._secret = frozenset(item.name for item in version.variables if item.is_secret)
         self._open = self._known - self._secret
+        self._plain = plain_of(version)
 
     def __repr__(self) -> str:
         return f"<CompiledPrompt {self.title}>"
+
+    def fill(self, given: Mapping[str, Any]) -> Rendered | None:
+        """Return what ``render`` does where texts are put into texts and no more; None: ``render`` is to look at it."""
+        messages = self._plain.fill(given) if self._plain is not None else None
+        if messages is None:
+            return None
+        version = self.version
+        return Rendered(messages, version.parameters, version.tools, version.response_format, given, ())
 
     def render(self, given: Mapping[str, Any]) -> Rendered:
         """Return the messages with these values; ``RenderingError`` names the prompt, and the variable to blame."""
@@ -70,7 +80,7 @@ class CompiledPrompt:
             tools=version.tools,
             response_format=version.response_format,
             variables=recorded(given, self._open),
-            unused=[] if given.keys() <= self._known else [name for name in given if name not in self._known],
+            unused=tuple([name for name in given if name not in self._known]),
             has_secret=not self._secret.isdisjoint(given),
         )
 

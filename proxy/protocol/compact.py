@@ -23,12 +23,12 @@ def is_compact(body: bytes, values: Mapping[str, Any]) -> bool:
         return False
 
 
-def place_of(body: bytes, values: Mapping[str, Any], name: str) -> tuple[int, int] | None:
+def place_of(body: bytes, values: Mapping[str, Any], name: str, *, is_known: bool = False) -> tuple[int, int] | None:
     """Return where the value of one member stands (offset, length) in a compact body that says these values.
 
-    None where the body is not compact, or has no such member.
+    None where the body is not compact, or has no such member; ``is_known``: the body has been written so by us.
     """
-    if name not in values or not is_compact(body, values):
+    if name not in values or not (is_known or is_compact(body, values)):
         return None
     before = 0
     for other, value in values.items():

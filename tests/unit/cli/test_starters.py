@@ -28,7 +28,7 @@ def test_it_is_sound_and_renders_with_its_examples(starter: dict[str, Any], kind
         rendered = compiled.render(values)
         text = json.dumps(rendered.messages, ensure_ascii=False)
         assert not re.search(r"\{[{%#]", text)
-        assert rendered.unused == []
+        assert rendered.unused == ()
     assert all(
         str(examples[name])[:20] in text for name in examples if isinstance(examples[name], str) and name in values
     )

@@ -50,7 +50,7 @@ def test_values_become_the_text_of_messages() -> None:
     ]  # fmt: skip
     assert found.parameters == {"temperature": 0.2}
     assert found.variables["image"] == "[redacted]"
-    assert found.unused == ["other"]
+    assert found.unused == ("other",)
 
 
 def test_a_missing_variable_is_named_with_the_prompt() -> None:
