@@ -25,7 +25,8 @@ from proxy.telemetry.sink import BoundedSink
 
 _LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 _SECRET = re.compile(
-    r"(sk-[A-Za-z0-9_-]{6})[A-Za-z0-9_-]+|(?i:(bearer\s+|api[-_]?key[\"'=:\s]+))[^\s\"',}]{8,}|(dashcam_[a-z]+_)[A-Za-z0-9]+"
+    r"(sk-[A-Za-z0-9_-]{6})[A-Za-z0-9_-]+|(?i:(bearer\s+|api[-_]?key[\"'=:\s]+))[^\s\"',}]{8,}"
+    r"|(dashcam_[a-z]+_)[A-Za-z0-9]+|\b(dc_)[A-Za-z0-9]{20,}"
 )
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _COLOUR = re.compile(rb"\x1b\[[0-9;]*m")
@@ -44,8 +45,12 @@ def hide_secrets(_logger: object, _name: str, event: EventDict) -> EventDict:
 
 def clean(text: str) -> str:
     """Return a text that is safe to log."""
-    text = _SECRET.sub(lambda match: (match[1] or match[2] or match[3] or "") + "***", text)
-    return _CONTROL.sub(lambda match: f"\\x{ord(match[0]):02x}", text)[:_MAX_FIELD]
+    return _CONTROL.sub(lambda match: f"\\x{ord(match[0]):02x}", without_keys(text))[:_MAX_FIELD]
+
+
+def without_keys(text: str) -> str:
+    """Return a text with three asterisks in place of what looks like a key."""
+    return _SECRET.sub(lambda match: "".join(filter(None, match.groups())) + "***", text)
 
 
 def _render_json(_logger: object, _name: str, event: EventDict) -> bytes:

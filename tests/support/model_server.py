@@ -11,7 +11,10 @@ import orjson
 
 
 class ModelServer(ThreadingHTTPServer):
-    """``answers`` maps paths to what is answered; ``asked`` are the request lines and credentials that came."""
+    """``answers`` maps paths to what is answered, a text is an address that is led to.
+
+    ``asked`` are the request lines and ``credentials`` what came with them.
+    """
 
     daemon_threads = True
 
@@ -50,7 +53,9 @@ class _Handler(BaseHTTPRequestHandler):
                 self.server.credentials.append(self.headers[name])
         said = self.server.answers.get(path)
         body = said if isinstance(said, bytes) else orjson.dumps(said if said is not None else {"error": "no"})
-        self.send_response(404 if said is None else 200)
+        self.send_response(404 if said is None else 302 if isinstance(said, str) else 200)
+        if isinstance(said, str):
+            self.send_header("location", said)
         for name, value in self.server.headers.items():
             self.send_header(name, value)
         self.send_header("content-type", "application/json")

@@ -13,6 +13,7 @@ from proxy.store.catalogue.span import NEWEST, Span
 from proxy.store.catalogue.values import instant, json_of, read_instant, read_json
 from proxy.store.columns import instant_text
 from proxy.store.engine import Backend
+from proxy.telemetry.logs import without_keys
 
 _COLUMNS = "at, actor, source, action, noun, object, outcome, revision, detail"
 FILTERS = ("actor", "action", "noun", "object", "outcome")
@@ -42,7 +43,8 @@ def add(connection: Connection, backend: Backend, *deeds: Deed) -> None:
     sql = f"INSERT INTO audit_log ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608 - our own names
     for deed in deeds:
         detail = None if deed.detail is None else json_of(dict(deed.detail))
-        names = deed.actor[:200], deed.source[:100], deed.action[:40], deed.noun[:40], deed.object[:300]
+        # Who types a key where its id is meant must not find it here.
+        names = deed.actor[:200], deed.source[:100], deed.action[:40], deed.noun[:40], without_keys(deed.object)[:300]
         connection.exec_driver_sql(sql, (now, *names, deed.outcome, deed.revision, detail))
 
 

@@ -32,6 +32,16 @@ async def test_a_name_that_turns_inward_gets_no_key() -> None:
         assert await fetch(url, Manners()) is not None
 
 
+async def test_who_leads_elsewhere_is_not_followed() -> None:
+    with (
+        serving({"/v1/models": listed("m", owner="o")}) as there,
+        serving({"/v1/models": f"{there.root}/v1/models"}) as here,
+    ):
+        answer = await ask(f"{here.root}/v1/models", Manners([(b"authorization", b"Bearer canary")]))
+        assert (answer.status, answer.data) == (302, b"")
+        assert (len(here.asked), there.asked) == (1, [])
+
+
 @pytest.mark.usefixtures("turned_inward")
 async def test_a_proxy_whose_name_turns_inward_is_not_asked() -> None:
     with serving({"/v1/models": listed("m", owner="o")}) as server:

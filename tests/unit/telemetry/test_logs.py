@@ -88,6 +88,8 @@ def test_a_file_that_cannot_be_written_is_told_once_and_every_line_is_on_standar
         ("sk-proj-abcdefghijkl", "ghijkl"),
         ("Authorization: Bearer secret-token-1", "secret"),
         ("api_key=abcdefghijkl", "abcdefgh"),
+        ("dashcam_adm_abcdefghijkl", "abcdefgh"),
+        ("no key 'dc_abcdefghijklmnopqrstuvwxyz0123456789'", "abcdefgh"),
     ],
 )
 def test_what_looks_like_a_key_is_taken_out(text: str, hidden: str) -> None:

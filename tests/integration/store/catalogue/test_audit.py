@@ -29,6 +29,12 @@ def test_deeds_are_told_newest_first_by_pages(connection: Connection, backend: B
     assert (rest["object"], rest["revision"], rest["source"]) == ("acme", 3, "127.0.0.1")
 
 
+def test_a_key_that_was_typed_where_its_id_is_meant_is_not_kept(connection: Connection, backend: Backend) -> None:
+    typed = Deed(actor="kim", action="revoke", noun="keys", object="dc_" + "a1B2" * 10, outcome="refused")
+    audit.add(connection, backend, typed, Deed(actor="kim", action="revoke", noun="keys", object="dck_0a1b2c3d4e5f"))
+    assert [item["object"] for item in audit.page(connection)] == ["dck_0a1b2c3d4e5f", "dc_***"]
+
+
 def test_deeds_are_found_by_what_they_say(connection: Connection, backend: Backend) -> None:
     audit.add(connection, backend, *DEEDS)
     assert [item["revision"] for item in audit.page(connection, filters={"noun": "providers", "object": "acme"})] == [
