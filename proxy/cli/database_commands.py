@@ -8,7 +8,7 @@ import typer
 
 from proxy.cli import copy_commands
 from proxy.cli.former import settings_from as settings_to_read
-from proxy.cli.options import Color, Config, DatabaseUrl, DataDir, EnvFile, Json
+from proxy.cli.options import Color, Config, DatabaseUrl, DataDir, EnvFile, Json, Since
 from proxy.cli.resolution import settings_from
 from proxy.errors import UsageError
 
@@ -136,6 +136,25 @@ def compact(
     On Postgres this is VACUUM FULL of one table after the other, which is locked for others meanwhile.
     """
     _care(settings_from(config, data_dir, env_file, database_url=database_url), "compact", as_json=json)
+
+
+@db.command("rebuild-rollups")
+def rebuild_rollups(
+    since: Since = None,
+    json: Json = False,
+    database_url: DatabaseUrl = None,
+    data_dir: DataDir = None,
+    config: Config = None,
+    env_file: EnvFile = None,
+) -> None:
+    """Count all calls anew for the sums behind views.
+
+    A day at a time, while a server runs; what is broken off can be given again, with --since from where it was. Needed
+    after an older Dashcam has written into the same database, and where db check says so.
+    """
+    from proxy.cli.rollups import rebuild
+
+    rebuild(settings_from(config, data_dir, env_file, database_url=database_url), since, as_json=json)
 
 
 def _care(settings: Settings, task: str, *, as_json: bool) -> None:

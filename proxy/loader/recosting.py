@@ -18,7 +18,8 @@ from proxy.pricing.cost import BROKEN, cost_of
 from proxy.pricing.rates import PriceList
 from proxy.settings.snapshot import load_or_none
 from proxy.settings.values import Settings
-from proxy.store.amending import Change, milliseconds_of
+from proxy.store.amending import Change
+from proxy.store.columns import milliseconds_of
 from proxy.store.reading import Reader, Row
 from proxy.store.statements import Filters
 from proxy.store.usage import usage_of

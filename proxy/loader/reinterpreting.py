@@ -29,7 +29,8 @@ from proxy.loader.recosting import kind_of
 from proxy.pricing.cost import cost_of
 from proxy.pricing.rates import PriceList
 from proxy.protocol.endpoints import operation_of
-from proxy.store.amending import Change, milliseconds_of
+from proxy.store.amending import Change
+from proxy.store.columns import milliseconds_of
 from proxy.store.parts import Parts, StoredBody
 from proxy.store.reading import Reader, Row, decoded
 from proxy.store.rows import COLUMNS, interaction_row

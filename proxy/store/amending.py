@@ -9,19 +9,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection
 
 from proxy.domain.cost import Price
 from proxy.domain.interaction import Interaction
-from proxy.domain.outcome import Outcome
 from proxy.store import rows, tables
 from proxy.store.bulk import run_many
 from proxy.store.columns import instant_text
+from proxy.store.counting import count_anew, counted
 from proxy.store.reading import Row, decoded
-from proxy.store.rollups import LATENCY_SQL, ROLLUP_SQL, latency_changes, rollup_changes
 
 AMENDABLE = frozenset(rows.COLUMNS) - {"id", "started_at", *rows.USD}
 _PRICE = rows.insert_sql(tables.PriceRow.__table__, ignore=True)  # type: ignore[attr-defined]
@@ -30,15 +28,6 @@ _HISTORY = (
     "price_id_before, price_id_after, before, after) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
 _COUNTED = "UPDATE made_answer SET is_counted = TRUE WHERE provider = ? AND response_id = ?"
-_EMPTY_ROLLUP = (
-    "DELETE FROM rollup_hourly WHERE hour = ? AND provider = ? AND model = ? AND route = ? AND prompt_name = ? "
-    "AND prompt_version = ? AND outcome = ? AND calls = 0"
-)
-_EMPTY_LATENCY = (
-    "DELETE FROM latency_histogram WHERE hour = ? AND provider = ? AND model = ? AND measure = ? AND bucket = ? "
-    "AND calls = 0"
-)
-_ROLLUP_CALLS, _LATENCY_CALLS = 7, 6
 _TEXT = (
     "INSERT INTO interaction_text (interaction_id, input_text, output_text) VALUES (?, ?, ?) "
     "ON CONFLICT (interaction_id) DO UPDATE SET input_text = excluded.input_text, output_text = excluded.output_text"
@@ -94,13 +83,7 @@ def change_rows(connection: Connection, amendment: Amendment) -> tuple[list[Inte
     run_many(connection, _PRICE, [rows.price_row(price) for _, price in sorted(prices.items())])
     for change, old in applying:
         _write(connection, amendment, change, old)
-    return [_counted(old) for _, old in applying], [_counted({**old, **change.after}) for change, old in applying]
-
-
-def count_anew(connection: Connection, olds: Sequence[Interaction], news: Sequence[Interaction]) -> None:
-    """Let rollups and histograms count calls as they are now, instead of as they were."""
-    _move(connection, ROLLUP_SQL, _EMPTY_ROLLUP, rollup_changes(olds, news), _ROLLUP_CALLS)
-    _move(connection, LATENCY_SQL, _EMPTY_LATENCY, latency_changes(olds, news), _LATENCY_CALLS)
+    return [counted(old) for _, old in applying], [counted({**old, **change.after}) for change, old in applying]
 
 
 def hold(connection: Connection, ids: Iterable[str]) -> None:
@@ -111,13 +94,6 @@ def hold(connection: Connection, ids: Iterable[str]) -> None:
 
 def _still_applies(change: Change, old: Row) -> bool:
     return all(old[name] == value for name, value in change.before.items())
-
-
-def _move(connection: Connection, add: str, remove: str, changes: Sequence[tuple[Any, ...]], calls: int) -> None:
-    """Add what has changed, and remove what counts nothing any more; ``calls`` is where a change says how many."""
-    run_many(connection, add, changes)
-    keys = remove.count("?")
-    run_many(connection, remove, [change[:keys] for change in changes if change[calls] < 0])
 
 
 def _row(connection: Connection, identity: str) -> Row | None:
@@ -155,32 +131,3 @@ def _history(amendment: Amendment, change: Change, old: Row) -> tuple[Any, ...]:
     texts = (rows.json_text(before) or "{}", rows.json_text(dict(change.after)) or "{}")
     words = (amendment.command[:20], amendment.reason[:200])
     return (change.id, instant_text(amendment.at), *words, *costs, *prices, *texts)
-
-
-def _counted(row: Row) -> Interaction:
-    """Return what of a row the rollups count."""
-    return Interaction(
-        id=row["id"],
-        started_at=milliseconds_of(row["started_at"]),
-        operation=row["operation"],
-        method=row["method"],
-        endpoint=row["endpoint"],
-        route=row["route"],
-        provider=row["provider"],
-        model=row["model"],
-        prompt_name=row["prompt_name"],
-        prompt_version=row["prompt_version"],
-        outcome=Outcome(row["outcome"]),
-        success=bool(row["success"]),
-        input_tokens=row["input_tokens"],
-        output_tokens=row["output_tokens"],
-        cached_tokens=row["cached_tokens"],
-        cost_pico_usd=row["cost_pico_usd"],
-        duration_ms=row["duration_ms"],
-        ttft_ms=row["ttft_ms"],
-    )
-
-
-def milliseconds_of(instant: str) -> int:
-    """Return a stored instant as Unix milliseconds."""
-    return round(datetime.fromisoformat(instant).timestamp() * 1000)

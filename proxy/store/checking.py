@@ -30,6 +30,15 @@ _INVALID = (
     "WHERE NOT indisvalid AND index.relnamespace = quote_ident(current_schema())::regnamespace"
 )
 _RESTORE = "bring back a copy: dashcam db restore FILE"
+_REBUILD = "dashcam db rebuild-rollups"
+_BY_HOUR = (
+    "SELECT (SELECT coalesce(sum(calls), 0) FROM rollup_hourly WHERE outcome NOT IN ('completed', 'client_gone')), "
+    "(SELECT coalesce(sum(calls), 0) FROM latency_histogram)"
+)
+_BY_DAY = (
+    "SELECT (SELECT coalesce(sum(calls), 0) FROM failure_daily), "
+    "(SELECT coalesce(sum(calls), 0) FROM latency_daily WHERE measure <> 'prompt')"
+)
 _EMPTY = "empty"
 _BEHIND = "behind"
 
@@ -158,7 +167,16 @@ def _rollups(_backend: Backend, connection: Connection, _tell: Tell) -> Checked:
     sql = "SELECT (SELECT count(*) FROM interaction), (SELECT coalesce(sum(calls), 0) FROM rollup_hourly)"
     calls, counted = map(int, connection.exec_driver_sql(sql).one())
     wrong = [] if calls == counted else [f"they count {counted:,} calls, and there are {calls:,}"]
-    return Checked("rollups", f"count {calls:,} calls, as many as there are", wrong, _RESTORE if wrong else None)
+    wrong += _of_days(connection)
+    return Checked("rollups", f"count {calls:,} calls, as many as there are", wrong, _REBUILD if wrong else None)
+
+
+def _of_days(connection: Connection) -> list[str]:
+    """Hold the daily rollups against the hourly ones: an older Dashcam that went on writing knows only those."""
+    if not inspect(connection).has_table("failure_daily"):
+        return []
+    by_hour, by_day = (tuple(map(int, connection.exec_driver_sql(sql).one())) for sql in (_BY_HOUR, _BY_DAY))
+    return [] if by_hour == by_day else ["those of days do not count what those of hours do"]
 
 
 def _catalogue(_backend: Backend, connection: Connection, _tell: Tell) -> Checked:

@@ -16,6 +16,11 @@ def instant_text(milliseconds: int) -> str:
     return f"{_second_text(seconds)}.{rest:03d}Z"
 
 
+def milliseconds_of(instant: str) -> int:
+    """Return a stored instant as Unix milliseconds."""
+    return round(datetime.fromisoformat(instant).timestamp() * 1000)
+
+
 def day_text(milliseconds: int) -> str:
     """Return the day of an instant in UTC, as its text begins."""
     return hour_text(milliseconds)[:10]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import BigInteger, CheckConstraint, Integer, MetaData
+from sqlalchemy import BigInteger, CheckConstraint, Index, Integer, MetaData
+from sqlalchemy import text as sql_text
 from sqlmodel import Field, SQLModel
 
 from proxy.store.columns import string
@@ -33,6 +34,12 @@ def one_of(column: str, values: type) -> CheckConstraint:
 def not_negative(*columns: str) -> list[CheckConstraint]:
     """Return the checks that columns hold no number below 0."""
     return [CheckConstraint(f"{column} >= 0", name=column) for column in columns]
+
+
+def some(name: str, condition: str, *columns: str) -> Index:
+    """Return an index of those calls alone that meet a condition: the others cost nothing for it."""
+    wanted = sql_text(condition)
+    return Index(f"ix_interaction_{name}", *columns, sqlite_where=wanted, postgresql_where=wanted)
 
 
 def count() -> Any:

@@ -13,29 +13,41 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from sqlalchemy import Engine
+from sqlalchemy.exc import DBAPIError
 
 from proxy.errors import StoreError
 from proxy.store import sqlite_care
 from proxy.store.engine import Backend
+from proxy.store.rebuilding import rebuild_day
 
 TASKS = ("analyze", "optimize", "compact")
+REBUILD = "rebuild-rollups"
+"""A task with a day behind it, as in ``rebuild-rollups 2026-11-27``: one transaction, between which batches go in."""
+
+
+_REBUILD_SECONDS = 600.0
 
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """What was done: bytes before and after, and how long it took."""
+    """What was done: bytes before and after, how long it took; of rollups how many calls and what was mended."""
 
     task: str
     bytes_before: int
     bytes_after: int
     seconds: float
     is_whole: bool = True
+    calls: int = 0
+    mended: int = 0
 
 
 def maintain(backend: Backend, engine: Engine, task: str, is_leaving: Callable[[], bool] = bool) -> Done:
     """Do a task with a writer's engine; ``StoreError`` when it cannot be done."""
+    name, _, day = task.partition(" ")
+    if name == REBUILD:
+        return _rebuild(backend, engine, day)
     if task not in TASKS:
-        raise StoreError(f"{task[:40]!r} is none of {', '.join(TASKS)}")
+        raise StoreError(f"{task[:40]!r} is none of {', '.join((*TASKS, REBUILD))}")
     begun, before = time.monotonic(), _size(backend, engine)
     if backend.database.is_postgres:
         from proxy.store import postgres_care
@@ -44,6 +56,19 @@ def maintain(backend: Backend, engine: Engine, task: str, is_leaving: Callable[[
     else:
         is_whole = sqlite_care.do(engine, backend.database.path, task, is_leaving)
     return Done(task, before, _size(backend, engine), round(time.monotonic() - begun, 3), is_whole)
+
+
+def _rebuild(backend: Backend, engine: Engine, day: str) -> Done:
+    begun = time.monotonic()
+    try:
+        with engine.begin() as connection:
+            backend.prepare_work(connection, _REBUILD_SECONDS)
+            done = rebuild_day(connection, day)
+    except ValueError as error:
+        raise StoreError(f"{day[:40]!r} is no day") from error
+    except DBAPIError as error:
+        raise backend.unusable(error) from error
+    return Done(REBUILD, 0, 0, round(time.monotonic() - begun, 3), calls=done.calls, mended=done.mended)
 
 
 def _size(backend: Backend, engine: Engine) -> int:

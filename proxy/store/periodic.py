@@ -20,9 +20,8 @@ from sqlalchemy import Connection
 
 from proxy.settings.database import DatabaseSettings
 from proxy.store import instances, leadership, partitions
-from proxy.store.amending import milliseconds_of
 from proxy.store.catalogue import audit
-from proxy.store.columns import instant_text
+from proxy.store.columns import instant_text, milliseconds_of
 from proxy.store.engine import backend_of
 from proxy.store.instances import Instance
 from proxy.store.writing import StoreWriter

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from psycopg.conninfo import conninfo_to_dict
 from sqlalchemy.exc import DBAPIError
 
@@ -24,7 +26,7 @@ _RELATIONS = (
     "WHERE relation.relkind IN ('r', 'p', 'v') "
     "AND relation.relnamespace = quote_ident(current_schema())::regnamespace ORDER BY 1"
 )
-_VIEW = "v_"
+_VIEW = re.compile(r"v_\w+|prompt_history")
 _SESSIONS = (
     "SELECT coalesce(host(client_addr), 'this machine'), pid FROM pg_stat_activity "
     "WHERE application_name = 'dashcam' AND datname = current_database() AND pid <> pg_backend_pid() ORDER BY 1, 2"
@@ -42,13 +44,13 @@ def our_relations(database: DatabaseSettings) -> list[str]:
     """Return the names of our tables, their months, and our views."""
     ours = {"alembic_version", *metadata.tables}
     found = _ask(database, _RELATIONS)
-    return [str(name) for name, whole, is_view in found if whole in ours or (is_view and str(name).startswith(_VIEW))]
+    return [str(name) for name, whole, is_view in found if whole in ours or (is_view and _VIEW.fullmatch(str(name)))]
 
 
 def drops_of_ours(database: DatabaseSettings) -> str:
     """Return the statements that make room for a copy: views first, then all tables at once."""
     found = our_relations(database)
-    views = [name for name in found if name.startswith(_VIEW)]
+    views = [name for name in found if _VIEW.fullmatch(name)]
     tables = [name for name in found if name not in views and not PART.match(name)]
     said = [f"DROP VIEW {', '.join(views)};"] if views else []
     said += [f"DROP TABLE {', '.join(tables)};"] if tables else []

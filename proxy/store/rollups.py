@@ -12,22 +12,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from proxy.domain.interaction import Interaction
-from proxy.store import tables
 from proxy.store.columns import hour_text
-from proxy.store.rows import LARGEST, upsert_sql
+from proxy.store.rows import LARGEST
 
 _GROWTH = math.log(1.05)
 _SUMS = 7
-
-
-_ADDED = ("calls", "input_tokens", "output_tokens", "cached_tokens", "unpriced_calls", "duration_ms_sum")
-# A call's tokens have a ceiling that no hour's sum can pass; what providers say that calls have cost has not.
-ROLLUP_SQL = upsert_sql(
-    tables.RollupRow.__table__,  # type: ignore[attr-defined]
-    added=_ADDED,
-    bounded=("cost_pico_usd",),
-)
-LATENCY_SQL = upsert_sql(tables.LatencyRow.__table__, added=("calls",))  # type: ignore[attr-defined]
 
 
 def bucket_of(milliseconds: float) -> int:
@@ -48,10 +37,10 @@ def rollup_changes(olds: Sequence[Interaction], news: Sequence[Interaction]) -> 
         key: [new - old for new, old in zip(after.get(key, nothing), before.get(key, nothing), strict=True)]
         for key in {**before, **after}
     }
-    return [(*key, *map(_within, values)) for key, values in sorted(changes.items()) if any(values)]
+    return [(*key, *map(within, values)) for key, values in sorted(changes.items()) if any(values)]
 
 
-def _within(value: float) -> float:
+def within(value: float) -> float:
     """Return what a column has room for: beyond it (9.2 million dollars) a sum stays there."""
     return max(-LARGEST, min(LARGEST, value))
 

@@ -42,17 +42,32 @@ def insert_sql(table: Table, *, ignore: bool = False) -> str:
 
 
 def upsert_sql(
-    table: Table, *, added: Sequence[str] = (), bounded: Sequence[str] = (), replaced: Sequence[str] = ()
+    table: Table,
+    *,
+    added: Sequence[str] = (),
+    bounded: Sequence[str] = (),
+    replaced: Sequence[str] = (),
+    least: Sequence[str] = (),
+    with_greatest: tuple[str, ...] = (),
 ) -> str:
     """Return an INSERT that adds to columns of a row that is there, or replaces them.
 
-    What is ``bounded`` is added too, and stays at ``LARGEST`` where the sum has no room.
+    What is ``bounded`` is added too, and stays at ``LARGEST`` where the sum has no room. Of ``least`` the lesser value
+    stays; of ``with_greatest`` all are replaced where the first one is greater.
     """
     key = ", ".join(f'"{column.name}"' for column in table.primary_key)
     terms = [f'"{name}" = {table.name}."{name}" + excluded."{name}"' for name in added]
     terms += [f'"{name}" = {_bounded_sum(table, name)}' for name in bounded]
     terms += [f'"{name}" = excluded."{name}"' for name in replaced]
+    terms += [f'"{name}" = {_chosen(table, name, "<", name)}' for name in least]
+    terms += [f'"{name}" = {_chosen(table, with_greatest[0], ">", name)}' for name in with_greatest]
     return f"{insert_sql(table)} ON CONFLICT ({key}) DO UPDATE SET {', '.join(terms)}"
+
+
+def _chosen(table: Table, by: str, comparison: str, name: str) -> str:
+    """Return the new value of a column where another one compares so, else the one that is there."""
+    condition = f'excluded."{by}" {comparison} {table.name}."{by}"'
+    return f'CASE WHEN {condition} THEN excluded."{name}" ELSE {table.name}."{name}" END'
 
 
 def _bounded_sum(table: Table, name: str) -> str:

@@ -13,21 +13,26 @@ from sqlalchemy import JSON, BigInteger, CheckConstraint, Column, Float, Index, 
 from sqlmodel import Field, SQLModel
 
 from proxy.domain.outcome import ContentState, CostStatus, FinishKind, Outcome
-from proxy.store import catalogue_tables, fields, host_tables
+from proxy.store import catalogue_tables, fields, host_tables, rollup_tables
 from proxy.store.columns import Identity, Instant, string
-from proxy.store.fields import INTEGER, ROW_KEY, count, key, not_negative, number, one_of, text, whole, word
+from proxy.store.fields import INTEGER, ROW_KEY, count, key, not_negative, number, one_of, some, text, whole, word
 
 metadata = fields.metadata
-"""What the migrations must make: the tables here and those of hosts that share a database (``host_tables``)."""
+"""What the migrations must make: the tables here, the daily rollups, and those of hosts that share a database."""
 HOST_TABLES = (
     host_tables.InstanceRow, host_tables.LeaderRow, host_tables.PeriodicRunRow, host_tables.ConfigRevisionRow,
 )  # fmt: skip
+ROLLUP_TABLES = (rollup_tables.DailyUseRow, rollup_tables.DailyLatencyRow, rollup_tables.DailyFailureRow)
 CATALOGUE_TABLES = tuple(
     str(kind.__tablename__)
     for kind in vars(catalogue_tables).values()
     if isinstance(kind, type) and issubclass(kind, SQLModel) and kind is not SQLModel
 )
 """The names of the tables of what is edited while Dashcam runs."""
+SLOW_MS = 30_000
+"""Calls that took as long are in an index of their own: the slowest of a million are found without looking at all."""
+DEAR_PICO_USD = 100_000_000_000
+"""So are those that cost as much (0.10 USD)."""
 _BY_ID = {"postgresql_partition_by": "RANGE (id)"}
 _BY_INTERACTION = {"postgresql_partition_by": "RANGE (interaction_id)"}
 
@@ -51,6 +56,11 @@ class InteractionRow(SQLModel, table=True):
         Index("ix_interaction_model_started_at", "model", "started_at"),
         Index("ix_interaction_outcome_started_at", "outcome", "started_at"),
         Index("ix_interaction_session_id_started_at", "session_id", "started_at"),
+        some("user_id", "user_id IS NOT NULL", "user_id", "started_at"),
+        some("prompt_name", "prompt_name IS NOT NULL", "prompt_name", "started_at"),
+        some("score", "score IS NOT NULL", "prompt_name", "prompt_version", "score"),
+        some("duration_ms", f"duration_ms >= {SLOW_MS}", "duration_ms"),
+        some("cost_pico_usd", f"cost_pico_usd >= {DEAR_PICO_USD}", "cost_pico_usd"),
         _BY_ID,
     )  # fmt: skip
 

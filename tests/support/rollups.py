@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from proxy.settings.database import DatabaseSettings
@@ -14,9 +15,9 @@ _FROM_ROWS = """
   FROM interaction GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4
 """
 _FROM_ROLLUPS = """
-  SELECT hour, provider, model, outcome, calls, input_tokens, output_tokens, cached_tokens, cost_pico_usd,
-    unpriced_calls
-  FROM rollup_hourly ORDER BY 1, 2, 3, 4
+  SELECT hour, provider, model, outcome, sum(calls), sum(input_tokens), sum(output_tokens), sum(cached_tokens),
+    sum(cost_pico_usd), sum(unpriced_calls)
+  FROM rollup_hourly GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4
 """
 _LATENCIES = """
   SELECT hour, provider, model, sum(calls) FROM latency_histogram WHERE measure = 'duration' GROUP BY 1, 2, 3
@@ -40,6 +41,34 @@ _PARTS = {
 }
 
 
+_USES = (
+    "SELECT subject, name, day, calls, errors, input_tokens, output_tokens, total_tokens, cost_pico_usd, "
+    "unpriced_calls FROM rollup_daily"
+)
+_USERS_OF_CALLS = (
+    "SELECT started_at, user_id, session_id, key_id, app, environment, tool_names, outcome, input_tokens, "
+    "output_tokens, total_tokens, cost_pico_usd FROM interaction"
+)
+_FAILURES = "SELECT day, provider, model, outcome, http_status, error_type, error_code, calls FROM failure_daily"
+_FAILURES_OF_ROWS = """
+  SELECT {day}, coalesce(provider, ''), coalesce(model, ''), outcome, coalesce(http_status, 0),
+    coalesce(error_type, ''), coalesce(error_code, ''), count(*)
+  FROM interaction WHERE outcome NOT IN ('completed', 'client_gone') GROUP BY 1, 2, 3, 4, 5, 6, 7
+"""
+_DAILY_LATENCIES = """
+  SELECT day, provider, model, prompt_name, prompt_version, measure, sum(calls) FROM latency_daily
+  GROUP BY 1, 2, 3, 4, 5, 6
+"""
+_DAILY_LATENCIES_OF_ROWS = """
+  SELECT {day}, coalesce(provider, ''), coalesce(model, ''), '', 0, '{measure}', count(*) FROM interaction
+  WHERE success AND {measure}_ms IS NOT NULL GROUP BY 1, 2, 3
+"""
+_PROMPT_LATENCIES_OF_ROWS = """
+  SELECT {day}, '', '', prompt_name, coalesce(prompt_version, 0), 'prompt', count(*) FROM interaction
+  WHERE success AND duration_ms IS NOT NULL AND prompt_name IS NOT NULL GROUP BY 1, 4, 5
+"""
+
+
 def ask(database: DatabaseSettings, sql: str, *values: object) -> list[tuple[Any, ...]]:
     """Return what the database answers, in the values that the store reads; also changes what it is told to."""
     is_question = sql.lstrip().startswith(("SELECT", "EXPLAIN", "PRAGMA"))
@@ -58,3 +87,24 @@ def assert_rollups_equal_the_rows(database: DatabaseSettings) -> None:
     assert ask(database, _FROM_ROLLUPS) == ask(database, _FROM_ROWS.format(**parts))
     assert ask(database, _LATENCIES) == ask(database, _LATENCIES_OF_ROWS.format(**parts))
     assert ask(database, _DAILY_VIEW) == ask(database, _DAILY_OF_ROWS.format(**parts))
+    failures = ask(database, _FAILURES_OF_ROWS.format(**parts))
+    assert sorted(ask(database, _FAILURES)) == sorted(failures)
+    timed = [ask(database, _DAILY_LATENCIES_OF_ROWS.format(measure=each, **parts)) for each in ("duration", "ttft")]
+    prompted = ask(database, _PROMPT_LATENCIES_OF_ROWS.format(**parts))
+    assert sorted(ask(database, _DAILY_LATENCIES)) == sorted([*timed[0], *timed[1], *prompted])
+    assert sorted(ask(database, _USES)) == _uses_of_rows(database)
+
+
+def _uses_of_rows(database: DatabaseSettings) -> list[tuple[Any, ...]]:
+    sums: dict[tuple[str, str, str], list[int]] = {}
+    for at, user, session, key, app, environment, tools, outcome, *tokens, cost in ask(database, _USERS_OF_CALLS):
+        names = [("user", user), ("session", session), ("key", key), ("app", app), ("environment", environment)]
+        names += [("tool", tool) for tool in set(json.loads(tools or "[]"))]
+        amounts = [1, outcome not in ("completed", "client_gone"), *(item or 0 for item in tokens), cost or 0]
+        for subject, name in names:
+            if name:
+                found = sums.setdefault((subject, name, at[:10]), [0] * 7)
+                sums[subject, name, at[:10]] = [
+                    old + more for old, more in zip(found, [*amounts, cost is None], strict=True)
+                ]
+    return sorted((*place, *values) for place, values in sums.items())

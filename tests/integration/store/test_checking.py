@@ -106,6 +106,7 @@ HARM = {
         "rows", "1 rows of interaction_text belong to no call"
     ),
     "UPDATE rollup_hourly SET calls = calls + 1": ("rollups", "they count 61 calls, and there are 60"),
+    "UPDATE latency_daily SET calls = calls + 1": ("rollups", "those of days do not count what those of hours do"),
     "UPDATE alembic_version SET version_num = '0001'": ("revision", f"0001, and this release has {head()}"),
     "UPDATE alembic_version SET version_num = '9999'": ("revision", "which this program does not know"),
     "UPDATE schema_revision SET is_filled = FALSE": ("revision", "rows are still to be filled in"),

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from proxy.loader.errands import WaitingErrands
 from proxy.settings.database import sqlite_at
+from proxy.settings.values import Settings
 from proxy.spool.disk import RealDisk
 from proxy.store.migration import head, known_revisions
-from tests.support.entries import an_entry
+from proxy.store.writing import StoreWriter
+from tests.support.entries import STARTED_AT, an_entry
 from tests.support.revisions import bring_to
 from tests.support.schemas import fill_every_table
 from tests.unit.cli.conftest import Command, Record
@@ -65,7 +69,7 @@ def test_a_dry_run_prints_the_sql_and_does_nothing(dashcam: Command, older: Path
 def test_an_upgrade_tells_what_it_did_and_where_the_copy_is(dashcam: Command, older: Path) -> None:
     said = dashcam("db", "migrate", "--json")
     found = json.loads(said.out)
-    assert (found["before"], found["after"], found["filled_rows"]) == (BEFORE, head(), 0)
+    assert (found["before"], found["after"], found["filled_rows"]) == (BEFORE, head(), 1)
     assert revision_of(Path(found["backup"])) == BEFORE
     assert revision_of(older) == head()
     assert dashcam("db", "migrate").out == f"The database is at revision {head()}: there was nothing to do.\n"
@@ -109,3 +113,37 @@ def test_maintenance_says_what_came_of_it(dashcam: Command, record: Record, task
     assert dashcam("db", task).out.startswith(words)
     found = json.loads(dashcam("db", task, "--json").out)
     assert (found["task"], found["is_whole"]) == (task, True)
+
+
+def test_rollups_are_counted_anew_from_a_day_on(dashcam: Command, record: Record, tmp_path: Path) -> None:
+    record(an_entry(), an_entry(started_at=STARTED_AT + 86_400_000))
+    assert "Counted 2 calls of 2 days anew: all were right" in dashcam("db", "rebuild-rollups").out
+    with sqlite3.connect(tmp_path / "data" / "dashcam.db") as database:
+        database.execute("UPDATE rollup_hourly SET calls = 9")
+    database.close()
+    found = json.loads(dashcam("db", "rebuild-rollups", "--since", "last", "--json").out)
+    assert (found["days"], found["calls"], len(found["mended_days"])) == (1, 1, 1)
+    assert "2 rows were wrong, of 1 days" in dashcam("db", "rebuild-rollups").out
+
+
+def test_rollups_are_counted_anew_by_a_running_server(
+    dashcam: Command, record: Record, held: None, tmp_path: Path
+) -> None:
+    """The command only hands each day over; here the loader's side answers in its place."""
+    record(an_entry())
+    settings = Settings(data_dir=str(tmp_path / "data"), run_dir=str(tmp_path / "run"))
+    writer = StoreWriter(settings.database)
+    waiting, is_over = WaitingErrands(settings.errands_dir), threading.Event()
+
+    def work() -> None:
+        while not is_over.wait(0.01):
+            waiting.do_next(writer, bool)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    try:
+        assert "Counted 1 calls of 1 days anew" in dashcam("db", "rebuild-rollups").out
+    finally:
+        is_over.set()
+        thread.join()
+        writer.close()

@@ -1,0 +1,41 @@
+"""``dashcam db rebuild-rollups``: the sums behind views and figures, counted anew from the calls, a day at a time."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from datetime import UTC, datetime, timedelta
+
+from proxy.cli.bar import Bar
+from proxy.cli.database import print_facts
+from proxy.cli.instants import instant_of
+from proxy.cli.rewriting import open_record
+from proxy.loader.errands import Errands
+from proxy.settings.values import Settings
+from proxy.store.maintenance import REBUILD
+
+
+def rebuild(settings: Settings, since: str | None, *, as_json: bool) -> None:
+    """Make each day's rollups anew, whoever is the writer, and say what was wrong."""
+    begun, calls, mended, wrong = time.monotonic(), 0, 0, []
+    with contextlib.closing(open_record(settings)) as reader:
+        days = reader.days_after(_day_before(instant_of(since, "--since", reader)))
+    with Bar("rebuilding") as bar:
+        for number, day in enumerate(days):
+            bar.tell(f"{day},", number, len(days))
+            done = Errands(settings).do(f"{REBUILD} {day}", lambda _who: None)
+            calls, mended = calls + done.calls, mended + done.mended
+            wrong += [day] if done.mended else []
+    if as_json:
+        facts = {"days": len(days), "calls": calls, "mended_rows": mended, "mended_days": wrong}
+        print_facts(facts, {}, as_json=True)
+        return
+    said = f"{mended:,} rows were wrong, of {len(wrong)} days" if mended else "all were right"
+    print(f"Counted {calls:,} calls of {len(days)} days anew: {said}; {time.monotonic() - begun:,.1f} s.")
+
+
+def _day_before(since: int | None) -> str | None:
+    """Return the day before that of an instant: what is asked for is the days behind it."""
+    if since is None:
+        return None
+    return (datetime.fromtimestamp(since / 1000, UTC).date() - timedelta(days=1)).isoformat()
