@@ -11,7 +11,7 @@ from alembic import context, op
 from alembic.script import ScriptDirectory
 
 from proxy.store.counting import DAILY
-from proxy.store.reading import day_after
+from proxy.store.days import day_after
 from proxy.store.rebuilding import rebuild_day
 
 revision = "0010"
@@ -33,12 +33,16 @@ INDEXES = {
 }
 NEWEST = 20_000
 NEW = ("v_tools", "v_daily_use", "v_prompt_performance", "prompt_history")
-# In the order of the key: nothing is sorted. Beside those of prompts, each key is one row.
+# In the order of the key: nothing is sorted. Beside those of prompts, each key is one row. A second window for the total
+# would cost SQLite twice the whole; the outer join has it look totals up, row by row as they come.
 CUMULATED = """
-  SELECT {day} AS day, provider, model, measure, upper_ms, calls,
-    sum(calls) OVER (PARTITION BY day, provider, model, measure ORDER BY bucket) AS reached,
-    sum(calls) OVER (PARTITION BY day, provider, model, measure) AS total
+  SELECT day, provider, model, measure, upper_ms, calls,
+    sum(calls) OVER (PARTITION BY day, provider, model, measure ORDER BY bucket) AS reached
   FROM latency_daily WHERE measure <> 'prompt'
+"""
+TOTALS = """
+  SELECT day, provider, model, measure, sum(calls) AS total
+  FROM latency_daily WHERE measure <> 'prompt' GROUP BY day, provider, model, measure
 """
 OF_PROMPTS = """
   SELECT prompt_name, prompt_version, upper_ms, calls,
@@ -47,7 +51,7 @@ OF_PROMPTS = """
   FROM (SELECT prompt_name, prompt_version, upper_ms, sum(calls) AS calls FROM latency_daily
     WHERE measure = 'prompt' GROUP BY 1, 2, 3) AS ranked
 """
-IS_ERROR = "outcome NOT IN ('completed', 'client_gone')"
+ERRORS = "sum(CASE WHEN outcome NOT IN ('completed', 'client_gone') THEN calls ELSE 0 END)"
 
 
 class Words:
@@ -63,7 +67,8 @@ class Words:
         return f"({part})::double precision / {whole}" if self._is_postgres else f"{part} * 1.0 / {whole}"
 
     def usd(self, amount: str, *, is_sum: bool = True) -> str:
-        # A whole sum of SQLite's fails where it has no room; a provider can say that a call has cost anything.
+        # A whole sum of SQLite's fails where it has no room, and a provider can say that a call has cost anything: a
+        # row of a rollup stays at 9.2 million dollars (``counting``), and rows are summed up as numbers with a fraction.
         total = f"sum({amount})" if self._is_postgres else f"sum({amount} * 1.0)"
         dollars = f"{total if is_sum else amount} / 1e12"
         return f"({dollars})::double precision" if self._is_postgres else dollars
@@ -105,14 +110,32 @@ def by_subject(words: Words, subject: str, name: str) -> str:
 
 
 def views(words: Words) -> dict[str, str]:
+    # Only the buckets at which a share of the calls is reached: four rows of a hundred are left to be grouped.
+    crossing = " OR ".join(
+        f"(reached >= {n} * total AND reached - calls < {n} * total)" for n in (0.5, 0.9, 0.95, 0.99)
+    )
     return {
+        "v_daily_cost": f"""
+          SELECT substr(hour, 1, 10) AS day, provider, model, sum(calls) AS calls, {ERRORS} AS errors,
+            sum(input_tokens) AS input_tokens, sum(output_tokens) AS output_tokens,
+            sum(cached_tokens) AS cached_tokens, {words.usd("cost_pico_usd")} AS cost_usd,
+            sum(unpriced_calls) AS unpriced_calls
+          FROM rollup_hourly GROUP BY 1, 2, 3
+        """,
+        "v_hourly": f"""
+          SELECT hour, sum(calls) AS calls, {ERRORS} AS errors, sum(input_tokens) AS input_tokens,
+            sum(output_tokens) AS output_tokens, {words.usd("cost_pico_usd")} AS cost_usd,
+            sum(duration_ms_sum) / sum(calls) AS average_ms
+          FROM rollup_hourly GROUP BY hour
+        """,
         "v_model_latency": f"""
-          SELECT day, provider, model,
-            sum(CASE WHEN measure = 'duration' THEN calls ELSE 0 END) AS calls,
+          SELECT {words.identity("cumulated.day")} AS day, cumulated.provider, cumulated.model,
+            max(CASE WHEN measure = 'duration' THEN total ELSE 0 END) AS calls,
             {percentile(0.5, "duration")} AS p50_ms, {percentile(0.9, "duration")} AS p90_ms,
             {percentile(0.95, "duration")} AS p95_ms, {percentile(0.99, "duration")} AS p99_ms,
             {percentile(0.5, "ttft")} AS ttft_p50_ms, {percentile(0.95, "ttft")} AS ttft_p95_ms
-          FROM ({CUMULATED.format(day=words.identity("day"))}) AS cumulated GROUP BY day, provider, model
+          FROM ({CUMULATED}) AS cumulated LEFT JOIN ({TOTALS}) AS totals USING (day, provider, model, measure)
+          WHERE {crossing} GROUP BY cumulated.day, cumulated.provider, cumulated.model
         """,
         "v_failures": f"""
           SELECT {words.text("failed.provider", 100).replace("AS failed.", "AS ")},
@@ -149,7 +172,7 @@ def views(words: Words) -> dict[str, str]:
             counted.unpriced_calls, scored.score_mean, coalesce(scored.score_n, 0) AS score_n, scored.score_low,
             scored.score_high, counted.first_day, counted.last_day
           FROM (SELECT prompt_name, prompt_version, {words.whole("calls")},
-              sum(CASE WHEN {IS_ERROR} THEN calls ELSE 0 END) AS errors, {words.whole("input_tokens")},
+              {ERRORS} AS errors, {words.whole("input_tokens")},
               {words.whole("output_tokens")}, {words.known_usd()}, {words.whole("unpriced_calls")},
               substr(min(hour), 1, 10) AS first_day, substr(max(hour), 1, 10) AS last_day
             FROM rollup_hourly WHERE prompt_name <> '' GROUP BY prompt_name, prompt_version) AS counted

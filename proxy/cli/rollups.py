@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from proxy.cli.bar import Bar
 from proxy.cli.database import print_facts
@@ -19,7 +19,8 @@ def rebuild(settings: Settings, since: str | None, *, as_json: bool) -> None:
     """Make each day's rollups anew, whoever is the writer, and say what was wrong."""
     begun, calls, mended, wrong = time.monotonic(), 0, 0, []
     with contextlib.closing(open_record(settings)) as reader:
-        days = reader.days_after(_day_before(instant_of(since, "--since", reader)))
+        first = _day_of(instant_of(since, "--since", reader))
+        days = [day for day in reader.days_to_count() if day >= first]
     with Bar("rebuilding") as bar:
         for number, day in enumerate(days):
             bar.tell(f"{day},", number, len(days))
@@ -34,8 +35,5 @@ def rebuild(settings: Settings, since: str | None, *, as_json: bool) -> None:
     print(f"Counted {calls:,} calls of {len(days)} days anew: {said}; {time.monotonic() - begun:,.1f} s.")
 
 
-def _day_before(since: int | None) -> str | None:
-    """Return the day before that of an instant: what is asked for is the days behind it."""
-    if since is None:
-        return None
-    return (datetime.fromtimestamp(since / 1000, UTC).date() - timedelta(days=1)).isoformat()
+def _day_of(since: int | None) -> str:
+    return "" if since is None else datetime.fromtimestamp(since / 1000, UTC).date().isoformat()

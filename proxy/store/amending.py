@@ -18,7 +18,7 @@ from proxy.domain.interaction import Interaction
 from proxy.store import rows, tables
 from proxy.store.bulk import run_many
 from proxy.store.columns import instant_text
-from proxy.store.counting import count_anew, counted
+from proxy.store.counting import Recount, count, counted
 from proxy.store.reading import Row, decoded
 
 AMENDABLE = frozenset(rows.COLUMNS) - {"id", "started_at", *rows.USD}
@@ -62,7 +62,7 @@ class Amendment:
 def amend(connection: Connection, amendment: Amendment) -> int:
     """Write the changes that still apply; return how many did."""
     olds, news = change_rows(connection, amendment)
-    count_anew(connection, olds, news)
+    count(connection, Recount(olds, news))
     return len(news)
 
 

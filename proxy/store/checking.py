@@ -18,6 +18,7 @@ from proxy.store import soundness
 from proxy.store.backup import Tell, silent
 from proxy.store.catalogue.soundness import wrong_in
 from proxy.store.compatibility import check as check_revision
+from proxy.store.days import first_whole_day
 from proxy.store.engine import Backend
 from proxy.store.revisions import known_revisions
 from proxy.store.tables import SchemaRevisionRow, metadata
@@ -31,13 +32,11 @@ _INVALID = (
 )
 _RESTORE = "bring back a copy: dashcam db restore FILE"
 _REBUILD = "dashcam db rebuild-rollups"
-_BY_HOUR = (
-    "SELECT (SELECT coalesce(sum(calls), 0) FROM rollup_hourly WHERE outcome NOT IN ('completed', 'client_gone')), "
-    "(SELECT coalesce(sum(calls), 0) FROM latency_histogram)"
-)
-_BY_DAY = (
-    "SELECT (SELECT coalesce(sum(calls), 0) FROM failure_daily), "
-    "(SELECT coalesce(sum(calls), 0) FROM latency_daily WHERE measure <> 'prompt')"
+_CALLS = "SELECT count(*) FROM interaction WHERE started_at >= ?"
+_COUNTED = "SELECT coalesce(sum(calls), 0) FROM rollup_hourly WHERE hour >= ?"
+_HOURS_AND_DAYS = (
+    ("rollup_hourly WHERE outcome NOT IN ('completed', 'client_gone') AND hour >= ?", "failure_daily WHERE day >= ?"),
+    ("latency_histogram WHERE hour >= ?", "latency_daily WHERE measure <> 'prompt' AND day >= ?"),
 )
 _EMPTY = "empty"
 _BEHIND = "behind"
@@ -163,20 +162,29 @@ def _rows(_backend: Backend, connection: Connection, tell: Tell) -> Checked:
     return Checked("rows", "each belongs to a call", wrong, _RESTORE if wrong else None)
 
 
-def _rollups(_backend: Backend, connection: Connection, _tell: Tell) -> Checked:
-    sql = "SELECT (SELECT count(*) FROM interaction), (SELECT coalesce(sum(calls), 0) FROM rollup_hourly)"
-    calls, counted = map(int, connection.exec_driver_sql(sql).one())
+def _rollups(backend: Backend, connection: Connection, _tell: Tell) -> Checked:
+    """Hold sums against calls, from the first day on of which all calls are there."""
+    first = first_whole_day(connection, backend.database.keep_months)
+    calls = _number(connection, _CALLS, f"{first}T00:00:00.000Z") if first else 0
+    counted = _number(connection, _COUNTED, first)
     wrong = [] if calls == counted else [f"they count {counted:,} calls, and there are {calls:,}"]
-    wrong += _of_days(connection)
+    wrong += _of_days(connection, first)
     return Checked("rollups", f"count {calls:,} calls, as many as there are", wrong, _REBUILD if wrong else None)
 
 
-def _of_days(connection: Connection) -> list[str]:
+def _of_days(connection: Connection, first: str) -> list[str]:
     """Hold the daily rollups against the hourly ones: an older Dashcam that went on writing knows only those."""
     if not inspect(connection).has_table("failure_daily"):
         return []
-    by_hour, by_day = (tuple(map(int, connection.exec_driver_sql(sql).one())) for sql in (_BY_HOUR, _BY_DAY))
-    return [] if by_hour == by_day else ["those of days do not count what those of hours do"]
+    for pair in _HOURS_AND_DAYS:
+        by_hour, by_day = (_number(connection, f"SELECT coalesce(sum(calls), 0) FROM {part}", first) for part in pair)  # noqa: S608
+        if by_hour != by_day:
+            return ["those of days do not count what those of hours do"]
+    return []
+
+
+def _number(connection: Connection, sql: str, value: str) -> int:
+    return int(connection.exec_driver_sql(sql, (value,)).scalar_one())
 
 
 def _catalogue(_backend: Backend, connection: Connection, _tell: Tell) -> Checked:

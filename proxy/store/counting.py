@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from sqlalchemy import Connection, Table
@@ -17,10 +18,9 @@ from proxy.domain.outcome import Outcome
 from proxy.store import daily, rollup_tables, tables
 from proxy.store.bulk import run_many
 from proxy.store.columns import milliseconds_of
-from proxy.store.rollups import latency_changes, rollup_changes
+from proxy.store.rollups import Counts, Key, difference, latency_counts, latency_rows, rollup_changes
 from proxy.store.rows import upsert_sql
 
-Changes = Callable[[Sequence[Interaction], Sequence[Interaction]], list[tuple[Any, ...]]]
 COUNTED = (
     "id", "started_at", "session_id", "user_id", "app", "environment", "key_id", "operation", "method", "endpoint",
     "route", "provider", "model", "tool_names", "prompt_name", "prompt_version", "outcome", "success", "http_status",
@@ -30,12 +30,27 @@ COUNTED = (
 """The columns of a call that rollups look at, and those without which there is no call."""
 
 
+class Recount:
+    """Calls as they are and as they were before: none of them where they are new."""
+
+    def __init__(self, olds: Sequence[Interaction], news: Sequence[Interaction]) -> None:
+        self.olds, self.news = olds, news
+
+    def __repr__(self) -> str:
+        return f"<Recount {len(self.olds)} as {len(self.news)}>"
+
+    @cached_property
+    def latencies(self) -> Counts:
+        """How many calls the buckets of hours count more: those of days are folded from them."""
+        return difference(latency_counts(self.olds), latency_counts(self.news))
+
+
 @dataclass(frozen=True, slots=True)
 class Rollup:
     """One table of sums: rows are added by ``add_sql``, ``changes`` says which; ``by`` is the day or the hour."""
 
     table: Table
-    changes: Changes
+    changes: Callable[[Recount], list[Key]]
     add_sql: str
     by: str = "day"
 
@@ -63,44 +78,35 @@ _latency: Table = tables.LatencyRow.__table__  # type: ignore[attr-defined]
 _use: Table = rollup_tables.DailyUseRow.__table__  # type: ignore[attr-defined]
 _daily_latency: Table = rollup_tables.DailyLatencyRow.__table__  # type: ignore[attr-defined]
 _failure: Table = rollup_tables.DailyFailureRow.__table__  # type: ignore[attr-defined]
+_ADD_HOUR = upsert_sql(_hourly, added=(*_TOKENS, "cached_tokens", "duration_ms_sum"), bounded=_COST)
+_ADD_USE = upsert_sql(
+    _use, added=(*_TOKENS, "errors", "total_tokens"), bounded=_COST, least=("first_seen",), with_greatest=("last_seen",)
+)
+_ADD_FAILURE = upsert_sql(_failure, added=("calls",), with_greatest=("last_seen", "last_id"))
 HOURLY = (
-    Rollup(
-        _hourly,
-        rollup_changes,
-        upsert_sql(_hourly, added=(*_TOKENS, "cached_tokens", "duration_ms_sum"), bounded=_COST),
-        "hour",
-    ),
-    Rollup(_latency, latency_changes, upsert_sql(_latency, added=("calls",)), "hour"),
+    Rollup(_hourly, lambda calls: rollup_changes(calls.olds, calls.news), _ADD_HOUR, "hour"),
+    Rollup(_latency, lambda calls: latency_rows(calls.latencies), upsert_sql(_latency, added=("calls",)), "hour"),
 )
 DAILY = (
+    Rollup(_use, lambda calls: daily.use_changes(calls.olds, calls.news), _ADD_USE),
     Rollup(
-        _use,
-        daily.use_changes,
-        upsert_sql(
-            _use,
-            added=(*_TOKENS, "errors", "total_tokens"),
-            bounded=_COST,
-            least=("first_seen",),
-            with_greatest=("last_seen",),
-        ),
+        _daily_latency,
+        lambda calls: daily.latency_rows(calls.latencies, daily.prompt_changes(calls.olds, calls.news)),
+        upsert_sql(_daily_latency, added=("calls",)),
     ),
-    Rollup(_daily_latency, daily.daily_latency_changes, upsert_sql(_daily_latency, added=("calls",))),
-    Rollup(
-        _failure,
-        daily.failure_changes,
-        upsert_sql(_failure, added=("calls",), with_greatest=("last_seen", "last_id")),
-    ),
+    Rollup(_failure, lambda calls: daily.failure_changes(calls.olds, calls.news), _ADD_FAILURE),
 )
 ROLLUPS = (*HOURLY, *DAILY)
 
 
-def count_anew(connection: Connection, olds: Sequence[Interaction], news: Sequence[Interaction]) -> None:
+def count(connection: Connection, calls: Recount, rollups: Sequence[Rollup] = ROLLUPS) -> None:
     """Let rollups and histograms count calls as they are now, instead of as they were."""
-    for rollup in ROLLUPS:
-        changes = rollup.changes(olds, news)
+    for rollup in rollups:
+        changes = rollup.changes(calls)
         run_many(connection, rollup.add_sql, changes)
-        less = [change[: len(rollup.keys)] for change in changes if change[rollup.calls_at] < 0] if olds else []
-        run_many(connection, rollup.empty_sql, less)
+        if calls.olds:
+            width, at = len(rollup.keys), rollup.calls_at
+            run_many(connection, rollup.empty_sql, [change[:width] for change in changes if change[at] < 0])
 
 
 def counted(row: Any) -> Interaction:

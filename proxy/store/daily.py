@@ -7,13 +7,13 @@ the rollups are made anew (``rebuilding``). Counts, tokens and cost are exact.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Sequence
+from operator import attrgetter
 
 from proxy.domain.interaction import Interaction
 from proxy.domain.outcome import Outcome
 from proxy.store.columns import day_text, instant_text
-from proxy.store.rollups import bucket_of, upper_of, within
+from proxy.store.rollups import Counts, Key, bucket_of, difference, upper_of, within
 
 NO_FAILURES = frozenset({Outcome.COMPLETED, Outcome.CLIENT_GONE})
 """Outcomes that count as no error: a client that leaves had no use for the rest."""
@@ -25,96 +25,73 @@ TOOL = "tool"
 PROMPT = "prompt"
 """The measure of ``latency_daily`` that has the durations of calls by stored prompt, whatever the model."""
 _LONGEST = 200
-_SUMS = 7
-_Sums = dict[tuple[Any, ...], list[int]]
-_Instants = dict[tuple[Any, ...], tuple[int, int]]
+_named = attrgetter(*SUBJECTS.values())
+_Uses = dict[Key, list[tuple[int, ...]]]
+"""What each call of a key adds: a call, an error, tokens in, out and all, cost, an unpriced call; and its instant."""
 
 
-def use_changes(olds: Sequence[Interaction], news: Sequence[Interaction]) -> list[tuple[Any, ...]]:
+def use_changes(olds: Sequence[Interaction], news: Sequence[Interaction]) -> list[Key]:
     """Return the rows to add to ``rollup_daily`` when calls are counted as they are now, instead of as they were."""
-    seen: _Instants = {}
-    before, after = _uses(olds, seen), _uses(news, seen)
+    before, after = _uses(olds), _uses(news)
     changes = []
-    for key, values in _differences(before, after):
-        first, last = seen[key]
-        changes.append((*key, *map(within, values), instant_text(first), instant_text(last)))
+    for key in sorted({**before, **after}):
+        less, more = before.get(key, []), after.get(key, [])
+        *columns, instants = zip(*less, *more, strict=True)
+        at = len(less)
+        sums = [sum(column[at:]) - sum(column[:at]) for column in columns]
+        if any(sums):
+            changes.append((*key, *map(within, sums), instant_text(min(instants)), instant_text(max(instants))))
     return changes
 
 
-def _differences(before: _Sums, after: _Sums) -> Iterator[tuple[tuple[Any, ...], list[int]]]:
-    nothing = [0] * _SUMS
-    for key in sorted({**before, **after}):
-        values = [new - old for new, old in zip(after.get(key, nothing), before.get(key, nothing), strict=True)]
-        if any(values):
-            yield key, values
-
-
-def _uses(items: Sequence[Interaction], seen: _Instants) -> _Sums:
-    sums: _Sums = defaultdict(lambda: [0] * _SUMS)
+def _uses(items: Sequence[Interaction]) -> _Uses:
+    uses: _Uses = defaultdict(list)
     for item in items:
-        at, is_error = item.started_at, item.outcome not in NO_FAILURES
-        day = day_text(at)
-        for subject, name in _names(item):
-            key = (subject, name, day)
-            found = sums[key]
-            found[0] += 1
-            found[1] += is_error
-            found[2] += item.input_tokens or 0
-            found[3] += item.output_tokens or 0
-            found[4] += item.total_tokens or 0
-            found[5] += item.cost_pico_usd or 0
-            found[6] += item.cost_pico_usd is None
-            first, last = seen.get(key, (at, at))
-            seen[key] = min(first, at), max(last, at)
-    return dict(sums)
+        at, cost = item.started_at, item.cost_pico_usd
+        day, adds = day_text(at), (
+            1, item.outcome not in NO_FAILURES, item.input_tokens or 0, item.output_tokens or 0, item.total_tokens or 0,
+            cost or 0, cost is None, at,
+        )  # fmt: skip
+        for subject, name in zip(SUBJECTS, _named(item), strict=True):
+            if name:
+                uses[subject, name, day].append(adds)
+        for name in {name[:_LONGEST] for name in item.tool_names or ()}:
+            if name:
+                uses[TOOL, name, day].append(adds)
+    return uses
 
 
-def _names(item: Interaction) -> Iterator[tuple[str, str]]:
-    for subject, column in SUBJECTS.items():
-        name = getattr(item, column)
-        if name:
-            yield subject, name
-    for name in dict.fromkeys(item.tool_names or ()):
-        if name:
-            yield TOOL, name[:_LONGEST]
+def latency_rows(by_hour: Counts, of_prompts: Counts) -> list[Key]:
+    """Return the rows to add to ``latency_daily``, given those of the hours' histogram and those of prompts."""
+    counts: dict[Key, int] = defaultdict(int, of_prompts)
+    for (hour, provider, model, measure, bucket), number in by_hour.items():
+        counts[hour[:10], provider, model, measure, bucket, "", 0] += number
+    return [(*key, upper_of(key[4]), number) for key, number in sorted(counts.items()) if number]
 
 
-def daily_latency_changes(olds: Sequence[Interaction], news: Sequence[Interaction]) -> list[tuple[Any, ...]]:
-    """Return the rows to add to ``latency_daily`` when calls are counted as they are now."""
-    before, after = _counts(olds), _counts(news)
-    changes = {key: after.get(key, 0) - before.get(key, 0) for key in {**before, **after}}
-    return [(*key, upper_of(key[4]), number) for key, number in sorted(changes.items()) if number]
+def prompt_changes(olds: Sequence[Interaction], news: Sequence[Interaction]) -> Counts:
+    """Return how many durations of stored prompts the buckets of a day count, more or fewer than before."""
+    return difference(_of_prompts(olds), _of_prompts(news))
 
 
-def _counts(items: Sequence[Interaction]) -> dict[tuple[Any, ...], int]:
-    counts: dict[tuple[Any, ...], int] = defaultdict(int)
+def _of_prompts(items: Sequence[Interaction]) -> Counts:
+    counts: dict[Key, int] = defaultdict(int)
     for item in items:
-        if not item.success:
-            continue
-        day = day_text(item.started_at)
-        place = (day, item.provider or "", item.model or "")
-        if item.ttft_ms is not None:
-            counts[(*place, "ttft", bucket_of(item.ttft_ms), "", 0)] += 1
-        if item.duration_ms is not None:
-            bucket = bucket_of(item.duration_ms)
-            counts[(*place, "duration", bucket, "", 0)] += 1
-            if item.prompt_name:
-                counts[day, "", "", PROMPT, bucket, item.prompt_name, item.prompt_version or 0] += 1
-    return dict(counts)
+        if item.prompt_name and item.success and item.duration_ms is not None:
+            place = (day_text(item.started_at), "", "", PROMPT, bucket_of(item.duration_ms))
+            counts[*place, item.prompt_name, item.prompt_version or 0] += 1
+    return counts
 
 
-def failure_changes(olds: Sequence[Interaction], news: Sequence[Interaction]) -> list[tuple[Any, ...]]:
+def failure_changes(olds: Sequence[Interaction], news: Sequence[Interaction]) -> list[Key]:
     """Return the rows to add to ``failure_daily`` when calls are counted as they are now."""
-    last: dict[tuple[Any, ...], tuple[int, str]] = {}
-    before, after = _failures(olds, last), _failures(news, last)
-    changes = {key: after.get(key, 0) - before.get(key, 0) for key in {**before, **after}}
-    return [
-        (*key, number, instant_text(last[key][0]), last[key][1]) for key, number in sorted(changes.items()) if number
-    ]
+    last: dict[Key, tuple[int, str]] = {}
+    changes = difference(_failures(olds, last), _failures(news, last))
+    return [(*key, number, instant_text(last[key][0]), last[key][1]) for key, number in sorted(changes.items())]
 
 
-def _failures(items: Sequence[Interaction], last: dict[tuple[Any, ...], tuple[int, str]]) -> dict[tuple[Any, ...], int]:
-    counts: dict[tuple[Any, ...], int] = defaultdict(int)
+def _failures(items: Sequence[Interaction], last: dict[Key, tuple[int, str]]) -> Counts:
+    counts: dict[Key, int] = defaultdict(int)
     for item in items:
         if item.outcome in NO_FAILURES:
             continue
@@ -122,4 +99,4 @@ def _failures(items: Sequence[Interaction], last: dict[tuple[Any, ...], tuple[in
         key = (day_text(item.started_at), item.provider or "", item.model or "", item.outcome.value, *kind)
         counts[key] += 1
         last[key] = max(last.get(key, (item.started_at, item.id)), (item.started_at, item.id))
-    return dict(counts)
+    return counts

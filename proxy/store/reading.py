@@ -11,7 +11,7 @@ import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import date, datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import orjson
@@ -23,6 +23,7 @@ from proxy.errors import NotFoundError, StoreError, TooSlowError
 from proxy.settings.database import DatabaseSettings
 from proxy.store import configuration, instances
 from proxy.store.catalogue.names import names_beginning
+from proxy.store.days import days_to_count
 from proxy.store.engine import backend_of
 from proxy.store.following import Recorded
 from proxy.store.partitions import bounded
@@ -118,16 +119,10 @@ class Reader:
         sql = f"SELECT count(*) AS calls FROM ({LABEL} LIMIT ?)"  # noqa: S608 - ours
         return any(self._rows(sql, (*label, _RARE + 1))[0]["calls"] <= _RARE for label in filters.labels())
 
-    def days_after(self, day: str | None) -> list[str]:
-        """Return the days that have calls, behind one; one statement a day, by leaps through the index."""
-        found = []
-        while (day := self._day_after(day)) is not None:
-            found.append(day)
-        return found
-
-    def _day_after(self, day: str | None) -> str | None:
+    def days_to_count(self) -> list[str]:
+        """Return the days whose rollups can be counted anew (``days``)."""
         with self._connect() as connection:
-            return day_after(connection, day)
+            return days_to_count(connection, self._database.keep_months)
 
     def newest(self) -> float | None:
         """Return when the newest call began, in Unix seconds."""
@@ -338,15 +333,6 @@ class Reader:
     def _rows(self, sql: str, values: Sequence[Any]) -> list[Row]:
         with self._connect() as connection:
             return [decoded(row) for row in _run(connection, sql, values)]
-
-
-def day_after(connection: Connection, after: str | None) -> str | None:
-    """Return the next day that has calls, the first one for None; None where there is no more."""
-    since = "" if after is None else (date.fromisoformat(after) + timedelta(days=1)).isoformat()
-    where, values = ("WHERE started_at >= ? ", (f"{since}T00:00:00.000Z",)) if since else ("", ())
-    sql = f"SELECT started_at FROM interaction {where}ORDER BY started_at LIMIT 1"  # noqa: S608 - ours
-    found = connection.exec_driver_sql(sql, values).scalar()
-    return None if found is None else str(found)[:10]
 
 
 def _body(connection: Connection, identity: str, side: str) -> StoredBody | None:

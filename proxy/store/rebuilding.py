@@ -4,7 +4,7 @@ A day that is made anew twice is the same as once, so what is broken off goes on
 to rollups meanwhile waits for the day's end (seconds at some hundred thousand calls), and then adds to what is right:
 on SQLite there is one writer, on Postgres the tables are locked before the rows are read.
 
-Days from which no call is on record are left alone: sums outlive the calls that retention has dropped.
+Which days those are is said by ``days``: sums outlive the calls that retention has dropped.
 """
 
 from __future__ import annotations
@@ -17,9 +17,8 @@ from typing import Any
 from sqlalchemy import Connection, Float
 
 from proxy.domain.interaction import Interaction
-from proxy.store.bulk import run_many
 from proxy.store.columns import Instant
-from proxy.store.counting import COUNTED, ROLLUPS, Rollup, counted
+from proxy.store.counting import COUNTED, ROLLUPS, Recount, Rollup, count, counted
 from proxy.store.partitions import bounded
 from proxy.store.reading import Row, decoded
 from proxy.store.statements import Filters, conditions_of
@@ -46,8 +45,7 @@ def rebuild_day(connection: Connection, day: str, rollups: Sequence[Rollup] = RO
     calls = 0
     for items in _pages(connection, begin):
         calls += len(items)
-        for rollup in rollups:
-            run_many(connection, rollup.add_sql, rollup.changes([], items))
+        count(connection, Recount([], items), rollups)
     after = [_counts(connection, rollup, day) for rollup in rollups]
     return Rebuilt(calls, sum(len(old ^ new) for old, new in zip(before, after, strict=True)))
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 from proxy.domain.interaction import Interaction
@@ -17,6 +18,9 @@ from proxy.store.rows import LARGEST
 
 _GROWTH = math.log(1.05)
 _SUMS = 7
+Key = tuple[Any, ...]
+Counts = Mapping[Key, int]
+"""How many calls more (or fewer) a key counts; none of them is 0."""
 
 
 def bucket_of(milliseconds: float) -> int:
@@ -24,12 +28,13 @@ def bucket_of(milliseconds: float) -> int:
     return math.ceil(math.log(max(milliseconds, 0.001)) / _GROWTH - 1e-9)
 
 
+@lru_cache(maxsize=1024)
 def upper_of(bucket: int) -> float:
     """Return the upper bound of a bucket in milliseconds."""
     return float(math.exp(bucket * _GROWTH))
 
 
-def rollup_changes(olds: Sequence[Interaction], news: Sequence[Interaction]) -> list[tuple[Any, ...]]:
+def rollup_changes(olds: Sequence[Interaction], news: Sequence[Interaction]) -> list[Key]:
     """Return the rows to add to ``rollup_hourly`` when calls are counted as they are now, instead of as they were."""
     before, after = _sums(olds), _sums(news)
     nothing: list[float] = [0] * _SUMS
@@ -45,8 +50,8 @@ def within(value: float) -> float:
     return max(-LARGEST, min(LARGEST, value))
 
 
-def _sums(items: Sequence[Interaction]) -> dict[tuple[Any, ...], list[float]]:
-    sums: dict[tuple[Any, ...], list[float]] = defaultdict(lambda: [0] * _SUMS)
+def _sums(items: Sequence[Interaction]) -> dict[Key, list[float]]:
+    sums: dict[Key, list[float]] = defaultdict(lambda: [0] * _SUMS)
     for item in items:
         key = (
             hour_text(item.started_at),
@@ -68,18 +73,28 @@ def _sums(items: Sequence[Interaction]) -> dict[tuple[Any, ...], list[float]]:
     return dict(sums)
 
 
-def latency_changes(olds: Sequence[Interaction], news: Sequence[Interaction]) -> list[tuple[Any, ...]]:
-    """Return the rows to add to ``latency_histogram`` when calls are counted as they are now."""
-    before, after = _counts(olds), _counts(news)
+def difference(before: Counts, after: Counts) -> Counts:
+    """Return by how much the second counts differ from the first."""
+    if not before:
+        return after
     changes = {key: after.get(key, 0) - before.get(key, 0) for key in {**before, **after}}
-    return [(*key, upper_of(key[4]), number) for key, number in sorted(changes.items()) if number]
+    return {key: number for key, number in changes.items() if number}
 
 
-def _counts(items: Sequence[Interaction]) -> dict[tuple[str, str, str, str, int], int]:
-    counts: dict[tuple[str, str, str, str, int], int] = defaultdict(int)
+def latency_counts(items: Sequence[Interaction]) -> Counts:
+    """Return how many durations and times to first byte of successful calls each bucket of an hour has."""
+    counts: dict[Key, int] = defaultdict(int)
     for item in items:
-        place = (hour_text(item.started_at), item.provider or "", item.model or "")
-        for measure, value in (("duration", item.duration_ms), ("ttft", item.ttft_ms)):
-            if value is not None and item.success:
-                counts[(*place, measure, bucket_of(value))] += 1
-    return dict(counts)
+        if not item.success:
+            continue
+        hour, provider, model = hour_text(item.started_at), item.provider or "", item.model or ""
+        if item.duration_ms is not None:
+            counts[hour, provider, model, "duration", bucket_of(item.duration_ms)] += 1
+        if item.ttft_ms is not None:
+            counts[hour, provider, model, "ttft", bucket_of(item.ttft_ms)] += 1
+    return counts
+
+
+def latency_rows(counts: Counts) -> list[Key]:
+    """Return the rows to add to ``latency_histogram``."""
+    return [(*key, upper_of(key[4]), number) for key, number in sorted(counts.items())]

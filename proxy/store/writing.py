@@ -28,7 +28,7 @@ from proxy.store.bodies import body_row, keep_bodies
 from proxy.store.bulk import add_rows, run_many
 from proxy.store.columns import day_text, instant_text
 from proxy.store.configuration import Proposal
-from proxy.store.counting import count_anew
+from proxy.store.counting import Recount, count
 from proxy.store.engine import Backend, backend_of
 from proxy.store.failures import CollisionError, StoreUnavailableError
 from proxy.store.instances import Instance
@@ -274,4 +274,4 @@ def _count(connection: Connection, new: Sequence[Interaction], amendments: Seque
         before, after = amending.change_rows(connection, amendment)
         olds += before
         news += after
-    count_anew(connection, olds, news)
+    count(connection, Recount(olds, news))

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 import uuid
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import psycopg
@@ -20,6 +21,7 @@ from proxy.domain.interaction import Entry
 from proxy.settings.database import DatabaseSettings
 from proxy.store import partitions
 from proxy.store.amending import Amendment, Change
+from proxy.store.checking import check_all
 from proxy.store.engine import backend_of
 from proxy.store.positions import SourceState
 from proxy.store.reading import Reader
@@ -151,6 +153,29 @@ def test_old_months_go_with_all_that_belongs_to_them(store: DatabaseSettings) ->
     assert sum(row["calls"] for row in reader._rows("SELECT calls FROM v_hourly", ())) == 4
     writer.close()
     reader.close()
+
+
+def test_sums_outlive_months_and_are_neither_wrong_nor_counted_anew(store: DatabaseSettings) -> None:
+    month = partitions.months_before(datetime.now(UTC).date(), 1)
+    begin, store = (month - date(1970, 1, 1)).days * DAY, replace(store, keep_months=1)
+    late = an_entry(id=id_text(IdentityMint().mint(begin * 1_000_000)), started_at=begin - 1)
+    day, eve = month + timedelta(days=14), month - timedelta(days=1)
+    with closing(StoreWriter(store)) as writer:
+        assert write(writer, called_at(eve), replace(late, attempts=()), called_at(day)) == 3
+    assert rollups_checked(store) == "count 1 calls, as many as there are"
+    assert any("interaction" in done for done in dropped_before(store, month))
+    with closing(Reader(store)) as reader:
+        assert reader.days_to_count() == [str(day)]
+    assert rollups_checked(store) == "count 1 calls, as many as there are"
+    assert ask(store, "SELECT sum(calls) FROM rollup_hourly") == [(3,)]
+
+
+def rollups_checked(store: DatabaseSettings) -> str:
+    backend = backend_of(store)
+    engine = backend.examiner()
+    (found,) = (item for item in check_all(backend, engine) if item.part == "rollups")
+    engine.dispose()
+    return " ".join(found.wrong) or found.detail
 
 
 @given(st.dates(date(1971, 1, 1), date(2200, 1, 1)), st.integers(0, 1200))

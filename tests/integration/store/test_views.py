@@ -16,6 +16,7 @@ from proxy.settings.database import DatabaseSettings
 from proxy.store.amending import Amendment, Change
 from proxy.store.maintenance import REBUILD
 from proxy.store.reading import Reader
+from proxy.store.rows import LARGEST
 from proxy.store.statements import Filters
 from proxy.store.writing import StoreWriter, WriteBatch
 from tests.support.entries import STARTED_AT, an_entry
@@ -89,10 +90,12 @@ def test_every_view_has_its_columns_and_says_what_the_rows_say(
 
 
 def test_a_sum_that_has_no_room_breaks_no_view(store: DatabaseSettings, writer: StoreWriter) -> None:
-    huge = [an_entry(cost_pico_usd=2**63 - 1, user_id="u", started_at=STARTED_AT + day * DAY) for day in range(3)]
-    write(writer, *huge)
-    ((cost,),) = ask(store, "SELECT cost_usd FROM v_users")
-    assert cost == pytest.approx(3 * (2**63 - 1) / 1e12)
+    facts: dict[str, Any] = {"cost_pico_usd": LARGEST, "user_id": "u", "prompt_name": "p"}
+    for day in (0, 0, 1, 2):
+        write(writer, an_entry(started_at=STARTED_AT + day * 3_600_000 * 25, **facts))
+    for view in ("v_users", "v_daily_cost", "v_hourly", "v_prompt_performance"):
+        costs = [cost for (cost,) in ask(store, f"SELECT cost_usd FROM {view} WHERE cost_usd IS NOT NULL")]
+        assert sum(costs) == pytest.approx(3 * LARGEST / 1e12), view
 
 
 def _amended(writer: StoreWriter, rows: list[dict[str, Any]], after: dict[str, Any]) -> None:
@@ -141,7 +144,7 @@ def test_rows_and_rollups_agree_after_replays_amendments_and_rebuilding(
             _amended(writer, reader.list_interactions(Filters(), 2), after)
         assert_rollups_equal_the_rows(store)
         if is_rebuilt:
-            assert [writer.maintain(f"{REBUILD} {day}").mended for day in reader.days_after(None)].count(0) >= 1
+            assert [writer.maintain(f"{REBUILD} {day}").mended for day in reader.days_to_count()].count(0) >= 1
             assert_rollups_equal_the_rows(store)
 
 
@@ -163,7 +166,7 @@ def test_rebuilding_mends_what_is_wrong_and_leaves_days_without_calls_alone(
     store: DatabaseSettings, writer: StoreWriter, reader: Reader
 ) -> None:
     write(writer, *CALLS)
-    days = reader.days_after(None)
+    days = reader.days_to_count()
     assert days == [
         ask(store, "SELECT min(day) FROM v_daily_cost")[0][0],
         ask(store, "SELECT max(day) FROM v_daily_cost")[0][0],

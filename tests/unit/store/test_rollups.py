@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.domain.outcome import Outcome
-from proxy.store.rollups import bucket_of, latency_changes, rollup_changes, upper_of
+from proxy.store.rollups import bucket_of, latency_counts, latency_rows, rollup_changes, upper_of
 from tests.support.entries import STARTED_AT, an_interaction
 
 
@@ -35,5 +35,5 @@ def test_hours_models_and_outcomes_are_kept_apart() -> None:
 
 def test_only_successful_calls_have_a_latency() -> None:
     items = [an_interaction(ttft_ms=100.0), an_interaction(outcome=Outcome.TIMED_OUT, success=False)]
-    rows = latency_changes([], items)
+    rows = latency_rows(latency_counts(items))
     assert [(row[3], row[-1]) for row in rows] == [("duration", 1), ("ttft", 1)]
