@@ -70,7 +70,9 @@ class Allowances:
 
     def admit(self, call: ClientCall, caller: Caller, place: Destination, plan: Plan) -> Plan | Refusal:
         """Return the plan that a call may follow, or why there is none."""
-        if caller.key is not None and (refusal := not_allowed(caller.key, place, place.model or plan.model)):
+        if caller.key is not None and (
+            refusal := not_allowed(caller.key, place, place.model or plan.model, call.head.method)
+        ):
             return refusal
         if self._limiting.providers:
             found = self._within_limits(call, plan)

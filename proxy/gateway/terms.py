@@ -1,7 +1,8 @@
 """What a proxy key may do, judged for every call: until when it holds, which models it may ask for.
 
 A key with a list of models may ask for these by their public names below ``/v1``, and for the list of all names; it may
-not name a provider, nor send what names no model that we can read: what is not on its list is refused.
+not name a provider, nor send what names no model that we can read: what is not on its list is refused. To ask for a
+model is not to take it away: such a key deletes none.
 """
 
 from __future__ import annotations
@@ -25,12 +26,14 @@ def expired(key: ProxyKey) -> Refusal | None:
     return Refusal(401, "expired_api_key", message)
 
 
-def not_allowed(key: ProxyKey, place: Destination, model: str | None) -> Refusal | None:
+def not_allowed(key: ProxyKey, place: Destination, model: str | None, method: str) -> Refusal | None:
     """Return why a key may not ask for this, or None; ``model`` is the name that the call says."""
     if not key.routes or place.lists_models:
         return None
     is_by_name = place.chosen is None and (place.provider is None or place.model is not None)
-    if is_by_name and model is not None:
+    if method == "DELETE":
+        what = "anything to be deleted"
+    elif is_by_name and model is not None:
         if model in key.routes or any(_is_meant(name, model) for name in key.routes):
             return None
         what = f"the model {model[:100]!r}"

@@ -93,6 +93,7 @@ async def test_a_key_whose_time_is_over_is_refused_on_a_connection_that_it_began
         ("/v1/models/fast", "GET", b"", "X-A: b", True),
         ("/v1/models/gpt", "GET", b"", "X-A: b", False),
         ("/v1/files", "GET", b"", "X-A: b", False),
+        ("/v1/models/fast", "DELETE", b"", "X-A: b", False),
     ],
 )
 async def test_a_key_with_a_list_asks_for_what_is_on_it(
