@@ -15,6 +15,7 @@ from proxy.gateway.guard import Refusal
 from proxy.gateway.limiting import Limiting, Subject
 from proxy.gateway.plan import Destination, Plan
 from proxy.gateway.terms import expired, not_allowed
+from proxy.protocol.requests import RequestFacts
 from proxy.spool.page import Page
 from proxy.spool.tallies import Tallies
 
@@ -68,11 +69,11 @@ class Allowances:
             self._limiting.end(call.subjects)
         call.counted_key, call.subjects, call.is_counted = None, (), False
 
-    def admit(self, call: ClientCall, caller: Caller, place: Destination, plan: Plan) -> Plan | Refusal:
-        """Return the plan that a call may follow, or why there is none."""
-        if caller.key is not None and (
-            refusal := not_allowed(caller.key, place, place.model or plan.model, call.head.method)
-        ):
+    def admit(
+        self, call: ClientCall, caller: Caller, place: Destination, plan: Plan, facts: RequestFacts
+    ) -> Plan | Refusal:
+        """Return the plan that a call may follow whose body says ``facts``, or why there is none."""
+        if caller.key is not None and (refusal := not_allowed(caller.key, place, facts, call.head.method)):
             return refusal
         if self._limiting.providers:
             found = self._within_limits(call, plan)

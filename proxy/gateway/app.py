@@ -256,7 +256,7 @@ class Gateway:
         if plan.unfit is not None:
             return plan.unfit(plan.route)
         if self.allowances.is_needed:
-            permitted = self.allowances.admit(call, caller, admission.place, plan)
+            permitted = self.allowances.admit(call, caller, admission.place, plan, body.facts)
             return permitted if isinstance(permitted, Refusal) else (permitted, composed)
         return plan, composed
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import time
+import zlib
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -29,7 +30,14 @@ PATH = "/v1/chat/completions"
 PEPPER = "5e" * 32
 KEY = "dc_" + "k3Y9" * 10 + "abc"
 BODY = b'{"model":"fast"}'
+FORM = "Content-Type: multipart/form-data; boundary=b"
 LONG_AGO, LATER = 1_000_000_000, 9_000_000_000
+
+
+def form(*models: bytes) -> bytes:
+    """Return a form that names these models."""
+    parts = (b'--b\r\nContent-Disposition: form-data; name="model"\r\n\r\n%s\r\n' % name for name in models)
+    return b"".join(parts) + b"--b--\r\n"
 
 
 def key(**terms: object) -> ProxyKey:
@@ -94,6 +102,16 @@ async def test_a_key_whose_time_is_over_is_refused_on_a_connection_that_it_began
         ("/v1/models/gpt", "GET", b"", "X-A: b", False),
         ("/v1/files", "GET", b"", "X-A: b", False),
         ("/v1/models/fast", "DELETE", b"", "X-A: b", False),
+        ("/v1/fine_tuning/jobs", "POST", BODY, "X-A: b", False),
+        ("/v1/batches", "POST", BODY, "X-A: b", False),
+        ("/v1/load_lora_adapter", "POST", BODY, "X-A: b", False),
+        ("/v1/embeddings", "POST", BODY, "X-A: b", True),
+        (PATH, "POST", b'{"model":"fast","model":"gpt"}', "X-A: b", False),
+        (PATH, "POST", zlib.compress(BODY), "Content-Encoding: deflate", False),
+        ("/v1/audio/transcriptions", "POST", form(b"fast"), FORM, True),
+        ("/v1/audio/transcriptions", "POST", form(b"gpt"), FORM, False),
+        ("/v1/audio/transcriptions", "POST", form(b"fast", b"gpt"), FORM, False),
+        ("/v1/audio/transcriptions", "POST", form(b"gpt", b"fast"), FORM, False),
     ],
 )
 async def test_a_key_with_a_list_asks_for_what_is_on_it(
