@@ -14,6 +14,7 @@ from proxy.control.api.endpoint import Endpoint
 from proxy.control.api.openapi import ABOUT, path_of
 
 _TITLES = {
+    "analytics": "What calls came to",
     "audit": "Audit log",
     "export": "Export",
     "import": "Import",
@@ -23,10 +24,12 @@ _TITLES = {
     "prices": "Prices",
     "prompts": "Prompts",
     "providers": "Providers",
+    "query": "Sums",
     "revisions": "Revisions",
     "routes": "Routes",
     "search": "Search",
     "secrets": "Sealed keys",
+    "sessions": "Sessions",
     "tokens": "Admin tokens",
 }
 _ORDER = ("GET", "POST", "PUT", "PATCH", "DELETE")

@@ -10,6 +10,7 @@ from starlette.routing import Route
 from proxy.control.api import (
     access,
     actions,
+    analytics,
     documents,
     history,
     interactions,
@@ -17,6 +18,7 @@ from proxy.control.api import (
     prompt_versions,
     prompts,
     search,
+    sessions,
 )
 from proxy.control.api.describing import routes_describing
 from proxy.control.api.endpoint import Door, Endpoint, route_of
@@ -26,6 +28,8 @@ from proxy.settings.values import Settings
 ENDPOINTS: tuple[Endpoint, ...] = (
     *interactions.endpoints(),
     *search.endpoints(),
+    *analytics.endpoints(),
+    *sessions.endpoints(),
     *access.endpoints(),
     *actions.endpoints(),
     *price_data.endpoints(),

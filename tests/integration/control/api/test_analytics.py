@@ -1,0 +1,119 @@
+"""Summaries, sums, failures and sessions over the API; each answer is one that is described."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from proxy.domain.outcome import Outcome
+from proxy.settings.database import DatabaseSettings
+from proxy.settings.values import Settings
+from proxy.store.writing import WriteBatch
+from tests.support.admin_api import AdminApi, admin_api
+from tests.support.entries import an_entry
+
+NOW = time.time_ns() // 1_000_000
+HOUR, DAY = 3_600_000, 86_400_000
+ENTRIES = [
+    an_entry(model="gpt-5", session_id="s/1", user_id="kim", started_at=NOW - DAY),
+    an_entry(model="gpt-5", session_id="s2", user_id="lee", started_at=NOW - HOUR),
+    an_entry(model="o4", session_id="s/1", user_id="kim", started_at=NOW),
+    an_entry(
+        model="o4", session_id="s3", outcome=Outcome.TIMED_OUT, success=False, http_status=None, cost_pico_usd=None,
+        started_at=NOW - 2 * HOUR,
+    ),
+    an_entry(model="old", session_id="s0", started_at=NOW - 30 * DAY),
+]  # fmt: skip
+TEXTS = ["Refund me", "no", "A refund, please. " + "x" * 900, "", "refund of old"]
+
+
+@pytest.fixture
+def settings(tmp_path: Path, store: DatabaseSettings) -> Settings:
+    return Settings(data_dir=str(tmp_path), run_dir=str(tmp_path / "run"), database=store)
+
+
+@contextlib.asynccontextmanager
+async def filled(settings: Settings) -> AsyncIterator[AdminApi]:
+    async with admin_api(settings) as api:
+        entries = [replace(entry, input_text=text) for entry, text in zip(ENTRIES, TEXTS, strict=True)]
+        batch = WriteBatch(entries=[("s", entry) for entry in entries])
+        api.turns.take(lambda writer: writer.write(batch, lambda _: {}))
+        yield api
+
+
+async def refused(api: AdminApi, path: str, field: str, words: str) -> None:
+    told = await api.ask("GET", path, status=400)
+    assert told["errors"][0]["field"] == field
+    assert words in f"{told['detail']} {told.get('hint')}"
+
+
+async def test_a_summary_is_of_a_week_unless_more_is_asked_for(settings: Settings) -> None:
+    async with filled(settings) as api:
+        week: Any = await api.ask("GET", "analytics/summary")
+        assert (week["calls"], week["errors"], week["error_rate"], week["unpriced_calls"]) == (4, 1, 0.25, 1)
+        assert {row["model"]: row["calls"] for row in week["models"]} == {"gpt-5": 2, "o4": 2}
+        assert sum(item["calls"] for item in week["series"]) == 4
+        assert (await api.ask("GET", "analytics/summary?since=90d"))["calls"] == 5
+        day = await api.ask("GET", "analytics/summary?since=3h")
+        assert (day["calls"], {row["outcome"] for row in day["outcomes"]}) == (3, {"completed", "timed_out"})
+        nothing = await api.ask("GET", "analytics/summary?since=2090-01-01")
+        assert (nothing["calls"], nothing["cost_usd"], nothing["error_rate"]) == (0, None, None)
+        await refused(api, "analytics/summary?since=yesterday", "since", "7d")
+        await refused(api, "analytics/summary?day=1", "day", "since, until")
+
+
+async def test_sums_by_what_is_wanted(settings: Settings) -> None:
+    async with filled(settings) as api:
+        told = await api.ask("GET", "query?by=model,outcome")
+        assert {(row["model"], row["outcome"], row["calls"]) for row in told["rows"]} == {
+            ("gpt-5", "completed", 2), ("o4", "completed", 1), ("o4", "timed_out", 1),
+        }  # fmt: skip
+        assert (told["by"], told["is_whole"]) == (["model", "outcome"], True)
+        days = (await api.ask("GET", "query?by=day&since=90d"))["rows"]
+        assert [row["day"] for row in days] == sorted(row["day"] for row in days)
+        top = await api.ask("GET", "query?by=user&top=1")
+        assert (top["rows"][0]["user"], top["rows"][0]["calls"], top["is_whole"]) == ("kim", 2, False)
+        assert (await api.ask("GET", "query?by=day&user=lee"))["rows"][0]["calls"] == 1
+        await refused(api, "query", "by", "names one to three of: hour, day, provider")
+        await refused(api, "query?by=colour", "by", "there are: hour, day")
+        await refused(api, "query?by=user,model", "by", "user is counted by day only")
+        await refused(api, "query?by=hour&user=kim", "by", "user is counted by day only")
+        await refused(api, "query?by=model&sort=size", "sort", "there are: calls, errors")
+        await refused(api, "query?by=model&top=0", "top", "1 to 1000")
+
+
+async def test_what_failed_and_what_was_last(settings: Settings) -> None:
+    async with filled(settings) as api:
+        told = await api.ask("GET", "analytics/failures")
+        (kind,) = told["rows"]
+        assert (kind["outcome"], kind["http_status"], kind["calls"], kind["share"]) == ("timed_out", None, 1, 0.5)
+        assert (await api.ask("GET", f"interactions/{kind['sample_id']}"))["outcome"] == "timed_out"
+        assert (await api.ask("GET", "analytics/failures?model=gpt-5"))["rows"] == []
+        recent = await api.ask("GET", "analytics/recent?limit=2")
+        assert ([row["model"] for row in recent["data"]], recent["has_more"]) == (["o4", "gpt-5"], True)
+
+
+async def test_sessions_go_both_ways(settings: Settings) -> None:
+    async with filled(settings) as api:
+
+        async def names(query: str) -> list[str]:
+            return [row["id"] for row in (await api.ask("GET", f"sessions?{query}"))["data"]]
+
+        assert await names("") == ["s/1", "s2", "s3", "s0"]
+        assert await names("since=7d") == ["s/1", "s2", "s3"]
+        assert await names("limit=2&after=s/1") == ["s2", "s3"]
+        assert await names("limit=1&before=s3") == ["s2"]
+        assert await names("order=asc&limit=2") == ["s0", "s3"]
+        assert await names("order=asc&after=s2") == ["s/1"]
+        one = await api.ask("GET", "sessions/s/1")
+        assert (one["calls"], one["id"]) == (2, "s/1")
+        assert (await api.ask("GET", "sessions?fields=calls&limit=1"))["data"] == [{"id": "s/1", "calls": 2}]
+        await api.ask("GET", "sessions/none", status=404)
+        await refused(api, "sessions?after=none", "after", "no session")
+        await refused(api, "sessions?after=s2&before=s3", "before", "stands alone")
