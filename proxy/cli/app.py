@@ -16,6 +16,7 @@ from proxy.cli import (
     catalogue_commands,
     completion,
     database_commands,
+    figure_commands,
     price_commands,
     prompt_commands,
     prompt_file_commands,
@@ -128,6 +129,7 @@ def try_it(data_dir: DataDir = None, config: Config = None, env_file: EnvFile = 
 
 
 reading_commands.add_to(app)
+figure_commands.add_to(app)
 price_commands.add_to(app)
 database_commands.add_to(app)
 catalogue_commands.add_to(app)

@@ -74,6 +74,13 @@ def outcomes() -> list[str]:
     return [item.value for item in Outcome]
 
 
+def counted() -> list[str]:
+    """Offer what calls are counted by."""
+    from proxy.store.analytics import BY_HOUR, BY_SUBJECT
+
+    return [*BY_HOUR, *BY_SUBJECT]
+
+
 def models(ctx: typer.Context, incomplete: str) -> list[str]:
     """Offer the models on record."""
     return _ask(ctx, lambda reader: reader.models(incomplete, _OFFERED))

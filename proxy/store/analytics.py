@@ -180,6 +180,11 @@ def failures(span: Span, top: int, only: Mapping[str, str] | None = None) -> Que
     return sql, (*values, *bounds, top)
 
 
+def slowest(limit: int) -> Question:
+    """Return the question for the calls that took longest, up to a hundred."""
+    return "SELECT * FROM v_slowest ORDER BY duration_ms DESC LIMIT ?", (limit,)
+
+
 def sessions(span: Span, limit: int, behind: tuple[str, str] | None = None, *, newest_first: bool = True) -> Question:
     """Return the question for sessions by when they were last seen, behind one: (``last_seen``, ``session_id``)."""
     conditions, values = _within("day", span.days())

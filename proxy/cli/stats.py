@@ -1,0 +1,70 @@
+"""``dashcam stats``: what some days came to, in a few lines and the busiest models."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+
+from proxy.cli.figures import Asked, drawn, record, tell
+from proxy.cli.rows import Show, number, print_rows, shown
+from proxy.cli.terminal import duration, json_text, money, on_one_line, paint
+from proxy.settings.values import Settings
+from proxy.store.analytics import Span
+from proxy.store.summaries import summary
+
+_LISTS = ("models", "providers", "outcomes", "series")
+_MODELS: dict[str, Show] = {
+    "model": shown, "calls": number, "errors": number, "input_tokens": number, "output_tokens": number,
+    "cost_usd": money, "p50_ms": duration, "p95_ms": duration,
+}  # fmt: skip
+
+
+def stats(settings: Settings, asked: Asked) -> None:
+    """Print them."""
+    with record(settings) as reader:
+        span = asked.span(reader)
+        told = summary(reader, span)
+    if asked.as_json:
+        print(json_text(told, orjson.OPT_INDENT_2))
+    elif not sys.stdout.isatty():
+        for name, value in told.items():
+            if name not in _LISTS:
+                print(f"{name}\t{'' if value is None else value}")
+    elif not told["calls"]:
+        tell(f"No calls {asked.words}. Look further back with: dashcam stats --days 90; what is there: dashcam logs")
+    else:
+        _print(told, span)
+        tell(f"Where the money went: dashcam costs{asked.flag}; what failed: dashcam errors{asked.flag}")
+
+
+def _print(told: Mapping[str, Any], span: Span) -> None:
+    series = told["series"]
+    lines = (
+        ("calls", number(told["calls"]), drawn(series, "calls", span)),
+        ("errors", f"{number(told['errors'])} ({told['error_rate']:.1%})", drawn(series, "errors", span)),
+        ("cost", _cost(told), drawn(series, "cost_usd", span)),
+        ("tokens", _tokens(told), ""),
+        ("took", ", ".join(f"{name} {duration(told[f'{name}_ms'])}" for name in ("p50", "p95", "p99")), ""),
+        ("first token", f"p50 {duration(told['ttft_p50_ms'])}, p95 {duration(told['ttft_p95_ms'])}", ""),
+        ("ended", on_one_line(", ".join(f"{row['calls']:,} {row['outcome']}" for row in told["outcomes"])), ""),
+    )
+    width = max(len(text) for _, text, bars in lines if bars) if any(bars for _, _, bars in lines) else 0
+    for name, text, bars in lines:
+        print(f"{paint(f'{name:<12}', 'dim')}{f'{text:<{width}}  {bars}' if bars else text}".rstrip())
+    print()
+    print_rows(
+        told["models"], _MODELS, as_json=False, shed=("errors", "p50_ms", "output_tokens", "input_tokens", "p95_ms")
+    )
+
+
+def _cost(told: Mapping[str, Any]) -> str:
+    missing = f" ({told['unpriced_calls']:,} without a price)" if told["unpriced_calls"] else ""
+    return f"{money(told['cost_usd'])}{missing}"
+
+
+def _tokens(told: Mapping[str, Any]) -> str:
+    cached = f" ({told['cached_tokens']:,} cached)" if told["cached_tokens"] else ""
+    return f"{told['input_tokens']:,} in{cached}, {told['output_tokens']:,} out"
