@@ -211,6 +211,12 @@ class Desk:
             return Changed(revision=revision.number, live=False)
         return Changed(revision=revision.number, live=True)
 
+    # -- the record ------------------------------------------------------------------------------------------
+
+    def write(self, work: Callable[[Session], T]) -> T:
+        """Do this to the record of calls, in a transaction; the catalogue and access to it stay as they are."""
+        return self._transaction(work)
+
     # -- reading --------------------------------------------------------------------------------------------
 
     def read(self, work: Callable[[Session], T]) -> T:

@@ -30,7 +30,7 @@ TABLES = {
     "attempt": "interaction_id",
 }
 """The tables that are cut, and by which column."""
-_NOTED = ("amendment", "interaction_id")
+_NOTED = (("amendment", "interaction_id"), ("feedback", "interaction_id"))
 MONTHS_AHEAD = 3
 _DAY = 86_400_000
 _EARLIER, _LATER = _DAY, 31 * _DAY
@@ -113,7 +113,7 @@ def drop_next(connection: Connection, month: date) -> str | None:
                 connection.exec_driver_sql(f"DROP TABLE {name}")
                 return f"dropped {name}"
     first = first_id(month)
-    for table, column in (*((f"{name}_default", column) for name, column in TABLES.items()), _NOTED):
+    for table, column in (*((f"{name}_default", column) for name, column in TABLES.items()), *_NOTED):
         sql = f"DELETE FROM {table} WHERE {column} < ?"  # noqa: S608 - names of ours
         if connection.exec_driver_sql(sql, (first,)).rowcount:
             return f"emptied {table}"

@@ -19,7 +19,7 @@ import structlog
 from sqlalchemy import Connection
 
 from proxy.settings.database import DatabaseSettings
-from proxy.store import instances, leadership, partitions
+from proxy.store import feedback, instances, leadership, partitions
 from proxy.store.catalogue import audit
 from proxy.store.columns import instant_text, milliseconds_of
 from proxy.store.engine import backend_of
@@ -31,7 +31,7 @@ log = structlog.get_logger("periodic")
 RETRY_SECONDS = 60.0
 OLD_MONTHS = "old_months"
 OLD_DEEDS = "old_deeds"
-_HOUR, _DAY = 3600.0, 86_400.0
+_MINUTE, _HOUR, _DAY = 60.0, 3600.0, 86_400.0
 _JUMP_SECONDS = 7 * _DAY
 _LAST = "SELECT ended_at FROM periodic_run WHERE name = ?"
 _DUE = "SELECT name, next_at FROM periodic_run"
@@ -70,6 +70,7 @@ def tasks_of(database: DatabaseSettings, audit_days: int = 0) -> list[Task]:
         return tasks
     tasks += [
         Task(name="partitions", seconds=_HOUR, work=_make_partition, goes_on=True),
+        Task(name="missed_feedback", seconds=_MINUTE, work=_settle_feedback),
         Task(name="gone_instances", seconds=_DAY, work=instances.fold_gone),
     ]
     if database.keep_months:
@@ -89,6 +90,13 @@ def _drop_old(connection: Connection, keep: int) -> str | None:
     if _has_jumped(connection, OLD_MONTHS, now):
         return None
     return partitions.drop_next(connection, partitions.months_before(_today(connection), keep))
+
+
+def _settle_feedback(connection: Connection) -> str | None:
+    """Give calls what was given to them in the moment when they were stored by another host."""
+    return feedback.settle_missed(
+        connection, milliseconds_of(connection.exec_driver_sql(_NOW["postgresql"]).scalar_one())
+    )
 
 
 def _drop_deeds(connection: Connection, days: int) -> str | None:

@@ -13,12 +13,13 @@ from sqlalchemy import JSON, BigInteger, CheckConstraint, Column, Float, Index, 
 from sqlmodel import Field, SQLModel
 
 from proxy.domain.outcome import ContentState, CostStatus, FinishKind, Outcome
-from proxy.store import catalogue_tables, fields, host_tables, rollup_tables
+from proxy.store import catalogue_tables, feedback_table, fields, host_tables, rollup_tables
 from proxy.store.columns import Identity, Instant, string
 from proxy.store.fields import INTEGER, ROW_KEY, count, key, not_negative, number, one_of, some, text, whole, word
 
 metadata = fields.metadata
 """What the migrations must make: the tables here, the daily rollups, and those of hosts that share a database."""
+FEEDBACK = str(feedback_table.FeedbackRow.__tablename__)
 HOST_TABLES = (
     host_tables.InstanceRow, host_tables.LeaderRow, host_tables.PeriodicRunRow, host_tables.ConfigRevisionRow,
 )  # fmt: skip
@@ -58,6 +59,7 @@ class InteractionRow(SQLModel, table=True):
         Index("ix_interaction_session_id_started_at", "session_id", "started_at"),
         some("user_id", "user_id IS NOT NULL", "user_id", "started_at"),
         some("prompt_name", "prompt_name IS NOT NULL", "prompt_name", "started_at"),
+        some("client_request_id", "client_request_id IS NOT NULL", "client_request_id"),
         some("score", "score IS NOT NULL", "prompt_name", "prompt_version", "score"),
         some("duration_ms", f"duration_ms >= {SLOW_MS}", "duration_ms"),
         some("cost_pico_usd", f"cost_pico_usd >= {DEAR_PICO_USD}", "cost_pico_usd"),

@@ -21,7 +21,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from proxy.domain.interaction import Entry, Interaction
 from proxy.errors import StoreError
 from proxy.settings.database import DatabaseSettings
-from proxy.store import accounts, amending, configuration, instances, positions, rows, tables
+from proxy.store import accounts, amending, configuration, feedback, instances, positions, rows, tables
 from proxy.store.amending import Amendment
 from proxy.store.answers import released, settle
 from proxy.store.bodies import body_row, keep_bodies
@@ -214,6 +214,7 @@ def _write(connection: Connection, batch: WriteBatch, totals_of: TotalsOf, insta
     if entries:
         _insert_entries(connection, entries)
         _count(connection, [entry.interaction for entry in entries], released(makers))
+        feedback.settle(connection, [entry.interaction for entry in entries], time.time_ns() // 1_000_000)
     totals = totals_of(entries) if entries else {}
     run_many(connection, _TOTAL, [(instance, *key, value) for key, value in sorted(totals.items())])
     run_many(connection, _PARKED, [(p.id, p.part, p.source, p.until_sequence, p.payload) for p in batch.parked])

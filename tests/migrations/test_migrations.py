@@ -15,10 +15,12 @@ from proxy.store.compatibility import NOTED_FROM
 from proxy.store.engine import backend_of
 from proxy.store.migration import check, head, known_revisions, upgrade
 from proxy.store.partitions import PART
-from proxy.store.tables import metadata
+from proxy.store.tables import ROLLUP_TABLES, metadata
 from tests.support.revisions import bring_to, scripts
 from tests.support.rollups import ask
 from tests.support.schemas import fill_every_table, stored
+
+DERIVED = {str(kind.__tablename__) for kind in ROLLUP_TABLES}
 
 
 def test_there_is_one_head_and_we_know_it() -> None:
@@ -94,6 +96,8 @@ def test_every_tables_rows_are_carried_through(empty: DatabaseSettings, revision
     done = upgrade(empty)
     assert (done.before, done.after) == (revision, head())
     after = stored(empty)
-    assert {name: {column: after[name][column] for column in row} for name, row in rows.items()} == rows
+    # Into daily rollups, what the calls say may have come before the row that was there.
+    kept = {name: row for name, row in rows.items() if name not in DERIVED}
+    assert {name: {column: after[name][column] for column in row} for name, row in kept.items()} == kept
     # What came in later is empty, and another row can go in.
     fill_every_table(empty, 2)

@@ -17,6 +17,7 @@ _TITLES = {
     "analytics": "What calls came to",
     "audit": "Audit log",
     "export": "Export",
+    "feedback": "Feedback",
     "import": "Import",
     "interactions": "Calls",
     "keys": "Proxy keys",

@@ -1,0 +1,138 @@
+"""Feedback over the API: on calls that are there, that will be, and on sessions; scores follow whatever happens."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from proxy.settings.database import DatabaseSettings
+from proxy.settings.values import Settings
+from proxy.store import feedback
+from proxy.store.writing import WriteBatch
+from tests.support.admin_api import AdminApi, admin_api
+from tests.support.entries import an_entry
+
+OWN = "5f1d7a52-0f7e-4d55-9d5b-3b1f0c2a7e11"
+
+
+@pytest.fixture
+def settings(tmp_path: Path, store: DatabaseSettings) -> Settings:
+    return Settings(data_dir=str(tmp_path), run_dir=str(tmp_path / "run"), database=store)
+
+
+@contextlib.asynccontextmanager
+async def serving(settings: Settings) -> AsyncIterator[AdminApi]:
+    async with admin_api(settings) as api:
+        yield api
+
+
+def record(api: AdminApi, **changes: Any) -> str:
+    entry = an_entry(**changes)
+    api.turns.take(lambda writer: writer.write(WriteBatch(entries=[("s", entry)]), lambda _: {}))
+    return entry.interaction.id
+
+
+async def score(api: AdminApi, call: str) -> tuple[float | None, int]:
+    found = await api.ask("GET", f"interactions/{call}")
+    return found["score"], found["score_count"]
+
+
+async def give(api: AdminApi, **values: Any) -> Any:
+    return await api.ask("POST", "feedback", values, status=201)
+
+
+async def test_a_call_has_the_mean_of_its_scores(settings: Settings) -> None:
+    async with serving(settings) as api:
+        call = record(api)
+        first = await give(api, interaction_id=call, value=True, id="thumb")
+        assert (first["is_pending"], first["score"], first["value"], first["author"]) == (False, 1.0, True, "loopback")
+        await give(api, interaction_id=call, value=3, type="1-5", source="judge", name="tone")
+        assert await score(api, call) == (0.75, 2)
+        again = await give(api, interaction_id=call, value=False, id="thumb")
+        assert (again["value"], again["created_at"]) == (False, first["created_at"])
+        assert await score(api, call) == (0.25, 2)
+        await give(api, interaction_id=call, value="polite", type="category")
+        assert await score(api, call) == (0.25, 2)
+        assert (await api.ask("DELETE", "feedback/thumb"))["deleted"] == "thumb"
+        assert await score(api, call) == (0.5, 1)
+        assert [item["object"] for item in (await api.ask("GET", "audit?noun=feedback"))["data"]] == ["thumb"]
+        assert [row["id"] for row in (await api.ask("GET", "interactions?score=>0.4"))["data"]] == [call]
+
+
+async def test_what_comes_before_its_call_waits_for_it(settings: Settings) -> None:
+    async with serving(settings) as api:
+        early = await give(api, interaction_id=OWN.upper(), value=True)
+        assert (early["is_pending"], early["interaction_id"]) == (True, OWN)
+        other = record(api)
+        call = record(api, client_request_id=OWN)
+        assert await score(api, call) == (1.0, 1)
+        assert await score(api, other) == (None, 0)
+        found = await api.ask("GET", f"feedback/{early['id']}")
+        assert (found["is_pending"], found["interaction_id"]) == (False, call)
+        late = await give(api, interaction_id=OWN, value=0.5)
+        assert late["interaction_id"] == call
+        assert await score(api, call) == (0.75, 2)
+        ours = an_entry()
+        await give(api, interaction_id=ours.interaction.id, value=False)
+        api.turns.take(lambda writer: writer.write(WriteBatch(entries=[("s", ours)]), lambda _: {}))
+        assert await score(api, ours.interaction.id) == (0.0, 1)
+
+
+async def test_what_has_missed_its_call_is_given_to_it_later(settings: Settings) -> None:
+    async with serving(settings) as api:
+        call = record(api, client_request_id=OWN)
+        made = await give(api, interaction_id=OWN, value=True)
+
+        def miss(writer: Any) -> None:
+            with writer.transaction() as connection:
+                connection.exec_driver_sql("UPDATE feedback SET interaction_id = NULL")
+
+        def settle(writer: Any) -> str | None:
+            with writer.transaction() as connection:
+                return feedback.settle_missed(connection, writer.backend.now(connection))
+
+        api.turns.take(miss)
+        assert (await api.ask("GET", f"feedback/{made['id']}"))["is_pending"] is True
+        assert api.turns.take(settle) == "found the calls of 1 that waited"
+        assert api.turns.take(settle) is None
+        assert await score(api, call) == (1.0, 1)
+
+
+async def test_lists_go_both_ways_and_are_filtered(settings: Settings) -> None:
+    async with serving(settings) as api:
+        call = record(api)
+        for number in range(4):
+            await give(api, interaction_id=call, value=number / 4, id=f"f{number}", name=f"n{number % 2}")
+        await give(api, session_id="s/1", value="long", source="code")
+
+        async def ids(query: str) -> list[str]:
+            return [row["id"] for row in (await api.ask("GET", f"feedback?{query}"))["data"]]
+
+        assert await ids("name=n0") == ["f2", "f0"]
+        assert await ids(f"interaction_id={call}&limit=2") == ["f3", "f2"]
+        assert await ids("order=asc&limit=2&after=f0") == ["f1", "f2"]
+        assert await ids("limit=1&before=f1") == ["f2"]
+        (said,) = (await api.ask("GET", "feedback?type=text&source=code"))["data"]
+        assert (said["session_id"], said["interaction_id"], said["is_pending"]) == ("s/1", None, False)
+        for query, field in (("interaction_id=x", "interaction_id"), ("after=none", "after"), ("nope=1", "nope")):
+            assert (await api.ask("GET", f"feedback?{query}", status=400))["errors"][0]["field"] == field
+        await api.ask("GET", "feedback/none", status=404)
+        await api.ask("DELETE", "feedback/none", status=404)
+
+
+async def test_an_id_is_of_one_thing(settings: Settings) -> None:
+    async with serving(settings) as api:
+        await give(api, session_id="s1", value=1, id="mine")
+        told = await api.ask("POST", "feedback", {"session_id": "s2", "value": 1, "id": "mine"}, status=422)
+        assert told["errors"][0]["field"] == "id"
+
+
+async def test_who_may_only_read_gives_none(settings: Settings) -> None:
+    async with serving(settings) as api:
+        token = (await api.ask("POST", "tokens", {"scope": "read"}, status=201))["token"]
+        reader = {"x-dashcam-peer": "192.0.2.7:5000;http;public", "authorization": f"Bearer {token}"}
+        assert await api.status("POST", "feedback", {"session_id": "s", "value": 1}, headers=reader) == 403
