@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StrictBool, StrictFloat, StrictInt, StrictStr
 
-from proxy.catalogue.fields import Document, Line
+from proxy.catalogue.fields import Document, Line, Tag
 from proxy.domain.feedback import SCALES, WORDED, Feedback, FeedbackKind, FeedbackSource, score_of
 from proxy.errors import InvalidError, Problem
 
@@ -38,6 +38,13 @@ class NewFeedback(Document):
     max: float | None = None
     comment: Annotated[str, Field(max_length=_LONGEST_TEXT)] | None = None
     source: Source = "user"
+
+
+class TagChange(Document):
+    """Tags that a call gets, and tags that it loses."""
+
+    add: Annotated[list[Tag], Field(max_length=32)] = Field(default=[])
+    remove: Annotated[list[Tag], Field(max_length=32)] = Field(default=[])
 
 
 def feedback_of(said: NewFeedback, identity: str, author: str) -> Feedback:

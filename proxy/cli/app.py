@@ -16,6 +16,7 @@ from proxy.cli import (
     catalogue_commands,
     completion,
     database_commands,
+    feedback_commands,
     figure_commands,
     price_commands,
     prompt_commands,
@@ -130,6 +131,7 @@ def try_it(data_dir: DataDir = None, config: Config = None, env_file: EnvFile = 
 
 reading_commands.add_to(app)
 figure_commands.add_to(app)
+feedback_commands.add_to(app)
 price_commands.add_to(app)
 database_commands.add_to(app)
 catalogue_commands.add_to(app)

@@ -1,4 +1,4 @@
-"""Feedback on calls and sessions: given once or again by the same id, read back, taken away.
+"""Feedback on calls and sessions: given once or again by the same id, read back, taken away; and tags of calls.
 
 It may come before its call is on record, by the id that the caller gave the call or that the answer's head has: then
 it waits (``is_pending``), and is given to the call when that is stored.
@@ -11,16 +11,17 @@ import uuid
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from proxy.catalogue.feedback import NewFeedback, feedback_of
+from proxy.catalogue.feedback import NewFeedback, TagChange, feedback_of
 from proxy.catalogue.parsing import parse
 from proxy.control.api import feedback_replies as replies
 from proxy.control.api.changing import note
 from proxy.control.api.endpoint import Ask, Endpoint, Reply
+from proxy.control.api.interactions import record
 from proxy.control.api.listing import QUERY, envelope, is_backwards, limit_of, order_of
 from proxy.control.api.parameters import ParameterError
 from proxy.domain.feedback import WORDED, FeedbackKind
-from proxy.errors import NotFoundError
-from proxy.store import feedback
+from proxy.errors import InvalidError, NotFoundError, Problem
+from proxy.store import feedback, tagging
 from proxy.store.feedback import Row
 
 _FILTERS = {"type": "kind"}
@@ -31,6 +32,10 @@ _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\Z")
 def endpoints() -> Iterator[Endpoint]:
     """Yield the rows."""
     one = "feedback/{name:path}"
+    yield Endpoint(
+        method="POST", path="interactions/{name}/tags", scope="write", summary="Change a call's tags", handle=_tag,
+        takes=TagChange, gives=replies.Tagged, is_change=False,
+    )  # fmt: skip
     yield Endpoint(
         method="POST", path="feedback", scope="write", summary="Say what is thought of a call", handle=_give,
         takes=NewFeedback, gives=replies.FeedbackRow, status=201, is_change=False,
@@ -44,6 +49,17 @@ def endpoints() -> Iterator[Endpoint]:
         method="DELETE", path=one, scope="write", summary="Take feedback away", handle=_remove, is_change=False,
         gives=replies.RemovedFeedback,
     )  # fmt: skip
+
+
+def _tag(ask: Ask) -> Reply:
+    said = parse(TagChange, ask.body)
+    if not said.add and not said.remove:
+        raise InvalidError([Problem("add", "or remove names tags")])
+    with record(ask) as reader:
+        call = reader.interaction(ask.path["name"])["id"]
+    tags = ask.desk.write(lambda within: tagging.tag(within.connection, within.backend, call, said.add, said.remove))
+    note(ask, "tag", "interactions", call, added=",".join(said.add), removed=",".join(said.remove))
+    return Reply(body={"id": call, "tags": tags})
 
 
 def _give(ask: Ask) -> Reply:

@@ -33,3 +33,10 @@ class RemovedFeedback(BaseModel):
     """The id of what is gone."""
 
     deleted: str
+
+
+class Tagged(BaseModel):
+    """A call's tags as they are now."""
+
+    id: str
+    tags: list[str]

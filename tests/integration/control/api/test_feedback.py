@@ -124,6 +124,25 @@ async def test_lists_go_both_ways_and_are_filtered(settings: Settings) -> None:
         await api.ask("DELETE", "feedback/none", status=404)
 
 
+async def test_tags_come_and_go(settings: Settings) -> None:
+    async with serving(settings) as api:
+        call = record(api, tags=("eu", "beta"))
+        told = await api.ask("POST", f"interactions/{call}/tags", {"add": ["vip", "eu"], "remove": ["beta"]})
+        assert told == {"id": call, "tags": ["eu", "vip"]}
+        assert (await api.ask("GET", f"interactions/{call}"))["tags"] == ["eu", "vip"]
+        assert [row["id"] for row in (await api.ask("GET", "interactions?tag=vip"))["data"]] == [call]
+        assert (await api.ask("GET", "interactions?tag=beta"))["data"] == []
+        (deed,) = (await api.ask("GET", "audit?action=tag"))["data"]
+        assert (deed["object"], deed["detail"]) == (call, {"added": "vip,eu", "removed": "beta"})
+        assert (await api.ask("POST", "interactions/last/tags", {"remove": ["eu", "vip"]}))["tags"] == []
+        for body, field in (({}, "add"), ({"add": [""]}, "add.0"), ({"add": [f"t{n}" for n in range(33)]}, "add")):
+            told = await api.ask("POST", f"interactions/{call}/tags", body, status=422)
+            assert told["errors"][0]["field"] == field
+        await api.ask("POST", f"interactions/{'0' * 8}/tags", {"add": ["a"]}, status=404)
+        await api.ask("POST", f"interactions/{call}/tags", {"add": [f"t{n}" for n in range(32)]})
+        await api.ask("POST", f"interactions/{call}/tags", {"add": ["more"]}, status=422)
+
+
 async def test_an_id_is_of_one_thing(settings: Settings) -> None:
     async with serving(settings) as api:
         await give(api, session_id="s1", value=1, id="mine")
