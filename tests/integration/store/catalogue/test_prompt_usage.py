@@ -77,5 +77,5 @@ def test_the_last_call_is_found_by_an_index(file_writer: StoreWriter) -> None:
         last_call(connection, "short", BEGAN)
         raw.set_trace_callback(None)
         plan = [str(row[3]) for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {said[-1]}")]
-    assert any("ix_interaction_started_at (started_at>? AND started_at<?)" in line for line in plan)
+    assert any("ix_interaction_prompt_name (prompt_name=? AND started_at>? AND started_at<?)" in line for line in plan)
     assert not any(line.startswith("SCAN") for line in plan)
