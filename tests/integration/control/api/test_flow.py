@@ -181,6 +181,9 @@ async def test_a_providers_key_is_sealed_and_never_shown(settings: Settings, mon
         refused = await api.ask("PUT", "providers/acme/key", {"key": "sk-acme-0123456789"}, status=422)
         assert "DASHCAM_MASTER_KEY" in refused["hint"]
         monkeypatch.setenv("DASHCAM_MASTER_KEY", MASTER)
+        for text in ("sk-ü", "sk a", "sk-a\r\nX-B: c", "", "x" * 4097, 5, None):
+            told = await api.ask("PUT", "providers/acme/key", {"key": text}, status=422)
+            assert ([item["field"] for item in told["errors"]], api.publisher.keys()) == (["key"], {})
         await api.ask("PUT", "providers/acme/key", {"key": "sk-acme-0123456789"})
         shown = await api.ask("GET", "providers/acme")
         assert shown["stored_key"]["last4"] == "6789"
