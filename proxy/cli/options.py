@@ -58,4 +58,7 @@ OutcomeName = Annotated[
 ProviderName = Annotated[
     str | None, typer.Option(metavar="NAME", help="A provider.", autocompletion=completion.providers)
 ]
+UsedPrompt = Annotated[
+    str | None, typer.Option("--prompt", metavar="NAME[@WHICH]", help="A stored prompt, or one number or label of it.")
+]
 Limit = Annotated[int, typer.Option("--limit", "-n", metavar="N", min=1, max=100_000, help="At most so many.")]

@@ -24,6 +24,7 @@ from proxy.cli.options import (
     ProviderName,
     Since,
     Until,
+    UsedPrompt,
     Utc,
 )
 from proxy.errors import UsageError
@@ -53,9 +54,7 @@ def logs(
     meta: Annotated[list[str] | None, typer.Option(metavar="KEY=VALUE", help="With this pair; repeatable.")] = None,
     of_app: Annotated[str | None, typer.Option("--app", metavar="NAME", help="An application.")] = None,
     environment: Annotated[str | None, typer.Option(metavar="NAME", help="An environment.")] = None,
-    prompt: Annotated[
-        str | None, typer.Option(metavar="NAME[@WHICH]", help="A stored prompt, or one number or label of it.")
-    ] = None,
+    prompt: UsedPrompt = None,
     fields: Fields = None,
     json: Json = False,
     jsonl: Annotated[bool, typer.Option("--jsonl", help="One JSON object a line.")] = False,

@@ -60,7 +60,7 @@ def show(settings: Settings, wanted: Wanted) -> None:
     with paged(is_wanted=wanted.has_pager):
         if wanted.form == "json":
             sides = {side: _readable(body) for side, body in bodies.items()}
-            answer = as_object(_assembly(row, bodies["response"]))
+            answer = as_object(assembly_of(row, bodies["response"]))
             facts = {**row, "attempts_made": attempts, "price": price, "answer": answer}
             print(json_text({**facts, **sides}, orjson.OPT_INDENT_2))
         else:
@@ -164,7 +164,7 @@ def _print_answer(row: Row, body: StoredBody | None) -> None:
         )
         print()
         return
-    assembly = _assembly(row, body)
+    assembly = assembly_of(row, body)
     if assembly is None or not assembly.choices:
         print(_indent(_size(body)))
     else:
@@ -180,7 +180,8 @@ def _print_answer(row: Row, body: StoredBody | None) -> None:
     print()
 
 
-def _assembly(row: Row, body: StoredBody | None) -> Assembly | None:
+def assembly_of(row: Row, body: StoredBody | None) -> Assembly | None:
+    """Return the answer of a call put together, None where nothing of it was kept."""
     if body is None:
         return None
     headers = tuple((name, value) for name, value in body.facts["headers"] or ())
