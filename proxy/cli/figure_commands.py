@@ -49,7 +49,7 @@ def costs(
     config: Config = None,
     env_file: EnvFile = None,
 ) -> None:
-    """Say where the money of the last 30 days went, or of another time."""
+    """Say where the money of the last 30 days went."""
     from proxy.cli.costs import costs as show
 
     asked = _asked(since, days, until, usual="30d", limit=limit, json=json)
@@ -69,7 +69,7 @@ def errors(
     config: Config = None,
     env_file: EnvFile = None,
 ) -> None:
-    """Say what failed in the last week, by kind, or in another time."""
+    """Say what failed in the last week, by kind."""
     from proxy.cli.failures import errors as show
 
     asked = _asked(since, days, until, limit=limit, json=json, utc=utc)
