@@ -25,6 +25,8 @@ MEASURES = ("calls", "errors", "input_tokens", "output_tokens", "cached_tokens",
             "average_ms")  # fmt: skip
 SUBJECT_MEASURES = ("calls", "errors", "input_tokens", "output_tokens", "total_tokens", "cost_usd", "unpriced_calls",
                     "first_seen", "last_seen")  # fmt: skip
+LONG = 72 * 3_600_000
+"""A span of over so many milliseconds is told in days."""
 _COST = "CASE WHEN sum(unpriced_calls) < sum(calls) THEN sum(cost_pico_usd * 1.0) / 1e12 END AS cost_usd"
 _ERRORS = "sum(CASE WHEN outcome IN ('completed', 'client_gone') THEN 0 ELSE calls END) AS errors"
 _SUMS = (
@@ -53,6 +55,11 @@ class Span:
     def days(self) -> tuple[str | None, str | None]:
         """Return the first and the last day."""
         return _text(day_text, self.since), _text(day_text, self._last)
+
+    @property
+    def is_long(self) -> bool:
+        """True where days tell enough; a span without a bound is long."""
+        return self.since is None or self.until is None or self.until - self.since > LONG
 
     @property
     def _last(self) -> int | None:
@@ -141,20 +148,24 @@ def _order(wanted: Grouping) -> str:
     return f"ORDER BY {wanted.sort} IS NULL, {wanted.sort} DESC{others}"
 
 
-def buckets(measure: str, span: Span, by: str | None = None, names: Sequence[str] = ()) -> Question:
+def buckets(span: Span, by: str | None = None, names: Sequence[str] = ()) -> Question:
     """Return the question for how many successful calls took up to how long: in all, or by provider or model.
 
-    ``measure`` is duration or ttft; ``names`` are those that are wanted of ``by``.
+    Rows have ``measure`` (duration or ttft); ``names`` are those that are wanted of ``by``. A long span has whole days,
+    which are a small part of its hours to read.
     """
-    conditions, values = _within("hour", span.hours())
-    conditions, values = ["measure = ?", *conditions], [measure, *values]
+    if span.is_long:
+        table, (conditions, values) = "latency_daily", _within("day", span.days())
+    else:
+        table, (conditions, values) = "latency_histogram", _within("hour", span.hours())
+    conditions = ["measure IN ('duration', 'ttft')", *conditions]
     if names:
         conditions.append(f"{BY_HOUR[str(by)]} IN ({', '.join('?' * len(names))})")
         values += names
-    name = f"{BY_HOUR[by]} AS name" if by else "'' AS name"
+    name, key = (f"{BY_HOUR[by]} AS name", f"{BY_HOUR[by]}, ") if by else ("'' AS name", "")
     sql = (
-        f"SELECT {name}, min(upper_ms) AS upper_ms, sum(calls) AS calls FROM latency_histogram "  # noqa: S608 - ours
-        f"WHERE {' AND '.join(conditions)} GROUP BY {f'{BY_HOUR[by]}, ' if by else ''}bucket ORDER BY bucket"
+        f"SELECT {name}, measure, min(upper_ms) AS upper_ms, sum(calls) AS calls FROM {table} "  # noqa: S608 - ours
+        f"WHERE {' AND '.join(conditions)} GROUP BY {key}measure, bucket ORDER BY bucket"
     )
     return sql, tuple(values)
 
