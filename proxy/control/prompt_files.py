@@ -45,13 +45,13 @@ class PromptFiles:
         return {name for name in hashes if not self._is_sound(name)}
 
     def _is_sound(self, sha256: str) -> bool:
-        path = self.path_of(sha256)
+        path = f"{self._folder}/{sha256}{_SUFFIX}"
         try:
-            status = path.stat()
+            status = os.stat(path)
             identity = status.st_ino, status.st_size, status.st_mtime_ns
             if self._sound.get(sha256) == identity:
                 return True
-            is_sound = hashlib.sha256(canonical(orjson.loads(path.read_bytes()))).hexdigest() == sha256
+            is_sound = hashlib.sha256(canonical(orjson.loads(Path(path).read_bytes()))).hexdigest() == sha256
         except (OSError, orjson.JSONDecodeError):
             is_sound = False
         if is_sound:
@@ -89,13 +89,12 @@ class PromptFiles:
     def keep(self, hashes: Collection[str]) -> None:
         """Mark these as in use, and remove what has not been for a day."""
         now = time.time()
-        with contextlib.suppress(FileNotFoundError):
-            for name in os.listdir(self._folder):
-                path = self._folder / name
+        with contextlib.suppress(FileNotFoundError), os.scandir(self._folder) as entries:
+            for entry in entries:
                 with contextlib.suppress(OSError):
-                    age = now - path.stat().st_mtime
-                    if name.removesuffix(_SUFFIX) in hashes:
+                    age = now - entry.stat(follow_symlinks=False).st_mtime
+                    if entry.name.removesuffix(_SUFFIX) in hashes:
                         if age > _MARK_SECONDS:
-                            os.utime(path, (now, now))
+                            os.utime(entry.path, (now, now))
                     elif age > _KEPT_SECONDS:
-                        path.unlink()
+                        os.unlink(entry.path)

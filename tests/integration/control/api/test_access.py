@@ -126,6 +126,15 @@ async def test_a_web_page_of_another_origin_changes_nothing(settings: Settings, 
         assert told["code"] == "cross_site"
 
 
+@pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data", ""])
+async def test_what_a_page_may_send_without_asking_is_no_json(settings: Settings, kind: str) -> None:
+    async with admin_api(settings) as api:
+        headers = {**PEER, **({"content-type": kind} if kind else {})}
+        told = await api.ask("POST", "keys", content=b'{"owner":"kim"}', headers=headers, status=400)
+        assert "application/json" in told["detail"]
+        assert (await api.ask("GET", "keys"))["data"] == []
+
+
 @pytest.mark.parametrize(("origin", "status"), [("http://box.example:8484", 201), ("http://box.example:3000", 403)])
 async def test_a_page_of_ours_may_change_what_its_reader_may(settings: Settings, origin: str, status: int) -> None:
     async with admin_api(settings) as api:
