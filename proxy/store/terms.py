@@ -17,6 +17,7 @@ from proxy.domain.identity import ids_beginning
 from proxy.query.fields import FIELDS, META, TRUE, Kind
 from proxy.query.terms import Amount, Operator, Term, Text, Value, Word
 from proxy.store.rows import TAG_KEY
+from proxy.store.tables import DEAR_PICO_USD, SLOW_MS
 
 LABEL = "SELECT interaction_id FROM interaction_metadata WHERE key = ? AND value = ?"
 TEXTS = ("input_text LIKE ? ESCAPE '!'", "output_text LIKE ? ESCAPE '!'")
@@ -35,6 +36,7 @@ COLUMNS = {
 """Which column a filter looks at, and ``has`` asks for."""
 Sql = tuple[str, list[Any]]
 _NUMBER_OF_NAME = "SELECT number FROM prompt_version AS v WHERE v.prompt = prompt_name AND v.name = ?"
+_INDEXED_FROM = {"duration_ms": SLOW_MS, "cost_pico_usd": DEAR_PICO_USD}
 _LONGEST_NUMBER = 9
 _OF_CALL = "interaction_id = id"
 _PICO = 10**12
@@ -95,10 +97,17 @@ def _compared(term: Term) -> Sql:
     column, kind = COLUMNS[term.name], FIELDS[term.name].kind
     bound = [_bound(kind, value.number) for value in term.values if isinstance(value, Amount)]
     if term.operator is Operator.BETWEEN:
-        return f"{column} BETWEEN ? AND ?", bound
-    if term.operator is Operator.IS:
-        return f"{column} IN ({', '.join('?' * len(bound))})", bound
-    return f"{column} {term.operator} ?", bound
+        sql = f"{column} BETWEEN ? AND ?"
+    elif term.operator is Operator.IS:
+        sql = f"{column} IN ({', '.join('?' * len(bound))})"
+    else:
+        sql = f"{column} {term.operator} ?"
+    has_least = term.operator not in (Operator.BELOW, Operator.AT_MOST)
+    least = _INDEXED_FROM.get(column)
+    if least is not None and has_least and min(bound) >= least:
+        # Said as the index says it: only so does SQLite take the index of such calls alone.
+        sql = f"({sql} AND {column} >= {least})"
+    return sql, bound
 
 
 def _bound(kind: Kind, number: Decimal) -> float | int:

@@ -40,11 +40,18 @@ FOUND = [
     ('model:"gpt-*"', ""),
     ("-model:gpt-*", "cd"),
     ("provider:OPENAI", ""),
-    ("latency:>2s", "b"),
-    ("latency:1s..2s", "acd"),
+    ("latency:>2s", "bd"),
+    ("latency:1s..2s", "ac"),
     ("latency:<1ms", ""),
-    ("cost:>0.01", "b"),
-    ("cost:0.0000025", "acd"),
+    ("latency:>1m", "d"),
+    ("latency:>=90s", "d"),
+    ("latency:90s,2s", "d"),
+    ("latency:30s..2m", "d"),
+    ("-latency:>1m", "abc"),
+    ("cost:>0.1", "d"),
+    ("cost:>=0.5", "d"),
+    ("cost:>0.01", "bd"),
+    ("cost:0.0000025", "ac"),
     ("-has:cost", ""),
     ("cost:0..9000000", "abcd"),
     ("tokens:>1k", "b"),
@@ -108,7 +115,7 @@ def filled(writer: StoreWriter, reader: Reader) -> Reader:
         model="llama3:8b", outcome=Outcome.UPSTREAM_ERROR, success=False, http_status=429, error_type="requests",
         error_code="rate_limit",
     )  # fmt: skip
-    d = an_entry(model=None, cost_status=CostStatus.FREE, id=OTHER)
+    d = an_entry(model=None, cost_status=CostStatus.FREE, id=OTHER, duration_ms=90_000.0, cost_pico_usd=500_000_000_000)
     entries = [
         replace(a, input_text="A refund, please", output_text="no"), replace(b, input_text="x", output_text="REFUND"),
         replace(c, input_text="100% sure", output_text=None), replace(d, input_text=None, output_text=None),
