@@ -1,6 +1,7 @@
 """Calls whose question or answer holds some words, the newest first, with the part of the text where they stand.
 
-It looks back page by page for a few seconds, and says how far it came: ``next`` is where to go on.
+It looks back page by page for a few seconds, and says how far it came: ``next`` is where to go on. That parts of texts
+were shown is in the audit log before they are.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 from proxy.control.api import interaction_replies as replies
+from proxy.control.api.changing import note
 from proxy.control.api.endpoint import Ask, Endpoint, Reply
 from proxy.control.api.filtering import ABOUT, FILTERS, filters_in
 from proxy.control.api.interactions import LISTED, place_in, record, shown
@@ -44,6 +46,9 @@ def _search(ask: Ask) -> Reply:
         after = place_in(reader, ask.query, "after")
         before = None if after is None else {"started_at": after[0], "id": after[1]}
         found, stopped = _look(reader, words, filters, before, limit)
+    if found:
+        # What was looked for is not said: it may be as private as what was found.
+        note(ask, "search", "interactions", "", calls=str(len(found)))
     pattern = any_of(words)
     answer = envelope([_found(row, pattern) for row in found], {}, has_more=stopped is not None)
     looked = {"next": stopped["id"] if stopped else None, "looked_back_to": stopped["started_at"] if stopped else None}

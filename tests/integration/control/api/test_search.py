@@ -58,6 +58,10 @@ async def test_words_are_found_with_the_text_around_them(settings: Settings) -> 
     async with filled(settings) as api:
         told = await api.ask("GET", "search?q=refund")
         assert [row["model"] for row in told["data"]] == ["o4", "gpt-5", "old"]
+        (noted,) = (await api.ask("GET", "audit?action=search"))["data"]
+        assert (noted["noun"], noted["detail"]) == ("interactions", {"calls": "3"})
+        await api.ask("GET", "search?q=nowhere")
+        assert len((await api.ask("GET", "audit?action=search"))["data"]) == 1
         assert told["data"][0]["input_excerpt"].startswith("A refund, please.")
         assert len(told["data"][0]["input_excerpt"]) == 300
         assert (told["next"], told["has_more"]) == (None, False)
