@@ -174,7 +174,7 @@ def print_messages(messages: Sequence[Mapping[str, Any]]) -> None:
 def print_use(prompt: Mapping[str, Any]) -> None:
     """Print how often a prompt was used, and what came of its last call as comments, where that is told."""
     if not prompt["calls"]:
-        print("# never used", file=sys.stderr)
+        print("# never used" if prompt["calls"] == 0 else "# this prompt was deleted", file=sys.stderr)
         return
     call = f": dashcam show {prompt['last_call']}" if prompt["last_call"] else ""
     print(f"# used {prompt['calls']} times, last at {_instant(prompt['last_used'])}{call}", file=sys.stderr)

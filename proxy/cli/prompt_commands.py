@@ -52,10 +52,15 @@ def show_prompt(
     from proxy.cli.admin import part
     from proxy.cli.catalogue import print_document, print_use
     from proxy.cli.terminal import harmless
+    from proxy.errors import NotFoundError
 
     admin = _admin(config, data_dir, env_file, database_url)
     found = admin.ask("GET", f"prompts/{part(name)}/versions/{part(version)}")
-    use = admin.ask("GET", f"prompts/{part(name)}", include="last_output" if last_output else None)
+    try:
+        use = admin.ask("GET", f"prompts/{part(name)}", include="last_output" if last_output else None)
+    except NotFoundError:
+        # It was deleted; what calls on record were made of can be read all the same.
+        use = {"calls": None, "last_used": None, "last_call": None, "last_output": None}
     if json:
         shown = ("calls", "last_used", "last_call", *(["last_output"] if last_output else []))
         print_document({**found, **{member: use[member] for member in shown}})

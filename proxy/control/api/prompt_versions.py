@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from typing import Any
 
 from proxy.catalogue.contents import read_content
+from proxy.catalogue.prompt import VersionHead
 from proxy.catalogue.rendered import head_of, partials_of
 from proxy.catalogue.versions import drafted, moved_label
 from proxy.control.api import replies
@@ -24,8 +26,10 @@ from proxy.errors import InvalidError, NotFoundError, Problem
 from proxy.prompting.checking import read_version
 from proxy.prompting.problems import RenderingError
 from proxy.prompting.rendering import CompiledPrompt
+from proxy.store.catalogue import documents
 
 _SAVES = "content: messages, parameters, variables, tools; and note, version_name, labels that move to it."
+_MOST_DIGITS = 9
 _RENDERS = (
     "variables by name; version (a number, name or label, else what a call gets), or a content that is not saved."
 )
@@ -68,10 +72,22 @@ def _versions(ask: Ask) -> Reply:
 
 
 def _version(ask: Ask) -> Reply:
-    head = head_of(find_prompt(ask), ask.path["version"])
+    head = _head(ask, ask.path["version"])
     return Reply(
         body={**head.to_mapping(), "content": _content(ask, head.sha256)}, headers={"etag": f'"{head.sha256[:20]}"'}
     )
+
+
+def _head(ask: Ask, wanted: str) -> VersionHead:
+    """Return the head of a version; by its number also one of a prompt that is gone, since calls on record name it."""
+    try:
+        return head_of(find_prompt(ask), wanted)
+    except NotFoundError:
+        if wanted.isascii() and wanted.isdigit() and len(wanted) <= _MOST_DIGITS:
+            with contextlib.suppress(NotFoundError):
+                name, number = ask.path["name"], int(wanted)
+                return ask.desk.read(lambda within: documents.former_version(within.connection, name, number))
+        raise
 
 
 def _save(ask: Ask) -> Reply:
@@ -80,15 +96,15 @@ def _save(ask: Ask) -> Reply:
 
 def _render(ask: Ask) -> Reply:
     """Return the exact messages and parameters that a call would get."""
-    prompt, body = find_prompt(ask), object_of(ask.body, ("version", "variables", "content"))
+    name, body = ask.path["name"], object_of(ask.body, ("version", "variables", "content"))
     variables = body.get("variables") or {}
     if not isinstance(variables, dict):
         raise InvalidError([Problem("variables", "is an object of values by name")])
     if "content" in body:
-        content, title = read_content(body["content"], "content")[0], f"{prompt.name}@draft"
+        content, title = read_content(body["content"], "content")[0], f"{find_prompt(ask).name}@draft"
     else:
-        head = head_of(prompt, str(body.get("version") or ""))
-        content, title = _content(ask, head.sha256), f"{prompt.name}@{head.number}"
+        head = _head(ask, str(body.get("version") or ""))
+        content, title = _content(ask, head.sha256), f"{name}@{head.number}"
     version, _ = read_version(content)
     partials = partials_of(ask.desk.catalogue()[0].prompts, lambda sha256: _content(ask, sha256))
     try:

@@ -19,14 +19,14 @@ from proxy.catalogue.catalogue import KINDS, AnyDocument, Catalogue, Key, catalo
 from proxy.catalogue.changes import Change, changes
 from proxy.catalogue.model import ModelDocument
 from proxy.catalogue.price import PriceDocument
-from proxy.catalogue.prompt import PromptDocument
+from proxy.catalogue.prompt import PromptDocument, VersionHead
 from proxy.catalogue.provider import ProviderDocument
 from proxy.catalogue.route import RouteDocument
 from proxy.errors import InvalidError, NotFoundError, Problem
 from proxy.store import configuration
 from proxy.store.bulk import run_many
 from proxy.store.catalogue.span import NEWEST, Span
-from proxy.store.catalogue.values import instant, json_of, read_json
+from proxy.store.catalogue.values import instant, instant_from, json_of, read_json
 from proxy.store.configuration import Proposal, Revision
 from proxy.store.engine import Backend
 from proxy.store.rows import insert_sql, upsert_sql
@@ -130,13 +130,13 @@ def highest_numbers(connection: Connection, prompts: Iterable[str]) -> dict[str,
     return {name: highest_number(connection, name) for name in prompts}
 
 
-def content_of(connection: Connection, prompt: str, number: int) -> dict[str, Any]:
-    """Return what a version says or said, also one of a prompt that was deleted: calls on record name it."""
-    sql = "SELECT sha256 FROM prompt_version WHERE prompt = ? AND number = ?"
-    sha256 = connection.exec_driver_sql(sql, (prompt, number)).scalar_one_or_none()
-    if sha256 is None:
+def former_version(connection: Connection, prompt: str, number: int) -> VersionHead:
+    """Return the head of a version that there is or was, also of a prompt that was deleted: calls on record name it."""
+    sql = "SELECT name, sha256, author, note, made_at FROM prompt_version WHERE prompt = ? AND number = ?"
+    row = connection.exec_driver_sql(sql, (prompt, number)).mappings().one_or_none()
+    if row is None:
         raise NotFoundError(f"there never was a version {number} of a prompt {prompt[:200]!r}")
-    return contents(connection, [sha256])[sha256]
+    return VersionHead(**{**row, "number": number, "made_at": instant_from(row["made_at"])})
 
 
 def keep_contents(connection: Connection, contents: Mapping[str, Mapping[str, Any]]) -> None:

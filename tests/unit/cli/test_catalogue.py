@@ -92,6 +92,21 @@ def test_a_prompt_is_shown_with_its_use_and_what_came_of_it(dashcam: Command, re
     assert noted["object"] == call.id
 
 
+def test_what_calls_were_made_of_is_shown_and_rendered_when_the_prompt_is_gone(
+    dashcam: Command, tmp_path: Path
+) -> None:
+    fill(dashcam, tmp_path)
+    shown = dashcam("prompts", "show", "short", "--version", "1").out
+    rendered = dashcam("prompts", "render", "short", "text=Hi", "--version", "1").out
+    assert dashcam("config", "import", "empty.yaml", "--replace", "--yes").code == 2
+    (tmp_path / "empty.yaml").write_text("format: dashcam-bundle/1")
+    assert dashcam("config", "import", "empty.yaml", "--replace", "--yes").code == 0
+    gone = dashcam("prompts", "show", "short", "--version", "1")
+    assert (gone.out, "# this prompt was deleted" in gone.err) == (shown, True)
+    assert dashcam("prompts", "render", "short", "text=Hi", "--version", "1").out == rendered
+    assert dashcam("prompts", "show", "short").code == dashcam("prompts", "show", "short", "--version", "2").code == 3
+
+
 def test_a_label_goes_back_to_what_it_stood_for_and_not_to_a_number_below(dashcam: Command, tmp_path: Path) -> None:
     fill(dashcam, tmp_path)
     for number in (2, 3):

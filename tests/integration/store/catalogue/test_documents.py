@@ -138,6 +138,8 @@ def test_what_a_call_was_made_of_is_found_when_its_prompt_is_gone(connection: Co
     documents.keep_contents(connection, {sha256: VERSIONS[number] for number, sha256 in HASHES.items()})
     documents.save(connection, backend, EMPTY, first, author="kim")
     documents.save(connection, backend, first, EMPTY, author="kim")
-    assert documents.content_of(connection, "short", 2) == VERSIONS[2]
+    head = documents.former_version(connection, "short", 2)
+    assert head == first.prompts["short"].version("2")
+    assert documents.contents(connection, [head.sha256]) == {head.sha256: VERSIONS[2]}
     with pytest.raises(NotFoundError, match="never was a version 3"):
-        documents.content_of(connection, "short", 3)
+        documents.former_version(connection, "short", 3)
