@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from proxy.domain.feedback import Feedback, FeedbackKind, FeedbackSource
 from proxy.domain.interaction import Entry
 from proxy.settings.database import DatabaseSettings
+from proxy.store import feedback, tagging
 from proxy.store.amending import Amendment, Change
 from proxy.store.moving import state
 from proxy.store.moving.merging import Renaming
@@ -61,6 +63,17 @@ def amend(database: DatabaseSettings, identity: str, cost: int) -> None:
     writer = StoreWriter(database)
     change = Change(id=identity, before={}, after={"cost_pico_usd": cost}, texts=("asked anew", str(cost)))
     assert writer.amend(Amendment(command="recost", reason="test", at=STARTED_AT, changes=[change])) == 1
+    writer.close()
+
+
+def judge(database: DatabaseSettings, identity: str) -> None:
+    """Tag a call and say what is thought of it."""
+    said = Feedback(id=f"of {identity}", name="tone", kind=FeedbackKind.BOOLEAN, source=FeedbackSource.US,
+                    reference=identity, value=1.0, score=1.0)  # fmt: skip
+    writer = StoreWriter(database)
+    with writer.transaction() as connection:
+        tagging.tag(connection, writer.backend, identity, ["late"], [])
+        feedback.put(connection, writer.backend, said)
     writer.close()
 
 

@@ -116,7 +116,8 @@ class Carrier:
             if amended is None:
                 return
             there = present(connection, INTERACTION, [row[0] for row in amended.rows])
-            for table, key in zip(AMENDED, ("id", "interaction_id"), strict=True):
+            for table in AMENDED:
+                key = "id" if table.name == INTERACTION.name else "interaction_id"
                 delete(connection, table, (key,), [(identity,) for identity in sorted(there, key=str)])
                 add_rows(connection, table, [row for row in _rows_of(amended, table.name) if row[0] in there])
 

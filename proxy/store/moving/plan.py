@@ -114,7 +114,7 @@ _NAMED = (
     Changing(_all["metric_total"], is_own=True),
     Changing(_all["spool_position"], is_own=True),
 )
-AMENDED = (_all["interaction"], _all["interaction_text"])
+AMENDED = (_all["interaction"], _all["interaction_text"], _all["interaction_metadata"])
 """What an amendment changes of a call."""
 STAYS = {
     "copy_state": "says what its own database is to the copy",

@@ -30,6 +30,7 @@ from tests.support.moving import (
     TURN,
     WATCH,
     amend,
+    judge,
     move,
     rows_in,
     state_of,
@@ -152,15 +153,19 @@ def test_what_is_stored_late_amended_or_counted_meanwhile_comes_along(
     with copy(source, target, OURS, WATCH) as copying:
         copying.fill()
         amend(source, first.interaction.id, 9)
+        judge(source, second.interaction.id)
         write(source, late)
         found = copying.compare()
         assert (found.missing, found.different, found.rows["interaction"]) == ({}, [], 3)
         amend(source, second.interaction.id, 7)
+        judge(source, first.interaction.id)
         write(source, an_entry())
         assert copying.catch_up() == 1
         copying.finish(AWAY)
     assert sorted(ask(target, "SELECT cost_pico_usd FROM interaction")) == [(7,), (9,), (2_500_000,), (2_500_000,)]
-    assert rows_in(target)["interaction_text"] == rows_in(source)["interaction_text"]
+    for table in ("interaction_text", "interaction_metadata", "feedback"):
+        assert rows_in(target)[table] == rows_in(source)[table]
+    assert ask(target, "SELECT count(*) FROM interaction WHERE score = 1 AND tags IS NOT NULL") == [(2,)]
     assert_rollups_equal_the_rows(target)
 
 
