@@ -203,6 +203,8 @@ def _print_facts(row: Row, body: StoredBody | None, attempts: list[Row], price: 
     ]
     if row["request_modified"]:
         facts.append(("changed", f"{_changes(row, body)}; see the request as it was sent with --raw --sent"))
+    if row.get("score_count"):
+        facts.append(("score", f"{row['score']:.2f} of {row['score_count']} that were given"))
     facts += _prompt(row)
     facts += _labels(row)
     facts += [(f"attempt {item['number']}", _attempt(item)) for item in attempts]

@@ -24,6 +24,7 @@ def test_a_call_is_judged_and_tagged(dashcam: Command, record: Record) -> None:
     assert (told["value"], told["score"], told["source"], told["comment"]) == (False, 0.0, "us", "wrong")
     (row,) = json.loads(dashcam("logs", "has:score", "--json").out)
     assert (row["score"], row["score_count"]) == (0.375, 2)
+    assert "0.38 of 2 that were given" in dashcam("show", "last").out
     assert dashcam("tag", "last", "refund", "vip").out.endswith(": refund, vip\n")
     assert dashcam("tag", "last", "--remove", "vip").out.endswith(": refund\n")
     assert len(dashcam("logs", "tag:refund", "--no-headers").lines) == 1
