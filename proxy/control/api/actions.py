@@ -48,12 +48,13 @@ def endpoints() -> Iterator[Endpoint]:
         scope="write",
         summary="Ask whether a provider answers",
         handle=_test,
+        takes_long=True,
         gives=replies.Tested,
         is_change=False,
     )
     yield Endpoint(
         method="POST", path="providers/{name}/models/sync", scope="write", summary="Take in a provider's models",
-        handle=_sync, gives=replies.Synced,
+        handle=_sync, takes_long=True, gives=replies.Synced,
     )  # fmt: skip
     yield Endpoint(
         method="POST", path="prices/import", scope="write", summary="Take in a price file", handle=_import_prices,

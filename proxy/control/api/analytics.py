@@ -44,7 +44,7 @@ _RECENT = (
 
 def endpoints() -> Iterator[Endpoint]:
     """Yield the rows."""
-    usual: dict[str, Any] = {"method": "GET", "scope": "read", "is_searching": True, "about": _ABOUT}
+    usual: dict[str, Any] = {"method": "GET", "scope": "read", "takes_long": True, "about": _ABOUT}
     yield Endpoint(
         path="analytics/summary", summary="Sum up a time", handle=_summary, query=_SPAN, gives=replies.Summary, **usual
     )

@@ -93,8 +93,8 @@ class Endpoint:
     ``gives`` is what is answered, of a list each row; ``beside`` is what a list has beside its rows. ``has_tag``: the
     answer has an ETag; ``is_guarded``: If-Match is looked at. ``says`` tells of a body that is no document, ``largest``
     is how long a body may be in bytes. ``is_change`` of anything but a GET: a change, which is answered with its
-    revision as well. ``about`` says what query keys mean that are this row's alone. ``is_searching``: it may look
-    through much of the record, and a few such at a time are enough.
+    revision as well. ``about`` says what query keys mean that are this row's alone. ``takes_long``: it may take
+    seconds, looking through much of the record or asking the world outside; a few such at a time are enough.
     """
 
     method: str
@@ -115,14 +115,14 @@ class Endpoint:
     says: str = ""
     is_change: bool = True
     about: Mapping[str, str] = field(default_factory=dict)
-    is_searching: bool = False
+    takes_long: bool = False
 
 
 def route_of(
-    endpoint: Endpoint, door: Door, desk: Callable[[], Desk], settings: Settings, searches: asyncio.Semaphore
+    endpoint: Endpoint, door: Door, desk: Callable[[], Desk], settings: Settings, long_ones: asyncio.Semaphore
 ) -> Route:
-    """Return the route of an endpoint; ``searches`` are those that may go on at a time, of all endpoints."""
-    room = searches if endpoint.is_searching else contextlib.nullcontext()
+    """Return the route of an endpoint; ``long_ones`` is the room of all those that take long."""
+    room = long_ones if endpoint.takes_long else contextlib.nullcontext()
 
     async def answer(request: Request) -> Response:
         actor = door.enter(request, endpoint.scope)

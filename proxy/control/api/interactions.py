@@ -43,12 +43,12 @@ _INCLUDE = "request_body, response_body, texts (the question and the answer as p
 def endpoints() -> Iterator[Endpoint]:
     """Yield the rows."""
     yield Endpoint(
-        method="GET", path="interactions", scope="read", summary="List calls", handle=_list, is_searching=True,
+        method="GET", path="interactions", scope="read", summary="List calls", handle=_list, takes_long=True,
         query=(*QUERY, "count", "q", *FILTERS), gives=replies.InteractionRow, beside=replies.Counted,
         about=ABOUT,
     )  # fmt: skip
     yield Endpoint(
-        method="GET", path="interactions/{name}", scope="read", summary="Get a call", handle=_get, is_searching=True,
+        method="GET", path="interactions/{name}", scope="read", summary="Get a call", handle=_get, takes_long=True,
         query=("include",), gives=replies.Interaction,
         about={"include": f"What else is wanted, with commas between: {_INCLUDE}"},
     )  # fmt: skip

@@ -24,7 +24,7 @@ def endpoints() -> Iterator[Endpoint]:
     """Yield the row."""
     yield Endpoint(
         method="POST", path="prices/refresh", scope="write", summary="Get newer published prices", handle=_refresh,
-        query=("dry_run",), gives=replies.RefreshedPrices,
+        takes_long=True, query=("dry_run",), gives=replies.RefreshedPrices,
     )  # fmt: skip
 
 

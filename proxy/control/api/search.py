@@ -32,7 +32,7 @@ _WIDTH = 300
 def endpoints() -> Iterator[Endpoint]:
     """Yield the rows."""
     yield Endpoint(
-        method="GET", path="search", scope="read", summary="Search in texts", handle=_search, is_searching=True,
+        method="GET", path="search", scope="read", summary="Search in texts", handle=_search, takes_long=True,
         query=("limit", "after", "q", *FILTERS), gives=replies.FoundRow, beside=replies.Looked, about=ABOUT,
     )  # fmt: skip
 

@@ -25,7 +25,7 @@ _SHOWN = 60
 
 def endpoints() -> Iterator[Endpoint]:
     """Yield the rows."""
-    usual: dict[str, Any] = {"method": "GET", "scope": "read", "is_searching": True, "gives": replies.SessionRow}
+    usual: dict[str, Any] = {"method": "GET", "scope": "read", "takes_long": True, "gives": replies.SessionRow}
     yield Endpoint(
         path="sessions", summary="List sessions", handle=_list, query=(*QUERY, "since", "until"), about=_ABOUT, **usual
     )

@@ -43,11 +43,11 @@ ENDPOINTS: tuple[Endpoint, ...] = (
 """Those whose path is exact come before those that take the rest of a path."""
 
 
-_SEARCHES = 3
+_LONG_ONES = 3
 """Each has a thread of the few that all endpoints share."""
 
 
 def routes_of(door: Door, desk: Callable[[], Desk], settings: Settings) -> list[Route]:
     """Return the routes of all endpoints, and of what describes them."""
-    searches = asyncio.Semaphore(_SEARCHES)
-    return [*routes_describing(ENDPOINTS), *(route_of(item, door, desk, settings, searches) for item in ENDPOINTS)]
+    long_ones = asyncio.Semaphore(_LONG_ONES)
+    return [*routes_describing(ENDPOINTS), *(route_of(item, door, desk, settings, long_ones) for item in ENDPOINTS)]
