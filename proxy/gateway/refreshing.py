@@ -7,6 +7,7 @@ once per file.
 
 from __future__ import annotations
 
+import asyncio
 import os
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from proxy.settings.snapshot import load
 log = structlog.get_logger("gateway")
 
 INTERVAL_SECONDS = 0.25
+_LARGE_BYTES = 128 * 1024
 
 
 class SnapshotWatch:
@@ -28,15 +30,16 @@ class SnapshotWatch:
         self._gateway = gateway
         self._seen = _identity(path)
 
-    def look(self) -> None:
-        """Look once; cheap when nothing has changed."""
+    async def look(self) -> None:
+        """Look once; cheap when nothing has changed. A large one is read in a thread: calls go on meanwhile."""
         self._gateway.look_at_keys()
         identity = _identity(self._path)
         if identity is None or identity == self._seen:
             return
         self._seen = identity
         try:
-            snapshot = load(self._path)
+            is_large = identity[2] > _LARGE_BYTES
+            snapshot = await asyncio.to_thread(load, self._path) if is_large else load(self._path)
         except (OSError, ValueError) as error:
             log.error("snapshot_refused", path=str(self._path), reason=str(error))
             return

@@ -87,7 +87,7 @@ class GatewayServer:
                 self._note_stall(now - due)
                 self._forgive(now - due)
                 self._sweep(now)
-                self._watch.look()
+                await self._watch.look()
                 self._keep_spool()
                 self._note_stats(now)
                 self._complaints.look(now)

@@ -127,8 +127,13 @@ async def test_a_new_snapshot_is_in_use_without_a_restart_and_a_damaged_one_is_n
         newer = publish(path, replace(load(path), providers=(provider(upstream.port, name="other"),)))
         await wait_until_async(lambda: proxy.page.get(Page.SNAPSHOT_REVISION) == newer.revision, "it is in use")
         watch = SnapshotWatch(path, proxy.gateway)
+        many = tuple(f"a-model-of-many-{number}" for number in range(9000))
+        large = publish(path, replace(load(path), providers=(provider(upstream.port, name="other", models=many),)))
+        assert path.stat().st_size > 200_000
+        await watch.look()
+        assert (proxy.gateway.snapshot.revision, proxy.gateway.snapshot.providers[0].models) == (large.revision, many)
         path.write_bytes(b"{half")
-        watch.look()
+        await watch.look()
         async with Client(proxy.port) as client:
             assert (await client.ask("POST", PATH, b"{}")).status == 200
         assert [call.start.provider for call in proxy.calls()] == ["other"]
