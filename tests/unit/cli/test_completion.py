@@ -40,7 +40,7 @@ def test_bash_takes_its_script(dashcam: Command, tmp_path: Path) -> None:
 
 
 def test_commands_options_and_words_are_offered() -> None:
-    assert offered("dashcam se") == ["serve", "search"]
+    assert offered("dashcam se") == ["serve", "search", "sessions"]
     assert "--no-pager" in offered("dashcam show --no")
     assert offered("dashcam logs --outcome client") == ["client_gone"]
     assert offered("dashcam logs --color al") == ["always"]
