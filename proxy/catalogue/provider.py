@@ -25,9 +25,11 @@ from proxy.settings.schema import (
 
 _SECRET_WORDS = frozenset(
     {"authorization", "auth", "apikey", "key", "cookie", "token", "secret", "password", "passwd", "credential"}
-    | {"credentials", "signature", "jwt", "session"}
+    | {"credentials", "signature", "jwt", "session", "bearer", "pat"}
 )
 """A header of such a word holds a key, whoever invented it: here it would lie in plain text, and in every export."""
+_SECRET_ENDS = ("token", "secret", "password", "credential", "apikey", "accesskey", "authkey", "privatekey")
+"""The same words, run together with another one."""
 _OURS = frozenset(
     {"host", "content-length", "content-type", "content-encoding", "transfer-encoding", "connection", "te", "trailer"}
     | {"upgrade", "keep-alive", "expect", "accept-encoding"}
@@ -38,7 +40,8 @@ def _headers(values: dict[str, str]) -> dict[str, str]:
     seen: set[str] = set()
     for name in values:
         lower = name.lower()
-        is_secret = not _SECRET_WORDS.isdisjoint(lower.replace("_", "-").split("-"))
+        words = lower.replace("_", "-").replace(".", "-").split("-")
+        is_secret = not _SECRET_WORDS.isdisjoint(words) or any(word.endswith(_SECRET_ENDS) for word in words)
         if is_secret or lower in _OURS or lower.startswith(("x-dashcam-", "proxy-")):
             told = "give the key with its own command, where it is sealed" if is_secret else "leave it out"
             raise ValueError(f"{name} is not for a provider's own headers; {told}")

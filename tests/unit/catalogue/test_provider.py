@@ -19,11 +19,17 @@ ACME = {"name": "acme", "kind": "custom", "base_url": "https://acme.example"}
         {"Authorization": "Bearer x"}, {"x-api-key": "x"}, {"Cookie": "a=b"}, {"Host": "a"}, {"x-dashcam-id": "1"},
         {"Proxy-Connection": "x"}, {"Transfer-Encoding": "chunked"}, {"x-a": "1", "X-A": "2"}, {"x a": "1"},
         {"Ocp-Apim-Subscription-Key": "x"}, {"X_Auth_Token": "x"}, {"x-client-secret": "x"}, {"apikey": "x"},
+        {"X-AccessToken": "x"}, {"x-vendor.apikey": "x"}, {"x-bearer": "x"}, {"X-ClientSecret": "x"},
     ],
 )  # fmt: skip
 def test_headers_carry_no_credentials_and_nothing_of_ours(headers: dict[str, str]) -> None:
     with pytest.raises(InvalidError, match=r"^headers"):
         parse(ProviderDocument, {**ACME, "headers": headers})
+
+
+@pytest.mark.parametrize("name", ["anthropic-version", "x-title", "x-author", "x-tokens-max", "x-keyboard", "x-team"])
+def test_other_headers_may_be_said(name: str) -> None:
+    assert parse(ProviderDocument, {**ACME, "headers": {name: "a"}}).headers == {name: "a"}
 
 
 @pytest.mark.parametrize(

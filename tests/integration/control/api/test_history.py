@@ -66,6 +66,17 @@ async def test_the_audit_log_is_filtered(settings: Settings) -> None:
         assert (await api.ask("GET", "audit?since=2090-01-01"))["data"] == []
 
 
+async def test_who_takes_the_catalogue_along_is_noted(settings: Settings) -> None:
+    async with admin_api(settings) as api:
+        await api.ask("GET", "export")
+        await api.ask("GET", "export?only=prompts,routes&whole=true")
+        deeds = (await api.ask("GET", "audit?action=export&order=asc"))["data"]
+        assert [(deed["noun"], deed["object"]) for deed in deeds] == [
+            ("catalogue", ""),
+            ("catalogue", "prompts,routes"),
+        ]
+
+
 async def test_revisions_of_access_are_listed_where_they_are_asked_for(settings: Settings) -> None:
     async with admin_api(settings) as api:
         await api.ask("POST", "providers", ACME, status=201)
