@@ -16,9 +16,9 @@ from proxy.cli import (
     catalogue_commands,
     completion,
     database_commands,
-    export_command,
     feedback_commands,
     figure_commands,
+    outward_commands,
     price_commands,
     prompt_commands,
     prompt_file_commands,
@@ -133,7 +133,7 @@ def try_it(data_dir: DataDir = None, config: Config = None, env_file: EnvFile = 
 reading_commands.add_to(app)
 figure_commands.add_to(app)
 feedback_commands.add_to(app)
-export_command.add_to(app)
+outward_commands.add_to(app)
 price_commands.add_to(app)
 database_commands.add_to(app)
 catalogue_commands.add_to(app)

@@ -6,16 +6,8 @@ from typing import Annotated
 
 import typer
 
-from proxy.cli import completion
-from proxy.cli.options import Config, DatabaseUrl, DataDir, EnvFile, Json
+from proxy.cli.options import Config, DatabaseUrl, DataDir, EnvFile, Json, Reference
 from proxy.cli.resolution import settings_from
-
-Reference = Annotated[
-    str,
-    typer.Argument(
-        metavar="ID|last|last-1", help="6 characters of an id suffice.", autocompletion=completion.references
-    ),
-]
 
 
 def feedback(

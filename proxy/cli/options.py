@@ -58,6 +58,12 @@ OutcomeName = Annotated[
 ProviderName = Annotated[
     str | None, typer.Option(metavar="NAME", help="A provider.", autocompletion=completion.providers)
 ]
+Reference = Annotated[
+    str,
+    typer.Argument(
+        metavar="ID|last|last-1", help="6 characters of an id suffice.", autocompletion=completion.references
+    ),
+]
 UsedPrompt = Annotated[
     str | None, typer.Option("--prompt", metavar="NAME[@WHICH]", help="A stored prompt, or one number or label of it.")
 ]

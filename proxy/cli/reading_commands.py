@@ -6,7 +6,6 @@ from typing import Annotated
 
 import typer
 
-from proxy.cli import completion
 from proxy.cli.former import settings_from
 from proxy.cli.options import (
     Color,
@@ -22,6 +21,7 @@ from proxy.cli.options import (
     NoHeaders,
     OutcomeName,
     ProviderName,
+    Reference,
     Since,
     Until,
     UsedPrompt,
@@ -136,12 +136,7 @@ def search(
 
 
 def show(
-    reference: Annotated[
-        str,
-        typer.Argument(
-            metavar="ID|last|last-1", help="6 characters of an id suffice.", autocompletion=completion.references
-        ),
-    ] = "last",
+    reference: Reference = "last",
     raw: Annotated[bool, typer.Option("--raw", help="The bytes as they were: request, then answer.")] = False,
     request: Annotated[bool, typer.Option("--request", help="Only the request (with --raw).")] = False,
     response: Annotated[bool, typer.Option("--response", help="Only the answer (with --raw).")] = False,

@@ -23,7 +23,7 @@ from proxy.settings.values import Settings
 from proxy.store.parts import StoredBody
 from proxy.store.reading import Reader, Row
 
-_NO_CONTENT = {
+NO_CONTENT = {
     "off": "not recorded: recording.bodies is off, or content of this kind is never kept",
     "redacted": "kept without what is in its files",
     "pruned": "removed by retention",
@@ -80,7 +80,7 @@ def _print_raw(row: Row, bodies: dict[str, StoredBody | None], wanted: Wanted) -
     for side in wanted.sides:
         body = bodies[side]
         if body is None:
-            print(f"dashcam: no {side} to show: {_NO_CONTENT[row['content_state']]}", file=sys.stderr)
+            print(f"dashcam: no {side} to show: {NO_CONTENT[row['content_state']]}", file=sys.stderr)
         else:
             sys.stdout.buffer.write(sent_form(body) if wanted.is_sent and side == "request" else body.content)
             sys.stdout.buffer.write(b"\n" if sys.stdout.isatty() else b"")
@@ -90,7 +90,7 @@ def _print_raw(row: Row, bodies: dict[str, StoredBody | None], wanted: Wanted) -
 def _readable(body: StoredBody | None) -> Any:
     if body is None:
         return None
-    plain = _decoded(body)
+    plain = decoded_of(body)
     value = parse_object(plain)
     content = value if value is not None and is_writable(value) else plain.decode("utf-8", "replace")
     return {**body.facts, "content": content, "timings": body.timings}
@@ -109,13 +109,13 @@ def _print_head(row: Row, *, is_utc: bool) -> None:
 
 def _print_request(row: Row, body: StoredBody | None) -> None:
     if body is None:
-        print(paint(f"request: {_NO_CONTENT[row['content_state']]}", "dim"), end="\n\n")
+        print(paint(f"request: {NO_CONTENT[row['content_state']]}", "dim"), end="\n\n")
         return
     boundary = boundary_of(body.facts["media_type"])
     if boundary is not None:
         _print_form(reduce(body.content, boundary)[0])
         return
-    values = parse_object(_decoded(body))
+    values = parse_object(decoded_of(body))
     said = values.get("messages", values.get("input", values.get("prompt"))) if values else None
     if said is None:
         print(paint(f"request: {_size(body)}", "dim"), end="\n\n")
@@ -126,7 +126,7 @@ def _print_request(row: Row, body: StoredBody | None) -> None:
         _print_message(mapping(message) or {"role": "user", "content": message})
 
 
-def _decoded(body: StoredBody) -> bytes:
+def decoded_of(body: StoredBody) -> bytes:
     """Return the bytes without their Content-Encoding, as far as that can be undone."""
     return decode(body.content, body.facts["content_encoding"])[0]
 
@@ -159,9 +159,7 @@ def _print_message(message: dict[str, Any]) -> None:
 def _print_answer(row: Row, body: StoredBody | None) -> None:
     print(paint("answer", "bold"))
     if body is None or not body.content:
-        print(
-            _indent(_NO_CONTENT[row["content_state"]] if row["content_state"] != "stored" else "nothing was received")
-        )
+        print(_indent(NO_CONTENT[row["content_state"]] if row["content_state"] != "stored" else "nothing was received"))
         print()
         return
     assembly = assembly_of(row, body)

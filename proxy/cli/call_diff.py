@@ -1,0 +1,57 @@
+"""``dashcam diff``: what two calls say otherwise, as lines: facts, then the request, then the answer."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+from proxy.cli.prompt_diff import print_diff
+from proxy.cli.show import assembly_of, decoded_of
+from proxy.cli.terminal import local_time, short_id
+from proxy.interpret.assembled import as_object
+from proxy.protocol.jsontext import parse_object
+from proxy.settings.values import Settings
+from proxy.store.parts import StoredBody
+from proxy.store.reading import Reader, Row
+
+_FACTS = (
+    "method", "endpoint", "provider", "route", "model_requested", "model", "prompt_name", "prompt_version",
+    "prompt_label", "outcome", "http_status", "error_code", "error_message", "finish_reason", "is_stream",
+    "input_tokens", "output_tokens", "cached_tokens", "cost_usd", "cost_status", "duration_ms", "ttft_ms", "attempts",
+    "user_id", "session_id", "app", "environment", "tags", "metadata",
+)  # fmt: skip
+
+
+def print_call_diff(settings: Settings, one: str, other: str) -> None:
+    """Print a unified diff of two calls on record."""
+    reader = Reader(settings.database)
+    rows = [reader.interaction(reference) for reference in (one, other)]
+    texts = [_text(row, reader.body(row["id"], "request"), reader.body(row["id"], "response")) for row in rows]
+    reader.close()
+    print_diff(*texts, *(f"{short_id(row['id'])} {local_time(row['started_at'], is_utc=False)}" for row in rows))
+    sys.stdout.flush()
+    if texts[0] == texts[1]:
+        print("dashcam: both calls say the same", file=sys.stderr)
+
+
+def _text(row: Row, request: StoredBody | None, response: StoredBody | None) -> str:
+    facts = [f"{name}: {row[name]}" for name in _FACTS if row[name] not in (None, "")]
+    return "\n".join([*facts, "", "request:", _request(request), "", "answer:", _answer(row, response)])
+
+
+def _request(body: StoredBody | None) -> str:
+    """Return what was asked, a member a line, so that a word that differs shows alone."""
+    if body is None:
+        return "(not on record)"
+    plain = decoded_of(body)
+    values = parse_object(plain)
+    if values is None:
+        return plain.decode("utf-8", "replace")
+    return json.dumps(values, indent=2, ensure_ascii=False).replace("\\n", "\n")
+
+
+def _answer(row: Row, body: StoredBody | None) -> str:
+    made = as_object(assembly_of(row, body))
+    if made is None:
+        return "(nothing that could be put together)" if body is not None else "(not on record)"
+    return json.dumps(made["choices"], indent=2, ensure_ascii=False).replace("\\n", "\n")

@@ -1,0 +1,133 @@
+"""The commands that take what is on record elsewhere: ``export``, ``sql``, ``curl``, ``diff``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from proxy.cli.former import settings_from
+from proxy.cli.options import (
+    Color,
+    Config,
+    DatabaseUrl,
+    DataDir,
+    Days,
+    EnvFile,
+    Fields,
+    Json,
+    Model,
+    Reference,
+    Since,
+    Until,
+    UsedPrompt,
+)
+
+
+def export(
+    query: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="QUERY…", help="Which calls, as in dashcam logs: model:gpt-* -status:error behind --."),
+    ] = None,
+    to: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Where to; .csv and .json say the form. Else standard output."),
+    ] = None,
+    form: Annotated[
+        str | None,
+        typer.Option("--format", metavar="FORM", help="jsonl, json, csv, or openai: examples for fine-tuning."),
+    ] = None,
+    since: Since = None,
+    days: Days = None,
+    until: Until = None,
+    model: Model = None,
+    prompt: UsedPrompt = None,
+    fields: Fields = None,
+    content: Annotated[
+        bool, typer.Option("--content", help="With both bodies as they were kept, and the texts.")
+    ] = False,
+    replace: Annotated[bool, typer.Option("--replace", help="Write over a file that is there.")] = False,
+    database_url: DatabaseUrl = None,
+    data_dir: DataDir = None,
+    config: Config = None,
+    env_file: EnvFile = None,
+) -> None:
+    """Write calls into a file, the oldest first.
+
+    Broken off, the same command goes on where it was. Exits with 7 where calls were recorded late or removed meanwhile.
+    """
+    from proxy.cli.exporting import Wanted
+    from proxy.cli.exporting import export as write
+    from proxy.cli.instants import since_of
+
+    wanted = Wanted(
+        query=" ".join(query or ()), since=since_of(since, days), until=until, model=model, prompt=prompt,
+        form=form, fields=fields, has_content=content, target=to, is_replacing=replace,
+    )  # fmt: skip
+    raise typer.Exit(write(settings_from(config, data_dir, env_file, database_url=database_url), wanted))
+
+
+def sql(
+    statement: Annotated[
+        str | None, typer.Argument(metavar="STATEMENT", help="One statement; else from standard input.")
+    ] = None,
+    limit: Annotated[
+        int, typer.Option("--limit", "-n", metavar="N", min=1, max=1_000_000, help="At most so many.")
+    ] = 1000,
+    seconds: Annotated[float, typer.Option(metavar="N", min=0.1, max=86_400, help="So long may it take.")] = 60.0,
+    json: Json = False,
+    color: Color = "auto",
+    database_url: DatabaseUrl = None,
+    data_dir: DataDir = None,
+    config: Config = None,
+    env_file: EnvFile = None,
+) -> None:
+    """Ask the database in SQL, read-only.
+
+    Without a statement it lists tables and views: dashcam sql "SELECT * FROM v_daily_cost LIMIT 5"
+    """
+    from proxy.cli.sql import run
+
+    settings = settings_from(config, data_dir, env_file, database_url=database_url)
+    run(settings, (statement or "").strip(), limit, seconds, as_json=json)
+
+
+def curl(
+    reference: Reference = "last",
+    upstream: Annotated[
+        bool, typer.Option("--upstream", help="As it left for the provider, with a stored prompt in it.")
+    ] = False,
+    database_url: DatabaseUrl = None,
+    data_dir: DataDir = None,
+    config: Config = None,
+    env_file: EnvFile = None,
+) -> None:
+    """Print a curl command that makes a call once more.
+
+    Its key is not on record: the command takes it from $OPENAI_API_KEY.
+    """
+    from proxy.cli.curl import print_curl
+
+    print_curl(settings_from(config, data_dir, env_file, database_url=database_url), reference, is_sent=upstream)
+
+
+def diff(
+    one: Reference,
+    other: Reference = "last",
+    color: Color = "auto",
+    database_url: DatabaseUrl = None,
+    data_dir: DataDir = None,
+    config: Config = None,
+    env_file: EnvFile = None,
+) -> None:
+    """Show what differs between two calls: facts, request, answer."""
+    from proxy.cli.call_diff import print_call_diff
+
+    print_call_diff(settings_from(config, data_dir, env_file, database_url=database_url), one, other)
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add these commands to the command line."""
+    for command in (diff, curl, sql, export):
+        app.command()(command)

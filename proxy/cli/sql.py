@@ -1,0 +1,54 @@
+"""``dashcam sql``: one statement, read-only; without one, what there is to ask of."""
+
+from __future__ import annotations
+
+import sys
+from datetime import date, datetime
+from typing import Any
+
+from proxy.cli.rows import print_rows, shown
+from proxy.errors import UsageError
+from proxy.settings.values import Settings
+from proxy.store.sql import ask
+
+_SQLITE = (
+    "SELECT name, type FROM sqlite_schema WHERE type IN ('table', 'view') AND name NOT LIKE 'sqlite_%' ORDER BY 2, 1"
+)
+_POSTGRES = (
+    "SELECT c.relname AS name, CASE c.relkind WHEN 'v' THEN 'view' ELSE 'table' END AS type FROM pg_class c "
+    "WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind IN ('r', 'p', 'v') AND NOT c.relispartition "
+    "ORDER BY 2, 1"
+)
+_MOST_LISTED = 1000
+
+
+def run(settings: Settings, statement: str, limit: int, seconds: float, *, as_json: bool) -> None:
+    """Print what a statement gives; an empty one is read from standard input, or lists tables and views."""
+    if not statement and not sys.stdin.isatty():
+        statement = sys.stdin.read().strip()
+    is_list = not statement
+    if is_list:
+        statement, limit = (_POSTGRES if settings.database.is_postgres else _SQLITE), _MOST_LISTED
+    if "\0" in statement:
+        raise UsageError("the statement holds a NUL, which no engine takes")
+    answer = ask(settings.database, statement, limit, seconds)
+    rows = [dict(zip(answer.columns, map(_plain, row), strict=True)) for row in answer.rows]
+    print_rows(rows, dict.fromkeys(answer.columns, shown), as_json=as_json)
+    sys.stdout.flush()
+    if answer.has_more:
+        print(
+            f"dashcam: these are the first {limit:,}; more with: --limit {min(limit * 10, 1_000_000)}", file=sys.stderr
+        )
+    elif is_list and sys.stdout.isatty():
+        print('Ask one, as in: dashcam sql "SELECT * FROM v_daily_cost LIMIT 5"', file=sys.stderr)
+
+
+def _plain(value: Any) -> Any:
+    """Return a value that JSON has, too."""
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    if isinstance(value, datetime | date):
+        return value.isoformat()
+    if isinstance(value, bytes | memoryview):
+        return f"\\x{bytes(value).hex()}"
+    return value if isinstance(value, list | dict) else str(value)

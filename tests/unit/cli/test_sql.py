@@ -1,0 +1,27 @@
+"""``dashcam sql``: one statement and its rows; without one, what there is to ask of."""
+
+from __future__ import annotations
+
+import io
+import json
+import sys
+
+import pytest
+
+from tests.support.entries import an_entry
+from tests.unit.cli.conftest import Command, Record
+
+
+def test_sql_answers_as_a_table_lines_or_json(
+    dashcam: Command, record: Record, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record(an_entry(app="x"))
+    assert dashcam("sql", "SELECT app, 1 AS n FROM interaction").out == "app\tn\nx\t1\n"
+    assert json.loads(dashcam("sql", "SELECT x'ff' AS b, NULL AS a", "--json").out) == [{"b": "\\xff", "a": None}]
+    assert "first 1;" in dashcam("sql", "SELECT 1 UNION SELECT 2", "-n", "1").err
+    monkeypatch.setattr(sys, "stdin", io.StringIO(" SELECT 3 AS three\n"))
+    assert dashcam("sql").out == "three\n3\n"
+    monkeypatch.setattr(sys, "stdin", io.StringIO(""))
+    assert "v_daily_cost\tview" in dashcam("sql").out
+    said = dashcam("sql", "DELETE FROM interaction")
+    assert (said.code, "readonly" in said.err) == (2, True)
