@@ -7,7 +7,20 @@ import sys
 import tempfile
 from pathlib import Path
 
-from bench import databases, footprint, outages, prompted, recording, relaying, report, shapes, storing, targets
+from bench import (
+    bodies,
+    databases,
+    footprint,
+    outages,
+    prompted,
+    reading,
+    recording,
+    relaying,
+    report,
+    shapes,
+    storing,
+    targets,
+)
 from bench.databases import HAS_POSTGRES, Store
 from bench.processes import IS_PINNING
 from bench.relaying import Figures
@@ -19,7 +32,9 @@ def parse_arguments() -> argparse.Namespace:
     """Read what to measure."""
     parser = argparse.ArgumentParser(prog="bench", description="Measure Dashcam on this machine.")
     parser.add_argument("--seconds", type=float, default=3.0, help="how long each load runs (3)")
-    parser.add_argument("--million", action="store_true", help="measure recording with a million rows in the store too")
+    parser.add_argument(
+        "--million", action="store_true", help="measure recording and reading with a million rows in the store too"
+    )
     parser.add_argument("--folder", type=Path, help="where to put the data folders (a temporary folder)")
     parser.add_argument("--only", nargs="+", choices=list(_PARTS), help="measure these parts only")
     return parser.parse_args()
@@ -94,6 +109,26 @@ def _recorded(ours: DashcamTarget, running: RunningDashcam, seconds: float, labe
     return figures
 
 
+def _bodies(folder: Path, _direct: Target, _seconds: float, _million: bool) -> Figures:
+    with databases.sqlite_file(folder / "bodies") as store:
+        return bodies.measure(store, "sqlite")
+
+
+def _bodies_postgres(_folder: Path, _direct: Target, _seconds: float, _million: bool) -> Figures:
+    with databases.postgres_database() as store:
+        return bodies.measure(store, "postgres")
+
+
+def _reading(folder: Path, _direct: Target, _seconds: float, million: bool) -> Figures:
+    with databases.sqlite_file(folder / "reading") as store:
+        return reading.measure(store, "sqlite", million=million)
+
+
+def _reading_postgres(_folder: Path, _direct: Target, _seconds: float, million: bool) -> Figures:
+    with databases.postgres_database() as store:
+        return reading.measure(store, "postgres", million=million)
+
+
 def _outages(folder: Path, direct: Target, seconds: float, _million: bool) -> Figures:
     return _with_faults(folder / "outages", direct, seconds, databases.SQLITE)
 
@@ -115,8 +150,12 @@ _PARTS = {
     "prompted": _prompted,
     "streams": _streams,
     "recording": _recording,
+    "bodies": _bodies,
+    "reading": _reading,
     "outages": _outages,
     "recording_postgres": _recording_postgres,
+    "bodies_postgres": _bodies_postgres,
+    "reading_postgres": _reading_postgres,
     "outages_postgres": _outages_postgres,
 }
 

@@ -15,7 +15,7 @@ from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 
-from proxy.settings.database import DatabaseSettings
+from proxy.settings.database import DatabaseSettings, sqlite_at
 from proxy.store.migration import upgrade
 from tests.support.dashcam import RunningDashcam
 
@@ -46,6 +46,22 @@ def _locked_sqlite(path: Path) -> Iterator[None]:
 
 
 SQLITE = Store("sqlite", lambda running: partial(_locked_sqlite, running.database_path))
+
+
+@contextlib.contextmanager
+def sqlite_file(folder: Path) -> Iterator[DatabaseSettings]:
+    """Make a SQLite file with our tables, in a folder of its own."""
+    folder.mkdir(mode=0o700)
+    database = sqlite_at(folder / "dashcam.db")
+    upgrade(database)
+    yield database
+
+
+@contextlib.contextmanager
+def postgres_database() -> Iterator[DatabaseSettings]:
+    """Start a Postgres, and leave it to who asks."""
+    with postgres() as store:
+        yield DatabaseSettings(url=store.environment["DASHCAM_DATABASE_URL"])
 
 
 @contextlib.contextmanager

@@ -24,6 +24,8 @@ AT_LEAST = {
     "sustained_rows_per_s_postgres_empty": 4000,
     "sustained_rows_per_s_postgres_million": 4000,
     "trace_bytes_ratio_raw_to_disk": 20,
+    "body_ratio_raw_to_disk_sqlite_agent": 20,
+    "body_ratio_raw_to_disk_postgres_agent": 20,
 }
 AT_MOST = {
     "added_latency_ratio_to_nginx": 1.5,
@@ -36,6 +38,14 @@ AT_MOST = {
     "help_s": 0.3,
     "list_page_p95_ms_million": 200,
     "list_page_p95_ms_postgres_million": 200,
+    **{
+        f"{kind}_p95_ms_{engine}_{size}": 200
+        for kind in ("view", "list", "facet")
+        for engine in ("sqlite", "postgres")
+        for size in ("10k", "100k", "million")
+    },
+    "all_sessions_p95_ms_sqlite_million": 1000,
+    "all_sessions_p95_ms_postgres_million": 1000,
     "p99_ratio_database_stopped_sqlite": 1.1,
     "p99_ratio_database_stopped_postgres": 1.1,
     "failed_calls": 0,

@@ -2,18 +2,10 @@
 
 from __future__ import annotations
 
-import argparse
-import datetime
 import http.client
-import inspect
 import itertools
-import json
 import random
-import ssl
-import subprocess
 import time
-import zipfile
-from collections.abc import Iterator
 
 from bench.recording import catch_up
 from bench.relaying import Figures
@@ -21,11 +13,10 @@ from bench.targets import Target
 from proxy.domain.outcome import Outcome
 from proxy.store.reading import Reader
 from proxy.store.statements import Filters
+from tests.support.conversations import agent
 from tests.support.dashcam import RunningDashcam
 
-TURNS, TRACES, LOOKS = 50, 4, 20
-_TEXT = "".join(inspect.getsource(module) for module in (argparse, datetime, inspect, ssl, subprocess, zipfile))
-_SCHEMA = {"type": "object", "properties": {"path": {"type": "string", "description": "Where."}}, "required": ["path"]}
+TRACES, LOOKS = 4, 20
 _PAGES = (Filters(), Filters(model="gpt-4o-mini"), Filters(outcome=Outcome.COMPLETED), Filters(provider="openai"))
 
 
@@ -34,7 +25,7 @@ def measure_trace(target: Target, running: RunningDashcam) -> Figures:
     catch_up(running)
     before, sent = _bytes_kept(running), 0
     for number in range(TRACES):
-        for body in _turns(random.Random(number)):
+        for body, _ in agent(random.Random(number)):
             sent += len(body) + _ask(target, body)
     catch_up(running)
     return {"trace_bytes_ratio_raw_to_disk": sent / (_bytes_kept(running) - before)}
@@ -47,30 +38,6 @@ def _ask(target: Target, body: bytes) -> int:
         return len(connection.getresponse().read())
     finally:
         connection.close()
-
-
-def _turns(chance: random.Random) -> Iterator[bytes]:
-    """Yield the requests of one conversation: twelve tools, and one tool call with its result more at each turn."""
-    functions = [{"name": name, "description": doc, "parameters": _SCHEMA} for name, doc in _functions(chance)]
-    tools = [{"type": "function", "function": function} for function in functions]
-    messages = [{"role": "system", "content": _source(chance, 4000)}, {"role": "user", "content": _source(chance, 300)}]
-    for number in range(TURNS):
-        yield json.dumps({"model": "gpt-4o-mini", "tools": tools, "messages": messages}).encode()
-        call = {"name": functions[number % 12]["name"], "arguments": json.dumps({"path": _source(chance, 60)})}
-        calls = [{"id": f"call_{number}", "type": "function", "function": call}]
-        messages.append({"role": "assistant", "content": None, "tool_calls": calls})  # type: ignore[dict-item]
-        result = _source(chance, chance.randrange(300, 6000))
-        messages.append({"role": "tool", "tool_call_id": f"call_{number}", "content": result})
-
-
-def _functions(chance: random.Random) -> list[tuple[str, str]]:
-    return [(f"tool_{number}", _source(chance, 400)) for number in range(12)]
-
-
-def _source(chance: random.Random, size: int) -> str:
-    """Return a piece of Python's own source, which is what an agent that programs reads all day."""
-    start = chance.randrange(len(_TEXT) - size)
-    return _TEXT[start : start + size]
 
 
 def _bytes_kept(running: RunningDashcam) -> int:
