@@ -1,4 +1,4 @@
-"""How fast the record answers while it grows: every view, lists, facets and searches, at 10 k, 100 k and a million.
+"""How fast the record answers while it grows: every view, lists, facets and commands, at 10 k, 100 k and a million.
 
 Each question is asked over a new connection, as a command does, and each figure is the slowest of its kind at the 95th
 percentile: a view, list or facet that is slow is not hidden among quick ones. ``slowest`` says which it was.
@@ -13,12 +13,16 @@ from collections.abc import Callable, Iterator
 from bench.filling import DAYS, fill
 from bench.relaying import Figures
 from proxy.domain.outcome import Outcome
+from proxy.query.parsing import parse
 from proxy.settings.database import DatabaseSettings
+from proxy.store import analytics, summaries
 from proxy.store.analytics import BY_HOUR, BY_SUBJECT, Grouping, Span, grouped
+from proxy.store.asking import filters_of
 from proxy.store.engine import backend_of
 from proxy.store.figures import view_names
 from proxy.store.reading import Reader
-from proxy.store.statements import Filters, Order
+from proxy.store.rows import COLUMNS
+from proxy.store.statements import WHOLE, Filters, Order, Section
 from proxy.store.writing import StoreWriter
 
 SIZES = {10_000: "10k", 100_000: "100k", 1_000_000: "million"}
@@ -48,7 +52,8 @@ def measure(database: DatabaseSettings, label: str, *, million: bool) -> Figures
 
 def _asked(database: DatabaseSettings, label: str, now: int) -> Figures:
     figures: Figures = {}
-    for kind, asked in (("view", _views(database)), ("list", _lists(now)), ("facet", _facets(now))):
+    kinds = (("view", _views(database)), ("list", _lists(now)), ("facet", _facets(now)), ("answer", _answers(now)))
+    for kind, asked in kinds:
         slowest = {name: _p95(database, ask) for name, ask in asked}
         worst = max(slowest, key=slowest.__getitem__)
         figures[f"{kind}_p95_ms_{label}"] = slowest[worst]
@@ -107,3 +112,28 @@ def _facets(now: int) -> Iterator[tuple[str, Ask]]:
             yield f"{name} of {days} days", lambda reader, asked=question: reader.answer(asked)  # type: ignore[misc]
     yield "summary of a week", lambda reader: reader.summary(now - 7 * 24 * _HOUR, now)
     yield "models", lambda reader: reader.models("", 100)
+
+
+def _answers(now: int) -> Iterator[tuple[str, Ask]]:
+    """What commands and the API ask: pages by a query, summaries, failures, sessions, what took longest."""
+    week, month = (Span(now - days * 24 * _HOUR, now) for days in (7, DAYS))
+    queries = (
+        "status:error since:1d", "latency:>2s model:gpt-*", "latency:>40s", "cost:>0.1",
+        "outcome:timed_out,client_gone",
+        "tool:search user:user-3", "-model:gpt-*", "refund since:1d",
+    )  # fmt: skip
+    for text in queries:
+        filters = filters_of(parse(text).terms, now)
+        yield text, lambda reader, filters=filters: reader.section(filters, WHOLE, PAGE, COLUMNS)  # type: ignore[misc]
+    yield "a page in the middle", lambda reader: _page_in_the_middle(reader, now)
+    yield "count of errors", lambda reader: reader.count(filters_of(parse("status:error").terms, now), 10_001)
+    yield "summary of a week", lambda reader: summaries.summary(reader, week)
+    yield "summary of a month", lambda reader: summaries.summary(reader, month)
+    yield "failures of a month", lambda reader: reader.answer(analytics.failures(month, 100))
+    yield "sessions", lambda reader: reader.answer(analytics.sessions(Span(), PAGE))
+    yield "slowest", lambda reader: reader.answer(analytics.slowest(PAGE))
+
+
+def _page_in_the_middle(reader: Reader, now: int) -> object:
+    (row,) = reader.list_interactions(Filters(until=now - DAYS * 12 * _HOUR), 1)
+    return reader.section(Filters(), Section(below=(row["started_at"], row["id"])), PAGE, COLUMNS)
