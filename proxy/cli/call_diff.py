@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from typing import Any
 
 from proxy.cli.prompt_diff import print_diff
 from proxy.cli.show import assembly_of, decoded_of
@@ -35,8 +36,12 @@ def print_call_diff(settings: Settings, one: str, other: str) -> None:
 
 
 def _text(row: Row, request: StoredBody | None, response: StoredBody | None) -> str:
-    facts = [f"{name}: {row[name]}" for name in _FACTS if row[name] not in (None, "")]
+    facts = [f"{name}: {_shown(row[name])}" for name in _FACTS if row[name] not in (None, "")]
     return "\n".join([*facts, "", "request:", _request(request), "", "answer:", _answer(row, response)])
+
+
+def _shown(value: object) -> object:
+    return f"{value:g}" if isinstance(value, float) else value
 
 
 def _request(body: StoredBody | None) -> str:
@@ -54,4 +59,6 @@ def _answer(row: Row, body: StoredBody | None) -> str:
     made = as_object(assembly_of(row, body))
     if made is None:
         return "(nothing that could be put together)" if body is not None else "(not on record)"
-    return json.dumps(made["choices"], indent=2, ensure_ascii=False).replace("\\n", "\n")
+    choices: Any = made["choices"]
+    said = [{name: value for name, value in choice.items() if value not in (None, [])} for choice in choices]
+    return json.dumps(said, indent=2, ensure_ascii=False).replace("\\n", "\n")

@@ -19,7 +19,7 @@ from proxy.supervisor.banner import public_url
 
 _LONGEST = 60_000
 """Bytes of a body within the command; a system takes 128 kB for one argument."""
-_LEFT_OUT = frozenset(("user-agent", "content-length", "accept-encoding"))
+_LEFT_OUT = frozenset(("user-agent", "content-length", "accept", "accept-encoding"))
 _KEY = '-H "authorization: Bearer ${OPENAI_API_KEY:-none}"'
 
 

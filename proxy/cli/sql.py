@@ -12,12 +12,13 @@ from proxy.settings.values import Settings
 from proxy.store.sql import ask
 
 _SQLITE = (
-    "SELECT name, type FROM sqlite_schema WHERE type IN ('table', 'view') AND name NOT LIKE 'sqlite_%' ORDER BY 2, 1"
+    "SELECT name, type FROM sqlite_schema WHERE type IN ('table', 'view') AND name NOT LIKE 'sqlite_%' "
+    "ORDER BY 2 DESC, 1"
 )
 _POSTGRES = (
     "SELECT c.relname AS name, CASE c.relkind WHEN 'v' THEN 'view' ELSE 'table' END AS type FROM pg_class c "
     "WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind IN ('r', 'p', 'v') AND NOT c.relispartition "
-    "ORDER BY 2, 1"
+    "ORDER BY 2 DESC, 1"
 )
 _MOST_LISTED = 1000
 

@@ -18,7 +18,7 @@ def test_only_what_differs_is_shown(dashcam: Command, record: Record) -> None:
     lines = dashcam("diff", "last-1", "last").lines
     changed = [line for line in lines if line[:1] in "+-" and line[:3] not in ("+++", "---")]
     assert [line.strip() for line in changed] == [
-        "-app: a", "+app: b", '-    "content": "Hello",', '+    "content": "Bye",',
+        "-app: a", "+app: b", '-    "content": "Hello"', '+    "content": "Bye"',
     ]  # fmt: skip
 
 
