@@ -24,7 +24,7 @@ serve: install  ## start Dashcam on 127.0.0.1:8484 (ARGS="--port 9000 …")
 	@exec $(BIN)/dashcam serve $(ARGS)
 
 test: check  ## everything: the checks, then all tests
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 unit: dev  ## the quick part of the tests
 	$(BIN)/python -m pytest -n $(WORKERS) tests/unit tests/architecture $(ARGS)

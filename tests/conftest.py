@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import HealthCheck, settings
 
-from proxy.settings.database import DatabaseSettings, sqlite_at
+from proxy.settings.database import DatabaseSettings
 from tests.support.processes import forget_the_caller
 
 if TYPE_CHECKING:
@@ -49,8 +49,6 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> DatabaseSettings:
     if request.param == "postgres":
         made: Databases = request.getfixturevalue("postgres")
         return made.cleared()
-    from proxy.store.migration import upgrade
+    from tests.support.fresh_sqlite import fresh_sqlite
 
-    database = sqlite_at(tmp_path / "dashcam.db")
-    upgrade(database)
-    return database
+    return fresh_sqlite(tmp_path / "dashcam.db")

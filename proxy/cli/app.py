@@ -26,6 +26,7 @@ from proxy.cli import (
     setup_commands,
 )
 from proxy.cli.options import Config, DatabaseUrl, DataDir, EnvFile, Upstreams
+from proxy.cli.parsing import parser_of
 from proxy.cli.resolution import settings_from
 from proxy.cli.terminal import harmless
 from proxy.errors import (
@@ -155,15 +156,17 @@ def run_app() -> int:
 
 
 def _run() -> int:
+    word = sys.argv[1] if len(sys.argv) > 1 else None
     if os.getenv(completion.VARIABLE):
         completion.prepare()
+        word = None
     try:
         if failpoints := os.getenv("DASHCAM_FAILPOINTS"):
             from proxy.failpoints import arm
 
             arm(failpoints, "control")
         # The name also says which variable a shell asks by; started as a module we would be called otherwise.
-        app(prog_name="dashcam", standalone_mode=True)
+        parser_of(app, word)(prog_name="dashcam", standalone_mode=True)
     except DashcamError as error:
         return complain(error)
     except KeyboardInterrupt:

@@ -1,26 +1,10 @@
-"""``python -m proxy.control``: the control process, started by the supervisor.
-
-It listens on the run folder's socket only. SIGTERM ends it after the loader's batch, as does its supervisor's going; a
-second SIGTERM ends it at once, which loses nothing: the spool has it all.
-"""
+"""``python -m proxy.control``: started by the supervisor."""
 
 from __future__ import annotations
 
 import argparse
-import asyncio
 import gc
-import os
-import resource
-import signal
-import socket
 from pathlib import Path
-
-import orjson
-import uvicorn
-
-from proxy.control.app import build
-from proxy.settings.values import settings_from_mapping
-from proxy.telemetry.logs import configure
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -31,71 +15,18 @@ def parse_arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-class ControlServer(uvicorn.Server):
-    """Uvicorn without its signal handlers: ours decide, and the parent's pipe."""
-
-    def __init__(self, config: uvicorn.Config, parent_fd: int) -> None:
-        super().__init__(config)
-        self._parent_fd = parent_fd
-        self._was_told = False
-
-    async def run_to_the_end(self, listening: socket.socket) -> None:
-        """Serve until told to leave."""
-        loop = asyncio.get_running_loop()
-        # Ctrl+C and a closed terminal reach the whole group; they are the supervisor's to hear.
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        signal.signal(signal.SIGHUP, signal.SIG_IGN)
-        loop.add_signal_handler(signal.SIGTERM, self._leave)
-        os.set_blocking(self._parent_fd, False)
-        loop.add_reader(self._parent_fd, self._parent_spoke)
-        await self._serve([listening])
-
-    def _leave(self) -> None:
-        if self._was_told:
-            os._exit(1)
-        self._was_told = self.should_exit = True
-
-    def _parent_spoke(self) -> None:
-        if not os.read(self._parent_fd, 64):
-            asyncio.get_running_loop().remove_reader(self._parent_fd)
-            self.should_exit = True
-
-
-def listen(path: Path) -> socket.socket:
-    """Bind the Unix socket, for its owner only; uvicorn itself would open it to everybody."""
-    path.unlink(missing_ok=True)
-    listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    listening.bind(str(path))
-    path.chmod(0o600)
-    return listening
-
-
 def main() -> None:
     """Run control."""
     arguments = parse_arguments()
-    os.umask(0o077)
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    settings = settings_from_mapping(orjson.loads((arguments.run_dir / "settings.json").read_bytes()))
-    sink = configure(settings.log, process="control")
-    if failpoints := os.getenv("DASHCAM_FAILPOINTS"):
-        from proxy.failpoints import arm
+    # What is imported lives to the end: to look through it meanwhile costs a fifth of the start, and afterwards more.
+    gc.disable()
+    from proxy.control.process import run
 
-        arm(failpoints, "control")
+    gc.freeze()
     # A batch is tens of thousands of values that live for a moment: the collector's usual pace costs a tenth of them.
     gc.set_threshold(100_000, 50, 100)
-    config = uvicorn.Config(
-        build(settings, sink.write),
-        log_config=None,
-        access_log=False,
-        date_header=False,
-        server_header=False,
-        timeout_graceful_shutdown=2,
-        ws="none",
-        proxy_headers=False,
-    )
-    with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
-        runner.run(ControlServer(config, arguments.parent_fd).run_to_the_end(listen(settings.control_socket)))
-    sink.close()
+    gc.enable()
+    run(arguments.run_dir, arguments.parent_fd)
 
 
 if __name__ == "__main__":

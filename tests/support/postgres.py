@@ -201,9 +201,10 @@ class Databases:
         """Return a database with our tables and nothing in them, which the tests of a session share."""
         if self._shared is None:
             self._shared = self.migrated()
+        statements = "; ".join(f"DELETE FROM {table}" for table in metadata.tables if table != "schema_revision")
         with psycopg.connect(self._shared.url, autocommit=True) as connection:
-            for table in metadata.tables.keys() - {"schema_revision"}:
-                connection.execute(f"DELETE FROM {table}")
+            # In one message: one by one they take as long as most tests that want the database.
+            connection.execute(statements)
         return self._shared
 
     def named(self, name: str) -> DatabaseSettings:

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from proxy.settings.database import DatabaseSettings, sqlite_at
-from proxy.store.migration import upgrade
 from proxy.store.reading import Reader
 from proxy.store.writing import StoreWriter
+from tests.support.fresh_sqlite import fresh_sqlite
 
 if TYPE_CHECKING:
     from tests.support.postgres import Databases
@@ -35,7 +35,7 @@ def reader(store: DatabaseSettings, writer: StoreWriter) -> Iterator[Reader]:
 def path(tmp_path: Path) -> Path:
     """A SQLite file with our tables and nothing in them."""
     found = tmp_path / "dashcam.db"
-    upgrade(sqlite_at(found))
+    fresh_sqlite(found)
     return found
 
 
@@ -51,9 +51,7 @@ def file_writer(path: Path) -> Iterator[StoreWriter]:
 def own(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[DatabaseSettings]:
     """A database whose tables a test may change, on each engine in turn."""
     if request.param == "sqlite":
-        database = sqlite_at(tmp_path / "data" / "dashcam.db")
-        upgrade(database)
-        yield database
+        yield fresh_sqlite(tmp_path / "data" / "dashcam.db")
         return
     databases: Databases = request.getfixturevalue("postgres")
     made = databases.migrated()

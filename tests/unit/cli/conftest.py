@@ -12,8 +12,8 @@ import pytest
 from proxy.cli.app import run_app
 from proxy.domain.interaction import Entry
 from proxy.settings.database import sqlite_at
-from proxy.store.migration import upgrade
 from proxy.store.writing import StoreWriter, WriteBatch
+from tests.support.fresh_sqlite import fresh_sqlite
 
 
 @dataclass
@@ -65,9 +65,8 @@ def record(tmp_path: Path) -> Record:
     """Put entries on record."""
 
     def write(*entries: Entry) -> None:
-        database = sqlite_at(tmp_path / "data" / "dashcam.db")
-        upgrade(database)
-        writer = StoreWriter(database)
+        path = tmp_path / "data" / "dashcam.db"
+        writer = StoreWriter(sqlite_at(path) if path.exists() else fresh_sqlite(path))
         for entry in entries:
             writer.write(WriteBatch(entries=[("s", entry)]), lambda _: {})
         writer.close()
