@@ -12,7 +12,7 @@ from pydantic import Field
 
 from proxy.catalogue.fields import Count, Document, Instant, Line, LongText
 from proxy.domain.access import Limits
-from proxy.settings.schema import ModelName
+from proxy.settings.fields import ModelName
 
 Scope = Literal["read", "write", "admin"]
 SCOPES: tuple[Scope, ...] = ("read", "write", "admin")

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, Field
 
 from proxy.catalogue.fields import Count, Document, Line, LongText, Parameters
 from proxy.domain.route import WILDCARD
-from proxy.settings.schema import ModelName, ProviderName
+from proxy.settings.fields import ModelName, ProviderName
 
 Capability = Literal[
     "audio_input",

@@ -18,7 +18,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, 
 from proxy.catalogue.fields import Document, Line, LongText
 from proxy.pricing.overrides import STANDARD, Override
 from proxy.pricing.units import UNITS
-from proxy.settings.schema import ModelName
+from proxy.settings.fields import ModelName
 
 _MAX_RATE = Decimal(1_000_000_000)
 _SMALLEST = -15

@@ -12,7 +12,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from proxy.catalogue.access import LimitsDocument
 from proxy.catalogue.fields import Count, Document, LongText
-from proxy.settings.schema import (
+from proxy.settings.fields import (
     HeaderName,
     HeaderValue,
     Kind,

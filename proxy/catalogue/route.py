@@ -12,7 +12,7 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from proxy.catalogue.fields import Document, LongText, Parameters, PromptReference
 from proxy.domain.route import WILDCARD
-from proxy.settings.schema import ModelName
+from proxy.settings.fields import ModelName
 
 _RESERVED = ("prompt/", "dashcam/")
 

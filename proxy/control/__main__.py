@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import gc
+import sys
 from pathlib import Path
 
 
@@ -20,6 +21,8 @@ def main() -> None:
     arguments = parse_arguments()
     # What is imported lives to the end: to look through it meanwhile costs a fifth of the start, and afterwards more.
     gc.disable()
+    # structlog loads it where it is installed, with a highlighter, for tracebacks in colours, which are not ours.
+    sys.modules["rich"] = None  # type: ignore[assignment]
     from proxy.control.process import run
 
     gc.freeze()

@@ -2,7 +2,6 @@
 
 ``interaction`` is one row a call without bodies, so that lists stay fast whatever the calls carried. Amounts are exact
 in ``*_pico_usd`` and summable in ``*_usd``. Names, columns and meaning are the API's and the command line's.
-Which tables Postgres cuts into parts is said in the migrations: to say it here would load its dialect for SQLite, too.
 """
 
 from __future__ import annotations
@@ -35,6 +34,8 @@ SLOW_MS = 30_000
 """Calls that took as long are in an index of their own: the slowest of a million are found without looking at all."""
 DEAR_PICO_USD = 100_000_000_000
 """So are those that cost as much (0.10 USD)."""
+_BY_ID = {"postgresql_partition_by": "RANGE (id)"}
+_BY_INTERACTION = {"postgresql_partition_by": "RANGE (interaction_id)"}
 
 
 class InteractionRow(SQLModel, table=True):
@@ -62,6 +63,7 @@ class InteractionRow(SQLModel, table=True):
         some("score", "score IS NOT NULL", "prompt_name", "prompt_version", "score"),
         some("duration_ms", f"duration_ms >= {SLOW_MS}", "duration_ms"),
         some("cost_pico_usd", f"cost_pico_usd >= {DEAR_PICO_USD}", "cost_pico_usd"),
+        _BY_ID,
     )  # fmt: skip
 
     id: str = Field(primary_key=True, sa_type=Identity)
@@ -152,6 +154,7 @@ class InteractionTextRow(SQLModel, table=True):
     """What was asked and answered as plain text, up to 4 kB each."""
 
     __tablename__ = "interaction_text"
+    __table_args__ = _BY_INTERACTION
 
     interaction_id: str = Field(primary_key=True, sa_type=Identity)
     input_text: str | None = Field(default=None, sa_type=Text)
@@ -162,6 +165,7 @@ class InteractionBodyRow(SQLModel, table=True):
     """One side's bytes: inline, or a list of chunk numbers (varints). ``edits`` turn a request into what was sent."""
 
     __tablename__ = "interaction_body"
+    __table_args__ = _BY_INTERACTION
 
     interaction_id: str = Field(primary_key=True, sa_type=Identity)
     side: str = key(8)
@@ -194,7 +198,7 @@ class InteractionMetadataRow(SQLModel, table=True):
     """Tags and metadata as rows, for tools that cannot read JSON."""
 
     __tablename__ = "interaction_metadata"
-    __table_args__ = (Index("ix_interaction_metadata_key_value", "key", "value"),)
+    __table_args__ = (Index("ix_interaction_metadata_key_value", "key", "value"), _BY_INTERACTION)
 
     interaction_id: str = Field(primary_key=True, sa_type=Identity)
     key: str = key(100)
@@ -205,6 +209,7 @@ class AttemptRow(SQLModel, table=True):
     """One try against one upstream."""
 
     __tablename__ = "attempt"
+    __table_args__ = _BY_INTERACTION
 
     interaction_id: str = Field(primary_key=True, sa_type=Identity)
     number: int = number()

@@ -12,9 +12,9 @@ from pathlib import Path
 
 from proxy.domain.provider import Provider
 from proxy.domain.recording import AnswerHead, CallEnd, CallStart, Piece
-from proxy.gateway.__main__ import own_addresses
 from proxy.gateway.app import Gateway
 from proxy.gateway.forwarding import ControlForwarder
+from proxy.gateway.process import own_addresses
 from proxy.gateway.refreshing import SnapshotWatch
 from proxy.gateway.server import GatewayServer
 from proxy.settings.provider_keys import ProviderKeys

@@ -89,7 +89,7 @@ def test_only_what_is_meant_counts(monkeypatch: pytest.MonkeyPatch, door: type[D
         door().through(SimpleNamespace(parked=(1,)))
 
 
-@pytest.mark.parametrize("module", ["proxy.gateway.__main__", "proxy.control.process", "proxy.cli.app"])
+@pytest.mark.parametrize("module", ["proxy.gateway.process", "proxy.control.process", "proxy.cli.app"])
 def test_who_is_told_of_none_never_loads_them(module: str) -> None:
     code = f"import sys, {module}; sys.exit('{failpoints.__name__}' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -1,6 +1,7 @@
 """What is answered, for the description: documents with what is told beside them, what was done, questions' answers.
 
 Nothing is made of these classes: handlers answer plain values, and a test holds each answer against its description.
+So what would validate them is not built before somebody asks for the description.
 Members may be missing where ``fields`` leaves them out, or where somebody else than the catalogue says what there is.
 """
 
@@ -21,14 +22,14 @@ from proxy.catalogue.route import RouteDocument
 # -- documents as they are shown ----------------------------------------------------------------------------
 
 
-class StoredKey(BaseModel):
+class StoredKey(BaseModel, defer_build=True):
     """What may be known of a sealed key."""
 
     last4: str
     changed_at: datetime
 
 
-class Provider(ProviderDocument):
+class Provider(ProviderDocument, defer_build=True):
     """A provider; origin is catalogue, file, environment or found."""
 
     id: str
@@ -36,26 +37,26 @@ class Provider(ProviderDocument):
     stored_key: StoredKey | None
 
 
-class Model(ModelDocument):
+class Model(ModelDocument, defer_build=True):
     """A model; its id is provider/name."""
 
     id: str
 
 
-class Price(PriceDocument):
+class Price(PriceDocument, defer_build=True):
     """A price; its id is made of what it is for."""
 
     id: str
 
 
-class Route(RouteDocument):
+class Route(RouteDocument, defer_build=True):
     """A route; origin is catalogue or file."""
 
     id: str
     origin: str
 
 
-class Prompt(PromptDocument):
+class Prompt(PromptDocument, defer_build=True):
     """A prompt with its use. last_output comes with include=last_output only, and reading it is audited."""
 
     id: str
@@ -66,7 +67,7 @@ class Prompt(PromptDocument):
     last_output: str | None
 
 
-class PromptRow(BaseModel):
+class PromptRow(BaseModel, defer_build=True):
     """A prompt in a list: latest is the number of its newest version, versions how many there are."""
 
     id: str
@@ -86,31 +87,31 @@ class PromptRow(BaseModel):
     last_used: datetime | None
 
 
-class VersionRow(VersionHead):
+class VersionRow(VersionHead, defer_build=True):
     """A version in a list; its id is its number."""
 
     id: str
 
 
-class Version(VersionHead):
+class Version(VersionHead, defer_build=True):
     """A version with what it says."""
 
     content: dict[str, Any]
 
 
-class Draft(DraftHead):
+class Draft(DraftHead, defer_build=True):
     """What is being written."""
 
     content: dict[str, Any]
 
 
-class MadeKey(KeyDocument):
+class MadeKey(KeyDocument, defer_build=True):
     """A proxy key that was just made: its text is shown this once."""
 
     key: str
 
 
-class MadeToken(TokenDocument):
+class MadeToken(TokenDocument, defer_build=True):
     """An admin token that was just made: its text is shown this once."""
 
     token: str
@@ -119,31 +120,31 @@ class MadeToken(TokenDocument):
 # -- what was done ------------------------------------------------------------------------------------------
 
 
-class Named(BaseModel):
+class Named(BaseModel, defer_build=True):
     """The name of what was changed."""
 
     name: str
 
 
-class Deleted(BaseModel):
+class Deleted(BaseModel, defer_build=True):
     """The name of what is gone."""
 
     deleted: str
 
 
-class OfProvider(BaseModel):
+class OfProvider(BaseModel, defer_build=True):
     """The provider whose key was stored or forgotten."""
 
     provider: str
 
 
-class Sealed(BaseModel):
+class Sealed(BaseModel, defer_build=True):
     """The providers whose keys were sealed anew."""
 
     providers: list[str]
 
 
-class Labelled(BaseModel):
+class Labelled(BaseModel, defer_build=True):
     """A label, and the version that it stands for now."""
 
     name: str
@@ -151,7 +152,7 @@ class Labelled(BaseModel):
     version: int
 
 
-class SavedVersion(BaseModel):
+class SavedVersion(BaseModel, defer_build=True):
     """The version that was saved, or that says this already (is_new is false)."""
 
     name: str
@@ -160,14 +161,14 @@ class SavedVersion(BaseModel):
     is_new: bool
 
 
-class SavedDraft(BaseModel):
+class SavedDraft(BaseModel, defer_build=True):
     """The draft that was saved."""
 
     name: str
     sha256: str
 
 
-class Change(BaseModel):
+class Change(BaseModel, defer_build=True):
     """What happened to one document; fields of one that changed are told with what they said before and after."""
 
     noun: str
@@ -176,14 +177,14 @@ class Change(BaseModel):
     fields: list[dict[str, Any]]
 
 
-class Changes(BaseModel):
+class Changes(BaseModel, defer_build=True):
     """What a change of many things did, or, with dry_run, would do."""
 
     changes: list[Change]
     dry_run: bool
 
 
-class Difference(BaseModel):
+class Difference(BaseModel, defer_build=True):
     """What going back from one revision to another would change."""
 
     from_: int = Field(alias="from")
@@ -191,7 +192,7 @@ class Difference(BaseModel):
     changes: list[Change]
 
 
-class RevisionRow(BaseModel):
+class RevisionRow(BaseModel, defer_build=True):
     """A revision: kind is catalogue, access or prices; reason says more where there is more."""
 
     id: str
@@ -203,7 +204,7 @@ class RevisionRow(BaseModel):
     changes: list[Change]
 
 
-class Revision(BaseModel):
+class Revision(BaseModel, defer_build=True):
     """A revision of the catalogue with all that it holds."""
 
     number: int
@@ -214,7 +215,7 @@ class Revision(BaseModel):
     catalogue: dict[str, Any]
 
 
-class Deed(BaseModel):
+class Deed(BaseModel, defer_build=True):
     """A row of the audit log: who did what to what, when, from where, and how it ended."""
 
     id: str
@@ -233,7 +234,7 @@ class Deed(BaseModel):
 # -- questions ----------------------------------------------------------------------------------------------
 
 
-class Tested(BaseModel):
+class Tested(BaseModel, defer_build=True):
     """What came of asking a provider: ok, or in one word why not; its time in milliseconds, never its body."""
 
     provider: str
@@ -244,7 +245,7 @@ class Tested(BaseModel):
     hint: str | None
 
 
-class Synced(BaseModel):
+class Synced(BaseModel, defer_build=True):
     """Models that a provider lists, and those that were not described before."""
 
     provider: str
@@ -252,7 +253,7 @@ class Synced(BaseModel):
     added: list[str]
 
 
-class ImportedPrices(BaseModel):
+class ImportedPrices(BaseModel, defer_build=True):
     """Prices of a file: how many it has, how many could not be read, how many changed something."""
 
     origin: str
@@ -262,14 +263,14 @@ class ImportedPrices(BaseModel):
     dry_run: bool
 
 
-class Names(BaseModel):
+class Names(BaseModel, defer_build=True):
     """How many, and the first of them."""
 
     count: int
     models: list[str]
 
 
-class RefreshedPrices(BaseModel):
+class RefreshedPrices(BaseModel, defer_build=True):
     """New published prices, and what they change by name."""
 
     origin: str
@@ -284,7 +285,7 @@ class RefreshedPrices(BaseModel):
     dry_run: bool
 
 
-class Rendered(BaseModel):
+class Rendered(BaseModel, defer_build=True):
     """What a call would send: the version that was rendered, the body, values that nothing asked for."""
 
     prompt: str

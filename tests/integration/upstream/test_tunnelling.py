@@ -354,7 +354,7 @@ async def test_a_client_is_made_once_for_a_way_and_only_where_one_is_asked_for(
 
 def test_a_plain_gateway_never_loads_the_second_way(tmp_path: Path) -> None:
     program = (
-        "import sys, proxy.gateway.__main__; "
+        "import sys, proxy.gateway.process; "
         "print([name for name in ('httpcore2', 'httpx2', 'anyio', 'h2') if name in sys.modules])"
     )
     said = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)

@@ -120,6 +120,6 @@ def test_a_full_disk_takes_no_last_frame_and_the_body_can_be_read_back() -> None
 
 
 def test_who_does_not_seal_does_not_load_the_library() -> None:
-    code = "import sys, proxy.gateway.__main__, proxy.loader.sources; print('cryptography' in sys.modules)"
+    code = "import sys, proxy.gateway.process, proxy.loader.sources; print('cryptography' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, timeout=60)
     assert done.stdout.strip() == b"False"
