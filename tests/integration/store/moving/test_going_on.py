@@ -68,6 +68,7 @@ def test_a_copy_that_is_ended_anywhere_goes_on(source: DatabaseSettings, target:
     assert_rollups_equal_the_rows(target)
 
 
+@pytest.mark.timeout(300)
 def test_a_copy_that_is_killed_before_any_of_its_steps_goes_on(
     source: DatabaseSettings, template: Path, tmp_path: Path, postgres: Databases
 ) -> None:
@@ -86,7 +87,7 @@ def test_a_copy_that_is_killed_before_any_of_its_steps_goes_on(
 def killed_every(stride: int, data_dir: Path, source: DatabaseSettings, target: DatabaseSettings, *more: str) -> int:
     data_dir.mkdir()
     command = [sys.executable, "-m", "tests.support.killed_copying", str(stride), str(data_dir), source.url, target.url]
-    done = subprocess.run([*command, *more], cwd=ROOT, check=False, capture_output=True, text=True, timeout=100)
+    done = subprocess.run([*command, *more], cwd=ROOT, check=False, capture_output=True, text=True, timeout=250)
     assert done.returncode == 0, done.stderr
     assert state_of(target) == state.COMPLETE
     return int(done.stdout)
