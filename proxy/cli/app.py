@@ -21,6 +21,7 @@ from proxy.cli import (
     outward_commands,
     price_commands,
     prompt_commands,
+    prompt_figure_commands,
     prompt_file_commands,
     reading_commands,
     setup_commands,
@@ -139,6 +140,7 @@ price_commands.add_to(app)
 database_commands.add_to(app)
 catalogue_commands.add_to(app)
 prompt_file_commands.add_to(prompt_commands.prompts)
+prompt_figure_commands.add_to(prompt_commands.prompts)
 prompt_commands.add_to(app, setup_commands.config_app)
 setup_commands.add_to(app)
 

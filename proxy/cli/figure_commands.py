@@ -28,7 +28,7 @@ def stats(
     """Sum up the last week, or another time."""
     from proxy.cli.stats import stats as show
 
-    show(settings_from(config, data_dir, env_file, database_url=database_url), _asked(since, days, until, json=json))
+    show(settings_from(config, data_dir, env_file, database_url=database_url), asked_for(since, days, until, json=json))
 
 
 def costs(
@@ -52,7 +52,7 @@ def costs(
     """Say where the money of the last 30 days went."""
     from proxy.cli.costs import costs as show
 
-    asked = _asked(since, days, until, usual="30d", limit=limit, json=json)
+    asked = asked_for(since, days, until, usual="30d", limit=limit, json=json)
     show(settings_from(config, data_dir, env_file, database_url=database_url), asked, by)
 
 
@@ -72,7 +72,7 @@ def errors(
     """Say what failed in the last week, by kind."""
     from proxy.cli.failures import errors as show
 
-    asked = _asked(since, days, until, limit=limit, json=json, utc=utc)
+    asked = asked_for(since, days, until, limit=limit, json=json, utc=utc)
     show(settings_from(config, data_dir, env_file, database_url=database_url), asked)
 
 
@@ -92,7 +92,7 @@ def slow(
     """List the slowest calls on record, or of a time."""
     from proxy.cli.slow import slow as show
 
-    asked = _asked(since, days, until, usual=None, limit=limit, json=json, utc=utc)
+    asked = asked_for(since, days, until, usual=None, limit=limit, json=json, utc=utc)
     show(settings_from(config, data_dir, env_file, database_url=database_url), asked)
 
 
@@ -112,14 +112,15 @@ def sessions(
     """List sessions, the last seen first."""
     from proxy.cli.sessions import sessions as show
 
-    asked = _asked(since, days, until, usual=None, limit=limit, json=json, utc=utc)
+    asked = asked_for(since, days, until, usual=None, limit=limit, json=json, utc=utc)
     show(settings_from(config, data_dir, env_file, database_url=database_url), asked)
 
 
-def _asked(
+def asked_for(
     since: str | None, days: int | None, until: str | None, *, usual: str | None = "7d", limit: int = 20,
     json: bool = False, utc: bool = False,
 ) -> Asked:  # fmt: skip
+    """Return what such a command is asked for; without a beginning it is the ``usual`` one."""
     from proxy.cli.figures import Asked
     from proxy.cli.instants import since_of
 
