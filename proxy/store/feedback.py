@@ -24,10 +24,12 @@ COLUMNS = ("id", "reference", "interaction_id", "session_id", "name", "kind", "v
 FILTERS = ("interaction_id", "session_id", "name", "kind", "source", "author")
 _NAMED = ", ".join(COLUMNS)
 _MARKS = ", ".join("?" * len(COLUMNS))
-_KEPT = ("id", "reference", "session_id", "created_at")
+_KEPT = ("id", "reference", "interaction_id", "session_id", "created_at")
 _PUT = (
     f"INSERT INTO feedback ({_NAMED}) VALUES ({_MARKS}) ON CONFLICT (id) DO UPDATE SET "  # noqa: S608 - ours
     + ", ".join(f"{name} = excluded.{name}" for name in COLUMNS if name not in _KEPT)
+    # A loader may have given it to its call since we looked for that.
+    + ", interaction_id = coalesce(excluded.interaction_id, feedback.interaction_id)"
 )
 _BY_OWN_ID = "SELECT id FROM interaction WHERE client_request_id = ? ORDER BY started_at DESC, id DESC LIMIT 1"
 _WAITING = "interaction_id IS NULL AND reference IS NOT NULL"
@@ -51,9 +53,11 @@ def put(connection: Connection, backend: Backend, item: Feedback) -> Row:
         "source": item.source.value, "interaction_id": call, "created_at": began, "updated_at": instant_text(now),
     }  # fmt: skip
     connection.exec_driver_sql(_PUT, tuple(values[name] for name in COLUMNS))
-    if call is not None:
-        _score(connection, [call], now)
-    return values
+    stored = get(connection, item.id)
+    if stored["interaction_id"] is not None:
+        _hold(connection, stored["interaction_id"])
+        _score(connection, [stored["interaction_id"]], now)
+    return stored
 
 
 def remove(connection: Connection, backend: Backend, identity: str) -> None:

@@ -102,6 +102,21 @@ async def test_what_has_missed_its_call_is_given_to_it_later(settings: Settings)
         assert await score(api, call) == (1.0, 1)
 
 
+async def test_what_was_given_to_its_call_stays_with_it(settings: Settings) -> None:
+    async with serving(settings) as api:
+        call = record(api, client_request_id=OWN)
+        await give(api, interaction_id=OWN, value=True, id="mine")
+
+        def hide(writer: Any) -> None:
+            with writer.transaction() as connection:
+                connection.exec_driver_sql("UPDATE interaction SET client_request_id = NULL")
+
+        api.turns.take(hide)
+        again = await give(api, interaction_id=OWN, value=False, id="mine")
+        assert (again["interaction_id"], again["is_pending"]) == (call, False)
+        assert await score(api, call) == (0.0, 1)
+
+
 async def test_lists_go_both_ways_and_are_filtered(settings: Settings) -> None:
     async with serving(settings) as api:
         call = record(api)
