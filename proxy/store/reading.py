@@ -37,6 +37,7 @@ from proxy.store.statements import (
     conditions_of,
     counting,
     listing,
+    listing_largest,
     looking,
     matching,
     section,
@@ -90,8 +91,11 @@ class Reader:
 
     def list_interactions(self, filters: Filters, limit: int, order: Order | None = None) -> list[Row]:
         """Return rows, the newest first, or as ``order`` says."""
-        is_rare = self._has_rare_label(filters)
-        return self._rows(*listing(self._bounded(filters), limit, order, has_rare_label=is_rare))
+        is_rare, filters = self._has_rare_label(filters), self._bounded(filters)
+        question = None if order is None else listing_largest(filters, limit, order, has_rare_label=is_rare)
+        if question is not None and len(rows := self._rows(*question)) == limit:
+            return rows
+        return self._rows(*listing(filters, limit, order, has_rare_label=is_rare))
 
     def section(self, filters: Filters, part: Section, limit: int, columns: Sequence[str]) -> list[Row]:
         """Return columns of a part of the list, in the part's order."""

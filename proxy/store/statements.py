@@ -13,7 +13,7 @@ from typing import Any
 from proxy.query.terms import Term, Word
 from proxy.store.columns import instant_text
 from proxy.store.rows import COLUMNS, TAG_KEY
-from proxy.store.terms import LABEL, TEXTS, condition_of, like_escaped, of_prompt
+from proxy.store.terms import INDEXED_FROM, LABEL, TEXTS, condition_of, like_escaped, of_prompt
 
 # As the indexes lie: ordered by id, a list of one model would first sort a million rows of it.
 NEWEST_FIRST = "ORDER BY started_at DESC, id DESC"
@@ -24,6 +24,7 @@ _EXACT = {
     "provider": "provider", "outcome": "outcome", "operation": "operation", "user": "user_id",
     "session": "session_id", "app": "app", "environment": "environment",
 }  # fmt: skip
+Question = tuple[str, tuple[Any, ...]]
 _IN_RARE = f"id IN ({LABEL})"
 _IN_COMMON = f"EXISTS ({LABEL} AND interaction_id = id)"
 
@@ -91,6 +92,18 @@ def listing(
     return _selecting("*", filters, WHOLE, _order_by(order), limit, has_rare_label=has_rare_label)
 
 
+def listing_largest(filters: Filters, limit: int, order: Order, *, has_rare_label: bool = False) -> Question | None:
+    """Return the same of those calls only that an index holds for their size; None where there is no such index.
+
+    Where there are ``limit`` of them, no other call is among the largest.
+    """
+    least = INDEXED_FROM.get(order.column) if order.is_largest_first else None
+    if least is None:
+        return None
+    only = f"{order.column} >= {least}"
+    return _selecting("*", filters, WHOLE, _order_by(order), limit, has_rare_label=has_rare_label, only=only)
+
+
 def section(
     filters: Filters, part: Section, limit: int, columns: Sequence[str], *, has_rare_label: bool = False
 ) -> tuple[str, tuple[Any, ...]]:
@@ -109,9 +122,10 @@ def counting(filters: Filters, most: int, *, has_rare_label: bool = False) -> tu
 
 
 def _selecting(
-    what: str, filters: Filters, part: Section, order: str, limit: int, *, has_rare_label: bool
-) -> tuple[str, tuple[Any, ...]]:
+    what: str, filters: Filters, part: Section, order: str, limit: int, *, has_rare_label: bool, only: str | None = None
+) -> Question:
     conditions, values = conditions_of(filters, _IN_RARE if has_rare_label else _IN_COMMON)
+    conditions += [] if only is None else [only]
     for place, sign in ((part.above, ">"), (part.below, "<")):
         if place is not None:
             conditions.append(f"(started_at, id) {sign} (?, ?)")

@@ -36,7 +36,8 @@ COLUMNS = {
 """Which column a filter looks at, and ``has`` asks for."""
 Sql = tuple[str, list[Any]]
 _NUMBER_OF_NAME = "SELECT number FROM prompt_version AS v WHERE v.prompt = prompt_name AND v.name = ?"
-_INDEXED_FROM = {"duration_ms": SLOW_MS, "cost_pico_usd": DEAR_PICO_USD}
+INDEXED_FROM = {"duration_ms": SLOW_MS, "cost_pico_usd": DEAR_PICO_USD}
+"""Columns of which an index holds the calls from so much on, and no others."""
 _LONGEST_NUMBER = 9
 _OF_CALL = "interaction_id = id"
 _PICO = 10**12
@@ -103,7 +104,7 @@ def _compared(term: Term) -> Sql:
     else:
         sql = f"{column} {term.operator} ?"
     has_least = term.operator not in (Operator.BELOW, Operator.AT_MOST)
-    least = _INDEXED_FROM.get(column)
+    least = INDEXED_FROM.get(column)
     if least is not None and has_least and min(bound) >= least:
         # Said as the index says it: only so does SQLite take the index of such calls alone.
         sql = f"({sql} AND {column} >= {least})"

@@ -7,7 +7,7 @@ import pytest
 from proxy.domain.outcome import Outcome
 from proxy.errors import NotFoundError
 from proxy.store.reading import Reader
-from proxy.store.statements import Filters
+from proxy.store.statements import Filters, Order
 from proxy.store.writing import StoreWriter, WriteBatch
 from tests.support.entries import STARTED_AT, an_entry
 
@@ -73,6 +73,20 @@ def filled(writer: StoreWriter, reader: Reader) -> Reader:
 )
 def test_filters(filled: Reader, filters: Filters, expected: int) -> None:
     assert len(filled.list_interactions(filters, 10)) == expected
+
+
+@pytest.mark.parametrize("limit", [1, 2, 3, 9])
+@pytest.mark.parametrize("column", ["duration_ms", "cost_pico_usd"])
+def test_the_largest_come_first_whether_or_not_an_index_holds_them(
+    writer: StoreWriter, reader: Reader, column: str, limit: int
+) -> None:
+    sizes = [None, 5, 10**12, 7, 2 * 10**12, 0]
+    entries = [an_entry(**{column: size}) for size in sizes]  # type: ignore[arg-type]
+    writer.write(WriteBatch(entries=[("s", entry) for entry in entries]), lambda _entries: {})
+    wanted = [2 * 10**12, 10**12, 7, 5, 0, None][:limit]
+    assert [row[column] for row in reader.list_interactions(Filters(), limit, Order(column))] == wanted
+    smallest = reader.list_interactions(Filters(), 1, Order(column, is_largest_first=False))
+    assert [row[column] for row in smallest] == [0]
 
 
 def test_last_and_the_ones_before(filled: Reader) -> None:

@@ -14,7 +14,7 @@ from proxy.store.engine import backend_of
 from proxy.store.failures import StoreUnavailableError
 from proxy.store.migration import upgrade
 from proxy.store.reading import Reader
-from proxy.store.statements import Filters, listing, slice_of
+from proxy.store.statements import Filters, Order, listing, listing_largest, slice_of
 from proxy.store.writing import StoreWriter, WriteBatch
 from tests.support.entries import STARTED_AT, an_entry
 from tests.support.rollups import ask
@@ -116,6 +116,15 @@ def test_no_slice_sorts_all_that_is_left(
         plan = [row[3] for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {sql}", values)]
     assert not [step for step in plan if "TEMP B-TREE" in step], plan
     assert len(reader.slice_after("", filters, 200)) == len(reader.list_interactions(filters, 200))
+
+
+def test_the_slowest_are_found_by_the_index_that_holds_them_alone(store: DatabaseSettings, writer: StoreWriter) -> None:
+    write(writer, an_entry(duration_ms=40_000.0), an_entry())
+    question = listing_largest(Filters(), 20, Order("duration_ms"))
+    assert question is not None
+    with backend_of(store).reader().begin() as connection:
+        plan = [row[3] for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {question[0]}", question[1])]
+    assert any("ix_interaction_duration_ms" in step for step in plan)
 
 
 def test_no_database_yet_is_said_with_the_way_out(tmp_path: Path) -> None:
