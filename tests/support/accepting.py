@@ -26,6 +26,7 @@ class Connections:
     def __init__(self, serve: Serve) -> None:
         self._serve = serve
         self._tasks: set[asyncio.Task[None]] = set()
+        self._writers: set[asyncio.StreamWriter] = set()
         self._is_over = False
 
     def take(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -38,14 +39,22 @@ class Connections:
             self._tasks.discard(task)
             writer.close()
 
+        self._writers.add(writer)
         task = asyncio.get_running_loop().create_task(self._serve(reader, writer), name="connection")
         self._tasks.add(task)
         task.add_done_callback(ended)
 
     async def end(self) -> None:
-        """Cancel what is served, and wait for it."""
+        """Cancel what is served, wait for it, and close all connections.
+
+        For what a peer has not read its transport would wait for ever, and leave the socket to the garbage collector.
+        """
         self._is_over = True
         tasks = list(self._tasks)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        for writer in self._writers:
+            writer.transport.abort()
+        # A transport lets go of its socket at the loop's next turn.
+        await asyncio.sleep(0)

@@ -68,7 +68,6 @@ def test_a_copy_that_is_ended_anywhere_goes_on(source: DatabaseSettings, target:
     assert_rollups_equal_the_rows(target)
 
 
-@pytest.mark.timeout(300)
 def test_a_copy_that_is_killed_before_any_of_its_steps_goes_on(
     source: DatabaseSettings, template: Path, tmp_path: Path, postgres: Databases
 ) -> None:
