@@ -13,6 +13,9 @@ from tests.support.postgres import PostgresServer
 from tests.support.verdict import assert_nothing_lost
 from tests.support.waiting import wait_until_async
 
+_LOOK_SECONDS = 0.1
+"""To look for processes more often takes from them what they need to start."""
+
 
 async def another(dashcam: RunningDashcam, module: str, old: list[int]) -> None:
     """Wait until all the processes of a kind are new ones."""
@@ -20,12 +23,13 @@ async def another(dashcam: RunningDashcam, module: str, old: list[int]) -> None:
         lambda: len(found := dashcam.pids(module)) == len(old) and not set(found) & set(old),
         f"a new {module}",
         seconds=60,
+        interval=_LOOK_SECONDS,
     )
 
 
 async def next_life(dashcam: RunningDashcam, module: str) -> None:
     """Wait until the process that is there now, or will be in a moment, has died and another is there."""
-    old = await wait_until_async(lambda: dashcam.pids(module), f"a {module}")
+    old = await wait_until_async(lambda: dashcam.pids(module), f"a {module}", interval=_LOOK_SECONDS)
     await another(dashcam, module, old)
 
 

@@ -26,13 +26,15 @@ def wait_until(
     return found
 
 
-async def wait_until_async(condition: Callable[[], Found], what: str, *, seconds: float = 40.0) -> Found:
+async def wait_until_async(
+    condition: Callable[[], Found], what: str, *, seconds: float = 40.0, interval: float = _INTERVAL_SECONDS
+) -> Found:
     """Do the same without holding the event loop."""
     deadline = time.monotonic() + seconds
     while not (found := condition()):
         if time.monotonic() > deadline:
             raise AssertionError(f"after {seconds:g} s still not: {what} (last seen: {found!r})")
-        await asyncio.sleep(_INTERVAL_SECONDS)
+        await asyncio.sleep(interval)
     return found
 
 
