@@ -23,6 +23,9 @@ def written(monkeypatch: pytest.MonkeyPatch) -> Iterator[Read]:
     """Log four things with these settings; return the lines."""
     reading, writing = os.pipe()
     handlers, level = logging.getLogger().handlers[:], logging.getLogger().level
+    # Other tests of this process may have run a library that changes its loggers, or switches logging off.
+    disabled = logging.getLogger().manager.disable
+    logging.disable(logging.NOTSET)
 
     def run(settings: LogSettings) -> list[str]:
         with os.fdopen(writing, "w", closefd=False) as stream:
@@ -32,12 +35,13 @@ def written(monkeypatch: pytest.MonkeyPatch) -> Iterator[Read]:
             log.debug("detail")
             log.info("key_seen", key="Bearer abcdefgh12345678", text="a\x1b[31mb\x00")
             log.warning("recovered", seconds=1.5)
-            logging.getLogger("uvicorn.error").warning("of the library")
+            logging.getLogger("some.library").warning("of the library")
             sink.close()
         return os.read(reading, 65536).decode().split("\n")[:-1]
 
     yield run
     structlog.reset_defaults()
+    logging.disable(disabled)
     logging.getLogger().handlers[:] = handlers
     logging.getLogger().setLevel(level)
     os.close(reading)
