@@ -87,7 +87,7 @@ FOUND = [
     ("usage:none", "abcd"),
     ("score:>0.5", ""),
     (f"id:{OTHER.upper()}", "d"),
-    (f"id:{OTHER[:16]}", "d"),
+    (f"id:{OTHER[:18]}", "d"),
     (str(LATER), "b"),
     ("since:1d", ""),
     ("until:1d until:2000-01-01", ""),
