@@ -1,4 +1,4 @@
-"""Prompts that put texts into texts and do nothing else: most of them. Filled in here, in a tenth of the engine's time.
+"""Prompts that put texts into texts and do nothing else: most of them. Filled in here, in 40 % of the engine's time.
 
 What comes of it is what the engine would make (a property test holds the two together). Where a value is no text, is
 missing, is none of the prompt's, or is large, nothing is made here: the engine's way knows what to say then.
