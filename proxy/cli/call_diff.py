@@ -7,8 +7,9 @@ import sys
 from typing import Any
 
 from proxy.cli.prompt_diff import print_diff
-from proxy.cli.show import assembly_of, decoded_of
+from proxy.cli.show import decoded_of
 from proxy.cli.terminal import local_time, short_id
+from proxy.forms.parts import assembly_of
 from proxy.interpret.assembled import as_object
 from proxy.protocol.jsontext import parse_object
 from proxy.settings.values import Settings

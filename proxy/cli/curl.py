@@ -10,8 +10,9 @@ import shlex
 import sys
 
 from proxy.cli.instance import find
-from proxy.cli.show import NO_CONTENT, sent_form
+from proxy.cli.show import NO_CONTENT
 from proxy.errors import NotFoundError, UsageError
+from proxy.forms.parts import sent_form
 from proxy.settings.values import Settings
 from proxy.store.parts import StoredBody
 from proxy.store.reading import Reader, Row

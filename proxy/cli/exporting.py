@@ -14,11 +14,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from proxy.cli.bar import Bar
-from proxy.cli.export_forms import FORMS, Form, LeftOutError
 from proxy.cli.export_output import Note, Output, calls, opened
 from proxy.cli.instants import instant_of, now
 from proxy.cli.logs import check_columns
 from proxy.errors import UsageError
+from proxy.forms.writing import FORMS, Form, LeftOutError
 from proxy.query.parsing import parse
 from proxy.query.terms import Term, Word
 from proxy.settings.values import Settings

@@ -11,12 +11,10 @@ import orjson
 from proxy.cli.cost import lines_of
 from proxy.cli.pager import paged
 from proxy.cli.terminal import duration, harmless, is_writable, json_text, local_time, money, on_one_line, paint, tokens
-from proxy.domain.recording import AnswerHead, CallStart, Piece, RecordedCall
+from proxy.forms.parts import assembly_of, sent_form
 from proxy.interpret.assembled import as_object
-from proxy.interpret.reading import read_answer
-from proxy.protocol.assembly import Assembly
 from proxy.protocol.decoding import decode
-from proxy.protocol.injection import apply, is_addition
+from proxy.protocol.injection import is_addition
 from proxy.protocol.jsontext import items, mapping, parse_object
 from proxy.protocol.multipart import Form, boundary_of, reduce
 from proxy.settings.values import Settings
@@ -68,12 +66,6 @@ def show(settings: Settings, wanted: Wanted) -> None:
             _print_request(row, bodies["request"])
             _print_answer(row, bodies["response"])
             _print_facts(row, bodies["request"], attempts, price)
-
-
-def sent_form(body: StoredBody) -> bytes:
-    """Return a request as it left for the upstream."""
-    edits = tuple((offset, removed, text) for offset, removed, text in body.facts["edits"] or ())
-    return apply(body.content, edits)
 
 
 def _print_raw(row: Row, bodies: dict[str, StoredBody | None], wanted: Wanted) -> None:
@@ -176,17 +168,6 @@ def _print_answer(row: Row, body: StoredBody | None) -> None:
             for call in choice.tool_calls:
                 print(_indent(f"→ {call.name}({''.join(call.arguments)})"))
     print()
-
-
-def assembly_of(row: Row, body: StoredBody | None) -> Assembly | None:
-    """Return the answer of a call put together, None where nothing of it was kept."""
-    if body is None:
-        return None
-    headers = tuple((name, value) for name, value in body.facts["headers"] or ())
-    start = CallStart(accepted_at_ns=0, method=row["method"], target=row["endpoint"], operation=row["operation"])
-    head, pieces = AnswerHead(status=row["http_status"] or 200, headers=headers), (Piece(0, body.content),)
-    call = RecordedCall(id=bytes(16), start=start, request=None, head=head, pieces=pieces, end=None)
-    return read_answer(call).assembly
 
 
 def _print_facts(row: Row, body: StoredBody | None, attempts: list[Row], price: Row | None) -> None:

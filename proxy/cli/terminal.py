@@ -13,13 +13,12 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
-import orjson
-
 from proxy.errors import UsageError
+from proxy.forms.text import is_writable as is_writable
+from proxy.forms.text import json_text as json_text
 
 COLOURS_WHEN = ("auto", "always", "never")
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
-_IN_JSON = re.compile(f"{_CONTROL.pattern}|[\u2028\u2029]")
 _COLOURS = {"dim": "\x1b[2m", "bold": "\x1b[1m", "red": "\x1b[31m", "green": "\x1b[32m", "yellow": "\x1b[33m",
             "match": "\x1b[1;33m"}  # fmt: skip
 
@@ -32,20 +31,6 @@ def harmless(text: object) -> str:
 def on_one_line(text: object) -> str:
     """Return harmless text whose white space, line ends included, is single blanks: it cannot pose as another row."""
     return " ".join(harmless(text).split())
-
-
-def json_text(value: object, option: int = 0) -> str:
-    """Return JSON that shows nothing harmful and whose lines end nowhere else; orjson escapes only ASCII's controls."""
-    return _IN_JSON.sub(lambda found: f"\\u{ord(found[0]):04x}", orjson.dumps(value, option=option).decode())
-
-
-def is_writable(value: object) -> bool:
-    """Return True for what ``json_text`` takes: not half a character, a huge integer or a maze, which can be read."""
-    try:
-        orjson.dumps(value)
-    except TypeError:
-        return False
-    return True
 
 
 class _Choice:

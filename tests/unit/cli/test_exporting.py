@@ -16,10 +16,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.cli import export_forms, export_output, exporting
-from proxy.cli.export_forms import Csv
+from proxy.cli import export_output, exporting
 from proxy.domain.outcome import Outcome
 from proxy.errors import DashcamError
+from proxy.forms import writing
+from proxy.forms.writing import Csv
 from proxy.store.rows import COLUMNS
 from tests.support.entries import STARTED_AT, an_entry
 from tests.unit.cli.conftest import Command, Record
@@ -188,15 +189,15 @@ def test_what_is_recorded_late_is_told_where_it_is_not_there(
     dashcam: Command, record: Record, monkeypatch: pytest.MonkeyPatch, second: int, told: str
 ) -> None:
     record(*calls(1), an_entry(started_at=STARTED_AT + 9000))
-    whole = export_forms.Form.call
+    whole = writing.Form.call
     late = [an_entry(started_at=STARTED_AT + second * 1000)]
 
-    def call(self: export_forms.Form, row: Any, parts: Any, *, is_first: bool) -> bytes:
+    def call(self: writing.Form, row: Any, parts: Any, *, is_first: bool) -> bytes:
         if late:
             record(late.pop())
         return whole(self, row, parts, is_first=is_first)
 
-    monkeypatch.setattr(export_forms.Form, "call", call)
+    monkeypatch.setattr(writing.Form, "call", call)
     monkeypatch.setattr(exporting, "_PAGE", 1)
     said = dashcam("export")
     assert (said.code, len(said.lines)) == ((7, 2) if told else (0, 3))

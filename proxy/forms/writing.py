@@ -13,8 +13,8 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from proxy.cli.show import assembly_of, sent_form
-from proxy.cli.terminal import is_writable, json_text
+from proxy.forms.parts import assembly_of, sent_form
+from proxy.forms.text import is_writable, json_text
 from proxy.interpret.assembled import as_object
 from proxy.protocol.decoding import decode
 from proxy.protocol.jsontext import parse_object
