@@ -160,7 +160,8 @@ def _anew(request: Composable, own: dict[str, Any], changes: _Changes) -> Made:
     own[member] = said if isinstance(said, str) else [*changes.messages, *(said or ())]
     if changes.text_format is not None:
         own["text"] = {"format": changes.text_format, **own["text"]}
-    values = {**changes.members, **own}
+    # The model first, where there is one: a route that gives it another name finds it without looking.
+    values = {"model": own["model"], **changes.members, **own} if "model" in own else {**changes.members, **own}
     body = orjson.dumps(values)
     # What the client says comes last in most bodies: where both end alike, only what stands before that is recorded.
     at = request.body.find(_LIST_BEGINS[member])

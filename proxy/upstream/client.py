@@ -40,7 +40,7 @@ class UpstreamClient:
     ) -> None:
         self._dialler = Dialler(forbidden, resolve)
         self._max_idle = max_idle
-        self._pools: dict[Origin, OriginPool] = {}
+        self._pools: dict[str, OriginPool] = {}  # by the origin's key
         self._busy: set[UpstreamConnection] = set()
         self._sweeper: asyncio.TimerHandle | None = None
 
@@ -63,9 +63,9 @@ class UpstreamClient:
         return sum(map(len, self._pools.values()))
 
     def _pool_of(self, origin: Origin) -> OriginPool:
-        pool = self._pools.get(origin)
+        pool = self._pools.get(origin.key)
         if pool is None:
-            pool = self._pools[origin] = OriginPool(origin, self._max_idle)
+            pool = self._pools[origin.key] = OriginPool(origin, self._max_idle)
         return pool
 
     def begin(self, head: RequestHead, body: bytes) -> Answer | None:

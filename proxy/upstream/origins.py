@@ -21,15 +21,15 @@ class Origin:
     client_key: str | None = None
     allow_private: bool = True
     connect_timeout: float = 5.0
-    _hash: int = field(init=False, repr=False, compare=False)
+    key: str = field(init=False, repr=False, compare=False)
+    """All of it in one word: what connections are kept under, since a text is hashed once and nine fields each time."""
 
     def __post_init__(self) -> None:
-        # Looked up for every call: hashing nine fields each time would cost more than the look-up.
-        parts = (self.host, self.port, self.is_tls, self.unix_path, self.ca_file, self.client_cert, self.allow_private)
-        object.__setattr__(self, "_hash", hash(parts))
-
-    def __hash__(self) -> int:
-        return self._hash
+        parts = (
+            self.host, self.port, self.is_tls, self.unix_path, self.ca_file, self.client_cert, self.client_key,
+            self.allow_private, self.connect_timeout,
+        )  # fmt: skip
+        object.__setattr__(self, "key", repr(parts))
 
     @property
     def _name(self) -> str:
