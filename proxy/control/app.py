@@ -39,9 +39,15 @@ _HOME = (
 )
 
 
-def build(settings: Settings, say: Callable[[bytes], None]) -> ASGIApp:
-    """Return control's application; ``say`` writes a line to the terminal without waiting."""
+def build(
+    settings: Settings, say: Callable[[bytes], None], at_leaving: Callable[[Callable[[], None]], object] = id
+) -> ASGIApp:
+    """Return control's application; ``say`` writes a line to the terminal without waiting.
+
+    ``at_leaving`` is given what is to be called before connections are waited for at the end.
+    """
     services = Services(settings, say)
+    at_leaving(services.feed.close)
 
     @contextlib.asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
@@ -90,7 +96,7 @@ def routes(services: Services, door: Doorkeeper) -> list[Route]:
         _route("/api/v1/recorder", door.guarded(recorder.endpoint(services))),
         _route("/healthz", public(health.endpoint(services))),
         _route("/", public(_home)),
-        *table.routes_of(door, lambda: services.desk, settings),
+        *table.routes_of(door, lambda: services.desk, settings, services.feed),
     ]
 
 

@@ -11,6 +11,7 @@ import os
 import resource
 import signal
 import socket
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import orjson
@@ -22,12 +23,13 @@ from proxy.telemetry.logs import configure
 
 
 class ControlServer(uvicorn.Server):
-    """Uvicorn without its signal handlers: ours decide, and the parent's pipe."""
+    """Uvicorn without its signal handlers: ours decide, and the parent's pipe. ``at_leaving`` is called first."""
 
-    def __init__(self, config: uvicorn.Config, parent_fd: int) -> None:
+    def __init__(self, config: uvicorn.Config, parent_fd: int, at_leaving: Sequence[Callable[[], None]] = ()) -> None:
         super().__init__(config)
         self._parent_fd = parent_fd
         self._was_told = False
+        self._at_leaving = at_leaving
 
     async def run_to_the_end(self, listening: socket.socket) -> None:
         """Serve until told to leave."""
@@ -43,12 +45,18 @@ class ControlServer(uvicorn.Server):
     def _leave(self) -> None:
         if self._was_told:
             os._exit(1)
-        self._was_told = self.should_exit = True
+        self._was_told = True
+        self._end()
 
     def _parent_spoke(self) -> None:
         if not os.read(self._parent_fd, 64):
             asyncio.get_running_loop().remove_reader(self._parent_fd)
-            self.should_exit = True
+            self._end()
+
+    def _end(self) -> None:
+        for tell in self._at_leaving:
+            tell()
+        self.should_exit = True
 
 
 def listen(path: Path) -> socket.socket:
@@ -70,8 +78,9 @@ def run(run_dir: Path, parent_fd: int) -> None:
         from proxy.failpoints import arm
 
         arm(failpoints, "control")
+    at_leaving: list[Callable[[], None]] = []
     config = uvicorn.Config(
-        build(settings, sink.write),
+        build(settings, sink.write, at_leaving.append),
         log_config=None,
         access_log=False,
         date_header=False,
@@ -81,5 +90,5 @@ def run(run_dir: Path, parent_fd: int) -> None:
         proxy_headers=False,
     )
     with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
-        runner.run(ControlServer(config, parent_fd).run_to_the_end(listen(settings.control_socket)))
+        runner.run(ControlServer(config, parent_fd, at_leaving).run_to_the_end(listen(settings.control_socket)))
     sink.close()

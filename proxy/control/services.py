@@ -20,6 +20,7 @@ import structlog
 from proxy.catalogue.access import TokenDocument
 from proxy.control.announcing import announcement, is_first
 from proxy.control.desk import Desk, take_up
+from proxy.control.live.feed import Feed
 from proxy.control.publishing import Publisher
 from proxy.control.secret_files import ADMIN_TOKEN, METRICS_TOKEN, PROXY_KEYS, SecretFile, WatchedToken
 from proxy.control.sharing import Sharing
@@ -28,6 +29,7 @@ from proxy.control.upgrades import Upgrades
 from proxy.domain.interaction import Entry
 from proxy.errors import DashcamError, StoreError
 from proxy.loader import handover
+from proxy.loader.collecting import OpenCall
 from proxy.loader.ledger import unopened
 from proxy.loader.loading import Loader
 from proxy.loader.pausing import pause_after
@@ -69,6 +71,7 @@ class Services:
         self._leaving = threading.Event()
         self._complaints = Repeating()
         self._upgrades = Upgrades(settings, self._leaving.is_set)
+        self.feed = Feed(settings.database, self._under_way)
 
     def __repr__(self) -> str:
         return f"<Services {self.settings.database.shown} loader={self.loader is not None} failure={self.last_error}>"
@@ -143,7 +146,7 @@ class Services:
         self._upgrades.prepare(database)
         handover.take_into_use(self.settings)
         identity = self.sharing.introduce()
-        loader = Loader(self.settings, self.totals, self._announce, self.sharing.between)
+        loader = Loader(self.settings, self.totals, self._announce, self.sharing.between, self.feed.begun)
         with contextlib.closing(Reader(database, is_primary=True)) as reader:
             self.totals.seed(reader.totals(identity))
         self._take_up_first()
@@ -166,6 +169,10 @@ class Services:
     def _own_account(self) -> dict[str, object]:
         loader = self.loader
         return {} if loader is None else loader.ledger()
+
+    def _under_way(self) -> list[OpenCall]:
+        loader = self.loader
+        return [] if loader is None else loader.under_way()
 
     def _stop_loading(self) -> None:
         """Stop, and open anew as soon as our name is ours again."""

@@ -6,14 +6,21 @@ rows' transaction, pending by reading the spool.
 
 from __future__ import annotations
 
+import contextlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from proxy.store.positions import SourceState
-from proxy.store.reading import Row
+from proxy.store.reading import Reader, Row
 
 Account = Mapping[str, object]
 _SUMS = ("accepted", "stored", "pending", "quarantined")
+
+
+def load_states(reader: Reader, instance: str) -> tuple[dict[str, Row], list[Row]]:
+    """Return an instance's sources as the store has them, by name, and the parts of its parked calls."""
+    with contextlib.closing(reader):
+        return {row["source"]: row for row in reader.states(instance)}, reader.parked(instance)
 
 
 def closed_account(row: Mapping[str, object]) -> dict[str, object]:

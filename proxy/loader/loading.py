@@ -12,7 +12,7 @@ import contextlib
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -21,11 +21,20 @@ import structlog
 from proxy.domain.identity import id_text
 from proxy.domain.interaction import Entry
 from proxy.loader import late
+from proxy.loader.collecting import OpenCall
 from proxy.loader.handover import is_held
-from proxy.loader.ledger import balance, closed_account, vanished
+from proxy.loader.ledger import balance, closed_account, load_states, vanished
 from proxy.loader.leftovers import settle_forsaken, sweep, tell_moved
 from proxy.loader.outage import Outage
-from proxy.loader.preparing import Interpreted, Prepared, complain_about_prices, prepare, set_aside, set_aside_damage
+from proxy.loader.preparing import (
+    Interpreted,
+    Prepared,
+    Written,
+    complain_about_prices,
+    prepare,
+    set_aside,
+    set_aside_damage,
+)
 from proxy.loader.retries import Retries
 from proxy.loader.side_work import SideWork
 from proxy.loader.sources import FollowedSource, Parking, Progress
@@ -53,21 +62,11 @@ _MOST_LINES = 100
 """So many gateways that are gone have lines of their own in the ledger."""
 
 
-@dataclass(slots=True)
-class Written:
-    """How many calls a batch really added."""
-
-    stored: int = 0
-    quarantined: int = 0
-
-    def __add__(self, other: Written) -> Written:
-        return Written(self.stored + other.stored, self.quarantined + other.quarantined)
-
-
 class Loader:
     """Owns the reader of the spool and the writer of the store; ``run`` is for one thread, the rest for any.
 
     ``periodic`` is called after each round with the writer, and may do a piece of other work; True: there is more.
+    ``watch`` is told of calls that have begun, before they can have ended in the store; it must not wait.
     """
 
     def __init__(
@@ -76,10 +75,11 @@ class Loader:
         totals: Totals,
         announce: Callable[[Entry], None],
         periodic: Callable[[StoreWriter], bool] = lambda _writer: False,
+        watch: Callable[[Sequence[OpenCall]], object] = list,
     ) -> None:
         self._settings = settings
         self._totals = totals
-        self._announce = announce
+        self._announce, self._watch = announce, watch
         self._data_dir = Path(settings.data_dir)
         others = [settings.other_spool_dir]
         self._spool = SpoolReader(settings.spool_dir, others=others, keys=KeyRing(opening_keys()))
@@ -99,7 +99,7 @@ class Loader:
         reader = self._reader()
         configured = [name for provider in settings.providers for name in provider.models]
         self._names = ModelNames([*configured, *reader.known_models(50)])
-        self._states, self._parked = _load_states(reader, self._instance)
+        self._states, self._parked = load_states(reader, self._instance)
         self._must_start_over = False
         self._unreadable = Unreadable()
         self._settle_again_at = 0.0
@@ -113,7 +113,7 @@ class Loader:
 
     def _fold_accounts(self) -> None:
         """Make one account of those whose gateways and files are gone."""
-        states, _ = _load_states(self._reader(), self._instance)
+        states, _ = load_states(self._reader(), self._instance)
         there, kept = set(self._spool.names()), earlier(self._instance)
         self._close_vanished([row for name, row in states.items() if not row["is_closed"] and name not in there])
         gone = [name for name, row in states.items() if row["is_closed"] and name not in there and name != kept]
@@ -195,7 +195,7 @@ class Loader:
         reader = self._reader()
         # What was written without our knowing is counted there.
         self._totals.seed(reader.totals(self._instance))
-        states, parked = _load_states(reader, self._instance)
+        states, parked = load_states(reader, self._instance)
         with self._lock:
             self._sources.clear()
             self._states, self._parked = states, parked
@@ -253,6 +253,8 @@ class Loader:
             self._unreadable.failed(followed.name, followed.source.folder, now, error)
             return False
         self._unreadable.succeeded(followed.name)
+        if progress.begun:
+            self._watch(progress.begun)
         if progress.given_up:
             log.warning("calls_recovered", source=followed.name, interrupted=progress.given_up)
         if progress.has_read or progress.finished or progress.damage or parking or followed.is_exhausted:
@@ -369,6 +371,11 @@ class Loader:
         with self._lock:
             return [source.page_values() for source in self._sources.values() if not source.is_dead]
 
+    def under_way(self) -> list[OpenCall]:
+        """Return the calls that have begun and not ended, as far as is read."""
+        with self._lock:
+            return [call for source in self._sources.values() for call in source.collector.open.values()]
+
     def ledger(self) -> dict[str, object]:
         """Return the account: accepted = stored + pending + quarantined + dropped, and how old and large pending is."""
         with self._lock:
@@ -389,9 +396,3 @@ class Loader:
         with self._lock:
             waits = [source.lag_seconds() for source in self._sources.values()]
         return max([*waits, self._outage.seconds, self._unreadable.seconds])
-
-
-def _load_states(reader: Reader, instance: str) -> tuple[dict[str, Row], list[Row]]:
-    states, parked = {row["source"]: row for row in reader.states(instance)}, reader.parked(instance)
-    reader.close()
-    return states, parked

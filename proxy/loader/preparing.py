@@ -52,6 +52,17 @@ class Prepared:
     side_files: list[str] = field(default_factory=list)
 
 
+@dataclass(slots=True)
+class Written:
+    """How many calls a batch really added."""
+
+    stored: int = 0
+    quarantined: int = 0
+
+    def __add__(self, other: Written) -> Written:
+        return Written(self.stored + other.stored, self.quarantined + other.quarantined)
+
+
 def complain_about_prices(reason: str) -> None:
     """Say why prices that were refreshed, or a user's own, cannot be used."""
     log.error("prices_unusable", reason=reason, hint="the prices from before stay in use; see: dashcam prices list")

@@ -35,6 +35,7 @@ _COUNT_BYTES = 64 * 1024 * 1024
 class Progress:
     """What one look at a source gave."""
 
+    begun: list[OpenCall] = field(default_factory=list)
     finished: list[Finished] = field(default_factory=list)
     damage: list[Damaged] = field(default_factory=list)
     unsynced: set[bytes] = field(default_factory=set)
@@ -147,6 +148,8 @@ class FollowedSource:
                 continue
             if finished is not None:
                 progress.finished.append(finished)
+            elif located.record.type == RecordType.START:
+                progress.begun.append(self.collector.open[located.record.identity])
 
     def _feed_waiting(self, progress: Progress, now: float) -> None:
         """End calls whose ENDs a full disk does not take: nothing is freed while they count as open.

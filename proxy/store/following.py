@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from proxy.domain.identity import ids_beginning
+from proxy.store.columns import instant_text, milliseconds_of
 from proxy.store.statements import NO_ID, Filters, conditions_of
 
 Ask = Callable[[str, Sequence[Any]], list[dict[str, Any]]]
@@ -18,6 +20,14 @@ WINDOW = 5000
 not noticed."""
 _NEWEST = "SELECT id FROM interaction ORDER BY id DESC LIMIT ?"
 _SINCE = "SELECT id FROM interaction WHERE id > ? ORDER BY id"
+_BEHIND = (
+    "SELECT * FROM interaction WHERE rowid > (SELECT rowid FROM interaction WHERE id = ?) AND rowid <= ? "
+    "ORDER BY rowid LIMIT ?"
+)
+_ENDED = "coalesce(completed_at, started_at)"
+_ENDED_SINCE = f"SELECT * FROM interaction WHERE id > ? AND {_ENDED} >= ? AND id <> ? ORDER BY {_ENDED}, id LIMIT ?"  # noqa: S608
+_LONGEST_MS, _OVERLAP_MS = 3_600_000, 10_000
+"""Where rows have no numbers: a call is looked for that took at most so long, and was recorded so late."""
 
 
 class Recorded:
@@ -39,6 +49,27 @@ class Recorded:
     def next(self, filters: Filters, limit: int) -> list[dict[str, Any]]:
         """Return what came since the last time; of at most ``limit`` calls, or rows where they are numbered."""
         return self._numbered(filters, limit) if self._has_row_numbers else self._unseen(filters, limit)
+
+    def replay(self, identity: str, limit: int) -> list[dict[str, Any]] | None:
+        """Return what was recorded behind a call until the last look, at most so many; None where it is not on record.
+
+        Where rows have no numbers that is what ended since shortly before, so that some may have been told already.
+        """
+        found = self._ask(f"SELECT {_ENDED} AS ended FROM interaction WHERE id = ?", (identity,))  # noqa: S608 - ours
+        if not found:
+            return None
+        if self._has_row_numbers:
+            return self._ask(_BEHIND, (identity, self._number, limit))
+        ended = milliseconds_of(found[0]["ended"]) - _OVERLAP_MS
+        lowest, _ = ids_beginning(f"{max(0, ended - _LONGEST_MS):012x}")
+        return self._ask(_ENDED_SINCE, (lowest, instant_text(ended), identity, limit))
+
+    def among(self, identities: Sequence[str], filters: Filters) -> set[str]:
+        """Return which of some calls are such as is wanted."""
+        conditions, values = conditions_of(filters)
+        where = " AND ".join([f"id IN ({','.join('?' * len(identities))})", *conditions])
+        rows = self._ask(f"SELECT id FROM interaction WHERE {where}", (*identities, *values))  # noqa: S608 - ours
+        return {row["id"] for row in rows}
 
     def _last_number(self) -> int:
         return int(self._ask("SELECT coalesce(max(rowid), 0) AS number FROM interaction", ())[0]["number"])

@@ -209,6 +209,11 @@ class Reader:
                 for identity in identities
             }
 
+    def texts_of(self, identities: Sequence[str]) -> dict[str, tuple[str | None, str | None]]:
+        """Return the question and the answer of calls as plain text, as far as they are kept."""
+        with self._connect() as connection:
+            return {identity: texts_of(connection, identity) for identity in identities}
+
     def is_counted(self, provider: str, answer_id: str) -> bool:
         """Return True when the counts of an answer are on record with some call."""
         sql = "SELECT is_counted FROM made_answer WHERE provider = ? AND response_id = ?"

@@ -14,6 +14,7 @@ from starlette.exceptions import HTTPException
 from proxy.control.api.table import routes_of
 from proxy.control.desk import Desk, take_up
 from proxy.control.doorkeeper import Doorkeeper
+from proxy.control.live.feed import Feed
 from proxy.control.logins import Logins
 from proxy.control.problems import on_http_exception
 from proxy.control.publishing import Publisher
@@ -68,7 +69,7 @@ class AdminApi:
 
 @contextlib.asynccontextmanager
 async def admin_api(
-    settings: Settings, admin_sha256: str | None = None, *, beside: AdminApi | None = None
+    settings: Settings, admin_sha256: str | None = None, *, beside: AdminApi | None = None, feed: Feed | None = None
 ) -> AsyncIterator[AdminApi]:
     """Serve the API on a database that has our tables.
 
@@ -85,7 +86,7 @@ async def admin_api(
     always = settings.admin.require_token
     # Nothing is forgiven, however long a test takes.
     door = Doorkeeper(lambda: admin_sha256, tokens, logins, requires_token=always, throttle=Throttle(lambda: 0.0))
-    routes = routes_of(door, lambda: desk, settings)
+    routes = routes_of(door, lambda: desk, settings, feed)
     app = with_request_ids(Starlette(routes=routes, exception_handlers={HTTPException: on_http_exception}))
     with contextlib.nullcontext() if beside else _serving(settings, turns):
         async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app=app), base_url="http://dashcam") as client:

@@ -21,6 +21,7 @@ _TITLES = {
     "import": "Import",
     "interactions": "Calls",
     "keys": "Proxy keys",
+    "live": "Calls as they come",
     "models": "Models",
     "prices": "Prices",
     "prompts": "Prompts",

@@ -22,8 +22,10 @@ from starlette.routing import Route
 
 from proxy.catalogue.access import Scope
 from proxy.control.access import public
+from proxy.control.api.event_stream import Chunks, EventStream
 from proxy.control.api.parameters import ParameterError, read_query
 from proxy.control.desk import Actor, ConflictError, Desk
+from proxy.control.live.feed import Feed, TooManyListenersError
 from proxy.control.problems import problem
 from proxy.errors import (
     DashcamError,
@@ -74,16 +76,22 @@ class Ask:
     query: Mapping[str, str] = field(default_factory=dict)
     body: Any = None
     if_match: str | None = None
+    last_event_id: str | None = None
+    live: Feed | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
-    """What is answered: a value for JSON, or (``media_type``) a text."""
+    """What is answered: a value for JSON, or (``media_type``) a text, or (``stream``) events for as long as they come.
+
+    A stream is given the question whether who asks may still ask this.
+    """
 
     body: Any = None
     status: int = 200
     headers: Mapping[str, str] = field(default_factory=dict)
     media_type: str = "application/json"
+    stream: Callable[[Callable[[], bool]], Chunks] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,6 +103,7 @@ class Endpoint:
     is how long a body may be in bytes. ``is_change`` of anything but a GET: a change, which is answered with its
     revision as well. ``about`` says what query keys mean that are this row's alone. ``takes_long``: it may take
     seconds, looking through much of the record or asking the world outside; a few such at a time are enough.
+    ``streams``: the answer is server-sent events, each of whose data ``gives`` says.
     """
 
     method: str
@@ -116,15 +125,20 @@ class Endpoint:
     is_change: bool = True
     about: Mapping[str, str] = field(default_factory=dict)
     takes_long: bool = False
+    streams: bool = False
 
 
 def route_of(
-    endpoint: Endpoint, door: Door, desk: Callable[[], Desk], settings: Settings, long_ones: asyncio.Semaphore
-) -> Route:
+    endpoint: Endpoint, door: Door, desk: Callable[[], Desk], settings: Settings, long_ones: asyncio.Semaphore,
+    live: Feed | None = None,
+) -> Route:  # fmt: skip
     """Return the route of an endpoint; ``long_ones`` is the room of all those that take long."""
     room = long_ones if endpoint.takes_long else contextlib.nullcontext()
 
     async def answer(request: Request) -> Response:
+        def may_stay() -> bool:
+            return isinstance(door.enter(request, endpoint.scope), Actor)
+
         actor = door.enter(request, endpoint.scope)
         if isinstance(actor, Response):
             return actor
@@ -133,10 +147,10 @@ def route_of(
             body = await _body(request, endpoint)
             ask = Ask(
                 actor=actor, desk=desk(), settings=settings, path=request.path_params, query=query, body=body,
-                if_match=request.headers.get("if-match"),
+                if_match=request.headers.get("if-match"), last_event_id=request.headers.get("last-event-id"), live=live,
             )  # fmt: skip
             async with room:
-                return await asyncio.to_thread(lambda: _response(endpoint.handle(ask)))
+                return await asyncio.to_thread(lambda: _response(endpoint.handle(ask), may_stay))
         except ClientDisconnect:
             return Response(status_code=499)
         except DashcamError as error:
@@ -203,6 +217,7 @@ _STATUS: tuple[tuple[type[DashcamError], int], ...] = (
     (UsageError, 400),
     (PriceDataError, 422),
     (UnreachableError, 502),
+    (TooManyListenersError, 503),
     (StoreError, 503),
 )
 
@@ -218,8 +233,10 @@ def _problem_of(error: DashcamError) -> Response:
     return problem(status, error.code, detail, error.hint, errors=errors)
 
 
-def _response(reply: Reply) -> Response:
+def _response(reply: Reply, may_stay: Callable[[], bool]) -> Response:
     headers = {"cache-control": "no-store", "x-content-type-options": "nosniff", **reply.headers}
+    if reply.stream is not None:
+        return EventStream(reply.stream(may_stay), headers)
     if reply.media_type != "application/json":
         return Response(reply.body, reply.status, headers, reply.media_type)
     data = b"" if reply.status == 204 else orjson.dumps(reply.body, default=_plain, option=orjson.OPT_UTC_Z)

@@ -28,6 +28,11 @@ _LONGEST_KEY = 100
 
 def filters_in(query: Mapping[str, str]) -> Filters:
     """Return what a request's query asks for; ``ParameterError`` says what of it cannot be understood."""
+    return filters_of(terms_in(query), time.time_ns() // 1_000_000)
+
+
+def terms_in(query: Mapping[str, str]) -> tuple[Term | Word, ...]:
+    """Return the same as terms, all of which must hold."""
     terms: list[Term | Word] = list(parsed(query[QUERY])) if QUERY in query else []
     for name, text in query.items():
         if name in FIELDS:
@@ -37,7 +42,7 @@ def filters_in(query: Mapping[str, str]) -> Filters:
             if len(key) > _LONGEST_KEY:
                 raise ParameterError(_METADATA, f"has a key of more than {_LONGEST_KEY} characters")
             terms.append(_filter(name, f"{META}.{key}", text))
-    return filters_of(terms, time.time_ns() // 1_000_000)
+    return tuple(terms)
 
 
 def instant_in(query: Mapping[str, str], name: str) -> int | None:

@@ -82,6 +82,12 @@ _IF_MATCH = {
     "description": "The ETag of what was read: where it is another one by now, the answer is 412 and nothing changes.",
     "schema": _TEXT,
 }
+_LAST_EVENT = {
+    "name": "Last-Event-ID",
+    "in": "header",
+    "description": "The id of the last event that was taken: what ended since is told first.",
+    "schema": _TEXT,
+}
 _ETAG = {"ETag": {"description": "Changes with the document; for If-Match.", "schema": _TEXT}}
 
 
@@ -133,7 +139,8 @@ def _parameters(item: Endpoint) -> list[dict[str, Any]]:
         usual, schema = _QUERY.get(name, (_FILTER.format(name), _TEXT))
         shown = {"name": name, "in": "query", "description": item.about.get(name, usual), "schema": schema}
         made.append({**shown, "name": name.removesuffix(ANY_KEY), **_KEYED} if name.endswith(ANY_KEY) else shown)
-    return [*made, _IF_MATCH] if item.is_guarded else made
+    headers = [_IF_MATCH] if item.is_guarded else [_LAST_EVENT] if item.streams else []
+    return [*made, *headers]
 
 
 def _reply(item: Endpoint, schemas: dict[str, Any]) -> dict[str, Any]:
@@ -145,6 +152,9 @@ def _reply(item: Endpoint, schemas: dict[str, Any]) -> dict[str, Any]:
     if item.gives is None:
         return made
     shown: dict[str, Any] = {**_shown(item.gives, schemas)}
+    if item.streams:
+        # OpenAPI 3.1 has no word for events: the schema is that of what stands behind data.
+        return {**made, "content": {"text/event-stream": {"schema": _TEXT, "x-data": shown}}}
     if item.method != "GET" and item.is_change:
         shown = {"allOf": [shown, {"type": "object", "properties": _CHANGED}]}
     return {**made, "content": {_JSON: {"schema": shown}}}

@@ -15,6 +15,7 @@ from proxy.control.api import (
     feedback,
     history,
     interactions,
+    live,
     price_data,
     prompt_versions,
     prompts,
@@ -24,9 +25,11 @@ from proxy.control.api import (
 from proxy.control.api.describing import routes_describing
 from proxy.control.api.endpoint import Door, Endpoint, route_of
 from proxy.control.desk import Desk
+from proxy.control.live.feed import Feed
 from proxy.settings.values import Settings
 
 ENDPOINTS: tuple[Endpoint, ...] = (
+    *live.endpoints(),
     *interactions.endpoints(),
     *search.endpoints(),
     *analytics.endpoints(),
@@ -47,7 +50,8 @@ _LONG_ONES = 3
 """Each has a thread of the few that all endpoints share."""
 
 
-def routes_of(door: Door, desk: Callable[[], Desk], settings: Settings) -> list[Route]:
-    """Return the routes of all endpoints, and of what describes them."""
+def routes_of(door: Door, desk: Callable[[], Desk], settings: Settings, feed: Feed | None = None) -> list[Route]:
+    """Return the routes of all endpoints, and of what describes them; ``feed`` tells calls as they begin and end."""
     long_ones = asyncio.Semaphore(_LONG_ONES)
-    return [*routes_describing(ENDPOINTS), *(route_of(item, door, desk, settings, long_ones) for item in ENDPOINTS)]
+    routes = [route_of(item, door, desk, settings, long_ones, feed) for item in ENDPOINTS]
+    return [*routes_describing(ENDPOINTS), *routes]
