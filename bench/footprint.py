@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-import contextlib
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from importlib.metadata import PackageNotFoundError, distribution
+import tomllib
+from importlib.metadata import distribution
 from pathlib import Path
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from bench.generator import Plan
 from bench.processes import memory, tree
 from bench.relaying import Figures
 from bench.targets import Target, dashcam, start_load
-from tests.architecture.advisories import locked
 from tests.support.processes import ROOT, clean_environment
 
 STREAMS = 2000
+_OWN = "dashcam"
 
 
 def measure_starts(folder: Path, behind: Target, times: int = 5) -> Figures:
@@ -61,11 +64,39 @@ def measure_streams(target: Target) -> Figures:
 
 
 def measure_installation() -> Figures:
-    """Add up the files of what is locked for running; a package that this machine does not need is left out."""
-    sizes = []
-    for name, _ in locked((ROOT / "requirements.lock").read_text()):
-        with contextlib.suppress(PackageNotFoundError):
-            files = (Path(str(file.locate())) for file in distribution(name).files or ())
-            sizes.append(sum(path.stat().st_size for path in files if path.is_file()))
-    own = sum(path.stat().st_size for path in (ROOT / "proxy").rglob("*") if path.is_file())
-    return {"installed_mb": (sum(sizes) + own) / 1e6, "installed_packages": len(sizes) + 1}
+    """Add up the files of what a plain installation brings, and of what the extra ``postgres`` adds to it."""
+    plain, whole = installed(), installed("postgres")
+    return {
+        "installed_mb": _megabytes(plain),
+        "installed_packages": len(plain),
+        "installed_mb_with_postgres": _megabytes(whole),
+        "installed_packages_with_postgres": len(whole),
+    }
+
+
+def installed(*extras: str) -> set[str]:
+    """Return the names of what Dashcam with these extras needs on this machine, itself included."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    own = project["dependencies"] + [line for extra in extras for line in project["optional-dependencies"][extra]]
+    waiting = [part for line in own for part in _parts(line, "")]
+    found: set[tuple[str, str]] = set()
+    while waiting:
+        name, extra = waiting.pop()
+        if (name, extra) not in found:
+            found.add((name, extra))
+            waiting += [part for line in distribution(name).requires or () for part in _parts(line, extra)]
+    return {_OWN} | {name for name, _ in found}
+
+
+def _parts(line: str, extra: str) -> list[tuple[str, str]]:
+    """Return a requirement as (name, extra), once for each extra and for none; nothing where it does not apply here."""
+    needed = Requirement(line)
+    if needed.marker is not None and not needed.marker.evaluate({"extra": extra}):
+        return []
+    return [(canonicalize_name(needed.name), more) for more in ("", *needed.extras)]
+
+
+def _megabytes(names: set[str]) -> float:
+    files = [Path(str(file.locate())) for name in names - {_OWN} for file in distribution(name).files or ()]
+    files += (ROOT / "proxy").rglob("*")
+    return sum(path.stat().st_size for path in files if path.is_file()) / 1e6
