@@ -18,7 +18,7 @@ from proxy.gateway.ceilings import NO_MEMORY, Ceilings, Holding
 from proxy.gateway.guard import Refusal
 from proxy.protocol.compact import place_of
 from proxy.protocol.decoding import encodings_of
-from proxy.protocol.glimpse import END_BYTES, glimpse
+from proxy.protocol.glimpse import END_BYTES, Mentions, glimpse
 from proxy.protocol.requests import OPAQUE, WANTED, RequestFacts, facts_of_scan, read
 from proxy.protocol.scanning import TopLevelScanner, measured, scan
 from proxy.settings.values import LimitSettings
@@ -154,7 +154,9 @@ class BodyReader:
 def _small(call: ClientCall, data: bytes) -> Inbound:
     facts, values = read(data)
     if facts is OPAQUE and data:
-        facts = glimpse(data, data, _encoding_of(call), len(data))
+        mentions = Mentions()
+        mentions.feed(data)
+        facts = glimpse(data, data, _encoding_of(call), len(data), mentions)
     return Inbound(data, len(data), facts, values=values)
 
 
@@ -175,6 +177,7 @@ class _Sink:
         self._holding = holding
         self._scanner = TopLevelScanner(wanted)
         self._beginning = self._end = b""
+        self._mentions = Mentions()
         self._parts: list[bytes] = []
         self._size = 0
         self._side_file: SideFile | None = None
@@ -191,6 +194,7 @@ class _Sink:
                 (self._beginning + data)[:END_BYTES] if len(self._beginning) < END_BYTES else self._beginning
             )
             self._end = (self._end + data[-END_BYTES:])[-END_BYTES:]
+            self._mentions.feed(data)
         if self._side_file is not None:
             length = self._side_file.length
             try:
@@ -225,7 +229,7 @@ class _Sink:
         self._scanner.finish()
         facts = facts_of_scan(self._scanner)
         if facts is OPAQUE:
-            facts = glimpse(self._beginning, self._end, encoding, self._size)
+            facts = glimpse(self._beginning, self._end, encoding, self._size, self._mentions)
         if self._side_file is not None:
             side_file, path = self._side_file, str(self._side_file.path)
             try:

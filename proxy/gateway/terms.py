@@ -3,7 +3,7 @@
 A key with a list of models may ask for these by their public names below ``/v1``, and for the list of all names. What
 is not on its list is refused, and so is what could lead past it: a provider that is named, a body of which we cannot
 read the model, or not for sure, and whatever is no question to a model (files and batches, which hold others' names;
-fine-tuning; deleting a model). Of a form on disk only the ends are looked at.
+fine-tuning; deleting a model).
 """
 
 from __future__ import annotations

@@ -34,10 +34,11 @@ FORM = "Content-Type: multipart/form-data; boundary=b"
 LONG_AGO, LATER = 1_000_000_000, 9_000_000_000
 
 
-def form(*models: bytes) -> bytes:
-    """Return a form that names these models."""
-    parts = (b'--b\r\nContent-Disposition: form-data; name="model"\r\n\r\n%s\r\n' % name for name in models)
-    return b"".join(parts) + b"--b--\r\n"
+def form(*models: bytes, file: int = 0) -> bytes:
+    """Return a form that names these models, with a file of so many bytes behind each."""
+    head = b'--b\r\nContent-Disposition: form-data; name="%s"\r\n\r\n%s\r\n'
+    sound = head % (b'file"; filename="model', bytes(file)) if file else b""
+    return b"".join(head % (b"model", name) + sound for name in models) + b"--b--\r\n"
 
 
 def key(**terms: object) -> ProxyKey:
@@ -112,6 +113,10 @@ async def test_a_key_whose_time_is_over_is_refused_on_a_connection_that_it_began
         ("/v1/audio/transcriptions", "POST", form(b"gpt"), FORM, False),
         ("/v1/audio/transcriptions", "POST", form(b"fast", b"gpt"), FORM, False),
         ("/v1/audio/transcriptions", "POST", form(b"gpt", b"fast"), FORM, False),
+        ("/v1/audio/transcriptions", "POST", form(b"fast", file=100_000), FORM, True),
+        ("/v1/audio/transcriptions", "POST", form(b"fast", b"gpt", file=100_000), FORM, False),
+        ("/v1/audio/transcriptions", "POST", form(b"fast", file=1_000_000), FORM, True),
+        ("/v1/audio/transcriptions", "POST", form(b"fast", b"gpt", file=1_000_000), FORM, False),
     ],
 )
 async def test_a_key_with_a_list_asks_for_what_is_on_it(

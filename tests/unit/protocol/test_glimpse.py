@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.protocol.glimpse import END_BYTES, glimpse
+from proxy.protocol.glimpse import END_BYTES, Mentions, glimpse
 from proxy.protocol.requests import OPAQUE, RequestFacts
 from tests.support.forms import field, file, form
 
@@ -59,6 +59,23 @@ def test_the_place_of_the_model_is_that_in_the_whole_body(before: int, behind: i
 def test_a_model_that_is_said_twice_has_no_place() -> None:
     data = form(field("model", "a"), field("model", "b"))
     assert glimpse(data, data, None, len(data)) == RequestFacts("b")
+
+
+HIDDEN = ('name="model"', "name=model", 'NAME = "model"', "name*=utf-8''m%6fdel", 'name="mo\\\\del"')
+
+
+@pytest.mark.parametrize("words", HIDDEN)
+@pytest.mark.parametrize("step", [7, 1000, 10**6])
+def test_a_second_model_between_the_ends_is_noticed(words: str, step: int) -> None:
+    other = field("model", "dear").replace(b'name="model"', words.encode())
+    sound = file("file", "model", "x/y", bytes(50_000))
+    for parts, count in (([sound], 1), ([sound, other, sound], 2)):
+        data = form(field("model", "cheap"), *parts)
+        mentions = Mentions()
+        for start in range(0, len(data), step):
+            mentions.feed(data[start : start + step])
+        assert mentions.count == count
+        assert (glimpse(data[:END_BYTES], data[-END_BYTES:], None, len(data), mentions).model_at is None) == (count > 1)
 
 
 def test_a_form_in_a_file_leads_nowhere() -> None:
