@@ -29,7 +29,7 @@ from proxy.store.statements import Filters, Section
 
 _PAGE, _PAGE_WITH_CONTENT = 2000, 100
 _MOST = 2**62
-_ALWAYS = ("id", "started_at", "operation", "outcome")
+_ALWAYS = ("id", "started_at", "operation", "outcome", "price_id")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,8 +94,10 @@ def _write(reader: Reader, filters: Filters, form: Form, output: Output, note: N
         output.put(form.opening(), note)
     while rows := reader.section(filters, Section(above=note.after, newest_first=False), limit, columns):
         parts = reader.parts_of([row["id"] for row in rows]) if form.needs_parts else {}
+        made_beside = reader.made_of(rows) if form.needs_parts else {}
         made = []
         for row in rows:
+            row |= made_beside.get(row["id"], {})
             row |= {name: bool(row[name]) for name in TRUTHS if row.get(name) is not None}
             try:
                 made.append(form.call(row, parts.get(row["id"]), is_first=not note.written))

@@ -1,4 +1,4 @@
-"""The commands that take what is on record elsewhere: ``export``, ``sql``, ``curl``, ``diff``."""
+"""What takes calls elsewhere and brings them back: ``export``, ``import``, ``sql``, ``curl``, ``diff``."""
 
 from __future__ import annotations
 
@@ -68,6 +68,27 @@ def export(
     raise typer.Exit(write(settings_from(config, data_dir, env_file, database_url=database_url), wanted))
 
 
+def import_(
+    files: Annotated[
+        list[Path], typer.Argument(metavar="FILE…", help="Exports of ours as lines, also .gz or .zst; - reads a pipe.")
+    ],
+    check: Annotated[bool, typer.Option("--check", help="Look at them, and write nothing.")] = False,
+    database_url: DatabaseUrl = None,
+    data_dir: DataDir = None,
+    config: Config = None,
+    env_file: EnvFile = None,
+) -> None:
+    """Read exported calls back, each once and as it was.
+
+    Calls that are on record stay as they are; lines that are no calls are put aside. Broken off, the same command goes
+    on where it was. Exits with 7 where something could not be taken as it is. Exported with --content they are whole.
+    """
+    from proxy.cli.importing import import_calls
+
+    settings = settings_from(config, data_dir, env_file, database_url=database_url)
+    raise typer.Exit(import_calls(settings, files, is_check=check))
+
+
 def sql(
     statement: Annotated[
         str | None, typer.Argument(metavar="STATEMENT", help="One statement; else from standard input.")
@@ -131,3 +152,4 @@ def add_to(app: typer.Typer) -> None:
     """Add these commands to the command line."""
     for command in (diff, curl, sql, export):
         app.command()(command)
+    app.command("import")(import_)

@@ -1,16 +1,19 @@
 """The forms that calls are written out in: JSON lines, one JSON list, CSV, and OpenAI's examples for fine-tuning.
 
-A form makes bytes of one call at a time, so that a million of them need no memory. In CSV a text that a spreadsheet
-would take for a formula begins with an apostrophe. What cannot be an example is left out, with the reason.
+A form makes bytes of one call at a time, so that a million of them need no memory. With its content a call is whole:
+bodies byte for byte, texts, every attempt and the price it was charged at, so that ``calls`` can make it anew. In CSV a
+text that a spreadsheet would take for a formula begins with an apostrophe. What cannot be an example is left out, with
+the reason.
 """
 
 from __future__ import annotations
 
 import base64
+import contextlib
 import csv
 import io
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from proxy.forms.parts import assembly_of, sent_form
@@ -21,6 +24,7 @@ from proxy.protocol.jsontext import parse_object
 from proxy.store.parts import Parts, StoredBody
 from proxy.store.reading import Row
 
+Call = tuple[Row, Parts | None]
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
@@ -35,7 +39,8 @@ class Form:
     closing = b""
 
     def __init__(self, columns: Sequence[str], *, has_content: bool) -> None:
-        self.columns = columns
+        # Names of the store's own columns are a kind of text that no JSON is made of.
+        self.columns = tuple(map(str, columns))
         self.needs_parts = has_content
 
     def opening(self) -> bytes:
@@ -43,7 +48,10 @@ class Form:
         return b""
 
     def call(self, row: Row, parts: Parts | None, *, is_first: bool) -> bytes:
-        """Return a call as it is written; ``LeftOutError`` says why it is not."""
+        """Return a call as it is written; ``LeftOutError`` says why it is not.
+
+        Where it has ``parts``, the row has ``attempts_made`` and ``price`` too (``Reader.made_of``).
+        """
         return json_text(self._object(row, parts)).encode() + b"\n"
 
     def _object(self, row: Row, parts: Parts | None) -> dict[str, Any]:
@@ -51,6 +59,7 @@ class Form:
         if parts is not None:
             values |= {"input_text": parts.texts[0], "output_text": parts.texts[1]}
             values |= {"request_body": _body(parts.request), "response_body": _body(parts.response)}
+            values |= {"attempts_made": row["attempts_made"], "price": row["price"]}
         return values
 
 
@@ -109,7 +118,20 @@ class FineTuning(Form):
         return json_text(example).encode() + b"\n"
 
 
+_STORED_SO = ("interaction_id", "side", "form")
+"""What of a body's row says no more than where it stands and how it is kept."""
 FORMS: Mapping[str, type[Form]] = {"jsonl": Form, "json": JsonList, "csv": Csv, "openai": FineTuning}
+
+
+def document(form: Form, calls: Iterable[Call]) -> Iterator[bytes]:
+    """Yield calls in a form from its beginning to its end, one after the other; those that it leaves out are not."""
+    yield form.opening()
+    is_first = True
+    for row, parts in calls:
+        with contextlib.suppress(LeftOutError):
+            yield form.call(row, parts, is_first=is_first)
+            is_first = False
+    yield form.closing
 
 
 def _answer(row: Row, body: StoredBody) -> dict[str, Any] | None:
@@ -135,7 +157,8 @@ def _body(body: StoredBody | None) -> dict[str, Any] | None:
         content, encoding = body.content.decode(), "utf-8"
     except UnicodeDecodeError:
         content, encoding = base64.b64encode(body.content).decode(), "base64"
-    return {**body.facts, "content": content, "encoding": encoding, "timings": body.timings}
+    facts = {name: value for name, value in body.facts.items() if name not in _STORED_SO}
+    return {**facts, "content": content, "encoding": encoding, "timings": body.timings}
 
 
 def _csv_line(cells: Sequence[object]) -> bytes:

@@ -1,10 +1,10 @@
-"""How a command changes stored rows or shared configuration while Dashcam runs: in a folder they wait for the writer.
+"""How a command changes what is stored while Dashcam runs: changes, and calls from elsewhere, wait for the one writer.
 
 SQLite has one writer, since before 3.51.3 it loses pages when two connections write and checkpoint at once. A command
-never writes beside a running control: it puts its changes, a few hundred a file, into ``data_dir/amendments``, and the
-loader writes one file a round between its batches. Where no control runs, the command takes the loader's lock for the
-length of a batch and writes itself. A file that is written twice changes nothing twice. Into a Postgres a command
-writes itself, whoever loads: its rows have locks.
+never writes beside a running control: it puts its changes, or calls that it imports, some hundred a file, into
+``data_dir/amendments``, and the loader writes one file a round between its batches. Where no control runs, the command
+takes the loader's lock for the length of a batch and writes itself. A file that is written twice changes nothing twice.
+Into a Postgres a command writes itself, whoever loads: its rows have locks.
 
 ``NAME.json`` waits, ``NAME.done`` says how many rows were changed, ``NAME.refused`` why none could be.
 """
@@ -15,7 +15,7 @@ import base64
 import contextlib
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -24,8 +24,10 @@ import orjson
 import structlog
 
 from proxy.domain.cost import Price
-from proxy.errors import StoreError, UnreachableError
+from proxy.domain.interaction import Entry
+from proxy.errors import InvalidError, StoreError, UnreachableError
 from proxy.loader import handover
+from proxy.loader.arriving import IMPORTED, Arrival, arrival_of
 from proxy.settings.private_file import replace_file
 from proxy.settings.values import Settings
 from proxy.spool.disk import RealDisk
@@ -33,10 +35,11 @@ from proxy.store.amending import Amendment, Change
 from proxy.store.configuration import Proposal
 from proxy.store.failures import RowError, StoreUnavailableError
 from proxy.store.migration import prepare
-from proxy.store.writing import StoreWriter
+from proxy.store.writing import StoreWriter, Totals, WriteBatch
 
 log = structlog.get_logger("loader")
 
+Waiting = Amendment | Proposal | Arrival
 BATCH = 200
 """Rows a file: at a few dozen microseconds a row the loader is held up for some milliseconds."""
 _WAITING, _DONE, _REFUSED = ".json", ".done", ".refused"
@@ -45,17 +48,21 @@ _PATIENCE_SECONDS = 60.0
 _FORGET_SECONDS = 3600.0
 
 
-def encode(change: Amendment | Proposal) -> bytes:
+def encode(change: Waiting) -> bytes:
     """Return a change as it waits in a file."""
+    if isinstance(change, Arrival):
+        return orjson.dumps({"calls": list(change.calls)})
     if isinstance(change, Amendment):
         return orjson.dumps(asdict(change))
     data = None if change.data is None else base64.b64encode(change.data).decode()
     return orjson.dumps({"proposal": {**asdict(replace(change, data=None)), "data": data}})
 
 
-def decode(data: bytes) -> Amendment | Proposal:
-    """Undo ``encode``; ``ValueError`` or ``TypeError`` when the bytes are something else."""
+def decode(data: bytes) -> Waiting:
+    """Undo ``encode``; ``ValueError``, ``TypeError`` or ``InvalidError`` when the bytes are something else."""
     values = orjson.loads(data)
+    if "calls" in values:
+        return arrival_of(values["calls"])
     if "proposal" in values:
         found = values["proposal"]
         return Proposal(**{**found, "data": None if found["data"] is None else base64.b64decode(found["data"])})
@@ -103,7 +110,7 @@ class WaitingAmendments:
             return True
         except StoreUnavailableError:
             return False
-        except (RowError, ValueError, TypeError, KeyError, AttributeError) as error:
+        except (RowError, InvalidError, ValueError, TypeError, KeyError, AttributeError) as error:
             log.error("amendment_refused", name=found, reason=type(error).__name__)
             _answer(path, _REFUSED, str(error) if isinstance(error, StoreError) else type(error).__name__)
             return True
@@ -111,9 +118,18 @@ class WaitingAmendments:
         return True
 
 
-def _write(writer: StoreWriter, change: Amendment | Proposal) -> int:
-    """Return how many rows were changed, or the number that a proposal has now."""
+def _write(writer: StoreWriter, change: Waiting) -> int:
+    """Return how many rows were changed or are new, or the number that a proposal has now."""
+    if isinstance(change, Arrival):
+        return len(
+            writer.write(WriteBatch(entries=[(IMPORTED, entry) for entry in change.entries]), _uncounted).inserted
+        )
     return writer.amend(change) if isinstance(change, Amendment) else writer.propose(change)
+
+
+def _uncounted(_entries: Sequence[Entry]) -> Totals:
+    """Count nothing behind ``/metrics``: those are the calls that this Dashcam was asked to make."""
+    return {}
 
 
 def _answer(path: Path, suffix: str, text: str) -> None:
@@ -134,8 +150,8 @@ class Amender:
         self._wait = wait
         self._is_upgraded = False
 
-    def write(self, amendment: Amendment | Proposal) -> int:
-        """Write one batch or proposal, whoever does it; return how many rows were changed, or the proposal's number.
+    def write(self, amendment: Waiting) -> int:
+        """Write one batch or proposal, whoever does it; return how many rows were changed or are new, or its number.
 
         Raises ``StoreError`` when the store refuses, ``UnreachableError`` when a running control does not answer.
         """
@@ -145,7 +161,7 @@ class Amender:
         changed = self._write_alone(amendment)
         return self._hand_over(amendment) if changed is None else changed
 
-    def _write_alone(self, amendment: Amendment | Proposal) -> int | None:
+    def _write_alone(self, amendment: Waiting) -> int | None:
         """Write with the loader's lock in hand; None when another process has it."""
         disk = RealDisk()
         disk.make_folder(Path(self._settings.data_dir))
@@ -157,7 +173,7 @@ class Amender:
         finally:
             disk.close(lock)
 
-    def _write_now(self, amendment: Amendment | Proposal) -> int:
+    def _write_now(self, amendment: Waiting) -> int:
         if not self._is_upgraded:
             # The former record, or a copy that is not complete: nothing may be written there.
             handover.check(self._settings)
@@ -169,7 +185,7 @@ class Amender:
         finally:
             writer.close()
 
-    def _hand_over(self, amendment: Amendment | Proposal) -> int:
+    def _hand_over(self, amendment: Waiting) -> int:
         RealDisk().make_folder(self._folder)
         # Names sort in the order of time; two commands at once do not meet.
         path = self._folder / f"{time.time_ns():020d}-{uuid.uuid4().hex}{_WAITING}"
@@ -189,7 +205,7 @@ class Amender:
             hint="dashcam doctor; what is written already stays, and the same command goes on from there",
         )
 
-    def _take_back(self, path: Path, amendment: Amendment | Proposal) -> int | None:
+    def _take_back(self, path: Path, amendment: Waiting) -> int | None:
         """Write ourselves what still waits after the control process has left; a second time changes nothing."""
         changed = self._write_alone(amendment)
         if changed is not None:

@@ -162,6 +162,9 @@ def _rates_of(model: types.ModelInfo, wanted: Wanted, *, is_own: bool) -> dict[s
     return _flatten(model.get_prices(at)) if wanted.tier in _STANDARD_TIERS else None
 
 
+_LONGEST_MODEL, _LONGEST_TIER = 200, 50
+
+
 def _scaled(rate: str, factor: Decimal) -> str:
     return format((Decimal(rate) * factor).normalize(), "f")
 
@@ -182,14 +185,25 @@ def pin(
 ) -> Price:
     """Return unit prices as a value whose id is the digest of what they say."""
     rates = {name: rate for name, rate in rates.items() if unit_of(name).name or Decimal(rate)}
-    content = json.dumps([wanted.kind, model, tier, rates, *origin], sort_keys=True)
     return Price(
-        id=hashlib.sha256(content.encode()).hexdigest()[:16],
+        id=_digest(wanted.kind, model, tier, rates, *origin),
         provider=wanted.kind,
-        model=model[:200],
-        tier=tier[:50],
+        model=model[:_LONGEST_MODEL],
+        tier=tier[:_LONGEST_TIER],
         rates=rates,
         source=origin[0],
         source_version=origin[1],
         valid_from=since or None,
     )
+
+
+def says_what_it_is(price: Price) -> bool:
+    """Return True where a price's id is the digest of what it says; names that were cut off are not looked at."""
+    if len(price.model) >= _LONGEST_MODEL or len(price.tier) >= _LONGEST_TIER:
+        return True
+    said = (price.provider, price.model, price.tier, dict(price.rates), price.source, price.source_version)
+    return price.id == _digest(*said)
+
+
+def _digest(*said: object) -> str:
+    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:16]

@@ -221,6 +221,11 @@ class Settings:
         return Path(self.data_dir) / "amendments"
 
     @property
+    def imports_dir(self) -> Path:
+        """The folder in which imports note how far they are, and put aside what they cannot take."""
+        return Path(self.data_dir) / "imports"
+
+    @property
     def errands_dir(self) -> Path:
         """The folder in which maintenance waits for the writer."""
         return Path(self.data_dir) / "errands"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +12,9 @@ from sqlalchemy import Connection
 from proxy.store.bodies import read_body, read_varints
 
 _BODY = "SELECT * FROM interaction_body WHERE interaction_id = ? AND side = ?"
+_ATTEMPTS = "SELECT * FROM attempt WHERE interaction_id IN ({}) ORDER BY interaction_id, number"
+_PRICES = "SELECT * FROM price WHERE id IN ({})"
+_AT_ONCE = 500
 _TEXTS = "SELECT input_text, output_text FROM interaction_text WHERE interaction_id = ?"
 
 
@@ -46,3 +51,24 @@ def texts_of(connection: Connection, identity: str) -> tuple[str | None, str | N
     """Return the question and the answer as plain text, as far as they are kept."""
     found = connection.exec_driver_sql(_TEXTS, (identity,)).first()
     return (None, None) if found is None else (found[0], found[1])
+
+
+def beside(
+    connection: Connection, rows: Sequence[Mapping[str, Any]]
+) -> dict[str, tuple[list[dict[str, Any]], dict[str, Any] | None]]:
+    """Return, by the ids of calls, their attempts in their order, and the price that each is charged at."""
+    attempts: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
+    for item in _named(connection, _ATTEMPTS, [row["id"] for row in rows]):
+        attempts[item["interaction_id"]].append({**item, "reused": bool(item["reused"])})
+    wanted = list(dict.fromkeys(row["price_id"] for row in rows if row["price_id"]))
+    prices = {item["id"]: item for item in _named(connection, _PRICES, wanted)}
+    return {row["id"]: (attempts[row["id"]], prices.get(row["price_id"])) for row in rows}
+
+
+def _named(connection: Connection, sql: str, names: Sequence[str]) -> list[dict[str, Any]]:
+    found = []
+    for start in range(0, len(names), _AT_ONCE):
+        part = tuple(names[start : start + _AT_ONCE])
+        statement = sql.format(",".join("?" * len(part)))
+        found += [dict(item) for item in connection.exec_driver_sql(statement, part).mappings()]
+    return found

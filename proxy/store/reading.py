@@ -27,7 +27,7 @@ from proxy.store.days import days_to_count
 from proxy.store.engine import backend_of
 from proxy.store.following import Recorded
 from proxy.store.partitions import bounded
-from proxy.store.parts import Parts, StoredBody, side_of, texts_of
+from proxy.store.parts import Parts, StoredBody, beside, side_of, texts_of
 from proxy.store.rows import JSON
 from proxy.store.statements import (
     NEWEST_FIRST,
@@ -213,6 +213,14 @@ class Reader:
         """Return the question and the answer of calls as plain text, as far as they are kept."""
         with self._connect() as connection:
             return {identity: texts_of(connection, identity) for identity in identities}
+
+    def made_of(self, rows: Sequence[Row]) -> dict[str, Row]:
+        """Return what stands beside rows of calls in tables: ``attempts_made`` and ``price``."""
+        with self._connect() as connection:
+            return {
+                identity: {"attempts_made": [decoded(item) for item in attempts], "price": price and decoded(price)}
+                for identity, (attempts, price) in beside(connection, rows).items()
+            }
 
     def is_counted(self, provider: str, answer_id: str) -> bool:
         """Return True when the counts of an answer are on record with some call."""

@@ -1,0 +1,270 @@
+"""``dashcam import``: calls out of our own exports, stored as they were, each once.
+
+Line by line, some hundred a transaction of the one writer, also beside a running Dashcam. A call that is on record is
+left as it is, and told where the file says something else of it; a line that is none is put aside, never half of it is
+stored. Broken off, the same command goes on where it was; said twice it changes nothing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from proxy.cli.bar import Bar
+from proxy.cli.export_output import calls
+from proxy.cli.import_note import Desk
+from proxy.cli.import_source import Line, Source, opened
+from proxy.cli.terminal import harmless, short_id
+from proxy.domain.interaction import Entry
+from proxy.errors import DashcamError, InvalidError, StoreError
+from proxy.forms.calls import entry_of
+from proxy.loader.amendments import Amender
+from proxy.loader.arriving import Arrival
+from proxy.settings.values import Settings
+from proxy.store.differing import differences, rows_of
+from proxy.store.failures import StoreMovedError, StoreUnavailableError
+from proxy.store.reading import Reader
+
+_BATCH, _BATCH_BYTES = 500, 8 * 1024 * 1024
+_TOLD = 10
+"""So many lines and calls are told of one by one; the others are counted."""
+_ROOM = 16 * 1024 * 1024
+_SWOLLEN = 12
+"""By so much two bodies of the longest kind can grow on a line: each byte as six characters."""
+_MOST_BRACKETS = 1_000_000
+
+
+def import_calls(settings: Settings, files: Sequence[Path], *, is_check: bool = False) -> int:
+    """Import files, or only look at them; return the exit code: 7 where something could not be taken as it is."""
+    longest = _ROOM + _SWOLLEN * settings.recording.max_body_bytes
+    codes = []
+    for path in files:
+        with opened(path, longest) as source:
+            codes.append(_Checking(source).run() if is_check else _Importing(settings, source).run())
+    return max(codes, default=0)
+
+
+class _Checking:
+    """Looks at a file and writes nothing."""
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        self._complaints = _Complaints(source)
+
+    def run(self) -> int:
+        """Tell what is wrong with it."""
+        good = bad = 0
+        with Bar("check") as bar:
+            for line in self._source.lines():
+                try:
+                    good += call_of(line) is not None
+                except _RefusedError as refusal:
+                    bad += 1
+                    self._complaints.refused(line, str(refusal))
+                bar.tell(calls(good), *self._source.progress)
+        self._complaints.broken()
+        print(f"{calls(good)} can be imported, {bad:,} lines cannot; nothing was written", file=sys.stderr)
+        return 7 if bad or self._source.broken else 0
+
+
+@dataclass
+class _Batch:
+    """Calls that are looked up and written at once, with their lines."""
+
+    calls: list[dict[str, Any]] = field(default_factory=list)
+    entries: list[Entry] = field(default_factory=list)
+    lines: list[Line] = field(default_factory=list)
+    ids: set[str] = field(default_factory=set)
+    size: int = 0
+
+    def add(self, line: Line, values: dict[str, Any], entry: Entry) -> None:
+        self.calls.append(values)
+        self.entries.append(entry)
+        self.lines.append(line)
+        self.ids.add(entry.interaction.id)
+        self.size += len(line.data or b"")
+
+    @property
+    def is_full(self) -> bool:
+        return len(self.calls) >= _BATCH or self.size >= _BATCH_BYTES
+
+
+class _Importing:
+    """Imports a file."""
+
+    def __init__(self, settings: Settings, source: Source) -> None:
+        self._source = source
+        self._amender = Amender(settings)
+        self._database = settings.database
+        self._desk = Desk(settings.imports_dir, source)
+        self._complaints = _Complaints(source)
+
+    def run(self) -> int:
+        """Import what is not imported yet, and tell what came of it all."""
+        # Of no calls: the database is there then, and is one that may be written.
+        self._amender.write(Arrival([], []))
+        self._desk.begin()
+        is_done = False
+        try:
+            with contextlib.closing(Reader(self._database, is_primary=True)) as reader, Bar("import") as bar:
+                for batch in self._batches():
+                    self._take(batch, reader)
+                    bar.tell(calls(self._desk.note.calls), *self._source.progress)
+            is_done = True
+        finally:
+            self._desk.end(is_done=is_done)
+        return self._conclude()
+
+    def _batches(self) -> Iterator[_Batch]:
+        """Yield lines as calls, up to where a call comes a second time; what is none is put aside."""
+        note, batch = self._desk.note, _Batch()
+        if note.offset:
+            print(f"going on behind {calls(note.calls)}", file=sys.stderr)
+        for line in self._source.lines(note.offset, note.number):
+            try:
+                found = call_of(line)
+            except _RefusedError as refusal:
+                self._refuse(line, str(refusal))
+            else:
+                if found is not None and found[1].interaction.id in batch.ids:
+                    yield batch
+                    batch = _Batch()
+                if found is not None:
+                    batch.add(line, *found)
+            note.offset, note.number = line.after, line.number
+            if batch.is_full:
+                yield batch
+                batch = _Batch()
+        yield batch
+
+    def _refuse(self, line: Line, reason: str) -> None:
+        note = self._desk.note
+        note.refused += 1
+        note.reasons[reason] += 1
+        self._complaints.refused(line, reason)
+        if line.data is not None:
+            self._desk.put_aside(line.data)
+
+    def _take(self, batch: _Batch, reader: Reader) -> None:
+        note = self._desk.note
+        known = rows_of(reader, [entry.interaction.id for entry in batch.entries])
+        new = [place for place, entry in enumerate(batch.entries) if entry.interaction.id not in known]
+        for entry in batch.entries:
+            row = known.get(entry.interaction.id)
+            if row is None:
+                continue
+            if names := differences(row, entry):
+                note.different += 1
+                self._complaints.different(entry, names)
+            else:
+                note.there += 1
+        if new:
+            self._write(batch, new)
+            self._look_again(batch, new, reader)
+        self._desk.save()
+
+    def _write(self, batch: _Batch, places: Sequence[int]) -> None:
+        """Write calls; what the store refuses is found by halving, and put aside."""
+        arrival = Arrival([batch.calls[place] for place in places], [batch.entries[place] for place in places])
+        try:
+            with _room():
+                self._desk.note.stored += self._amender.write(arrival)
+        except (StoreUnavailableError, StoreMovedError):
+            raise
+        except StoreError as error:
+            if len(places) == 1:
+                self._refuse(batch.lines[places[0]], error.message)
+                batch.ids.discard(batch.entries[places[0]].interaction.id)
+                return
+            middle = len(places) // 2
+            for half in (places[:middle], places[middle:]):
+                self._write(batch, half)
+
+    def _look_again(self, batch: _Batch, places: Sequence[int], reader: Reader) -> None:
+        """See that what was written is there. What somebody else has written meanwhile is there, too."""
+        wanted = {batch.entries[place].interaction.id for place in places} & batch.ids
+        missing = wanted - rows_of(reader, sorted(wanted)).keys()
+        if missing:
+            raise StoreError(f"{calls(len(missing))} that were written are not there", hint="dashcam db check")
+
+    def _conclude(self) -> int:
+        note = self._desk.note
+        self._complaints.broken()
+        parts = [f"{calls(note.calls)}: {note.stored:,} stored, {note.there:,} there already"]
+        parts += [f"{note.different:,} on record with something else"] * bool(note.different)
+        parts += [f"{note.refused:,} lines refused"] * bool(note.refused)
+        print(", ".join(parts), file=sys.stderr)
+        for reason, count in note.reasons.most_common(_TOLD if note.refused > _TOLD else 0):
+            print(f"  {count:,} lines: {harmless(reason)}", file=sys.stderr)
+        if note.aside:
+            print(f"  put aside in {self._desk.aside_path}; mend and import that file", file=sys.stderr)
+        return 7 if note.different or note.refused or self._source.broken else 0
+
+
+class _Complaints:
+    """Tells what is wrong, the first few of each kind."""
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        self._left = {"refused": _TOLD, "different": _TOLD}
+
+    def refused(self, line: Line, reason: str) -> None:
+        """Tell why a line cannot be taken."""
+        self._say("refused", f"line {line.number:,}: {reason}")
+
+    def different(self, entry: Entry, names: Sequence[str]) -> None:
+        """Tell in what a call differs from itself on record."""
+        self._say("different", f"{short_id(entry.interaction.id)} is on record with another {', '.join(names[:5])}")
+
+    def broken(self) -> None:
+        """Tell that a file ended too early."""
+        if self._source.broken is not None:
+            print(f"dashcam: the file {self._source.broken}; what came before is not lost", file=sys.stderr)
+
+    def _say(self, kind: str, text: str) -> None:
+        self._left[kind] -= 1
+        if self._left[kind] >= 0:
+            print(f"dashcam: {harmless(text)}", file=sys.stderr)
+
+
+class _RefusedError(Exception):
+    """A line that is no call; the text is the reason, without anything of the line."""
+
+
+def call_of(line: Line) -> tuple[dict[str, Any], Entry] | None:
+    """Return what a line says, and the entry that it is; None for an empty one. ``_RefusedError`` says why not."""
+    if line.data is None:
+        raise _RefusedError("is longer than a call can be; see recording.max_body_bytes")
+    if not line.data.strip():
+        return None
+    if line.data.count(b"[") + line.data.count(b"{") > _MOST_BRACKETS + len(line.data) // 2:
+        raise _RefusedError("is a maze of brackets")
+    try:
+        values = orjson.loads(line.data)
+    except orjson.JSONDecodeError as error:
+        raise _RefusedError(f"is no JSON: {_unquoted(error)}") from error
+    try:
+        return values, entry_of(values, time.time_ns() // 1_000_000)
+    except InvalidError as error:
+        raise _RefusedError("; ".join(str(problem) for problem in error.problems[:3])) from error
+
+
+def _unquoted(error: orjson.JSONDecodeError) -> str:
+    """Return what is wrong with JSON, at which character; nothing of the text is in it."""
+    return f"{error.msg.partition(':')[0]} at character {error.pos + 1}"
+
+
+@contextlib.contextmanager
+def _room() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        hint = "make room, and say the same once more: it goes on where it was"
+        raise DashcamError(f"what is imported cannot be handed over: {error.strerror}", hint=hint) from error

@@ -1,0 +1,63 @@
+"""Out of one store and into another: every call as it was, whatever it is, from either engine to either."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import orjson
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from proxy.domain.interaction import Entry
+from proxy.forms.writing import Form
+from proxy.loader.amendments import decode, encode
+from proxy.loader.arriving import Arrival, arrival_of
+from proxy.settings.database import DatabaseSettings
+from proxy.store.differing import differences, rows_of
+from proxy.store.reading import Reader
+from proxy.store.rows import COLUMNS, TRUTHS
+from proxy.store.writing import StoreWriter, WriteBatch
+from tests.support.any_calls import any_entries
+from tests.support.fresh_sqlite import fresh_sqlite
+from tests.support.rollups import assert_rollups_equal_the_rows
+
+_FORM = Form(COLUMNS, has_content=True)
+
+
+def exported(reader: Reader, identities: list[str]) -> bytes:
+    """Return the lines of some calls, in the order of their ids."""
+    rows = [row for _, row in sorted(rows_of(reader, identities).items())]
+    made, parts = reader.made_of(rows), reader.parts_of([row["id"] for row in rows])
+    for row in rows:
+        row |= {**made[row["id"]], **{name: bool(row[name]) for name in TRUTHS}}
+    return b"".join(_FORM.call(row, parts[row["id"]], is_first=False) for row in rows)
+
+
+@pytest.mark.parametrize("is_outward", [True, False])
+def test_what_was_exported_is_imported_as_it_was(store: DatabaseSettings, tmp_path: Path, *, is_outward: bool) -> None:
+    """Through the file in which it waits for the writer. Said twice nothing is new, and nothing differs."""
+    other = fresh_sqlite(tmp_path / "other.db")
+    one, two = (store, other) if is_outward else (other, store)
+    writer, target = StoreWriter(one), StoreWriter(two)
+    reader, read_back = Reader(one), Reader(two)
+
+    @settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow])
+    @given(st.lists(any_entries(), min_size=1, max_size=3, unique_by=lambda entry: entry.interaction.id))
+    def check(entries: list[Entry]) -> None:
+        writer.write(WriteBatch(entries=[("s", entry) for entry in entries]), lambda _: {})
+        identities = [entry.interaction.id for entry in entries]
+        lines = exported(reader, identities)
+        arrival = decode(encode(arrival_of([orjson.loads(line) for line in lines.split(b"\n") if line])))
+        assert isinstance(arrival, Arrival)
+        batch = WriteBatch(entries=[("import", entry) for entry in arrival.entries])
+        target.write(batch, lambda _: {})
+        assert exported(read_back, identities) == lines
+        assert target.write(batch, lambda _: {}).inserted == []
+        rows = rows_of(read_back, identities)
+        assert [differences(rows[entry.interaction.id], entry) for entry in arrival.entries] == [[]] * len(rows)
+
+    check()
+    assert_rollups_equal_the_rows(two)
+    for item in (reader, read_back, writer, target):
+        item.close()

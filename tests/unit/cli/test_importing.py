@@ -1,0 +1,293 @@
+"""``dashcam import``: calls as they were, each once; what is none is told, put aside, and stops nothing."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from proxy.cli import import_source, importing
+from proxy.domain.cost import Price
+from proxy.domain.interaction import Attempt, Entry
+from proxy.errors import StoreError
+from proxy.loader.amendments import Amender
+from proxy.pricing.rates import Wanted, pin
+from proxy.settings.database import sqlite_at
+from tests.support.entries import STARTED_AT, an_entry
+from tests.support.rollups import assert_rollups_equal_the_rows
+from tests.unit.cli.conftest import Command, Record
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
+
+REQUEST = json.dumps({"messages": [{"role": "user", "content": "Hi \u2028 \x7f" * 900}]}).encode()
+
+
+def a_price() -> Price:
+    return pin(Wanted("openai", "gpt-5", "default", "2026-11-01", "", False, False), "gpt-5", "default",
+               {"input_mtok": "1.25"}, ("test", "1"))  # fmt: skip
+
+
+def whole(number: int, **changes: Any) -> Entry:
+    """Return a call with everything that may stand beside it."""
+    price = a_price()
+    made = an_entry(
+        REQUEST, b"\xff\x00 data", started_at=STARTED_AT + number * 1000, price_id=price.id, tags=("a", "b"),
+        metadata={"k": "v"}, usage_raw={"prompt_tokens": 1}, tool_names=("f",), score=0.5, score_count=2, **changes,
+    )  # fmt: skip
+    made.price = price
+    made.attempts = tuple(
+        Attempt(interaction_id=made.interaction.id, number=at, provider="openai", upstream="https://x",
+                started_at=STARTED_AT + number * 1000, reused=bool(at))
+        for at in range(2)
+    )  # fmt: skip
+    return made
+
+
+@pytest.fixture
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Go on with another data folder."""
+
+    def go(name: str) -> None:
+        monkeypatch.setenv("DASHCAM_DATA_DIR", str(tmp_path / name))
+
+    return go
+
+
+def lines_of(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_bytes().split(b"\n") if line]
+
+
+def test_what_was_exported_is_there_as_it_was_and_twice_it_changes_nothing(
+    dashcam: Command, record: Record, tmp_path: Path, elsewhere: Callable[[str], None]
+) -> None:
+    record(*(whole(number) for number in range(5)))
+    assert dashcam("export", "--content", "--to", "one.jsonl").code == 0
+    elsewhere("other")
+    said = dashcam("import", "one.jsonl")
+    assert (said.code, said.err) == (0, "5 calls: 5 stored, 0 there already\n")
+    assert dashcam("export", "--content", "--to", "two.jsonl").code == 0
+    assert (tmp_path / "two.jsonl").read_bytes() == (tmp_path / "one.jsonl").read_bytes()
+    again = dashcam("import", "one.jsonl")
+    assert (again.code, again.err) == (0, "5 calls: 0 stored, 5 there already\n")
+    assert_rollups_equal_the_rows(sqlite_at(tmp_path / "other" / "dashcam.db"))
+    assert list((tmp_path / "other" / "imports").iterdir()) == []
+
+
+def test_without_content_it_is_said_to_be_gone(
+    dashcam: Command, record: Record, tmp_path: Path, elsewhere: Callable[[str], None]
+) -> None:
+    record(whole(1))
+    assert dashcam("export", "--to", "facts.jsonl").code == 0
+    elsewhere("other")
+    assert dashcam("import", "facts.jsonl").code == 0
+    assert dashcam("export", "--to", "two.jsonl").code == 0
+    (before,), (after,) = lines_of(tmp_path / "facts.jsonl"), lines_of(tmp_path / "two.jsonl")
+    assert {name for name in before if before[name] != after[name]} == {"content_state"}
+    assert after["content_state"] == "pruned"
+    assert "1 there already" in dashcam("import", "facts.jsonl").err
+
+
+@pytest.mark.parametrize("pack", [gzip.compress, zstd.compress])
+def test_packed_files_and_pipes_are_read(
+    dashcam: Command, record: Record, tmp_path: Path, elsewhere: Callable[[str], None],
+    monkeypatch: pytest.MonkeyPatch, pack: Callable[[bytes], bytes],
+) -> None:  # fmt: skip
+    record(*(whole(number) for number in range(3)))
+    dashcam("export", "--content", "--to", "one.jsonl")
+    data = (tmp_path / "one.jsonl").read_bytes()
+    (tmp_path / "one.packed").write_bytes(pack(data) + pack(b"\n"))
+    elsewhere("other")
+    assert "3 stored" in dashcam("import", "one.packed").err
+    (tmp_path / "cut.packed").write_bytes(pack(data)[:-9])
+    cut = dashcam("import", "cut.packed")
+    assert (cut.code, "ends in the middle" in cut.err or "damaged" in cut.err) == (7, True), cut.err
+    with (tmp_path / "one.packed").open("rb") as file:
+        monkeypatch.setattr(sys, "stdin", type("Stdin", (), {"buffer": file}))
+        assert "3 there already" in dashcam("import", "-").err
+
+
+def test_a_call_on_record_with_something_else_stays_and_is_told(
+    dashcam: Command, record: Record, tmp_path: Path
+) -> None:
+    record(whole(1), whole(2))
+    dashcam("export", "--content", "--to", "one.jsonl")
+    rows = lines_of(tmp_path / "one.jsonl")
+    rows[1] |= {"model": "other", "score": 0.9}
+    (tmp_path / "one.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    said = dashcam("import", "one.jsonl")
+    assert (said.code, "2 calls: 0 stored, 1 there already, 1 on record with something else" in said.err) == (7, True)
+    assert "is on record with another model" in said.err
+    assert dashcam("export", "model:other").out == ""
+
+
+def damaged(row: dict[str, Any]) -> list[tuple[bytes, str]]:
+    """Return lines that are no calls, with a word of the reason."""
+
+    def changed(**changes: Any) -> bytes:
+        return json.dumps({**row, **changes}).encode()
+
+    body = row["request_body"]
+    return [
+        (b'{"id":', "is no JSON"),
+        (b"\xff\xfe", "is no JSON"),
+        (b"[" * 100_000, "is no JSON"),
+        (b"[" * 3_000_000, "maze"),
+        (b"[]", "is no object"),
+        (changed(id=None), "id: is null"),
+        (changed(id="../../etc/passwd"), "id: is no id"),
+        (changed(id=row["id"].upper().replace("-", "")), "id: is no id"),
+        (changed(id="11111111-1111-4111-8111-111111111111"), "id: is no UUIDv7"),
+        (changed(started_at="2031-01-01T00:00:00.000Z"), "more than a day"),
+        (changed(id="0f000000-0000-7000-8000-000000000000", started_at="2487-01-01T00:00:00.000Z"), "id: was made"),
+        (changed(started_at="yesterday"), "started_at: is no instant"),
+        (changed(started_at="2026-11-18T11:06:40"), "started_at: is no instant"),
+        (changed(outcome="fine"), "outcome: is none of completed"),
+        (changed(success=False), "success: does not go"),
+        (changed(success="yes"), "success: is neither"),
+        (changed(input_tokens=-1), "input_tokens: is negative"),
+        (changed(input_tokens=2**63), "input_tokens:"),
+        (changed(input_tokens=1.5), "input_tokens: is no whole"),
+        (changed(duration_ms=-1), "duration_ms: is negative"),
+        (changed(http_status=99), "http_status: is not from"),
+        (changed(model="m" * 201), "model: is longer than 200"),
+        (changed(model="a\0"), "model: has a NUL"),
+        (changed(tags=["x" * 97]), "tags: has a tag"),
+        (changed(tags="x"), "tags: is no list"),
+        (changed(metadata={"a": 1}), "metadata: is no object of names and texts"),
+        (changed(metadata={"a": "b\0"}), "metadata: has a NUL"),
+        (changed(quantities={"images": -1}), "quantities:"),
+        (changed(usage_raw=[]), "usage_raw: is no object"),
+        (changed(something=1), "something: is no column"),
+        (changed(input_text=5), "input_text:"),
+        (changed(request_body={**body, "content": 5}), "request_body.content"),
+        (changed(request_body={**body, "encoding": "utf-7"}), "request_body.encoding"),
+        (changed(request_body={**body, "encoding": "base64"}), "request_body.content: is no base64"),
+        (changed(request_body={**body, "content": "short"}), "request_body.content: is not as long"),
+        (changed(request_body={**body, "timings": [[1]]}), "request_body.timings"),
+        (changed(request_body={**body, "headers": [["a", 1]]}), "request_body.headers"),
+        (changed(request_body={**body, "edits": [[1, -1, ""]]}), "request_body.edits"),
+        (changed(request_body={**body, "length": True}), "request_body.length"),
+        (changed(request_body={**body, "extra": 1}), "request_body.extra"),
+        (changed(request_body=[]), "request_body: is no object"),
+        (changed(price={**row["price"], "rates": {"input_mtok": "0"}}), "price.id"),
+        (changed(price={**row["price"], "rates": {"input_mtok": "x"}}), "price.rates"),
+        (changed(price="free"), "price: is no object"),
+        (changed(attempts_made=[{}]), "attempts_made.0.number: is missing"),
+        (changed(attempts_made=row["attempts_made"][:1] * 2), "two of one number"),
+        (json.dumps({"id": row["id"]}).encode(), "started_at: is missing"),
+    ]
+
+
+def test_what_is_no_call_is_told_and_put_aside_and_the_others_are_stored(
+    dashcam: Command, record: Record, tmp_path: Path, elsewhere: Callable[[str], None],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setattr(importing, "_TOLD", 1000)
+    record(whole(1), whole(2))
+    dashcam("export", "--content", "--to", "one.jsonl")
+    first, last = (tmp_path / "one.jsonl").read_bytes().splitlines()
+    wrong = damaged(json.loads(first))
+    (tmp_path / "bad.jsonl").write_bytes(b"\n".join([first, *(line for line, _ in wrong), b"", b"  ", last[:-1]]))
+    elsewhere("other")
+    looked = dashcam("import", "--check", "bad.jsonl")
+    assert (looked.code, (tmp_path / "other").exists()) == (7, False)
+    said = dashcam("import", "bad.jsonl")
+    assert said.code == 7
+    told = [line for line in said.err.splitlines() if line.startswith("dashcam: line ")]
+    for (_, reason), line in zip(wrong, told, strict=False):
+        assert reason in line, (reason, line)
+    numbers = [*range(2, len(wrong) + 2), len(wrong) + 4]
+    assert [line.split(":")[1] for line in told] == [f" line {number}" for number in numbers]
+    assert looked.err.splitlines()[:-1] == told
+    assert f"{len(wrong) + 2} calls: 1 stored, 0 there already, {len(wrong) + 1} lines refused" in said.err
+    (aside,) = (tmp_path / "other" / "imports").glob("*.aside")
+    assert aside.read_bytes() == b"\n".join([*(line for line, _ in wrong), last[:-1]]) + b"\n"
+    assert len(dashcam("export").lines) == 1
+
+
+def test_a_line_too_long_for_a_call_is_passed_over(
+    dashcam: Command, record: Record, tmp_path: Path, elsewhere: Callable[[str], None],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    record(whole(1))
+    dashcam("export", "--content", "--to", "one.jsonl")
+    good = (tmp_path / "one.jsonl").read_bytes()
+    monkeypatch.setattr(importing, "_ROOM", len(good))
+    monkeypatch.setattr(importing, "_SWOLLEN", 0)
+    monkeypatch.setattr(import_source, "_READ", 1000)
+    (tmp_path / "long.jsonl").write_bytes(b"x" * 3 * len(good) + b"\n" + good + b"y" * 2 * len(good))
+    elsewhere("other")
+    said = dashcam("import", "long.jsonl")
+    assert "3 calls: 1 stored, 0 there already, 2 lines refused" in said.err
+    assert "line 1: is longer than a call can be" in said.err
+
+
+def test_broken_off_it_goes_on_where_it_was(
+    dashcam: Command, record: Record, tmp_path: Path, elsewhere: Callable[[str], None],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    record(*(whole(number) for number in range(6)))
+    dashcam("export", "--content", "--to", "one.jsonl")
+    data = (tmp_path / "one.jsonl").read_bytes().splitlines(keepends=True)
+    (tmp_path / "one.jsonl").write_bytes(b"".join([*data[:3], b"wrong\n", *data[3:]]))
+    monkeypatch.setattr(importing, "_BATCH", 2)
+    elsewhere("other")
+    write, left = Amender.write, [3]
+
+    def breaking(self: Amender, change: Any) -> int:
+        left[0] -= 1
+        if left[0] < 0:
+            raise KeyboardInterrupt
+        return write(self, change)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Amender, "write", breaking)
+        assert dashcam("import", "one.jsonl").code == 130
+    said = dashcam("import", "one.jsonl")
+    assert "going on behind 5 calls" in said.err
+    assert "7 calls: 6 stored, 0 there already, 1 lines refused" in said.err
+    (aside,) = (tmp_path / "other" / "imports").iterdir()
+    assert aside.read_bytes() == b"wrong\n"
+
+
+def test_what_the_store_refuses_is_put_aside_alone(
+    dashcam: Command, record: Record, elsewhere: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record(*(whole(number) for number in range(5)))
+    dashcam("export", "--content", "--to", "one.jsonl")
+    elsewhere("other")
+    write = Amender.write
+
+    def choosy(self: Amender, change: Any) -> int:
+        if any(entry.interaction.started_at == STARTED_AT + 3000 for entry in change.entries):
+            raise StoreError("the store refuses the changes: not this one")
+        return write(self, change)
+
+    monkeypatch.setattr(Amender, "write", choosy)
+    said = dashcam("import", "one.jsonl")
+    assert (said.code, "5 calls: 4 stored, 0 there already, 1 lines refused" in said.err) == (7, True)
+    assert "line 4: the store refuses the changes: not this one" in said.err
+
+
+def test_a_call_twice_in_a_file_is_stored_once(
+    dashcam: Command, record: Record, tmp_path: Path, elsewhere: Callable[[str], None]
+) -> None:
+    record(whole(1))
+    dashcam("export", "--content", "--to", "one.jsonl")
+    (tmp_path / "one.jsonl").write_bytes((tmp_path / "one.jsonl").read_bytes() * 3)
+    elsewhere("other")
+    assert "3 calls: 1 stored, 2 there already" in dashcam("import", "one.jsonl").err
+
+
+def test_what_cannot_be_read_is_said(dashcam: Command, tmp_path: Path) -> None:
+    assert "cannot be read: No such file" in dashcam("import", "nowhere.jsonl").err
+    assert "cannot be read: Is a directory" in dashcam("import", str(tmp_path)).err
+    assert dashcam("import").code == 2
