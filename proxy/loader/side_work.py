@@ -1,12 +1,14 @@
 """What the one writer of a store does beside loading: after each round of the loader a piece of it, calls first.
 
 Changes that commands have left for it (``amendments``), maintenance that they have asked for (``errands``), and where
-there is one host only, the regular upkeep and the periodic work. Of several hosts on a Postgres the leader does these,
-elsewhere: its loader is not held up by ANALYZE either. What was used of limits is counted on every host (``charging``).
+there is one host only, the regular upkeep, the removal of what was erased (``sweeping``) and the periodic work. Of
+several hosts on a Postgres the leader does these, elsewhere: its loader is not held up by ANALYZE either. What was used
+of limits is counted on every host (``charging``).
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 
 import structlog
@@ -21,6 +23,9 @@ from proxy.store.writing import StoreWriter
 
 log = structlog.get_logger("loader")
 
+SWEEP_SECONDS = 10.0
+"""So often it is asked whether slices of bodies have become loose."""
+
 
 class SideWork:
     """For the loader's thread. ``periodic`` does a piece of periodic work with the writer; True: there is more."""
@@ -30,6 +35,9 @@ class SideWork:
         self._errands = WaitingErrands(settings.errands_dir)
         self._upkeep = Upkeep(0 if settings.database.is_postgres else settings.maintenance.every_hours * 3600)
         self._periodic = periodic
+        # Of several hosts on a Postgres the leader sweeps, as a piece of its periodic work.
+        self._sweeps = not settings.database.is_postgres
+        self._sweep_at = 0.0
         self.charging = Charging(settings.tallies_dir)
 
     def do_next(self, writer: StoreWriter, is_leaving: Callable[[], bool], *, is_idle: bool) -> bool:
@@ -38,7 +46,16 @@ class SideWork:
         has_work = self._amendments.write_next(writer)
         has_work = self._errands.do_next(writer, is_leaving) or has_work
         has_work = self._look_after(writer, is_idle=is_idle and not has_work) or has_work
+        has_work = self._sweep(writer) or has_work
         return self._periodic(writer) or has_work
+
+    def _sweep(self, writer: StoreWriter) -> bool:
+        """Do a step of removing what was erased and lies about still; calls are stored between two steps."""
+        if not self._sweeps or time.monotonic() < self._sweep_at:
+            return False
+        has_more = writer.sweep()
+        self._sweep_at = 0.0 if has_more else time.monotonic() + SWEEP_SECONDS
+        return has_more
 
     def _look_after(self, writer: StoreWriter, *, is_idle: bool) -> bool:
         """Do a step of the regular upkeep; when that fails, calls are stored all the same."""

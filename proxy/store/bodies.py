@@ -30,7 +30,9 @@ INLINE = 4096
 LARGEST_SLICE = 8 * 1024 * 1024
 _WORTH_COMPRESSING = 400
 _SLICES_AT_ONCE = 50
-_PLAIN, _ZSTD, _CHUNKS = "plain", "zstd", "chunks"
+CHUNKS = "chunks"
+"""The form of a body that is a list of slices' numbers."""
+_PLAIN, _ZSTD = "plain", "zstd"
 _INSERT_CHUNK = (
     "INSERT INTO body_chunk (day, sha256, form, data) VALUES (?, ?, ?, ?) "
     "ON CONFLICT (day, sha256) DO UPDATE SET form = body_chunk.form RETURNING number, day, sha256"
@@ -107,7 +109,7 @@ def keep_bodies(connection: Connection, bodies: Sequence[tuple[str, Body]]) -> l
     cut = [[] if len(body.content) < INLINE else _keyed(day, body) for day, body in bodies]
     numbers = _store_slices(connection, {key: part for slices in cut for key, part in slices})
     return [
-        (_CHUNKS, varints(numbers[key] for key, _ in slices)) if slices else pack(body.content)
+        (CHUNKS, varints(numbers[key] for key, _ in slices)) if slices else pack(body.content)
         for slices, (_, body) in zip(cut, bodies, strict=True)
     ]
 
@@ -165,7 +167,7 @@ def body_row(identity: str, side: str, body: Body, kept: Kept) -> tuple[Any, ...
 
 def read_body(connection: Connection, form: str, data: bytes) -> bytes:
     """Return the bytes of a body as they were kept."""
-    if form != _CHUNKS:
+    if form != CHUNKS:
         return unpack(form, data)
     numbers = read_varints(data)
     found = _read_chunks(connection, sorted(set(numbers)))

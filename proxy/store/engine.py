@@ -41,6 +41,9 @@ class Backend(Protocol):
     def part(self, engine: Engine) -> None:
         """Let go of what was opened for writing and has moved; ``StoreUnavailableError`` while that cannot be."""
 
+    def clear_log(self, engine: Engine) -> None:
+        """Empty a file's write-ahead log, unless somebody reads it just now: the next time is soon enough."""
+
     def refusal(self, error: Exception) -> StoreError:
         """Return what a failed write means: ``RowError`` or ``StoreUnavailableError``, with the next command."""
 

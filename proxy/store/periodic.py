@@ -1,4 +1,4 @@
-"""Periodic work, done by one host for all: partitions ahead, months that are too old, old accounts; later alerts.
+"""Periodic work, done by one host for all: partitions ahead, what is too old, what was to be erased, old accounts.
 
 A piece of work is a name, an interval and a function of a connection, which runs in one transaction: what it has done
 and that it was done are committed together, or neither. Table ``periodic_run`` knows when each is due, so that neither
@@ -19,11 +19,12 @@ import structlog
 from sqlalchemy import Connection
 
 from proxy.settings.database import DatabaseSettings
-from proxy.store import feedback, instances, leadership, partitions
+from proxy.store import feedback, instances, leadership, partitions, purges
 from proxy.store.catalogue import audit
 from proxy.store.columns import instant_text, milliseconds_of
 from proxy.store.engine import backend_of
 from proxy.store.instances import Instance
+from proxy.store.sweeping import Sweep
 from proxy.store.writing import StoreWriter
 
 log = structlog.get_logger("periodic")
@@ -63,13 +64,14 @@ class Task:
 
 def tasks_of(database: DatabaseSettings, audit_days: int = 0) -> list[Task]:
     """Return what is done periodically for a database; deeds older than ``audit_days`` go, with 0 none does."""
-    tasks = []
+    tasks = [Task(name="purges", seconds=_MINUTE, work=_settle_purges, goes_on=True)]
     if audit_days:
         tasks.append(Task(name=OLD_DEEDS, seconds=_DAY, work=partial(_drop_deeds, days=audit_days), goes_on=True))
     if not database.is_postgres:
         return tasks
     tasks += [
         Task(name="partitions", seconds=_HOUR, work=_make_partition, goes_on=True),
+        Task(name="loose_slices", seconds=_MINUTE, work=_sweep, goes_on=True),
         Task(name="missed_feedback", seconds=_MINUTE, work=_settle_feedback),
         Task(name="gone_instances", seconds=_DAY, work=instances.fold_gone),
     ]
@@ -86,7 +88,7 @@ def _make_partition(connection: Connection) -> str | None:
 
 def _drop_old(connection: Connection, keep: int) -> str | None:
     """Drop a piece of what is too old; not on the first look after the calendar has jumped: it may be wrong."""
-    now = milliseconds_of(connection.exec_driver_sql("SELECT clock_timestamp()").scalar_one())
+    now = _now(connection)
     if _has_jumped(connection, OLD_MONTHS, now):
         return None
     return partitions.drop_next(connection, partitions.months_before(_today(connection), keep))
@@ -94,14 +96,21 @@ def _drop_old(connection: Connection, keep: int) -> str | None:
 
 def _settle_feedback(connection: Connection) -> str | None:
     """Give calls what was given to them in the moment when they were stored by another host."""
-    return feedback.settle_missed(
-        connection, milliseconds_of(connection.exec_driver_sql(_NOW["postgresql"]).scalar_one())
-    )
+    return feedback.settle_missed(connection, _now(connection))
+
+
+def _settle_purges(connection: Connection) -> str | None:
+    """Go on with what was to be erased and is left undone."""
+    return purges.settle(connection, _now(connection))
+
+
+def _sweep(connection: Connection) -> str | None:
+    return Sweep().step(connection)
 
 
 def _drop_deeds(connection: Connection, days: int) -> str | None:
     """Drop some deeds of the audit log that are too old, as cautiously as months."""
-    now = milliseconds_of(connection.exec_driver_sql(_NOW[connection.dialect.name]).scalar_one())
+    now = _now(connection)
     if _has_jumped(connection, OLD_DEEDS, now):
         return None
     number = audit.drop_before(connection, now - days * 86_400_000)
@@ -116,6 +125,10 @@ def _has_jumped(connection: Connection, task: str, now: int) -> bool:
     days = gap // 86_400_000
     log.warning("retention_paused", days=days, hint="if the database's clock is wrong, correct it within a day")
     return True
+
+
+def _now(connection: Connection) -> int:
+    return milliseconds_of(connection.exec_driver_sql(_NOW[connection.dialect.name]).scalar_one())
 
 
 def _today(connection: Connection) -> date:

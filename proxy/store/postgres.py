@@ -109,6 +109,9 @@ class Postgres:
         """Nothing of ours stays in its place."""
         engine.dispose()
 
+    def clear_log(self, engine: Engine) -> None:
+        """Its log is the server's own."""
+
     def refusal(self, error: Exception) -> StoreError:
         """Return what a failed write means."""
         return postgres_failures.refusal(error, self.database, self._schema)

@@ -30,9 +30,11 @@ CHECK_STEPS = 100_000
 """After so many steps of SQLite's machine a check looks at the clock: some milliseconds."""
 BOUND_STEPS = 10_000
 """A step that looks through a text takes as long as hundreds of others."""
-_WRITER = ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=5000", "cache_size=-65536",
-           "temp_store=MEMORY", "wal_autocheckpoint=2000", "journal_size_limit=67108864")  # fmt: skip
-_READER = ("query_only=1", "wal_autocheckpoint=0", "busy_timeout=5000", "cache_size=-16384")
+_BUSY = "busy_timeout=5000"
+_WRITER = ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", _BUSY, "cache_size=-65536",
+           "temp_store=MEMORY", "wal_autocheckpoint=2000", "journal_size_limit=67108864",
+           "secure_delete=ON")  # fmt: skip
+_READER = ("query_only=1", "wal_autocheckpoint=0", _BUSY, "cache_size=-16384")
 
 
 def roll_back(path: Path) -> None:
@@ -140,6 +142,16 @@ class Sqlite:
             raise _not_parted(self._path, "another program reads it")
         engine.dispose()
         self._forget_log()
+
+    def clear_log(self, engine: Engine) -> None:
+        """Fold the log into the file and cut it off; who reads at this moment keeps it for now: nobody waits."""
+        with contextlib.closing(engine.raw_connection()) as lent:
+            assert isinstance(lent.driver_connection, sqlite3.Connection)
+            lent.driver_connection.execute("PRAGMA busy_timeout=0")
+            try:
+                lent.driver_connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+            finally:
+                lent.driver_connection.execute(f"PRAGMA {_BUSY}")
 
     def _forget_log(self) -> None:
         """Remove the empty log and its index, which know how long the former file was."""

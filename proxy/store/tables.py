@@ -13,7 +13,7 @@ from sqlalchemy import JSON, BigInteger, CheckConstraint, Column, Float, Index, 
 from sqlmodel import Field, SQLModel
 
 from proxy.domain.outcome import ContentState, CostStatus, FinishKind, Outcome
-from proxy.store import catalogue_tables, feedback_table, fields, host_tables, rollup_tables
+from proxy.store import catalogue_tables, erasure_tables, feedback_table, fields, host_tables, rollup_tables
 from proxy.store.columns import Identity, Instant, string
 from proxy.store.fields import INTEGER, ROW_KEY, count, key, not_negative, number, one_of, some, text, whole, word
 
@@ -23,6 +23,7 @@ FEEDBACK = str(feedback_table.FeedbackRow.__tablename__)
 HOST_TABLES = (
     host_tables.InstanceRow, host_tables.LeaderRow, host_tables.PeriodicRunRow, host_tables.ConfigRevisionRow,
 )  # fmt: skip
+ERASURE_TABLES = (erasure_tables.TombstoneRow, erasure_tables.PurgeRow, erasure_tables.LooseSliceRow)
 ROLLUP_TABLES = (rollup_tables.DailyUseRow, rollup_tables.DailyLatencyRow, rollup_tables.DailyFailureRow)
 CATALOGUE_TABLES = tuple(
     str(kind.__tablename__)

@@ -1,7 +1,8 @@
 """Writing a batch: rows, bodies, rollups, totals, parked calls and the spool position, in one transaction.
 
 A row that is there already changes nothing: not the row, not a rollup, not a counter. So a batch may be replayed any
-number of times, and the position that lets a segment be freed is committed with what it stands for.
+number of times, and the position that lets a segment be freed is committed with what it stands for. What was to be
+erased before it came (``purges``) is stored, counted as such, and erased, all at once.
 
 Errors say what to do: ``StoreUnavailableError`` to try again later, ``StoreMovedError`` to open the database anew,
 ``RowError`` that a row can never go in.
@@ -21,7 +22,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from proxy.domain.interaction import Entry, Interaction
 from proxy.errors import StoreError
 from proxy.settings.database import DatabaseSettings
-from proxy.store import accounts, amending, configuration, feedback, instances, positions, rows, tables
+from proxy.store import accounts, amending, configuration, erasing, feedback, instances, positions, purges, rows, tables
 from proxy.store.amending import Amendment
 from proxy.store.answers import released, settle
 from proxy.store.bodies import body_row, keep_bodies
@@ -34,6 +35,7 @@ from proxy.store.failures import CollisionError, StoreUnavailableError
 from proxy.store.instances import Instance
 from proxy.store.maintenance import Done, Upkeep, maintain
 from proxy.store.positions import SourceState
+from proxy.store.sweeping import Sweep
 
 _COLLISION_SECONDS = 60.0
 TotalKey = tuple[str, str]
@@ -114,6 +116,7 @@ class StoreWriter:
         self._engine = self._backend.writer()
         self._instance = instance
         self._collided_at = -_COLLISION_SECONDS
+        self._sweep = Sweep()
 
     @property
     def backend(self) -> Backend:
@@ -143,6 +146,17 @@ class StoreWriter:
     def look_after(self, upkeep: Upkeep, *, is_idle: bool) -> bool:
         """Do the next step of the regular upkeep, if it is time; True when another one waits. Errors as there."""
         return upkeep.step(self._backend, self._engine, is_idle=is_idle)
+
+    def sweep(self) -> bool:
+        """Do a step of removing what no call refers to (``sweeping``); False when nothing is left. Errors as above.
+
+        In the end a file's log is emptied, too: what was erased must not be read there.
+        """
+        with self.transaction() as connection:
+            told = self._sweep.step(connection)
+        if told:
+            self._backend.clear_log(self._engine)
+        return told is not None
 
     def claim(self, who: Instance) -> None:
         """Begin to write as an instance; ``StoreError`` while another process elsewhere does. Errors as above."""
@@ -214,7 +228,10 @@ def _write(connection: Connection, batch: WriteBatch, totals_of: TotalsOf, insta
     if entries:
         _insert_entries(connection, entries)
         _count(connection, [entry.interaction for entry in entries], released(makers))
-        feedback.settle(connection, [entry.interaction for entry in entries], time.time_ns() // 1_000_000)
+        now = time.time_ns() // 1_000_000
+        feedback.settle(connection, [entry.interaction for entry in entries], now)
+        # Only now: what it belongs to is counted, and what is counted must go with it.
+        purges.apply_to_new(connection, [entry.interaction for entry in entries], now)
     totals = totals_of(entries) if entries else {}
     run_many(connection, _TOTAL, [(instance, *key, value) for key, value in sorted(totals.items())])
     run_many(connection, _PARKED, [(p.id, p.part, p.source, p.until_sequence, p.payload) for p in batch.parked])
@@ -236,7 +253,7 @@ def _storable(text: str) -> str:
 
 
 def _absent(connection: Connection, entries: Sequence[tuple[str, Entry]]) -> list[tuple[str, Entry]]:
-    """Leave out what is there already, and doubles within the batch."""
+    """Leave out what is there already, what was there and is erased, and doubles within the batch."""
     by_id = {entry.interaction.id: (source, entry) for source, entry in reversed(entries)}
     wanted = list(by_id)
     for start in range(0, len(wanted), 500):
@@ -245,6 +262,8 @@ def _absent(connection: Connection, entries: Sequence[tuple[str, Entry]]) -> lis
         sql = f"SELECT id FROM interaction WHERE id IN ({marks})"  # noqa: S608 - placeholders only
         for (identity,) in connection.exec_driver_sql(sql, tuple(part)):
             del by_id[identity]
+    for identity in erasing.erased(connection, list(by_id)):
+        del by_id[identity]
     return list(reversed(by_id.values()))
 
 

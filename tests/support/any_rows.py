@@ -64,6 +64,8 @@ def row_of(table: Table, **known: Any) -> st.SearchStrategy[tuple[Any, ...]]:
     def column(item: Column[Any]) -> st.SearchStrategy[Any]:
         if item.name in known:
             return st.just(known[item.name])
+        if item.autoincrement is True:
+            return st.integers(1, 2**40)
         return st.none() | _value(item) if item.nullable else _value(item)
 
     return st.tuples(*[column(item) for item in table.columns])

@@ -73,7 +73,7 @@ def _reflected(connection: Connection) -> dict[str, Table]:
 def _value(column: Column[Any], number: int) -> Any:
     if column.name in WORDS:
         return WORDS[column.name]
-    if column.name in ("id", "interaction_id", "parent_id", "last_id") and column.table.name != "price":
+    if column.name in ("id", "interaction_id", "parent_id", "last_id", "done_to") and column.table.name != "price":
         return f"0193a3e2-7b1c-7000-8000-{number:012d}"
     kind = column.type.python_type
     if kind is bool:

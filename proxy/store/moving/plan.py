@@ -110,6 +110,7 @@ _NAMED = (
     Changing(_all["latency_histogram"]),
     *(Changing(_all[str(kind.__tablename__)]) for kind in tables.ROLLUP_TABLES),
     Changing(_all[tables.FEEDBACK]),
+    *(Changing(_all[str(kind.__tablename__)]) for kind in tables.ERASURE_TABLES),
     Changing(_all["open_call"], page=20),
     Changing(_all["metric_total"], is_own=True),
     Changing(_all["spool_position"], is_own=True),
