@@ -33,6 +33,7 @@ class Note:
     stored: int = 0
     there: int = 0
     different: int = 0
+    erased: int = 0
     refused: int = 0
     aside: int = 0
     reasons: Counter[str] = field(default_factory=Counter)
@@ -40,7 +41,7 @@ class Note:
     @property
     def calls(self) -> int:
         """Lines that were looked at, and are accounted for."""
-        return self.stored + self.there + self.different + self.refused
+        return self.stored + self.there + self.different + self.erased + self.refused
 
 
 class Desk:

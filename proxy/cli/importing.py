@@ -28,7 +28,7 @@ from proxy.forms.calls import entry_of
 from proxy.loader.amendments import Amender
 from proxy.loader.arriving import Arrival
 from proxy.settings.values import Settings
-from proxy.store.differing import differences, rows_of
+from proxy.store.differing import differences, erased_of, rows_of
 from proxy.store.failures import StoreMovedError, StoreUnavailableError
 from proxy.store.reading import Reader
 
@@ -175,7 +175,7 @@ class _Importing:
         arrival = Arrival([batch.calls[place] for place in places], [batch.entries[place] for place in places])
         try:
             with _room():
-                self._desk.note.stored += self._amender.write(arrival)
+                self._amender.write(arrival)
         except (StoreUnavailableError, StoreMovedError):
             raise
         except StoreError as error:
@@ -188,10 +188,13 @@ class _Importing:
                 self._write(batch, half)
 
     def _look_again(self, batch: _Batch, places: Sequence[int], reader: Reader) -> None:
-        """See that what was written is there. What somebody else has written meanwhile is there, too."""
+        """Count what is there now; what was once erased here, by its id or by whom it belonged to, stays away."""
         wanted = {batch.entries[place].interaction.id for place in places} & batch.ids
-        missing = wanted - rows_of(reader, sorted(wanted)).keys()
-        if missing:
+        there = rows_of(reader, sorted(wanted)).keys()
+        erased = erased_of(reader, sorted(wanted - there))
+        self._desk.note.stored += len(there)
+        self._desk.note.erased += len(erased)
+        if missing := wanted - there - erased:
             raise StoreError(f"{calls(len(missing))} that were written are not there", hint="dashcam db check")
 
     def _conclude(self) -> int:
@@ -199,6 +202,7 @@ class _Importing:
         self._complaints.broken()
         parts = [f"{calls(note.calls)}: {note.stored:,} stored, {note.there:,} there already"]
         parts += [f"{note.different:,} on record with something else"] * bool(note.different)
+        parts += [f"{note.erased:,} left out that were erased here"] * bool(note.erased)
         parts += [f"{note.refused:,} lines refused"] * bool(note.refused)
         print(", ".join(parts), file=sys.stderr)
         for reason, count in note.reasons.most_common(_TOLD if note.refused > _TOLD else 0):

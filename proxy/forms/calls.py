@@ -40,7 +40,9 @@ def entry_of(values: object, now: int) -> Entry:
     if not isinstance(values, dict):
         raise _wrong("", "is no object")
     item = interaction_of({name: value for name, value in values.items() if name not in BESIDE})
-    _check(item, now)
+    check_when(item, now)
+    if item.success != (item.outcome in SUCCESSFUL):
+        raise _wrong("success", "does not go with outcome")
     _check_texts(values)
     if "request_body" not in values and "response_body" not in values and item.content_state in _KEPT:
         item.content_state = ContentState.PRUNED
@@ -55,7 +57,8 @@ def entry_of(values: object, now: int) -> Entry:
     )
 
 
-def _check(item: Interaction, now: int) -> None:
+def check_when(item: Interaction, now: int) -> None:
+    """Raise ``InvalidError`` where a call's id does not lie where it began, or in the future of ``now``."""
     identity = parse_id(item.id)
     if identity[6] >> 4 != 7:
         raise _wrong("id", "is no UUIDv7")
@@ -63,8 +66,6 @@ def _check(item: Interaction, now: int) -> None:
         raise _wrong("id", "was made more than a day before or after started_at")
     if max(item.started_at, id_time_ns(identity) // 1_000_000) > now + DAY_MS:
         raise _wrong("started_at", "or id is in the future, by the clock of this machine")
-    if item.success != (item.outcome in SUCCESSFUL):
-        raise _wrong("success", "does not go with outcome")
 
 
 def _check_texts(values: Mapping[str, Any]) -> None:

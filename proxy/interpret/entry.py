@@ -50,13 +50,13 @@ class _Parts:
     cost: Cost
 
 
-def interpret(call: RecordedCall, cost_of: CostOf) -> Entry:
-    """Return the entry of one call."""
+def interpret(call: RecordedCall, cost_of: CostOf, told: Usage | None = None) -> Entry:
+    """Return the entry of one call; ``told`` are its counts where somebody says them, who read them himself."""
     request, reading = read_request(call), read_answer(call)
     assembly = reading.assembly
     outcome, error = ending_of(call, reading)
     output = assembly.output_text() if assembly else ""
-    usage = _usage(call, request, reading, output)
+    usage = told if told is not None else _usage(call, request, reading, output)
     cost = cost_of(
         kind=call.provider_kind,
         operation=call.start.operation,

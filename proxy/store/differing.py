@@ -17,10 +17,19 @@ _AT_ONCE = 500
 
 def rows_of(reader: Reader, identities: Sequence[str]) -> dict[str, Row]:
     """Return those of some calls that are on record, by their ids."""
+    return _named(reader, identities, "interaction")
+
+
+def erased_of(reader: Reader, identities: Sequence[str]) -> set[str]:
+    """Return those of some calls that were on record and are erased: they do not come back."""
+    return set(_named(reader, identities, "tombstone"))
+
+
+def _named(reader: Reader, identities: Sequence[str], table: str) -> dict[str, Row]:
     found: dict[str, Row] = {}
     for start in range(0, len(identities), _AT_ONCE):
         part = tuple(identities[start : start + _AT_ONCE])
-        sql = f"SELECT * FROM interaction WHERE id IN ({','.join('?' * len(part))})"  # noqa: S608 - placeholders only
+        sql = f"SELECT * FROM {table} WHERE id IN ({','.join('?' * len(part))})"  # noqa: S608 - placeholders only
         found |= {str(row["id"]): row for row in reader.answer((sql, part))}
     return found
 

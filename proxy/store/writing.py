@@ -224,14 +224,7 @@ class StoreWriter:
 
 def _write(connection: Connection, batch: WriteBatch, totals_of: TotalsOf, instance: str) -> WriteResult:
     new = _absent(connection, batch.entries)
-    entries, makers = settle(connection, [entry for _, entry in new])
-    if entries:
-        _insert_entries(connection, entries)
-        _count(connection, [entry.interaction for entry in entries], released(makers))
-        now = time.time_ns() // 1_000_000
-        feedback.settle(connection, [entry.interaction for entry in entries], now)
-        # Only now: what it belongs to is counted, and what is counted must go with it.
-        purges.apply_to_new(connection, [entry.interaction for entry in entries], now)
+    entries = _add(connection, [entry for _, entry in new])
     totals = totals_of(entries) if entries else {}
     run_many(connection, _TOTAL, [(instance, *key, value) for key, value in sorted(totals.items())])
     run_many(connection, _PARKED, [(p.id, p.part, p.source, p.until_sequence, p.payload) for p in batch.parked])
@@ -240,6 +233,23 @@ def _write(connection: Connection, batch: WriteBatch, totals_of: TotalsOf, insta
     lost = Counter(item.source for item in batch.quarantined if _set_aside(connection, item) and item.interaction_id)
     positions.move(connection, batch.states, stored, lost, instance)
     return WriteResult(entries, totals, lost.total())
+
+
+def add(connection: Connection, entries: Sequence[Entry]) -> Sequence[Entry]:
+    """Add calls that passed through no gateway, in the caller's transaction; return those that were not there."""
+    return _add(connection, [entry for _, entry in _absent(connection, [("", entry) for entry in entries])])
+
+
+def _add(connection: Connection, new: Sequence[Entry]) -> Sequence[Entry]:
+    entries, makers = settle(connection, new)
+    if entries:
+        _insert_entries(connection, entries)
+        _count(connection, [entry.interaction for entry in entries], released(makers))
+        now = time.time_ns() // 1_000_000
+        feedback.settle(connection, [entry.interaction for entry in entries], now)
+        # Only now: what it belongs to is counted, and what is counted must go with it.
+        purges.apply_to_new(connection, [entry.interaction for entry in entries], now)
+    return entries
 
 
 def _set_aside(connection: Connection, item: Quarantined) -> bool:

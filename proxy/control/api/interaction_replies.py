@@ -180,3 +180,17 @@ class Interaction(InteractionRow):
     response_body: StoredBody | None
     input_text: str | None
     output_text: str | None
+
+
+class ToldInteraction(BaseModel):
+    """A call that was told. is_new: it was not on record before, and is now."""
+
+    id: str
+    is_new: bool
+
+
+class Told(BaseModel):
+    """The calls in the order in which they were told, and how many of them are new."""
+
+    interactions: list[ToldInteraction]
+    stored: int

@@ -21,6 +21,7 @@ from proxy.control.api import (
     prompts,
     search,
     sessions,
+    told,
 )
 from proxy.control.api.describing import routes_describing
 from proxy.control.api.endpoint import Door, Endpoint, route_of
@@ -31,6 +32,7 @@ from proxy.settings.values import Settings
 ENDPOINTS: tuple[Endpoint, ...] = (
     *live.endpoints(),
     *interactions.endpoints(),
+    *told.endpoints(),
     *search.endpoints(),
     *analytics.endpoints(),
     *sessions.endpoints(),

@@ -18,6 +18,8 @@ from proxy.errors import StoreError
 from proxy.loader.amendments import Amender
 from proxy.pricing.rates import Wanted, pin
 from proxy.settings.database import sqlite_at
+from proxy.store.erasing import erase
+from proxy.store.writing import StoreWriter
 from tests.support.entries import STARTED_AT, an_entry
 from tests.support.rollups import assert_rollups_equal_the_rows
 from tests.unit.cli.conftest import Command, Record
@@ -275,6 +277,18 @@ def test_what_the_store_refuses_is_put_aside_alone(
     said = dashcam("import", "one.jsonl")
     assert (said.code, "5 calls: 4 stored, 0 there already, 1 lines refused" in said.err) == (7, True)
     assert "line 4: the store refuses the changes: not this one" in said.err
+
+
+def test_what_was_erased_here_does_not_come_back(dashcam: Command, record: Record, tmp_path: Path) -> None:
+    entries = [whole(1), whole(2)]
+    record(*entries)
+    dashcam("export", "--content", "--to", "one.jsonl")
+    writer = StoreWriter(sqlite_at(tmp_path / "data" / "dashcam.db"))
+    with writer.transaction() as connection:
+        erase(connection, [entries[0].interaction.id], STARTED_AT)
+    writer.close()
+    said = dashcam("import", "one.jsonl")
+    assert (said.code, said.err) == (0, "2 calls: 0 stored, 1 there already, 1 left out that were erased here\n")
 
 
 def test_a_call_twice_in_a_file_is_stored_once(
