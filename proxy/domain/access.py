@@ -11,6 +11,8 @@ import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from proxy.domain.redaction import names_from
+
 KEY_BEGINNING = "dc_"
 """What the text of every key begins with that the store keeps; another text can only be one of the environment."""
 
@@ -28,7 +30,8 @@ class Limits:
 class ProxyKey:
     """One key: ``id`` is its short public name, ``digest`` hex, ``expires_at`` Unix seconds.
 
-    ``routes`` are the public model names (or patterns with one ``*``) that it may ask for; empty: all.
+    ``routes`` are the public model names (or patterns with one ``*``) that it may ask for; empty: all. ``recording`` is
+    how much of its calls is kept at most, ``redaction`` names patterns that are taken out of their record.
     """
 
     id: str
@@ -37,6 +40,8 @@ class ProxyKey:
     expires_at: int | None = None
     routes: tuple[str, ...] = ()
     limits: Limits | None = None
+    recording: str | None = None
+    redaction: tuple[str, ...] = ()
 
 
 def key_digest(key: bytes, pepper: str = "") -> str:
@@ -68,4 +73,6 @@ def key_from_mapping(values: Mapping[str, object]) -> ProxyKey:
         expires_at=expires_at if isinstance(expires_at, int) else None,
         routes=tuple(routes) if isinstance(routes, list | tuple) else (),
         limits=limits_from_mapping(values.get("limits")),
+        recording=None if values.get("recording") is None else str(values["recording"]),
+        redaction=names_from(values.get("redaction")),
     )

@@ -9,7 +9,7 @@ costs three times as much when it is; nobody changes one all the same.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from proxy.domain.cost import Price
@@ -154,7 +154,8 @@ class Entry:
     """All that one call adds to the store, written in one transaction.
 
     ``answer_id`` names an answer that may be read again (a response, a batch); ``repeats``: this call read one, which
-    no call may have been known to make where it ``is_unnamed`` (a turn of an agent).
+    no call may have been known to make where it ``is_unnamed`` (a turn of an agent). ``redactions`` counts what
+    was taken out before it was written down, by pattern.
     """
 
     interaction: Interaction
@@ -167,6 +168,7 @@ class Entry:
     answer_id: str | None = None
     repeats: bool = False
     is_unnamed: bool = False
+    redactions: Mapping[str, int] = field(default_factory=dict)
 
 
 _UNCOUNTED = (

@@ -10,6 +10,7 @@ much) nor slotted (encoding them as JSON costs four times as much). Nobody chang
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -37,8 +38,11 @@ class CallStart:
 
     ``edits`` turn the client's request into what was sent: (offset, bytes removed, text inserted), ascending
     offsets in the client's bytes. ``side_file`` names the file in the spool's ``bodies`` folder that holds a
-    request too large for a record. ``request_headers`` is an allow-list without credentials. ``route`` is the route
-    that decided, ``sent_model`` the name that it gave the model.
+    request too large for a record; ``side_key`` (hex) opens one that was sealed for itself. ``request_headers`` is an
+    allow-list without credentials. ``route`` is the route that decided, ``sent_model`` the name that it gave the model.
+
+    ``redacted`` counts what was taken out before it came here, by pattern; None where nothing was looked for. Then
+    ``recorded_bytes`` is how long the request on record is, and ``edits`` are of that one.
     """
 
     accepted_at_ns: int
@@ -53,6 +57,7 @@ class CallStart:
     request_bytes: int = 0
     request_sha256: str | None = None
     side_file: str | None = None
+    side_key: str | None = None
     edits: tuple[tuple[int, int, str], ...] = ()
     request_headers: tuple[tuple[str, str], ...] = ()
     key_id: str | None = None
@@ -60,6 +65,8 @@ class CallStart:
     route: str | None = None
     sent_model: str | None = None
     prompt: PromptFact | None = None
+    redacted: Mapping[str, int] | None = None
+    recorded_bytes: int | None = None
 
 
 @dataclass(kw_only=True)
@@ -97,7 +104,8 @@ class CallEnd:
     ``bodies_dropped`` says that the full-disk policy kept the facts and not the bodies. ``edits_undone`` says that the
     answer is to a request with nothing added, because the upstream had refused that: what was taken out still holds;
     ``edits`` are those of the request that was answered, where START says others. ``provider`` and the three below it
-    are set when another candidate of the route took over.
+    are set when another candidate of the route took over. ``redacted`` as in START; ``recorded_bytes`` is how long the
+    answer on record is where it is not as it came, ``decoded_from`` the Content-Encoding that was undone for that.
     """
 
     outcome: Outcome
@@ -119,6 +127,9 @@ class CallEnd:
     provider_kind: str | None = None
     upstream: str | None = None
     sent_model: str | None = None
+    redacted: Mapping[str, int] | None = None
+    recorded_bytes: int | None = None
+    decoded_from: str | None = None
 
 
 @dataclass(slots=True)
@@ -145,6 +156,25 @@ class RecordedCall:
     pieces: tuple[Piece, ...]
     end: CallEnd | None
     lost_bytes: int = 0
+
+    @property
+    def is_looked_through(self) -> bool:
+        """True when patterns were looked for before anything was written down."""
+        return self.start.redacted is not None
+
+    @property
+    def redactions(self) -> dict[str, int]:
+        """How often each pattern was found, in request and answer."""
+        found = Counter(self.start.redacted or {})
+        found.update((self.end.redacted if self.end is not None else None) or {})
+        return dict(found)
+
+    @property
+    def answer_bytes(self) -> int | None:
+        """How long the whole answer is on record; None where nobody says."""
+        if self.end is None:
+            return None
+        return self.end.received_bytes if self.end.recorded_bytes is None else self.end.recorded_bytes
 
     @property
     def is_taken_over(self) -> bool:

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from proxy.domain.model import Parameters, parameters_from
+from proxy.domain.redaction import names_from
 
 WILDCARD = "*"
 
@@ -31,6 +32,7 @@ class Route:
     A request gets ``defaults`` where it does not say them itself, and ``forced`` whatever it says. ``prompt`` is put
     into every call ("name", "name@label" or "name@7"), ``prompt_fallback`` where that one cannot be. ``recording``
     (full, meta or none) and ``on_client_gone`` (cancel or drain) stand above what is said elsewhere; None: as there.
+    ``redaction`` names patterns that are taken out of the record of its calls, beside those of all calls.
     """
 
     model: str
@@ -42,6 +44,7 @@ class Route:
     prompt_fallback: str | None = None
     recording: str | None = None
     on_client_gone: str | None = None
+    redaction: tuple[str, ...] = ()
 
     @property
     def is_pattern(self) -> bool:
@@ -70,6 +73,7 @@ def route_from_mapping(values: Mapping[str, object]) -> Route:
         prompt_fallback=_text(values.get("prompt_fallback")),
         recording=_text(values.get("recording")),
         on_client_gone=_text(values.get("on_client_gone")),
+        redaction=names_from(values.get("redaction")),
     )
 
 

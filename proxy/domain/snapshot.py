@@ -14,6 +14,7 @@ from proxy.domain.access import ProxyKey, key_from_mapping
 from proxy.domain.model import Model, model_from_mapping
 from proxy.domain.prompt import PublishedPrompt, prompt_from_mapping
 from proxy.domain.provider import Provider, provider_from_mapping
+from proxy.domain.redaction import NO_RULES, RedactionRules, rules_from_mapping
 from proxy.domain.route import Route, route_from_mapping
 
 FORMAT = 2
@@ -26,6 +27,8 @@ class Snapshot:
 
     ``keys`` are the proxy keys and ``key_pepper`` (hex) what the digests of some are made with. ``requires_key`` False:
     who sends no key is let in all the same. ``allowed_hosts`` are the Host names answered to, without port.
+    ``recording`` is how much is kept of a call of which nobody says more (full, meta or none); ``record_bodies`` says
+    whether that is all, for a gateway of the release before.
     """
 
     revision: int
@@ -35,6 +38,8 @@ class Snapshot:
     key_pepper: str = ""
     requires_key: bool = False
     record_bodies: bool = True
+    recording: str = "full"
+    redaction: RedactionRules = NO_RULES
     routes: tuple[Route, ...] = ()
     models: tuple[Model, ...] = ()
     prompts: tuple[PublishedPrompt, ...] = ()
@@ -78,6 +83,8 @@ def _snapshot(values: Mapping[str, object]) -> Snapshot:
         key_pepper=str(values.get("key_pepper", "")),
         requires_key=bool(values["requires_key"]),
         record_bodies=bool(values.get("record_bodies", True)),
+        recording=str(values.get("recording", "full" if values.get("record_bodies", True) else "meta")),
+        redaction=rules_from_mapping(values.get("redaction")),
         routes=tuple(route_from_mapping(item) for item in values.get("routes", ())),  # type: ignore[attr-defined]
         models=tuple(model_from_mapping(item) for item in values.get("models", ())),  # type: ignore[attr-defined]
         prompts=tuple(prompt_from_mapping(item) for item in values.get("prompts", ())),  # type: ignore[attr-defined]

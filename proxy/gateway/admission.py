@@ -23,9 +23,9 @@ from proxy.gateway.client_head import ClientHead, Headers
 from proxy.gateway.guard import Guard, Refusal
 from proxy.gateway.headers import Recorded, request_headers, without_credentials
 from proxy.gateway.plan import Plan, destination
-from proxy.gateway.reply_facts import ReplyFacts
+from proxy.gateway.reply_facts import Record, ReplyFacts
 from proxy.gateway.routing import ECHO, Routing
-from proxy.protocol.tagging import record_mode
+from proxy.protocol.tagging import FULL, least_of, record_mode
 from proxy.upstream.request import RequestHead, head_for
 
 
@@ -43,7 +43,7 @@ class Departure:
     __slots__ = ("_client", "_head", "_headers", "_provider", "_target", "recorded", "reply_facts")
 
     def __init__(
-        self, client: ClientHead, plan: Plan, target: bytes, headers: Headers, recorded: Recorded, record: str
+        self, client: ClientHead, plan: Plan, target: bytes, headers: Headers, recorded: Recorded, record: Record
     ) -> None:
         self._client = client
         self._provider = plan.provider
@@ -65,14 +65,15 @@ class Departure:
 class Admission:
     """``refusal`` is the guard's, ``place`` None when the path is not the data plane's.
 
-    ``record`` is how much of a call the caller lets us keep: full, meta or none; ``seconds`` how long it may take,
-    ``retries`` how many other candidates of a route may be asked (None: as the route and its budget say).
-    ``asks_prompt``: a header names a stored prompt.
+    ``record`` is how much of a call the caller and its key let us keep: full, meta or none; ``usual`` is the less of
+    that and what is usual, where no route says more. ``seconds`` is how long it may take, ``retries`` how many other
+    candidates of a route may be asked (None: as the route and its budget say). ``asks_prompt``: a header names a stored
+    prompt.
     """
 
     __slots__ = (
         "_departures", "_head", "_keys", "asks_prompt", "caller", "known", "place", "record", "refusal", "retries",
-        "routing", "seconds", "snapshot",
+        "routing", "seconds", "snapshot", "usual",
     )  # fmt: skip
 
     def __init__(
@@ -86,7 +87,9 @@ class Admission:
         self.refusal: Refusal | None = guard.check(head.target, head.known)
         self.place = destination(head.method, head.target, snapshot)
         self.caller: Caller | Refusal = index.identify(head.known, head.target)
-        self.record = record_mode(head.known, head.headers)
+        kept = self.caller.recording if isinstance(self.caller, Caller) else FULL
+        self.record = least_of(record_mode(head.known, head.headers), kept)
+        self.usual = least_of(self.record, snapshot.recording)
         self.asks_prompt = HEADER in head.known
         self._departures: dict[tuple[str, bool], Departure] = {}
         if b"x-dashcam-provider" in head.known:
@@ -149,7 +152,7 @@ class Admission:
         for name, value in provider.headers:
             passed.append((name.encode("latin-1"), value.encode("latin-1")))
         target = without_credentials(plan.target) if drops else plan.target
-        return Departure(self._head, plan, target, passed, recorded, self.record)
+        return Departure(self._head, plan, target, passed, recorded, (self.record, self.snapshot.recording))
 
     def _may_pass(self, provider: Provider, caller: Caller, *, has_key: bool) -> bool:
         """Return True when the client's credentials are this provider's business."""

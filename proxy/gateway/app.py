@@ -40,6 +40,7 @@ from proxy.gateway.guard import Guard, Refusal
 from proxy.gateway.observation import Observation
 from proxy.gateway.plan import Plan, decide
 from proxy.gateway.prompts import Composed, Prompts, note_prompt
+from proxy.gateway.redacting import Redacting
 from proxy.gateway.refusing import Refusing
 from proxy.gateway.routing import ECHO, Routing
 from proxy.gateway.sending import Sending, Upstream
@@ -135,6 +136,8 @@ class Gateway:
             **self._ways.for_providers(snapshot.providers, self._keys.unusable),
         }
         self.prompts.use(snapshot)
+        redacting = Redacting(snapshot, self.ceilings)
+        self.redacting = redacting if redacting.is_needed else None
         self.guard = Guard(snapshot.allowed_hosts, has_keys=snapshot.requires_key)
         self._index = KeyIndex(snapshot)
         self.allowances = Allowances(snapshot, self.ceilings, self.tallies)
@@ -225,8 +228,8 @@ class Gateway:
         try:
             reaches_disk = admission.record != NONE and not (admission.place and admission.place.operation.is_secret)
             spool = self.spool if reaches_disk else None
-            files = _takes_files(admission)
-            inbound = await self._bodies.read(call, spool, observation.identity, takes_files=files)
+            files, is_sealed = _takes_files(admission), self.redacting is not None or admission.usual == NONE
+            inbound = await self._bodies.read(call, spool, observation.identity, takes_files=files, is_sealed=is_sealed)
             if isinstance(inbound, Refusal):
                 self.refusing.reject(call, observation, admission, inbound, caller)
                 return
@@ -275,18 +278,22 @@ class Gateway:
         departure = admission.departure(plan, caller)
         if not plan.is_known:
             self.page.add(Page.UNKNOWN_MODELS, 1)
-        record = admission.record if plan.rule is None else plan.record(admission.record)
+        is_aside = False
+        record = admission.usual if plan.rule is None else plan.record(admission.record, self.snapshot.recording)
         if record == NONE:
             observation.leave_out()
         else:
             operation = admission.place.operation
             is_secret = operation.is_secret
-            keeps = record != META and not (is_secret or operation.is_light)
-            is_stored = keeps and (self.snapshot.record_bodies or plan.is_recorded)
+            is_stored = record != META and not (is_secret or operation.is_light)
             fact = None if composed is None else composed.fact
             is_stored = is_stored and not (composed is not None and composed.has_secret)
             start = start_of(call, plan, own, caller, departure, is_stored=is_stored, prompt=fact)
-            if not observation.start(start, recorded_body(own, composed), is_secret=is_secret):
+            body = recorded_body(own, composed)
+            if self.redacting is not None and (redaction := self.redacting.of(caller, plan.rule)) is not None:
+                body = observation.redact(redaction).start(start, body, own)
+                is_aside = True
+            if not observation.start(start, body, is_secret=is_secret):
                 inbound.discard()
                 self.refusing.answer(call, observation, endings.rejected(RECORDER_FULL))
                 return
@@ -298,7 +305,7 @@ class Gateway:
         if len(inbound.data) > _SMALL_BYTES:
             exchange.held_bytes = len(inbound.data)
             self.ceilings.hold(exchange.held_bytes)
-        if record == NONE and inbound.side_path is not None:
+        if (record == NONE or is_aside) and inbound.side_path is not None:
             exchange.leftover = inbound
         self.exchanges.add(exchange)
         self.page.set(Page.IN_FLIGHT, len(self.exchanges))

@@ -20,6 +20,7 @@ from proxy.domain.access import KEY_BEGINNING, ProxyKey, key_digest
 from proxy.domain.snapshot import Snapshot
 from proxy.gateway.guard import Refusal
 from proxy.gateway.headers import CREDENTIAL_MEMBERS
+from proxy.protocol.tagging import FULL
 
 _PLACEHOLDERS = frozenset(
     b"x xx xxx sk-dummy sk-x dummy none null empty placeholder test sk-test fake no-key not-needed ollama "
@@ -35,12 +36,15 @@ _PLACES = (b"authorization", b"api-key", b"x-api-key", b"x-goog-api-key")
 class Caller:
     """``key_id`` is the public id of the proxy key used; ``has_own_key`` that a real provider key came along.
 
-    ``key`` is set where something of the key is to be looked at for every call.
+    ``key`` is set where something of the key is to be looked at for every call. ``recording`` is how much of its calls
+    is kept at most, ``redaction`` names what is taken out of their record.
     """
 
     key_id: str | None
     has_own_key: bool
     key: ProxyKey | None = None
+    recording: str = FULL
+    redaction: tuple[str, ...] = ()
 
 
 _ANYBODY = (Caller(None, False), Caller(None, True))
@@ -97,7 +101,8 @@ class KeyIndex:
 
 def _caller_of(key: ProxyKey) -> Caller:
     has_terms = key.expires_at is not None or key.routes or key.limits is not None
-    return Caller(key.id, False, key if has_terms else None)
+    recording = FULL if key.recording is None else key.recording
+    return Caller(key.id, False, key if has_terms else None, recording, key.redaction)
 
 
 def _credential(known: Mapping[bytes, bytes]) -> bytes:

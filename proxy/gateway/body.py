@@ -7,6 +7,7 @@ on the way, so that no step holds the event loop long and memory stays flat; the
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,8 +33,9 @@ from proxy.spool.writer import SpoolWriter
 class Inbound:
     """A whole request body: in ``data``, or in the side file ``side_file`` (``data`` is then empty).
 
-    ``is_kept`` False: it is too large for a record and the disk took no side file. ``values`` are what a small one
-    says, for as long as it is not planned where the call goes; ``is_ours``: it is written so from them.
+    ``is_kept`` False: it is too large for a record and the disk took no side file. ``side_key`` (hex) alone opens a
+    file that was sealed for itself. ``values`` are what a small one says, for as long as it is not planned where the
+    call goes; ``is_ours``: it is written so from them.
     """
 
     data: bytes
@@ -45,6 +47,7 @@ class Inbound:
     scanner: TopLevelScanner | None = None
     is_kept: bool = True
     seal: Seal | None = None
+    side_key: str | None = None
     values: dict[str, Any] | None = None
     is_ours: bool = False
 
@@ -100,16 +103,26 @@ class BodyReader:
         return Refusal(413, "request_too_large", told)
 
     async def read(
-        self, call: ClientCall, spool: SpoolWriter | None, identity: bytes, *, takes_files: bool
+        self,
+        call: ClientCall,
+        spool: SpoolWriter | None,
+        identity: bytes,
+        *,
+        takes_files: bool,
+        is_sealed: bool = False,
     ) -> Inbound | Refusal:
         """Read a body to its end; ``ClientLeftError`` when the client does not wait for that.
 
-        Without a spool a large body stays in memory too: the disk may not have it.
+        Without a spool a large body stays in memory too: the disk may not have it. One that ``is_sealed`` lies there
+        under a key that is only in memory, until it is decided that it may be read.
         """
+        key = os.urandom(32) if is_sealed else None
         call.send_continue()
         holding = Holding(self._ceilings)
         try:
-            return await self._read(call, lambda: _Sink(spool, identity, holding, self.wanted), holding, takes_files)
+            return await self._read(
+                call, lambda: _Sink(spool, identity, holding, self.wanted, key), holding, takes_files
+            )
         finally:
             holding.give_back()
 
@@ -173,8 +186,16 @@ class _Sink:
     no room for is refused.
     """
 
-    def __init__(self, spool: SpoolWriter | None, identity: bytes, holding: Holding, wanted: frozenset[bytes]) -> None:
+    def __init__(
+        self,
+        spool: SpoolWriter | None,
+        identity: bytes,
+        holding: Holding,
+        wanted: frozenset[bytes],
+        key: bytes | None = None,
+    ) -> None:
         self._holding = holding
+        self._key = key
         self._scanner = TopLevelScanner(wanted)
         self._beginning = self._end = b""
         self._mentions = Mentions()
@@ -183,7 +204,7 @@ class _Sink:
         self._side_file: SideFile | None = None
         if spool is not None:
             with contextlib.suppress(SpoolError):
-                self._side_file = spool.open_body(identity)
+                self._side_file = spool.open_body(identity, key)
 
     def take(self, data: bytes) -> bool:
         """Take the next slice; False when there is no room for it."""
@@ -234,7 +255,8 @@ class _Sink:
             side_file, path = self._side_file, str(self._side_file.path)
             try:
                 name, sha256, length = side_file.finish()
-                return Inbound(b"", length, facts, name, path, sha256, self._scanner, seal=side_file.seal)
+                key = None if self._key is None else self._key.hex()
+                return Inbound(b"", length, facts, name, path, sha256, self._scanner, seal=side_file.seal, side_key=key)
             except SpoolError:
                 # A full disk did not take the end of it: it passes through as if there were no file.
                 if not self._take_back(side_file, side_file.length, b""):

@@ -46,6 +46,7 @@ def start_of(
         request_bytes=inbound.length,
         request_sha256=inbound.sha256,
         side_file=inbound.side_file,
+        side_key=inbound.side_key,
         edits=plan.recorded_edits,
         request_headers=departure.recorded,
         key_id=caller.key_id,

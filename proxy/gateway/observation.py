@@ -16,6 +16,7 @@ from proxy.domain.provider import Provider
 from proxy.domain.recording import AnswerHead, AttemptFact, CallEnd, CallStart
 from proxy.gateway.endings import Ending
 from proxy.gateway.plan import Plan
+from proxy.gateway.redacting import CallRedaction
 from proxy.protocol.injection import is_addition
 from proxy.spool.page import Page
 from proxy.spool.writer import SpoolWriter
@@ -45,6 +46,7 @@ class Observation:
     _sha256: hashlib._Hash | None = None
     _replanned: Plan | None = None
     _is_taken_over = False
+    _redaction: CallRedaction | None = None
 
     def __init__(self, spool: SpoolWriter, identity: bytes, accepted_at: int) -> None:
         self._spool = spool
@@ -69,6 +71,11 @@ class Observation:
         """Note the call as accepted and planned; False when policy says to refuse it instead."""
         self.is_started = self._spool.start(self.identity, start, body, is_secret=is_secret)
         return self.is_started
+
+    def redact(self, redaction: CallRedaction) -> CallRedaction:
+        """From here on nothing is written down that was not looked through; what begins the call is the caller's."""
+        self._redaction = redaction
+        return redaction
 
     def leave_out(self, *, is_over: bool = False) -> None:
         """The caller lets us keep nothing of this call: it is counted, and no more."""
@@ -131,13 +138,20 @@ class Observation:
         """Keep the answer's head; it is written with the first piece or the end."""
         self.status = status
         self._head = AnswerHead(status=status, headers=headers)
+        if self._redaction is not None:
+            self._head = self._redaction.head(self._head)
 
     def piece(self, at: int, data: bytes) -> None:
         """Append one piece as the upstream gave it."""
         self._count(at, data)
         head = None if self._is_head_written else self._head
         self._is_head_written = True
-        self._spool.piece(self.identity, self.offset(at), data, head)
+        if self._redaction is None:
+            self._spool.piece(self.identity, self.offset(at), data, head)
+            return
+        self._redaction.hold(self.offset(at), data)
+        if head is not None:
+            self._spool.pieces(self.identity, (), head)
 
     def hash_what_is_sent(self) -> None:
         """The client is handed other bytes than the upstream gave: only we can hash them."""
@@ -159,13 +173,28 @@ class Observation:
         if last is not None:
             self._count(*last)
             last = (self.offset(last[0]), last[1])
-        self._spool.end(self.identity, self._call_end(outcome, ended_at, error), last)
+        end = self._call_end(outcome, ended_at, error)
+        if self._redaction is not None:
+            self._end_redacted(self._redaction, end, last)
+        else:
+            self._spool.end(self.identity, end, last)
+
+    def _end_redacted(self, redaction: CallRedaction, end: CallEnd, last: tuple[int, bytes] | None) -> None:
+        if last is not None:
+            redaction.hold(*last)
+        *pieces, last = redaction.finish(end) or (None,)
+        self._spool.pieces(self.identity, [piece for piece in pieces if piece is not None])
+        self._spool.end(self.identity, end, last)
 
     def reject(self, start: CallStart, ended_at: int, error: Ending) -> None:
         """Note a call that we refuse ourselves, start and end in one write."""
         self.is_ended = True
         self.status = error.status
-        self._spool.reject(self.identity, start, self._call_end(error.outcome, ended_at, error))
+        end = self._call_end(error.outcome, ended_at, error)
+        if self._redaction is not None:
+            self._redaction.start(start, b"")
+            self._redaction.finish(end)
+        self._spool.reject(self.identity, start, end)
 
     def _count(self, at: int, data: bytes) -> None:
         self.received_bytes += len(data)

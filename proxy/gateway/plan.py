@@ -34,7 +34,7 @@ from proxy.protocol.injection import (
     usage_edits,
 )
 from proxy.protocol.parameters import TAKING, Setting, parameter_edits
-from proxy.protocol.tagging import FULL, META, NONE
+from proxy.protocol.tagging import FULL, least_of
 
 Order = Callable[[Choice], Sequence[tuple[Provider, str | None]]]
 
@@ -123,15 +123,13 @@ class Plan:
         """What becomes of a call whose client has left: cancel or drain."""
         return (self.rule.on_client_gone if self.rule is not None else None) or self.provider.on_client_gone
 
-    @property
-    def is_recorded(self) -> bool:
-        """True when the route says that content is kept, also where recording.bodies is off."""
-        return self.rule is not None and self.rule.recording == FULL
+    def record(self, asked: str, usual: str = FULL) -> str:
+        """Return how much is kept of a call: the least of what caller and key ask for and what the route says.
 
-    def record(self, asked: str) -> str:
-        """Return how much is kept of a call whose caller asks for so much: the less of that and what the route says."""
+        Where no route says anything, what is usual counts in its place: a route may say full where that is not.
+        """
         said = self.rule.recording if self.rule is not None else None
-        return asked if said is None else max(asked, said, key=(FULL, META, NONE).index)
+        return least_of(asked, usual if said is None else said)
 
     def without_usage(self) -> Plan:
         """Return the same plan, asking for usage no more; what else is changed still is."""

@@ -49,9 +49,11 @@ class Refusing:
         assert admission.place is not None
         gateway = self._gateway
         ending = endings.rejected(refusal)
-        if admission.record == NONE:
+        if admission.usual == NONE:
             observation.leave_out(is_over=True)
         elif gateway.ceilings.may_have_row(call.accepted_at):
+            if gateway.redacting is not None and (redaction := gateway.redacting.of(caller)) is not None:
+                observation.redact(redaction)
             observation.reject(start_of_refused(call, admission.place, caller), time.monotonic_ns(), ending)
             gateway.let_wait(call, observation)
         else:

@@ -25,12 +25,16 @@ _SAFE = "/:.-_@+ "
 _NUMBERS = [b"%d" % number for number in range(16)]
 
 
+Record = tuple[str, str]
+"""How much of a call caller and key let us keep, and how much is usual."""
+
+
 class ReplyFacts:
-    """What replies to one head say. ``record`` is how much is kept, told where the caller wants all of it."""
+    """What replies to one head say. How much is kept is told where the caller wants to hear all."""
 
     __slots__ = ("_is_verbose", "_lines", "_record")
 
-    def __init__(self, head: ClientHead, provider: str, recorded: Recorded, record: str) -> None:
+    def __init__(self, head: ClientHead, provider: str, recorded: Recorded, record: Record) -> None:
         self._is_verbose = head.known.get(b"x-dashcam-verbose") in (b"1", b"true")
         self._record = record
         self._lines = _line(b"provider", provider.encode())
@@ -46,7 +50,7 @@ class ReplyFacts:
         if plan.told:
             head.lines += plan.told
         if self._is_verbose:
-            head.lines += _line(b"record", plan.record(self._record).encode())
+            head.lines += _line(b"record", plan.record(*self._record).encode())
             head.lines += _plan_lines(plan)
             head.lines += _time_lines(observation)
 

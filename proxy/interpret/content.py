@@ -21,9 +21,11 @@ def content_state_of(call: RecordedCall, *, keeps: bool, has_files: bool = False
     """
     if not keeps:
         return ContentState.OFF
-    has_request = call.request is not None and (has_files or len(call.request) >= call.start.request_bytes)
-    is_cut = call.lost_bytes > 0 or not has_request or _has_gap(call)
-    whole = ContentState.REDACTED if has_files else ContentState.STORED
+    expected = call.start.request_bytes if call.start.recorded_bytes is None else call.start.recorded_bytes
+    has_request = call.request is not None and (has_files or len(call.request) >= expected)
+    # Of an answer that is looked through before it is written down, nothing is left by a gateway that died.
+    is_cut = call.lost_bytes > 0 or not has_request or _has_gap(call) or (call.end is None and call.is_looked_through)
+    whole = ContentState.REDACTED if has_files or call.redactions else ContentState.STORED
     return ContentState.TRUNCATED if is_cut else whole
 
 
@@ -31,7 +33,7 @@ def _has_gap(call: RecordedCall) -> bool:
     """Tell whether its end counts more than there is: pieces were dropped, or went with the power."""
     if call.end is None:
         return False
-    return call.end.bodies_dropped or sum(len(piece.data) for piece in call.pieces) < call.end.received_bytes
+    return call.end.bodies_dropped or sum(len(piece.data) for piece in call.pieces) < (call.answer_bytes or 0)
 
 
 def edits_of(call: RecordedCall) -> tuple[tuple[int, int, str], ...]:
@@ -53,14 +55,14 @@ def _edits_of_kept(call: RecordedCall, media_type: str | None, *, has_files: boo
 
 def request_body_of(call: RecordedCall, *, has_files: bool = False) -> Body | None:
     """Return the client's own bytes, with what turns them into the ones that were sent; ``has_files`` as above."""
-    if call.request is None:
+    if call.request is None or (not call.request and call.start.recorded_bytes == 0):
         return None
     headers = dict(call.start.request_headers)
     return Body(
         content=call.request,
         media_type=clean(headers.get("content-type"), 200),
         content_encoding=clean(encodings_of(call.start.request_headers), 50),
-        length=call.start.request_bytes,
+        length=call.start.request_bytes if call.start.recorded_bytes is None else call.start.recorded_bytes,
         sha256=call.start.request_sha256,
         cuts=cuts_of(call.request),
         edits=_edits_of_kept(call, headers.get("content-type"), has_files=has_files),
@@ -82,7 +84,7 @@ def response_body_of(call: RecordedCall, sha256: str | None) -> Body | None:
         content=b"".join([piece.data for piece in call.pieces]),
         media_type=clean(headers.get("content-type"), 200),
         content_encoding=clean(encodings_of(call.head.headers), 50),
-        length=call.end.received_bytes if call.end is not None else sum(length for _, length in timings),
+        length=sum(length for _, length in timings) if call.answer_bytes is None else call.answer_bytes,
         sha256=sha256,
         timings=tuple(timings),
         headers=call.head.headers,
@@ -92,10 +94,11 @@ def response_body_of(call: RecordedCall, sha256: str | None) -> Body | None:
 def sent_sha256(call: RecordedCall) -> str | None:
     """Return the hash of what the client was handed; None when that is not wholly here.
 
-    The gateway notes it when it took usage out again; else it is that of the first ``sent_bytes`` of the pieces.
+    The gateway notes it when it took usage out again, or keeps the answer in another form; else it is that of the first
+    ``sent_bytes`` of the pieces.
     """
     end = call.end
-    if end is None or end.sha256 is not None or not end.sent_bytes:
+    if end is None or end.sha256 is not None or not end.sent_bytes or end.recorded_bytes is not None:
         return end.sha256 if end is not None else None
     digest, left = hashlib.sha256(), end.sent_bytes
     for piece in call.pieces:

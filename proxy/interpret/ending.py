@@ -49,9 +49,10 @@ def _was_handed_all(call: RecordedCall, end: CallEnd) -> bool:
         return False
     if end.sent_bytes == end.received_bytes or not edits_of(call):
         return end.sent_bytes == end.received_bytes
+    gone = end.received_bytes - (call.answer_bytes or 0)
     stripper = UsageStripper()
     sent = sum([len(stripper.feed(piece.data)) for piece in call.pieces]) + len(stripper.finish())
-    return sent == end.sent_bytes
+    return sent == end.sent_bytes - gone
 
 
 def _is_cut(call: RecordedCall, end: CallEnd, reading: Reading) -> bool:
@@ -60,4 +61,5 @@ def _is_cut(call: RecordedCall, end: CallEnd, reading: Reading) -> bool:
     if assembly is None or assembly.has_ended or not says_when_over:
         return False
     kept = sum(len(piece.data) for piece in call.pieces)
-    return reading.decode_error is None and call.lost_bytes == 0 and kept == end.received_bytes
+    is_left_out = end.recorded_bytes == 0 and end.received_bytes > 0
+    return reading.decode_error is None and call.lost_bytes == 0 and kept == call.answer_bytes and not is_left_out

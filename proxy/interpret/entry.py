@@ -104,6 +104,7 @@ def _entry(parts: _Parts) -> Entry:
         output_text=plain(parts.output) if keeps else None,
         price=parts.cost.price,
         answer_id=_answer_id(parts),
+        redactions=call.redactions,
         repeats=operation_named(call.start.operation).repeats,
         is_unnamed=operation_named(call.start.operation).is_unnamed,
     )
@@ -185,7 +186,7 @@ def _set_tags(item: Interaction, parts: _Parts) -> None:
     item.app = tags.app
     item.environment = tags.environment
     item.tags = tags.tags
-    item.metadata = _with_fallback(tags.metadata, start) or None
+    item.metadata = {**_with_fallback(tags.metadata, start), **_redactions(parts.call)} or None
 
 
 def _set_ending(item: Interaction, parts: _Parts) -> None:
@@ -256,6 +257,12 @@ def _with_fallback(metadata: Mapping[str, str], start: CallStart) -> Mapping[str
     if start.prompt is None or start.prompt.fallback_for is None:
         return metadata
     return {**metadata, "dashcam_prompt_fallback": clean(start.prompt.fallback_for, 200) or ""}
+
+
+def _redactions(call: RecordedCall) -> Mapping[str, str]:
+    """Say what was taken out before the call was written down, and how often."""
+    found = call.redactions
+    return {"dashcam_redacted": " ".join(f"{name}={found[name]}" for name in sorted(found))} if found else {}
 
 
 def _finish_reason(reasons: list[str | None]) -> str | None:

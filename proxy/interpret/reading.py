@@ -51,6 +51,9 @@ def read_answer(call: RecordedCall) -> Reading:
     data, error = b"".join([piece.data for piece in call.pieces]), None
     if encoding and data:
         data, error = decode(data, encoding)
+    if call.end is not None and call.end.decoded_from:
+        # The gateway undid it: events have no place of their own in what arrived here either.
+        encoding = call.end.decoded_from
     operation = operation_named(call.start.operation)
     if _holds_events(operation, media, data):
         assembly = _assemble_events(operation, sse.decode(data))

@@ -110,7 +110,7 @@ def _body_aside(source: Source, start: CallStart, body_limit: int) -> bytes | No
     not checked: it would have to be read to its end.
     """
     assert start.side_file is not None
-    body = source.body(start.side_file, body_limit)
+    body = source.body(start.side_file, body_limit, start.side_key)
     if body is None or start.request_sha256 is None or start.request_bytes > body_limit:
         return body
     if hashlib.sha256(body).hexdigest() != start.request_sha256:
@@ -124,9 +124,9 @@ def _form_of(source: Source, item: Finished) -> bytes | None:
     boundary = boundary_of(dict(headers).get("content-type"))
     if boundary is None or encodings_of(headers):
         return None
-    name = item.call.start.side_file
+    name, key = item.call.start.side_file, item.call.start.side_key
     reducer = Reducer(boundary)
-    for data in [item.call.request] if name is None else source.body_slices(name, _SLICE):
+    for data in [item.call.request] if name is None else source.body_slices(name, _SLICE, key):
         reducer.feed(data)
     reduced = reducer.finish()
     return reduced if reducer.form.files else None

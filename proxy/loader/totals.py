@@ -76,6 +76,9 @@ def totals_of(entries: Sequence[Entry], names: ModelNames) -> dict[Key, float]:
         _tokens(deltas, items, place)
         _costs(deltas, items, place)
         _attempts(deltas, group)
+        for entry in group:
+            for pattern, number in entry.redactions.items():
+                deltas["dashcam_redactions_total", (("pattern", pattern),)] += number
         _times(deltas, items, place, what)
     return {(family, _text_of(labels)): amount for (family, labels), amount in deltas.items()}
 

@@ -80,6 +80,11 @@ def record_mode(known: Mapping[bytes, bytes], headers: Iterable[tuple[bytes, byt
     return mode
 
 
+def least_of(*modes: str) -> str:
+    """Return the one of some ways of recording by which the least is kept."""
+    return max(modes, key=_MODES.index)
+
+
 _RECORD_BYTES = _RECORD_NAME.encode()
 _LESS_BYTES = [(name.encode(), word.encode()) for name, word in _LESS.items()]
 _RECORDING = frozenset({_RECORD_BYTES, *(name for name, _ in _LESS_BYTES)})

@@ -276,6 +276,7 @@ def _settings(
         server=values.ServerSettings(**{**server, "allowed_hosts": tuple(server["allowed_hosts"])}),
         database=_database(checked.database.model_dump()),
         recording=values.RecordingSettings(**checked.recording.model_dump()),
+        redaction=checked.redaction.to_domain(),
         limits=values.LimitSettings(**checked.limits.model_dump()),
         admin=values.AdminSettings(
             require_token=checked.admin.require_token,

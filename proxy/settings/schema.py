@@ -17,7 +17,9 @@ from pydantic import (
     model_validator,
 )
 
+from proxy.domain.redaction import OwnPattern, RedactionRules
 from proxy.domain.route import WILDCARD
+from proxy.redaction.own import check_names, check_own
 from proxy.settings.fields import (
     DatabaseUrl,
     ExistingFile,
@@ -90,6 +92,7 @@ class _Database(_Section):
 
 class _Recording(_Section):
     bodies: bool
+    depth: Literal["full", "meta", "none"]
     mode: Literal["process", "power", "memory"]
     on_full: Literal["metadata_only", "reject", "drop"]
     # Nothing we write as one value may have more than half a gigabyte: Postgres hands bytes out as text, at most 1 GB.
@@ -107,6 +110,29 @@ class _Recording(_Section):
     waiting_max_bytes: Whole = Field(ge=65536)
     memory_max_bytes: Whole = Field(ge=1 << 20)
     seal: bool
+
+
+class _Redaction(_Section):
+    patterns: list[str]
+    # What is looked through is held in memory, and by the event loop.
+    max_bytes: Whole = Field(ge=1024, le=32 * 1024 * 1024)
+    own: dict[str, str] = {}
+
+    @field_validator("patterns", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        return value.replace(",", " ").split() if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _check_patterns(self) -> _Redaction:
+        check_own([OwnPattern(name=name, pattern=pattern) for name, pattern in self.own.items()])
+        check_names(self.patterns, self.own)
+        return self
+
+    def to_domain(self) -> RedactionRules:
+        """Return the value that the gateway works with."""
+        own = tuple(OwnPattern(name=name, pattern=pattern) for name, pattern in sorted(self.own.items()))
+        return RedactionRules(patterns=tuple(dict.fromkeys(self.patterns)), own=own, max_bytes=self.max_bytes)
 
 
 class _Limits(_Section):
@@ -246,6 +272,7 @@ class SettingsFile(_Section):
     server: _Server
     database: _Database
     recording: _Recording
+    redaction: _Redaction
     limits: _Limits
     admin: _Admin
     secrets: _Secrets

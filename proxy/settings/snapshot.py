@@ -28,7 +28,9 @@ def base_snapshot(settings: Settings) -> Snapshot:
         allowed_hosts=tuple(sorted(names)),
         keys=tuple(ProxyKey(id=name, digest=digest) for digest, name in settings.proxy_keys.items()),
         requires_key=requires_key(settings),
-        record_bodies=settings.recording.bodies,
+        record_bodies=settings.recording.usual == "full",
+        recording=settings.recording.usual,
+        redaction=settings.redaction,
         routes=settings.routes,
     )
 

@@ -16,6 +16,7 @@ from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
 
 from proxy.domain.provider import Provider, provider_from_mapping
+from proxy.domain.redaction import NO_RULES, RedactionRules, rules_from_mapping
 from proxy.domain.route import Route, route_from_mapping
 from proxy.settings.database import DatabaseSettings, sqlite_at
 
@@ -38,6 +39,7 @@ class RecordingSettings:
     """What is kept, and what happens when it cannot be kept."""
 
     bodies: bool = True
+    depth: str = "full"
     mode: str = "process"
     on_full: str = "metadata_only"
     max_body_bytes: int = 10 * 1024 * 1024
@@ -54,6 +56,11 @@ class RecordingSettings:
     waiting_max_bytes: int = 16 * 1024 * 1024
     memory_max_bytes: int = 256 * 1024 * 1024
     seal: bool = False
+
+    @property
+    def usual(self) -> str:
+        """How much is kept of a call of which nobody says anything: full, meta or none."""
+        return "meta" if self.depth == "full" and not self.bodies else self.depth
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,6 +171,7 @@ class Settings:
     server: ServerSettings = field(default_factory=ServerSettings)
     database: DatabaseSettings = field(default_factory=DatabaseSettings)
     recording: RecordingSettings = field(default_factory=RecordingSettings)
+    redaction: RedactionRules = NO_RULES
     limits: LimitSettings = field(default_factory=LimitSettings)
     admin: AdminSettings = field(default_factory=AdminSettings)
     secrets: SecretSettings = field(default_factory=SecretSettings)
@@ -271,6 +279,7 @@ def settings_from_mapping(values: Mapping[str, object]) -> Settings:
     merged = {name: value for name, value in values.items() if name in known}
     merged["providers"] = tuple(provider_from_mapping(item) for item in merged.pop("providers", ()))  # type: ignore[attr-defined]
     merged["routes"] = tuple(route_from_mapping(item) for item in merged.pop("routes", ()))  # type: ignore[attr-defined]
+    merged["redaction"] = rules_from_mapping(merged.pop("redaction", None))
     hints = typing.get_type_hints(Settings)
     for item in fields(Settings):
         section = hints[item.name]

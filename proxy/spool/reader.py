@@ -247,23 +247,24 @@ class Source:
             return 0
         return max(0, sum(sizes) - position.offset)
 
-    def body(self, name: str, limit: int) -> bytes | None:
-        """Return up to ``limit`` bytes of a side file; None when it is gone."""
+    def body(self, name: str, limit: int, key: str | None = None) -> bytes | None:
+        """Return up to ``limit`` bytes of a side file; None when it is gone. ``key`` (hex): its own one opens it."""
         try:
-            return b"".join(self._body(name, limit, limit))
+            return b"".join(self._body(name, limit, limit, key))
         except FileNotFoundError:
             return None
 
-    def body_slices(self, name: str, size: int) -> Iterator[bytes]:
+    def body_slices(self, name: str, size: int, key: str | None = None) -> Iterator[bytes]:
         """Yield a side file whole, in slices; nothing when it is gone."""
         with contextlib.suppress(FileNotFoundError):
-            yield from self._body(name, 1 << 62, size)
+            yield from self._body(name, 1 << 62, size, key)
 
-    def _body(self, name: str, limit: int, size: int) -> Iterator[bytes]:
+    def _body(self, name: str, limit: int, size: int, key: str | None) -> Iterator[bytes]:
         path = self.folder / BODIES / name
         if name.endswith(bodies.SEALED):
             heading = heading_of(self._disk.read(path, 0, LONGEST_HEADER))
-            seal = None if heading is None else self._keys.seal_of(heading)
+            keys = self._keys if key is None else KeyRing([bytes.fromhex(key)])
+            seal = None if heading is None else keys.seal_of(heading)
             if seal is None:
                 raise SealBrokenError("the beginning of a sealed side file is damaged")
             yield from bodies.unsealed(lambda at, length: self._disk.read(path, at, length), seal, 0, limit)

@@ -16,7 +16,7 @@ import contextlib
 import errno
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -186,6 +186,16 @@ class SpoolWriter:
             self._without_body.add(identity)
             self.page.add(Page.BODIES_DROPPED, 1)
 
+    def pieces(self, identity: bytes, pieces: Sequence[tuple[int, bytes]], head: AnswerHead | None = None) -> None:
+        """Append the answer's head, or pieces (arrival, bytes) that were held back until now, in one write."""
+        self._catch_up()
+        heads = [] if head is None else [records.encode_head(head)]
+        chunks = [records.encode_piece(*piece) for piece in pieces if identity not in self._without_body]
+        data = b"".join([self._record(RecordType.CHUNK, identity, payload) for payload in heads + chunks])
+        if data and identity not in self._unrecorded and not self._append(data):
+            self._without_body.add(identity)
+            self.page.add(Page.BODIES_DROPPED, 1)
+
     def end(self, identity: bytes, end: CallEnd, last: tuple[int, bytes] | None = None) -> None:
         """Append the end, with the last piece when it was not appended before."""
         if self._waiting:
@@ -232,15 +242,15 @@ class SpoolWriter:
         self.page.set(Page.TROUBLE, self.page.get(Page.TROUBLE) | Trouble.SYNC_LATE)
         self.page.set(Page.DEGRADED, 1)
 
-    def open_body(self, identity: bytes) -> SideFile:
-        """Open a side file for a large request body; ``SpoolError`` when the disk refuses, or is too full for it."""
+    def open_body(self, identity: bytes, key: bytes | None = None) -> SideFile:
+        """Open a side file for a large body, with a ``key`` sealed for itself; ``SpoolError`` when the disk refuses."""
         if self.syncing.is_full:
             raise SpoolError("a large request body is not written aside: the spool is full")
         if len(self.syncing.bodies) >= _MOST_UNSYNCED_BODIES:
             # Where syncs hang each of them keeps a descriptor, which connections need.
             raise SpoolError("a large request body is not written aside: too many wait for the disk")
         path = self.folder / BODIES / identity.hex()
-        return SideFile(self._disk, path, self.syncing.bodies, self._master_key, self.syncing.room)
+        return SideFile(self._disk, path, self.syncing.bodies, key or self._master_key, self.syncing.room)
 
     def stats(self, values: Mapping[str, int]) -> None:
         """Append the gateway's health, and try again what could not be written.

@@ -23,6 +23,7 @@ COUNTERS = {
     "dashcam_cost_usd_total": "Cost of calls whose price is known, in USD.",
     "dashcam_unpriced_requests_total": "Calls whose price is not known.",
     "dashcam_upstream_attempts_total": "Tries against upstreams by what came of them.",
+    "dashcam_redactions_total": "What was taken out before it was written down, by pattern.",
 }
 HISTOGRAMS: dict[str, tuple[float, ...]] = {
     "dashcam_request_duration_seconds": (0.1, 0.25, 0.5, 1, 2, 4, 8, 15, 30, 60, 120, 300, 600),

@@ -113,8 +113,8 @@ def test_of_what_is_kept_the_less_counts(asked: str, said: str | None, found: st
     snapshot = replace(SNAPSHOT, routes=(replace(FAST, recording=said),))
     made = plan(b'{"model":"fast"}', snapshot=snapshot)
     assert made.record(asked) == found
-    assert made.is_recorded == (said == "full")
     assert plan(b'{"model":"gpt"}').record(asked) == asked
+    assert made.record(asked, "none") == (asked if said == "full" else found if said else "none")
 
 
 def test_a_route_says_what_becomes_of_a_call_whose_client_left() -> None:

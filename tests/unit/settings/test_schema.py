@@ -39,6 +39,8 @@ OTHER_WORDS = {
     "DASHCAM_DATABASE__READ_URL": "postgresql://kim@replica.example/calls",
     "DASHCAM_DATABASE__AUTO_MIGRATE": "yes",
     "DASHCAM_RECORDING__MODE": "process",
+    "DASHCAM_RECORDING__DEPTH": "meta",
+    "DASHCAM_REDACTION__PATTERNS": "email",
     "DASHCAM_RECORDING__ON_FULL": "drop",
     "DASHCAM_LOG__LEVEL": "debug",
     "DASHCAM_LOG__FORMAT": "json",
@@ -76,7 +78,7 @@ def keys_of(section: type[BaseModel], before: str = "") -> Iterator[str]:
         inner = item.annotation
         if isinstance(inner, type) and issubclass(inner, BaseModel):
             yield from keys_of(inner, f"{before}{name}.")
-        elif name != "providers":
+        elif before + name not in ("providers", "redaction.own"):
             yield before + name
 
 

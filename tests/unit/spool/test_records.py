@@ -44,6 +44,7 @@ def any_of(kind: type[T]) -> SearchStrategy[T]:
 
 
 BY_TYPE[Mapping[str, Any] | None] = st.none() | st.dictionaries(TEXTS, COUNTS | TEXTS, max_size=3)
+BY_TYPE[Mapping[str, int] | None] = st.none() | st.dictionaries(TEXTS, COUNTS, max_size=3)
 BY_TYPE[PromptFact | None] = st.none() | any_of(PromptFact)
 BY_TYPE[AnswerHead | None] = st.none() | any_of(AnswerHead)
 BY_TYPE[tuple[AttemptFact, ...]] = st.lists(any_of(AttemptFact), max_size=3).map(tuple)
