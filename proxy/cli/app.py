@@ -25,6 +25,7 @@ from proxy.cli import (
     prompt_file_commands,
     reading_commands,
     setup_commands,
+    view_commands,
 )
 from proxy.cli.options import Config, DatabaseUrl, DataDir, EnvFile, Upstreams
 from proxy.cli.parsing import parser_of
@@ -135,6 +136,7 @@ def try_it(data_dir: DataDir = None, config: Config = None, env_file: EnvFile = 
 reading_commands.add_to(app)
 figure_commands.add_to(app)
 feedback_commands.add_to(app)
+view_commands.add_to(app)
 outward_commands.add_to(app)
 price_commands.add_to(app)
 database_commands.add_to(app)

@@ -25,6 +25,7 @@ COLUMNS: Mapping[str, Sequence[str]] = {
     "prompts": ("name", "labels", "latest", "calls", "last_used", "goal"),
     "starters": ("name", "category", "variables", "goal"),
     "revisions": ("number", "made_at", "author", "reason", "changes"),
+    "views": ("name", "query", "columns", "sort", "author", "note"),
     "audit": ("at", "actor", "action", "noun", "object", "outcome", "revision"),
 }
 _SHORT = {"requests_per_minute": "rpm", "tokens_per_minute": "tpm"}
@@ -38,6 +39,7 @@ EMPTY = {
     "keys": "No keys. Make one: dashcam keys create --owner NAME",
     "prompts": "No prompts. Make one: dashcam prompts create NAME FILE, or begin with one of: dashcam prompts starters",
     "revisions": "Nothing was changed yet. To begin with: dashcam providers add NAME --url https://…/v1",
+    "views": "No views. Save one: dashcam views save NAME status:error",
     "audit": "Nothing was done yet.",
 }
 

@@ -105,6 +105,11 @@ def routes(ctx: typer.Context, incomplete: str) -> list[str]:
     return _names(ctx, "routes", incomplete)
 
 
+def views(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Offer the saved views."""
+    return _names(ctx, "views", incomplete)
+
+
 def keys(ctx: typer.Context, incomplete: str) -> list[str]:
     """Offer the keys that open something."""
     return _names(ctx, "keys", incomplete)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import difflib
 import sys
-import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import orjson
 
+from proxy.cli.following import beginnings_of, follow
 from proxy.cli.instants import instant_of, now
 from proxy.cli.table import Table, print_headings, print_tabs
 from proxy.cli.terminal import json_text, on_one_line
@@ -18,13 +18,10 @@ from proxy.errors import UsageError
 from proxy.query.parsing import parse
 from proxy.settings.values import Settings
 from proxy.store.asking import filters_of
-from proxy.store.following import Recorded
 from proxy.store.reading import Reader, Row
 from proxy.store.rows import COLUMNS
 from proxy.store.statements import Filters, Order
 
-_POLL_SECONDS = 0.4
-_AT_ONCE = 500
 _SECONDS = 30.0
 """So long a question may take."""
 
@@ -53,6 +50,8 @@ class Listing:
     has_headers: bool = True
     is_utc: bool = False
     follow: bool = False
+    starts: bool = False
+    view: str | None = None
 
     @property
     def is_filtered(self) -> bool:
@@ -69,10 +68,13 @@ def list_calls(settings: Settings, listing: Listing) -> None:
     """Print what is asked for, the newest last."""
     if listing.follow and listing.form == "json":
         raise UsageError("--json is one document, and with --follow it never ends; use --jsonl")
+    if listing.starts and not listing.follow:
+        raise UsageError("--starts shows calls as they begin, and needs --follow")
+    reader = Reader(settings.database, seconds=None if listing.follow else _SECONDS)
+    listing = _with_view(listing, reader)
     order = _order(listing)
     columns = tuple(name.strip() for name in listing.fields.split(",")) if listing.fields else None
     check_columns(columns or (), "--fields", ("tokens", *COLUMNS))
-    reader = Reader(settings.database, seconds=None if listing.follow else _SECONDS)
     filters = _filters(listing, reader)
     recorded = reader.recorded()
     rows = list(reversed(reader.list_interactions(filters, listing.limit + 1, order)))
@@ -82,7 +84,23 @@ def list_calls(settings: Settings, listing: Listing) -> None:
     if listing.form == "table" and sys.stdout.isatty():
         _hint(len(rows), listing)
     if listing.follow:
-        _follow(recorded, filters, show)
+        follow(recorded, filters, show, beginnings_of(settings, filters) if listing.starts else None)
+
+
+def _with_view(listing: Listing, reader: Reader) -> Listing:
+    """Add what a saved view says; what was typed beside it narrows it, and decides columns and order."""
+    if listing.view is None:
+        return listing
+    from proxy.store.catalogue.views import ONE, missing, view_of
+
+    rows = reader.answer((ONE, (listing.view,)))
+    if not rows:
+        raise missing(listing.view)
+    said = view_of(rows[0]).document
+    return replace(
+        listing, query=f"{said.query} {listing.query}".strip(), fields=listing.fields or ",".join(said.columns) or None,
+        sort=listing.sort or (None if listing.follow else said.sort),
+    )  # fmt: skip
 
 
 def _hint(found: int, listing: Listing) -> None:
@@ -96,15 +114,6 @@ def _hint(found: int, listing: Listing) -> None:
     elif found > listing.limit:
         kind = "More" if listing.sort else "Older"
         print(f"{kind} calls match too. See more with: -n {min(listing.limit * 5, 100_000)}", file=sys.stderr)
-
-
-def _follow(recorded: Recorded, filters: Filters, show: Callable[[Sequence[Row]], None]) -> None:
-    """Go on in the order of recording: a long call is recorded after younger ones."""
-    while True:
-        if not recorded.is_behind:
-            time.sleep(_POLL_SECONDS)
-        show(recorded.next(filters, _AT_ONCE))
-        sys.stdout.flush()
 
 
 def _order(listing: Listing) -> Order | None:

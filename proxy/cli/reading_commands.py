@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Annotated
 
 import typer
 
+from proxy.cli import completion
 from proxy.cli.former import settings_from
 from proxy.cli.options import (
     Color,
@@ -28,6 +30,10 @@ from proxy.cli.options import (
     Utc,
 )
 from proxy.errors import UsageError
+
+SavedView = Annotated[
+    str | None, typer.Option("--view", metavar="NAME", help="A saved search.", autocompletion=completion.views)
+]
 
 
 def logs(
@@ -62,6 +68,8 @@ def logs(
     utc: Utc = False,
     color: Color = "auto",
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with new calls.")] = False,
+    starts: Annotated[bool, typer.Option("--starts", help="With --follow: show calls also as they begin.")] = False,
+    view: SavedView = None,
     database_url: DatabaseUrl = None,
     data_dir: DataDir = None,
     config: Config = None,
@@ -78,17 +86,25 @@ def logs(
         provider=provider, user=user, session=session, app=of_app, environment=environment,
         prompt=prompt, tags=tuple(tag or ()), metadata=tuple(meta or ()),
         limit=limit, fields=fields, sort=sort, form="json" if json else "jsonl" if jsonl else "table",
-        has_headers=not no_headers, is_utc=utc, follow=follow,
+        has_headers=not no_headers, is_utc=utc, follow=follow, starts=starts, view=view,
     )  # fmt: skip
     list_calls(settings_from(config, data_dir, env_file, database_url=database_url), listing)
 
 
 def tail(
+    query: Annotated[
+        list[str] | None, typer.Argument(metavar="QUERY…", help="What they have in common, as of dashcam logs.")
+    ] = None,
     model: Model = None,
     outcome: OutcomeName = None,
     provider: ProviderName = None,
     fields: Fields = None,
-    jsonl: Annotated[bool, typer.Option("--jsonl", help="One JSON object a line.")] = False,
+    jsonl: Annotated[bool, typer.Option("--jsonl", "--json", help="One JSON object a line.")] = False,
+    starts: Annotated[
+        bool | None,
+        typer.Option("--starts/--no-starts", help="Show calls also as they begin (default: on a terminal)."),
+    ] = None,
+    view: SavedView = None,
     no_headers: NoHeaders = False,
     utc: Utc = False,
     color: Color = "auto",
@@ -97,12 +113,14 @@ def tail(
     config: Config = None,
     env_file: EnvFile = None,
 ) -> None:
-    """Show calls as they are recorded, until Ctrl+C."""
+    """Show calls as they begin and end, until Ctrl+C."""
     from proxy.cli.logs import Listing, list_calls
 
+    is_shown = sys.stdout.isatty() and not jsonl if starts is None else starts
     listing = Listing(
-        model=model, outcome=outcome, provider=provider, fields=fields, limit=10, has_headers=not no_headers,
-        is_utc=utc, form="jsonl" if jsonl else "table", follow=True,
+        query=" ".join(query or ()), model=model, outcome=outcome, provider=provider, fields=fields, limit=10,
+        has_headers=not no_headers, is_utc=utc, form="jsonl" if jsonl else "table", follow=True, starts=is_shown,
+        view=view,
     )  # fmt: skip
     list_calls(settings_from(config, data_dir, env_file, database_url=database_url), listing)
 

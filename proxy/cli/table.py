@@ -19,7 +19,9 @@ _HEADINGS = {
     "started_at": "TIME", "id": "ID", "model": "MODEL", "outcome": "OUTCOME", "http_status": "STATUS",
     "tokens": "TOKENS", "cost_usd": "COST", "duration_ms": "TOOK", "ttft_ms": "FIRST TOKEN",
 }  # fmt: skip
-_COLOURS = {Outcome.COMPLETED: "green", Outcome.CLIENT_GONE: "yellow"}
+BEGUN = "begun"
+"""What stands for the outcome of a call that has none yet."""
+_COLOURS = {Outcome.COMPLETED: "green", Outcome.CLIENT_GONE: "yellow", BEGUN: "dim"}
 _SHED = ("ttft_ms", "http_status", "duration_ms", "tokens", "cost_usd", "started_at")
 _GAP = "  "
 _LEAST_MODEL = 12

@@ -201,3 +201,18 @@ class AuditLogRow(SQLModel, table=True):
     outcome: str = word(20)
     revision: int | None = Field(default=None, sa_type=BigInteger)
     detail: dict[str, Any] | None = Field(default=None, sa_type=JSON)
+
+
+class SavedViewRow(SQLModel, table=True):
+    """A search under a name."""
+
+    __tablename__ = "saved_view"
+
+    name: str = key(100)
+    query: str = Field(sa_type=Text)
+    columns: list[str] = Field(sa_type=JSON)
+    sort: str | None = text(100)
+    note: str = Field(default="", sa_type=Text)
+    author: str = word(200)
+    created_at: datetime = Field(sa_type=Instant)
+    updated_at: datetime = Field(sa_type=Instant)

@@ -33,6 +33,7 @@ _TITLES = {
     "secrets": "Sealed keys",
     "sessions": "Sessions",
     "tokens": "Admin tokens",
+    "views": "Saved views",
 }
 _ORDER = ("GET", "POST", "PUT", "PATCH", "DELETE")
 

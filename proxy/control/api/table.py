@@ -22,6 +22,7 @@ from proxy.control.api import (
     search,
     sessions,
     told,
+    views,
 )
 from proxy.control.api.describing import routes_describing
 from proxy.control.api.endpoint import Door, Endpoint, route_of
@@ -37,6 +38,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     *analytics.endpoints(),
     *sessions.endpoints(),
     *feedback.endpoints(),
+    *views.endpoints(),
     *access.endpoints(),
     *actions.endpoints(),
     *price_data.endpoints(),

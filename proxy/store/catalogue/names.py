@@ -10,6 +10,7 @@ _NAMES: Mapping[str, str] = {
     "routes": "SELECT name FROM route",
     "keys": "SELECT id AS name FROM api_key WHERE revoked_at IS NULL",
     "prompts": "SELECT name FROM prompt_template",
+    "views": "SELECT name FROM saved_view",
     "labels": "SELECT prompt || '@' || label AS name FROM prompt_label",
 }
 
