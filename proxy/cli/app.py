@@ -16,6 +16,7 @@ from proxy.cli import (
     catalogue_commands,
     completion,
     database_commands,
+    erasing_commands,
     feedback_commands,
     figure_commands,
     outward_commands,
@@ -137,6 +138,7 @@ reading_commands.add_to(app)
 figure_commands.add_to(app)
 feedback_commands.add_to(app)
 view_commands.add_to(app)
+erasing_commands.add_to(app)
 outward_commands.add_to(app)
 price_commands.add_to(app)
 database_commands.add_to(app)

@@ -217,6 +217,11 @@ class Desk:
         """Do this to the record of calls, in a transaction; the catalogue and access to it stay as they are."""
         return self._transaction(work)
 
+    def clear_log(self) -> None:
+        """Let the log of a SQLite file not hold any longer what was just erased from the record."""
+        if not self._settings.database.is_postgres:
+            self._turns.take(lambda writer: writer.clear_log())
+
     # -- reading --------------------------------------------------------------------------------------------
 
     def read(self, work: Callable[[Session], T]) -> T:

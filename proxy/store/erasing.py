@@ -88,6 +88,11 @@ def erased(connection: Connection, ids: Sequence[str]) -> set[str]:
     return found
 
 
+def on_record(connection: Connection, ids: Sequence[str]) -> list[str]:
+    """Return which of these are there, in order; they stay so until our transaction ends."""
+    return [str(row["id"]) for row in held_rows(connection, sorted(set(ids)), "id")]
+
+
 def strip(connection: Connection, ids: Iterable[str], *, keeps_facts: bool = False) -> int:
     """Take the texts of calls away: bodies, plain texts, previews, variables; return how many there were.
 

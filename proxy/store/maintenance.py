@@ -21,6 +21,8 @@ from proxy.store.engine import Backend
 from proxy.store.rebuilding import rebuild_day
 
 TASKS = ("analyze", "optimize", "compact")
+SWEEP = "sweep"
+"""A task of the writer's own: what erased calls have left behind goes at once, and not in the course of time."""
 REBUILD = "rebuild-rollups"
 """A task with a day behind it, as in ``rebuild-rollups 2026-11-27``: one transaction, between which batches go in."""
 
@@ -47,7 +49,7 @@ def maintain(backend: Backend, engine: Engine, task: str, is_leaving: Callable[[
     if name == REBUILD:
         return _rebuild(backend, engine, day)
     if task not in TASKS:
-        raise StoreError(f"{task[:40]!r} is none of {', '.join((*TASKS, REBUILD))}")
+        raise StoreError(f"{task[:40]!r} is none of {', '.join((*TASKS, SWEEP, REBUILD))}")
     begun, before = time.monotonic(), _size(backend, engine)
     if backend.database.is_postgres:
         from proxy.store import postgres_care

@@ -31,8 +31,9 @@ KEPT_DAYS = 90
 """So long a purge counts for what is stored later: longer than a spool should wait for its host."""
 SETTLE_SECONDS = 60
 """So long after it was asked for, the leader looks whether anything is left."""
-PURGE, ANONYMISE = "purge", "anonymise"
 Kind = Literal["purge", "anonymise"]
+PURGE: Kind = "purge"
+ANONYMISE: Kind = "anonymise"
 _DAY = 86_400_000
 _UNDONE = "SELECT number, aim FROM purge WHERE kind = ? AND finished_at IS NULL ORDER BY number"
 _INSERT = "INSERT INTO purge (kind, aim, author, made_at, calls, key) VALUES (?, ?, ?, ?, 0, ?) RETURNING number"

@@ -33,11 +33,12 @@ from proxy.store.counting import Recount, count
 from proxy.store.engine import Backend, backend_of
 from proxy.store.failures import CollisionError, StoreUnavailableError
 from proxy.store.instances import Instance
-from proxy.store.maintenance import Done, Upkeep, maintain
+from proxy.store.maintenance import SWEEP, Done, Upkeep, maintain
 from proxy.store.positions import SourceState
 from proxy.store.sweeping import Sweep
 
 _COLLISION_SECONDS = 60.0
+_SWEEP_SECONDS = 600.0
 TotalKey = tuple[str, str]
 Totals = Mapping[TotalKey, float]
 TotalsOf = Callable[[Sequence[Entry]], Totals]
@@ -141,22 +142,34 @@ class StoreWriter:
     def maintain(self, task: str, is_leaving: Callable[[], bool] = bool) -> Done:
         """Do a task of ``maintenance``; ``StoreError`` when it cannot be done."""
         self.check_place()
+        if task == SWEEP:
+            return self._sweep_all(is_leaving)
         return maintain(self._backend, self._engine, task, is_leaving)
+
+    def _sweep_all(self, is_leaving: Callable[[], bool]) -> Done:
+        """Remove all that no call refers to; the log in any case, as small bodies are not cut into slices."""
+        begun = time.monotonic()
+        while not is_leaving() and self.sweep():
+            pass
+        self.clear_log()
+        return Done(SWEEP, 0, 0, round(time.monotonic() - begun, 3), is_whole=not is_leaving())
 
     def look_after(self, upkeep: Upkeep, *, is_idle: bool) -> bool:
         """Do the next step of the regular upkeep, if it is time; True when another one waits. Errors as there."""
         return upkeep.step(self._backend, self._engine, is_idle=is_idle)
 
     def sweep(self) -> bool:
-        """Do a step of removing what no call refers to (``sweeping``); False when nothing is left. Errors as above.
-
-        In the end a file's log is emptied, too: what was erased must not be read there.
-        """
+        """Do a step of removing what no call refers to (``sweeping``); False when nothing is left. Errors as above."""
         with self.transaction() as connection:
+            self._backend.prepare_work(connection, _SWEEP_SECONDS)
             told = self._sweep.step(connection)
         if told:
-            self._backend.clear_log(self._engine)
+            self.clear_log()
         return told is not None
+
+    def clear_log(self) -> None:
+        """Let a file's log not hold any longer what was erased: it is folded into the file, and emptied."""
+        self._backend.clear_log(self._engine)
 
     def claim(self, who: Instance) -> None:
         """Begin to write as an instance; ``StoreError`` while another process elsewhere does. Errors as above."""

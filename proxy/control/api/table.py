@@ -12,6 +12,7 @@ from proxy.control.api import (
     actions,
     analytics,
     documents,
+    erasing,
     feedback,
     history,
     interactions,
@@ -32,6 +33,7 @@ from proxy.settings.values import Settings
 
 ENDPOINTS: tuple[Endpoint, ...] = (
     *live.endpoints(),
+    *erasing.endpoints(),
     *interactions.endpoints(),
     *told.endpoints(),
     *search.endpoints(),
