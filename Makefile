@@ -59,7 +59,7 @@ docs: dev  ## write the parts of the documents that come from the program
 lock: | $(BIN)/python  ## resolve the dependencies anew and write both lock files
 	@$(BIN)/python -m venv build/lock && build/lock/bin/python -m pip install --quiet uv
 	@$(LOCK) pyproject.toml --extra postgres --extra redaction --output-file requirements.lock
-	@$(LOCK) pyproject.toml --extra postgres --extra redaction --group dev --constraint requirements.lock --output-file requirements-dev.lock
+	@$(LOCK) pyproject.toml --extra postgres --extra redaction --extra parquet --group dev --constraint requirements.lock --output-file requirements-dev.lock
 	@for set in $(CLIENTS); do $(LOCK) $(CLIENT_LOCKS)/$$set.in --output-file $(CLIENT_LOCKS)/$$set.lock; done
 
 $(VENV)/clients/.installed: $(CLIENTS:%=$(CLIENT_LOCKS)/%.lock) | $(BIN)/python

@@ -2,7 +2,8 @@
 
 What is wanted ends at the moment the export began, and comes in the order of time, page by page. A file that
 was broken off, by Ctrl+C, a full disk or a lost database, is gone on with by the same command (``export_output``). At
-the end the calls are counted: what was recorded late or removed meanwhile is said.
+the end the calls are counted: what was recorded late or removed meanwhile is said. Parquet goes into a folder
+(``parquet_export``).
 """
 
 from __future__ import annotations
@@ -13,23 +14,24 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from proxy.cli import parquet_export
 from proxy.cli.bar import Bar
 from proxy.cli.export_output import Note, Output, calls, opened
 from proxy.cli.instants import instant_of, now
 from proxy.cli.logs import check_columns
 from proxy.errors import UsageError
+from proxy.forms.reading import place_of, portions
 from proxy.forms.writing import FORMS, Form, LeftOutError
 from proxy.query.parsing import parse
 from proxy.query.terms import Term, Word
 from proxy.settings.values import Settings
 from proxy.store.asking import filters_of
 from proxy.store.reading import Reader
-from proxy.store.rows import COLUMNS, TRUTHS
-from proxy.store.statements import Filters, Section
+from proxy.store.rows import COLUMNS
+from proxy.store.statements import Filters
 
-_PAGE, _PAGE_WITH_CONTENT = 2000, 100
 _MOST = 2**62
-_ALWAYS = ("id", "started_at", "operation", "outcome", "price_id")
+PARQUET = "parquet"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,25 +57,45 @@ def export(settings: Settings, wanted: Wanted) -> int:
     """
     columns = tuple(name.strip() for name in wanted.fields.split(",")) if wanted.fields else tuple(map(str, COLUMNS))
     check_columns(columns, "--fields", COLUMNS)
-    form = _form_of(wanted)(columns, has_content=wanted.has_content)
-    with contextlib.closing(Reader(settings.database)) as reader:
+    name = _form_of(wanted)
+    with contextlib.closing(Reader(settings.database)) as reader, Bar("export") as bar:
         terms, beginning = parse(wanted.query).terms, _beginning(wanted, reader)
-        with opened(wanted.target, beginning, is_replacing=wanted.is_replacing) as (output, note), Bar("export") as bar:
-            filters = _filters(wanted, terms, note)
+        if name == PARQUET:
+            return _export_days(reader, wanted, terms, beginning, columns, bar)
+        form = FORMS[name](columns, has_content=wanted.has_content)
+        with opened(wanted.target, beginning, is_replacing=wanted.is_replacing) as (output, note):
+            filters = _filters(wanted, terms, note.since, note.until)
             total = reader.count(filters, _MOST)
             _write(reader, filters, form, output, note, lambda: bar.tell(note.told, note.seen, total))
             counted = reader.count(filters, _MOST)
     return _conclude(wanted, note, counted)
 
 
-def _form_of(wanted: Wanted) -> type[Form]:
+def _export_days(
+    reader: Reader, wanted: Wanted, terms: Sequence[Term | Word], beginning: Note, columns: Sequence[str], bar: Bar
+) -> int:
+    fresh = parquet_export.Manifest(beginning.asked, beginning.since, beginning.until)
+    with parquet_export.opened(wanted.target, fresh, is_replacing=wanted.is_replacing) as (folder, manifest):
+        filters = _filters(wanted, terms, manifest.since, manifest.until)
+        total = reader.count(filters, _MOST)
+        found = portions(reader, filters, columns, manifest.after, has_content=wanted.has_content)
+        parquet_export.write_days(
+            folder, manifest, columns, found, lambda: bar.tell(calls(manifest.written), manifest.written, total),
+            has_content=wanted.has_content,
+        )  # fmt: skip
+        counted = reader.count(filters, _MOST)
+    note = Note(manifest.asked, manifest.since, manifest.until, size=manifest.size, written=manifest.written)
+    return _conclude(wanted, note, counted)
+
+
+def _form_of(wanted: Wanted) -> str:
     suffix = wanted.target.suffix.removeprefix(".") if wanted.target is not None else ""
     name = wanted.form or (suffix if suffix in FORMS else "jsonl")
-    if name not in FORMS:
-        raise UsageError(f"--format: {name[:40]!r} is none; use one of {', '.join(FORMS)}")
+    if name not in (*FORMS, PARQUET):
+        raise UsageError(f"--format: {name[:40]!r} is none; use one of {', '.join((*FORMS, PARQUET))}")
     if name == "csv" and wanted.has_content:
         raise UsageError("--content does not fit into CSV; use --format jsonl")
-    return FORMS[name]
+    return name
 
 
 def _beginning(wanted: Wanted, reader: Reader) -> Note:
@@ -82,29 +104,23 @@ def _beginning(wanted: Wanted, reader: Reader) -> Note:
     return Note(asked, since, now() if until is None else min(until, now()))
 
 
-def _filters(wanted: Wanted, terms: Sequence[Term | Word], note: Note) -> Filters:
-    asked = Filters(since=note.since, until=note.until, model=wanted.model, prompt=wanted.prompt)
-    return filters_of(terms, note.until, asked)
+def _filters(wanted: Wanted, terms: Sequence[Term | Word], since: int | None, until: int) -> Filters:
+    asked = Filters(since=since, until=until, model=wanted.model, prompt=wanted.prompt)
+    return filters_of(terms, until, asked)
 
 
 def _write(reader: Reader, filters: Filters, form: Form, output: Output, note: Note, tell: Callable[[], None]) -> None:
-    columns = tuple(dict.fromkeys((*_ALWAYS, *form.columns)))
-    limit = _PAGE_WITH_CONTENT if form.needs_parts else _PAGE
     if not note.size:
         output.put(form.opening(), note)
-    while rows := reader.section(filters, Section(above=note.after, newest_first=False), limit, columns):
-        parts = reader.parts_of([row["id"] for row in rows]) if form.needs_parts else {}
-        made_beside = reader.made_of(rows) if form.needs_parts else {}
+    for some in portions(reader, filters, form.columns, note.after, has_content=form.needs_parts):
         made = []
-        for row in rows:
-            row |= made_beside.get(row["id"], {})
-            row |= {name: bool(row[name]) for name in TRUTHS if row.get(name) is not None}
+        for row, parts in some:
             try:
-                made.append(form.call(row, parts.get(row["id"]), is_first=not note.written))
+                made.append(form.call(row, parts, is_first=not note.written))
                 note.written += 1
             except LeftOutError as reason:
                 note.left_out[str(reason)] += 1
-        note.after = (rows[-1]["started_at"], rows[-1]["id"])
+        note.after = place_of(some[-1][0])
         output.put(b"".join(made), note)
         tell()
     output.end(form.closing)

@@ -32,11 +32,17 @@ def export(
     ] = None,
     to: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Where to; .csv and .json say the form. Else standard output."),
+        typer.Option(
+            metavar="FILE", help="Where to; .csv and .json say the form. Parquet: a folder. Else standard output."
+        ),
     ] = None,
     form: Annotated[
         str | None,
-        typer.Option("--format", metavar="FORM", help="jsonl, json, csv, or openai: examples for fine-tuning."),
+        typer.Option(
+            "--format",
+            metavar="FORM",
+            help="jsonl, json, csv, parquet (a file a day), or openai: examples for fine-tuning.",
+        ),
     ] = None,
     since: Since = None,
     days: Days = None,

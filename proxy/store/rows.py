@@ -5,17 +5,17 @@ Conversion is done here, once, instead of by column types row by row: it is the 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from operator import attrgetter
 from typing import Any
 
 import orjson
-from sqlalchemy import Table
+from sqlalchemy import Boolean, Float, Integer, Table, types
 
 from proxy.domain.cost import Price
 from proxy.domain.interaction import Attempt, Interaction
 from proxy.store import tables
-from proxy.store.columns import instant_text
+from proxy.store.columns import Instant, instant_text
 
 USD = {"cost_usd": "cost_pico_usd", "input_cost_usd": "input_cost_pico_usd", "output_cost_usd": "output_cost_pico_usd"}
 JSON = ("tool_names", "usage_raw", "tags", "metadata", "quantities", "prompt_variables")
@@ -25,7 +25,16 @@ TRUTHS = ("is_stream", "success", "request_modified")
 TAG_KEY = "tag:"
 LARGEST = 2**63 - 1
 """What a column of whole numbers has room for."""
+_KINDS: tuple[tuple[type, str], ...] = (
+    (Instant, "instant"), (types.JSON, "json"), (Boolean, "truth"), (Integer, "whole"), (Float, "number"),
+    (object, "text"),
+)  # fmt: skip
 COLUMNS = [column.name for column in tables.InteractionRow.__table__.columns]  # type: ignore[attr-defined]
+KINDS: Mapping[str, str] = {
+    column.name: next(kind for is_of, kind in _KINDS if isinstance(column.type, is_of))
+    for column in tables.InteractionRow.__table__.columns  # type: ignore[attr-defined]
+}
+"""Of what kind each column is: instant, json, truth, whole, number or text."""
 _read_all = attrgetter(*[USD.get(name, name) for name in COLUMNS])
 _USD_AT = [COLUMNS.index(name) for name in USD]
 _INSTANTS_AT = [COLUMNS.index(name) for name in ("started_at", "completed_at")]

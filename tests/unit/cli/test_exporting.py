@@ -16,10 +16,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.cli import export_output, exporting
+from proxy.cli import export_output
 from proxy.domain.outcome import Outcome
 from proxy.errors import DashcamError
-from proxy.forms import writing
+from proxy.forms import reading, writing
 from proxy.forms.writing import Csv
 from proxy.store.rows import COLUMNS
 from tests.support.entries import STARTED_AT, an_entry
@@ -39,8 +39,8 @@ def calls(count: int, **changes: Any) -> list[Any]:
 
 @pytest.fixture(autouse=True)
 def small_pages(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(exporting, "_PAGE", 2)
-    monkeypatch.setattr(exporting, "_PAGE_WITH_CONTENT", 2)
+    monkeypatch.setattr(reading, "PAGE", 2)
+    monkeypatch.setattr(reading, "PAGE_WITH_CONTENT", 2)
 
 
 def test_lines_have_every_column_the_oldest_first(dashcam: Command, record: Record) -> None:
@@ -198,7 +198,7 @@ def test_what_is_recorded_late_is_told_where_it_is_not_there(
         return whole(self, row, parts, is_first=is_first)
 
     monkeypatch.setattr(writing.Form, "call", call)
-    monkeypatch.setattr(exporting, "_PAGE", 1)
+    monkeypatch.setattr(reading, "PAGE", 1)
     said = dashcam("export")
     assert (said.code, len(said.lines)) == ((7, 2) if told else (0, 3))
     assert told in said.err
