@@ -24,8 +24,10 @@ from proxy.domain.outcome import CostStatus, Outcome, UsageSource
 from proxy.domain.recording import AnswerHead, CallEnd, CallStart, Piece, PromptFact, RecordedCall
 from proxy.domain.usage import Usage
 from proxy.forms.calls import check_when
+from proxy.forms.redacting import redacted
 from proxy.interpret.entry import CostOf, interpret
 from proxy.protocol.endpoints import operation_of
+from proxy.redaction.redactor import Redactor
 
 TOLD_BY = "dashcam_told_by"
 """The property that says of a row who told of its call."""
@@ -42,6 +44,7 @@ class Teller:
     name: str
     cost_of: CostOf
     keeps_bodies: bool
+    redactor: Redactor | None = None
     kind: str = ""
     upstream: str = ""
 
@@ -49,9 +52,11 @@ class Teller:
 def entry_of_told(said: ToldCall, teller: Teller) -> Entry:
     """Return the entry; ``InvalidError`` where its id and its time do not go together, or lie in the future."""
     now = time.time_ns()
+    said, found = (said, None) if teller.redactor is None else redacted(said, teller.redactor)
     started_at = _started_at(said, now)
     identity = IdentityMint().mint(started_at) if said.id is None else parse_id(said.id)
     call = _call(said, identity, started_at, teller)
+    call.start.redacted = found
     entry = interpret(call, _costs(said, teller), _usage(said))
     _complete(entry.interaction, said, teller)
     check_when(entry.interaction, now // 1_000_000)
@@ -75,7 +80,7 @@ def _call(said: ToldCall, identity: bytes, started_at: int, teller: Teller) -> R
     request, answer = _bytes(said.request), _bytes(said.response)
     ended = int((said.duration_ms or 0) * 1e6)
     status = said.http_status or (200 if answer is not None else None)
-    operation = operation_of(said.method, said.endpoint)
+    operation = operation_of(said.method, said.endpoint.partition("?")[0])
     is_kept = teller.keeps_bodies and said.record == "full" and not operation.is_secret
     start = CallStart(
         accepted_at_ns=started_at, method=said.method, target=said.endpoint,

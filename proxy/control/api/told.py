@@ -19,6 +19,7 @@ from proxy.control.api.endpoint import Ask, Endpoint, Reply
 from proxy.domain.interaction import Entry
 from proxy.domain.provider import KNOWN_KINDS
 from proxy.errors import InvalidError, NotFoundError, Problem
+from proxy.forms.redacting import redactor_of
 from proxy.forms.told import Teller, entry_of_told
 from proxy.loader.preparing import complain_about_prices
 from proxy.pricing.cost import cost_of
@@ -51,7 +52,7 @@ def _entry(ask: Ask, said: ToldCall, number: int, prices: PriceList) -> Entry:
     kind, upstream = _provider(ask, said.provider)
     teller = Teller(
         name=ask.actor.name, cost_of=partial(cost_of, price_list=prices), kind=kind, upstream=upstream,
-        keeps_bodies=ask.settings.recording.bodies,
+        keeps_bodies=ask.settings.recording.bodies, redactor=redactor_of(ask.settings.redaction),
     )  # fmt: skip
     try:
         return entry_of_told(said, teller)

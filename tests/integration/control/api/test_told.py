@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from proxy.domain.identity import IdentityMint, id_text
+from proxy.domain.redaction import RedactionRules
 from proxy.settings.database import DatabaseSettings
 from proxy.settings.values import RecordingSettings, Settings
 from tests.support.admin_api import AdminApi, admin_api
@@ -156,3 +157,24 @@ async def test_what_is_not_to_be_kept_is_not(settings: Settings, tmp_path: Path)
     async with admin_api(none) as api:
         found = await told(api, request=REQUEST, response=ANSWER)
         assert (found["content_state"], found["input_tokens"]) == ("off", 1000)
+
+
+@pytest.mark.parametrize("store", ["sqlite"], indirect=True)
+async def test_what_must_not_be_on_record_is_taken_out_of_all_of_it(settings: Settings, tmp_path: Path) -> None:
+    mail = "kim@example.com"
+    rules = RedactionRules(patterns=("email",))
+    strict = Settings(
+        data_dir=str(tmp_path), run_dir=str(tmp_path / "run"), database=settings.database, redaction=rules
+    )
+    async with admin_api(strict) as api:
+        found = await told(
+            api, request={"messages": [{"role": "user", "content": f"I am {mail}"}]}, response=STREAM + f": {mail}\n",
+            user_id=mail, tags=[mail], metadata={"mail": mail}, prompt_name="p", prompt_variables={"to": mail},
+            error_message=mail, is_stream=True, endpoint=f"/v1/chat/completions?user={mail}",
+        )  # fmt: skip
+        assert mail not in str(found)
+        assert (found["content_state"], found["output_text"]) == ("redacted", "Hey")
+        clean = await told(api, request={"messages": []}, response=ANSWER)
+        assert (clean["content_state"], clean["input_tokens"]) == ("stored", 1000)
+    on_disk = b"".join(path.read_bytes() for path in tmp_path.glob("dashcam.db*"))  # noqa: ASYNC240 - of a few pages
+    assert mail.encode() not in on_disk

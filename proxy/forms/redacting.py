@@ -1,0 +1,71 @@
+"""A told call without what must not be on record: all of it is looked through before anything is made of it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from functools import lru_cache
+from typing import Any
+
+import orjson
+
+from proxy.catalogue.told_call import Body, ToldCall
+from proxy.domain.redaction import RedactionRules
+from proxy.redaction.bodies import redact_body
+from proxy.redaction.fields import redact_target, redact_text, redact_values
+from proxy.redaction.own import compiled
+from proxy.redaction.patterns import BUILT_IN, UNREADABLE
+from proxy.redaction.redactor import Redactor
+
+_WORDS = {
+    "model": 200, "error_type": 100, "error_code": 100, "error_message": 500, "client_request_id": 200,
+    "session_id": 200, "user_id": 200, "trace_id": 64, "app": 100, "environment": 100,
+}  # fmt: skip
+"""Texts that somebody else has written, and how long they are on record."""
+_LONGEST_TAG, _LONGEST_KEY, _LONGEST_VALUE = 64, 64, 512
+
+
+@lru_cache(maxsize=4)
+def redactor_of(rules: RedactionRules) -> Redactor | None:
+    """Return what looks for the patterns that count for every call; None where there are none.
+
+    One that cannot be used leaves bodies out, as in the gateway, whose log says which it is.
+    """
+    if not rules.patterns:
+        return None
+    known, most = dict(BUILT_IN), rules.max_bytes
+    for own in rules.own:
+        try:
+            known[own.name] = compiled(own)
+        except ValueError:
+            most = -1 if own.name in rules.patterns else most
+    if unknown := set(rules.patterns) - known.keys():
+        most = -1
+    return Redactor([known[name] for name in sorted(set(rules.patterns) - unknown)], most)
+
+
+def redacted(said: ToldCall, redactor: Redactor) -> tuple[ToldCall, Counter[str]]:
+    """Return a call as it may be on record, and how often what was found."""
+    counts: Counter[str] = Counter()
+    changes: dict[str, Any] = {
+        name: redact_text(redactor, text, counts)[:longest]
+        for name, longest in _WORDS.items()
+        if (text := getattr(said, name)) is not None
+    }
+    changes |= {name: _body(redactor, getattr(said, name), counts) for name in ("request", "response")}
+    pairs = redact_values(redactor, said.metadata, counts)
+    changes["metadata"] = {key[:_LONGEST_KEY]: value[:_LONGEST_VALUE] for key, value in pairs.items()}
+    changes["tags"] = [redact_text(redactor, tag, counts)[:_LONGEST_TAG] for tag in said.tags]
+    changes["prompt_variables"] = redact_values(redactor, said.prompt_variables, counts)
+    changes["endpoint"] = redact_target(redactor, said.endpoint, counts)
+    return said.model_copy(update=changes), counts
+
+
+def _body(redactor: Redactor, body: Body | None, counts: Counter[str]) -> str | None:
+    if body is None:
+        return None
+    found = redact_body(redactor, body.encode() if isinstance(body, str) else orjson.dumps(body))
+    if found is None:
+        counts[UNREADABLE] += 1
+        return ""
+    counts.update(found.counts)
+    return found.data.decode("utf-8", "replace")
