@@ -10,6 +10,7 @@ import random
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import accumulate
 
 from proxy.domain.identity import IdentityMint, id_text
 from proxy.domain.interaction import Entry, Interaction
@@ -34,6 +35,11 @@ _FAILURES = [
     (Outcome.UPSTREAM_ERROR, 500, "server_error", None), (Outcome.TIMED_OUT, None, None, "upstream_timeout"),
     (Outcome.CLIENT_GONE, 200, None, None), (Outcome.UPSTREAM_ABORTED, 200, None, "stream_broken"),
 ]  # fmt: skip
+_SYLLABLES = [head + tail for head in "bdfgklmnprstvz" for tail in ("a", "e", "i", "o", "u", "an", "er", "il", "on")]
+_VOCABULARY = 20_000
+_ASKED_WORDS, _SAID_WORDS = 40, 80
+_RARE = {500: "I want a refund", 2000: "der Zähler läuft rückwärts", 3000: "我想要退款", 100_000: "zanzibar"}
+"""Of so many calls, one asks this too."""
 
 
 def fill(writer: StoreWriter, calls: int, *, seed: int = 1, end_ms: int | None = None, days: int = DAYS) -> float:
@@ -52,13 +58,32 @@ def fill(writer: StoreWriter, calls: int, *, seed: int = 1, end_ms: int | None =
 def entries(calls: int, *, seed: int, end_ms: int, days: int = DAYS) -> Iterator[Entry]:
     """Yield calls in the order of time."""
     chance, mint, shapes = random.Random(seed), IdentityMint(), _shapes()
+    words = _Words(chance)
     span = days * 86_400_000
     for number in range(calls):
         at = end_ms - span + number * span // calls
         shape = chance.choices(shapes, range(len(shapes), 0, -1))[0]
         item = _call(chance, shape.interaction, number, at, id_text(mint.mint(at * 1_000_000)))
         attempts = tuple(replace(attempt, interaction_id=item.id, started_at=at) for attempt in shape.attempts)
-        yield replace(shape, interaction=item, attempts=attempts)
+        asked, said = words.question(), words.some(_SAID_WORDS)
+        yield replace(shape, interaction=item, attempts=attempts, input_text=asked, output_text=said)
+
+
+class _Words:
+    """Texts whose words are as often as in a language: the n-th of them once in n."""
+
+    def __init__(self, chance: random.Random) -> None:
+        made = random.Random("words")
+        self._chance = chance
+        self._words = ["".join(made.choices(_SYLLABLES, k=1 + n % 4)) for n in range(_VOCABULARY)]
+        self._often = list(accumulate(1 / (n + 1) for n in range(_VOCABULARY)))
+
+    def some(self, number: int) -> str:
+        return " ".join(self._chance.choices(self._words, cum_weights=self._often, k=number)) + "."
+
+    def question(self) -> str:
+        added = [text for one_in, text in _RARE.items() if self._chance.random() < 1 / one_in]
+        return " ".join((self.some(_ASKED_WORDS), *added))
 
 
 def _shapes() -> list[Entry]:

@@ -126,7 +126,13 @@ def tail(
 
 
 def search(
-    text: Annotated[list[str], typer.Argument(metavar="TEXT…", help="Words that must all be there; quote a phrase.")],
+    text: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="TEXT…",
+            help="Words that must all be there, 'a phrase', begin*, and filters: status:error; -word behind --.",
+        ),
+    ],
     since: Since = None,
     days: Days = None,
     until: Until = None,
@@ -147,7 +153,7 @@ def search(
     from proxy.cli.search import search as find
 
     wanted = Search(
-        words=tuple(text), since=since_of(since, days), until=until, model=model, limit=limit,
+        texts=tuple(text), since=since_of(since, days), until=until, model=model, limit=limit,
         form="json" if json else "text", has_headers=not no_headers, is_utc=utc,
     )  # fmt: skip
     find(settings_from(config, data_dir, env_file, database_url=database_url), wanted)

@@ -1,25 +1,35 @@
-"""What is shown of a text in which words were found: a part around the first of them."""
+"""What is shown of a text in which words were found: a part around the first of them, and where in it they stand."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
+from dataclasses import dataclass
+
+from proxy.query.words import Phrase, places
 
 _LEAST = 20
+_CUT = "…"
 
 
-def any_of(words: Sequence[str]) -> re.Pattern[str]:
-    """Return the pattern that finds any of some words, the longest first, whatever their case."""
-    return re.compile("|".join(re.escape(word) for word in sorted(words, key=len, reverse=True) if word), re.I)
+@dataclass(frozen=True, slots=True)
+class Excerpt:
+    """A part of a text; ``marks`` are where words that were looked for stand in it: from and to, in characters."""
+
+    text: str
+    marks: tuple[tuple[int, int], ...] = ()
 
 
-def excerpt(line: str, pattern: re.Pattern[str], width: int) -> str:
-    """Return the part of a line around its first match, its beginning where nothing matches."""
-    width = max(width, _LEAST)
+def excerpt(line: str, phrases: Sequence[Phrase], width: int) -> Excerpt:
+    """Return the part of a line around the first of some phrases, its beginning where it has none of them."""
+    width, found = max(width, _LEAST), places(line, phrases)
     if len(line) <= width:
-        return line
-    match = pattern.search(line)
-    begin = max(0, min(match.start() - width // 3, len(line) - width)) if match else 0
-    part = line[begin : begin + width]
-    head = f"…{part[1:]}" if begin else part
-    return f"{head[:-1]}…" if begin + width < len(line) else head
+        return Excerpt(line, tuple(found))
+    first = found[0][0] if found else 0
+    begin = max(0, min(first - width // 3, len(line) - width))
+    end = begin + width
+    head = _CUT if begin else line[0]
+    tail = _CUT if end < len(line) else line[-1]
+    seen = [(max(start, begin), min(stop, end)) for start, stop in found if start < end and stop > begin]
+    return Excerpt(
+        head + line[begin + 1 : end - 1] + tail, tuple((start - begin, stop - begin) for start, stop in seen)
+    )

@@ -3,7 +3,7 @@
 ::
 
     query   = [ term { space term } ]
-    term    = ["-"] ( word | phrase | name ":" [operator] value { "," value } | name ":" value ".." value )
+    term    = ["-"] ( word ["*"] | quoted ["*"] | name ":" [operator] value { "," value } | name ":" value ".." value )
     name    = one of the filters | ("meta." | "tag.") key
     value   = text | text "*" | quoted | quoted "*"
 
@@ -20,6 +20,7 @@ from proxy.errors import UsageError
 from proxy.query.fields import ALIASES, COMPARABLE, FIELDS, META, META_FIELD, NAMES, Field, Kind
 from proxy.query.terms import RESERVED, Amount, Operator, Query, Term, Text, Value, Word
 from proxy.query.values import close_to, read_value
+from proxy.query.words import phrase_of
 
 LONGEST = 2000
 MOST_TERMS = 30
@@ -94,7 +95,7 @@ class _Scanner:
         start = self._at
         is_excluded = self._take("-")
         if self._next() == '"':
-            return Word(self._quoted_text(), is_excluded)
+            return self._word(self._quoted_text(), start, is_open=self._take("*"), is_excluded=is_excluded)
         name = self._bare(':"')
         if self._next() == '"' and name in _KEYED:
             key = self._quoted_text()
@@ -104,15 +105,21 @@ class _Scanner:
             key = None
         if self._take(":"):
             return self._filter(name, key, start, is_excluded=is_excluded)
-        return self._word(name, start, is_excluded=is_excluded)
+        return self._bare_word(name, start, is_excluded=is_excluded)
 
-    def _word(self, text: str, start: int, *, is_excluded: bool) -> Word:
+    def _bare_word(self, text: str, start: int, *, is_excluded: bool) -> Word:
         if not text:
-            self._fail("a word or filter stands right behind a minus; quote a minus that is looked for", start)
+            self._fail("a word or filter stands right behind a minus", start)
         if text in RESERVED or text[0] in "()":
             hint = "all terms must hold; one of several values is outcome:timed_out,client_gone; - excludes"
             self._fail("this joins nothing here; quote it to look for the word itself", start, hint)
-        return Word(text, is_excluded)
+        stem = text.removesuffix("*")
+        return self._word(stem, start, is_open=stem != text, is_excluded=is_excluded)
+
+    def _word(self, text: str, start: int, *, is_open: bool, is_excluded: bool) -> Word:
+        if phrase_of(text) is None:
+            self._fail("there is no letter and no digit in this to look for", start)
+        return Word(text, is_excluded, is_open)
 
     def _filter(self, name: str, key: str | None, start: int, *, is_excluded: bool) -> Term:
         field, key = self._field(name, key, start)

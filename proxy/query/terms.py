@@ -85,13 +85,14 @@ class Term:
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """A word or phrase that the question or the answer holds, or does not."""
+    """A word or phrase that the question or the answer holds, or does not; ``is_open``: or a word that begins so."""
 
     text: str
     is_excluded: bool = False
+    is_open: bool = False
 
     def __str__(self) -> str:
-        text = _quoted(self.text, is_always=self.text in RESERVED)
+        text = _quoted(self.text, is_always=self.text in RESERVED) + ("*" if self.is_open else "")
         return f"-{text}" if self.is_excluded else text
 
 
@@ -104,13 +105,9 @@ class Query:
     def __str__(self) -> str:
         return " ".join(map(str, self.terms))
 
-    def words(self) -> tuple[str, ...]:
+    def words(self) -> tuple[Word, ...]:
         """Return what must be found in the texts."""
-        return tuple(item.text for item in self.terms if isinstance(item, Word) and not item.is_excluded)
-
-    def filters(self) -> tuple[Term | Word, ...]:
-        """Return everything else."""
-        return tuple(item for item in self.terms if isinstance(item, Term) or item.is_excluded)
+        return tuple(item for item in self.terms if isinstance(item, Word) and not item.is_excluded)
 
 
 def _written(name: str, value: Value) -> str:

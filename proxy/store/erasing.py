@@ -49,6 +49,7 @@ STAYS = {
     "metric_total": "counts calls ever accepted", "spool_position": "counts calls ever accepted",
     "tombstone": "is what is left of the call", "purge": "says what was to be erased",
     "loose_slice": "is what sweeping works through",
+    "text_unindexed": "a trigger of interaction_text takes the call away", "text_leftover": "is a number",
     "audit_log": "says who did what, and has a span of its own", "config_revision": "is of no call",
     "schema_revision": "is of no call", "copy_state": "is of no call", "instance": "is of no call",
     "leader": "is of no call", "periodic_run": "is of no call",

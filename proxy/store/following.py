@@ -31,13 +31,13 @@ _LONGEST_MS, _OVERLAP_MS = 3_600_000, 10_000
 
 
 class Recorded:
-    """What was recorded since it was made; ``ask`` runs a statement of ours.
+    """What was recorded since it was made; ``ask`` runs a statement of ours, ``settled`` readies filters for it.
 
     ``is_behind``: the last answer was full, and more may be there at once.
     """
 
-    def __init__(self, ask: Ask, *, has_row_numbers: bool) -> None:
-        self._ask = ask
+    def __init__(self, ask: Ask, settled: Callable[[Filters], Filters], *, has_row_numbers: bool) -> None:
+        self._ask, self._settled = ask, settled
         self._has_row_numbers = has_row_numbers
         self._number = self._last_number() if has_row_numbers else 0
         self._floor = NO_ID
@@ -76,7 +76,7 @@ class Recorded:
 
     def _numbered(self, filters: Filters, limit: int) -> list[dict[str, Any]]:
         until = self._last_number()
-        conditions, values = conditions_of(filters)
+        conditions, values = conditions_of(self._settled(filters))
         where = " AND ".join(["rowid > ?", "rowid <= ?", *conditions])
         sql = f"SELECT rowid AS number, * FROM interaction WHERE {where} ORDER BY rowid LIMIT ?"  # noqa: S608 - ours
         rows = self._ask(sql, (self._number, until, *values, limit))
@@ -95,7 +95,7 @@ class Recorded:
             self._keep_in_mind(there)
         if not new:
             return []
-        conditions, values = conditions_of(filters)
+        conditions, values = conditions_of(self._settled(filters))
         where = " AND ".join([f"id IN ({','.join('?' * len(new))})", *conditions])
         return self._ask(f"SELECT * FROM interaction WHERE {where} ORDER BY id", (*new, *values))  # noqa: S608 - ours
 

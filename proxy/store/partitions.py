@@ -28,6 +28,7 @@ TABLES = {
     "interaction_body": "interaction_id",
     "interaction_metadata": "interaction_id",
     "attempt": "interaction_id",
+    "text_index": "interaction_id",
 }
 """The tables that are cut, and by which column."""
 _SOME = 5000

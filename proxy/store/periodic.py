@@ -19,7 +19,7 @@ import structlog
 from sqlalchemy import Connection
 
 from proxy.settings.database import DatabaseSettings
-from proxy.store import feedback, instances, leadership, partitions, purges
+from proxy.store import feedback, instances, leadership, partitions, purges, text_indexing
 from proxy.store.catalogue import audit
 from proxy.store.columns import instant_text, milliseconds_of
 from proxy.store.engine import backend_of
@@ -32,7 +32,7 @@ log = structlog.get_logger("periodic")
 RETRY_SECONDS = 60.0
 OLD_MONTHS = "old_months"
 OLD_DEEDS = "old_deeds"
-_MINUTE, _HOUR, _DAY = 60.0, 3600.0, 86_400.0
+_SOON, _MINUTE, _HOUR, _DAY = 1.0, 60.0, 3600.0, 86_400.0
 _JUMP_SECONDS = 7 * _DAY
 _LAST = "SELECT ended_at FROM periodic_run WHERE name = ?"
 _DUE = "SELECT name, next_at FROM periodic_run"
@@ -62,13 +62,16 @@ class Task:
     goes_on: bool = False
 
 
+_INDEX = Task(name="text_index", seconds=_SOON, work=text_indexing.index_next, goes_on=True)
+
+
 def tasks_of(database: DatabaseSettings, audit_days: int = 0) -> list[Task]:
     """Return what is done periodically for a database; deeds older than ``audit_days`` go, with 0 none does."""
     tasks = [Task(name="purges", seconds=_MINUTE, work=_settle_purges, goes_on=True)]
     if audit_days:
         tasks.append(Task(name=OLD_DEEDS, seconds=_DAY, work=partial(_drop_deeds, days=audit_days), goes_on=True))
     if not database.is_postgres:
-        return tasks
+        return [*tasks, _INDEX]
     tasks += [
         Task(name="partitions", seconds=_HOUR, work=_make_partition, goes_on=True),
         Task(name="loose_slices", seconds=_MINUTE, work=_sweep, goes_on=True),
@@ -78,7 +81,8 @@ def tasks_of(database: DatabaseSettings, audit_days: int = 0) -> list[Task]:
     if database.keep_months:
         work = partial(_drop_old, keep=database.keep_months)
         tasks.append(Task(name=OLD_MONTHS, seconds=_DAY, work=work, goes_on=True))
-    return tasks
+    # The last: while calls come it always has something to do.
+    return [*tasks, _INDEX]
 
 
 def _make_partition(connection: Connection) -> str | None:

@@ -21,6 +21,7 @@ _LOOKED_AT = (
     "SELECT coalesce(max(greatest(last_analyze, last_autoanalyze)) > now() - make_interval(secs => %s), false) "
     "FROM pg_stat_user_tables WHERE relname = %s OR relname LIKE %s"
 )
+_TABLES = (*metadata.tables, "text_index")
 _MODES = {"compact": "ACCESS EXCLUSIVE"}
 _LESSER_MODE = "SHARE UPDATE EXCLUSIVE"
 _HOLDER = "see who holds the lock: dashcam doctor"
@@ -37,7 +38,7 @@ def do(engine: Engine, task: str, is_leaving: Callable[[], bool], lock_seconds: 
     with _alone(engine, task) as driver:
         passed_over: list[str] = []
         driver.add_notice_handler(lambda said: passed_over.append(str(said.message_primary)) if _warns(said) else None)
-        for table in metadata.tables:
+        for table in _TABLES:
             if is_leaving():
                 return False
             _wait_for(driver, table, _MODES.get(task, _LESSER_MODE), lock_seconds)
@@ -68,7 +69,7 @@ def _wait_for(driver: psycopg.Connection, table: str, mode: str, seconds: float)
 
 def steps(engine: Engine, pause_seconds: float, lock_seconds: float) -> Iterator[None]:
     """Look after one table a step. ``StoreError`` ends it."""
-    for table in metadata.tables:
+    for table in _TABLES:
         yield
         with _alone(engine, "the database was not looked after") as driver:
             found = driver.execute(_LOOKED_AT, (pause_seconds, table, rf"{table}\_%")).fetchone()

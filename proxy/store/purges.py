@@ -20,6 +20,7 @@ from sqlalchemy import Connection
 from proxy.domain.interaction import Interaction
 from proxy.errors import NotFoundError
 from proxy.query.parsing import parse
+from proxy.store import text_index
 from proxy.store.anonymising import Manner, anonymise
 from proxy.store.asking import filters_of
 from proxy.store.columns import instant_text, milliseconds_of
@@ -124,8 +125,7 @@ def wait_for_writers(connection: Connection) -> None:
 
 def find(connection: Connection, purge: Purge, limit: int = AT_ONCE) -> list[str]:
     """Return calls that it is about and that are still to be done, a few. It reads only, and may take a while."""
-    filters = bounded(purge.filters) if connection.dialect.name == "postgresql" else purge.filters
-    conditions, values = conditions_of(filters)
+    conditions, values = conditions_of(_settled(connection, purge.filters))
     where = " AND ".join(conditions)
     if purge.kind == ANONYMISE:
         # They go on matching: what is done is told by its place. Behind a CASE no index of a filter's is taken.
@@ -201,10 +201,21 @@ def _forget_old(connection: Connection, now: int) -> str | None:
 def _matching(connection: Connection, purge: Purge, ids: Sequence[str]) -> list[str]:
     if not ids:
         return []
-    conditions, values = conditions_of(purge.filters)
+    conditions, values = conditions_of(_settled(connection, purge.filters, ids))
     where = " AND ".join([f"id IN ({','.join('?' * len(ids))})", *conditions])
     sql = f"SELECT id FROM interaction WHERE {where}"  # noqa: S608 - ours
     return [str(identity) for (identity,) in connection.exec_driver_sql(sql, (*ids, *values))]
+
+
+def _settled(connection: Connection, filters: Filters, among: Sequence[str] | None = None) -> Filters:
+    """Return filters as they are asked here; words exactly: what is erased must be what was meant."""
+    is_postgres = connection.dialect.name == "postgresql"
+
+    def ask(sql: str, values: Sequence[Any]) -> list[dict[str, Any]]:
+        return [dict(row) for row in connection.exec_driver_sql(sql, tuple(values)).mappings()]
+
+    within = bounded(filters) if is_postgres and among is None else filters
+    return text_index.resolved(within, ask, is_postgres=is_postgres, is_exact=True, among=among)
 
 
 def _empty_quarantine(connection: Connection, aim: Aim, now: int) -> None:

@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 import orjson
@@ -21,14 +22,14 @@ from sqlalchemy.exc import DBAPIError
 from proxy.domain.identity import ids_beginning
 from proxy.errors import NotFoundError, StoreError, TooSlowError
 from proxy.settings.database import DatabaseSettings
-from proxy.store import configuration, instances
+from proxy.store import configuration, instances, text_index
 from proxy.store.catalogue.names import names_beginning
 from proxy.store.days import days_to_count
 from proxy.store.engine import backend_of
 from proxy.store.following import Recorded
 from proxy.store.partitions import bounded
 from proxy.store.parts import Parts, StoredBody, beside, side_of, texts_of
-from proxy.store.rows import JSON
+from proxy.store.rows import COLUMNS, JSON
 from proxy.store.statements import (
     NEWEST_FIRST,
     Filters,
@@ -36,12 +37,15 @@ from proxy.store.statements import (
     Section,
     conditions_of,
     counting,
+    edge_of,
     listing,
     listing_largest,
+    looked_through,
     looking,
-    matching,
+    models_beginning,
     section,
     slice_of,
+    with_texts,
 )
 from proxy.store.terms import LABEL
 
@@ -50,11 +54,6 @@ _JSON = (*JSON, "headers", "edits", "rates", "dropped")
 _ID = re.compile(r"[0-9a-fA-F-]{6,36}\Z")
 _UUID_LENGTH = 36
 _LAST = re.compile(r"last(?:-(\d{1,6}))?\Z")
-_MODELS = (
-    "WITH RECURSIVE named(name) AS (SELECT min(model) FROM interaction WHERE model >= ? UNION ALL "
-    "SELECT (SELECT min(model) FROM interaction WHERE model > name) FROM named WHERE name IS NOT NULL) "
-    "SELECT name FROM named WHERE substr(name, 1, ?) = ? LIMIT ?"
-)
 _NARROWER = "narrow it: a shorter time (since, until), or one of model, outcome, session, user, prompt"
 PAGE = 2000
 """So many calls are looked through in one transaction of a search."""
@@ -64,10 +63,10 @@ _RARE = 2000
 
 @dataclass(frozen=True, slots=True)
 class SearchPage:
-    """Rows with ``input_text`` and ``output_text`` that match, the newest first; ``next`` is where to look on."""
+    """Rows with ``input_text`` and ``output_text`` that match, the newest first; ``next`` is behind where to go on."""
 
     rows: list[Row]
-    next: Row | None
+    next: tuple[str, str] | None
 
 
 _PARKED = (
@@ -91,7 +90,7 @@ class Reader:
 
     def list_interactions(self, filters: Filters, limit: int, order: Order | None = None) -> list[Row]:
         """Return rows, the newest first, or as ``order`` says."""
-        is_rare, filters = self._has_rare_label(filters), self._bounded(filters)
+        is_rare, filters = self._has_rare_label(filters), self._settled(filters)
         question = None if order is None else listing_largest(filters, limit, order, has_rare_label=is_rare)
         if question is not None and len(rows := self._rows(*question)) == limit:
             return rows
@@ -100,12 +99,12 @@ class Reader:
     def section(self, filters: Filters, part: Section, limit: int, columns: Sequence[str]) -> list[Row]:
         """Return columns of a part of the list, in the part's order."""
         is_rare = self._has_rare_label(filters)
-        return self._rows(*section(self._bounded(filters), part, limit, columns, has_rare_label=is_rare))
+        return self._rows(*section(self._settled(filters), part, limit, columns, has_rare_label=is_rare))
 
     def count(self, filters: Filters, most: int) -> int:
         """Return how many calls there are, up to ``most``."""
         is_rare = self._has_rare_label(filters)
-        return int(self._rows(*counting(self._bounded(filters), most, has_rare_label=is_rare))[0]["calls"])
+        return int(self._rows(*counting(self._settled(filters), most, has_rare_label=is_rare))[0]["calls"])
 
     def place(self, identity: str) -> tuple[str, str] | None:
         """Return where a call stands in the order of time, by its whole id; None where it is not on record."""
@@ -116,8 +115,11 @@ class Reader:
         """Return the rows that answer one of the store's own questions, such as those of ``analytics``."""
         return self._rows(*question)
 
-    def _bounded(self, filters: Filters) -> Filters:
-        return bounded(filters) if self._database.is_postgres else filters
+    def _settled(self, filters: Filters, *, may_be_rare: bool = True) -> Filters:
+        """Return filters with what this engine needs to know: bounds of ids, and what words mean."""
+        is_postgres = self._database.is_postgres
+        within = bounded(filters) if is_postgres else filters
+        return text_index.resolved(within, self._rows, is_postgres=is_postgres, may_be_rare=may_be_rare)
 
     def _has_rare_label(self, filters: Filters) -> bool:
         sql = f"SELECT count(*) AS calls FROM ({LABEL} LIMIT ?)"  # noqa: S608 - ours
@@ -135,18 +137,28 @@ class Reader:
 
     def models(self, beginning: str, limit: int) -> list[str]:
         """Return names of models on record that begin so, by leaps through the index."""
-        return [str(row["name"]) for row in self._rows(_MODELS, (beginning, len(beginning), beginning, limit))]
+        return [str(row["name"]) for row in self._rows(*models_beginning(beginning, limit))]
 
     def catalogue_names(self, noun: str, beginning: str, limit: int) -> list[str]:
         """Return names of the catalogue's documents of a noun, or of keys, that begin so."""
         return [str(row["name"]) for row in self._rows(names_beginning(noun), (len(beginning), beginning, limit))]
 
-    def search(self, words: Sequence[str], filters: Filters, before: Row | None) -> SearchPage:
-        """Look through the texts of the next calls before a row (None: from the newest) for all of the words."""
-        look, values = looking(self._bounded(filters), before)
-        edge = self._rows(f"{look} LIMIT 1 OFFSET {PAGE - 1}", values)
-        statement, wanted = matching(words, look, values, PAGE)
-        return SearchPage(self._rows(statement, wanted), edge[0] if edge else None)
+    def search(self, filters: Filters, before: tuple[str, str] | None, limit: int) -> SearchPage:
+        """Return the next calls behind a place (None: from the newest) whose texts hold the words among the filters.
+
+        Where many calls have them, the texts of the next ``PAGE`` calls are looked through: there may be none among
+        these. ``ValueError`` where no word is asked for.
+        """
+        is_rare, filters = self._has_rare_label(filters), self._settled(filters)
+        if filters.texts is None:
+            raise ValueError("there is no word to look for")
+        if filters.has_rare_texts:
+            part = Section(below=before)
+            rows = self._rows(*with_texts(section(filters, part, limit, COLUMNS, has_rare_label=is_rare)))
+            return SearchPage(rows, _place(rows[-1]) if len(rows) == limit else None)
+        look, texts = looking(filters, before)
+        edge = self._rows(*edge_of(look, PAGE))
+        return SearchPage(self._rows(*looked_through(look, texts, PAGE)), _place(edge[0]) if edge else None)
 
     def quick_check(self, seconds: float) -> list[str] | None:
         """Return what a quick check finds wrong, [] when nothing; None when the time was not enough."""
@@ -160,7 +172,12 @@ class Reader:
 
     def recorded(self) -> Recorded:
         """Return what gives the calls that are recorded from now on."""
-        return Recorded(self._rows, has_row_numbers=not self._database.is_postgres)
+        settled = partial(self._settled, may_be_rare=False)
+        return Recorded(self._rows, settled, has_row_numbers=not self._database.is_postgres)
+
+    def unindexed(self) -> int:
+        """Return how many calls the full-text index lacks yet."""
+        return text_index.waiting(self._rows)
 
     def interaction(self, reference: str) -> Row:
         """Return one row by ``last``, ``last-N``, a unique prefix of its id (6 characters), or the caller's own id."""
@@ -277,14 +294,14 @@ class Reader:
 
     def slice_after(self, identity: str, filters: Filters, limit: int) -> list[Row]:
         """Return rows in the order of their ids, beginning behind one; each with the address it was last sent to."""
-        return self._rows(*slice_of(identity, self._bounded(filters), limit))
+        return self._rows(*slice_of(identity, self._settled(filters), limit))
 
     def unpriced(self, filters: Filters) -> list[Row]:
         """Return calls without a price by provider and model: calls, tokens, when the last one was; the most first.
 
         ``uncounted`` are those that reported nothing to be priced: no price can be their lack.
         """
-        conditions, values = conditions_of(self._bounded(filters))
+        conditions, values = conditions_of(self._settled(filters))
         where = " AND ".join(["cost_status = 'unpriced'", *conditions])
         sql = (
             "SELECT provider, model, service_tier, count(*) AS calls, "  # noqa: S608 - conditions are ours
@@ -297,7 +314,7 @@ class Reader:
 
     def summary(self, since: int, until: int | None = None) -> Row:
         """Return calls, errors, tokens and cost of a span of time (Unix milliseconds)."""
-        conditions, values = conditions_of(self._bounded(Filters(since=since, until=until)))
+        conditions, values = conditions_of(self._settled(Filters(since=since, until=until)))
         sql = (
             "SELECT count(*) AS calls, "  # noqa: S608 - conditions are ours
             "coalesce(sum(CASE WHEN success THEN 0 ELSE 1 END), 0) AS errors, "
@@ -350,6 +367,10 @@ class Reader:
     def _rows(self, sql: str, values: Sequence[Any]) -> list[Row]:
         with self._connect() as connection:
             return [decoded(row) for row in _run(connection, sql, values)]
+
+
+def _place(row: Row) -> tuple[str, str]:
+    return row["started_at"], row["id"]
 
 
 def _body(connection: Connection, identity: str, side: str) -> StoredBody | None:

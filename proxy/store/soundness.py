@@ -22,6 +22,7 @@ _LARGE = (
 )
 
 
+OUR_TRIGGERS = "text_index_"
 _TRIGGERS = {
     "sqlite": "SELECT name, tbl_name FROM sqlite_master WHERE type = 'trigger' ORDER BY name",
     "postgresql": "SELECT tgname, relname FROM pg_trigger JOIN pg_class ON pg_class.oid = tgrelid "
@@ -100,7 +101,11 @@ def additions(connection: Connection) -> list[str]:
             if item["name"] not in declared
         ]
     triggers = connection.exec_driver_sql(_TRIGGERS[connection.dialect.name])
-    found += [f"table {table} has a trigger {trigger}" for trigger, table in triggers if table in metadata.tables]
+    found += [
+        f"table {table} has a trigger {trigger}"
+        for trigger, table in triggers
+        if table in metadata.tables and not trigger.startswith(OUR_TRIGGERS)
+    ]
     return sorted(found)
 
 

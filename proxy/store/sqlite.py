@@ -24,6 +24,7 @@ from proxy.store import sqlite_failures
 from proxy.store.failures import StoreMovedError, StoreUnavailableError
 from proxy.store.file_mark import FileMark, set_apart
 from proxy.store.place import check_file, check_kind, is_nothing
+from proxy.store.text_index import HOLDS, holds_words
 
 SAFE_SQLITE = (3, 51, 3)
 CHECK_STEPS = 100_000
@@ -259,6 +260,7 @@ def _engine(url: URL, pragmas: tuple[str, ...], *, is_writer: bool) -> Engine:
     @event.listens_for(engine, "connect")
     def prepare(connection: sqlite3.Connection, _record: object) -> None:
         connection.isolation_level = None
+        connection.create_function(HOLDS, 3, holds_words, deterministic=True)
         if is_writer and connection.execute("PRAGMA page_count").fetchone()[0] == 0:
             # That free pages can be given back is said before anything else is, and only once: it would write.
             connection.execute("PRAGMA auto_vacuum=INCREMENTAL")

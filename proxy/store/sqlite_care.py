@@ -16,6 +16,7 @@ from sqlalchemy import Engine
 
 from proxy.errors import StoreError
 from proxy.store.backup import check_room
+from proxy.store.text_indexing import forget_deleted
 
 KEPT_FREE = 20
 """Of a file, one page in so many may stay free: new rows need them soon."""
@@ -85,6 +86,7 @@ def _analyze(driver: sqlite3.Connection, _path: Path, _is_leaving: IsLeaving) ->
 def _optimize(driver: sqlite3.Connection, _path: Path, is_leaving: IsLeaving) -> None:
     """Look at samples, give back free pages, fold the write-ahead log into the file."""
     sample(driver)
+    forget_deleted(driver)
     while not is_leaving() and give_back(driver):
         pass
     driver.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
@@ -122,6 +124,7 @@ def _compact(driver: sqlite3.Connection, path: Path, _is_leaving: IsLeaving) -> 
     driver.execute(f"PRAGMA temp_store_directory='{folder}'")
     driver.execute("PRAGMA temp_store=FILE")
     try:
+        forget_deleted(driver)
         driver.execute(f"PRAGMA auto_vacuum={_INCREMENTAL}")
         driver.execute("VACUUM")
         driver.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()

@@ -6,14 +6,14 @@ is ``reading``.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from proxy.query.terms import Term, Word
 from proxy.store.columns import instant_text
 from proxy.store.rows import COLUMNS, TAG_KEY
-from proxy.store.terms import INDEXED_FROM, LABEL, TEXTS, condition_of, like_escaped, of_prompt
+from proxy.store.terms import INDEXED_FROM, LABEL, condition_of, of_prompt
 
 # As the indexes lie: ordered by id, a list of one model would first sort a million rows of it.
 NEWEST_FIRST = "ORDER BY started_at DESC, id DESC"
@@ -30,12 +30,21 @@ _IN_COMMON = f"EXISTS ({LABEL} AND interaction_id = id)"
 
 
 @dataclass(frozen=True, slots=True)
+class Condition:
+    """A condition on calls, in SQL of ours, and the values of its places."""
+
+    sql: str
+    values: tuple[Any, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Filters:
     """What to list. Instants are Unix milliseconds; texts match exactly, ``model`` may end in ``*``; all must match.
 
     ``prompt`` is a stored prompt: name, name@7, name@label as it was asked for, or name@1.1.
 
     ``terms`` are what a query of the search grammar says beyond that (``asking.filters_of``), its words among them.
+    Before they are asked, words become ``texts`` (``text_index.resolved``); ``has_rare_texts``: it names its calls.
 
     ``from_id`` and ``to_id`` bound the ids, the second not included: ``partitions.bounded`` finds them.
     """
@@ -54,6 +63,8 @@ class Filters:
     tags: tuple[str, ...] = ()
     metadata: tuple[tuple[str, str], ...] = ()
     terms: tuple[Term | Word, ...] = ()
+    texts: Condition | None = None
+    has_rare_texts: bool = False
     from_id: str | None = None
     to_id: str | None = None
 
@@ -122,7 +133,14 @@ def counting(filters: Filters, most: int, *, has_rare_label: bool = False) -> tu
 
 
 def _selecting(
-    what: str, filters: Filters, part: Section, order: str, limit: int, *, has_rare_label: bool, only: str | None = None
+    what: str,
+    filters: Filters,
+    part: Section,
+    order: str,
+    limit: int | None,
+    *,
+    has_rare_label: bool,
+    only: str | None = None,
 ) -> Question:
     conditions, values = conditions_of(filters, _IN_RARE if has_rare_label else _IN_COMMON)
     conditions += [] if only is None else [only]
@@ -131,7 +149,8 @@ def _selecting(
             conditions.append(f"(started_at, id) {sign} (?, ?)")
             values += place
     where = f"WHERE {' AND '.join(conditions)} " if conditions else ""
-    return f"SELECT {what} FROM interaction {where}{order} LIMIT ?", (*values, limit)  # noqa: S608 - ours
+    sql = f"SELECT {what} FROM interaction {where}{order}"  # noqa: S608 - ours
+    return (sql, tuple(values)) if limit is None else (f"{sql} LIMIT ?", (*values, limit))
 
 
 def _order_by(order: Order | None) -> str:
@@ -162,26 +181,44 @@ def slice_of(identity: str, filters: Filters, limit: int) -> tuple[str, tuple[An
     return sql, (*bounds, *values, limit)
 
 
-def looking(filters: Filters, before: Mapping[str, Any] | None) -> tuple[str, tuple[Any, ...]]:
-    """Return the statement for the calls to look through, the newest first, without its limit, and its values."""
-    conditions, values = conditions_of(filters)
-    if before is not None:
-        conditions.append("(started_at, id) < (?, ?)")
-        values += [before["started_at"], before["id"]]
-    where = f"WHERE {' AND '.join(conditions)} " if conditions else ""
-    return f"SELECT * FROM interaction {where}{NEWEST_FIRST}", tuple(values)  # noqa: S608 - ours
-
-
-def matching(words: Sequence[str], look: str, values: Sequence[Any], page: int) -> tuple[str, tuple[Any, ...]]:
-    """Return the statement that finds all words in the texts of one ``page`` of so many calls, and its values."""
-    one = f"({' OR '.join(f't.{text}' for text in TEXTS)})"
-    patterns = [f"%{like_escaped(word)}%" for word in words]
-    sql = (
-        f"SELECT i.*, t.input_text, t.output_text FROM ({look} LIMIT {page}) AS i "  # noqa: S608 - ours
-        "JOIN interaction_text AS t ON t.interaction_id = i.id "
-        f"WHERE {' AND '.join([one] * len(patterns))} ORDER BY i.started_at DESC, i.id DESC"
+def with_texts(question: Question) -> Question:
+    """Return a question for calls, the newest first, with their texts beside them."""
+    sql, values = question
+    return (
+        f"SELECT i.*, t.input_text, t.output_text FROM ({sql}) AS i "  # noqa: S608 - ours
+        "JOIN interaction_text AS t ON t.interaction_id = i.id ORDER BY i.started_at DESC, i.id DESC",
+        values,
     )
-    return sql, (*values, *(pattern for pattern in patterns for _ in range(2)))
+
+
+def looking(filters: Filters, before: tuple[str, str] | None) -> tuple[Question, Condition]:
+    """Return the question for the calls to look through, whatever their texts, and what their texts must be."""
+    assert filters.texts is not None
+    others = replace(filters, texts=None)
+    return _selecting("*", others, Section(below=before), NEWEST_FIRST, None, has_rare_label=False), filters.texts
+
+
+def edge_of(look: Question, page: int) -> Question:
+    """Return the question for the last call of a full page of what there is to look through."""
+    sql, values = look
+    return f"SELECT started_at, id FROM ({sql} LIMIT 1 OFFSET {page - 1}) AS edge", values  # noqa: S608 - ours
+
+
+def looked_through(look: Question, texts: Condition, page: int) -> Question:
+    """Return the question for those of one ``page`` of so many calls whose texts are as wanted, with their texts."""
+    sql, values = look
+    found = f"SELECT * FROM ({sql} LIMIT {page}) AS page WHERE {texts.sql}"  # noqa: S608 - ours
+    return with_texts((found, (*values, *texts.values)))
+
+
+def models_beginning(beginning: str, limit: int) -> Question:
+    """Return the question for names of models that begin so, by leaps through the index."""
+    sql = (
+        "WITH RECURSIVE named(name) AS (SELECT min(model) FROM interaction WHERE model >= ? UNION ALL "
+        "SELECT (SELECT min(model) FROM interaction WHERE model > name) FROM named WHERE name IS NOT NULL) "
+        "SELECT name FROM named WHERE substr(name, 1, ?) = ? LIMIT ?"
+    )
+    return sql, (beginning, len(beginning), beginning, limit)
 
 
 def conditions_of(filters: Filters, has_label: str = _IN_COMMON) -> tuple[list[str], list[Any]]:
@@ -211,12 +248,22 @@ def conditions_of(filters: Filters, has_label: str = _IN_COMMON) -> tuple[list[s
     if filters.until is not None:
         conditions.append("started_at < ?")
         values.append(instant_text(filters.until))
-    for term in filters.terms:
-        condition, said = condition_of(term)
-        conditions.append(condition)
-        values += said
+    for found in _said(filters):
+        conditions.append(found.sql)
+        values += found.values
     for condition, bound in (("id >= ?", filters.from_id), ("id < ?", filters.to_id)):
         if bound is not None:
             conditions.append(condition)
             values.append(bound)
     return conditions, values
+
+
+def _said(filters: Filters) -> Iterator[Condition]:
+    """Yield what the terms and words of a query mean."""
+    for term in filters.terms:
+        if isinstance(term, Word):
+            raise ValueError("words are looked for by text_index.resolved")
+        sql, values = condition_of(term)
+        yield Condition(sql, tuple(values))
+    if filters.texts is not None:
+        yield filters.texts

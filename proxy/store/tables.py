@@ -13,7 +13,15 @@ from sqlalchemy import JSON, BigInteger, CheckConstraint, Column, Float, Index, 
 from sqlmodel import Field, SQLModel
 
 from proxy.domain.outcome import ContentState, CostStatus, FinishKind, Outcome
-from proxy.store import catalogue_tables, erasure_tables, feedback_table, fields, host_tables, rollup_tables
+from proxy.store import (
+    catalogue_tables,
+    erasure_tables,
+    feedback_table,
+    fields,
+    host_tables,
+    rollup_tables,
+    text_tables,
+)
 from proxy.store.columns import Identity, Instant, string
 from proxy.store.fields import INTEGER, ROW_KEY, count, key, not_negative, number, one_of, some, text, whole, word
 
@@ -25,6 +33,7 @@ HOST_TABLES = (
 )  # fmt: skip
 ERASURE_TABLES = (erasure_tables.TombstoneRow, erasure_tables.PurgeRow, erasure_tables.LooseSliceRow)
 ROLLUP_TABLES = (rollup_tables.DailyUseRow, rollup_tables.DailyLatencyRow, rollup_tables.DailyFailureRow)
+TEXT_TABLES = (text_tables.UnindexedTextRow, text_tables.LeftoverTextRow)
 CATALOGUE_TABLES = tuple(
     str(kind.__tablename__)
     for kind in vars(catalogue_tables).values()

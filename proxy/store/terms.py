@@ -6,7 +6,6 @@ without a user too.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
@@ -15,12 +14,11 @@ import orjson
 
 from proxy.domain.identity import ids_beginning
 from proxy.query.fields import FIELDS, META, TRUE, Kind
-from proxy.query.terms import Amount, Operator, Term, Text, Value, Word
+from proxy.query.terms import Amount, Operator, Term, Text, Value
 from proxy.store.rows import TAG_KEY
 from proxy.store.tables import DEAR_PICO_USD, SLOW_MS
 
 LABEL = "SELECT interaction_id FROM interaction_metadata WHERE key = ? AND value = ?"
-TEXTS = ("input_text LIKE ? ESCAPE '!'", "output_text LIKE ? ESCAPE '!'")
 COLUMNS = {
     "outcome": "outcome", "status": "http_status", "model": "model", "requested": "model_requested",
     "provider": "provider", "route": "route", "operation": "operation", "endpoint": "endpoint",
@@ -43,11 +41,9 @@ _OF_CALL = "interaction_id = id"
 _PICO = 10**12
 
 
-def condition_of(term: Term | Word) -> Sql:
-    """Return the condition that a term means, and its values."""
-    if isinstance(term, Word):
-        sql, values = _in_texts(term.text)
-    elif term.name == META:
+def condition_of(term: Term) -> Sql:
+    """Return the condition that a filter means, and its values; of words ``text_index`` says it."""
+    if term.name == META:
         sql, values = _either(term.values, lambda value: _property(str(term.key), value))
     elif term.name in _OWN:
         sql, values = _either(term.values, _OWN[term.name])
@@ -59,11 +55,6 @@ def condition_of(term: Term | Word) -> Sql:
         sql, values = _texts(COLUMNS[term.name], term.values)
     # A condition on NULL is not true, and its NOT is not true either.
     return (f"CASE WHEN {sql} THEN 0 ELSE 1 END = 1" if term.is_excluded else f"({sql})"), values
-
-
-def like_escaped(text: str) -> str:
-    """Return text that LIKE takes as it is, with ``!`` as the escape."""
-    return re.sub(r"[!%_]", r"!\g<0>", text)
 
 
 def of_prompt(reference: str) -> Sql:
@@ -173,12 +164,6 @@ def _identity(value: Value) -> Sql:
 def _has(value: Value) -> Sql:
     assert isinstance(value, Text)
     return f"{COLUMNS[value.text]} IS NOT NULL", []
-
-
-def _in_texts(text: str) -> Sql:
-    either = " OR ".join(TEXTS)
-    sql = f"EXISTS (SELECT interaction_id FROM interaction_text WHERE {_OF_CALL} AND ({either}))"  # noqa: S608 - ours
-    return sql, [f"%{like_escaped(text)}%"] * len(TEXTS)
 
 
 _OWN: dict[str, Callable[[Value], Sql]] = {

@@ -104,10 +104,15 @@ class Counted(BaseModel):
 
 
 class FoundRow(InteractionRow):
-    """A call that was found, with the parts of its texts where the words stand, or their beginnings."""
+    """A call that was found, with the parts of its texts where the words stand, or their beginnings.
+
+    marks are where in them words stand that were looked for: from and to, in characters.
+    """
 
     input_excerpt: str
+    input_marks: list[tuple[int, int]]
     output_excerpt: str
+    output_marks: list[tuple[int, int]]
 
 
 class Looked(BaseModel):

@@ -1,14 +1,13 @@
 """Calls whose question or answer holds some words, the newest first, with the part of the text where they stand.
 
-It looks back page by page for a few seconds, and says how far it came: ``next`` is where to go on. That parts of texts
-were shown is in the audit log before they are.
+Words that few calls have are found by the index at once. For others it looks back page by page for a few seconds, and
+says how far it came: ``next`` is where to go on. That parts of texts were shown is in the audit log before they are.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from proxy.control.api import interaction_replies as replies
@@ -18,9 +17,8 @@ from proxy.control.api.filtering import ABOUT, FILTERS, filters_in
 from proxy.control.api.interactions import LISTED, place_in, record, shown
 from proxy.control.api.listing import envelope, limit_of
 from proxy.control.api.parameters import ParameterError
-from proxy.query.excerpts import any_of, excerpt
-from proxy.query.parsing import parse
-from proxy.query.terms import Term, Word
+from proxy.query.excerpts import excerpt
+from proxy.query.words import Phrase, wanted_of
 from proxy.store.reading import Reader, Row
 from proxy.store.statements import Filters
 
@@ -39,47 +37,38 @@ def endpoints() -> Iterator[Endpoint]:
 
 def _search(ask: Ask) -> Reply:
     limit, filters = limit_of(ask.query), filters_in(ask.query)
-    words = parse(ask.query.get("q", "")).words()
-    if not words:
+    wanted = wanted_of(filters.terms)
+    if wanted is None or not wanted.phrases:
         raise ParameterError("q", 'has no word to look for: q=refund, q="a refund" model:gpt-*')
     with record(ask) as reader:
-        after = place_in(reader, ask.query, "after")
-        before = None if after is None else {"started_at": after[0], "id": after[1]}
-        found, stopped = _look(reader, words, filters, before, limit)
+        found, stopped = _look(reader, filters, place_in(reader, ask.query, "after"), limit)
     if found:
         # What was looked for is not said: it may be as private as what was found.
         note(ask, "search", "interactions", "", calls=str(len(found)))
-    pattern = any_of(words)
-    answer = envelope([_found(row, pattern) for row in found], {}, has_more=stopped is not None)
-    looked = {"next": stopped["id"] if stopped else None, "looked_back_to": stopped["started_at"] if stopped else None}
-    return Reply(body={**answer, **looked})
+    answer = envelope([_found(row, wanted.phrases) for row in found], {}, has_more=stopped is not None)
+    at, identity = stopped or (None, None)
+    return Reply(body={**answer, "next": identity, "looked_back_to": at})
 
 
 def _look(
-    reader: Reader, words: tuple[str, ...], filters: Filters, before: Row | None, limit: int
-) -> tuple[list[Row], Row | None]:
-    """Return what was found, and the call behind which to go on; None where there is no more."""
+    reader: Reader, filters: Filters, before: tuple[str, str] | None, limit: int
+) -> tuple[list[Row], tuple[str, str] | None]:
+    """Return what was found, and the place behind which to go on; None where there is no more."""
     deadline, found = time.monotonic() + SECONDS, []
-    filters = replace(filters, terms=tuple(term for term in filters.terms if not _is_wanted(term)))
     while True:
-        page = reader.search(words, filters, before)
+        page = reader.search(filters, before, limit)
         for row in page.rows:
             found.append(row)
             if len(found) == limit:
-                return found, row
+                return found, (row["started_at"], row["id"])
         before = page.next
         if before is None or time.monotonic() > deadline:
             return found, before
 
 
-def _is_wanted(term: Term | Word) -> bool:
-    """Tell what is looked for in each page; all the rest says which calls a page has."""
-    return isinstance(term, Word) and not term.is_excluded
-
-
-def _found(row: Row, pattern: Any) -> dict[str, Any]:
-    texts = {
-        f"{side}_excerpt": excerpt(" ".join((row[f"{side}_text"] or "").split()), pattern, _WIDTH)
-        for side in ("input", "output")
-    }
-    return {**shown({name: row[name] for name in LISTED}), **texts}
+def _found(row: Row, phrases: Sequence[Phrase]) -> dict[str, Any]:
+    shown_row = shown({name: row[name] for name in LISTED})
+    for side in ("input", "output"):
+        part = excerpt(" ".join((row[f"{side}_text"] or "").split()), phrases, _WIDTH)
+        shown_row |= {f"{side}_excerpt": part.text, f"{side}_marks": [list(place) for place in part.marks]}
+    return shown_row

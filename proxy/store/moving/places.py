@@ -82,9 +82,14 @@ def others_in(side: Side, own: str) -> list[str]:
     ]
 
 
+TEXT_INDEX = "text_index"
+"""How the tables of the full-text index begin, which each database makes of its own texts."""
+
+
 def left_behind(source: Side, target: Side) -> list[str]:
     """Return what of the source has no place in the target: tables, and columns as ``table.column``."""
-    here, there = _catalogue(source), _catalogue(target)
+    here = {name: columns for name, columns in _catalogue(source).items() if not name.startswith(TEXT_INDEX)}
+    there = _catalogue(target)
     found = [name if name not in there else f"{name}.{column}" for name, columns in here.items() for column in columns
              if column not in there.get(name, ())]  # fmt: skip
     return sorted(set(found))

@@ -123,6 +123,8 @@ STAYS = {
     "instance": "who is there now; each says so again when it starts",
     "leader": "a lease of the database that it lies in",
     "periodic_run": "upkeep of its own database",
+    "text_unindexed": "each database has its own full-text index, and notes what that lacks",
+    "text_leftover": "what was deleted from its own index",
 }
 """Tables that are never carried, and why."""
 

@@ -11,7 +11,7 @@ import pytest
 
 from proxy.cli import search as searching
 from proxy.domain.interaction import Entry
-from proxy.store import reading
+from proxy.store import reading, text_index
 from tests.support.entries import STARTED_AT, an_entry
 from tests.unit.cli.conftest import Command, Record
 
@@ -35,11 +35,15 @@ def test_all_words_must_be_there_on_either_side_and_the_newest_is_first(dashcam:
     assert found(dashcam, "refund", "--since", "last") == []
 
 
-def test_signs_that_mean_something_to_like_mean_themselves(dashcam: Command, record: Record) -> None:
+def test_words_are_of_letters_and_digits_and_filters_are_those_of_the_grammar(dashcam: Command, record: Record) -> None:
     record(said("100% sure!", second=1), said("100 times", second=2), said("snake_case", second=3), said("snakeXcase"))
-    assert found(dashcam, "100%") == ["100% sure!"]
+    assert found(dashcam, "100%") == ["100 times", "100% sure!"]
     assert found(dashcam, "snake_case") == ["snake_case"]
-    assert found(dashcam, "sure!") == ["100% sure!"]
+    assert found(dashcam, "snake*") == ["snake_case", "snakeXcase"]
+    assert found(dashcam, "100", "--", "-sure!") == ["100 times"]
+    assert found(dashcam, "100", "model:gpt-5", "latency:<1h") == ["100 times", "100% sure!"]
+    assert "no such filter" in dashcam("search", "100", "colour:red").err
+    assert "no word to look for" in dashcam("search", "model:gpt-5").err
 
 
 def test_json_has_the_row_and_its_texts(dashcam: Command, record: Record) -> None:
@@ -60,8 +64,12 @@ def test_a_terminal_gets_matches_painted_and_is_told_when_there_is_more_or_nothi
     assert dashcam("search", "nowhere").err == ""
 
 
-def test_every_page_is_looked_through(dashcam: Command, record: Record, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("rare", [-1, 5000])
+def test_every_page_is_looked_through(
+    dashcam: Command, record: Record, monkeypatch: pytest.MonkeyPatch, rare: int
+) -> None:
     monkeypatch.setattr(reading, "PAGE", 2)
+    monkeypatch.setattr(text_index, "RARE", rare)
     record(*(said(f"number {number}", second=number // 2) for number in range(9)))
     assert sorted(found(dashcam, "number")) == [f"number {number}" for number in range(9)]
     assert found(dashcam, "number 0") == ["number 0"]
@@ -71,6 +79,7 @@ def test_when_the_time_is_over_it_says_how_to_go_on(
     dashcam: Command, record: Record, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(reading, "PAGE", 1)
+    monkeypatch.setattr(text_index, "RARE", -1)
     monkeypatch.setattr(searching, "SECONDS", -1.0)
     record(said("old", second=1), said("new", second=2))
     first = dashcam("search", "old")

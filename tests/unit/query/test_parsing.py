@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from proxy.query.fields import COMPARABLE, FIELDS, Field, Kind
 from proxy.query.parsing import LONGEST, MOST_TERMS, QueryError, parse, parse_filter
 from proxy.query.terms import Ago, Amount, Moment, Operator, Query, Term, Text, Value, Word
+from proxy.query.words import phrase_of
 
 WEEK = 7 * 86_400_000
 
@@ -41,7 +42,7 @@ def test_all_that_it_says() -> None:
         Word("late", is_excluded=True),
         Term("has", (Text("cost"),)),
     )
-    assert found.words() == ("my refund",)
+    assert found.words() == (Word("my refund"),)
 
 
 @pytest.mark.parametrize(
@@ -136,7 +137,7 @@ def terms(draw: st.DrawFn) -> Term | Word:
     is_excluded = draw(st.booleans())
     name = draw(st.sampled_from(["word", "meta", *FIELDS]))
     if name == "word":
-        return Word(draw(TEXTS), is_excluded)
+        return Word(draw(TEXTS.filter(phrase_of)), is_excluded, draw(st.booleans()))
     field = FIELDS.get(name, FIELDS["tag"])
     key = draw(TEXTS) if name == "meta" else None
     if field.kind is Kind.INSTANT:

@@ -20,6 +20,8 @@ from proxy.query.terms import Ago, Amount, Moment, Operator, Query, Term, Text, 
         (Term("meta", (Text('a"b'),), key="my team", is_excluded=True), '-meta."my team":"a\\"b"'),
         (Word("OR"), '"OR"'),
         (Word("refund", is_excluded=True), "-refund"),
+        (Word("refund", is_open=True), "refund*"),
+        (Word("a refund", is_excluded=True, is_open=True), '-"a refund"*'),
     ],
 )
 def test_each_has_one_way_to_be_written(term: Term | Word, written: str) -> None:
@@ -28,5 +30,4 @@ def test_each_has_one_way_to_be_written(term: Term | Word, written: str) -> None
 
 def test_words_to_find_are_apart_from_what_else_must_hold() -> None:
     query = Query((Word("a"), Term("user", (Text("kim"),)), Word("b", is_excluded=True)))
-    assert query.words() == ("a",)
-    assert query.filters() == query.terms[1:]
+    assert query.words() == (Word("a"),)
