@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -21,7 +21,9 @@ from proxy.cli.instants import instant_of, now
 from proxy.cli.logs import check_columns
 from proxy.errors import UsageError
 from proxy.forms.reading import place_of, portions
-from proxy.forms.writing import FORMS, Form, LeftOutError
+from proxy.forms.sql import SqlDump
+from proxy.forms.writing import FORMS as WRITTEN
+from proxy.forms.writing import Form, LeftOutError
 from proxy.query.parsing import parse
 from proxy.query.terms import Term, Word
 from proxy.settings.values import Settings
@@ -32,6 +34,7 @@ from proxy.store.statements import Filters
 
 _MOST = 2**62
 PARQUET = "parquet"
+FORMS: Mapping[str, type[Form]] = {**WRITTEN, "sql": SqlDump}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

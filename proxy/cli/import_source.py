@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from proxy.errors import UsageError
+from proxy.forms.sql import is_statement
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -30,11 +31,15 @@ _UNPACKING = (EOFError, zlib.error, gzip.BadGzipFile, zstd.ZstdError)
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line without its end; ``after`` is where the next one begins, ``data`` None for one that is too long."""
+    """One line without its end; ``after`` is where the next one begins, ``data`` None for one that is too long.
+
+    A statement of SQL is one, whose last line has the number ``last``.
+    """
 
     number: int
     data: bytes | None
     after: int
+    last: int
 
 
 class Source:
@@ -65,8 +70,11 @@ class Source:
             return 0, 0
         return self._raw.tell(), os.fstat(self._raw.fileno()).st_size
 
-    def lines(self, skipped: int = 0, number: int = 0) -> Iterator[Line]:
-        """Yield lines behind so many bytes, which were ``number`` lines."""
+    def records(self, skipped: int = 0, number: int = 0) -> Iterator[Line]:
+        """Yield what may be calls, behind so many bytes, which were ``number`` lines."""
+        return records_of(self._lines(skipped, number), self._longest)
+
+    def _lines(self, skipped: int, number: int) -> Iterator[Line]:
         pending, at, is_passing = bytearray(), 0, False
         for data in self._pieces(skipped):
             at = at or skipped
@@ -76,14 +84,14 @@ class Source:
                 at += end + 1 - start
                 start, number = end + 1, number + 1
                 is_long = is_passing or len(pending) > self._longest
-                yield Line(number, None if is_long else bytes(pending), at)
+                yield Line(number, None if is_long else bytes(pending), at, number)
                 pending, is_passing = bytearray(), False
             pending += data[start:]
             at += len(data) - start
             if len(pending) > self._longest:
                 pending, is_passing = bytearray(), True
         if pending or is_passing:
-            yield Line(number + 1, None if is_passing else bytes(pending), at)
+            yield Line(number + 1, None if is_passing else bytes(pending), at, number + 1)
 
     def _pieces(self, skipped: int) -> Iterator[bytes]:
         """Yield what was unpacked, without its first bytes."""
@@ -115,6 +123,50 @@ def opened(path: Path, longest: int) -> Iterator[Source]:
         raise UsageError(f"{path} cannot be read: {error.strerror}") from error
     with file:
         yield Source(file, path, longest)
+
+
+def records_of(lines: Iterator[Line], longest: int) -> Iterator[Line]:
+    """Yield lines, those of a statement of SQL as one."""
+    statement: _Statement | None = None
+    for line in lines:
+        if statement is None and (line.data is None or not is_statement(line.data)):
+            yield line
+            continue
+        statement = statement or _Statement(line.number, longest)
+        statement.add(line)
+        if statement.is_whole:
+            yield statement.joined()
+            statement = None
+    if statement is not None:
+        yield statement.joined()
+
+
+class _Statement:
+    """Lines up to the one that ends outside of a text; of one that is too long nothing is kept."""
+
+    def __init__(self, number: int, longest: int) -> None:
+        self._number = number
+        self._longest = longest
+        self._parts: list[bytes] | None = []
+        self._size = 0
+        self._is_comment = self._is_in_text = self.is_whole = False
+        self._last: Line
+
+    def add(self, line: Line) -> None:
+        data = line.data or b""
+        self._is_comment = self._is_comment or (self._size == 0 and data.startswith(b"--"))
+        self._last, self._size = line, self._size + len(data) + 1
+        if self._size > self._longest or line.data is None:
+            self._parts = None
+        if self._parts is not None:
+            self._parts.append(data)
+        self._is_in_text ^= data.count(b"'") % 2 == 1
+        self.is_whole = self._is_comment or (not self._is_in_text and data.rstrip().endswith(b";"))
+
+    def joined(self) -> Line:
+        """Return all of them as one."""
+        data = None if self._parts is None else b"\n".join(self._parts)
+        return Line(self._number, data, self._last.after, self._last.number)
 
 
 def _unpacked(file: Any) -> Any:

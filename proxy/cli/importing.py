@@ -25,6 +25,7 @@ from proxy.cli.terminal import harmless, short_id
 from proxy.domain.interaction import Entry
 from proxy.errors import DashcamError, InvalidError, StoreError
 from proxy.forms.calls import entry_of
+from proxy.forms.sql import is_statement, values_of
 from proxy.loader.amendments import Amender
 from proxy.loader.arriving import Arrival
 from proxy.settings.values import Settings
@@ -62,7 +63,7 @@ class _Checking:
         """Tell what is wrong with it."""
         good = bad = 0
         with Bar("check") as bar:
-            for line in self._source.lines():
+            for line in self._source.records():
                 try:
                     good += call_of(line) is not None
                 except _RefusedError as refusal:
@@ -127,7 +128,7 @@ class _Importing:
         note, batch = self._desk.note, _Batch()
         if note.offset:
             print(f"going on behind {calls(note.calls)}", file=sys.stderr)
-        for line in self._source.lines(note.offset, note.number):
+        for line in self._source.records(note.offset, note.number):
             try:
                 found = call_of(line)
             except _RefusedError as refusal:
@@ -138,7 +139,7 @@ class _Importing:
                     batch = _Batch()
                 if found is not None:
                     batch.add(line, *found)
-            note.offset, note.number = line.after, line.number
+            note.offset, note.number = line.after, line.last
             if batch.is_full:
                 yield batch
                 batch = _Batch()
@@ -251,13 +252,19 @@ def call_of(line: Line) -> tuple[dict[str, Any], Entry] | None:
     if line.data.count(b"[") + line.data.count(b"{") > _MOST_BRACKETS + len(line.data) // 2:
         raise _RefusedError("is a maze of brackets")
     try:
-        values = orjson.loads(line.data)
-    except orjson.JSONDecodeError as error:
-        raise _RefusedError(f"is no JSON: {_unquoted(error)}") from error
-    try:
-        return values, entry_of(values, time.time_ns() // 1_000_000)
+        values = values_of(line.data) if is_statement(line.data) else _loaded(line.data)
+        return None if values is None else (values, entry_of(values, time.time_ns() // 1_000_000))
     except InvalidError as error:
         raise _RefusedError("; ".join(str(problem) for problem in error.problems[:3])) from error
+
+
+def _loaded(data: bytes) -> Any:
+    try:
+        found = orjson.loads(data)
+    except orjson.JSONDecodeError as error:
+        raise _RefusedError(f"is no JSON: {_unquoted(error)}") from error
+    # Nothing else than an object is a call; null would pass for an empty line.
+    return [] if found is None else found
 
 
 def _unquoted(error: orjson.JSONDecodeError) -> str:

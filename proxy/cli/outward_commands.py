@@ -33,7 +33,7 @@ def export(
     to: Annotated[
         Path | None,
         typer.Option(
-            metavar="FILE", help="Where to; .csv and .json say the form. Parquet: a folder. Else standard output."
+            metavar="FILE", help="Where to; .csv, .json and .sql say the form. Parquet: a folder. Else standard output."
         ),
     ] = None,
     form: Annotated[
@@ -41,7 +41,7 @@ def export(
         typer.Option(
             "--format",
             metavar="FORM",
-            help="jsonl, json, csv, parquet (a file a day), or openai: examples for fine-tuning.",
+            help="jsonl, json, csv, sql, parquet (a file a day), or openai: examples for fine-tuning.",
         ),
     ] = None,
     since: Since = None,
@@ -76,7 +76,8 @@ def export(
 
 def import_(
     files: Annotated[
-        list[Path], typer.Argument(metavar="FILE…", help="Exports of ours as lines, also .gz or .zst; - reads a pipe.")
+        list[Path],
+        typer.Argument(metavar="FILE…", help="Exports of ours, jsonl or sql, also .gz or .zst; - reads a pipe."),
     ],
     check: Annotated[bool, typer.Option("--check", help="Look at them, and write nothing.")] = False,
     database_url: DatabaseUrl = None,

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import json
+import sqlite3
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -81,6 +83,27 @@ def test_what_was_exported_is_there_as_it_was_and_twice_it_changes_nothing(
     assert (again.code, again.err) == (0, "5 calls: 0 stored, 5 there already\n")
     assert_rollups_equal_the_rows(sqlite_at(tmp_path / "other" / "dashcam.db"))
     assert list((tmp_path / "other" / "imports").iterdir()) == []
+
+
+@pytest.mark.parametrize("content", [(), ("--content",)])
+def test_sql_is_read_back_as_data(
+    dashcam: Command, record: Record, tmp_path: Path, elsewhere: Callable[[str], None], content: tuple[str, ...]
+) -> None:
+    record(*(whole(number, error_message="it's\n'); DROP TABLE interaction;\n--\n") for number in range(3)))
+    assert dashcam("export", *content, "--to", "one.sql").code == 0
+    text = (tmp_path / "one.sql").read_bytes()
+    with contextlib.closing(sqlite3.connect(":memory:")) as connection:
+        connection.executescript(text.decode())
+        assert connection.execute("SELECT count(*) FROM dashcam_call").fetchone() == (3,)
+    evil = [b"DROP TABLE interaction;", b"INSERT INTO interaction (id) VALUES ('x');", b"INSERT INTO dashcam_call ('"]
+    (tmp_path / "one.sql").write_bytes(text + b"\n".join(evil))
+    elsewhere("other")
+    said = dashcam("import", "one.sql")
+    assert (said.code, "6 calls: 3 stored, 0 there already, 3 lines refused" in said.err) == (7, True), said.err
+    if content:
+        (tmp_path / "one.sql").unlink()
+        dashcam("export", *content, "--to", "one.sql")
+        assert (tmp_path / "one.sql").read_bytes() == text
 
 
 def test_without_content_it_is_said_to_be_gone(
