@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from proxy.catalogue.fields import Count, Document, Instant, Line, LongText
+from proxy.catalogue.fields import Count, Depth, Document, Instant, Line, LongText, PatternNames
 from proxy.domain.access import Limits
 from proxy.settings.fields import ModelName
 
@@ -32,13 +32,19 @@ class LimitsDocument(Document):
 
 
 class NewKey(Document):
-    """What is said of a proxy key when it is made or changed; ``routes`` are public model names or patterns."""
+    """What is said of a proxy key when it is made or changed; ``routes`` are public model names or patterns.
+
+    ``recording`` is how much of its calls is kept at most, ``redaction`` what is taken out of their record beside what
+    is taken out of all.
+    """
 
     owner: Line = ""
     note: LongText = ""
     routes: Annotated[list[ModelName], Field(max_length=200)] = Field(default=[])
     expires_at: Instant | None = None
     limits: LimitsDocument | None = None
+    recording: Depth | None = None
+    redaction: PatternNames = Field(default=[])
 
 
 class KeyDocument(NewKey):

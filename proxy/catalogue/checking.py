@@ -20,6 +20,7 @@ from proxy.domain.provider import KNOWN_KINDS
 from proxy.domain.route import WILDCARD
 from proxy.errors import InvalidError, Problem
 from proxy.prompting.parameters import problems_of
+from proxy.redaction.own import reasons_against as reasons_against_patterns
 from proxy.settings.access import leads_home
 from proxy.settings.presets import FINDABLE, is_usual_variable
 
@@ -169,6 +170,8 @@ def _of_routes(catalogue: Catalogue, surroundings: Surroundings) -> Iterator[Pro
         for kind in kinds_of(route, catalogue, surroundings):
             yield from problems_of(route.defaults, f"{place}.defaults", kind)
             yield from problems_of(route.forced, f"{place}.forced", kind)
+        for position, reason in reasons_against_patterns(route.redaction, surroundings.patterns):
+            yield Problem(f"{place}.redaction.{position}", reason)
         if circle := circle_of(name, catalogue):
             yield Problem(f"{place}.fallbacks", f"goes in a circle: {' → '.join(circle)}")
 

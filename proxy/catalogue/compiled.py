@@ -197,6 +197,7 @@ def _route(document: RouteDocument, catalogue: Catalogue) -> Route:
         prompt_fallback=document.prompt_fallback,
         recording=document.recording,
         on_client_gone=document.on_client_gone,
+        redaction=tuple(document.redaction),
     )
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, JsonValue
 
@@ -99,6 +99,10 @@ Count = Annotated[int, Field(ge=1, le=1_000_000_000_000, strict=True)]
 """A whole number of something, at least one."""
 Parameters = Annotated[dict[str, JsonValue], Field(max_length=_MOST_PARAMETERS), AfterValidator(_parameters)]
 """Parameters of a request by name, each a JSON value."""
+PatternNames = Annotated[list[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")]], Field(max_length=40)]
+"""Names of patterns that are taken out of the record."""
+Depth = Literal["full", "meta", "none"]
+"""How much is kept of a call."""
 PromptName = Annotated[str, AfterValidator(check_prompt_name)]
 Label = Annotated[str, AfterValidator(check_label)]
 VersionName = Annotated[str, AfterValidator(_version_name)]

@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from proxy.catalogue.fields import Document, LongText, Parameters, PromptReference
+from proxy.catalogue.fields import Depth, Document, LongText, Parameters, PatternNames, PromptReference
 from proxy.domain.route import WILDCARD
 from proxy.settings.fields import ModelName
 
@@ -57,7 +57,8 @@ class RouteDocument(Document):
     """One public name, or pattern with one ``*``. What is None is as it is said elsewhere.
 
     ``defaults`` are parameters that a call gets where it does not say them, ``forced`` those it gets whatever it says.
-    ``recording`` "meta" keeps facts without contents, "none" nothing.
+    ``recording`` "meta" keeps facts without contents, "none" nothing; ``redaction`` names what is taken out of the
+    record beside what is taken out of all.
     """
 
     name: ModelName
@@ -68,8 +69,9 @@ class RouteDocument(Document):
     forced: Parameters = Field(default={})
     prompt: PromptReference | None = None
     prompt_fallback: PromptReference | None = None
-    recording: Literal["full", "meta", "none"] | None = None
+    recording: Depth | None = None
     on_client_gone: Literal["cancel", "drain"] | None = None
+    redaction: PatternNames = Field(default=[])
     active: bool = True
 
     @model_validator(mode="after")

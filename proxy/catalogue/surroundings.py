@@ -18,13 +18,15 @@ class Surroundings:
     """``providers`` are all that there are without the catalogue, those found on this machine among them.
 
     ``allow_private`` are hosts and networks (CIDR) that a catalogue's addresses may lead to although they are private;
-    ``key_prefixes`` are what a variable must begin with to be named in a catalogue. ``port`` and ``hosts`` are our own.
+    ``key_prefixes`` are what a variable must begin with to be named in a catalogue. ``patterns`` are the user's own of
+    redaction. ``port`` and ``hosts`` are our own.
     """
 
     providers: tuple[Provider, ...] = ()
     routes: tuple[Route, ...] = ()
     allow_private: tuple[str, ...] = ()
     key_prefixes: tuple[str, ...] = ()
+    patterns: tuple[str, ...] = ()
     port: int = 0
     hosts: tuple[str, ...] = ()
 
@@ -50,6 +52,7 @@ def surroundings_of(settings: Settings, found: tuple[Provider, ...] = ()) -> Sur
         routes=settings.routes,
         allow_private=settings.admin.allow_private_upstreams,
         key_prefixes=settings.admin.key_prefixes,
+        patterns=tuple(item.name for item in settings.redaction.own),
         port=settings.server.port,
         hosts=(settings.server.host, *settings.server.allowed_hosts),
     )

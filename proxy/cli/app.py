@@ -25,6 +25,7 @@ from proxy.cli import (
     prompt_figure_commands,
     prompt_file_commands,
     reading_commands,
+    redaction_commands,
     setup_commands,
     view_commands,
 )
@@ -141,6 +142,7 @@ view_commands.add_to(app)
 erasing_commands.add_to(app)
 outward_commands.add_to(app)
 price_commands.add_to(app)
+redaction_commands.add_to(app)
 database_commands.add_to(app)
 catalogue_commands.add_to(app)
 prompt_file_commands.add_to(prompt_commands.prompts)

@@ -301,6 +301,12 @@ def create_key(
     tpm: Annotated[int | None, typer.Option("--tpm", metavar="N", help="Tokens a minute.")] = None,
     concurrent: Annotated[int | None, typer.Option("--concurrent", metavar="N", help="Calls at once.")] = None,
     expires: Annotated[str | None, typer.Option("--expires", metavar="TIME", help="90d, 12h or 2027-01-31.")] = None,
+    recording: Annotated[
+        str | None, typer.Option("--record", metavar="DEPTH", help="Keep of its calls: full, meta or none.")
+    ] = None,
+    redact: Annotated[
+        list[str] | None, typer.Option("--redact", metavar="PATTERN", help="Take out: dashcam redaction list.")
+    ] = None,
     json: Json = False, color: Color = "auto", database_url: DatabaseUrl = None, data_dir: DataDir = None,
     config: Config = None, env_file: EnvFile = None,
 ) -> None:  # fmt: skip
@@ -313,6 +319,8 @@ def create_key(
         "routes": route or [],
         "limits": limits if any(value is not None for value in limits.values()) else None,
         "expires_at": later(expires, "--expires"),
+        "recording": recording,
+        "redaction": redact or [],
     }
     _show_key(_admin(config, data_dir, env_file, database_url).ask("POST", "keys", body), as_json=json)
 

@@ -186,7 +186,7 @@ def _set_tags(item: Interaction, parts: _Parts) -> None:
     item.app = tags.app
     item.environment = tags.environment
     item.tags = tags.tags
-    item.metadata = {**_with_fallback(tags.metadata, start), **_redactions(parts.call)} or None
+    item.metadata = {**_with_fallback(tags.metadata, start), **_redactions(parts.call.redactions)} or None
 
 
 def _set_ending(item: Interaction, parts: _Parts) -> None:
@@ -259,9 +259,8 @@ def _with_fallback(metadata: Mapping[str, str], start: CallStart) -> Mapping[str
     return {**metadata, "dashcam_prompt_fallback": clean(start.prompt.fallback_for, 200) or ""}
 
 
-def _redactions(call: RecordedCall) -> Mapping[str, str]:
+def _redactions(found: Mapping[str, int]) -> Mapping[str, str]:
     """Say what was taken out before the call was written down, and how often."""
-    found = call.redactions
     return {"dashcam_redacted": " ".join(f"{name}={found[name]}" for name in sorted(found))} if found else {}
 
 

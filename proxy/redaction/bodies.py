@@ -24,10 +24,14 @@ from proxy.redaction.strings import Token, strings_of
 
 @dataclass(slots=True)
 class Redacted:
-    """``data`` is what may be recorded, ``counts`` what was found; ``moves`` say where the rest has gone, in turn."""
+    """``data`` is what may be recorded; ``moves`` say where the rest has gone, in turn.
+
+    ``taken`` is what was found, each by its pattern, in the order of the body; ``counts`` by pattern alone.
+    """
 
     data: bytes
     counts: Counter[str] = field(default_factory=Counter)
+    taken: list[tuple[str, bytes]] = field(default_factory=list)
     moves: tuple[Moved, ...] = ()
 
     def place(self, offset: int, *, is_end: bool = False) -> int:
@@ -82,7 +86,10 @@ def _cuts_of(redactor: Redactor, found: Redacted, *, is_first: bool) -> list[Cut
                 marks.append(_Mark(*texts.tokens[number].place(data, match.start, match.end), match.name))
             else:
                 marks += _marks_of_flow(data, flows[number - len(texts.tokens)], match)
-    return _joined(marks, found.counts)
+    joined = _joined(marks)
+    found.counts.update(mark.name for mark in joined if mark.shows)
+    found.taken += ((mark.name, data[mark.start : mark.end]) for mark in joined)
+    return [(mark.start, mark.end, placeholder(mark.name).encode() if mark.shows else b"") for mark in joined]
 
 
 class _Mark(NamedTuple):
@@ -103,16 +110,15 @@ def _marks_of_flow(data: bytes, flow: Flow, match: Match) -> Iterator[_Mark]:
         shows = False
 
 
-def _joined(marks: Sequence[_Mark], counts: Counter[str]) -> list[Cut]:
-    """Return ascending cuts that do not overlap, and count them."""
+def _joined(marks: Sequence[_Mark]) -> list[_Mark]:
+    """Return ascending marks that do not overlap."""
     joined: list[_Mark] = []
     for mark in sorted(marks, key=lambda item: (item.start, -item.end, not item.is_of_flow)):
         if not joined or mark.start >= joined[-1].end:
             joined.append(mark)
         elif mark.end > joined[-1].end:
             joined[-1] = joined[-1]._replace(end=mark.end, shows=joined[-1].shows or mark.shows)
-    counts.update(mark.name for mark in joined if mark.shows)
-    return [(mark.start, mark.end, placeholder(mark.name).encode() if mark.shows else b"") for mark in joined]
+    return joined
 
 
 # -- what there is to look through --------------------------------------------------------------------------

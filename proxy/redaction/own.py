@@ -7,7 +7,7 @@ Python's own expressions backtrack: one careless pattern would hold up every cal
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from proxy.domain.redaction import OwnPattern
 from proxy.redaction.patterns import BUILT_IN, UNREADABLE, Pattern
@@ -61,9 +61,9 @@ def check_own(patterns: Sequence[OwnPattern]) -> None:
             raise ValueError(f"own.{item.name[:40]}: {error}") from None
 
 
-def check_names(names: Iterable[str], own: Iterable[str]) -> None:
-    """Raise ``ValueError`` for a name that no pattern has."""
+def reasons_against(names: Sequence[str], own: Iterable[str]) -> Iterator[tuple[int, str]]:
+    """Yield which of some names no pattern has, by their positions, and what is wrong with them."""
     known = [*BUILT_IN, *own]
-    for name in names:
+    for position, name in enumerate(names):
         if name not in known:
-            raise ValueError(f"there is no pattern {name[:40]!r}; there are: {', '.join(known)}")
+            yield position, f"there is no pattern {name[:40]!r}; there are: {', '.join(known)}"

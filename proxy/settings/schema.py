@@ -19,7 +19,7 @@ from pydantic import (
 
 from proxy.domain.redaction import OwnPattern, RedactionRules
 from proxy.domain.route import WILDCARD
-from proxy.redaction.own import check_names, check_own
+from proxy.redaction.own import check_own, reasons_against
 from proxy.settings.fields import (
     DatabaseUrl,
     ExistingFile,
@@ -126,7 +126,8 @@ class _Redaction(_Section):
     @model_validator(mode="after")
     def _check_patterns(self) -> _Redaction:
         check_own([OwnPattern(name=name, pattern=pattern) for name, pattern in self.own.items()])
-        check_names(self.patterns, self.own)
+        for position, reason in reasons_against(self.patterns, self.own):
+            raise ValueError(f"patterns.{position}: {reason}")
         return self
 
     def to_domain(self) -> RedactionRules:

@@ -144,6 +144,8 @@ class ApiKeyRow(SQLModel, table=True):
     created_by: str = word(200)
     revoked_at: datetime | None = Field(default=None, sa_type=Instant)
     replaces: str | None = text(40)
+    recording: str | None = text(20)
+    redaction: list[str] | None = Field(default=None, sa_type=JSON)
 
 
 class AdminTokenRow(SQLModel, table=True):

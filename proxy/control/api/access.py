@@ -15,6 +15,7 @@ from proxy.control.api.listing import QUERY, page
 from proxy.control.desk import Changed
 from proxy.domain.access import KEY_BEGINNING
 from proxy.errors import InvalidError, NotFoundError, Problem
+from proxy.redaction.own import reasons_against
 from proxy.settings.credentials import master_key_of, master_keys
 from proxy.settings.keys import new_key
 from proxy.store.catalogue import keys, provider_secrets
@@ -25,7 +26,9 @@ _TOKEN_BEGINNING = "dashcam_adm_"  # noqa: S105 - what every token begins with, 
 _OVERLAP_HOURS = 24.0
 _MOST_OVERLAP_HOURS = 24.0 * 90
 _LONGEST_KEY = 4096
-_CHANGES = "Members of a key that change: owner, note, routes, limits, expires_at; null takes one away."
+_CHANGES = (
+    "Members of a key that change: owner, note, routes, limits, expires_at, recording, redaction; null takes one away."
+)
 _OVERLAPS = f"overlap_hours: how long the key that is replaced goes on, {_OVERLAP_HOURS:g} where nothing is said."
 
 
@@ -98,6 +101,7 @@ def _key(ask: Ask) -> Reply:
 
 def _make_key(ask: Ask) -> Reply:
     said_of, text = parse(NewKey, ask.body), new_key(KEY_BEGINNING)
+    _check_patterns(ask, said_of)
 
     def work(within: Session) -> KeyDocument:
         if said_of.expires_at is not None and said_of.expires_at <= within.now():
@@ -116,10 +120,17 @@ def _change_key(ask: Ask) -> Reply:
         check_tag(ask, former)
         told = former.model_dump(mode="json", include=set(NewKey.model_fields))
         said_of = parse(NewKey, {key: value for key, value in {**told, **body}.items() if value is not None})
+        _check_patterns(ask, said_of)
         return keys.change_key(within.connection, name, said_of)
 
     changed = _access(ask, "change", "keys", name, work)
     return said(changed, changed.result.to_mapping(), tag=etag_of(changed.result))
+
+
+def _check_patterns(ask: Ask, said_of: NewKey) -> None:
+    own = [item.name for item in ask.settings.redaction.own]
+    if found := list(reasons_against(said_of.redaction, own)):
+        raise InvalidError([Problem(f"redaction.{position}", reason) for position, reason in found])
 
 
 def _rotate_key(ask: Ask) -> Reply:

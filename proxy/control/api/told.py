@@ -52,7 +52,7 @@ def _entry(ask: Ask, said: ToldCall, number: int, prices: PriceList) -> Entry:
     kind, upstream = _provider(ask, said.provider)
     teller = Teller(
         name=ask.actor.name, cost_of=partial(cost_of, price_list=prices), kind=kind, upstream=upstream,
-        keeps_bodies=ask.settings.recording.bodies, redactor=redactor_of(ask.settings.redaction),
+        keeps_bodies=ask.settings.recording.usual == "full", redactor=redactor_of(ask.settings.redaction),
     )  # fmt: skip
     try:
         return entry_of_told(said, teller)

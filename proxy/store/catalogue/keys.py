@@ -62,7 +62,7 @@ def add_key(
     limits = None if said.limits is None else json_of(said.limits.to_mapping())
     row = (
         name, key_digest(text, pepper(connection)), text[-4:], said.owner, said.note, json_of(said.routes), limits,
-        instant(said.expires_at), now, author[:200], None, replaces,
+        instant(said.expires_at), now, author[:200], None, replaces, said.recording, json_of(said.redaction),
     )  # fmt: skip
     connection.exec_driver_sql(insert_sql(metadata.tables["api_key"]), row)
     return key(connection, name)
@@ -73,9 +73,13 @@ def change_key(connection: Connection, name: str, said: NewKey) -> KeyDocument:
     key(connection, name)
     limits = None if said.limits is None else json_of(said.limits.to_mapping())
     connection.exec_driver_sql(
-        "UPDATE api_key SET owner = ?, note = ?, routes = ?, limits = ?, expires_at = ? WHERE id = ?",
-        (said.owner, said.note, json_of(said.routes), limits, instant(said.expires_at), name),
-    )
+        "UPDATE api_key SET owner = ?, note = ?, routes = ?, limits = ?, expires_at = ?, recording = ?, redaction = ? "
+        "WHERE id = ?",
+        (
+            said.owner, said.note, json_of(said.routes), limits, instant(said.expires_at), said.recording,
+            json_of(said.redaction), name,
+        ),
+    )  # fmt: skip
     return key(connection, name)
 
 
@@ -103,15 +107,16 @@ def key(connection: Connection, name: str) -> KeyDocument:
 def keys(connection: Connection) -> list[KeyDocument]:
     """Return all keys as they are shown, the newest first."""
     sql = (
-        "SELECT id, last4, owner, note, routes, limits, expires_at, created_at, created_by, revoked_at, replaces "
-        "FROM api_key ORDER BY created_at DESC, id"
+        "SELECT id, last4, owner, note, routes, limits, expires_at, created_at, created_by, revoked_at, replaces, "
+        "recording, redaction FROM api_key ORDER BY created_at DESC, id"
     )
     return [KeyDocument.model_validate(_shown(row)) for row in connection.exec_driver_sql(sql).mappings()]
 
 
 def proxy_keys(connection: Connection) -> tuple[ProxyKey, ...]:
     """Return the keys that are not revoked, as gateways need them."""
-    sql = f"SELECT id, digest, routes, limits, expires_at FROM api_key WHERE {_IN_USE} ORDER BY id"  # noqa: S608 - ours
+    columns = "id, digest, routes, limits, expires_at, recording, redaction"
+    sql = f"SELECT {columns} FROM api_key WHERE {_IN_USE} ORDER BY id"  # noqa: S608 - ours
     return tuple(_proxy_key(dict(row)) for row in connection.exec_driver_sql(sql).mappings())
 
 
@@ -125,6 +130,8 @@ def _proxy_key(row: dict[str, Any]) -> ProxyKey:
         expires_at=None if ends is None else int(ends.timestamp()),
         routes=tuple(said.routes),
         limits=None if said.limits is None else said.limits.to_domain(),
+        recording=row["recording"],
+        redaction=tuple(read_json(row["redaction"]) or ()),
     )
 
 
@@ -190,7 +197,7 @@ def _shown(row: Any) -> dict[str, Any]:
     values = dict(row)
     for name in ("expires_at", "created_at", "revoked_at"):
         values[name] = read_instant(values[name])
-    for name, empty in (("routes", []), ("limits", None)):
+    for name, empty in (("routes", []), ("limits", None), ("redaction", [])):
         if name in values:
             values[name] = read_json(values[name]) or empty
     return values

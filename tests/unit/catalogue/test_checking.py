@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -191,3 +192,11 @@ def test_parameters_are_bounded_as_the_kinds_of_providers_have_it() -> None:
         )
     )
     assert list(found) == ["models.claude/m.defaults.temperature", "routes.a.forced.temperature"]
+
+
+def test_a_route_names_patterns_that_there_are() -> None:
+    surroundings = replace(SURROUNDINGS, patterns=("ticket",))
+    assert problems_of(catalogue_with(routes=[route(redaction=["email", "ticket"])]), surroundings) == {}
+    found = problems_of(catalogue_with(routes=[route(redaction=["email", "ticket"])]))
+    assert list(found) == ["routes.fast.redaction.1"]
+    assert found["routes.fast.redaction.1"].startswith("there is no pattern 'ticket'; there are: api_key")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from proxy.domain.redaction import OwnPattern
-from proxy.redaction.own import MAX_OWN, check_names, check_own, compiled
+from proxy.redaction.own import MAX_OWN, check_own, compiled, reasons_against
 
 TICKET = OwnPattern(name="ticket", pattern=r"TICKET-\d{4,}")
 
@@ -41,9 +41,11 @@ def test_the_first_mistake_is_told_with_its_place() -> None:
 
 
 def test_a_name_that_no_pattern_has_is_refused_with_those_there_are() -> None:
-    check_names(["email", "ticket"], ["ticket"])
-    with pytest.raises(ValueError, match="there is no pattern 'emails'; there are: api_key, email"):
-        check_names(["emails"], [])
+    assert list(reasons_against(["email", "ticket"], ["ticket"])) == []
+    ((position, reason),) = reasons_against(["email", "emails"], ["ticket"])
+    assert position == 1
+    assert reason.startswith("there is no pattern 'emails'; there are: api_key, email")
+    assert reason.endswith("ticket")
 
 
 def test_a_pattern_that_would_hang_a_backtracking_engine_does_not() -> None:

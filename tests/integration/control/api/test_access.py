@@ -143,9 +143,9 @@ async def test_a_page_of_ours_may_change_what_its_reader_may(settings: Settings,
 
 
 def test_what_changes_something_needs_more_than_reading() -> None:
-    rendering = "prompts/{name}/render"
-    open_changes = [item.path for item in ENDPOINTS if item.method != "GET" and item.scope == "read"]
-    assert open_changes == [rendering]
+    trying = {"prompts/{name}/render", "redaction/test"}
+    open_changes = {item.path for item in ENDPOINTS if item.method != "GET" and item.scope == "read"}
+    assert open_changes == trying
     assert len({(item.method, item.path) for item in ENDPOINTS}) == len(ENDPOINTS)
 
 
@@ -167,3 +167,18 @@ async def test_where_a_token_is_required_loopback_needs_one_too(settings: Settin
     async with admin_api(replace(settings, admin=AdminSettings(require_token=True))) as api:
         told = await api.ask("GET", "providers", status=401)
         assert told["code"] == "unauthorised"
+
+
+async def test_a_key_says_how_much_is_kept_of_its_calls_and_what_is_taken_out(settings: Settings) -> None:
+    async with admin_api(settings) as api:
+        body = {"owner": "kim", "recording": "meta", "redaction": ["email"]}
+        made = await api.ask("POST", "keys", body, status=201)
+        found = await api.ask("GET", f"keys/{made['id']}")
+        assert (found["recording"], found["redaction"]) == ("meta", ["email"])
+        changed = await api.ask("PATCH", f"keys/{made['id']}", {"recording": None, "redaction": ["phone"]})
+        assert (changed["recording"], changed["redaction"], changed["owner"]) == (None, ["phone"], "kim")
+        rotated = await api.ask("POST", f"keys/{made['id']}/rotate", {}, status=201)
+        assert rotated["redaction"] == ["phone"]
+        told = await api.ask("POST", "keys", {"redaction": ["email", "ticket"]}, status=422)
+        assert told["errors"][0]["field"] == "redaction.1"
+        await api.ask("PATCH", f"keys/{made['id']}", {"recording": "some"}, status=422)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from proxy.domain.redaction import RedactionRules
 from proxy.settings.database import DatabaseSettings
 from proxy.settings.values import RecordingSettings, Settings
 from tests.support.admin_api import AdminApi, admin_api
+from tests.support.redacting import CANARIES
 from tests.support.rollups import assert_rollups_equal_the_rows
 
 WHEN = "2026-11-20T12:00:00.000Z"
@@ -45,6 +47,21 @@ async def told(api: AdminApi, **call: Any) -> dict[str, Any]:
     found = await api.ask("GET", f"interactions/{made['id']}?include=request_body,response_body,texts")
     assert isinstance(found, dict)
     return found
+
+
+async def test_what_is_kept_off_the_record_is_kept_off_it_here_too(settings: Settings) -> None:
+    rules = RedactionRules(patterns=tuple(CANARIES))
+    async with admin_api(replace(settings, redaction=rules)) as api:
+        found = await told(
+            api, started_at=WHEN, user_id=CANARIES["email"], metadata={"card": CANARIES["payment_card"]},
+            request={**REQUEST, "messages": [{"role": "user", "content": f"key: {CANARIES['api_key']}"}]},
+            response=STREAM.replace("Hey", CANARIES["phone"]), error_message=f"no {CANARIES['iban']}",
+        )  # fmt: skip
+        assert found["content_state"] == "redacted"
+        assert found["metadata"]["dashcam_redacted"] == "api_key=1 email=1 iban=1 payment_card=1 phone=1"
+        assert found["metadata"]["card"] == "[redacted:payment_card]"
+        assert (found["user_id"], found["output_preview"]) == ("[redacted:email]", "[redacted:phone]")
+        assert not [name for name, canary in CANARIES.items() if canary in str(found)]
 
 
 async def test_request_and_answer_are_read_as_of_any_call(settings: Settings) -> None:
