@@ -18,7 +18,8 @@ from typing import Any, BinaryIO
 
 import orjson
 
-from proxy.errors import DashcamError, UsageError
+from proxy.cli.room import told
+from proxy.errors import UsageError
 
 
 @dataclass
@@ -64,20 +65,14 @@ class Output:
         self.end(data)
         note.size += len(data)
         if self._path is not None:
-            _save(note, self._path)
+            with told(self._path):
+                _save(note, self._path)
 
     def end(self, data: bytes) -> None:
         """Write what is not to be noted: an export that is broken off behind it ends once more."""
-        try:
+        with told(self._path or "standard output", *(() if self._path else (None,))):
             self._stream.write(data)
             self._stream.flush()
-        except BrokenPipeError:
-            raise
-        except OSError as error:
-            raise DashcamError(
-                f"{self._path or 'standard output'} cannot be written: {error.strerror}",
-                hint="make room, and say the same once more: it goes on where it was" if self._path else None,
-            ) from error
 
 
 @contextlib.contextmanager
@@ -92,9 +87,10 @@ def opened(target: Path | None, note: Note, *, is_replacing: bool) -> Iterator[t
     with _locked(part) as stream:
         note = _continued(stream, part, note)
         yield Output(stream, part), note
-        os.fsync(stream.fileno())
-        part.replace(target)
-        _note_path(part).unlink(missing_ok=True)
+        with told(part):
+            os.fsync(stream.fileno())
+            part.replace(target)
+            _note_path(part).unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
@@ -103,12 +99,22 @@ def _locked(part: Path) -> Iterator[BinaryIO]:
         stream = os.fdopen(os.open(part, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600), "r+b")
     except OSError as error:
         raise UsageError(f"{part} cannot be written: {error.strerror}") from error
-    with stream:
+    with _closed_whatever_is_left(stream):
         try:
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise UsageError(f"another export writes {part}", hint="wait for it, or name another file") from error
         yield stream
+
+
+@contextlib.contextmanager
+def _closed_whatever_is_left(stream: BinaryIO) -> Iterator[None]:
+    """Close a file at the end; what a full disk has left in its buffer was not noted, and is written anew."""
+    try:
+        yield
+    finally:
+        with contextlib.suppress(OSError):
+            stream.close()
 
 
 def _continued(stream: BinaryIO, part: Path, fresh: Note) -> Note:

@@ -11,7 +11,6 @@ import fcntl
 import hashlib
 import os
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
@@ -19,7 +18,8 @@ from typing import IO
 import orjson
 
 from proxy.cli.import_source import Source
-from proxy.errors import DashcamError, UsageError
+from proxy.cli.room import told
+from proxy.errors import UsageError
 from proxy.settings.private_file import replace_file
 from proxy.spool.disk import RealDisk
 
@@ -62,19 +62,19 @@ class Desk:
 
     def put_aside(self, line: bytes) -> None:
         """Keep a line that could not be taken."""
-        with self._told():
+        with told(self._folder):
             self.note.aside += self._aside.write(line + b"\n")
 
     def save(self) -> None:
         """Note that what was looked at is in the store, or aside."""
-        with self._told():
+        with told(self._folder):
             self._aside.flush()
             if self._note_path is not None:
                 replace_file(self._note_path, orjson.dumps(self.note), is_lasting=False)
 
     def begin(self) -> None:
         """Take up what was noted; ``UsageError`` where another import has this file in hand."""
-        with self._told():
+        with told(self._folder):
             RealDisk().make_folder(self._folder)
             descriptor = os.open(self.aside_path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             self._aside = os.fdopen(descriptor, "r+b")
@@ -103,11 +103,3 @@ class Desk:
         except (OSError, orjson.JSONDecodeError, TypeError, AttributeError):
             return Note()
         return note if self.aside_path.stat().st_size >= note.aside else Note()
-
-    @contextlib.contextmanager
-    def _told(self) -> Iterator[None]:
-        try:
-            yield
-        except OSError as error:
-            hint = "make room, and say the same once more: it goes on where it was"
-            raise DashcamError(f"{self._folder} cannot be written: {error.strerror}", hint=hint) from error

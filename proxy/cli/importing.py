@@ -21,9 +21,10 @@ from proxy.cli.bar import Bar
 from proxy.cli.export_output import calls
 from proxy.cli.import_note import Desk
 from proxy.cli.import_source import Line, Source, opened
+from proxy.cli.room import told
 from proxy.cli.terminal import harmless, short_id
 from proxy.domain.interaction import Entry
-from proxy.errors import DashcamError, InvalidError, StoreError
+from proxy.errors import InvalidError, StoreError
 from proxy.forms.calls import entry_of
 from proxy.forms.sql import is_statement, values_of
 from proxy.loader.amendments import Amender
@@ -175,7 +176,7 @@ class _Importing:
         """Write calls; what the store refuses is found by halving, and put aside."""
         arrival = Arrival([batch.calls[place] for place in places], [batch.entries[place] for place in places])
         try:
-            with _room():
+            with told("what is imported"):
                 self._amender.write(arrival)
         except (StoreUnavailableError, StoreMovedError):
             raise
@@ -270,12 +271,3 @@ def _loaded(data: bytes) -> Any:
 def _unquoted(error: orjson.JSONDecodeError) -> str:
     """Return what is wrong with JSON, at which character; nothing of the text is in it."""
     return f"{error.msg.partition(':')[0]} at character {error.pos + 1}"
-
-
-@contextlib.contextmanager
-def _room() -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        hint = "make room, and say the same once more: it goes on where it was"
-        raise DashcamError(f"what is imported cannot be handed over: {error.strerror}", hint=hint) from error

@@ -20,7 +20,8 @@ from typing import Any
 
 import orjson
 
-from proxy.errors import DashcamError, UsageError
+from proxy.cli.room import told
+from proxy.errors import UsageError
 from proxy.forms.parquet import library, write_file
 from proxy.forms.reading import Place
 from proxy.forms.writing import Call
@@ -66,7 +67,7 @@ def opened(folder: Path | None, fresh: Manifest, *, is_replacing: bool) -> Itera
     library()
     if folder is None:
         raise UsageError("Parquet goes into a folder", hint="say which: --to FOLDER")
-    with _told(folder):
+    with told(folder):
         RealDisk().make_folder(folder)
         descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
     try:
@@ -90,7 +91,7 @@ def write_days(
     """Write calls, which come in the order of time, into a file for each day."""
     for day, portions in itertools.groupby(_by_day(calls), key=lambda part: part[0]):
         path = folder / f"day={day}" / "part-0.parquet"
-        with _told(path):
+        with told(path):
             RealDisk().make_folder(path.parent)
             rows = write_file(path, columns, (portion for _, portion in portions), has_content=has_content)
             facts = {"rows": rows, "bytes": path.stat().st_size, "sha256": _sha256(path)}
@@ -98,7 +99,7 @@ def write_days(
             save(folder, manifest)
         tell()
     manifest.is_whole = True
-    with _told(folder):
+    with told(folder):
         save(folder, manifest)
 
 
@@ -123,7 +124,7 @@ def _continued(folder: Path, fresh: Manifest, *, is_replacing: bool) -> Manifest
         raise UsageError(f"{folder} has something in it already", hint="name another folder, or add --replace")
     for path in (*folder.glob("day=*/part-0.parquet*"), folder / "manifest.json"):
         path.unlink(missing_ok=True)
-    with _told(folder):
+    with told(folder):
         save(folder, fresh)
     return fresh
 
@@ -141,12 +142,3 @@ def _sha256(path: Path) -> str:
         while data := file.read(_AT_ONCE):
             digest.update(data)
     return digest.hexdigest()
-
-
-@contextlib.contextmanager
-def _told(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        hint = "make room, and say the same once more: it goes on with this day"
-        raise DashcamError(f"{path} cannot be written: {error.strerror or error}", hint=hint) from error

@@ -19,6 +19,7 @@ from proxy.settings.database import DatabaseSettings
 from proxy.store.columns import instant_text
 from proxy.store.moving.plan import carried
 from proxy.store.moving.side import Side, fetch
+from proxy.store.place import is_nothing
 
 COPYING, COMPLETE, IN_USE = "copying", "complete", "in_use"
 _COLUMNS = "id, source, instance, state, started_at, finished_at"
@@ -45,7 +46,7 @@ def read(side: Side) -> CopyState | None:
 
 def of(database: DatabaseSettings) -> CopyState | None:
     """Return what a database is, None also where there is none yet; ``StoreError`` when it cannot be read."""
-    if not database.is_postgres and not database.path.exists():
+    if not database.is_postgres and is_nothing(database.path):
         return None
     side = Side(database)
     try:

@@ -88,7 +88,7 @@ def test_broken_off_it_goes_on_with_the_day_it_was_at(
     with monkeypatch.context() as patch:
         patch.setattr(parquet_export, "write_file", breaking)
         broken = dashcam("export", "--format", "parquet", "--to", "out")
-    assert (broken.code, "No space left on device" in broken.err, "goes on with this day" in broken.err) == (
+    assert (broken.code, "No space left on device" in broken.err, "goes on where it was" in broken.err) == (
         1,
         True,
         True,
