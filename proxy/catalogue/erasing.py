@@ -52,6 +52,13 @@ class Anonymising(Selection):
     pseudonyms: bool = False
 
 
+class Pruning(Document):
+    """What is due by the settings of retention. force: the clock is right, however far it is from the last look."""
+
+    dry_run: bool = True
+    force: bool = False
+
+
 class Calls(Document):
     """Calls by their whole ids."""
 

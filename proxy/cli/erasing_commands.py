@@ -1,4 +1,4 @@
-"""The commands that take away what is on record: ``purge``, ``anonymise``, ``delete`` and ``redact``."""
+"""The commands that take away what is on record: ``purge``, ``anonymise``, ``delete``, ``redact`` and ``prune``."""
 
 from __future__ import annotations
 
@@ -119,7 +119,26 @@ def redact(
     by_ids(settings, "redact", calls, is_sure=yes, as_json=json)
 
 
+def prune(
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what is due, and how the record grows.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="The clock is right, though it has jumped.")] = False,
+    json: Json = False,
+    database_url: DatabaseUrl = None,
+    data_dir: DataDir = None,
+    config: Config = None,
+    env_file: EnvFile = None,
+) -> None:
+    """Delete now what is too old by the settings.
+
+    A running Dashcam does it by itself. Nothing is ever too old unless [retention] says so.
+    """
+    from proxy.cli.pruning import prune as start
+
+    settings = settings_from(config, data_dir, env_file, database_url=database_url)
+    start(settings, is_dry=dry_run, is_forced=force, as_json=json)
+
+
 def add_to(app: typer.Typer) -> None:
     """Add these commands to the command line."""
-    for command in (purge, anonymise, delete, redact):
+    for command in (purge, anonymise, delete, redact, prune):
         app.command()(command)

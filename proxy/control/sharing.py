@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from proxy import __version__
+from proxy.control.archiving import archive_of
 from proxy.control.chores import Chores
 from proxy.control.configuration import Follower, adopt_prices, handlers_of
 from proxy.control.hosts import Hosts
@@ -76,9 +77,9 @@ class Sharing:
         database, who = self._settings.database, self._who()
         follower = Follower(handlers_of(self._settings.prices_dir, self._take_up))
         self._hosts = Hosts(database, who, follower, self._report, self._on_claimed)
-        self._work = PeriodicWork(
-            PeriodicRuns(database, who, tasks_of(database, self._settings.admin.audit_days)), lambda: self.is_leader
-        )
+        kept = self._settings.retention
+        tasks = tasks_of(database, self._settings.admin.audit_days, kept, archive_of(kept.archive, database))
+        self._work = PeriodicWork(PeriodicRuns(database, who, tasks), lambda: self.is_leader)
         self._hosts.start()
         if database.is_postgres:
             upkeep = Upkeep(self._settings.maintenance.every_hours * 3600)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from urllib.parse import parse_qs
 
 import orjson
@@ -18,6 +19,7 @@ from proxy.domain.identity import id_text
 from proxy.domain.interaction import Entry, Interaction
 from proxy.domain.outcome import SUCCESSFUL, CostStatus, Outcome, UsageSource
 from proxy.domain.recording import CallStart, RecordedCall
+from proxy.domain.retention import EXPIRES
 from proxy.domain.usage import NO_USAGE, Usage
 from proxy.interpret.asking import Request, read_request
 from proxy.interpret.content import content_state_of, edits_of, request_body_of, response_body_of, sent_sha256
@@ -34,6 +36,7 @@ from proxy.protocol.quantities import spoken_characters
 
 CostOf = Callable[..., Cost]
 _BYTES_PER_TOKEN = 4
+_LAST_SECOND = 253_402_300_799  # of the year 9999, behind which no instant has a text
 
 
 @dataclass(slots=True)
@@ -186,7 +189,14 @@ def _set_tags(item: Interaction, parts: _Parts) -> None:
     item.app = tags.app
     item.environment = tags.environment
     item.tags = tags.tags
-    item.metadata = {**_with_fallback(tags.metadata, start), **_redactions(parts.call.redactions)} or None
+    expiry = {} if tags.retention is None else {EXPIRES: _expiry(item.started_at, tags.retention)}
+    item.metadata = {**_with_fallback(tags.metadata, start), **_redactions(parts.call.redactions), **expiry} or None
+
+
+def _expiry(started_at: int, seconds: int) -> str:
+    """Return the instant until which a call may be kept, as instants are stored; the last one there is at most."""
+    at = min(started_at // 1000 + seconds, _LAST_SECOND)
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%S.000Z")
 
 
 def _set_ending(item: Interaction, parts: _Parts) -> None:

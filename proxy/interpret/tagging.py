@@ -30,7 +30,10 @@ _HEX = frozenset("0123456789abcdef")
 
 @dataclass(slots=True)
 class Tags:
-    """Column values; ``client_id`` is the caller's own id of the call, ``retry`` which repetition an SDK says it is."""
+    """Column values; ``client_id`` is the caller's own id of the call, ``retry`` which repetition an SDK says it is.
+
+    ``retention`` is how many seconds the caller lets it be kept.
+    """
 
     user_id: str | None = None
     session_id: str | None = None
@@ -39,6 +42,7 @@ class Tags:
     environment: str | None = None
     client_id: str | None = None
     retry: int | None = None
+    retention: int | None = None
     tags: tuple[str, ...] = ()
     metadata: Mapping[str, str] = field(default_factory=dict)
 
@@ -61,6 +65,7 @@ def tags_of(headers: Iterable[tuple[str, str]], body: Mapping[str, Any]) -> Tags
         environment=clean(said.get("environment"), LIMITS["environment"]),
         client_id=found.call_id or clean(first.get("x-client-request-id"), _MAX_CLIENT_ID),
         retry=_retry(first.get("x-stainless-retry-count")),
+        retention=found.retention,
         tags=tuple(dict.fromkeys(clean(word, MAX_TAG) or "" for word in found.tags)),
         metadata={clean(key, MAX_KEY) or "": clean(value, MAX_VALUE) or "" for key, value in found.metadata.items()},
     )

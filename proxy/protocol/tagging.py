@@ -13,6 +13,7 @@ import uuid
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from proxy.domain.retention import seconds_of
 from proxy.protocol.jsontext import parse_object, written
 
 OURS = "x-dashcam-"
@@ -40,6 +41,7 @@ _OBJECT_NAMES = (
     "x-dashcam-metadata", "x-portkey-metadata", "x-litellm-spend-logs-metadata", "cf-aig-metadata", "x-tfy-metadata",
 )  # fmt: skip
 _RECORD_NAME = "x-dashcam-record"
+_RETENTION_NAME = "x-dashcam-retention"
 _LESS = {
     "cf-aig-collect-log-payload": "false",
     "x-litellm-enable-message-redaction": "true",
@@ -53,7 +55,7 @@ _KNOWN = frozenset(
         *(name for _, names in _FIELDS.values() for name in names),
         *_ID_NAMES, *_TAG_NAMES, *_OBJECT_NAMES, *_LESS,
         _RECORD_NAME, "x-dashcam-provider", "x-dashcam-timeout", "x-dashcam-retries", "x-dashcam-verbose",
-        "x-dashcam-prompt", "x-dashcam-prompt-fallback",
+        "x-dashcam-prompt", "x-dashcam-prompt-fallback", _RETENTION_NAME,
     ]
 )  # fmt: skip
 _MODES = (FULL, META, NONE)
@@ -97,10 +99,14 @@ def _asks_for_less(known: Mapping[bytes, bytes], name: bytes, word: bytes) -> bo
 
 @dataclass(slots=True)
 class Tagging:
-    """``fields`` are the single values by their names in ``LIMITS``; ``call_id`` is the caller's own UUID."""
+    """``fields`` are the single values by their names in ``LIMITS``; ``call_id`` is the caller's own UUID.
+
+    ``retention`` is how many seconds the call is kept at most, where its caller says so.
+    """
 
     fields: dict[str, str] = field(default_factory=dict)
     call_id: str | None = None
+    retention: int | None = None
     tags: dict[str, None] = field(default_factory=dict)
     metadata: dict[str, str] = field(default_factory=dict)
     cuts: set[str] = field(default_factory=set)
@@ -148,6 +154,17 @@ class Tagging:
         except ValueError:
             self.cuts.add("id is no UUID and was left out")
 
+    def keep(self, span: str) -> None:
+        """Take how long the call is kept at most: of several the shortest."""
+        try:
+            seconds = seconds_of(span)
+        except ValueError:
+            seconds = 0
+        if not seconds:
+            self.cuts.add("retention is no span such as 7d and was left out")
+        else:
+            self.retention = min(seconds, self.retention or seconds)
+
     def _leave_out(self, what: str, limit: int) -> None:
         self.left_out[f"{what} beyond {limit} left out"] = self.left_out.get(f"{what} beyond {limit} left out", 0) + 1
 
@@ -172,6 +189,8 @@ def read_headers(headers: Iterable[tuple[str, str]]) -> Tagging:
         found.identify(value)
     for value in _values(said, _TAG_NAMES):
         found.tag(value.split(","))
+    for value in said.get(_RETENTION_NAME, ()):
+        found.keep(value)
     _read_pairs(said, found)
     if any(word.strip().lower() not in _MODES for word in said.get(_RECORD_NAME, ())):
         found.cuts.add("record is none of full, meta, none: kept as meta")

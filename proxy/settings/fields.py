@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from proxy.domain.provider import KNOWN_KINDS
+from proxy.domain.retention import bytes_of, seconds_of
 from proxy.domain.route import WILDCARD
 from proxy.settings.addresses import check_name, split_address
 from proxy.settings.database import check_url
@@ -133,3 +134,7 @@ OutgoingProxy = Annotated[str, AfterValidator(_outgoing_proxy)]
 ModelName = Annotated[str, AfterValidator(_model_name)]
 ProviderName = Annotated[str, AfterValidator(_provider_name)]
 ExistingFile = Annotated[str, AfterValidator(_existing)]
+Span = Annotated[int, BeforeValidator(lambda said: seconds_of(str(said)))]
+"""A span in words, as seconds; "" is 0."""
+Size = Annotated[int, BeforeValidator(lambda said: bytes_of(str(said)))]
+"""A size in words, as bytes; "" is 0."""

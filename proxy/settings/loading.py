@@ -287,6 +287,7 @@ def _settings(
         secrets=values.SecretSettings(**checked.secrets.model_dump()),
         discovery=values.DiscoverySettings(**checked.discovery.model_dump()),
         maintenance=values.MaintenanceSettings(**checked.maintenance.model_dump()),
+        retention=_retention(checked.retention.model_dump()),
         log=values.LogSettings(**{**log, "file": log["file"] or None}),
         prices=values.PriceSettings(file=_own_prices(checked.prices.file), url=checked.prices.url),
         providers=providers,
@@ -302,6 +303,12 @@ def _database(said: dict[str, Any]) -> DatabaseSettings:
     if made.url and not made.is_postgres:
         made = replace(made, url=sqlite_at(made.path.absolute()).url)
     return made
+
+
+def _retention(said: dict[str, Any]) -> values.RetentionSettings:
+    archive = said.pop("archive")
+    folder = str(Path(archive).expanduser().absolute()) if archive else None
+    return values.RetentionSettings(archive=folder, **said)
 
 
 def _own_prices(configured: str) -> str | None:

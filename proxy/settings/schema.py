@@ -5,7 +5,7 @@ pydantic reads and checks; no value of these classes leaves the floor (``values`
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 from pydantic import (
     BaseModel,
@@ -18,6 +18,7 @@ from pydantic import (
 )
 
 from proxy.domain.redaction import OwnPattern, RedactionRules
+from proxy.domain.retention import Spans
 from proxy.domain.route import WILDCARD
 from proxy.redaction.own import check_own, reasons_against
 from proxy.settings.fields import (
@@ -33,6 +34,8 @@ from proxy.settings.fields import (
     ProviderName,
     ReplicaUrl,
     Seconds,
+    Size,
+    Span,
     Url,
     VariableName,
     VariablePrefix,
@@ -197,6 +200,26 @@ class _Maintenance(_Section):
     network_file_system: bool
 
 
+class _Spans(_Section):
+    text: Span = 0
+    metadata: Span = 0
+    errors: Span = 0
+
+    @model_validator(mode="after")
+    def _check_order(self) -> Self:
+        problem = Spans(text=self.text, metadata=self.metadata, errors=self.errors).problem()
+        if problem is not None:
+            raise ValueError(problem)
+        return self
+
+
+class _Retention(_Spans):
+    max_size: Size
+    archive: str
+    routes: dict[ModelName, _Spans] = {}
+    keys: dict[str, _Spans] = {}
+
+
 class _Log(_Section):
     level: Literal["debug", "info", "warning", "error"]
     format: Literal["text", "json"]
@@ -279,7 +302,14 @@ class SettingsFile(_Section):
     secrets: _Secrets
     discovery: _Discovery
     maintenance: _Maintenance
+    retention: _Retention
     log: _Log
     prices: _Prices
     providers: dict[ProviderName, _Provider] = {}
     routes: list[RouteSection] = []
+
+    @model_validator(mode="after")
+    def _check_size(self) -> SettingsFile:
+        if self.retention.max_size and self.database.url.startswith("postgres"):
+            raise ValueError("retention.max_size is for SQLite: a Postgres keeps the space of rows that are gone")
+        return self

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from proxy.domain.provider import Provider, provider_from_mapping
 from proxy.domain.redaction import NO_RULES, RedactionRules, rules_from_mapping
+from proxy.domain.retention import Spans, spans_from_mapping
 from proxy.domain.route import Route, route_from_mapping
 from proxy.settings.database import DatabaseSettings, sqlite_at
 
@@ -141,6 +142,32 @@ class MaintenanceSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RetentionSettings:
+    """How long what is kept is kept (seconds, 0: for ever), and how large it may become (bytes, 0: as it comes).
+
+    ``routes`` and ``keys`` have spans of their own, by a route's name and a key's id. ``archive`` is the folder that
+    gets what goes.
+    """
+
+    text: int = 0
+    metadata: int = 0
+    errors: int = 0
+    max_size: int = 0
+    archive: str | None = None
+    routes: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    keys: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+
+    @property
+    def spans(self) -> Spans:
+        """What counts for every call that nothing else is said of."""
+        return Spans(text=self.text, metadata=self.metadata, errors=self.errors)
+
+    def spans_of(self, said: Mapping[str, int]) -> Spans:
+        """Return what counts where something is said of a route or key: the rest is as for every call."""
+        return spans_from_mapping({**asdict(self.spans), **{name: value for name, value in said.items() if value}})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LogSettings:
     """How we talk: ``format`` is text or json, ``file`` adds a daily rotated file, ``keep_days`` of it."""
 
@@ -177,6 +204,7 @@ class Settings:
     secrets: SecretSettings = field(default_factory=SecretSettings)
     discovery: DiscoverySettings = field(default_factory=DiscoverySettings)
     maintenance: MaintenanceSettings = field(default_factory=MaintenanceSettings)
+    retention: RetentionSettings = field(default_factory=RetentionSettings)
     log: LogSettings = field(default_factory=LogSettings)
     prices: PriceSettings = field(default_factory=PriceSettings)
     providers: tuple[Provider, ...] = ()

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
+from proxy.domain.retention import EXPIRES
 from proxy.store.bulk import run_many
 from proxy.store.counting import Recount, count, counted
 from proxy.store.erasing import forget, held_rows, strip
@@ -57,8 +58,9 @@ def anonymise(connection: Connection, ids: Sequence[str], manner: Manner, key: b
 
 
 def _nobody(row: Row, manner: Manner, key: bytes | None) -> Row:
+    kept = {*manner.keep, EXPIRES}
     tags = [tag for tag in row["tags"] or () if tag in manner.keep]
-    metadata = {name: value for name, value in (row["metadata"] or {}).items() if name in manner.keep}
+    metadata = {name: value for name, value in (row["metadata"] or {}).items() if name in kept}
     user = pseudonym(row["user_id"], key)
     return {**row, **dict.fromkeys(WHO), "user_id": user, "tags": tags or None, "metadata": metadata or None}
 

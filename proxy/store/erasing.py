@@ -58,7 +58,8 @@ STAYS = {
 TEXTS = ("input_preview", "output_preview", "prompt_variables")
 """What of a row says what was asked or answered."""
 _SAID = (*TEXTS, "error_message", "response_sha256")
-_WITH_TEXT = (ContentState.STORED, ContentState.TRUNCATED, ContentState.REDACTED)
+WITH_TEXT = (ContentState.STORED, ContentState.TRUNCATED, ContentState.REDACTED)
+"""The states of calls of which something that was said is there."""
 _COLUMNS = ", ".join(f'"{name}"' for name in COUNTED)
 _TOMBSTONE = "INSERT INTO tombstone (id, erased_at, purge) VALUES (?, ?, ?) ON CONFLICT DO NOTHING"
 _LOOSE = (
@@ -104,7 +105,7 @@ def strip(connection: Connection, ids: Iterable[str], *, keeps_facts: bool = Fal
     wanted = [item.id for item in olds]
     _let_slices_go(connection, olds)
     columns = TEXTS if keeps_facts else _SAID
-    states = ", ".join(f"'{state}'" for state in _WITH_TEXT)
+    states = ", ".join(f"'{state}'" for state in WITH_TEXT)
     state = f"content_state = CASE WHEN content_state IN ({states}) THEN '{ContentState.PRUNED}' ELSE content_state END"
     terms = ", ".join([*(f"{name} = NULL" for name in columns), state])
     _run(connection, f"UPDATE interaction SET {terms} WHERE id IN", wanted)  # noqa: S608 - ours

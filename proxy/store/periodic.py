@@ -19,7 +19,8 @@ import structlog
 from sqlalchemy import Connection
 
 from proxy.settings.database import DatabaseSettings
-from proxy.store import feedback, instances, leadership, partitions, purges, text_indexing
+from proxy.settings.values import RetentionSettings
+from proxy.store import feedback, instances, leadership, partitions, purges, retention, text_indexing
 from proxy.store.catalogue import audit
 from proxy.store.columns import instant_text, milliseconds_of
 from proxy.store.engine import backend_of
@@ -32,7 +33,7 @@ log = structlog.get_logger("periodic")
 RETRY_SECONDS = 60.0
 OLD_MONTHS = "old_months"
 OLD_DEEDS = "old_deeds"
-_SOON, _MINUTE, _HOUR, _DAY = 1.0, 60.0, 3600.0, 86_400.0
+_SOON, _MINUTE, _QUARTER, _HOUR, _DAY = 1.0, 60.0, 900.0, 3600.0, 86_400.0
 _JUMP_SECONDS = 7 * _DAY
 _LAST = "SELECT ended_at FROM periodic_run WHERE name = ?"
 _DUE = "SELECT name, next_at FROM periodic_run"
@@ -65,9 +66,21 @@ class Task:
 _INDEX = Task(name="text_index", seconds=_SOON, work=text_indexing.index_next, goes_on=True)
 
 
-def tasks_of(database: DatabaseSettings, audit_days: int = 0) -> list[Task]:
-    """Return what is done periodically for a database; deeds older than ``audit_days`` go, with 0 none does."""
-    tasks = [Task(name="purges", seconds=_MINUTE, work=_settle_purges, goes_on=True)]
+def tasks_of(
+    database: DatabaseSettings,
+    audit_days: int = 0,
+    kept: RetentionSettings | None = None,
+    archive: retention.Archive | None = None,
+) -> list[Task]:
+    """Return what is done periodically for a database; deeds older than ``audit_days`` go, with 0 none does.
+
+    ``kept`` says how long calls are, ``archive`` gets those that go.
+    """
+    prune = partial(_prune, kept=kept or RetentionSettings(), archive=archive)
+    tasks = [
+        Task(name="retention", seconds=_QUARTER, work=prune, goes_on=True),
+        Task(name="purges", seconds=_MINUTE, work=_settle_purges, goes_on=True),
+    ]
     if audit_days:
         tasks.append(Task(name=OLD_DEEDS, seconds=_DAY, work=partial(_drop_deeds, days=audit_days), goes_on=True))
     if not database.is_postgres:
@@ -101,6 +114,11 @@ def _drop_old(connection: Connection, keep: int) -> str | None:
 def _settle_feedback(connection: Connection) -> str | None:
     """Give calls what was given to them in the moment when they were stored by another host."""
     return feedback.settle_missed(connection, _now(connection))
+
+
+def _prune(connection: Connection, kept: RetentionSettings, archive: retention.Archive | None) -> str | None:
+    """Let some of what is too old go."""
+    return retention.step(connection, kept, _now(connection), archive)
 
 
 def _settle_purges(connection: Connection) -> str | None:

@@ -19,7 +19,10 @@ from tests.support.checkout import ROOT
 
 README = (ROOT / "README.md").read_text()
 SHIPPED = ROOT / "config" / "dashcam.toml"
-NOT_IN_A_FILE = {"providers", "routes", "redaction.own", "proxy_keys", "admin_token_sha256", "metrics_token_sha256"}
+NOT_IN_A_FILE = {
+    "providers", "routes", "redaction.own", "retention.routes", "retention.keys", "proxy_keys", "admin_token_sha256",
+    "metrics_token_sha256",
+}  # fmt: skip
 """Fields that come from elsewhere: secrets, and providers and routes (tables of their own)."""
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
 from proxy.cli.doctor import postgres
@@ -16,11 +17,13 @@ from proxy.settings.file_systems import network_kind
 from proxy.settings.snapshot import load
 from proxy.settings.values import Settings
 from proxy.spool.inventory import Stray, strays
+from proxy.store.catalogue import session
 from proxy.store.failures import StoreUnavailableError
 from proxy.store.holders import WRITES, holders
 from proxy.store.migration import check_unaltered
 from proxy.store.place import is_nothing
 from proxy.store.reading import Reader
+from proxy.store.retention import jump, passes_of
 from proxy.supervisor import instance
 
 CHECK_SECONDS = 5.0
@@ -109,6 +112,24 @@ def database(settings: Settings) -> Iterator[Finding]:
     yield _sound(detail, wrong)
     yield from _its_disk(settings)
     yield from postgres.clock(newest)
+
+
+def retention(settings: Settings) -> Iterator[Finding]:
+    """Say where nothing is deleted because the clock has jumped, or there was nobody to look."""
+    kept = settings.retention
+    if not (passes_of(kept) or kept.max_size):
+        return
+    try:
+        since = session.read(settings.database, lambda within: jump(within.connection, time.time_ns() // 1_000_000))
+    except StoreError:
+        # What is wrong with the database is told where it is looked at.
+        return
+    if since is None:
+        yield Finding("retention", True, "what is too old is deleted")
+        return
+    last = datetime.fromtimestamp(since / 1000, UTC)
+    detail = f"nothing is deleted: the last look was at {last:%Y-%m-%d %H:%M} UTC, or the clock has jumped"
+    yield Finding("retention", None, detail, "correct the clock; where it is right: dashcam prune --force")
 
 
 def _its_disk(settings: Settings) -> Iterator[Finding]:

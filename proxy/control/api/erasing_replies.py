@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Literal
 
 from pydantic import BaseModel
@@ -18,6 +19,24 @@ class PurgeState(BaseModel):
     kind: Literal["purge", "anonymise"]
     calls: int
     is_finished: bool
+
+
+class Pruned(BaseModel):
+    """due are calls by what of them is too old; done says what went; it is repeated until is_finished.
+
+    paused_since: the clock has jumped since that instant, and nothing goes without force. bytes are in use, and grow by
+    bytes_per_day; full_in_days: when max_bytes is reached.
+    """
+
+    dry_run: bool
+    due: dict[str, int]
+    done: list[str]
+    is_finished: bool
+    paused_since: datetime | None
+    bytes: int
+    bytes_per_day: int
+    max_bytes: int | None
+    full_in_days: float | None
 
 
 class Gone(BaseModel):

@@ -20,6 +20,7 @@ from proxy.control.api import (
     price_data,
     prompt_versions,
     prompts,
+    pruning,
     redaction,
     search,
     sessions,
@@ -35,6 +36,7 @@ from proxy.settings.values import Settings
 ENDPOINTS: tuple[Endpoint, ...] = (
     *live.endpoints(),
     *erasing.endpoints(),
+    *pruning.endpoints(),
     *interactions.endpoints(),
     *told.endpoints(),
     *search.endpoints(),

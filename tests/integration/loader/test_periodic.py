@@ -185,7 +185,7 @@ def test_the_months_ahead_are_made_one_by_one_while_calls_are_written(postgres: 
     writer, who = StoreWriter(store), a_host()
     with writer.transaction() as connection:
         leadership.renew(connection, who.id, who.holder)
-    assert look(PeriodicWork(PeriodicRuns(store, who, tasks_of(store)), lambda: True), writer) == len(last) + 6
+    assert look(PeriodicWork(PeriodicRuns(store, who, tasks_of(store)), lambda: True), writer) == len(last) + 7
     assert {name for (name,) in ask(store, "SELECT relname FROM pg_class WHERE relkind = 'r'")} == set(found)
     writer.close()
     postgres.drop(store)

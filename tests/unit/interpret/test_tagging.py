@@ -10,9 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.domain.interaction import Interaction
+from proxy.domain.retention import EXPIRES, seconds_of
 from proxy.interpret.entry import interpret
 from proxy.interpret.tagging import tags_of
 from proxy.pricing.cost import cost_of
+from proxy.store.columns import instant_text, milliseconds_of
 from proxy.store.rows import label_rows
 from tests.support.recorded import recorded
 
@@ -76,6 +78,17 @@ def test_the_row_has_it_all() -> None:
     ).interaction
     assert (item.user_id, item.app, item.environment, item.trace_id) == ("kim", "shop", "prod", TRACE)
     assert (item.client_request_id, item.retry_count, item.tags, item.metadata) == ("c-1", 1, ("a",), {"k": "v"})
+
+
+@pytest.mark.parametrize("span", ["1h", "100y"])
+def test_how_long_a_call_is_kept_stands_in_its_row(span: str) -> None:
+    headers = (("x-dashcam-retention", span), ("x-dashcam-meta-team", "eu"))
+    item = interpret(recorded(b"{}", request={"model": "m"}, request_headers=headers), cost_of).interaction
+    assert item.metadata is not None
+    kept = milliseconds_of(item.metadata[EXPIRES])
+    assert kept // 1000 == item.started_at // 1000 + seconds_of(span)
+    assert item.metadata["team"] == "eu"
+    assert instant_text(kept) == item.metadata[EXPIRES], "compared as text, as the store does"
 
 
 def test_a_plain_call_has_no_tags_and_no_rows_of_them() -> None:

@@ -176,6 +176,15 @@ def test_the_least_that_is_asked_for_is_kept(headers: list[tuple[bytes, bytes]],
     assert record_mode(known, headers) == mode
 
 
+def test_a_span_to_be_kept_is_read_and_of_several_the_shortest_counts() -> None:
+    assert read_headers([("x-dashcam-retention", "7d")]).retention == 7 * 86_400
+    said = [("x-dashcam-retention", "7d"), ("x-dashcam-retention", "12h"), ("x-dashcam-retention", "soon")]
+    found = read_headers(said)
+    assert found.retention == 43_200
+    assert found.warnings() == "retention is no span such as 7d and was left out"
+    assert read_headers([("x-dashcam-retention", "")]).retention is None
+
+
 def test_an_unknown_word_for_recording_is_said() -> None:
     assert "kept as meta" in read_headers([("x-dashcam-record", "off")]).warnings()
 

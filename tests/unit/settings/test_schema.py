@@ -42,6 +42,10 @@ OTHER_WORDS = {
     "DASHCAM_RECORDING__DEPTH": "meta",
     "DASHCAM_REDACTION__PATTERNS": "email",
     "DASHCAM_RECORDING__ON_FULL": "drop",
+    "DASHCAM_RETENTION__TEXT": "7d",
+    "DASHCAM_RETENTION__METADATA": "30d",
+    "DASHCAM_RETENTION__ERRORS": "90d",
+    "DASHCAM_RETENTION__MAX_SIZE": "50GB",
     "DASHCAM_LOG__LEVEL": "debug",
     "DASHCAM_LOG__FORMAT": "json",
     "DASHCAM_LOG__FILE": "x.log",
@@ -78,7 +82,7 @@ def keys_of(section: type[BaseModel], before: str = "") -> Iterator[str]:
         inner = item.annotation
         if isinstance(inner, type) and issubclass(inner, BaseModel):
             yield from keys_of(inner, f"{before}{name}.")
-        elif before + name not in ("providers", "redaction.own"):
+        elif before + name not in ("providers", "redaction.own", "retention.routes", "retention.keys"):
             yield before + name
 
 
@@ -91,6 +95,7 @@ def other_than(name: str, default: str) -> object:
 
 
 # Routes, like providers, are tables of their own: a file says them.
+READ_AS = {"7d": 604_800, "30d": 2_592_000, "90d": 7_776_000, "50GB": 50_000_000_000}
 SETTINGS = sorted(set(keys_of(SettingsFile)) - {"routes"})
 VARIABLES = {f"DASHCAM_{key.upper().replace('.', '__')}": key for key in SETTINGS}
 
@@ -107,9 +112,12 @@ def test_each_variable_of_the_template_sets_what_it_names(name: str, monkeypatch
     Path(".env").write_text(f"{name}={str(value).lower() if isinstance(value, bool) else value}\n")
     # There is a replica, and months, with a Postgres only.
     needs_postgres = name.endswith(("READ_URL", "KEEP_MONTHS"))
-    found: Any = loaded('[database]\nurl = "postgresql://db.example"' if needs_postgres else "")
+    needs_metadata = name.endswith("__ERRORS")
+    document = '[retention]\nmetadata = "1d"' if needs_metadata else ""
+    found: Any = loaded('[database]\nurl = "postgresql://db.example"' if needs_postgres else document)
     for key in VARIABLES[name].split("."):
         found = getattr(found, key)
+    value = READ_AS.get(str(value), value)
     assert found == ((value,) if isinstance(found, tuple) else value)
 
 

@@ -1,0 +1,99 @@
+"""``dashcam prune``, with no Dashcam running: shown, done, archived, and not done by a clock that jumped."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from proxy.domain.identity import IdentityMint, id_text
+from proxy.domain.interaction import Entry
+from proxy.domain.outcome import ContentState
+from tests.support.entries import an_entry
+from tests.unit.cli.conftest import Command, Record
+
+
+def an_old(days: float, **changes: Any) -> Entry:
+    at = time.time_ns() // 1_000_000 - round(days * 86_400_000)
+    identity = id_text(IdentityMint().mint(at * 1_000_000))
+    return an_entry(id=identity, started_at=at, content_state=ContentState.STORED, **changes)
+
+
+@pytest.fixture(autouse=True)
+def spans(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DASHCAM_RETENTION__TEXT", "7d")
+    monkeypatch.setenv("DASHCAM_RETENTION__METADATA", "30d")
+
+
+def test_what_is_due_is_shown_and_then_goes(dashcam: Command, record: Record) -> None:
+    record(an_old(0.1), an_old(10), an_old(40))
+    shown = dashcam("prune", "--dry-run").out.splitlines()
+    assert shown[:2] == ["2 calls due: texts", "1 call due: calls"]
+    assert "in use" in shown[2]
+    assert dashcam("prune").out.splitlines()[:2] == ["2 texts went for their age", "1 calls went for their age"]
+    rows = json.loads(dashcam("logs", "--json").out)
+    assert [row["content_state"] for row in rows] == ["pruned", "stored"]
+    assert dashcam("prune").out.startswith("Nothing was due.")
+
+
+def test_what_goes_can_be_read_back(
+    dashcam: Command, record: Record, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("DASHCAM_RETENTION__ARCHIVE", str(tmp_path / "archive"))
+    old = an_old(40, user_id="kim")
+    record(an_old(0.1), old)
+    assert dashcam("prune").code == 0
+    files = sorted((tmp_path / "archive").iterdir())
+    assert [path.name[:6] for path in files] == ["calls-", "texts-"]
+    assert all(path.stat().st_mode & 0o777 == 0o600 for path in files)
+    (line,) = files[1].read_bytes().splitlines()
+    kept = json.loads(line)
+    assert (kept["id"], kept["user_id"], kept["input_text"]) == (old.interaction.id, "kim", "asked")
+    assert kept["request_body"]["content"] == '{"a":1}'
+
+
+def test_an_archive_that_cannot_be_written_keeps_the_calls(
+    dashcam: Command, record: Record, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    blocked = tmp_path / "file"
+    blocked.write_text("")
+    monkeypatch.setenv("DASHCAM_RETENTION__ARCHIVE", str(blocked))
+    record(an_old(0.1), an_old(40))
+    said = dashcam("prune")
+    assert said.code == 1
+    assert "cannot be written" in said.err
+    assert len(json.loads(dashcam("logs", "--json").out)) == 2
+
+
+def test_a_clock_that_jumped_deletes_nothing_without_force(dashcam: Command, record: Record) -> None:
+    record(an_old(40))
+    assert "Paused" in dashcam("prune", "--dry-run").out
+    said = dashcam("prune")
+    assert said.code == 2
+    assert "--force" in said.err
+    findings = json.loads(dashcam("doctor", "--offline", "--json").out)
+    (found,) = [item for item in findings if item["subject"] == "retention"]
+    assert (found["ok"], "--force" in found["next"]) == (None, True)
+    assert "1 calls went for their age" in dashcam("prune", "--force").out
+    assert json.loads(dashcam("logs", "--json").out) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("TEXT", "soon", "this is a span"),
+        ("TEXT", "40d", "no longer than metadata"),
+        ("ERRORS", "1d", "at least as long"),
+        ("MAX_SIZE", "big", "this is a size"),
+    ],
+)
+def test_spans_that_cannot_be_meant_are_told(
+    dashcam: Command, monkeypatch: pytest.MonkeyPatch, name: str, value: str, words: str
+) -> None:
+    monkeypatch.setenv(f"DASHCAM_RETENTION__{name}", value)
+    said = dashcam("prune")
+    assert said.code == 4
+    assert words in said.err
