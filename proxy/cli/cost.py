@@ -11,7 +11,7 @@ from proxy.domain.cost import Price
 from proxy.pricing.amount import multiply
 from proxy.pricing.cost import is_sum
 from proxy.pricing.units import UNITS, unit_of
-from proxy.store.reading import Row
+from proxy.store.decoding import Row
 from proxy.store.usage import usage_of
 
 

@@ -14,8 +14,9 @@ from proxy.cli.show import NO_CONTENT
 from proxy.errors import NotFoundError, UsageError
 from proxy.forms.parts import sent_form
 from proxy.settings.values import Settings
+from proxy.store.decoding import Row
 from proxy.store.parts import StoredBody
-from proxy.store.reading import Reader, Row
+from proxy.store.reading import Reader
 from proxy.supervisor.banner import public_url
 
 _LONGEST = 60_000

@@ -15,8 +15,8 @@ from proxy.cli.table import BEGUN
 from proxy.cli.terminal import on_one_line
 from proxy.query.terms import Moment, Operator, Query, Term, Text, Word
 from proxy.settings.values import Settings
+from proxy.store.decoding import Row
 from proxy.store.following import Recorded
-from proxy.store.reading import Row
 from proxy.store.rows import COLUMNS
 from proxy.store.statements import Filters
 

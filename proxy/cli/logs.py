@@ -18,7 +18,8 @@ from proxy.errors import UsageError
 from proxy.query.parsing import parse
 from proxy.settings.values import Settings
 from proxy.store.asking import filters_of
-from proxy.store.reading import Reader, Row
+from proxy.store.decoding import Row
+from proxy.store.reading import Reader
 from proxy.store.rows import COLUMNS
 from proxy.store.statements import Filters, Order
 
@@ -81,6 +82,8 @@ def list_calls(settings: Settings, listing: Listing) -> None:
     show = _printer(listing, columns)
     show(rows[-listing.limit :])
     sys.stdout.flush()
+    for reason in sorted(reader.sealed):
+        print(f"Rows came without their texts: {reason}", file=sys.stderr)
     if listing.form == "table" and sys.stdout.isatty():
         _hint(len(rows), listing)
     if listing.follow:

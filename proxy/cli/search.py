@@ -24,7 +24,8 @@ from proxy.query.parsing import parse
 from proxy.query.words import Wanted, wanted_of
 from proxy.settings.values import Settings
 from proxy.store.asking import filters_of
-from proxy.store.reading import Reader, Row
+from proxy.store.decoding import Row
+from proxy.store.reading import Reader
 from proxy.store.statements import Filters
 
 SECONDS = 10.0

@@ -15,7 +15,8 @@ from proxy.cli.terminal import one_line, short_id
 from proxy.errors import NotAllowedError, NotFoundError, StoreError, UnreachableError
 from proxy.settings.credentials import read_secret, split_keys
 from proxy.settings.values import Settings
-from proxy.store.reading import Reader, Row
+from proxy.store.decoding import Row
+from proxy.store.reading import Reader
 
 _QUESTION = "Hello Dashcam, please record this call and say it back to me."
 ROW_SECONDS = 10.0

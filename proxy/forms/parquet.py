@@ -19,8 +19,8 @@ import orjson
 from proxy.errors import StoreError, UsageError
 from proxy.forms.writing import Call
 from proxy.store.columns import milliseconds_of
+from proxy.store.decoding import Row
 from proxy.store.parts import Parts, StoredBody
-from proxy.store.reading import Row
 from proxy.store.rows import KINDS, USD
 
 INSTALL = f"{sys.executable} -m pip install pyarrow"

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from proxy.forms.writing import Call
-from proxy.store.reading import Reader, Row
+from proxy.store.decoding import Row
+from proxy.store.reading import Reader
 from proxy.store.rows import TRUTHS
 from proxy.store.statements import Filters, Section
 

@@ -16,8 +16,8 @@ from proxy.errors import InvalidError, Problem
 from proxy.forms.calls import BESIDE
 from proxy.forms.text import json_text
 from proxy.forms.writing import Form
+from proxy.store.decoding import Row
 from proxy.store.parts import Parts
-from proxy.store.reading import Row
 from proxy.store.rows import KINDS
 
 TABLE = "dashcam_call"

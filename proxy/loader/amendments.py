@@ -35,6 +35,7 @@ from proxy.store.amending import Amendment, Change
 from proxy.store.configuration import Proposal
 from proxy.store.failures import RowError, StoreUnavailableError
 from proxy.store.migration import prepare
+from proxy.store.sealing import SealedRecordError, is_sealed, sealer_of, unsealed
 from proxy.store.writing import StoreWriter, Totals, WriteBatch
 
 log = structlog.get_logger("loader")
@@ -46,6 +47,7 @@ _WAITING, _DONE, _REFUSED = ".json", ".done", ".refused"
 _POLL_SECONDS = 0.02
 _PATIENCE_SECONDS = 60.0
 _FORGET_SECONDS = 3600.0
+_PLACE = "change"
 
 
 def encode(change: Waiting) -> bytes:
@@ -105,17 +107,22 @@ class WaitingAmendments:
             return False
         path = self._folder / found
         try:
-            changed = _write(writer, decode(path.read_bytes()))
+            changed = _write(writer, decode(_opened(path.read_bytes())))
         except FileNotFoundError:
             return True
         except StoreUnavailableError:
             return False
-        except (RowError, InvalidError, ValueError, TypeError, KeyError, AttributeError) as error:
+        except (RowError, SealedRecordError, InvalidError, ValueError, TypeError, KeyError, AttributeError) as error:
             log.error("amendment_refused", name=found, reason=type(error).__name__)
             _answer(path, _REFUSED, str(error) if isinstance(error, StoreError) else type(error).__name__)
             return True
         _answer(path, _DONE, str(changed))
         return True
+
+
+def _opened(data: bytes) -> bytes:
+    """Return what a file says; ``SealedRecordError`` where it is sealed and does not open."""
+    return unsealed(data, _PLACE) if is_sealed(data) else data
 
 
 def _write(writer: StoreWriter, change: Waiting) -> int:
@@ -189,7 +196,8 @@ class Amender:
         RealDisk().make_folder(self._folder)
         # Names sort in the order of time; two commands at once do not meet.
         path = self._folder / f"{time.time_ns():020d}-{uuid.uuid4().hex}{_WAITING}"
-        replace_file(path, encode(amendment), is_lasting=False)
+        data, sealer = encode(amendment), sealer_of(self._settings.database)
+        replace_file(path, data if sealer is None else sealer.seal(data, _PLACE), is_lasting=False)
         deadline = time.monotonic() + _PATIENCE_SECONDS
         while time.monotonic() < deadline:
             self._wait(_POLL_SECONDS)

@@ -10,8 +10,9 @@ import contextlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
+from proxy.store.decoding import Row
 from proxy.store.positions import SourceState
-from proxy.store.reading import Reader, Row
+from proxy.store.reading import Reader
 
 Account = Mapping[str, object]
 _SUMS = ("accepted", "stored", "pending", "quarantined")

@@ -48,8 +48,9 @@ from proxy.settings.values import Settings
 from proxy.spool.reader import SpoolReader
 from proxy.spool.sealing import KeyRing, SealedError
 from proxy.store.accounts import earlier
+from proxy.store.decoding import Row
 from proxy.store.failures import RowError, StoreMovedError, StoreUnavailableError
-from proxy.store.reading import Reader, Row
+from proxy.store.reading import Reader
 from proxy.store.writing import StoreWriter, WriteBatch
 from proxy.telemetry.families import Totals
 

@@ -20,7 +20,8 @@ from proxy.settings.snapshot import load_or_none
 from proxy.settings.values import Settings
 from proxy.store.amending import Change
 from proxy.store.columns import milliseconds_of
-from proxy.store.reading import Reader, Row
+from proxy.store.decoding import Row
+from proxy.store.reading import Reader
 from proxy.store.statements import Filters
 from proxy.store.usage import usage_of
 

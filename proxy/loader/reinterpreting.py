@@ -31,8 +31,9 @@ from proxy.pricing.rates import PriceList
 from proxy.protocol.endpoints import operation_of
 from proxy.store.amending import Change
 from proxy.store.columns import milliseconds_of
+from proxy.store.decoding import Row, decoded
 from proxy.store.parts import Parts, StoredBody
-from proxy.store.reading import Reader, Row, decoded
+from proxy.store.reading import Reader
 from proxy.store.rows import COLUMNS, interaction_row
 from proxy.store.statements import Filters
 

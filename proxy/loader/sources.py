@@ -21,9 +21,9 @@ from proxy.spool.framing import Record, RecordType, encode, scan
 from proxy.spool.names import FIRST_SEGMENT
 from proxy.spool.page import Page
 from proxy.spool.reader import Damaged, Position, ReadBatch, Source
+from proxy.store.decoding import Row
 from proxy.store.positions import Place, SourceState, went_back
-from proxy.store.reading import Row
-from proxy.store.writing import ParkedPart
+from proxy.store.set_aside import ParkedPart
 
 STORE_MOVED = "store_moved"
 """Why a call is not in the store: it was in a file that is not the database any more."""

@@ -27,6 +27,7 @@ class DatabaseSettings:
     """Which database, and how long to wait for it (seconds). ``read_url`` is a replica for whoever only reads.
 
     ``auto_migrate``: ``auto`` upgrades a SQLite file when it is opened and leaves a Postgres to ``dashcam db migrate``.
+    ``seal``: what may hold texts of calls is sealed with the master key before it is written, the spool included.
     ``keep_months``: so many months before the running one are kept on Postgres; 0: all.
     """
 
@@ -40,6 +41,7 @@ class DatabaseSettings:
     keepalive: float = 10.0
     tcp_user_timeout: float = 20.0
     keep_months: int = 0
+    seal: bool = False
 
     @property
     def is_postgres(self) -> bool:

@@ -129,6 +129,7 @@ def settings_of(layers: Layers, *, makes_keys: bool | None = None) -> values.Set
         problems += circles_of(providers, checked.server.port, [host, *checked.server.allowed_hosts])
         wishes = {
             "recording.seal": checked.recording.seal,
+            "database.seal": checked.database.seal,
             "maintenance.seal_backups": checked.maintenance.seal_backups,
         }
         problems += credentials.sealing_problems([f"{name} is on" for name, is_on in wishes.items() if is_on])
@@ -275,7 +276,7 @@ def _settings(
         run_dir=str(run_folder(checked.run_dir, data_dir)),
         server=values.ServerSettings(**{**server, "allowed_hosts": tuple(server["allowed_hosts"])}),
         database=_database(checked.database.model_dump()),
-        recording=values.RecordingSettings(**checked.recording.model_dump()),
+        recording=_recording(checked),
         redaction=checked.redaction.to_domain(),
         limits=values.LimitSettings(**checked.limits.model_dump()),
         admin=values.AdminSettings(
@@ -295,6 +296,12 @@ def _settings(
         admin_token_sha256=admin_token_sha256,
         metrics_token_sha256=metrics_token_sha256,
     )
+
+
+def _recording(checked: SettingsFile) -> values.RecordingSettings:
+    """Return how calls are recorded; what is sealed in the database is sealed on its way there."""
+    said = checked.recording.model_dump()
+    return values.RecordingSettings(**{**said, "seal": said["seal"] or checked.database.seal})
 
 
 def _database(said: dict[str, Any]) -> DatabaseSettings:

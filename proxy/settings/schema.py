@@ -83,6 +83,7 @@ class _Database(_Section):
     keepalive: Seconds
     tcp_user_timeout: Seconds
     keep_months: Whole = Field(ge=0, le=1200)
+    seal: bool
 
     @model_validator(mode="after")
     def _check_replica(self) -> _Database:

@@ -7,6 +7,7 @@ behind ``/metrics`` count what was accepted when it was, and are not rewritten.
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,12 +16,14 @@ from sqlalchemy import Connection
 
 from proxy.domain.cost import Price
 from proxy.domain.interaction import Interaction
-from proxy.store import rows, tables
+from proxy.store import hidden, rows, tables
 from proxy.store.bulk import run_many
 from proxy.store.columns import instant_text
 from proxy.store.counting import Recount, count, counted
-from proxy.store.reading import Row, decoded
+from proxy.store.decoding import Row, decoded
+from proxy.store.sealing import SEALED, SealedRecordError, Sealer, sealer_in
 
+_HIDDEN = frozenset(hidden.COLUMNS)
 AMENDABLE = frozenset(rows.COLUMNS) - {"id", "started_at", *rows.USD}
 _PRICE = rows.insert_sql(tables.PriceRow.__table__, ignore=True)  # type: ignore[attr-defined]
 _HISTORY = (
@@ -69,7 +72,7 @@ def amend(connection: Connection, amendment: Amendment) -> int:
 def change_rows(connection: Connection, amendment: Amendment) -> tuple[list[Interaction], list[Interaction]]:
     """Write the changes that still apply into the rows; return what those said before and say now, to be counted."""
     changes = sorted(amendment.changes, key=lambda change: change.id)
-    found = {identity: _row(connection, identity) for identity in dict.fromkeys(change.id for change in changes)}
+    found = _rows(connection, changes)
     applying = []
     for change in changes:
         old = found[change.id]
@@ -96,6 +99,17 @@ def _still_applies(change: Change, old: Row) -> bool:
     return all(old[name] == value for name, value in change.before.items())
 
 
+def _rows(connection: Connection, changes: Sequence[Change]) -> dict[str, Row | None]:
+    """Return the rows of changes by their ids, with what is sealed of them where that is to change."""
+    found = {identity: _row(connection, identity) for identity in dict.fromkeys(change.id for change in changes)}
+    wanted = {change.id for change in changes if not _HIDDEN.isdisjoint({*change.before, *change.after})}
+    missing: set[str] = set()
+    hidden.fill(connection, [row for name, row in found.items() if row is not None and name in wanted], missing)
+    if missing:
+        raise SealedRecordError(min(missing), hint="set the key that is missing, and give the same command again")
+    return found
+
+
 def _row(connection: Connection, identity: str) -> Row | None:
     """Return a row, which stays as it is until our transaction ends."""
     found = connection.exec_driver_sql(_hold_sql(connection, "*"), (identity,)).mappings().first()
@@ -111,7 +125,10 @@ def _write(connection: Connection, amendment: Amendment, change: Change, old: Ro
     unknown = set(change.after) - AMENDABLE
     if unknown:
         raise ValueError(f"{', '.join(sorted(unknown))} cannot be changed")
-    values = dict(change.after)
+    values, sealer = dict(change.after), sealer_in(connection)
+    if sealer is not None:
+        _seal(connection, sealer, change)
+        values = {name: None if name in _HIDDEN else value for name, value in values.items()}
     for summable, exact in rows.USD.items():
         if exact in values:
             values[summable] = None if values[exact] is None else values[exact] / 1e12
@@ -119,15 +136,35 @@ def _write(connection: Connection, amendment: Amendment, change: Change, old: Ro
     stored = [rows.stored_value(name, value) for name, value in values.items()]
     sql = f"UPDATE interaction SET {terms} WHERE id = ?"  # noqa: S608 - names of our own columns, checked above
     connection.exec_driver_sql(sql, (*stored, change.id))
-    if change.texts is not None:
+    if change.texts is not None and sealer is None:
         connection.exec_driver_sql(_TEXT, (change.id, *change.texts))
-    connection.exec_driver_sql(_HISTORY, _history(amendment, change, old))
+    connection.exec_driver_sql(_HISTORY, _history(amendment, change, old, sealer))
 
 
-def _history(amendment: Amendment, change: Change, old: Row) -> tuple[Any, ...]:
+def _seal(connection: Connection, sealer: Sealer, change: Change) -> None:
+    """Put what of a change may hold texts where such is sealed; a plain text that is there goes."""
+    said = {name: value for name, value in change.after.items() if name in _HIDDEN}
+    if change.texts is not None:
+        said["texts"] = list(change.texts)
+        connection.exec_driver_sql("DELETE FROM interaction_text WHERE interaction_id = ?", (change.id,))
+    if said:
+        hidden.put(connection, sealer, change.id, said)
+
+
+def _history(amendment: Amendment, change: Change, old: Row, sealer: Sealer | None) -> tuple[Any, ...]:
     before = {name: old[name] for name in change.after}
     costs = (old["cost_pico_usd"], change.after.get("cost_pico_usd", old["cost_pico_usd"]))
     prices = (old["price_id"], change.after.get("price_id", old["price_id"]))
-    texts = (rows.json_text(before) or "{}", rows.json_text(dict(change.after)) or "{}")
+    texts = tuple(_told(said, change.id, sealer) for said in (before, dict(change.after)))
     words = (amendment.command[:20], amendment.reason[:200])
     return (change.id, instant_text(amendment.at), *words, *costs, *prices, *texts)
+
+
+def _told(said: Mapping[str, Any], identity: str, sealer: Sealer | None) -> str:
+    """Return what a row said as JSON; what of it may hold texts is one sealed member, where such is sealed."""
+    open_ones = {name: value for name, value in said.items() if sealer is None or name not in _HIDDEN}
+    rest = {name: value for name, value in said.items() if name not in open_ones}
+    if sealer is not None and rest:
+        data = sealer.seal((rows.json_text(rest) or "{}").encode(), f"amendment\0{identity}")
+        open_ones[SEALED] = base64.b64encode(data).decode()
+    return rows.json_text(open_ones) or "{}"

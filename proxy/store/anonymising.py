@@ -17,8 +17,8 @@ from sqlalchemy import Connection
 from proxy.domain.retention import EXPIRES
 from proxy.store.bulk import run_many
 from proxy.store.counting import Recount, count, counted
+from proxy.store.decoding import Row
 from proxy.store.erasing import forget, held_rows, strip
-from proxy.store.reading import Row
 from proxy.store.rows import TAG_KEY, json_text
 
 WHO = ("user_id", "session_id", "client_request_id", "provider_request_id", "trace_id", "parent_id")

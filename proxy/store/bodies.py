@@ -20,6 +20,7 @@ from sqlalchemy import Connection
 from proxy.domain.interaction import Body
 from proxy.store.bulk import portions, widened
 from proxy.store.rows import json_text
+from proxy.store.sealing import SEALED, Sealer, sealer_in, unsealed
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -30,6 +31,8 @@ INLINE = 4096
 LARGEST_SLICE = 8 * 1024 * 1024
 _WORTH_COMPRESSING = 400
 _SLICES_AT_ONCE = 50
+SEALED_EDITS = '"sealed"'
+"""Stands in the column of edits where they are sealed."""
 CHUNKS = "chunks"
 """The form of a body that is a list of slices' numbers."""
 _PLAIN, _ZSTD = "plain", "zstd"
@@ -41,6 +44,14 @@ _INSERT_CHUNK = (
 _FIND_CHUNKS = "SELECT number, sha256 FROM body_chunk WHERE day = ? AND sha256 IN ({}) ORDER BY sha256"
 # Whoever would remove a slice waits until this transaction has referred to it; on SQLite nobody else writes.
 _KEPT_UNTIL_COMMIT = " FOR KEY SHARE"
+
+_FLAGS = {_PLAIN: b"p", _ZSTD: b"z"}
+_FORMS = {flag: form for form, flag in _FLAGS.items()}
+
+Kept = tuple[str, bytes]
+"""The form of a body's data, and the data."""
+SliceKey = tuple[str, bytes]
+"""The day and the identity of a slice: its SHA-256; where it is sealed an HMAC, which tells nobody which text it is."""
 
 _fast = zstd.ZstdCompressor(level=3)
 _small = zstd.ZstdCompressor(level=5)
@@ -67,6 +78,28 @@ def unpacked(form: str, data: bytes) -> bytes | None:
         return unpack(form, data)
     except zstd.ZstdError:
         return None
+
+
+def sealed(sealer: Sealer, kept: Kept, place: str) -> Kept:
+    """Return what is packed, sealed for its place: its form is within."""
+    form, data = kept
+    return SEALED, sealer.seal(_FLAGS[form] + data, place)
+
+
+def opened(data: bytes, place: str) -> bytes:
+    """Return the bytes that were packed and sealed; ``SealedRecordError`` where they cannot be opened."""
+    found = unsealed(data, place)
+    return unpack(_FORMS[found[:1]], found[1:])
+
+
+def place_of(identity: str, side: str) -> str:
+    """Return the place of what is sealed of a call."""
+    return f"call\0{identity}\0{side}"
+
+
+def slice_place(digest: bytes) -> str:
+    """Return the place of a sealed slice: that of its own identity."""
+    return f"slice\0{digest.hex()}"
 
 
 def varints(numbers: Iterable[int]) -> bytes:
@@ -98,15 +131,10 @@ def slices_of(body: Body) -> list[bytes]:
     return [body.content[start:end] for start, end in itertools.pairwise(borders) if start < end]
 
 
-Kept = tuple[str, bytes]
-"""The form of a body's data, and the data."""
-SliceKey = tuple[str, bytes]
-"""The day and the SHA-256 of a slice."""
-
-
 def keep_bodies(connection: Connection, bodies: Sequence[tuple[str, Body]]) -> list[Kept]:
     """Store the slices of a batch's large bodies, each with its day; return what stands in each body's own row."""
-    cut = [[] if len(body.content) < INLINE else _keyed(day, body) for day, body in bodies]
+    sealer = sealer_in(connection)
+    cut = [[] if len(body.content) < INLINE else _keyed(day, body, sealer) for day, body in bodies]
     numbers = _store_slices(connection, {key: part for slices in cut for key, part in slices})
     return [
         (CHUNKS, varints(numbers[key] for key, _ in slices)) if slices else pack(body.content)
@@ -114,8 +142,14 @@ def keep_bodies(connection: Connection, bodies: Sequence[tuple[str, Body]]) -> l
     ]
 
 
-def _keyed(day: str, body: Body) -> list[tuple[SliceKey, bytes]]:
-    return [((day, hashlib.sha256(part).digest()), part) for part in slices_of(body)]
+def _keyed(day: str, body: Body, sealer: Sealer | None) -> list[tuple[SliceKey, bytes]]:
+    identity_of = sha256 if sealer is None else sealer.identity_of
+    return [((day, identity_of(part)), part) for part in slices_of(body)]
+
+
+def sha256(data: bytes) -> bytes:
+    """Return what identifies a slice that is not sealed."""
+    return hashlib.sha256(data).digest()
 
 
 def _store_slices(connection: Connection, parts: dict[SliceKey, bytes]) -> dict[SliceKey, int]:
@@ -125,12 +159,18 @@ def _store_slices(connection: Connection, parts: dict[SliceKey, bytes]) -> dict[
     are there are only read: an upsert would write each again and use up a number, at every turn of a conversation.
     """
     numbers = _find_slices(connection, sorted(parts))
-    packed = ((*key, *pack(parts[key], _small)) for key in sorted(parts.keys() - numbers.keys()))
+    sealer = sealer_in(connection)
+    packed = ((*key, *_packed(parts[key], key, sealer)) for key in sorted(parts.keys() - numbers.keys()))
     for some in portions(packed, _SLICES_AT_ONCE):
         values = tuple(value for row in some for value in row)
         found = connection.exec_driver_sql(widened(_INSERT_CHUNK, len(some)), values)
         numbers.update({(day, bytes(digest)): number for number, day, digest in found})
     return numbers
+
+
+def _packed(data: bytes, key: SliceKey, sealer: Sealer | None) -> Kept:
+    kept = pack(data, _small)
+    return kept if sealer is None else sealed(sealer, kept, slice_place(key[1]))
 
 
 def _find_slices(connection: Connection, keys: Sequence[SliceKey]) -> dict[SliceKey, int]:
@@ -147,8 +187,11 @@ def _find_slices(connection: Connection, keys: Sequence[SliceKey]) -> dict[Slice
     return numbers
 
 
-def body_row(identity: str, side: str, body: Body, kept: Kept) -> tuple[Any, ...]:
-    """Return the row of ``interaction_body``."""
+def body_row(identity: str, side: str, body: Body, kept: Kept, sealer: Sealer | None = None) -> tuple[Any, ...]:
+    """Return the row of ``interaction_body``; where it is sealed, what was inserted is elsewhere (``hidden``)."""
+    if sealer is not None and kept[0] != CHUNKS:
+        kept = sealed(sealer, kept, place_of(identity, side))
+    edits = json_text([list(edit) for edit in body.edits])
     timings = varints([number for pair in body.timings for number in pair]) if len(body.timings) > 1 else None
     return (
         identity,
@@ -160,13 +203,15 @@ def body_row(identity: str, side: str, body: Body, kept: Kept) -> tuple[Any, ...
         body.media_type,
         body.content_encoding,
         json_text([list(pair) for pair in body.headers]),
-        json_text([list(edit) for edit in body.edits]),
+        SEALED_EDITS if edits and sealer is not None else edits,
         timings,
     )
 
 
-def read_body(connection: Connection, form: str, data: bytes) -> bytes:
-    """Return the bytes of a body as they were kept."""
+def read_body(connection: Connection, form: str, data: bytes, place: str) -> bytes:
+    """Return the bytes of a body as they were kept; ``SealedRecordError`` where they cannot be opened."""
+    if form == SEALED:
+        return opened(data, place)
     if form != CHUNKS:
         return unpack(form, data)
     numbers = read_varints(data)
@@ -179,7 +224,7 @@ def _read_chunks(connection: Connection, numbers: Sequence[int]) -> dict[int, by
     for start in range(0, len(numbers), 500):
         part = numbers[start : start + 500]
         marks = ",".join("?" * len(part))
-        sql = f"SELECT number, form, data FROM body_chunk WHERE number IN ({marks})"  # noqa: S608 - placeholders only
-        for number, form, data in connection.exec_driver_sql(sql, tuple(part)):
-            found[number] = unpack(form, data)
+        sql = f"SELECT number, sha256, form, data FROM body_chunk WHERE number IN ({marks})"  # noqa: S608 - placeholders
+        for number, digest, form, data in connection.exec_driver_sql(sql, tuple(part)):
+            found[number] = opened(data, slice_place(bytes(digest))) if form == SEALED else unpack(form, data)
     return found

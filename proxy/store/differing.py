@@ -7,7 +7,8 @@ from typing import Any
 
 from proxy.domain.interaction import Entry
 from proxy.domain.outcome import ContentState
-from proxy.store.reading import Reader, Row, decoded
+from proxy.store.decoding import Row, decoded
+from proxy.store.reading import Reader
 from proxy.store.rows import COLUMNS, interaction_row
 
 _SINCE = frozenset({"score", "score_count"})

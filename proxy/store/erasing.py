@@ -22,8 +22,11 @@ from proxy.store.bodies import CHUNKS, read_varints
 from proxy.store.bulk import run_many
 from proxy.store.columns import day_text, instant_text
 from proxy.store.counting import COUNTED, Recount, count, counted
-from proxy.store.reading import Row, decoded
+from proxy.store.decoding import Row, decoded
+from proxy.store.hidden import COLUMNS as HIDDEN
+from proxy.store.hidden import ERRORS
 from proxy.store.rows import json_text
+from proxy.store.sealing import SEALED
 
 AT_ONCE = 500
 """So many calls are erased in one transaction, at most."""
@@ -109,8 +112,10 @@ def strip(connection: Connection, ids: Iterable[str], *, keeps_facts: bool = Fal
     state = f"content_state = CASE WHEN content_state IN ({states}) THEN '{ContentState.PRUNED}' ELSE content_state END"
     terms = ", ".join([*(f"{name} = NULL" for name in columns), state])
     _run(connection, f"UPDATE interaction SET {terms} WHERE id IN", wanted)  # noqa: S608 - ours
-    for table in ("interaction_text", "interaction_body"):
-        _run(connection, f"DELETE FROM {table} WHERE interaction_id IN", wanted)  # noqa: S608 - ours
+    _run(connection, "DELETE FROM interaction_text WHERE interaction_id IN", wanted)
+    # What is sealed of errors stays as their words do.
+    kept = f"side <> '{ERRORS}' AND " if keeps_facts else ""
+    _run(connection, f"DELETE FROM interaction_body WHERE {kept}interaction_id IN", wanted)  # noqa: S608 - ours
     if not keeps_facts:
         _run(connection, "UPDATE attempt SET error_message = NULL WHERE interaction_id IN", wanted)
         _run(connection, "UPDATE feedback SET comment = NULL WHERE interaction_id IN", wanted)
@@ -121,7 +126,8 @@ def strip(connection: Connection, ids: Iterable[str], *, keeps_facts: bool = Fal
 
 
 def forget(connection: Connection, ids: Sequence[str], columns: Sequence[str]) -> None:
-    """Let the history of rows say nothing of some columns any more."""
+    """Let the history of rows say nothing of some columns any more; what is sealed of it goes with any of those."""
+    columns = (*columns, SEALED) if not set(HIDDEN).isdisjoint(columns) else columns
     for part in _parts(ids):
         sql = f"SELECT number, before, after FROM amendment WHERE interaction_id IN ({_marks(part)})"  # noqa: S608
         for row in connection.exec_driver_sql(sql, part).mappings().all():

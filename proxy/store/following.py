@@ -66,7 +66,7 @@ class Recorded:
 
     def among(self, identities: Sequence[str], filters: Filters) -> set[str]:
         """Return which of some calls are such as is wanted."""
-        conditions, values = conditions_of(filters)
+        conditions, values = conditions_of(self._settled(filters))
         where = " AND ".join([f"id IN ({','.join('?' * len(identities))})", *conditions])
         rows = self._ask(f"SELECT id FROM interaction WHERE {where}", (*identities, *values))  # noqa: S608 - ours
         return {row["id"] for row in rows}

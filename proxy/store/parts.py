@@ -9,7 +9,8 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from proxy.store.bodies import read_body, read_varints
+from proxy.store import hidden
+from proxy.store.bodies import SEALED_EDITS, place_of, read_body, read_varints
 
 _BODY = "SELECT * FROM interaction_body WHERE interaction_id = ? AND side = ?"
 _ATTEMPTS = "SELECT * FROM attempt WHERE interaction_id IN ({}) ORDER BY interaction_id, number"
@@ -43,14 +44,16 @@ def side_of(connection: Connection, identity: str, side: str) -> StoredBody | No
         return None
     numbers = read_varints(found["timings"]) if found["timings"] else []
     facts = {name: value for name, value in found.items() if name not in ("data", "timings")}
-    content = read_body(connection, found["form"], found["data"])
+    content = read_body(connection, found["form"], found["data"], place_of(identity, side))
+    if facts["edits"] == SEALED_EDITS:
+        facts["edits"] = hidden.edits_of(connection, identity)
     return StoredBody(facts, content, list(zip(numbers[::2], numbers[1::2], strict=False)))
 
 
 def texts_of(connection: Connection, identity: str) -> tuple[str | None, str | None]:
     """Return the question and the answer as plain text, as far as they are kept."""
     found = connection.exec_driver_sql(_TEXTS, (identity,)).first()
-    return (None, None) if found is None else (found[0], found[1])
+    return hidden.texts_of(connection, identity) if found is None else (found[0], found[1])
 
 
 def beside(
@@ -58,7 +61,9 @@ def beside(
 ) -> dict[str, tuple[list[dict[str, Any]], dict[str, Any] | None]]:
     """Return, by the ids of calls, their attempts in their order, and the price that each is charged at."""
     attempts: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
-    for item in _named(connection, _ATTEMPTS, [row["id"] for row in rows]):
+    tries = _named(connection, _ATTEMPTS, [row["id"] for row in rows])
+    hidden.fill_attempts(connection, tries, set())
+    for item in tries:
         attempts[item["interaction_id"]].append({**item, "reused": bool(item["reused"])})
     wanted = list(dict.fromkeys(row["price_id"] for row in rows if row["price_id"]))
     prices = {item["id"]: item for item in _named(connection, _PRICES, wanted)}

@@ -21,6 +21,7 @@ from sqlalchemy.pool import QueuePool
 from proxy.errors import StoreError
 from proxy.settings.database import DatabaseSettings
 from proxy.store import partitions, postgres_failures
+from proxy.store.sealing import options_for
 
 try:
     import psycopg
@@ -199,6 +200,7 @@ class Postgres:
             max_overflow=4 if is_reader else 0,
             pool_pre_ping=is_reader,
             use_native_hstore=False,
+            execution_options={} if is_reader or not has_our_values else options_for(self.database),
         )
         wait = self.database
         # The server has ended a statement by then; what is left is a server that does nothing any more.

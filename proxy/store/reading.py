@@ -15,21 +15,23 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
-import orjson
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
 from proxy.domain.identity import ids_beginning
 from proxy.errors import NotFoundError, StoreError, TooSlowError
 from proxy.settings.database import DatabaseSettings
-from proxy.store import configuration, instances, text_index
+from proxy.store import configuration, hidden, instances, text_index
 from proxy.store.catalogue.names import names_beginning
 from proxy.store.days import days_to_count
+from proxy.store.decoding import Row, decoded
 from proxy.store.engine import backend_of
 from proxy.store.following import Recorded
 from proxy.store.partitions import bounded
 from proxy.store.parts import Parts, StoredBody, beside, side_of, texts_of
-from proxy.store.rows import COLUMNS, JSON
+from proxy.store.rows import COLUMNS
+from proxy.store.sealing import check_searchable
+from proxy.store.set_aside import unsealed_part
 from proxy.store.statements import (
     NEWEST_FIRST,
     Filters,
@@ -49,14 +51,13 @@ from proxy.store.statements import (
 )
 from proxy.store.terms import LABEL
 
-Row = dict[str, Any]
-_JSON = (*JSON, "headers", "edits", "rates", "dropped")
 _ID = re.compile(r"[0-9a-fA-F-]{6,36}\Z")
 _UUID_LENGTH = 36
 _LAST = re.compile(r"last(?:-(\d{1,6}))?\Z")
 _NARROWER = "narrow it: a shorter time (since, until), or one of model, outcome, session, user, prompt"
 PAGE = 2000
 """So many calls are looked through in one transaction of a search."""
+_TEXTS = frozenset(hidden.COLUMNS)
 _RARE = 2000
 """Up to so many calls with a label are looked up one by one; where there are more, the newest calls have it soon."""
 
@@ -78,11 +79,12 @@ _PARKED = (
 class Reader:
     """Answers questions about one store; of a replica where there is one, unless ``is_primary``.
 
-    With ``seconds``, what takes longer is cut off: ``TooSlowError``.
+    With ``seconds``, what takes longer is cut off: ``TooSlowError``. ``sealed`` says why rows came without their texts.
     """
 
     def __init__(self, database: DatabaseSettings, *, is_primary: bool = False, seconds: float | None = None) -> None:
         self._seconds = seconds
+        self.sealed: set[str] = set()
         self._database = database if is_primary else database.for_reading()
         self._is_replica = self._database != database
         self._backend = backend_of(self._database)
@@ -117,6 +119,7 @@ class Reader:
 
     def _settled(self, filters: Filters, *, may_be_rare: bool = True) -> Filters:
         """Return filters with what this engine needs to know: bounds of ids, and what words mean."""
+        check_searchable(self._database, filters.terms)
         is_postgres = self._database.is_postgres
         within = bounded(filters) if is_postgres else filters
         return text_index.resolved(within, self._rows, is_postgres=is_postgres, may_be_rare=may_be_rare)
@@ -202,7 +205,11 @@ class Reader:
 
     def attempts(self, identity: str) -> list[Row]:
         """Return the tries of one call."""
-        return self._rows("SELECT * FROM attempt WHERE interaction_id = ? ORDER BY number", (identity,))
+        with self._connect() as connection:
+            found = _run(connection, "SELECT * FROM attempt WHERE interaction_id = ? ORDER BY number", (identity,))
+            rows = list(map(decoded, found))
+            hidden.fill_attempts(connection, rows, self.sealed)
+            return rows
 
     def price(self, identity: str | None) -> Row | None:
         """Return a pinned price."""
@@ -263,7 +270,7 @@ class Reader:
 
     def parked(self, instance: str = "") -> list[Row]:
         """Return the parts of calls that were open when an instance read them; other hosts' can be many."""
-        return self._rows(_PARKED, (instance,))
+        return [unsealed_part(row) for row in self._rows(_PARKED, (instance,))]
 
     def totals(self, instance: str = "") -> dict[tuple[str, str], float]:
         """Return what stands behind an instance's counters."""
@@ -366,7 +373,10 @@ class Reader:
 
     def _rows(self, sql: str, values: Sequence[Any]) -> list[Row]:
         with self._connect() as connection:
-            return [decoded(row) for row in _run(connection, sql, values)]
+            rows = [decoded(row) for row in _run(connection, sql, values)]
+            if rows and not _TEXTS.isdisjoint(rows[0]):
+                hidden.fill(connection, rows, self.sealed)
+            return rows
 
 
 def _place(row: Row) -> tuple[str, str]:
@@ -380,19 +390,3 @@ def _body(connection: Connection, identity: str, side: str) -> StoredBody | None
 
 def _run(connection: Connection, sql: str, values: Sequence[Any]) -> list[Mapping[str, Any]]:
     return list(connection.exec_driver_sql(sql, tuple(values)).mappings())  # type: ignore[arg-type]
-
-
-class _Columns(dict[str, Any]):
-    """A row of a table that somebody may have altered by hand."""
-
-    def __missing__(self, name: str) -> Any:
-        raise StoreError(f"the database was altered by hand: a column {name} is gone", hint="dashcam db check")
-
-
-def decoded(row: Mapping[str, Any]) -> Row:
-    """Return a row with its JSON columns as values; asked for a column that is gone it raises ``StoreError``."""
-    values = _Columns(row)
-    for name in _JSON:
-        if isinstance(values.get(name), str):
-            values[name] = orjson.loads(values[name])
-    return values

@@ -19,8 +19,8 @@ from sqlalchemy import Connection, Float
 from proxy.domain.interaction import Interaction
 from proxy.store.columns import Instant
 from proxy.store.counting import COUNTED, ROLLUPS, Recount, Rollup, count, counted
+from proxy.store.decoding import Row, decoded
 from proxy.store.partitions import bounded
-from proxy.store.reading import Row, decoded
 from proxy.store.statements import Filters, conditions_of
 
 _PAGE = 5000

@@ -11,7 +11,9 @@ import contextlib
 import os
 import sqlite3
 import time
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event
@@ -24,6 +26,7 @@ from proxy.store import sqlite_failures
 from proxy.store.failures import StoreMovedError, StoreUnavailableError
 from proxy.store.file_mark import FileMark, set_apart
 from proxy.store.place import check_file, check_kind, is_nothing
+from proxy.store.sealing import options_for
 from proxy.store.text_index import HOLDS, holds_words
 
 SAFE_SQLITE = (3, 51, 3)
@@ -84,7 +87,8 @@ class Sqlite:
             raise StoreError(f"the database {path} cannot be made: {error.strerror}",
                              hint="correct database.url, or the rights of its folder") from error  # fmt: skip
         self._file, self._mark = _file_at(path), FileMark(path)
-        self._writer = _engine(URL.create("sqlite", database=str(path)), _WRITER, is_writer=True)
+        place = URL.create("sqlite", database=str(path))
+        self._writer = _engine(place, _WRITER, is_writer=True, options=options_for(self.database))
         return self._writer
 
     def upgrader(self) -> Engine:
@@ -252,10 +256,11 @@ def _file_at(path: Path) -> tuple[int, int] | None:
     return None if found is None else _identity(found)
 
 
-def _engine(url: URL, pragmas: tuple[str, ...], *, is_writer: bool) -> Engine:
+def _engine(url: URL, pragmas: tuple[str, ...], *, is_writer: bool, options: Mapping[str, Any] | None = None) -> Engine:
     engine = create_engine(
-        url, poolclass=StaticPool if is_writer else NullPool, connect_args={"check_same_thread": False}
-    )
+        url, poolclass=StaticPool if is_writer else NullPool, connect_args={"check_same_thread": False},
+        execution_options=options or {},
+    )  # fmt: skip
 
     @event.listens_for(engine, "connect")
     def prepare(connection: sqlite3.Connection, _record: object) -> None:

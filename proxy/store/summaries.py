@@ -13,7 +13,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from proxy.store.analytics import MEASURES, TIMES, Grouping, Span, buckets, grouped
-from proxy.store.reading import Reader, Row
+from proxy.store.decoding import Row
+from proxy.store.reading import Reader
 
 TOP = 20
 _ALL = 1_000_000

@@ -8,8 +8,8 @@ from sqlalchemy import Connection
 
 from proxy.errors import InvalidError, NotFoundError, Problem
 from proxy.store.amending import Amendment, Change, amend
+from proxy.store.decoding import decoded
 from proxy.store.engine import Backend
-from proxy.store.reading import decoded
 from proxy.store.rows import TAG_KEY
 
 MOST = 32

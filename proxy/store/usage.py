@@ -12,7 +12,7 @@ from typing import Any
 from proxy.domain.outcome import UsageSource
 from proxy.domain.usage import QUANTITIES, Usage
 from proxy.protocol.usage import read_usage
-from proxy.store.reading import Row
+from proxy.store.decoding import Row
 
 _COLUMNS = (
     "input_tokens", "output_tokens", "total_tokens", "cached_tokens", "cache_write_tokens", "reasoning_tokens",

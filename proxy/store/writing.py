@@ -22,7 +22,19 @@ from sqlalchemy.exc import SQLAlchemyError
 from proxy.domain.interaction import Entry, Interaction
 from proxy.errors import StoreError
 from proxy.settings.database import DatabaseSettings
-from proxy.store import accounts, amending, configuration, erasing, feedback, instances, positions, purges, rows, tables
+from proxy.store import (
+    accounts,
+    amending,
+    configuration,
+    erasing,
+    feedback,
+    hidden,
+    instances,
+    positions,
+    purges,
+    rows,
+    tables,
+)
 from proxy.store.amending import Amendment
 from proxy.store.answers import released, settle
 from proxy.store.bodies import body_row, keep_bodies
@@ -35,6 +47,8 @@ from proxy.store.failures import CollisionError, StoreUnavailableError
 from proxy.store.instances import Instance
 from proxy.store.maintenance import SWEEP, Done, Upkeep, maintain
 from proxy.store.positions import SourceState
+from proxy.store.sealing import sealer_in
+from proxy.store.set_aside import ParkedPart, Quarantined, kept_aside, part_row
 from proxy.store.sweeping import Sweep
 
 _COLLISION_SECONDS = 60.0
@@ -42,33 +56,6 @@ _SWEEP_SECONDS = 600.0
 TotalKey = tuple[str, str]
 Totals = Mapping[TotalKey, float]
 TotalsOf = Callable[[Sequence[Entry]], Totals]
-
-
-@dataclass(frozen=True, slots=True)
-class ParkedPart:
-    """Records of a call that is still open: ``payload`` is the records as they lay in the spool."""
-
-    id: str
-    part: int
-    source: str
-    until_sequence: int
-    payload: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Quarantined:
-    """What could not be stored or read; ``at`` is Unix milliseconds. With an ``interaction_id`` it is a whole call.
-
-    The same source, place and id is kept once, so that a replay adds nothing.
-    """
-
-    source: str
-    segment: int
-    offset: int
-    reason: str
-    at: int
-    interaction_id: str | None = None
-    data: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,7 +227,8 @@ def _write(connection: Connection, batch: WriteBatch, totals_of: TotalsOf, insta
     entries = _add(connection, [entry for _, entry in new])
     totals = totals_of(entries) if entries else {}
     run_many(connection, _TOTAL, [(instance, *key, value) for key, value in sorted(totals.items())])
-    run_many(connection, _PARKED, [(p.id, p.part, p.source, p.until_sequence, p.payload) for p in batch.parked])
+    sealer = sealer_in(connection)
+    run_many(connection, _PARKED, [part_row(p, sealer) for p in batch.parked])
     run_many(connection, "DELETE FROM open_call WHERE id = ?", [(identity,) for identity in batch.unparked])
     stored = Counter(source for source, _ in new)
     lost = Counter(item.source for item in batch.quarantined if _set_aside(connection, item) and item.interaction_id)
@@ -267,7 +255,8 @@ def _add(connection: Connection, new: Sequence[Entry]) -> Sequence[Entry]:
 
 def _set_aside(connection: Connection, item: Quarantined) -> bool:
     place = (item.source, item.segment, item.offset)
-    row = (item.interaction_id, *place, _storable(item.reason)[:500], instant_text(item.at), item.data)
+    data = kept_aside(item.data, item.source, sealer_in(connection))
+    row = (item.interaction_id, *place, _storable(item.reason)[:500], instant_text(item.at), data)
     return connection.exec_driver_sql(_QUARANTINE, (*row, *place, item.interaction_id)).rowcount > 0
 
 
@@ -298,13 +287,21 @@ def _insert_entries(connection: Connection, entries: Sequence[Entry]) -> None:
         if body is not None
     ]
     kept = keep_bodies(connection, [(day_text(item.started_at), body) for item, _, body in bodies])
-    body_rows = [body_row(item.id, side, body, data) for (item, side, body), data in zip(bodies, kept, strict=True)]
+    sealer = sealer_in(connection)
+    body_rows = [
+        body_row(item.id, side, body, data, sealer) for (item, side, body), data in zip(bodies, kept, strict=True)
+    ]
     prices = {entry.price.id: entry.price for entry in entries if entry.price is not None}
     texts = [(e.interaction.id, e.input_text, e.output_text) for e in entries if e.input_text or e.output_text]
     interactions = [entry.interaction for entry in entries]
     run_many(connection, _PRICE, [rows.price_row(price) for _, price in sorted(prices.items())])
-    add_rows(connection, _INTERACTION, [rows.interaction_row(item) for item in interactions])
-    add_rows(connection, _ATTEMPT, [rows.attempt_row(item) for entry in entries for item in entry.attempts])
+    calls = [rows.interaction_row(item) for item in interactions]
+    attempts = [rows.attempt_row(item) for entry in entries for item in entry.attempts]
+    if sealer is not None:
+        calls, attempts, texts = list(map(hidden.without, calls)), list(map(hidden.attempt_without, attempts)), []
+        body_rows += [row for entry in entries for row in hidden.body_rows(sealer, entry)]
+    add_rows(connection, _INTERACTION, calls)
+    add_rows(connection, _ATTEMPT, attempts)
     add_rows(connection, _LABEL, [row for item in interactions for row in rows.label_rows(item)])
     add_rows(connection, _BODY, body_rows)
     add_rows(connection, _TEXT, texts)

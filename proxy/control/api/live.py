@@ -20,6 +20,7 @@ from proxy.control.api.parameters import ParameterError, words
 from proxy.control.live.listeners import Wish
 from proxy.errors import UnreachableError
 from proxy.store.asking import filters_of
+from proxy.store.sealing import check_searchable
 
 PREVIEWS = ("input_preview", "output_preview")
 USUAL = tuple(name for name in LISTED if name not in PREVIEWS)
@@ -52,6 +53,7 @@ def _follow(ask: Ask) -> Reply:
 
 def _wish(ask: Ask) -> Wish:
     terms, with_texts = terms_in(ask.query), "texts" in words(ask.query, "include", ("texts",))
+    check_searchable(ask.settings.database, terms)
     columns = ("id", *words(ask.query, "fields", LISTED)) if "fields" in ask.query else USUAL
     is_audited = with_texts or any(name in columns for name in PREVIEWS)
     return Wish(

@@ -19,7 +19,8 @@ from proxy.control.api.listing import envelope, limit_of
 from proxy.control.api.parameters import ParameterError
 from proxy.query.excerpts import excerpt
 from proxy.query.words import Phrase, wanted_of
-from proxy.store.reading import Reader, Row
+from proxy.store.decoding import Row
+from proxy.store.reading import Reader
 from proxy.store.statements import Filters
 
 SECONDS = 3.0

@@ -14,7 +14,8 @@ from proxy.control.api.parameters import ParameterError
 from proxy.errors import NotFoundError
 from proxy.store import analytics
 from proxy.store.analytics import Span
-from proxy.store.reading import Reader, Row
+from proxy.store.decoding import Row
+from proxy.store.reading import Reader
 
 _ABOUT = {
     "since": "Calls from this time on: 7d, 2026-11-01; days are whole.",

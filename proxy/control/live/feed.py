@@ -27,8 +27,9 @@ from proxy.loader.collecting import OpenCall
 from proxy.query.judging import holds
 from proxy.settings.database import DatabaseSettings
 from proxy.store.columns import instant_text
+from proxy.store.decoding import Row
 from proxy.store.following import Recorded
-from proxy.store.reading import Reader, Row
+from proxy.store.reading import Reader
 from proxy.store.rows import TRUTHS
 
 log = structlog.get_logger("live")

@@ -15,6 +15,7 @@ from sqlalchemy import Connection
 
 from proxy.store.catalogue.values import instant_from
 from proxy.store.partitions import bounded
+from proxy.store.parts import texts_of
 from proxy.store.statements import NEWEST_FIRST, Filters, conditions_of
 
 _HOUR = timedelta(hours=1)
@@ -24,7 +25,6 @@ _SUMS = (
 )
 _SUMS_OF = _SUMS.replace("<> ''", "= ?")
 _COLUMNS = "id, started_at, prompt_version, prompt_label, outcome, model"
-_TEXT = "(SELECT output_text FROM interaction_text WHERE interaction_id = id) AS output_text"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,10 +73,12 @@ def last_call(connection: Connection, prompt: str, hour: datetime, *, with_outpu
         span = bounded(span)
     conditions, values = conditions_of(span)
     where = " AND ".join([*conditions, "prompt_name = ?"])
-    text = _TEXT if with_output else "NULL AS output_text"
-    sql = f"SELECT {_COLUMNS}, {text} FROM interaction WHERE {where} {NEWEST_FIRST} LIMIT 1"  # noqa: S608 - ours
+    sql = f"SELECT {_COLUMNS} FROM interaction WHERE {where} {NEWEST_FIRST} LIMIT 1"  # noqa: S608 - ours
     row = connection.exec_driver_sql(sql, (*values, prompt)).mappings().first()
-    return None if row is None else _call(dict(row))
+    if row is None:
+        return None
+    output = texts_of(connection, str(row["id"]))[1] if with_output else None
+    return _call({**row, "output_text": output})
 
 
 def _call(row: Mapping[str, Any]) -> LastCall:

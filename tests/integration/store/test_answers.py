@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from proxy.domain.interaction import Entry, uncounted
 from proxy.domain.outcome import CostStatus, UsageSource
-from proxy.store.reading import Reader, Row
+from proxy.store.decoding import Row
+from proxy.store.reading import Reader
 from proxy.store.writing import StoreWriter, WriteBatch
 from tests.support.entries import an_entry
 

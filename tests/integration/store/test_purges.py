@@ -14,7 +14,8 @@ from proxy.store.erasing import erase
 from proxy.store.positions import SourceState
 from proxy.store.purges import Aim, Kind, Purge
 from proxy.store.reading import Reader
-from proxy.store.writing import Quarantined, StoreWriter, WriteBatch
+from proxy.store.set_aside import Quarantined
+from proxy.store.writing import StoreWriter, WriteBatch
 from tests.support.entries import STARTED_AT, an_entry
 from tests.support.rollups import ask, assert_rollups_equal_the_rows
 

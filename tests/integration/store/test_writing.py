@@ -17,8 +17,9 @@ from proxy.store.failures import RowError
 from proxy.store.positions import SourceState
 from proxy.store.reading import Reader
 from proxy.store.rows import LARGEST
+from proxy.store.set_aside import ParkedPart
 from proxy.store.statements import Filters
-from proxy.store.writing import ParkedPart, StoreWriter, Totals, WriteBatch
+from proxy.store.writing import StoreWriter, Totals, WriteBatch
 from tests.support.entries import an_entry, with_body
 from tests.support.rollups import ask
 

@@ -18,7 +18,8 @@ from proxy.store.moving import plan, state
 from proxy.store.moving.procedure import Watch, copy
 from proxy.store.moving.side import PAGE_BYTES, Side
 from proxy.store.reading import Reader
-from proxy.store.writing import ParkedPart, Quarantined, StoreWriter
+from proxy.store.set_aside import ParkedPart, Quarantined
+from proxy.store.writing import StoreWriter
 from tests.support.any_rows import Rows, everything, put, records
 from tests.support.entries import STARTED_AT, an_entry, with_body
 from tests.support.moving import (
