@@ -1,4 +1,4 @@
-"""What takes calls elsewhere and brings them back: ``export``, ``import``, ``sql``, ``curl``, ``diff``."""
+"""What takes calls elsewhere and brings them back: ``export``, ``import``, ``sql`` and others."""
 
 from __future__ import annotations
 
@@ -121,6 +121,23 @@ def sql(
     run(settings, (statement or "").strip(), limit, seconds, as_json=json)
 
 
+def datasette(
+    port: Annotated[int, typer.Option("--port", "-p", metavar="N", min=1, max=65535, help="Port to listen at.")] = 8001,
+    database_url: DatabaseUrl = None,
+    data_dir: DataDir = None,
+    config: Config = None,
+    env_file: EnvFile = None,
+) -> None:
+    """Look at the record in Datasette, on this machine only.
+
+    Read-only, with titles, units and the usual questions; keys and secrets cannot be asked for. Datasette is installed
+    for itself: pipx install datasette
+    """
+    from proxy.cli.datasette import serve
+
+    serve(settings_from(config, data_dir, env_file, database_url=database_url), port)
+
+
 def curl(
     reference: Reference = "last",
     upstream: Annotated[
@@ -157,6 +174,6 @@ def diff(
 
 def add_to(app: typer.Typer) -> None:
     """Add these commands to the command line."""
-    for command in (diff, curl, sql, export):
+    for command in (diff, curl, sql, datasette, export):
         app.command()(command)
     app.command("import")(import_)

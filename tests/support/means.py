@@ -23,6 +23,7 @@ PROGRAMS = {
     "ip": "iproute2",
     "mkfs.ext4": "e2fsprogs",
     "mount": "mount",
+    "datasette": "Datasette",
 }
 
 
