@@ -45,10 +45,14 @@ class Note:
 
 
 class Desk:
-    """Keeps the note and the file of what was put aside, for one import at a time of one file."""
+    """Keeps the note and the file of what was put aside, for one import at a time of one file.
 
-    def __init__(self, folder: Path, source: Source) -> None:
+    ``keeps_lines`` False: nothing is kept aside, since no text of a call may lie about; numbers and reasons are told.
+    """
+
+    def __init__(self, folder: Path, source: Source, *, keeps_lines: bool) -> None:
         self._folder = folder
+        self._keeps_lines = keeps_lines
         said = repr(source.mark or ("-", os.getpid())).encode("utf-8", "surrogateescape")
         name = source.path.name if source.path is not None else "stdin"
         stem = f"{name[:80]}-{hashlib.sha256(said).hexdigest()[:12]}"
@@ -62,6 +66,8 @@ class Desk:
 
     def put_aside(self, line: bytes) -> None:
         """Keep a line that could not be taken."""
+        if not self._keeps_lines:
+            return
         with told(self._folder):
             self.note.aside += self._aside.write(line + b"\n")
 

@@ -105,7 +105,7 @@ class _Importing:
         self._source = source
         self._amender = Amender(settings)
         self._database = settings.database
-        self._desk = Desk(settings.imports_dir, source)
+        self._desk = Desk(settings.imports_dir, source, keeps_lines=not settings.database.seal)
         self._complaints = _Complaints(source)
 
     def run(self) -> int:
@@ -209,6 +209,8 @@ class _Importing:
         print(", ".join(parts), file=sys.stderr)
         for reason, count in note.reasons.most_common(_TOLD if note.refused > _TOLD else 0):
             print(f"  {count:,} lines: {harmless(reason)}", file=sys.stderr)
+        if note.refused and self._database.seal:
+            print("  the record is sealed: the lines themselves are not kept aside", file=sys.stderr)
         if note.aside:
             print(f"  put aside in {self._desk.aside_path}; mend and import that file", file=sys.stderr)
         return 7 if note.different or note.refused or self._source.broken else 0

@@ -16,6 +16,7 @@ import pytest
 from proxy.cli import import_source, importing
 from proxy.domain.cost import Price
 from proxy.domain.interaction import Attempt, Entry
+from proxy.domain.outcome import Outcome
 from proxy.errors import StoreError
 from proxy.loader.amendments import Amender
 from proxy.pricing.rates import Wanted, pin
@@ -312,6 +313,30 @@ def test_what_was_erased_here_does_not_come_back(dashcam: Command, record: Recor
     writer.close()
     said = dashcam("import", "one.jsonl")
     assert (said.code, said.err) == (0, "2 calls: 0 stored, 1 there already, 1 left out that were erased here\n")
+
+
+def test_a_sealed_record_takes_calls_sealed_and_keeps_no_line_aside(
+    dashcam: Command, record: Record, tmp_path: Path, elsewhere: Callable[[str], None],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    canary = "canary 4d2f81"
+    words = {"input_preview": canary, "input_length": 14, "error_message": canary}
+    record(*(whole(number, outcome=Outcome.UPSTREAM_ERROR, success=False, **words) for number in range(3)))
+    dashcam("export", "--content", "--to", "one.jsonl")
+    data = (tmp_path / "one.jsonl").read_bytes()
+    (tmp_path / "one.jsonl").write_bytes(data + canary.encode())
+    monkeypatch.setenv("DASHCAM_MASTER_KEY", "kX8vQ2mZ7pL4tR9wB3nF6yH1cJ5dG0sA")
+    monkeypatch.setenv("DASHCAM_DATABASE__SEAL", "true")
+    elsewhere("other")
+    said = dashcam("import", "one.jsonl")
+    assert "4 calls: 3 stored, 0 there already, 1 lines refused" in said.err
+    assert "the lines themselves are not kept aside" in said.err
+    again = dashcam("import", "one.jsonl")
+    assert "4 calls: 0 stored, 3 there already, 1 lines refused" in again.err, again.err
+    files = [path for path in (tmp_path / "other").rglob("*") if path.is_file()]
+    assert [path.name for path in files if canary.encode() in path.read_bytes()] == []
+    assert dashcam("export", "--content", "--to", "two.jsonl").code == 0
+    assert (tmp_path / "two.jsonl").read_bytes() == data
 
 
 def test_a_call_twice_in_a_file_is_stored_once(
