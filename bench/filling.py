@@ -69,17 +69,22 @@ def entries(calls: int, *, seed: int, end_ms: int, days: int = DAYS) -> Iterator
         yield replace(shape, interaction=item, attempts=attempts, input_text=asked, output_text=said)
 
 
+def common_word() -> str:
+    """Return a word that some calls of ten have."""
+    return _Words(random.Random(1)).words[100]
+
+
 class _Words:
     """Texts whose words are as often as in a language: the n-th of them once in n."""
 
     def __init__(self, chance: random.Random) -> None:
         made = random.Random("words")
         self._chance = chance
-        self._words = ["".join(made.choices(_SYLLABLES, k=1 + n % 4)) for n in range(_VOCABULARY)]
+        self.words = ["".join(made.choices(_SYLLABLES, k=1 + n % 4)) for n in range(_VOCABULARY)]
         self._often = list(accumulate(1 / (n + 1) for n in range(_VOCABULARY)))
 
     def some(self, number: int) -> str:
-        return " ".join(self._chance.choices(self._words, cum_weights=self._often, k=number)) + "."
+        return " ".join(self._chance.choices(self.words, cum_weights=self._often, k=number)) + "."
 
     def question(self) -> str:
         added = [text for one_in, text in _RARE.items() if self._chance.random() < 1 / one_in]

@@ -10,7 +10,7 @@ import contextlib
 import time
 from collections.abc import Callable, Iterator
 
-from bench.filling import DAYS, fill
+from bench.filling import DAYS, common_word, fill
 from bench.relaying import Figures
 from proxy.domain.outcome import Outcome
 from proxy.query.parsing import parse
@@ -26,6 +26,7 @@ from proxy.store.statements import WHOLE, Filters, Order, Section
 from proxy.store.writing import StoreWriter
 
 SIZES = {10_000: "10k", 100_000: "100k", 1_000_000: "million"}
+WORD = common_word()
 LOOKS = 12
 PAGE = 50
 _HOUR = 3_600_000
@@ -52,7 +53,10 @@ def measure(database: DatabaseSettings, label: str, *, million: bool) -> Figures
 
 def _asked(database: DatabaseSettings, label: str, now: int) -> Figures:
     figures: Figures = {}
-    kinds = (("view", _views(database)), ("list", _lists(now)), ("facet", _facets(now)), ("answer", _answers(now)))
+    kinds = (
+        ("view", _views(database)), ("list", _lists(now)), ("facet", _facets(now)), ("answer", _answers(now)),
+        ("search", _searches(now)),
+    )  # fmt: skip
     for kind, asked in kinds:
         slowest = {name: _p95(database, ask) for name, ask in asked}
         worst = max(slowest, key=slowest.__getitem__)
@@ -120,7 +124,7 @@ def _answers(now: int) -> Iterator[tuple[str, Ask]]:
     queries = (
         "status:error since:1d", "latency:>2s model:gpt-*", "latency:>40s", "cost:>0.1",
         "outcome:timed_out,client_gone",
-        "tool:search user:user-3", "-model:gpt-*", "refund since:1d",
+        "tool:search user:user-3", "-model:gpt-*",
     )  # fmt: skip
     for text in queries:
         filters = filters_of(parse(text).terms, now)
@@ -132,6 +136,22 @@ def _answers(now: int) -> Iterator[tuple[str, Ask]]:
     yield "failures of a month", lambda reader: reader.answer(analytics.failures(month, 100))
     yield "sessions", lambda reader: reader.answer(analytics.sessions(Span(), PAGE))
     yield "slowest", lambda reader: reader.answer(analytics.slowest(PAGE))
+
+
+def _searches(now: int) -> Iterator[tuple[str, Ask]]:
+    """A first page of words that one call in 100,000 has, in 500, in five, most of them; as a list and as a search."""
+    queries = (
+        "zanzibar", "refund", '"want a refund"', "refund since:1d", "refund status:error", "refund -zahler", "zahler",
+        "refun*", "退款", "款", WORD, f"{WORD} refund", f"{WORD} status:error", f"{WORD}*", f"{WORD} user:user-490",
+        "nowhere",
+    )  # fmt: skip
+    for text in queries:
+        filters = filters_of(parse(text).terms, now)
+        yield text, lambda reader, filters=filters: reader.search(filters, None, PAGE)  # type: ignore[misc]
+        yield f"list of {text}", lambda reader, filters=filters: reader.section(filters, WHOLE, PAGE, COLUMNS)  # type: ignore[misc]
+    for word in ("refund", WORD):
+        filters = filters_of(parse(word).terms, now)
+        yield f"count of {word}", lambda reader, filters=filters: reader.count(filters, 10_001)  # type: ignore[misc]
 
 
 def _page_in_the_middle(reader: Reader, now: int) -> object:

@@ -39,7 +39,7 @@ _LEAVES = f"""
   INSERT INTO text_index (text_index, rowid, {_COLUMNS}) SELECT 'delete', old.rowid, old.input_text, old.output_text
     WHERE NOT {_IS_WAITING.format(row="old")} AND NOT EXISTS (SELECT 1 FROM text_index_apart WHERE rowid = old.rowid);
   DELETE FROM text_index_apart WHERE rowid = old.rowid;
-  INSERT INTO text_leftover (id, deletions, merging) SELECT 1, 0, 0 WHERE NOT EXISTS (SELECT 1 FROM text_leftover);
+  INSERT INTO text_leftover (number, deletions, merging) SELECT 1, 0, 0 WHERE NOT EXISTS (SELECT 1 FROM text_leftover);
   UPDATE text_leftover SET deletions = deletions + 1
 """
 ON_SQLITE = (
@@ -83,10 +83,10 @@ def upgrade() -> None:
     )
     op.create_table(
         "text_leftover",
-        sa.Column("id", INTEGER, nullable=False),
+        sa.Column("number", INTEGER, nullable=False),
         sa.Column("deletions", sa.BigInteger(), nullable=False),
         sa.Column("merging", sa.BigInteger(), nullable=False),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_text_leftover")),
+        sa.PrimaryKeyConstraint("number", name=op.f("pk_text_leftover")),
     )
     if op.get_bind().dialect.name == "postgresql":
         on_postgres()

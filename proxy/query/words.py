@@ -82,10 +82,23 @@ class _Side:
     def holds(self, phrase: Phrase) -> bool:
         if any(word not in self._folded for word in phrase.words):
             return False
+        if len(phrase.words) == 1 and self._folded.isascii():
+            return _stands_in(self._folded, phrase.words[0], is_open=phrase.is_open)
         if self._words is None:
             self._words = list(_cut(self._folded))
         words = self._words
         return any(phrase.begins_at(words, at) for at in range(len(words) - len(phrase.words) + 1))
+
+
+def _stands_in(text: str, word: str, *, is_open: bool) -> bool:
+    """Tell of most texts and words whether one stands in the other, at a tenth of what cutting the text takes."""
+    at, is_open = text.find(word), is_open or len(word) == LONGEST_WORD
+    while at >= 0:
+        end = at + len(word)
+        if not text[at - 1 : at].isalnum() and (is_open or not text[end : end + 1].isalnum()):
+            return True
+        at = text.find(word, at + 1)
+    return False
 
 
 @lru_cache(maxsize=64)

@@ -21,7 +21,7 @@ from sqlalchemy.exc import DBAPIError
 from proxy.domain.identity import ids_beginning
 from proxy.errors import NotFoundError, StoreError, TooSlowError
 from proxy.settings.database import DatabaseSettings
-from proxy.store import configuration, hidden, instances, text_index
+from proxy.store import configuration, hidden, instances, largest, text_index
 from proxy.store.catalogue.names import names_beginning
 from proxy.store.days import days_to_count
 from proxy.store.decoding import Row, decoded
@@ -39,7 +39,6 @@ from proxy.store.statements import (
     Section,
     conditions_of,
     counting,
-    edge_of,
     listing,
     listing_largest,
     looked_through,
@@ -55,7 +54,7 @@ _ID = re.compile(r"[0-9a-fA-F-]{6,36}\Z")
 _UUID_LENGTH = 36
 _LAST = re.compile(r"last(?:-(\d{1,6}))?\Z")
 _NARROWER = "narrow it: a shorter time (since, until), or one of model, outcome, session, user, prompt"
-PAGE = 2000
+PAGE = 500
 """So many calls are looked through in one transaction of a search."""
 _TEXTS = frozenset(hidden.COLUMNS)
 _RARE = 2000
@@ -105,6 +104,9 @@ class Reader:
 
     def count(self, filters: Filters, most: int) -> int:
         """Return how many calls there are, up to ``most``."""
+        found = text_index.counted(filters, self._rows, most, is_postgres=self._database.is_postgres)
+        if found is not None:
+            return found
         is_rare = self._has_rare_label(filters)
         return int(self._rows(*counting(self._settled(filters), most, has_rare_label=is_rare))[0]["calls"])
 
@@ -121,7 +123,7 @@ class Reader:
         """Return filters with what this engine needs to know: bounds of ids, and what words mean."""
         check_searchable(self._database, filters.terms)
         is_postgres = self._database.is_postgres
-        within = bounded(filters) if is_postgres else filters
+        within = largest.named(bounded(filters), self._rows) if is_postgres else filters
         return text_index.resolved(within, self._rows, is_postgres=is_postgres, may_be_rare=may_be_rare)
 
     def _has_rare_label(self, filters: Filters) -> bool:
@@ -150,18 +152,17 @@ class Reader:
         """Return the next calls behind a place (None: from the newest) whose texts hold the words among the filters.
 
         Where many calls have them, the texts of the next ``PAGE`` calls are looked through: there may be none among
-        these. ``ValueError`` where no word is asked for.
+        these.
         """
         is_rare, filters = self._has_rare_label(filters), self._settled(filters)
-        if filters.texts is None:
-            raise ValueError("there is no word to look for")
         if filters.has_rare_texts:
             part = Section(below=before)
             rows = self._rows(*with_texts(section(filters, part, limit, COLUMNS, has_rare_label=is_rare)))
             return SearchPage(rows, _place(rows[-1]) if len(rows) == limit else None)
-        look, texts = looking(filters, before)
-        edge = self._rows(*edge_of(look, PAGE))
-        return SearchPage(self._rows(*looked_through(look, texts, PAGE)), _place(edge[0]) if edge else None)
+        assert filters.texts is not None, "no word is asked for"
+        places = self._rows(*looking(filters, before, PAGE, "started_at, id"))
+        rows = self._rows(*looked_through(looking(filters, before, PAGE), filters.texts))
+        return SearchPage(rows, _place(places[-1]) if len(places) == PAGE else None)
 
     def quick_check(self, seconds: float) -> list[str] | None:
         """Return what a quick check finds wrong, [] when nothing; None when the time was not enough."""

@@ -44,7 +44,8 @@ class Filters:
     ``prompt`` is a stored prompt: name, name@7, name@label as it was asked for, or name@1.1.
 
     ``terms`` are what a query of the search grammar says beyond that (``asking.filters_of``), its words among them.
-    Before they are asked, words become ``texts`` (``text_index.resolved``); ``has_rare_texts``: it names its calls.
+    Before they are asked, words become ``texts`` (``text_index.resolved``; ``has_rare_texts``: it names its calls), and
+    some terms ``others`` (``largest.named``).
 
     ``from_id`` and ``to_id`` bound the ids, the second not included: ``partitions.bounded`` finds them.
     """
@@ -63,6 +64,7 @@ class Filters:
     tags: tuple[str, ...] = ()
     metadata: tuple[tuple[str, str], ...] = ()
     terms: tuple[Term | Word, ...] = ()
+    others: tuple[Condition, ...] = ()
     texts: Condition | None = None
     has_rare_texts: bool = False
     from_id: str | None = None
@@ -111,8 +113,9 @@ def listing_largest(filters: Filters, limit: int, order: Order, *, has_rare_labe
     least = INDEXED_FROM.get(order.column) if order.is_largest_first else None
     if least is None:
         return None
-    only = f"{order.column} >= {least}"
-    return _selecting("*", filters, WHOLE, _order_by(order), limit, has_rare_label=has_rare_label, only=only)
+    # Here it is known, and in the order of the index.
+    only, by = f"{order.column} >= {least}", f'ORDER BY "{order.column}" DESC, started_at DESC, id DESC'
+    return _selecting("*", filters, WHOLE, by, limit, has_rare_label=has_rare_label, only=only)
 
 
 def section(
@@ -137,7 +140,7 @@ def _selecting(
     filters: Filters,
     part: Section,
     order: str,
-    limit: int | None,
+    limit: int,
     *,
     has_rare_label: bool,
     only: str | None = None,
@@ -149,8 +152,7 @@ def _selecting(
             conditions.append(f"(started_at, id) {sign} (?, ?)")
             values += place
     where = f"WHERE {' AND '.join(conditions)} " if conditions else ""
-    sql = f"SELECT {what} FROM interaction {where}{order}"  # noqa: S608 - ours
-    return (sql, tuple(values)) if limit is None else (f"{sql} LIMIT ?", (*values, limit))
+    return f"SELECT {what} FROM interaction {where}{order} LIMIT ?", (*values, limit)  # noqa: S608 - ours
 
 
 def _order_by(order: Order | None) -> str:
@@ -191,23 +193,16 @@ def with_texts(question: Question) -> Question:
     )
 
 
-def looking(filters: Filters, before: tuple[str, str] | None) -> tuple[Question, Condition]:
-    """Return the question for the calls to look through, whatever their texts, and what their texts must be."""
-    assert filters.texts is not None
-    others = replace(filters, texts=None)
-    return _selecting("*", others, Section(below=before), NEWEST_FIRST, None, has_rare_label=False), filters.texts
+def looking(filters: Filters, before: tuple[str, str] | None, page: int, what: str = "*") -> Question:
+    """Return the question for a ``page`` of so many calls to look through, whatever their texts."""
+    others, part = replace(filters, texts=None), Section(below=before)
+    return _selecting(what, others, part, NEWEST_FIRST, page, has_rare_label=False)
 
 
-def edge_of(look: Question, page: int) -> Question:
-    """Return the question for the last call of a full page of what there is to look through."""
+def looked_through(look: Question, texts: Condition) -> Question:
+    """Return the question for those of some calls whose texts are as wanted, with their texts."""
     sql, values = look
-    return f"SELECT started_at, id FROM ({sql} LIMIT 1 OFFSET {page - 1}) AS edge", values  # noqa: S608 - ours
-
-
-def looked_through(look: Question, texts: Condition, page: int) -> Question:
-    """Return the question for those of one ``page`` of so many calls whose texts are as wanted, with their texts."""
-    sql, values = look
-    found = f"SELECT * FROM ({sql} LIMIT {page}) AS page WHERE {texts.sql}"  # noqa: S608 - ours
+    found = f"SELECT * FROM ({sql}) AS page WHERE {texts.sql}"  # noqa: S608 - ours
     return with_texts((found, (*values, *texts.values)))
 
 
@@ -265,5 +260,6 @@ def _said(filters: Filters) -> Iterator[Condition]:
             raise ValueError("words are looked for by text_index.resolved")
         sql, values = condition_of(term)
         yield Condition(sql, tuple(values))
+    yield from filters.others
     if filters.texts is not None:
         yield filters.texts

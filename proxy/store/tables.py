@@ -40,10 +40,10 @@ CATALOGUE_TABLES = tuple(
     if isinstance(kind, type) and issubclass(kind, SQLModel) and kind is not SQLModel
 )
 """The names of the tables of what is edited while Dashcam runs."""
-SLOW_MS = 30_000
+SLOW_MS = 10_000
 """Calls that took as long are in an index of their own: the slowest of a million are found without looking at all."""
-DEAR_PICO_USD = 100_000_000_000
-"""So are those that cost as much (0.10 USD)."""
+DEAR_PICO_USD = 10_000_000_000
+"""So are those that cost as much (0.01 USD)."""
 _BY_ID = {"postgresql_partition_by": "RANGE (id)"}
 _BY_INTERACTION = {"postgresql_partition_by": "RANGE (interaction_id)"}
 

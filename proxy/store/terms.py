@@ -94,12 +94,19 @@ def _compared(term: Term) -> Sql:
         sql = f"{column} IN ({', '.join('?' * len(bound))})"
     else:
         sql = f"{column} {term.operator} ?"
-    has_least = term.operator not in (Operator.BELOW, Operator.AT_MOST)
-    least = INDEXED_FROM.get(column)
-    if least is not None and has_least and min(bound) >= least:
+    if is_of_largest(term):
         # Said as the index says it: only so does SQLite take the index of such calls alone.
-        sql = f"({sql} AND {column} >= {least})"
+        sql = f"({sql} AND {column} >= {INDEXED_FROM[column]})"
     return sql, bound
+
+
+def is_of_largest(term: Term) -> bool:
+    """Return True where all calls that are meant are in the index of those alone that are so large."""
+    least = INDEXED_FROM.get(COLUMNS.get(term.name, ""))
+    if least is None or term.is_excluded or term.operator in (Operator.BELOW, Operator.AT_MOST):
+        return False
+    kind = FIELDS[term.name].kind
+    return all(isinstance(value, Amount) and _bound(kind, value.number) >= least for value in term.values)
 
 
 def _bound(kind: Kind, number: Decimal) -> float | int:

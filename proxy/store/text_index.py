@@ -34,6 +34,10 @@ _MATCHES = (
     "SELECT rowid FROM text_index WHERE text_index MATCH ? "
     "UNION ALL SELECT rowid FROM text_index_apart WHERE text_index_apart MATCH ?"
 )
+_TAIL = (
+    "SELECT t.interaction_id FROM text_unindexed AS u CROSS JOIN interaction_text AS t "  # noqa: S608 - ours
+    f"ON t.interaction_id = u.interaction_id WHERE {HOLDS}(t.input_text, t.output_text, ?)"
+)
 _UNINDEXED_TEXTS = (
     "SELECT interaction_id, input_text, output_text FROM text_unindexed "
     "JOIN interaction_text USING (interaction_id) ORDER BY interaction_id DESC LIMIT ?"
@@ -81,6 +85,16 @@ def holds_words(question: str | None, answer: str | None, wanted: str) -> bool:
     return read_wanted(wanted).is_in(question, answer)
 
 
+def counted(filters: Filters, ask: Ask, most: int, *, is_postgres: bool) -> int | None:
+    """Return how many calls have the words of filters, up to ``most``; None where the index alone does not know."""
+    wanted = wanted_of(filters.terms)
+    words = tuple(term for term in filters.terms if isinstance(term, Word))
+    if wanted is None or not wanted.phrases or filters != Filters(terms=words) or waiting(ask, TAIL + 1) > TAIL:
+        return None
+    texts = _Postgres(ask, filters, is_exact=False, among=None) if is_postgres else _Sqlite(ask)
+    return min(texts.indexed(wanted, most) + texts.unindexed(wanted), most)
+
+
 def waiting(ask: Ask, most: int = 2**62) -> int:
     """Return how many calls the index lacks yet."""
     return int(ask(_WAITING, (most,))[0]["calls"])
@@ -112,17 +126,20 @@ class _Sqlite:
     def __init__(self, ask: Ask) -> None:
         self._ask = ask
 
-    def rare(self, wanted: Wanted) -> Condition | None:
+    def indexed(self, wanted: Wanted, most: int) -> int:
         match = match_of(wanted)
         sql = f"SELECT count(*) AS calls FROM (SELECT rowid FROM ({_MATCHES}) LIMIT ?)"  # noqa: S608 - ours
-        if self._ask(sql, (match, match, RARE + 1))[0]["calls"] > RARE or waiting(self._ask, TAIL + 1) > TAIL:
+        return int(self._ask(sql, (match, match, most))[0]["calls"])
+
+    def unindexed(self, wanted: Wanted) -> int:
+        return int(self._ask(f"SELECT count(*) AS calls FROM ({_TAIL})", (wanted.written(),))[0]["calls"])  # noqa: S608
+
+    def rare(self, wanted: Wanted) -> Condition | None:
+        if self.indexed(wanted, RARE + 1) > RARE or waiting(self._ask, TAIL + 1) > TAIL:
             return None
+        match = match_of(wanted)
         indexed = f"SELECT interaction_id FROM interaction_text WHERE rowid IN ({_MATCHES})"  # noqa: S608
-        tail = (
-            "SELECT t.interaction_id FROM text_unindexed AS u CROSS JOIN interaction_text AS t "  # noqa: S608
-            f"ON t.interaction_id = u.interaction_id WHERE {HOLDS}(t.input_text, t.output_text, ?)"
-        )
-        return Condition(f"id IN ({indexed} UNION ALL {tail})", (match, match, wanted.written()))
+        return Condition(f"id IN ({indexed} UNION ALL {_TAIL})", (match, match, wanted.written()))
 
     def each(self, wanted: Wanted) -> Condition:
         holds = (
@@ -150,17 +167,29 @@ class _Postgres:
                 hint="wait until it is made (dashcam db info), or ask by filters alone",
             )
 
-    def rare(self, wanted: Wanted) -> Condition | None:
+    def indexed(self, wanted: Wanted, most: int) -> int:
+        found = self._matches(wanted)
+        sql = f"SELECT count(*) AS calls FROM ({found.sql} LIMIT ?) AS found"  # noqa: S608 - ours
+        return int(self._ask(sql, (*found.values, most))[0]["calls"])
+
+    def unindexed(self, wanted: Wanted) -> int:
+        return len(self._in_tail(wanted))
+
+    def _matches(self, wanted: Wanted) -> Condition:
         conditions = ["words @@ to_tsquery('simple', ?)", *(sql for sql, _ in self._within)]
-        indexed = f"SELECT interaction_id FROM text_index WHERE {' AND '.join(conditions)}"  # noqa: S608 - ours
-        values = (tsquery_of(wanted), *(bound for _, bound in self._within))
-        sql = f"SELECT count(*) AS calls FROM ({indexed} LIMIT ?) AS found"  # noqa: S608
-        if self._tail is None or self._ask(sql, (*values, RARE + 1))[0]["calls"] > RARE:
+        sql = f"SELECT interaction_id FROM text_index WHERE {' AND '.join(conditions)}"  # noqa: S608 - ours
+        return Condition(sql, (tsquery_of(wanted), *(bound for _, bound in self._within)))
+
+    def rare(self, wanted: Wanted) -> Condition | None:
+        if self._tail is None or self.indexed(wanted, RARE + 1) > RARE:
             return None
+        # As an array, whose ids are looked up whatever the planner believes of how many there are: of a word that is
+        # rare it would believe that many calls have it, and look for it from the newest call on.
+        indexed, values = self._matches(wanted).sql, self._matches(wanted).values
         more = self._in_tail(wanted)
         if not more:
-            return Condition(f"id IN ({indexed})", values)
-        return Condition(f"id IN ({indexed} UNION ALL SELECT unnest(CAST(? AS uuid[])))", (*values, more))
+            return Condition(f"id = ANY(ARRAY({indexed}))", values)
+        return Condition(f"id = ANY(ARRAY({indexed}) || CAST(? AS uuid[]))", (*values, more))
 
     def each(self, wanted: Wanted) -> Condition:
         return _each(wanted, self._of_row if wanted.phrases or self._tail is not None else self._of_index)

@@ -23,6 +23,6 @@ class LeftoverTextRow(SQLModel, table=True):
 
     __tablename__ = "text_leftover"
 
-    id: int = number()
+    number: int = number()
     deletions: int = Field(sa_type=BigInteger)
     merging: int = Field(sa_type=BigInteger)

@@ -38,7 +38,10 @@ def folder_with(tmp_path: Path, revisions: Mapping[str, str]) -> Path:
 def fill_every_table(database: DatabaseSettings, number: int = 1) -> dict[str, dict[str, Any]]:
     """Put a row into every table as it is now; return the rows as they are stored, by table."""
     with _connected(database) as connection:
-        for table in _reflected(connection).values():
+        for name, table in _reflected(connection).items():
+            if name == "text_unindexed" and connection.execute(table.select()).first() is not None:
+                # A trigger has noted the text that was put in before.
+                continue
             connection.execute(table.insert().values({c.name: _value(c, number) for c in table.columns}))
     return stored(database)
 
