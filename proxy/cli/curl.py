@@ -13,6 +13,7 @@ from proxy.cli.instance import find
 from proxy.cli.show import NO_CONTENT
 from proxy.errors import NotFoundError, UsageError
 from proxy.forms.parts import sent_form
+from proxy.protocol.multipart import boundary_of
 from proxy.settings.values import Settings
 from proxy.store.decoding import Row
 from proxy.store.parts import StoredBody
@@ -40,7 +41,10 @@ def print_curl(settings: Settings, reference: str, *, is_sent: bool) -> None:
             f"the request of {row['id']} is not on record: {NO_CONTENT[row['content_state']]}", hint="dashcam logs"
         )
     if row["content_state"] == "redacted":
-        raise NotFoundError(f"the files in the request of {row['id']} were not kept", hint=f"dashcam show {row['id']}")
+        if body is not None and boundary_of(body.facts["media_type"]) is not None:
+            hint = f"dashcam show {row['id']}"
+            raise NotFoundError(f"the files in the request of {row['id']} were not kept", hint=hint)
+        print("dashcam: what redaction took out stands there as [redacted:…]", file=sys.stderr)
     print(command_of(row, url, body, is_sent=is_sent))
     sys.stdout.flush()
 

@@ -23,9 +23,9 @@ from proxy.store.parts import StoredBody
 from proxy.store.reading import Reader
 
 NO_CONTENT = {
-    "off": "not recorded: recording.bodies is off, or content of this kind is never kept",
-    "redacted": "kept without what is in its files",
-    "pruned": "removed by retention",
+    "off": "not recorded: settings, route, key or caller keep facts only, or content of this kind is never kept",
+    "redacted": "left out: it could not be looked through for what must not be on record",
+    "pruned": "removed by retention, or by hand",
     "truncated": "only a part was kept",
     "stored": "there was none",
 }

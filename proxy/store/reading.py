@@ -1,6 +1,6 @@
 """Questions to the store, read-only: for the command line, the admin API and the loader's start.
 
-Rows come out as plain dicts whose keys are the column names. Lists never touch a body. Each question opens a short
+Rows come out as plain dicts by the names of the columns. Lists never touch a body. Each question opens a short
 transaction of its own, so that no reader keeps the write-ahead log from shrinking.
 """
 
@@ -52,6 +52,8 @@ from proxy.store.terms import LABEL
 
 _ID = re.compile(r"[0-9a-fA-F-]{6,36}\Z")
 _UUID_LENGTH = 36
+_BY_ID = "SELECT * FROM interaction WHERE id BETWEEN ? AND ? ORDER BY id LIMIT 2"
+_OPEN = "SELECT id FROM open_call WHERE id BETWEEN ? AND ? LIMIT 1"
 _LAST = re.compile(r"last(?:-(\d{1,6}))?\Z")
 _NARROWER = "narrow it: a shorter time (since, until), or one of model, outcome, session, user, prompt"
 PAGE = 500
@@ -187,11 +189,11 @@ class Reader:
         """Return one row by ``last``, ``last-N``, a unique prefix of its id (6 characters), or the caller's own id."""
         last = _LAST.match(reference)
         if last:
-            sql = f"SELECT * FROM interaction {NEWEST_FIRST} LIMIT 1 OFFSET ?"  # noqa: S608 - ours
-            found = self._rows(sql, (int(last[1] or 0),))
+            found = self._rows(f"SELECT * FROM interaction {NEWEST_FIRST} LIMIT 1 OFFSET ?", (int(last[1] or 0),))  # noqa: S608
         elif _ID.match(reference):
-            sql = "SELECT * FROM interaction WHERE id BETWEEN ? AND ? ORDER BY id LIMIT 2"
-            found = self._rows(sql, ids_beginning(reference.lower()))
+            found = self._rows(_BY_ID, span := ids_beginning(reference.lower()))
+            if not found and self._rows(_OPEN, span):
+                raise NotFoundError(f"call {reference!r} is still under way", hint="it is on record once it has ended")
             if not found and len(reference) == _UUID_LENGTH:
                 # The caller's own id; no index holds it, so this looks at every row.
                 sql = f"SELECT * FROM interaction WHERE client_request_id = ? {NEWEST_FIRST} LIMIT 1"  # noqa: S608

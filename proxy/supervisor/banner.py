@@ -8,6 +8,11 @@ from proxy.domain.provider import Provider
 from proxy.settings.values import Settings
 
 _SHOWN = 6
+_KEEPS = {
+    "full": "requests and answers there, for nobody else to see",
+    "meta": "facts only, no requests or answers",
+    "none": "nothing: calls are only counted",
+}
 _IN_MEMORY = "recording.mode is 'memory': what is not yet in the database goes with the machine or container"
 
 
@@ -36,7 +41,9 @@ def render(settings: Settings, port: int, version: str, *, colours: bool) -> str
     providers = ", ".join(map(_told, settings.providers[:_SHOWN]))
     if len(settings.providers) > _SHOWN:
         providers += f" and {len(settings.providers) - _SHOWN} more"
-    kept = "requests and answers" if settings.recording.bodies else "facts only, no requests or answers"
+    kept = _KEEPS[settings.recording.usual]
+    if patterns := settings.redaction.patterns:
+        kept += f", without {', '.join(patterns[:_SHOWN])}"
     kept += ", sealed until they are stored" if settings.recording.seal else ""
     lines = [
         "",
@@ -45,10 +52,10 @@ def render(settings: Settings, port: int, version: str, *, colours: bool) -> str
         f"  {dim}sh{plain}          export OPENAI_BASE_URL={url}/v1",
         f'  {dim}PowerShell{plain}  $env:OPENAI_BASE_URL = "{url}/v1"',
         f"  {dim}.env{plain}        OPENAI_BASE_URL={url}/v1",
-        "",
         f"  {dim}Data{plain}        {_place(settings)}",
         f"  {dim}Providers{plain}   {providers}",
-        f"  {dim}Keeps{plain}       {kept}   {dim}Try it: dashcam try   Stop: Ctrl+C{plain}",
+        f"  {dim}Keeps{plain}       {kept}   {dim}less: DASHCAM_RECORDING__DEPTH=meta or none, see PRIVACY.md{plain}",
+        f"  {dim}Try it: dashcam try   Stop: Ctrl+C{plain}",
         *([f"  {bold}Warning{plain}     {_IN_MEMORY}"] if settings.recording.mode == "memory" else []),
         *(
             [f"  {dim}Callers{plain}     show one of DASHCAM_PROXY_KEYS as their OPENAI_API_KEY"]

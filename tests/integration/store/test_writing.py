@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from proxy.domain.identity import IdentityMint, id_text
 from proxy.domain.interaction import Entry
 from proxy.domain.outcome import Outcome
+from proxy.errors import NotFoundError
 from proxy.settings.database import DatabaseSettings
 from proxy.store.failures import RowError
 from proxy.store.positions import SourceState
@@ -140,6 +141,8 @@ def test_parked_parts_are_kept_until_the_call_ends(writer: StoreWriter, reader: 
     part = ParkedPart(PARKED, 0, "s", 7, b"records")
     writer.write(WriteBatch(parked=[part, replace(part, part=1)]), count)
     assert [(row["part"], row["payload"]) for row in reader.parked()] == [(0, b"records"), (1, b"records")]
+    with pytest.raises(NotFoundError, match="is still under way"):
+        reader.interaction(PARKED)
     writer.write(WriteBatch(unparked=[PARKED]), count)
     assert reader.parked() == []
 

@@ -263,7 +263,7 @@ def test_what_was_not_kept_is_told_beside_the_bytes(dashcam: Command, record: Re
     record(Entry(interaction=entry.interaction))
     said = dashcam("show", "--raw")
     assert (said.code, said.out) == (0, "")
-    why = "not recorded: recording.bodies is off, or content of this kind is never kept"
+    why = "not recorded: settings, route, key or caller keep facts only, or content of this kind is never kept"
     assert said.err.splitlines() == [f"dashcam: no {side} to show: {why}" for side in ("request", "response")]
 
 

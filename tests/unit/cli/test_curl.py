@@ -76,7 +76,7 @@ def test_what_fits_into_no_command_is_piped(dashcam: Command, record: Record, bo
 
 def test_what_is_not_on_record_cannot_be_made_again(dashcam: Command, record: Record) -> None:
     record(replace(an_entry(content_state=ContentState.OFF, request_bytes=7), request=None))
-    assert (dashcam("curl").code, "recording.bodies is off" in dashcam("curl").err) == (3, True)
+    assert (dashcam("curl").code, "keep facts only" in dashcam("curl").err) == (3, True)
     record(an_entry(content_state=ContentState.REDACTED, started_at=STARTED_AT + 1))
     assert "files" in dashcam("curl").err
     assert dashcam("curl", "--upstream").code == 2
@@ -85,3 +85,17 @@ def test_what_is_not_on_record_cannot_be_made_again(dashcam: Command, record: Re
 def test_a_call_without_a_body_is_short(dashcam: Command, record: Record) -> None:
     record(replace(an_entry(method="GET", endpoint="/v1/models", request_bytes=0), request=None))
     assert shlex.split(dashcam("curl").out)[:4] == ["curl", "-sS", "-X", "GET"]
+
+
+def test_what_redaction_took_out_is_told_and_the_files_of_a_form_are_missed(dashcam: Command, record: Record) -> None:
+    request = b'{"messages":[{"role":"user","content":"[redacted:email]"}]}'
+    record(with_headers(request, HEADERS, content_state=ContentState.REDACTED))
+    said = dashcam("curl", "last")
+    assert (said.code, "[redacted:email]" in said.out) == (0, True)
+    assert "what redaction took out" in said.err
+    form = b'--b\r\nContent-Disposition: form-data; name="a"\r\n\r\n1\r\n--b--\r\n'
+    entry = with_headers(form, HEADERS, content_state=ContentState.REDACTED)
+    record(replace(entry, request=replace(entry.request, media_type="multipart/form-data; boundary=b")))
+    said = dashcam("curl", "last")
+    assert (said.code, said.out) == (3, "")
+    assert "files" in said.err

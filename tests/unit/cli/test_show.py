@@ -68,7 +68,15 @@ def test_a_page_says_which_prompt_was_used_and_what_was_filled_in(dashcam: Comma
     assert found["prompt_variables"] == variables
 
 
-@pytest.mark.parametrize(("state", "told"), [("off", "recording.bodies is off"), ("truncated", "only a part was kept")])
+@pytest.mark.parametrize(
+    ("state", "told"),
+    [
+        ("off", "keep facts only"),
+        ("truncated", "only a part was kept"),
+        ("pruned", "removed by retention"),
+        ("redacted", "could not be looked through"),
+    ],
+)
 def test_what_is_not_there_is_told(dashcam: Command, record: Record, state: str, told: str) -> None:
     entry = an_entry(content_state=ContentState(state))
     entry = type(entry)(interaction=entry.interaction)

@@ -8,6 +8,7 @@ import re
 import pytest
 
 from proxy.domain.provider import Provider
+from proxy.domain.redaction import RedactionRules
 from proxy.settings.values import RecordingSettings, ServerSettings, Settings
 from proxy.supervisor.banner import public_url, render
 
@@ -59,8 +60,12 @@ def test_it_tells_where_the_data_is_who_is_asked_and_how_to_go_on() -> None:
 
 def test_it_tells_whether_what_is_said_is_kept() -> None:
     assert "requests and answers" in render(SETTINGS, 8484, "1", colours=False)
-    without = dataclasses.replace(SETTINGS, recording=RecordingSettings(bodies=False))
-    assert "facts only, no requests or answers" in render(without, 8484, "1", colours=False)
+    assert "DASHCAM_RECORDING__DEPTH=meta" in render(SETTINGS, 8484, "1", colours=False)
+    for depth, words in (("meta", "facts only, no requests or answers"), ("none", "nothing: calls are only counted")):
+        less = dataclasses.replace(SETTINGS, recording=RecordingSettings(depth=depth))
+        assert words in render(less, 8484, "1", colours=False)
+    redacted = dataclasses.replace(SETTINGS, redaction=RedactionRules(patterns=("email", "phone")))
+    assert "without email, phone" in render(redacted, 8484, "1", colours=False)
 
 
 def test_it_tells_callers_to_show_a_key_where_one_is_wanted() -> None:
