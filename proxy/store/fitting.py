@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import JSON, Boolean, Column, Float, Integer, LargeBinary, Table
@@ -29,6 +30,8 @@ _WORDS: Mapping[str, Any] = {
     "outcome": Outcome, "finish_kind": FinishKind, "usage_source": UsageSource, "cost_status": CostStatus,
     "content_state": ContentState,
 }  # fmt: skip
+_SPELT = {name: tuple(item.value for item in words) for name, words in _WORDS.items()}
+_Check = Callable[[Column[Any], object], str | None]
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\Z")
 _LATEST_MS = 2**48
 _LONGEST_KEY, _LONGEST_VALUE, _LONGEST_TAG = 100, 600, 96
@@ -57,39 +60,53 @@ def price_of(values: Mapping[str, Any], place: str) -> Price:
     return Price(**values)
 
 
-def _check(
-    table: Table, values: Mapping[str, Any], *, place: str = "", ignored: Mapping[str, str] | None = None
-) -> None:
-    unknown = sorted(map(str, values.keys() - table.columns.keys()))
+def _check(table: Table, values: Mapping[str, Any], *, place: str = "", ignored: Collection[str] = ()) -> None:
+    checks = _checks(table)
+    unknown = sorted(map(str, values.keys() - checks.keys()))
     problems = [Problem(_at(place, name[:60]), "is no column; was it made by a newer Dashcam?") for name in unknown]
-    for column in table.columns:
-        if column.name in (ignored or ()):
-            continue
-        if column.name in values:
-            reason = _misfit(column, values[column.name])
+    for name, (column, may_be_null, may_be_left_out, reason_against) in checks.items():
+        value = values.get(name)
+        if value is not None:
+            reason = reason_against(column, value)
+        elif name in values:
+            reason = None if may_be_null else "is null, and must not be"
         else:
-            reason = None if column.nullable or column.default is not None else "is missing"
+            reason = None if may_be_left_out or name in ignored else "is missing"
         if reason is not None:
-            problems.append(Problem(_at(place, column.name), reason))
+            problems.append(Problem(_at(place, name), reason))
     if problems:
         raise InvalidError(problems)
+
+
+@lru_cache
+def _checks(table: Table) -> Mapping[str, tuple[Column[Any], bool, bool, _Check]]:
+    """Return of each column: whether it may be null, whether it may be left out, and what has a value against it."""
+    return {
+        column.name: (column, bool(column.nullable), column.nullable or column.default is not None, _check_of(column))
+        for column in table.columns
+    }
+
+
+def _check_of(column: Column[Any]) -> _Check:
+    if column.name in _WORDS:
+        return _against_word
+    if column.type is Identity:
+        return _against_id
+    return next(check for kind, check in _KINDS if isinstance(column.type, kind))
 
 
 def _at(place: str, name: str) -> str:
     return f"{place}.{name}" if place else name
 
 
-def _misfit(column: Column[Any], value: object) -> str | None:
-    """Return why a column does not take a value, None where it does."""
-    if value is None:
-        return None if column.nullable else "is null, and must not be"
-    if column.name in _WORDS:
-        words = [item.value for item in _WORDS[column.name]]
-        return None if value in words else f"is none of {', '.join(words)}"
-    if column.type is Identity:
-        is_one = isinstance(value, str) and _UUID.match(value)
-        return None if is_one else "is no id: 36 characters of lower-case hexadecimal digits and dashes"
-    return next(reason(column, value) for kind, reason in _KINDS if isinstance(column.type, kind))
+def _against_word(column: Column[Any], value: object) -> str | None:
+    words = _SPELT[column.name]
+    return None if isinstance(value, str) and value in words else f"is none of {', '.join(words)}"
+
+
+def _against_id(_column: Column[Any], value: object) -> str | None:
+    is_one = isinstance(value, str) and _UUID.match(value)
+    return None if is_one else "is no id: 36 characters of lower-case hexadecimal digits and dashes"
 
 
 def _against_instant(_column: Column[Any], value: object) -> str | None:
@@ -139,7 +156,7 @@ def _against_bytes(_column: Column[Any], _value: object) -> str | None:
     return "is not given so"
 
 
-_KINDS: tuple[tuple[type, Callable[[Column[Any], object], str | None]], ...] = (
+_KINDS: tuple[tuple[type, _Check], ...] = (
     (Instant, _against_instant), (JSON, _against_json), (Boolean, _against_truth), (Integer, _against_whole),
     (Float, _against_number), (LargeBinary, _against_bytes), (object, _against_text),
 )  # fmt: skip
