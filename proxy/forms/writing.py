@@ -25,7 +25,10 @@ from proxy.store.decoding import Row
 from proxy.store.parts import Parts, StoredBody
 
 Call = tuple[Row, Parts | None]
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+"""How a formula begins; the last four are how East Asian keyboards write the first four."""
+_BEFORE_IT = ' \u00a0\u3000"'
+"""What a spreadsheet passes over there."""
 
 
 class LeftOutError(Exception):
@@ -171,5 +174,5 @@ def _cell(value: object) -> object:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, str):
-        return f"'{value}" if value.lstrip(" ").startswith(_FORMULA) else value
+        return f"'{value}" if value.lstrip(_BEFORE_IT).startswith(_FORMULA) else value
     return json.dumps(value, ensure_ascii=False) if isinstance(value, list | dict) else value

@@ -80,11 +80,11 @@ def test_content_comes_as_it_was_kept(dashcam: Command, record: Record) -> None:
 
 
 def test_csv_holds_no_formula(dashcam: Command, record: Record, tmp_path: Path) -> None:
-    record(*calls(1, app="=1+1", user_id=" @x", session_id='a,"b"\nc', tags=("-t",)))
+    record(*calls(1, app="=1+1", user_id='\u00a0"@x', session_id='a,"b"\nc', tags=("-t",), route="\uff1d1"))
     assert dashcam("export", "--to", "calls.csv", "--fields", "app,user_id,session_id,tags,success,route").code == 0
     heading, line = csv.reader(io.StringIO((tmp_path / "calls.csv").read_bytes().decode(), newline=""))
     assert heading == ["app", "user_id", "session_id", "tags", "success", "route"]
-    assert line == ["'=1+1", "' @x", 'a,"b"\nc', '["-t"]', "true", ""]
+    assert line == ["'=1+1", "'\u00a0\"@x", 'a,"b"\nc', '["-t"]', "true", "'\uff1d1"]
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0")))
@@ -92,7 +92,7 @@ def test_no_text_becomes_a_formula_and_none_is_lost(text: str) -> None:
     line = Csv(["app"], has_content=False).call({"app": text}, None, is_first=False).decode()
     ((cell,), *more) = csv.reader(io.StringIO(line, newline="")) if text else ([""],)
     assert cell.removeprefix("'") == text.removeprefix("'") if cell.startswith("'") else cell == text
-    assert not cell.lstrip(" ").startswith(("=", "+", "-", "@", "\t", "\r"))
+    assert not cell.lstrip(' "\u00a0').startswith(("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d"))
     assert more == []
 
 
