@@ -174,7 +174,9 @@ def test_what_was_asked_is_in_no_log_and_no_error(sweep: Sweep, written: dict[st
 def test_what_was_asked_is_in_the_recorded_content_only(sweep: Sweep, written: dict[str, bytes]) -> None:
     tables = [row["name"] for row in sweep.dashcam.query("select name from sqlite_master where type = 'table'")]
     found = set()
-    for table in set(tables) - CONTENT:
+    # The index of words, and the tables that FTS5 keeps for it, are of the content.
+    others = {table for table in tables if not table.startswith("text_index")} - CONTENT
+    for table in others:
         for row in sweep.dashcam.query(f"select * from {table}"):
             found |= {f"{table}.{name}" for name, value in row.items() if PROMPT in str(value)}
     assert found <= {f"interaction.{name}" for name in CONTENT_COLUMNS}
