@@ -155,7 +155,7 @@ class Entry:
 
     ``answer_id`` names an answer that may be read again (a response, a batch); ``repeats``: this call read one, which
     no call may have been known to make where it ``is_unnamed`` (a turn of an agent). ``redactions`` counts what
-    was taken out before it was written down, by pattern.
+    was taken out before it was written down, by pattern. ``feedback`` comes with a call that was carried here, as rows.
     """
 
     interaction: Interaction
@@ -169,6 +169,7 @@ class Entry:
     repeats: bool = False
     is_unnamed: bool = False
     redactions: Mapping[str, int] = field(default_factory=dict)
+    feedback: tuple[Mapping[str, Any], ...] = ()
 
 
 _UNCOUNTED = (

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from proxy.domain.cost import Price
@@ -19,9 +19,9 @@ from proxy.domain.outcome import SUCCESSFUL, ContentState
 from proxy.errors import InvalidError, Problem
 from proxy.interpret.cutting import cuts_of
 from proxy.pricing.rates import says_what_it_is
-from proxy.store.fitting import attempt_of, interaction_of, price_of
+from proxy.store.fitting import attempt_of, feedback_of, interaction_of, price_of
 
-BESIDE = ("input_text", "output_text", "request_body", "response_body", "attempts_made", "price")
+BESIDE = ("input_text", "output_text", "request_body", "response_body", "attempts_made", "price", "feedback")
 """What stands with a call's columns where it was exported with its content."""
 DAY_MS = 86_400_000
 """By so much an id may be away from the instant of its call, and both ahead of this machine's clock."""
@@ -54,6 +54,7 @@ def entry_of(values: object, now: int) -> Entry:
         input_text=values.get("input_text") or None,
         output_text=values.get("output_text") or None,
         price=_price(values.get("price"), item),
+        feedback=tuple(_feedback(values.get("feedback") or [], item.id)),
     )
 
 
@@ -85,6 +86,15 @@ def _attempts(said: object, identity: str) -> tuple[Attempt, ...]:
     if len({item.number for item in made}) < len(made):
         raise _wrong("attempts_made", "has two of one number")
     return tuple(made)
+
+
+def _feedback(said: object, identity: str) -> Iterator[Mapping[str, Any]]:
+    """Yield what was thought of a call, as rows."""
+    if not isinstance(said, list):
+        raise _wrong("feedback", "is no list")
+    for number, values in enumerate(said):
+        place = f"feedback.{number}"
+        yield feedback_of(_object(values, place) | {"interaction_id": identity}, place)
 
 
 def _price(said: object, item: Interaction) -> Price | None:

@@ -27,7 +27,7 @@ INSTALL = f"{sys.executable} -m pip install pyarrow"
 _TEXT_LISTS, _MAPS = ("tags", "tool_names"), ("metadata", "quantities")
 _FACTS = ("media_type", "content_encoding", "length", "sha256")
 _SAID = ("headers", "edits")
-_BESIDE = ("input_text", "output_text", "attempts_made", "price", "request_body", "response_body")
+_BESIDE = ("input_text", "output_text", "attempts_made", "price", "feedback", "request_body", "response_body")
 _USD_DIGITS, _USD_PLACES = 19, 12
 
 
@@ -46,7 +46,7 @@ def library() -> Any:
 def write_file(path: Path, columns: Sequence[str], portions: Iterable[Sequence[Call]], *, has_content: bool) -> int:
     """Write a file of calls, and give it its name when it is whole; return how many they are.
 
-    Rows have these columns, and with their content ``attempts_made`` and ``price`` too. ``OSError``: no room.
+    Rows have these columns, and with their content what ``Reader.made_of`` gives. ``OSError``: no room.
     """
     arrow = library()
     fields = _fields(arrow, tuple(map(str, columns)), has_content=has_content)
@@ -133,10 +133,10 @@ _CONVERSIONS: Mapping[str, Callable[[Any], Any]] = {"instant": milliseconds_of, 
 
 
 def _beside(arrow: Any, name: str) -> _Field:
-    """Return what stands beside the columns: texts, both bodies, and as JSON attempts and the price."""
+    """Return what stands beside the columns: texts, both bodies, and as JSON attempts, the price and feedback."""
     if name in ("input_text", "output_text"):
         return arrow.string(), lambda call: _parts(call).texts[name == "output_text"]
-    if name in ("attempts_made", "price"):
+    if name in ("attempts_made", "price", "feedback"):
         return arrow.string(), lambda call: None if call[0][name] is None else _json(call[0][name])
     members = [("content", arrow.binary()), *((fact, arrow.string()) for fact in _FACTS if fact != "length")]
     members += [("length", arrow.int64()), *((said, arrow.string()) for said in (*_SAID, "timings"))]

@@ -25,7 +25,7 @@ _TYPES = {
     "instant": "timestamp with time zone", "json": "text", "truth": "boolean", "whole": "bigint",
     "number": "double precision", "text": "text",
 }  # fmt: skip
-_OBJECTS = frozenset(("attempts_made", "price", "request_body", "response_body"))
+_OBJECTS = frozenset(("attempts_made", "price", "feedback", "request_body", "response_body"))
 _BEGINNING = f"""-- Calls that Dashcam has exported: sqlite3 calls.db < FILE, or psql -f FILE, makes a table of them.
 -- dashcam import FILE reads them back; it executes nothing.
 CREATE TABLE IF NOT EXISTS {TABLE} ({{columns}});

@@ -1,9 +1,9 @@
 """The forms that calls are written out in: JSON lines, one JSON list, CSV, and OpenAI's examples for fine-tuning.
 
 A form makes bytes of one call at a time, so that a million of them need no memory. With its content a call is whole:
-bodies byte for byte, texts, every attempt and the price it was charged at, so that ``calls`` can make it anew. In CSV a
-text that a spreadsheet would take for a formula begins with an apostrophe. What cannot be an example is left out, with
-the reason.
+bodies byte for byte, texts, every attempt, the price it was charged at and feedback, so that ``calls`` can make it
+anew. In CSV a text that a spreadsheet would take for a formula begins with an apostrophe. What cannot be an example is
+left out, with the reason.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class Form:
     def call(self, row: Row, parts: Parts | None, *, is_first: bool) -> bytes:
         """Return a call as it is written; ``LeftOutError`` says why it is not.
 
-        Where it has ``parts``, the row has ``attempts_made`` and ``price`` too (``Reader.made_of``).
+        Where it has ``parts``, the row has ``attempts_made``, ``price`` and ``feedback`` too (``Reader.made_of``).
         """
         return json_text(self._object(row, parts)).encode() + b"\n"
 
@@ -62,7 +62,7 @@ class Form:
         if parts is not None:
             values |= {"input_text": parts.texts[0], "output_text": parts.texts[1]}
             values |= {"request_body": _body(parts.request), "response_body": _body(parts.response)}
-            values |= {"attempts_made": row["attempts_made"], "price": row["price"]}
+            values |= {name: row[name] for name in ("attempts_made", "price", "feedback")}
         return values
 
 

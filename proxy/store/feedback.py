@@ -31,6 +31,7 @@ _PUT = (
     # A loader may have given it to its call since we looked for that.
     + ", interaction_id = coalesce(excluded.interaction_id, feedback.interaction_id)"
 )
+_BRING = f"INSERT INTO feedback ({_NAMED}) VALUES ({_MARKS}) ON CONFLICT (id) DO NOTHING"  # noqa: S608 - ours
 _BY_OWN_ID = "SELECT id FROM interaction WHERE client_request_id = ? ORDER BY started_at DESC, id DESC LIMIT 1"
 _WAITING = "interaction_id IS NULL AND reference IS NOT NULL"
 _SCORES = "SELECT avg(score), count(score) FROM feedback WHERE interaction_id = ?"
@@ -91,6 +92,12 @@ def page(
     where = f"WHERE {' AND '.join(conditions)} " if conditions else ""
     sql = f"SELECT {_NAMED} FROM feedback {where}ORDER BY created_at {direction}, id {direction} LIMIT ?"  # noqa: S608
     return [dict(row) for row in connection.exec_driver_sql(sql, (*values, limit)).mappings()]
+
+
+def bring(connection: Connection, rows: Iterable[Mapping[str, Any]]) -> None:
+    """Keep what was thought of calls that were carried here; what has an id that is there already stays away."""
+    for row in sorted(rows, key=lambda row: str(row["id"])):
+        connection.exec_driver_sql(_BRING, tuple(row.get(name) for name in COLUMNS))
 
 
 def settle(connection: Connection, stored: Sequence[Interaction], now: int) -> None:

@@ -16,19 +16,22 @@ from typing import Any
 from sqlalchemy import JSON, Boolean, Column, Float, Integer, LargeBinary, Table
 
 from proxy.domain.cost import Price
+from proxy.domain.feedback import FeedbackKind, FeedbackSource
 from proxy.domain.interaction import Attempt, Interaction
 from proxy.domain.outcome import ContentState, CostStatus, FinishKind, Outcome, UsageSource
 from proxy.errors import InvalidError, Problem
 from proxy.store import tables
-from proxy.store.columns import Identity, Instant, milliseconds_of
+from proxy.store.columns import Identity, Instant, instant_text, milliseconds_of
+from proxy.store.feedback_table import FeedbackRow
 from proxy.store.rows import LARGEST, USD
 
 _INTERACTION: Table = tables.InteractionRow.__table__  # type: ignore[attr-defined]
 _ATTEMPT: Table = tables.AttemptRow.__table__  # type: ignore[attr-defined]
+_FEEDBACK: Table = FeedbackRow.__table__  # type: ignore[attr-defined]
 _PRICE: Table = tables.PriceRow.__table__  # type: ignore[attr-defined]
 _WORDS: Mapping[str, Any] = {
     "outcome": Outcome, "finish_kind": FinishKind, "usage_source": UsageSource, "cost_status": CostStatus,
-    "content_state": ContentState,
+    "content_state": ContentState, "kind": FeedbackKind,
 }  # fmt: skip
 _SPELT = {name: tuple(item.value for item in words) for name, words in _WORDS.items()}
 _Check = Callable[[Column[Any], object], str | None]
@@ -58,6 +61,17 @@ def price_of(values: Mapping[str, Any], place: str) -> Price:
     """Return a pinned price; errors as above."""
     _check(_PRICE, values, place=place)
     return Price(**values)
+
+
+def feedback_of(values: Mapping[str, Any], place: str) -> Mapping[str, Any]:
+    """Return a row of feedback as it stands in the table; errors as above."""
+    _check(_FEEDBACK, values, place=place)
+    if values["source"] not in [source.value for source in FeedbackSource]:
+        raise InvalidError([Problem(_at(place, "source"), f"is none of {', '.join(FeedbackSource)}")])
+    if values.get("score") is not None and not 0 <= values["score"] <= 1:
+        raise InvalidError([Problem(_at(place, "score"), "is not from 0 to 1")])
+    instants = {name: instant_text(milliseconds_of(values[name])) for name in ("created_at", "updated_at")}
+    return {**values, **instants}
 
 
 def _check(table: Table, values: Mapping[str, Any], *, place: str = "", ignored: Collection[str] = ()) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,9 +11,11 @@ from sqlalchemy import Connection
 
 from proxy.store import hidden
 from proxy.store.bodies import SEALED_EDITS, place_of, read_body, read_varints
+from proxy.store.decoding import decoded
 
 _BODY = "SELECT * FROM interaction_body WHERE interaction_id = ? AND side = ?"
 _ATTEMPTS = "SELECT * FROM attempt WHERE interaction_id IN ({}) ORDER BY interaction_id, number"
+_FEEDBACK = "SELECT * FROM feedback WHERE interaction_id IN ({}) ORDER BY interaction_id, id"
 _PRICES = "SELECT * FROM price WHERE id IN ({})"
 _AT_ONCE = 500
 _TEXTS = "SELECT input_text, output_text FROM interaction_text WHERE interaction_id = ?"
@@ -56,18 +58,29 @@ def texts_of(connection: Connection, identity: str) -> tuple[str | None, str | N
     return hidden.texts_of(connection, identity) if found is None else (found[0], found[1])
 
 
-def beside(
-    connection: Connection, rows: Sequence[Mapping[str, Any]]
-) -> dict[str, tuple[list[dict[str, Any]], dict[str, Any] | None]]:
-    """Return, by the ids of calls, their attempts in their order, and the price that each is charged at."""
-    attempts: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
-    tries = _named(connection, _ATTEMPTS, [row["id"] for row in rows])
+def beside(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Return, by the ids of calls, their ``attempts_made``, the ``price`` they were charged at, and ``feedback``."""
+    ids = [row["id"] for row in rows]
+    tries = _named(connection, _ATTEMPTS, ids)
     hidden.fill_attempts(connection, tries, set())
-    for item in tries:
-        attempts[item["interaction_id"]].append({**item, "reused": bool(item["reused"])})
+    attempts = _by_call({**item, "reused": bool(item["reused"])} for item in tries)
+    thoughts = _by_call(_named(connection, _FEEDBACK, ids))
     wanted = list(dict.fromkeys(row["price_id"] for row in rows if row["price_id"]))
-    prices = {item["id"]: item for item in _named(connection, _PRICES, wanted)}
-    return {row["id"]: (attempts[row["id"]], prices.get(row["price_id"])) for row in rows}
+    prices = {item["id"]: decoded(item) for item in _named(connection, _PRICES, wanted)}
+    return {
+        row["id"]: {
+            "attempts_made": attempts.get(row["id"], []), "price": prices.get(row["price_id"]),
+            "feedback": thoughts.get(row["id"], []),
+        }
+        for row in rows
+    }  # fmt: skip
+
+
+def _by_call(found: Iterable[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
+    calls: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
+    for item in found:
+        calls[item["interaction_id"]].append(item)
+    return calls
 
 
 def _named(connection: Connection, sql: str, names: Sequence[str]) -> list[dict[str, Any]]:

@@ -242,12 +242,9 @@ class Reader:
             return {identity: texts_of(connection, identity) for identity in identities}
 
     def made_of(self, rows: Sequence[Row]) -> dict[str, Row]:
-        """Return what stands beside rows of calls in tables: ``attempts_made`` and ``price``."""
+        """Return what stands beside rows of calls in tables: ``attempts_made``, ``price`` and ``feedback``."""
         with self._connect() as connection:
-            return {
-                identity: {"attempts_made": [decoded(item) for item in attempts], "price": price and decoded(price)}
-                for identity, (attempts, price) in beside(connection, rows).items()
-            }
+            return beside(connection, rows)
 
     def is_counted(self, provider: str, answer_id: str) -> bool:
         """Return True when the counts of an answer are on record with some call."""

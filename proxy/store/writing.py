@@ -247,6 +247,7 @@ def _add(connection: Connection, new: Sequence[Entry]) -> Sequence[Entry]:
         _insert_entries(connection, entries)
         _count(connection, [entry.interaction for entry in entries], released(makers))
         now = time.time_ns() // 1_000_000
+        feedback.bring(connection, [row for entry in entries for row in entry.feedback])
         feedback.settle(connection, [entry.interaction for entry in entries], now)
         # Only now: what it belongs to is counted, and what is counted must go with it.
         purges.apply_to_new(connection, [entry.interaction for entry in entries], now)

@@ -8,6 +8,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from proxy.domain.cost import Price
+from proxy.domain.feedback import FeedbackKind, FeedbackSource
 from proxy.domain.identity import id_text
 from proxy.domain.interaction import Attempt, Body, Entry, Interaction
 from proxy.domain.outcome import SUCCESSFUL, ContentState, CostStatus, FinishKind, Outcome, UsageSource
@@ -45,6 +46,18 @@ _COUNTED = (
     "output_cost_pico_usd", "prompt_version", "input_length", "output_length",
 )  # fmt: skip
 _MEASURED = ("duration_ms", "ttft_ms", "upstream_ms", "overhead_ms", "temperature", "top_p", "score")
+
+
+_THOUGHTS = st.fixed_dictionaries(
+    {
+        "reference": st.none() | st.uuids().map(str), "session_id": _SOME, "name": _TEXTS,
+        "kind": st.sampled_from([kind.value for kind in FeedbackKind]), "value": _NUMBERS, "words": _SOME,
+        "low": _NUMBERS, "high": _NUMBERS, "score": st.none() | st.floats(0, 1).map(math.fabs),
+        "comment": _SOME, "author": _TEXTS,
+        "source": st.sampled_from([source.value for source in FeedbackSource]),
+        "created_at": st.just("2026-11-27T12:00:00.000Z"), "updated_at": st.just("2026-11-27T12:00:01.000Z"),
+    }
+)  # fmt: skip
 
 
 def _price(rate: int) -> Price:
@@ -102,8 +115,13 @@ def any_entries(draw: st.DrawFn) -> Entry:
     found = draw(st.lists(tries, max_size=3))
     for number, made in enumerate(found):
         made.number = number
+    thoughts = [
+        {**draw(_THOUGHTS), "id": f"{item.id}-{number}", "interaction_id": item.id}
+        for number in range(draw(st.integers(0, 2)))
+    ]
     return Entry(
-        interaction=item, attempts=tuple(found), request=draw(st.none() | _bodies(is_request=True)),
+        feedback=tuple(thoughts), interaction=item, attempts=tuple(found),
+        request=draw(st.none() | _bodies(is_request=True)),
         response=draw(st.none() | _bodies(is_request=False)), input_text=draw(_SOME), output_text=draw(_SOME),
         price=price,
     )  # fmt: skip

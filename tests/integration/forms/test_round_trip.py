@@ -9,16 +9,20 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from proxy.domain.feedback import Feedback, FeedbackKind, FeedbackSource
 from proxy.domain.interaction import Entry
 from proxy.forms.writing import Form
 from proxy.loader.amendments import decode, encode
 from proxy.loader.arriving import Arrival, arrival_of
 from proxy.settings.database import DatabaseSettings
+from proxy.store import feedback
+from proxy.store.columns import instant_text
 from proxy.store.differing import differences, rows_of
 from proxy.store.reading import Reader
 from proxy.store.rows import COLUMNS, TRUTHS
 from proxy.store.writing import StoreWriter, WriteBatch
 from tests.support.any_calls import any_entries
+from tests.support.entries import STARTED_AT, an_entry
 from tests.support.fresh_sqlite import fresh_sqlite
 from tests.support.rollups import assert_rollups_equal_the_rows
 
@@ -42,7 +46,7 @@ def test_what_was_exported_is_imported_as_it_was(store: DatabaseSettings, tmp_pa
     writer, target = StoreWriter(one), StoreWriter(two)
     reader, read_back = Reader(one), Reader(two)
 
-    @settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow])
+    @settings(max_examples=25, suppress_health_check=[HealthCheck.too_slow])
     @given(st.lists(any_entries(), min_size=1, max_size=3, unique_by=lambda entry: entry.interaction.id))
     def check(entries: list[Entry]) -> None:
         writer.write(WriteBatch(entries=[("s", entry) for entry in entries]), lambda _: {})
@@ -61,3 +65,24 @@ def test_what_was_exported_is_imported_as_it_was(store: DatabaseSettings, tmp_pa
     assert_rollups_equal_the_rows(two)
     for item in (reader, read_back, writer, target):
         item.close()
+
+
+def test_what_is_thought_of_a_carried_call_later_counts_beside_what_came_with_it(store: DatabaseSettings) -> None:
+    came = {
+        "id": "came", "name": "thumb", "kind": "boolean", "value": 1.0, "low": 0.0, "high": 1.0, "score": 1.0,
+        "source": "user", "author": "kim", **dict.fromkeys(("created_at", "updated_at"), instant_text(STARTED_AT)),
+    }  # fmt: skip
+    entry = an_entry(score=1.0, score_count=1)
+    entry.feedback = ({**came, "interaction_id": entry.interaction.id},)
+    writer, reader = StoreWriter(store), Reader(store)
+    writer.write(WriteBatch(entries=[("import", entry)]), lambda _: {})
+    later = Feedback(
+        id="later", name="thumb", kind=FeedbackKind.BOOLEAN, source=FeedbackSource.USER, score=0.0, value=0.0,
+        reference=entry.interaction.id,
+    )  # fmt: skip
+    with writer.transaction() as connection:
+        feedback.put(connection, writer.backend, later)
+    row = reader.interaction(entry.interaction.id)
+    assert (row["score"], row["score_count"]) == (0.5, 2)
+    writer.close()
+    reader.close()

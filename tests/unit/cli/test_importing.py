@@ -48,6 +48,11 @@ def whole(number: int, **changes: Any) -> Entry:
         metadata={"k": "v"}, usage_raw={"prompt_tokens": 1}, tool_names=("f",), score=0.5, score_count=2, **changes,
     )  # fmt: skip
     made.price = price
+    made.feedback = (
+        {"id": f"f-{number}", "interaction_id": made.interaction.id, "name": "thumb", "kind": "boolean", "value": 1.0,
+         "low": 0.0, "high": 1.0, "score": 1.0, "source": "user", "author": "kim",
+         "created_at": "2026-11-27T12:00:00.000Z", "updated_at": "2026-11-27T12:00:00.000Z"},
+    )  # fmt: skip
     made.attempts = tuple(
         Attempt(interaction_id=made.interaction.id, number=at, provider="openai", upstream="https://x",
                 started_at=STARTED_AT + number * 1000, reused=bool(at))
@@ -206,6 +211,11 @@ def damaged(row: dict[str, Any]) -> list[tuple[bytes, str]]:
         (changed(price={**row["price"], "rates": {"input_mtok": "0"}}), "price.id"),
         (changed(price={**row["price"], "rates": {"input_mtok": "x"}}), "price.rates"),
         (changed(price="free"), "price: is no object"),
+        (changed(feedback=5), "feedback: is no list"),
+        (changed(feedback=[{**row["feedback"][0], "source": "x"}]), "feedback.0.source: is none of us"),
+        (changed(feedback=[{**row["feedback"][0], "score": 2}]), "feedback.0.score: is not from 0 to 1"),
+        (changed(feedback=[{**row["feedback"][0], "kind": "odd"}]), "feedback.0.kind: is none of boolean"),
+        (changed(feedback=[{**row["feedback"][0], "name": None}]), "feedback.0.name: is null"),
         (changed(attempts_made=[{}]), "attempts_made.0.number: is missing"),
         (changed(attempts_made=row["attempts_made"][:1] * 2), "two of one number"),
         (json.dumps({"id": row["id"]}).encode(), "started_at: is missing"),
