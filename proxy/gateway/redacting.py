@@ -28,6 +28,7 @@ from proxy.redaction.bodies import Redacted, redact_body
 from proxy.redaction.fields import Headers, redact_headers, redact_target, redact_text, redact_values
 from proxy.redaction.own import compiled
 from proxy.redaction.patterns import BUILT_IN, UNREADABLE, Pattern
+from proxy.redaction.reading import Reading
 from proxy.redaction.redactor import Redactor
 from proxy.upstream.body import FileBody
 
@@ -39,6 +40,8 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger("gateway")
 
+_IN_LINES = ("text/event-stream", "application/x-ndjson")
+"""Kinds of answers that are looked through while they come, so that their end waits for little."""
 Pieces = Sequence[tuple[int, bytes]]
 
 
@@ -92,6 +95,7 @@ class CallRedaction:
         self._redactor = redactor
         self._holding = Holding(ceilings)
         self._counts: Counter[str] = Counter()
+        self._reading: Reading | None = None
         self._request: Redacted | None = None
         self._coding: str | None = None
         self._held: list[tuple[int, bytes]] = []
@@ -134,12 +138,12 @@ class CallRedaction:
             return b""
         return b"".join(FileBody(inbound.side_path, inbound.length, seal=inbound.seal).slices())
 
-    def _redacted(self, body: bytes, coding: str | None) -> Redacted | None:
+    def _redacted(self, body: bytes, coding: str | None, reading: Reading | None = None) -> Redacted | None:
         if coding:
             body, error = decode(body, coding, max(1, self._redactor.max_bytes))
             if error is not None:
                 return None
-        return redact_body(self._redactor, body)
+        return redact_body(self._redactor, body, reading)
 
     def edits(self, edits: tuple[Edit, ...]) -> tuple[Edit, ...]:
         """Return edits of the request as edits of the one on record."""
@@ -158,6 +162,9 @@ class CallRedaction:
     def head(self, head: AnswerHead) -> AnswerHead:
         """Return the answer's head for the record: of a body as it is when its encoding is undone."""
         self._coding = encodings_of(head.headers)
+        kind = dict(head.headers).get("content-type", "").partition(";")[0].strip().lower()
+        if self._coding is None and kind in _IN_LINES:
+            self._reading = Reading(self._redactor)
         headers = redact_headers(self._redactor, _plain(head.headers, self._coding), self._counts)
         return AnswerHead(status=head.status, headers=headers)
 
@@ -168,9 +175,11 @@ class CallRedaction:
         if self._holding.size + len(data) > self._redactor.max_bytes or not self._holding.take(len(data)):
             self._held.clear()
             self._holding.give_back()
-            self._is_left_out = True
+            self._is_left_out, self._reading = True, None
             return
         self._held.append((at_ns, data))
+        if self._reading is not None:
+            self._reading.feed(data)
 
     def finish(self, end: CallEnd) -> Pieces:
         """Redact an end in its place and return the answer's pieces for the record."""
@@ -197,14 +206,14 @@ class CallRedaction:
 
     def _answer(self, end: CallEnd) -> Pieces:
         data = b"".join([piece for _, piece in self._held])
-        found = None if self._is_left_out else self._redacted(data, self._coding)
+        found = None if self._is_left_out else self._redacted(data, self._coding, self._reading)
         if found is None:
             self._counts[UNREADABLE] += 1
             end.recorded_bytes, end.sha256 = 0, None
             return ()
-        if not found.moves and not self._coding:
+        if found.moved is None and not self._coding:
             return self._held
-        if found.moves:
+        if found.moved is not None:
             # What is taken out could be guessed by the hash of the whole.
             end.sha256 = None
         elif end.sha256 is None and end.sent_bytes:

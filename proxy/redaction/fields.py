@@ -22,7 +22,7 @@ def redact_text(redactor: Redactor, text: str, counts: Counter[str]) -> str:
         counts[UNREADABLE] += 1
         return placeholder(UNREADABLE)
     counts.update(found.counts)
-    return found.data.decode("utf-8", "replace") if found.moves else text
+    return found.data.decode("utf-8", "replace") if found.moved is not None else text
 
 
 def redact_headers(redactor: Redactor, headers: Headers, counts: Counter[str]) -> Headers:
@@ -32,7 +32,7 @@ def redact_headers(redactor: Redactor, headers: Headers, counts: Counter[str]) -
         found = redact_body(redactor, value.encode("latin-1", "replace"))
         if found is None:
             value = redact_text(redactor, value, counts)
-        elif found.moves:
+        elif found.moved is not None:
             counts.update(found.counts)
             value = found.data.decode("latin-1")
         made.append((name, value))

@@ -8,7 +8,7 @@ merely repeats itself in each event (ids, names) is not joined; it has been look
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from itertools import accumulate
 from typing import Any
 
@@ -30,7 +30,18 @@ class Flow:
     def __init__(self, tokens: Sequence[Token]) -> None:
         self._tokens = tokens
         self._starts = list(accumulate((len(token.text) for token in tokens), initial=0))
-        self.text = b"".join([token.text for token in tokens])
+
+    def text(self) -> bytes:
+        """Return what the strings say together, what is hidden in them as well."""
+        return b"".join([token.text for token in self._tokens])
+
+    def left(self) -> bytes:
+        """Return the same without what is hidden."""
+        return b"".join([token.left() for token in self._tokens])
+
+    def holds(self, tokens: Container[int]) -> bool:
+        """Return True where one of its strings is among some, which are known by their ids."""
+        return any(id(token) in tokens for token in self._tokens)
 
     def parts_between(self, start: int, end: int) -> Iterator[tuple[Token, int, int]]:
         """Yield the strings that a part of the text goes through, and which part of each."""

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
 from proxy.redaction.credentials import SEPARATOR
-from proxy.redaction.patterns import Pattern, placeholder
-
-MAX_ROUNDS = 3
+from proxy.redaction.patterns import Pattern
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,16 +62,6 @@ class Redactor:
                 text = _without(text, spans)
         return text
 
-    def replace(self, text: bytes, counts: Counter[str]) -> bytes:
-        """Return a text without what is in it, and count that by pattern."""
-        for number in range(MAX_ROUNDS):
-            matches = self.find([text], is_first=number == 0).get(0)
-            if not matches:
-                return text
-            counts.update(item.name for item in matches)
-            text = _with_placeholders(text, matches)
-        return placeholder(matches[-1].name).encode() if matches else text
-
 
 def _disjoint(spans: Iterable[tuple[int, int]], text: bytes) -> list[tuple[int, int]]:
     """Return spans in ascending order, joined where they overlap, with whole characters."""
@@ -99,12 +86,3 @@ def _without(text: bytes, spans: Sequence[tuple[int, int]]) -> bytes:
     for start, end in spans:
         left[start:end] = bytes(end - start)
     return bytes(left)
-
-
-def _with_placeholders(text: bytes, matches: Sequence[Match]) -> bytes:
-    parts: list[bytes] = []
-    at = 0
-    for item in matches:
-        parts += (text[at : item.start], placeholder(item.name).encode())
-        at = item.end
-    return b"".join((*parts, text[at:]))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import orjson
 
@@ -17,58 +17,94 @@ _LOOSE_STRING = re.compile(rb'"([^"\\\r\n]*+(?:\\[^\r\n][^"\\\r\n]*+)*+)"?')
 _PIECE = re.compile(
     rb"[^\\]++|\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|\\u[0-9a-fA-F]{4}|\\.|\\", re.DOTALL
 )
+_BACKSLASH = 0x5C
 _SHORT = {b"n": b"\n", b"t": b"\t", b"r": b"\r", b"b": b"\b", b"f": b"\f"}
 
 
-@dataclass(slots=True)
-class Token:
-    """A string of a document: ``start`` and ``end`` of what is between its quotes, and the ``text`` that it means."""
+class Hidden(NamedTuple):
+    """A part of a text that must not be seen; ``shows``: something takes its place. A flow has found it, or not."""
 
     start: int
     end: int
-    text: bytes
-    is_plain: bool
+    name: str
+    shows: bool = True
+    is_of_flow: bool = False
 
-    def place(self, document: bytes, start: int, end: int) -> tuple[int, int]:
+
+class Token:
+    """A string of a document: ``start`` and ``end`` of what is between its quotes, and the ``text`` that it means.
+
+    ``said`` is what stands there. ``hidden`` are the parts of the text that must not be seen.
+    """
+
+    __slots__ = ("end", "hidden", "said", "start", "text")
+
+    def __init__(self, start: int, end: int, said: bytes, text: bytes) -> None:
+        self.start = start
+        self.end = end
+        self.said = said
+        self.text = text
+        self.hidden: tuple[Hidden, ...] = ()
+
+    def __repr__(self) -> str:
+        return f"<Token {self.start}-{self.end} hidden={len(self.hidden)}>"
+
+    @property
+    def is_plain(self) -> bool:
+        """True where the text is what stands there."""
+        return self.said is self.text
+
+    def hide(self, part: Hidden) -> None:
+        """Let a part not be seen."""
+        self.hidden += (part,)
+
+    def left(self) -> bytes:
+        """Return the text with the same offsets, in which nothing more can be found in what is hidden."""
+        if not self.hidden:
+            return self.text
+        left = bytearray(self.text)
+        for part in self.hidden:
+            left[part.start : part.end] = bytes(part.end - part.start)
+        return bytes(left)
+
+    def place(self, start: int, end: int) -> tuple[int, int]:
         """Return where a part of the text stands in the document, with whole escapes."""
         if self.is_plain:
             return self.start + start, self.start + end
-        first = last = self.start
-        read = 0
+        first = last = read = 0
         is_found = False
-        for raw_start, raw_end, text in _pieces(document, self.start, self.end):
+        for raw_start, raw_end, text in _pieces(self.said):
             after = read + len(text)
-            is_escape = document[raw_start] == 0x5C
+            is_escape = self.said[raw_start] == _BACKSLASH
             if not is_found and after > start:
                 first, is_found = raw_start if is_escape else raw_start + start - read, True
             if after >= end:
                 last = raw_end if is_escape else raw_start + end - read
                 break
             read = after
-        return first, last
+        return self.start + first, self.start + last
 
 
-def strings_of(document: bytes, start: int, end: int, *, is_sound: bool = True) -> Iterator[Token]:
-    """Yield the strings between two offsets; ``is_sound`` False: that is no whole JSON."""
+def strings_of(document: bytes, start: int = 0, *, is_sound: bool = True, base: int = 0) -> Iterator[Token]:
+    """Yield the strings from an offset on; ``is_sound`` False: that is no whole JSON. ``base`` is where it begins."""
     expression = _STRING if is_sound else _LOOSE_STRING
-    for found in expression.finditer(document, start, end):
+    for found in expression.finditer(document, start):
         first, last = found.span(1)
-        is_plain = b"\\" not in found[1]
-        yield Token(first, last, found[1] if is_plain else _meant(document, first, last), is_plain)
+        said = found[1]
+        yield Token(base + first, base + last, said, _meant(said) if b"\\" in said else said)
 
 
-def _meant(document: bytes, start: int, end: int) -> bytes:
+def _meant(said: bytes) -> bytes:
     try:
-        return str(orjson.loads(document[start - 1 : end + 1])).encode()
+        return str(orjson.loads(b'"%b"' % said)).encode()
     except (orjson.JSONDecodeError, UnicodeEncodeError):
-        return b"".join([text for _, _, text in _pieces(document, start, end)])
+        return b"".join([text for _, _, text in _pieces(said)])
 
 
-def _pieces(document: bytes, start: int, end: int) -> Iterator[tuple[int, int, bytes]]:
+def _pieces(said: bytes) -> Iterator[tuple[int, int, bytes]]:
     """Yield runs without escapes, and escapes: (start, end, what it means)."""
-    for found in _PIECE.finditer(document, start, end):
-        said = found[0]
-        yield found.start(), found.end(), said if said[:1] != b"\\" else _escape(said)
+    for found in _PIECE.finditer(said):
+        yield found.start(), found.end(), found[0] if found[0][:1] != b"\\" else _escape(found[0])
 
 
 def _escape(said: bytes) -> bytes:

@@ -15,8 +15,8 @@ def joined(*events: Any) -> list[str]:
     flows = Flows()
     for event in events:
         document = event if isinstance(event, bytes) else json.dumps(event).encode()
-        flows.add(json.loads(document), list(strings_of(document, 0, len(document))))
-    return sorted(flow.text.decode() for flow in flows.joined())
+        flows.add(json.loads(document), list(strings_of(document)))
+    return sorted(flow.text().decode() for flow in flows.joined())
 
 
 def chat(index: int, **delta: Any) -> dict[str, Any]:
@@ -56,7 +56,7 @@ def test_a_part_of_a_flow_is_found_in_the_strings_it_goes_through() -> None:
     flows = Flows()
     for text in ("ab", "", "cd", "ef"):
         document = json.dumps({"t": text}).encode()
-        flows.add(json.loads(document), list(strings_of(document, 0, len(document))))
+        flows.add(json.loads(document), list(strings_of(document)))
     (flow,) = flows.joined()
     assert [(token.text, start, end) for token, start, end in flow.parts_between(1, 5)] == [
         (b"ab", 1, 2),
