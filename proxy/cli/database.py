@@ -21,18 +21,24 @@ from proxy.store import checking, figures
 from proxy.store.backup import beside, copies_in
 from proxy.store.reading import Reader
 
+TEXT_INDEX = "0014"
+"""The revision that has brought the full-text index."""
+
 
 def info(settings: Settings, *, as_json: bool) -> None:
     """Print where it is, its size, number of calls and revision."""
     with contextlib.closing(Reader(settings.database)) as reader:
         found = {"path": settings.database.shown, **reader.counts(), "revision": reader.revision()}
+        # Before its upgrade a database has no index.
+        found["not_indexed"] = reader.unindexed() if (found["revision"] or "") >= TEXT_INDEX else None
     copies = copies_in(settings.backups_dir, is_postgres=settings.database.is_postgres)
     found |= {
         "wal_bytes": _wal_bytes(settings),
         "backups": len(copies),
         "last_backup": str(max(copies, key=lambda path: path.stat().st_mtime)) if copies else None,
     }
-    print_facts(found, {"bytes": size, "wal_bytes": size, "interactions": number}, as_json=as_json)
+    looks = {"bytes": size, "wal_bytes": size, "interactions": number, "not_indexed": number}
+    print_facts(found, looks, as_json=as_json)
 
 
 def check(settings: Settings, *, as_json: bool) -> int:

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import difflib
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import orjson
 
 from proxy.cli.following import beginnings_of, follow
+from proxy.cli.found_texts import lines_of
 from proxy.cli.instants import instant_of, now
 from proxy.cli.table import Table, print_headings, print_tabs
 from proxy.cli.terminal import json_text, on_one_line
 from proxy.domain.outcome import Outcome
 from proxy.errors import UsageError
 from proxy.query.parsing import parse
+from proxy.query.words import wanted_of
 from proxy.settings.values import Settings
 from proxy.store.asking import filters_of
 from proxy.store.decoding import Row
@@ -79,7 +81,7 @@ def list_calls(settings: Settings, listing: Listing) -> None:
     filters = _filters(listing, reader)
     recorded = reader.recorded()
     rows = list(reversed(reader.list_interactions(filters, listing.limit + 1, order)))
-    show = _printer(listing, columns)
+    show = _printer(listing, columns, _below(reader, listing))
     show(rows[-listing.limit :])
     sys.stdout.flush()
     for reason in sorted(reader.sealed):
@@ -173,14 +175,24 @@ def suggestion(word: str, known: Sequence[str]) -> str:
     return f" (did you mean {close[0]}?)" if close else ""
 
 
-def _printer(listing: Listing, columns: Sequence[str] | None) -> Callable[[Sequence[Row]], None]:
+def _below(reader: Reader, listing: Listing) -> Callable[[Row], Iterable[str]]:
+    """Return what stands below a row: the parts of its texts where the words stand that were looked for."""
+    wanted = wanted_of(parse(listing.query).terms)
+    if wanted is None or not wanted.phrases:
+        return lambda _row: ()
+    return lambda row: lines_of(reader, row, wanted)
+
+
+def _printer(
+    listing: Listing, columns: Sequence[str] | None, below: Callable[[Row], Iterable[str]]
+) -> Callable[[Sequence[Row]], None]:
     """Return what prints rows; it may be called again for those that come later."""
     if listing.form == "json":
         return lambda rows: print(json_text(list(rows), orjson.OPT_INDENT_2))
     if listing.form == "jsonl":
         return lambda rows: sys.stdout.writelines(json_text(row) + "\n" for row in rows)
     if sys.stdout.isatty():
-        return Table(columns, is_utc=listing.is_utc, has_headers=listing.has_headers).print
+        return Table(columns, is_utc=listing.is_utc, has_headers=listing.has_headers, below=below).print
     if listing.has_headers:
         print_headings(columns)
     return lambda rows: print_tabs(rows, columns)

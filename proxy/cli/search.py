@@ -8,18 +8,18 @@ anybody wait for ever: after some seconds it says how far it came and how to go 
 from __future__ import annotations
 
 import contextlib
-import shutil
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import orjson
 
+from proxy.cli.found_texts import SIDES, lines
 from proxy.cli.instants import instant_of, now
 from proxy.cli.terminal import json_text, local_time, money, on_one_line, paint, short_id
 from proxy.errors import UsageError
-from proxy.query.excerpts import Excerpt, excerpt
+from proxy.query.excerpts import excerpt
 from proxy.query.parsing import parse
 from proxy.query.words import Wanted, wanted_of
 from proxy.settings.values import Settings
@@ -29,9 +29,8 @@ from proxy.store.reading import Reader
 from proxy.store.statements import Filters
 
 SECONDS = 10.0
-_SIDES = (("asked", "input_text"), ("answered", "output_text"))
 _HEADINGS = ("started_at", "id", "model", "outcome", "asked", "answered")
-_IN_PIPE = 400
+_IN_PIPE = 388
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,30 +117,19 @@ def _print(finder: _Finder, wanted: Search, words: Wanted) -> None:
     is_terminal = sys.stdout.isatty()
     if not is_terminal and wanted.has_headers:
         print("\t".join(_HEADINGS))
-    width = shutil.get_terminal_size().columns if is_terminal else _IN_PIPE
     for row in finder.rows():
-        sides = [excerpt(on_one_line(row[column] or ""), words.phrases, width - 12) for _, column in _SIDES]
         if is_terminal:
-            _print_call(row, sides, is_utc=wanted.is_utc)
+            _print_call(row, words, is_utc=wanted.is_utc)
         else:
             facts = (row["started_at"], row["id"], row["model"] or row["operation"], row["outcome"])
-            print("\t".join([*map(on_one_line, facts), *(side.text for side in sides)]))
+            sides = [excerpt(on_one_line(row[column] or ""), words.phrases, _IN_PIPE).text for _, column in SIDES]
+            print("\t".join([*map(on_one_line, facts), *sides]))
         sys.stdout.flush()
 
 
-def _print_call(row: Row, sides: Sequence[Excerpt], *, is_utc: bool) -> None:
+def _print_call(row: Row, words: Wanted, *, is_utc: bool) -> None:
     when = local_time(row["started_at"], is_utc=is_utc)
     name = on_one_line(row["model"] or row["operation"])
     print(f"{paint(short_id(row['id']), 'bold')}  {when}  {name}  {row['outcome']}  {money(row['cost_usd'])}")
-    for (name, _), side in zip(_SIDES, sides, strict=True):
-        if side.text:
-            print(f"  {paint(f'{name:<8}', 'dim')}  {highlighted(side)}")
-
-
-def highlighted(part: Excerpt) -> str:
-    """Return an excerpt's text with its marks painted."""
-    painted, at = "", 0
-    for start, end in part.marks:
-        painted += part.text[at:start] + paint(part.text[start:end], "match")
-        at = end
-    return painted + part.text[at:]
+    for line in lines(row, words):
+        print(line)

@@ -7,7 +7,7 @@ is left out, unless the columns were asked for. The columns stay where the first
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from proxy.cli.terminal import duration, json_text, local_time, money, on_one_line, paint, short_id, tokens
@@ -29,9 +29,17 @@ _CELL = 60
 
 
 class Table:
-    """One listing on a terminal; what comes later stands below what came first."""
+    """One listing on a terminal; what comes later stands below what came first, and ``below`` a row what it gives."""
 
-    def __init__(self, fields: Sequence[str] | None, *, is_utc: bool, has_headers: bool) -> None:
+    def __init__(
+        self,
+        fields: Sequence[str] | None,
+        *,
+        is_utc: bool,
+        has_headers: bool,
+        below: Callable[[Row], Iterable[str]] = lambda _row: (),
+    ) -> None:
+        self._below = below
         self._columns = tuple(fields or DEFAULT)
         self._is_chosen = fields is not None
         self._is_utc = is_utc
@@ -53,6 +61,8 @@ class Table:
             print(paint(self._line({name: _heading(name) for name in self._columns}), "dim"))
         for index, row in enumerate(rows):
             print(self._line({name: cells[name][index] for name in self._columns}, _COLOURS.get(row["outcome"], "red")))
+            for line in self._below(row):
+                print(line)
 
     def _fit(self, rows: Sequence[Row]) -> None:
         room = shutil.get_terminal_size().columns

@@ -86,12 +86,12 @@ class Sharing:
             self._chores = Chores(database, who.id, self._work, upkeep, lambda: self.is_leader)
             self._chores.start()
 
-    def between(self, writer: StoreWriter) -> bool:
-        """Do what is due with the loader's connection, where no other may write."""
+    def between(self, writer: StoreWriter, is_idle: bool) -> bool:
+        """Do what is due with the loader's connection, where no other may write; ``is_idle``: no calls wait."""
         if self._settings.database.is_postgres:
             return False
         has_work = self.turns.do_next(writer)
-        return (self._work is not None and self._work.look(writer)) or has_work
+        return (self._work is not None and self._work.look(writer, is_idle=is_idle)) or has_work
 
     def stop(self, seconds: float) -> None:
         """Begin no more work, and leave in order where that takes no longer than this."""

@@ -66,7 +66,8 @@ _MOST_LINES = 100
 class Loader:
     """Owns the reader of the spool and the writer of the store; ``run`` is for one thread, the rest for any.
 
-    ``periodic`` is called after each round with the writer, and may do a piece of other work; True: there is more.
+    ``periodic`` is called after each round with the writer and whether the round was idle, and may do a piece of other
+    work; True: there is more.
     ``watch`` is told of calls that have begun, before they can have ended in the store; it must not wait.
     """
 
@@ -75,7 +76,7 @@ class Loader:
         settings: Settings,
         totals: Totals,
         announce: Callable[[Entry], None],
-        periodic: Callable[[StoreWriter], bool] = lambda _writer: False,
+        periodic: Callable[[StoreWriter, bool], bool] = lambda _writer, _is_idle: False,
         watch: Callable[[Sequence[OpenCall]], object] = list,
     ) -> None:
         self._settings = settings

@@ -28,22 +28,35 @@ class PeriodicWork:
         self._runs = runs
         self._leads = leads
         self._look_at = 0.0
+        self._rests_until: dict[str, float] = {}
         self._complaints = Repeating()
 
     def __repr__(self) -> str:
         return f"<PeriodicWork {self._runs!r} leads={self._leads()}>"
 
-    def look(self, writer: StoreWriter) -> bool:
+    def look(self, writer: StoreWriter, *, is_idle: bool = False) -> bool:
         """Do one piece of work that is due; False when none is. Asks the store every ten seconds at most.
 
-        Raises ``StoreError`` when the store is away.
+        Unless nobody has anything else to do (``is_idle``), work that takes a ``share`` of the time rests between its
+        pieces. Raises ``StoreError`` when the store is away.
         """
         if time.monotonic() < self._look_at or not self._leads():
             return False
         self._look_at = time.monotonic() + LOOK_SECONDS
-        has_worked = any(self._attempt(writer, task) for task in self._runs.due(writer))
-        if has_worked:
-            self._look_at = 0.0
+        for task in self._runs.due(writer):
+            rests_until = 0.0 if is_idle else self._rests_until.get(task.name, 0.0)
+            if rests_until > time.monotonic():
+                self._look_at = min(self._look_at, rests_until)
+            elif self._piece(writer, task):
+                self._look_at = 0.0
+                return True
+        return False
+
+    def _piece(self, writer: StoreWriter, task: Task) -> bool:
+        began = time.monotonic()
+        has_worked = self._attempt(writer, task)
+        ended = time.monotonic()
+        self._rests_until[task.name] = ended + (ended - began) * (1 / task.share - 1)
         return has_worked
 
     def _attempt(self, writer: StoreWriter, task: Task) -> bool:

@@ -28,9 +28,12 @@ SWEEP_SECONDS = 10.0
 
 
 class SideWork:
-    """For the loader's thread. ``periodic`` does a piece of periodic work with the writer; True: there is more."""
+    """For the loader's thread.
 
-    def __init__(self, settings: Settings, periodic: Callable[[StoreWriter], bool]) -> None:
+    ``periodic`` does a piece of periodic work with the writer, told whether nobody waits; True: there is more.
+    """
+
+    def __init__(self, settings: Settings, periodic: Callable[[StoreWriter, bool], bool]) -> None:
         self._amendments = WaitingAmendments(settings.amendments_dir)
         self._errands = WaitingErrands(settings.errands_dir)
         self._upkeep = Upkeep(0 if settings.database.is_postgres else settings.maintenance.every_hours * 3600)
@@ -47,7 +50,7 @@ class SideWork:
         has_work = self._errands.do_next(writer, is_leaving) or has_work
         has_work = self._look_after(writer, is_idle=is_idle and not has_work) or has_work
         has_work = self._sweep(writer) or has_work
-        return self._periodic(writer) or has_work
+        return self._periodic(writer, is_idle) or has_work
 
     def _sweep(self, writer: StoreWriter) -> bool:
         """Do a step of removing what was erased and lies about still; calls are stored between two steps."""

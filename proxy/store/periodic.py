@@ -11,7 +11,7 @@ why both). When to look and what to do about failures is ``loader.periodic``'s.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from functools import partial
 
@@ -50,7 +50,8 @@ _NOTE = (
 class Task:
     """``work`` returns in words what it did, None for nothing; each of its statements has ``statement_seconds``.
 
-    One that ``goes_on`` is done again, in another transaction, until there was nothing to do.
+    One that ``goes_on`` is done again, in another transaction, until there was nothing to do; where calls wait, it has
+    at most a ``share`` of the time.
 
     Between two statements it must not take long (``Postgres.prepare_work``), and what it locks it must lock in the
     order that the writer does.
@@ -61,9 +62,12 @@ class Task:
     work: Callable[[Connection], str | None]
     statement_seconds: float = 600.0
     goes_on: bool = False
+    share: float = 1.0
 
 
-_INDEX = Task(name="text_index", seconds=_SOON, work=text_indexing.index_next, goes_on=True)
+_INDEX = Task(name="text_index", seconds=_SOON, work=text_indexing.index_next, goes_on=True, share=0.1)
+_SHARE_BESIDE = 0.3
+"""Of the time of Postgres' leader, which has a connection and a server for it."""
 
 
 def tasks_of(
@@ -95,7 +99,7 @@ def tasks_of(
         work = partial(_drop_old, keep=database.keep_months)
         tasks.append(Task(name=OLD_MONTHS, seconds=_DAY, work=work, goes_on=True))
     # The last: while calls come it always has something to do.
-    return [*tasks, _INDEX]
+    return [*tasks, replace(_INDEX, share=_SHARE_BESIDE)]
 
 
 def _make_partition(connection: Connection) -> str | None:

@@ -58,6 +58,7 @@ def _findings(settings_of: Callable[[], Settings], *, is_online: bool) -> Iterat
     yield from holdings.who_has_it(settings)
     yield from hosts.findings(settings)
     yield from holdings.record(settings)
+    yield from holdings.text_index(settings)
     yield from holdings.retention(settings)
     yield from holdings.folder(settings)
     yield from holdings.catalogue(settings)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from collections.abc import Iterator, Sequence
@@ -24,6 +25,7 @@ from proxy.store.migration import check_unaltered
 from proxy.store.place import is_nothing
 from proxy.store.reading import Reader
 from proxy.store.retention import jump, passes_of
+from proxy.store.text_index import TAIL
 from proxy.supervisor import instance
 
 CHECK_SECONDS = 5.0
@@ -130,6 +132,19 @@ def retention(settings: Settings) -> Iterator[Finding]:
     last = datetime.fromtimestamp(since / 1000, UTC)
     detail = f"nothing is deleted: the last look was at {last:%Y-%m-%d %H:%M} UTC, or the clock has jumped"
     yield Finding("retention", None, detail, "correct the clock; where it is right: dashcam prune --force")
+
+
+def text_index(settings: Settings) -> Iterator[Finding]:
+    """Say that searches take longer while the full-text index is being made, and how much of it is not."""
+    try:
+        with contextlib.closing(Reader(settings.database)) as reader:
+            lacking = reader.unindexed()
+    except StoreError:
+        # What is wrong with the database is told where it is looked at.
+        return
+    if lacking > TAIL:
+        detail = f"{lacking:,} calls are not in the full-text index yet: searches look through their texts"
+        yield Finding("text index", None, detail, "nothing: a running Dashcam adds them, the newest first")
 
 
 def _its_disk(settings: Settings) -> Iterator[Finding]:

@@ -89,6 +89,16 @@ def test_it_is_done_again_when_its_time_has_come(store: DatabaseSettings, writer
     assert done(store) == ["one", "one"]
 
 
+def test_work_with_a_share_of_the_time_rests_unless_nobody_waits(
+    store: DatabaseSettings, writer: StoreWriter, who: Instance
+) -> None:
+    task = replace(noting("one", seconds=0.0), goes_on=True, share=1e-9)
+    work = PeriodicWork(PeriodicRuns(store, who, [task]), lambda: True)
+    assert (work.look(writer), work.look(writer)) == (True, False)
+    assert (work.look(writer, is_idle=True), work.look(writer)) == (True, False)
+    assert done(store) == ["one", "one"]
+
+
 def failing(connection: Connection) -> str | None:
     noting("half").work(connection)
     connection.exec_driver_sql("SELECT 1 FROM nowhere")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -33,9 +34,10 @@ def test_another_database_can_be_said(dashcam: Command, tmp_path: Path, command:
 
 
 def test_info_is_about_this_file(dashcam: Command, record: Record) -> None:
-    record(an_entry())
+    record(replace(an_entry(), input_text="a refund"))
     found = json.loads(dashcam("db", "info", "--json").out)
     assert (found["interactions"], found["revision"], found["backups"]) == (1, head(), 0)
+    assert found["not_indexed"] == 1
     assert "interactions\t1" in dashcam("db", "info").lines
     assert "interactions  1" in dashcam("db", "info", is_terminal=True).lines
     assert found["bytes"] > 0

@@ -93,3 +93,12 @@ def test_nothing_that_was_said_steers_the_terminal(dashcam: Command, record: Rec
     for is_terminal in (True, False):
         out = dashcam("search", "find", "--color", "never", is_terminal=is_terminal).out
         assert not {letter for letter in out if not letter.isprintable() and letter not in "\n\t"}
+
+
+def test_a_list_by_words_shows_where_they_stand_on_a_terminal_only(dashcam: Command, record: Record) -> None:
+    record(said("A late refund, please", "No.", second=1), said("weather", second=2))
+    seen = dashcam("logs", "refund", "status:ok", is_terminal=True)
+    assert "A late \x1b[1;33mrefund\x1b[0m, please" in seen.out
+    assert "weather" not in seen.out
+    assert "late" not in dashcam("logs", "refund").out
+    assert "late" not in dashcam("logs", "status:ok", is_terminal=True).out

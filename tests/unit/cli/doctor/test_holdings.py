@@ -105,3 +105,14 @@ def test_what_interrupted_writes_left_is_told_when_it_is_old(settings: Settings)
     os.utime(left, (1, 1))
     (found,) = holdings.left_over(settings)
     assert found.next == f"rm {left}"
+
+
+def test_an_index_that_is_still_being_made_is_told(
+    settings: Settings, record: Record, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert list(holdings.text_index(settings)) == []
+    record(replace(an_entry(), input_text="a refund"))
+    assert list(holdings.text_index(settings)) == []
+    monkeypatch.setattr(holdings, "TAIL", 0)
+    (told,) = holdings.text_index(settings)
+    assert (told.is_ok, "1 calls are not in the full-text index yet" in told.detail) == (None, True)

@@ -1,0 +1,40 @@
+"""The parts of a call's texts in which words stand that were looked for, for a terminal: the words are painted."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+
+from proxy.cli.terminal import on_one_line, paint
+from proxy.query.excerpts import Excerpt, excerpt
+from proxy.query.words import Wanted
+from proxy.store.decoding import Row
+from proxy.store.reading import Reader
+
+SIDES = (("asked", "input_text"), ("answered", "output_text"))
+_NAME = 12
+_TEXTS = "SELECT input_text, output_text FROM interaction_text WHERE interaction_id = ?"
+
+
+def lines(row: Row, wanted: Wanted, width: int | None = None) -> Iterator[str]:
+    """Yield a line for each side of a row with its texts."""
+    room = (width or shutil.get_terminal_size().columns) - _NAME
+    for name, column in SIDES:
+        part = excerpt(on_one_line(row[column] or ""), wanted.phrases, room)
+        if part.text:
+            yield f"  {paint(f'{name:<8}', 'dim')}  {highlighted(part)}"
+
+
+def lines_of(reader: Reader, row: Row, wanted: Wanted) -> Iterator[str]:
+    """Yield the same for a row whose texts are read now."""
+    for texts in reader.answer((_TEXTS, (row["id"],))):
+        yield from lines(texts, wanted)
+
+
+def highlighted(part: Excerpt) -> str:
+    """Return an excerpt's text with its marks painted."""
+    painted, at = "", 0
+    for start, end in part.marks:
+        painted += part.text[at:start] + paint(part.text[start:end], "match")
+        at = end
+    return painted + part.text[at:]
