@@ -26,7 +26,10 @@ from proxy.spool.disk import RealDisk
 
 @dataclass
 class Note:
-    """What came of the lines so far; ``offset`` is where the next one begins, ``aside`` bytes of what was put aside."""
+    """What came of the lines so far; ``offset`` is where the next one begins, ``aside`` bytes of what was put aside.
+
+    ``oldest`` is when the first of the calls that were stored began, in Unix milliseconds.
+    """
 
     offset: int = 0
     number: int = 0
@@ -36,6 +39,7 @@ class Note:
     erased: int = 0
     refused: int = 0
     aside: int = 0
+    oldest: int | None = None
     reasons: Counter[str] = field(default_factory=Counter)
 
     @property

@@ -26,6 +26,13 @@ else:
 
 _READ = 1024 * 1024
 _GZIP, _ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
+_BOM = b"\xef\xbb\xbf"
+_OTHERS = (
+    (b"SQLite format 3\x00", "a SQLite database", "if it is a record of Dashcam's: dashcam db copy"),
+    (b"PAR1", "a Parquet file", "export the calls with --content --format jsonl instead"),
+    (b"[", "one JSON document", "export the calls with --format jsonl instead: each on a line of its own"),
+    (b"id,", "a CSV file, which has not all of a call", "export the calls with --content --format jsonl instead"),
+)
 _UNPACKING = (EOFError, zlib.error, gzip.BadGzipFile, zstd.ZstdError)
 
 
@@ -84,14 +91,14 @@ class Source:
                 at += end + 1 - start
                 start, number = end + 1, number + 1
                 is_long = is_passing or len(pending) > self._longest
-                yield Line(number, None if is_long else bytes(pending), at, number)
+                yield Line(number, None if is_long else _plain(pending, number), at, number)
                 pending, is_passing = bytearray(), False
             pending += data[start:]
             at += len(data) - start
             if len(pending) > self._longest:
                 pending, is_passing = bytearray(), True
         if pending or is_passing:
-            yield Line(number + 1, None if is_passing else bytes(pending), at, number + 1)
+            yield Line(number + 1, None if is_passing else _plain(pending, number + 1), at, number + 1)
 
     def _pieces(self, skipped: int) -> Iterator[bytes]:
         """Yield what was unpacked, without its first bytes."""
@@ -122,7 +129,21 @@ def opened(path: Path, longest: int) -> Iterator[Source]:
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror}") from error
     with file:
+        _check_kind(file, path)
         yield Source(file, path, longest)
+
+
+def _check_kind(file: Any, path: Path) -> None:
+    """Raise ``UsageError`` for what is not read line by line, with what else can be done."""
+    begins = file.peek(len(_BOM) + 16)
+    for magic, what, hint in _OTHERS:
+        if begins.removeprefix(_BOM).lstrip().startswith(magic):
+            raise UsageError(f"{path} is {what}, which is not imported", hint=hint)
+
+
+def _plain(line: bytearray, number: int) -> bytes:
+    """Return a line without what some editors put before the first one."""
+    return bytes(line.removeprefix(_BOM)) if number == 1 else bytes(line)
 
 
 def records_of(lines: Iterator[Line], longest: int) -> Iterator[Line]:

@@ -9,24 +9,21 @@ from __future__ import annotations
 
 import contextlib
 import sys
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import orjson
-
 from proxy.cli.bar import Bar
 from proxy.cli.export_output import calls
+from proxy.cli.import_call import RefusedError, call_of
 from proxy.cli.import_note import Desk
 from proxy.cli.import_source import Line, Source, opened
+from proxy.cli.instants import now
 from proxy.cli.room import told
 from proxy.cli.terminal import harmless, short_id
 from proxy.domain.interaction import Entry
-from proxy.errors import InvalidError, StoreError
-from proxy.forms.calls import entry_of
-from proxy.forms.sql import is_statement, values_of
+from proxy.errors import StoreError
 from proxy.loader.amendments import Amender
 from proxy.loader.arriving import Arrival
 from proxy.settings.values import Settings
@@ -40,7 +37,8 @@ _TOLD = 10
 _ROOM = 16 * 1024 * 1024
 _SWOLLEN = 12
 """By so much two bodies of the longest kind can grow on a line: each byte as six characters."""
-_MOST_BRACKETS = 1_000_000
+_MOST_REASONS = 100
+"""So many are counted apart: a reason may name a member that somebody has made up."""
 
 
 def import_calls(settings: Settings, files: Sequence[Path], *, is_check: bool = False) -> int:
@@ -67,7 +65,7 @@ class _Checking:
             for line in self._source.records():
                 try:
                     good += call_of(line) is not None
-                except _RefusedError as refusal:
+                except RefusedError as refusal:
                     bad += 1
                     self._complaints.refused(line, str(refusal))
                 bar.tell(calls(good), *self._source.progress)
@@ -105,6 +103,7 @@ class _Importing:
         self._source = source
         self._amender = Amender(settings)
         self._database = settings.database
+        self._kept_seconds = settings.retention.metadata
         self._desk = Desk(settings.imports_dir, source, keeps_lines=not settings.database.seal)
         self._complaints = _Complaints(source)
 
@@ -132,7 +131,7 @@ class _Importing:
         for line in self._source.records(note.offset, note.number):
             try:
                 found = call_of(line)
-            except _RefusedError as refusal:
+            except RefusedError as refusal:
                 self._refuse(line, str(refusal))
             else:
                 if found is not None and found[1].interaction.id in batch.ids:
@@ -149,7 +148,7 @@ class _Importing:
     def _refuse(self, line: Line, reason: str) -> None:
         note = self._desk.note
         note.refused += 1
-        note.reasons[reason] += 1
+        note.reasons[reason if reason in note.reasons or len(note.reasons) < _MOST_REASONS else "other reasons"] += 1
         self._complaints.refused(line, reason)
         if line.data is not None:
             self._desk.put_aside(line.data)
@@ -194,8 +193,10 @@ class _Importing:
         wanted = {batch.entries[place].interaction.id for place in places} & batch.ids
         there = rows_of(reader, sorted(wanted)).keys()
         erased = erased_of(reader, sorted(wanted - there))
-        self._desk.note.stored += len(there)
-        self._desk.note.erased += len(erased)
+        note = self._desk.note
+        note.stored, note.erased = note.stored + len(there), note.erased + len(erased)
+        begun = [entry.interaction.started_at for entry in batch.entries if entry.interaction.id in there]
+        note.oldest = min([*begun, *(() if note.oldest is None else (note.oldest,))], default=None)
         if missing := wanted - there - erased:
             raise StoreError(f"{calls(len(missing))} that were written are not there", hint="dashcam db check")
 
@@ -209,6 +210,8 @@ class _Importing:
         print(", ".join(parts), file=sys.stderr)
         for reason, count in note.reasons.most_common(_TOLD if note.refused > _TOLD else 0):
             print(f"  {count:,} lines: {harmless(reason)}", file=sys.stderr)
+        if self._kept_seconds and (note.oldest or now()) < now() - self._kept_seconds * 1000:
+            print("  some are older than retention.metadata lets calls become, and go soon", file=sys.stderr)
         if note.refused and self._database.seal:
             print("  the record is sealed: the lines themselves are not kept aside", file=sys.stderr)
         if note.aside:
@@ -240,36 +243,3 @@ class _Complaints:
         self._left[kind] -= 1
         if self._left[kind] >= 0:
             print(f"dashcam: {harmless(text)}", file=sys.stderr)
-
-
-class _RefusedError(Exception):
-    """A line that is no call; the text is the reason, without anything of the line."""
-
-
-def call_of(line: Line) -> tuple[dict[str, Any], Entry] | None:
-    """Return what a line says, and the entry that it is; None for an empty one. ``_RefusedError`` says why not."""
-    if line.data is None:
-        raise _RefusedError("is longer than a call can be; see recording.max_body_bytes")
-    if not line.data.strip():
-        return None
-    if line.data.count(b"[") + line.data.count(b"{") > _MOST_BRACKETS + len(line.data) // 2:
-        raise _RefusedError("is a maze of brackets")
-    try:
-        values = values_of(line.data) if is_statement(line.data) else _loaded(line.data)
-        return None if values is None else (values, entry_of(values, time.time_ns() // 1_000_000))
-    except InvalidError as error:
-        raise _RefusedError("; ".join(str(problem) for problem in error.problems[:3])) from error
-
-
-def _loaded(data: bytes) -> Any:
-    try:
-        found = orjson.loads(data)
-    except orjson.JSONDecodeError as error:
-        raise _RefusedError(f"is no JSON: {_unquoted(error)}") from error
-    # Nothing else than an object is a call; null would pass for an empty line.
-    return [] if found is None else found
-
-
-def _unquoted(error: orjson.JSONDecodeError) -> str:
-    """Return what is wrong with JSON, at which character; nothing of the text is in it."""
-    return f"{error.msg.partition(':')[0]} at character {error.pos + 1}"

@@ -31,6 +31,7 @@ class Said:
 
 Command = Callable[..., Said]
 Record = Callable[..., None]
+Elsewhere = Callable[[str], None]
 
 
 @pytest.fixture(autouse=True)
@@ -72,3 +73,13 @@ def record(tmp_path: Path) -> Record:
         writer.close()
 
     return write
+
+
+@pytest.fixture
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Elsewhere:
+    """Go on with another data folder."""
+
+    def go(name: str) -> None:
+        monkeypatch.setenv("DASHCAM_DATA_DIR", str(tmp_path / name))
+
+    return go

@@ -3,72 +3,24 @@
 from __future__ import annotations
 
 import contextlib
-import gzip
 import json
 import sqlite3
-import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from proxy.cli import import_source, importing
-from proxy.domain.cost import Price
-from proxy.domain.interaction import Attempt, Entry
+from proxy.cli import importing
 from proxy.domain.outcome import Outcome
 from proxy.errors import StoreError
 from proxy.loader.amendments import Amender
-from proxy.pricing.rates import Wanted, pin
 from proxy.settings.database import sqlite_at
 from proxy.store.erasing import erase
 from proxy.store.writing import StoreWriter
-from tests.support.entries import STARTED_AT, an_entry
+from tests.support.carried import whole
+from tests.support.entries import STARTED_AT
 from tests.support.rollups import assert_rollups_equal_the_rows
-from tests.unit.cli.conftest import Command, Record
-
-if sys.version_info >= (3, 14):
-    from compression import zstd
-else:
-    from backports import zstd
-
-REQUEST = json.dumps({"messages": [{"role": "user", "content": "Hi \u2028 \x7f" * 900}]}).encode()
-
-
-def a_price() -> Price:
-    return pin(Wanted("openai", "gpt-5", "default", "2026-11-01", "", False, False), "gpt-5", "default",
-               {"input_mtok": "1.25"}, ("test", "1"))  # fmt: skip
-
-
-def whole(number: int, **changes: Any) -> Entry:
-    """Return a call with everything that may stand beside it."""
-    price = a_price()
-    made = an_entry(
-        REQUEST, b"\xff\x00 data", started_at=STARTED_AT + number * 1000, price_id=price.id, tags=("a", "b"),
-        metadata={"k": "v"}, usage_raw={"prompt_tokens": 1}, tool_names=("f",), score=0.5, score_count=2, **changes,
-    )  # fmt: skip
-    made.price = price
-    made.feedback = (
-        {"id": f"f-{number}", "interaction_id": made.interaction.id, "name": "thumb", "kind": "boolean", "value": 1.0,
-         "low": 0.0, "high": 1.0, "score": 1.0, "source": "user", "author": "kim",
-         "created_at": "2026-11-27T12:00:00.000Z", "updated_at": "2026-11-27T12:00:00.000Z"},
-    )  # fmt: skip
-    made.attempts = tuple(
-        Attempt(interaction_id=made.interaction.id, number=at, provider="openai", upstream="https://x",
-                started_at=STARTED_AT + number * 1000, reused=bool(at))
-        for at in range(2)
-    )  # fmt: skip
-    return made
-
-
-@pytest.fixture
-def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
-    """Go on with another data folder."""
-
-    def go(name: str) -> None:
-        monkeypatch.setenv("DASHCAM_DATA_DIR", str(tmp_path / name))
-
-    return go
+from tests.unit.cli.conftest import Command, Elsewhere, Record
 
 
 def lines_of(path: Path) -> list[dict[str, Any]]:
@@ -76,7 +28,7 @@ def lines_of(path: Path) -> list[dict[str, Any]]:
 
 
 def test_what_was_exported_is_there_as_it_was_and_twice_it_changes_nothing(
-    dashcam: Command, record: Record, tmp_path: Path, elsewhere: Callable[[str], None]
+    dashcam: Command, record: Record, tmp_path: Path, elsewhere: Elsewhere
 ) -> None:
     record(*(whole(number) for number in range(5)))
     assert dashcam("export", "--content", "--to", "one.jsonl").code == 0
@@ -93,7 +45,7 @@ def test_what_was_exported_is_there_as_it_was_and_twice_it_changes_nothing(
 
 @pytest.mark.parametrize("content", [(), ("--content",)])
 def test_sql_is_read_back_as_data(
-    dashcam: Command, record: Record, tmp_path: Path, elsewhere: Callable[[str], None], content: tuple[str, ...]
+    dashcam: Command, record: Record, tmp_path: Path, elsewhere: Elsewhere, content: tuple[str, ...]
 ) -> None:
     record(*(whole(number, error_message="it's\n'); DROP TABLE interaction;\n--\n") for number in range(3)))
     assert dashcam("export", *content, "--to", "one.sql").code == 0
@@ -113,7 +65,7 @@ def test_sql_is_read_back_as_data(
 
 
 def test_without_content_it_is_said_to_be_gone(
-    dashcam: Command, record: Record, tmp_path: Path, elsewhere: Callable[[str], None]
+    dashcam: Command, record: Record, tmp_path: Path, elsewhere: Elsewhere
 ) -> None:
     record(whole(1))
     assert dashcam("export", "--to", "facts.jsonl").code == 0
@@ -124,25 +76,6 @@ def test_without_content_it_is_said_to_be_gone(
     assert {name for name in before if before[name] != after[name]} == {"content_state"}
     assert after["content_state"] == "pruned"
     assert "1 there already" in dashcam("import", "facts.jsonl").err
-
-
-@pytest.mark.parametrize("pack", [gzip.compress, zstd.compress])
-def test_packed_files_and_pipes_are_read(
-    dashcam: Command, record: Record, tmp_path: Path, elsewhere: Callable[[str], None],
-    monkeypatch: pytest.MonkeyPatch, pack: Callable[[bytes], bytes],
-) -> None:  # fmt: skip
-    record(*(whole(number) for number in range(3)))
-    dashcam("export", "--content", "--to", "one.jsonl")
-    data = (tmp_path / "one.jsonl").read_bytes()
-    (tmp_path / "one.packed").write_bytes(pack(data) + pack(b"\n"))
-    elsewhere("other")
-    assert "3 stored" in dashcam("import", "one.packed").err
-    (tmp_path / "cut.packed").write_bytes(pack(data)[:-9])
-    cut = dashcam("import", "cut.packed")
-    assert (cut.code, "ends in the middle" in cut.err or "damaged" in cut.err) == (7, True), cut.err
-    with (tmp_path / "one.packed").open("rb") as file:
-        monkeypatch.setattr(sys, "stdin", type("Stdin", (), {"buffer": file}))
-        assert "3 there already" in dashcam("import", "-").err
 
 
 def test_a_call_on_record_with_something_else_stays_and_is_told(
@@ -223,7 +156,7 @@ def damaged(row: dict[str, Any]) -> list[tuple[bytes, str]]:
 
 
 def test_what_is_no_call_is_told_and_put_aside_and_the_others_are_stored(
-    dashcam: Command, record: Record, tmp_path: Path, elsewhere: Callable[[str], None],
+    dashcam: Command, record: Record, tmp_path: Path, elsewhere: Elsewhere,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     monkeypatch.setattr(importing, "_TOLD", 1000)
@@ -249,25 +182,8 @@ def test_what_is_no_call_is_told_and_put_aside_and_the_others_are_stored(
     assert len(dashcam("export").lines) == 1
 
 
-def test_a_line_too_long_for_a_call_is_passed_over(
-    dashcam: Command, record: Record, tmp_path: Path, elsewhere: Callable[[str], None],
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:  # fmt: skip
-    record(whole(1))
-    dashcam("export", "--content", "--to", "one.jsonl")
-    good = (tmp_path / "one.jsonl").read_bytes()
-    monkeypatch.setattr(importing, "_ROOM", len(good))
-    monkeypatch.setattr(importing, "_SWOLLEN", 0)
-    monkeypatch.setattr(import_source, "_READ", 1000)
-    (tmp_path / "long.jsonl").write_bytes(b"x" * 3 * len(good) + b"\n" + good + b"y" * 2 * len(good))
-    elsewhere("other")
-    said = dashcam("import", "long.jsonl")
-    assert "3 calls: 1 stored, 0 there already, 2 lines refused" in said.err
-    assert "line 1: is longer than a call can be" in said.err
-
-
 def test_broken_off_it_goes_on_where_it_was(
-    dashcam: Command, record: Record, tmp_path: Path, elsewhere: Callable[[str], None],
+    dashcam: Command, record: Record, tmp_path: Path, elsewhere: Elsewhere,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     record(*(whole(number) for number in range(6)))
@@ -295,7 +211,7 @@ def test_broken_off_it_goes_on_where_it_was(
 
 
 def test_what_the_store_refuses_is_put_aside_alone(
-    dashcam: Command, record: Record, elsewhere: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
+    dashcam: Command, record: Record, elsewhere: Elsewhere, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     record(*(whole(number) for number in range(5)))
     dashcam("export", "--content", "--to", "one.jsonl")
@@ -326,7 +242,7 @@ def test_what_was_erased_here_does_not_come_back(dashcam: Command, record: Recor
 
 
 def test_a_sealed_record_takes_calls_sealed_and_keeps_no_line_aside(
-    dashcam: Command, record: Record, tmp_path: Path, elsewhere: Callable[[str], None],
+    dashcam: Command, record: Record, tmp_path: Path, elsewhere: Elsewhere,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     canary = "canary 4d2f81"
@@ -350,7 +266,7 @@ def test_a_sealed_record_takes_calls_sealed_and_keeps_no_line_aside(
 
 
 def test_a_call_twice_in_a_file_is_stored_once(
-    dashcam: Command, record: Record, tmp_path: Path, elsewhere: Callable[[str], None]
+    dashcam: Command, record: Record, tmp_path: Path, elsewhere: Elsewhere
 ) -> None:
     record(whole(1))
     dashcam("export", "--content", "--to", "one.jsonl")
@@ -359,7 +275,25 @@ def test_a_call_twice_in_a_file_is_stored_once(
     assert "3 calls: 1 stored, 2 there already" in dashcam("import", "one.jsonl").err
 
 
-def test_what_cannot_be_read_is_said(dashcam: Command, tmp_path: Path) -> None:
-    assert "cannot be read: No such file" in dashcam("import", "nowhere.jsonl").err
-    assert "cannot be read: Is a directory" in dashcam("import", str(tmp_path)).err
-    assert dashcam("import").code == 2
+def test_calls_older_than_calls_become_are_told_of(
+    dashcam: Command, record: Record, elsewhere: Elsewhere, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record(whole(1), whole(2))
+    dashcam("export", "--content", "--to", "one.jsonl")
+    monkeypatch.setenv("DASHCAM_RETENTION__METADATA", "100y")
+    elsewhere("other")
+    assert "go soon" not in dashcam("import", "one.jsonl").err
+    monkeypatch.setenv("DASHCAM_RETENTION__METADATA", "1s")
+    elsewhere("third")
+    assert "older than retention.metadata lets calls become, and go soon" in dashcam("import", "one.jsonl").err
+
+
+def test_reasons_that_nobody_has_heard_of_are_not_counted_without_end(
+    dashcam: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(importing, "_MOST_REASONS", 5)
+    lines = [json.dumps({f"member{number}": 1}) for number in range(50)]
+    (tmp_path / "bad.jsonl").write_text("\n".join(lines))
+    said = dashcam("import", "bad.jsonl")
+    assert "45 lines: other reasons" in said.err
+    assert said.err.count("dashcam: line") == 10
