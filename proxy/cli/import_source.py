@@ -11,12 +11,15 @@ import gzip
 import os
 import sys
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
+import orjson
+
 from proxy.errors import UsageError
+from proxy.forms.parquet import rows_in, rows_of
 from proxy.forms.sql import is_statement
 
 if sys.version_info >= (3, 14):
@@ -26,10 +29,10 @@ else:
 
 _READ = 1024 * 1024
 _GZIP, _ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
+_PARQUET = b"PAR1"
 _BOM = b"\xef\xbb\xbf"
 _OTHERS = (
     (b"SQLite format 3\x00", "a SQLite database", "if it is a record of Dashcam's: dashcam db copy"),
-    (b"PAR1", "a Parquet file", "export the calls with --content --format jsonl instead"),
     (b"[", "one JSON document", "export the calls with --format jsonl instead: each on a line of its own"),
     (b"id,", "a CSV file, which has not all of a call", "export the calls with --content --format jsonl instead"),
 )
@@ -118,6 +121,35 @@ class Source:
             skipped = max(0, skipped - len(data))
 
 
+class ParquetSource(Source):
+    """A file of Parquet: each row as the line that it would be, and rows instead of bytes."""
+
+    def __init__(self, file: IO[bytes], path: Path, longest: int) -> None:
+        super().__init__(file, path, longest)
+        self._rows_of = path
+        self._all, self._done = rows_of(path), 0
+
+    @property
+    def progress(self) -> tuple[int, int]:
+        """Rows that were read, and that there are."""
+        return self._done, self._all
+
+    def records(self, skipped: int = 0, number: int = 0) -> Iterator[Line]:
+        """Yield calls behind so many."""
+        for at, row in enumerate(rows_in(self._rows_of), start=1):
+            self._done = at
+            if at > skipped:
+                yield Line(at, _json(row), at, at)
+
+
+def _json(row: Mapping[str, Any]) -> bytes:
+    try:
+        return orjson.dumps(row)
+    except TypeError:
+        # Not as we write it: then it is no call.
+        return b"null"
+
+
 @contextlib.contextmanager
 def opened(path: Path, longest: int) -> Iterator[Source]:
     """Open a file, ``-`` for standard input; ``UsageError`` says why it cannot be read."""
@@ -130,7 +162,8 @@ def opened(path: Path, longest: int) -> Iterator[Source]:
         raise UsageError(f"{path} cannot be read: {error.strerror}") from error
     with file:
         _check_kind(file, path)
-        yield Source(file, path, longest)
+        is_parquet = file.peek(len(_PARQUET)).startswith(_PARQUET)
+        yield ParquetSource(file, path, longest) if is_parquet else Source(file, path, longest)
 
 
 def _check_kind(file: Any, path: Path) -> None:

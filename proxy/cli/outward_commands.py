@@ -77,7 +77,7 @@ def export(
 def import_(
     files: Annotated[
         list[Path],
-        typer.Argument(metavar="FILE…", help="Exports of ours, jsonl or sql, also .gz or .zst; - reads a pipe."),
+        typer.Argument(metavar="FILE…", help="Exports of ours: jsonl, sql, parquet, also .gz or .zst; - reads a pipe."),
     ],
     check: Annotated[bool, typer.Option("--check", help="Look at them, and write nothing.")] = False,
     database_url: DatabaseUrl = None,

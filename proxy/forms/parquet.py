@@ -2,14 +2,18 @@
 
 Instants are of milliseconds in UTC, whole numbers of 64 bits; amounts in USD are exact decimals; tags and metadata are
 lists and maps, what a provider said of usage is JSON. With their content calls are whole, as they are in JSON lines.
-A file has its name only when it is whole and has as many rows as were written. pyarrow is an extra, and loaded here.
+A file has its name only when it is whole and has as many rows as were written; ``rows_in`` reads one back. pyarrow is
+an extra, and loaded here.
 """
 
 from __future__ import annotations
 
+import base64
+import contextlib
 import os
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -18,7 +22,7 @@ import orjson
 
 from proxy.errors import StoreError, UsageError
 from proxy.forms.writing import Call
-from proxy.store.columns import milliseconds_of
+from proxy.store.columns import instant_text, milliseconds_of
 from proxy.store.decoding import Row
 from proxy.store.parts import Parts, StoredBody
 from proxy.store.rows import KINDS, USD
@@ -67,8 +71,9 @@ def write_file(path: Path, columns: Sequence[str], portions: Iterable[Sequence[C
 
 
 def rows_of(path: Path) -> int:
-    """Return how many rows a file says it has."""
-    return int(library().parquet.read_metadata(path).num_rows)
+    """Return how many rows a file says it has; ``UsageError`` where it is damaged."""
+    with _readable(path):
+        return int(library().parquet.read_metadata(path).num_rows)
 
 
 _Field = tuple[Any, Callable[[Call], Any]]
@@ -156,3 +161,53 @@ def _body(body: StoredBody | None) -> Row | None:
     said = {name: None if body.facts[name] is None else _json(body.facts[name]) for name in _SAID}
     facts = {name: body.facts[name] for name in _FACTS}
     return {"content": body.content, **facts, **said, "timings": _json(body.timings)}
+
+
+def rows_in(path: Path) -> Iterator[dict[str, Any]]:
+    """Yield what a file of ours says of calls, as an export of JSON lines says it; a row group is in memory.
+
+    ``UsageError`` where it is damaged. Amounts in USD are left out: the exact ones stand beside them.
+    """
+    with _readable(path), library().parquet.ParquetFile(path) as file:
+        for number in range(file.num_row_groups):
+            for row in file.read_row_group(number).to_pylist():
+                yield {name: _back(name, value) for name, value in row.items() if name not in USD}
+
+
+@contextlib.contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (library().ArrowException, OSError) as error:
+        raise UsageError(f"{path} is damaged, or no Parquet file: {type(error).__name__}") from error
+
+
+def _back(name: str, value: Any) -> Any:
+    """Return a value of a column as JSON lines have it; what is not as we write it stays as it is, to be refused."""
+    try:
+        return None if value is None else _BACK.get(_kind_of(name), _same)(value)
+    except (ValueError, TypeError, AttributeError, KeyError):
+        return value
+
+
+def _kind_of(name: str) -> str:
+    if name in _MAPS or name in _TEXT_LISTS:
+        return "map" if name in _MAPS else "list"
+    if name in _BESIDE:
+        return "body" if name.endswith("_body") else "text" if name.endswith("_text") else "json"
+    return KINDS.get(name, "text")
+
+
+def _instant(value: datetime) -> str:
+    return instant_text(round(value.timestamp() * 1000))
+
+
+def _body_back(value: Mapping[str, Any]) -> dict[str, Any]:
+    said = {name: None if value[name] is None else orjson.loads(value[name]) for name in (*_SAID, "timings")}
+    facts = {name: value[name] for name in _FACTS}
+    return {**facts, **said, "content": base64.b64encode(value["content"]).decode(), "encoding": "base64"}
+
+
+_BACK: Mapping[str, Callable[[Any], Any]] = {
+    "instant": _instant, "json": orjson.loads, "map": dict, "list": list, "body": _body_back,
+}  # fmt: skip

@@ -6,10 +6,14 @@ import gzip
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import pyarrow
+import pyarrow.parquet
 import pytest
 
 from proxy.cli import import_source, importing
+from proxy.loader.amendments import Amender
 from tests.support.carried import whole
 from tests.unit.cli.conftest import Command, Elsewhere, Record
 
@@ -17,6 +21,41 @@ if sys.version_info >= (3, 14):
     from compression import zstd
 else:
     from backports import zstd
+
+
+def test_parquet_is_read_back_as_it_was_and_gone_on_with(
+    dashcam: Command, record: Record, tmp_path: Path, elsewhere: Elsewhere, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record(*(whole(number, quantities={"images": 2}, temperature=0.1) for number in range(5)))
+    assert dashcam("export", "--content", "--to", "one.jsonl").code == 0
+    assert dashcam("export", "--content", "--format", "parquet", "--to", "days").code == 0
+    (path,) = map(str, (tmp_path / "days").glob("day=*/*.parquet"))
+    elsewhere("other")
+    monkeypatch.setattr(importing, "_BATCH", 2)
+    write, left = Amender.write, [2]
+
+    def breaking(self: Amender, change: Any) -> int:
+        left[0] -= 1
+        if left[0] < 0:
+            raise KeyboardInterrupt
+        return write(self, change)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Amender, "write", breaking)
+        assert dashcam("import", path).code == 130
+    said = dashcam("import", path)
+    assert (said.code, "going on behind 2 calls" in said.err, "5 calls: 5 stored" in said.err) == (0, True, True), (
+        said.err
+    )
+    assert dashcam("export", "--content", "--to", "two.jsonl").code == 0
+    assert (tmp_path / "two.jsonl").read_bytes() == (tmp_path / "one.jsonl").read_bytes()
+
+
+def test_parquet_of_somebody_else_is_refused_row_by_row(dashcam: Command, tmp_path: Path) -> None:
+    values = {"id": [1, None], "started_at": ["x", None], "request_body": [b"x", None], "metadata": [5, 6]}
+    pyarrow.parquet.write_table(pyarrow.table(values), tmp_path / "odd.parquet")
+    said = dashcam("import", "odd.parquet")
+    assert (said.code, "2 lines refused" in said.err) == (7, True), said.err
 
 
 @pytest.mark.parametrize("pack", [gzip.compress, zstd.compress])
@@ -58,7 +97,7 @@ def test_a_line_too_long_for_a_call_is_passed_over(
 @pytest.mark.parametrize(
     ("data", "what"),
     [
-        (b"SQLite format 3\x00...", "a SQLite database"), (b"PAR1....", "a Parquet file"),
+        (b"SQLite format 3\x00...", "a SQLite database"), (b"PAR1....", "damaged, or no Parquet file"),
         (b'\xef\xbb\xbf [\n{"id":1}', "one JSON document"), (b"id,provider_request_id\r\n", "a CSV file"),
     ],
 )  # fmt: skip
