@@ -101,6 +101,8 @@ def lines_of(settings: Settings, layers: Layers) -> Iterator[Line]:
             shown = list(value) if isinstance(value, tuple) else "" if value is None else value
             shown = masked(shown) if name == "database" and isinstance(shown, str) else shown
             yield Line(f"{name}.{key}", shown, _origin((name, key), layers))
+    for own in settings.redaction.own:
+        yield Line(f"redaction.own.{own.name}", own.pattern, _origin(("redaction", "own", own.name), layers))
     for provider in settings.providers:
         yield Line(f"providers.{provider.name}", _provider(provider), _provider_origin(provider.name, layers))
     for name in (*SECRETS, MASTER_KEY):

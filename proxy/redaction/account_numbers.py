@@ -37,14 +37,14 @@ _IBAN_LENGTHS = {
     for country in countries.split()
 }  # fmt: skip
 _IBAN_RESTS = {
-    number: re.compile(rb"(?: ?[A-Z0-9]){%d}(?![0-9A-Za-z])" % (number - 4)) for number in set(_IBAN_LENGTHS.values())
+    number: re.compile(rb"(?: ?+[A-Z0-9]){%d}(?![0-9A-Za-z])" % (number - 4)) for number in set(_IBAN_LENGTHS.values())
 }
 _IBAN_DIGITS = {ord(sign): str(int(sign, 36)) for sign in "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"}
 
 _PHONE = re.compile(
     rb"[+(0-9](?<![0-9A-Za-z+./-].)(?:"
-    rb"(?<=\+)[1-9](?:[ .()/-]{0,2}[0-9]){6,13}"
-    rb"|(?<=0)0[1-9][0-9]{0,2}[ .()/-](?:[ .()/-]{0,2}[0-9]){5,12}"
+    rb"(?<=\+)[1-9](?:[ .()/-]{0,2}+[0-9]){6,13}"
+    rb"|(?<=0)0[1-9][0-9]{0,2}[ .()/-](?:[ .()/-]{0,2}+[0-9]){5,12}"
     rb"|(?<=\()[2-9][0-9]{2}\) ?[2-9][0-9]{2}[-. ][0-9]{4}"
     rb"|(?<=[2-9])[0-9]{2}[-.][2-9][0-9]{2}[-.][0-9]{4}"
     rb"|(?<=0)[1-9][0-9]{1,4}[ /-][0-9]{5,9}"

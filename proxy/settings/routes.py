@@ -29,7 +29,10 @@ def routes_of(sections: Sequence[RouteSection], problems: list[str]) -> tuple[Ro
             tuple(Target(provider=one.provider, model=one.model, weight=one.weight) for one in group)
             for group in (item.targets, item.fallbacks)
         )
-        found[item.model] = Route(model=item.model, targets=targets, fallbacks=fallbacks)
+        found[item.model] = Route(
+            model=item.model, targets=targets, fallbacks=fallbacks, recording=item.recording,
+            redaction=tuple(item.redaction),
+        )  # fmt: skip
     return tuple(found.values())
 
 

@@ -273,6 +273,8 @@ class RouteSection(_Section):
     model: ModelName
     targets: list[_Target] = Field(min_length=1, max_length=32)
     fallbacks: list[_Target] = Field(default=[], max_length=32)
+    recording: Literal["full", "meta", "none"] | None = None
+    redaction: list[str] = []
 
     @field_validator("targets", "fallbacks", mode="before")
     @classmethod
@@ -308,6 +310,13 @@ class SettingsFile(_Section):
     prices: _Prices
     providers: dict[ProviderName, _Provider] = {}
     routes: list[RouteSection] = []
+
+    @model_validator(mode="after")
+    def _check_patterns_of_routes(self) -> SettingsFile:
+        for number, route in enumerate(self.routes):
+            for position, reason in reasons_against(route.redaction, self.redaction.own):
+                raise ValueError(f"routes.{number}.redaction.{position}: {reason}")
+        return self
 
     @model_validator(mode="after")
     def _check_size(self) -> SettingsFile:

@@ -114,3 +114,9 @@ def test_a_comment_less_makes_a_setting(tmp_path: Path) -> None:
     (tmp_path / "c.toml").write_text(text)
     found = load(defaults=config_folder() / "dashcam.toml", config="c.toml", flags={"data_dir": str(tmp_path)})
     assert found.server.port == 9002
+
+
+def test_own_patterns_are_shown_beside_the_settings(dashcam: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DASHCAM_REDACTION__OWN__TICKET", "T-[0-9]+")
+    found = origins(dashcam("config", "show", "--json").out)
+    assert found["redaction.own.ticket"] == ("T-[0-9]+", "environment DASHCAM_REDACTION__OWN__TICKET")

@@ -112,3 +112,13 @@ def test_a_route_waits_for_a_server_of_this_machine_that_is_not_there_yet() -> N
 def test_it_does_not_wait_for_what_is_not_looked_for() -> None:
     toml = PROVIDERS + '[[routes]]\nmodel = "private"\ntargets = ["ollama"]\n[discovery]\nlocal_servers = false'
     assert any("there is no provider 'ollama'" in line for line in mistakes(toml))
+
+
+def test_a_route_says_how_much_is_kept_and_what_is_taken_out() -> None:
+    route = '[[routes]]\nmodel = "a"\ntargets = ["main"]\nrecording = "meta"\nredaction = ["phone"]\n'
+    (found,) = loaded(PROVIDERS + route).routes
+    assert (found.recording, found.redaction) == ("meta", ("phone",))
+    assert settings_from_mapping(loaded(PROVIDERS + route).to_mapping()).routes == (found,)
+    (told,) = mistakes(PROVIDERS + route.replace("phone", "phones"))
+    assert "routes.0.redaction.0: there is no pattern 'phones'; there are: api_key" in told
+    assert "routes.0.recording" in mistakes(PROVIDERS + route.replace("meta", "some"))[0]
