@@ -12,6 +12,7 @@ than memory has room for) is not recorded; that it was left out is.
 from __future__ import annotations
 
 import hashlib
+import traceback
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -27,7 +28,7 @@ from proxy.protocol.multipart import Reducer, boundary_of
 from proxy.redaction.bodies import Redacted, redact_body
 from proxy.redaction.fields import Headers, redact_headers, redact_target, redact_text, redact_values
 from proxy.redaction.own import compiled
-from proxy.redaction.patterns import BUILT_IN, UNREADABLE, Pattern
+from proxy.redaction.patterns import BUILT_IN, UNREADABLE, Pattern, placeholder
 from proxy.redaction.reading import Reading
 from proxy.redaction.redactor import Redactor
 from proxy.upstream.body import FileBody
@@ -108,6 +109,18 @@ class CallRedaction:
 
     def start(self, start: CallStart, body: bytes, inbound: Inbound | None = None) -> bytes:
         """Redact a start in its place and return the request for the record; ``inbound``: it may be in a file."""
+        try:
+            return self._start(start, body, inbound)
+        except Exception as error:  # noqa: BLE001 - a defect of ours keeps nobody from calling, and nothing passes it
+            _complain(error)
+        self._request, self._counts = None, Counter()
+        start.target, start.model, start.request_headers, start.edits = placeholder(UNREADABLE), None, (), ()
+        start.side_file = start.side_key = start.request_sha256 = None
+        start.prompt = None if start.prompt is None else replace(start.prompt, variables=None)
+        start.redacted, start.recorded_bytes = {UNREADABLE: 1}, 0
+        return b""
+
+    def _start(self, start: CallStart, body: bytes, inbound: Inbound | None) -> bytes:
         redactor, counts = self._redactor, self._counts
         coding = encodings_of(start.request_headers)
         boundary = boundary_of(dict(start.request_headers).get("content-type"))
@@ -165,7 +178,11 @@ class CallRedaction:
         kind = dict(head.headers).get("content-type", "").partition(";")[0].strip().lower()
         if self._coding is None and kind in _IN_LINES:
             self._reading = Reading(self._redactor)
-        headers = redact_headers(self._redactor, _plain(head.headers, self._coding), self._counts)
+        try:
+            headers = redact_headers(self._redactor, _plain(head.headers, self._coding), self._counts)
+        except Exception as error:  # noqa: BLE001 - as above: the answer goes on, its headers are left out
+            _complain(error)
+            headers = ()
         return AnswerHead(status=head.status, headers=headers)
 
     def hold(self, at_ns: int, data: bytes) -> None:
@@ -173,25 +190,38 @@ class CallRedaction:
         if self._is_left_out:
             return
         if self._holding.size + len(data) > self._redactor.max_bytes or not self._holding.take(len(data)):
-            self._held.clear()
-            self._holding.give_back()
-            self._is_left_out, self._reading = True, None
+            self._leave_out()
             return
         self._held.append((at_ns, data))
         if self._reading is not None:
-            self._reading.feed(data)
+            try:
+                self._reading.feed(data)
+            except Exception as error:  # noqa: BLE001 - as above: the answer goes on, and is left out
+                _complain(error)
+                self._leave_out()
+
+    def _leave_out(self) -> None:
+        self._held.clear()
+        self._holding.give_back()
+        self._is_left_out, self._reading = True, None
 
     def finish(self, end: CallEnd) -> Pieces:
         """Redact an end in its place and return the answer's pieces for the record."""
-        pieces = self._answer(end)
+        try:
+            pieces = self._answer(end)
+            self._redact_words(end)
+        except Exception as error:  # noqa: BLE001 - as above: the call ends, by its facts
+            _complain(error)
+            pieces, self._counts = (), Counter({UNREADABLE: 1})
+            end.recorded_bytes, end.sha256, end.error_message, end.head = 0, None, None, None
+            end.edits = None if end.edits is None else ()
+            end.attempts = tuple(replace(fact, error_message=None) for fact in end.attempts)
         self._holding.give_back()
         self._held = []
-        self.refuse(end)
         end.redacted = dict(self._counts)
         return pieces
 
-    def refuse(self, end: CallEnd) -> None:
-        """Redact the words of an end in its place."""
+    def _redact_words(self, end: CallEnd) -> None:
         redactor, counts = self._redactor, self._counts
         if end.error_message is not None:
             end.error_message = redact_text(redactor, end.error_message, counts)
@@ -227,6 +257,12 @@ class CallRedaction:
         if self._coding:
             return ((self._held[-1][0], found.data),) if self._held else ()
         return tuple(_cut(self._held, found))
+
+
+def _complain(error: Exception) -> None:
+    """Say where redaction failed, and never on what."""
+    place = traceback.extract_tb(error.__traceback__)[-1]
+    log.error("redaction_failed", reason=f"{type(error).__name__} at {place.name}:{place.lineno}")
 
 
 def _cut(held: Pieces, found: Redacted) -> Iterator[tuple[int, bytes]]:

@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import unquote_to_bytes
 
 from proxy.redaction.bodies import redact_body
+from proxy.redaction.flows import MAX_DEPTH
 from proxy.redaction.patterns import UNREADABLE, placeholder
 from proxy.redaction.redactor import Redactor
 
@@ -65,17 +66,20 @@ def _redact_part(redactor: Redactor, part: str, counts: Counter[str]) -> str:
 
 def redact_values(redactor: Redactor, values: Mapping[str, Any] | None, counts: Counter[str]) -> Any:
     """Return values as JSON has them, with every text in them redacted."""
-    return None if values is None else _redact_value(redactor, values, counts)
+    return None if values is None else _redact_value(redactor, values, counts, MAX_DEPTH)
 
 
-def _redact_value(redactor: Redactor, value: Any, counts: Counter[str]) -> Any:
+def _redact_value(redactor: Redactor, value: Any, counts: Counter[str], depth: int) -> Any:
+    if not depth:
+        counts[UNREADABLE] += 1
+        return placeholder(UNREADABLE)
     if isinstance(value, str):
         return redact_text(redactor, value, counts)
     if isinstance(value, Mapping):
         return {
-            redact_text(redactor, str(name), counts): _redact_value(redactor, member, counts)
+            redact_text(redactor, str(name), counts): _redact_value(redactor, member, counts, depth - 1)
             for name, member in value.items()
         }
     if isinstance(value, Iterable) and not isinstance(value, bytes):
-        return [_redact_value(redactor, member, counts) for member in value]
+        return [_redact_value(redactor, member, counts, depth - 1) for member in value]
     return value

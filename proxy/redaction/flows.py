@@ -22,6 +22,12 @@ _REPEATED = frozenset(
     )
 )  # fmt: skip
 _UNKNOWN: Place = ("?",)
+MAX_DEPTH = 64
+"""No answer has members within members as deep as this."""
+
+
+class _TooDeepError(Exception):
+    """An event has more in itself than is worth a look."""
 
 
 class Flow:
@@ -62,9 +68,12 @@ class Flows:
 
     def add(self, value: object, tokens: Sequence[Token]) -> None:
         """Take the next event: what it means, and its strings in the order they stand there."""
-        places = list(_places_of(value, ()))
+        try:
+            places = list(_places_of(value, (), MAX_DEPTH))
+        except _TooDeepError:
+            places = []
         if len(places) != len(tokens):
-            # A member that is said twice: nobody knows which is which, so that all of them are joined.
+            # Too deep, or a member is said twice, so that nobody knows which is which: all of them are joined.
             places = [_UNKNOWN] * len(tokens)
         for place, token in zip(places, tokens, strict=True):
             if place is not None and token.text:
@@ -75,8 +84,10 @@ class Flows:
         return [Flow(tokens) for tokens in self._places.values() if len(tokens) > 1]
 
 
-def _places_of(value: object, above: Place) -> Iterator[Place | None]:
+def _places_of(value: object, above: Place, depth: int) -> Iterator[Place | None]:
     """Yield the place of each string in the order of the document, None for one that is not joined."""
+    if not depth:
+        raise _TooDeepError
     if isinstance(value, str):
         yield above
     elif isinstance(value, dict):
@@ -86,10 +97,10 @@ def _places_of(value: object, above: Place) -> Iterator[Place | None]:
             if isinstance(member, str):
                 yield None if name in _REPEATED else (*here, name)
             elif isinstance(member, dict | list):
-                yield from _places_of(member, (*here, name))
+                yield from _places_of(member, (*here, name), depth - 1)
     elif isinstance(value, list):
         for member in value:
-            yield from _places_of(member, above)
+            yield from _places_of(member, above, depth - 1)
 
 
 def _numbers(value: dict[str, Any]) -> Iterator[object]:

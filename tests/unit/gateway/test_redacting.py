@@ -11,6 +11,8 @@ from proxy.domain.snapshot import Snapshot
 from proxy.gateway.authentication import Caller
 from proxy.gateway.ceilings import Ceilings
 from proxy.gateway.redacting import CallRedaction, Redacting
+from proxy.redaction.patterns import Pattern
+from proxy.redaction.redactor import Redactor
 from proxy.settings.addresses import provider_of
 from proxy.settings.values import LimitSettings
 from proxy.spool.page import Page
@@ -96,3 +98,21 @@ def test_what_is_held_is_given_back_and_what_is_too_much_is_left_out() -> None:
     end = an_end(received_bytes=5)
     assert list(call.finish(end)) == []
     assert (end.redacted, end.recorded_bytes, limits.held_bytes) == ({"unreadable": 1}, 0, 0)
+
+
+def test_a_defect_keeps_nobody_from_calling_and_lets_nothing_through() -> None:
+    def fail(text: bytes) -> list[tuple[int, int]]:
+        raise RecursionError(text.decode())
+
+    call = CallRedaction(Redactor([Pattern("broken", "always fails", fail)], 1000), ceilings())
+    start = CallStart(
+        accepted_at_ns=1, method="POST", target=f"/{MAIL}", operation="chat", model=MAIL,
+        request_headers=(("x", MAIL),), edits=((0, 0, MAIL),),
+    )  # fmt: skip
+    assert call.start(start, MAIL.encode()) == b""
+    call.head(EVENTS)
+    call.hold(1, (MAIL + "\n").encode() * 50)
+    end = an_end(error_message=MAIL, edits=((0, 0, MAIL),))
+    assert list(call.finish(end)) == []
+    assert MAIL not in repr((start, end))
+    assert (start.redacted, end.redacted) == ({"unreadable": 1}, {"unreadable": 1})

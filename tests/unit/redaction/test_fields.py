@@ -46,3 +46,12 @@ def test_values_keep_their_shape() -> None:
         "[redacted:email]": True,
     }
     assert redact_values(EVERYTHING, None, counted()) is None
+
+
+def test_values_that_are_too_deep_are_left_out() -> None:
+    deep: object = MAIL
+    for _ in range(2000):
+        deep = [deep]
+    counts = counted()
+    assert MAIL not in json.dumps(redact_values(EVERYTHING, {"a": deep}, counts))
+    assert counts == {"unreadable": 1}

@@ -63,3 +63,8 @@ def test_a_part_of_a_flow_is_found_in_the_strings_it_goes_through() -> None:
         (b"cd", 0, 2),
         (b"ef", 0, 1),
     ]
+
+
+def test_what_is_too_deep_is_joined_as_it_comes() -> None:
+    deep = b"[" * 500 + b'"a"' + b"]" * 500
+    assert joined(deep, deep.replace(b"a", b"b")) == ["ab"]
