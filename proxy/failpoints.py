@@ -65,6 +65,7 @@ PLACES = {
     "parking.written": Place("control", "proxy.store.writing", "_write", only="parked"),
     "parking.committed": Place("control", "proxy.store.writing", "StoreWriter.write", only="parked"),
     "segment.freed": Place("control", "proxy.loader.sources", "FollowedSource.free"),
+    "purge.carried": Place("control", "proxy.store.purges", "carry_out"),
     "change.written": Place("control", "proxy.store.catalogue.documents", "save"),
     "change.committed": Place("control", "proxy.control.desk", "Desk._publish", is_before=True),
     "migration.step": Place("control", "alembic.runtime.migration", "HeadMaintainer.update_to_step"),

@@ -252,16 +252,17 @@ class Reader:
         return any(row["is_counted"] for row in self._rows(sql, (provider, answer_id)))
 
     def settled(self, identities: Sequence[str]) -> set[str]:
-        """Return which of some calls are stored, or set aside for good."""
+        """Return which of some calls are stored, set aside for good, or erased."""
         found: set[str] = set()
         for start in range(0, len(identities), 500):
             part = tuple(identities[start : start + 500])
             marks = ",".join("?" * len(part))
             sql = (
                 f"SELECT id FROM interaction WHERE id IN ({marks}) UNION "  # noqa: S608 - placeholders only
-                f"SELECT interaction_id FROM quarantine WHERE interaction_id IN ({marks})"
+                f"SELECT interaction_id FROM quarantine WHERE interaction_id IN ({marks}) UNION "
+                f"SELECT id FROM tombstone WHERE id IN ({marks})"
             )
-            found |= {str(row["id"]) for row in self._rows(sql, part + part)}
+            found |= {str(row["id"]) for row in self._rows(sql, part * 3)}
         return found
 
     def states(self, instance: str = "") -> list[Row]:
