@@ -1,27 +1,87 @@
-"""One line of an import as a call, or why it is none: nothing of what stands there is ever executed or repeated."""
+"""One line of an import as a call, or why it is none: nothing of what stands there is ever executed or repeated.
+
+A line says a call as an export has it (``as_exported``), or as ``POST /api/v1/interactions`` takes it (``Telling``).
+"""
 
 from __future__ import annotations
 
-import time
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import orjson
 
+from proxy.catalogue.parsing import parse
+from proxy.catalogue.told_call import ToldCall
 from proxy.cli.import_source import Line
+from proxy.cli.instants import now
+from proxy.domain.identity import id_text
 from proxy.domain.interaction import Entry
-from proxy.errors import InvalidError
+from proxy.errors import InvalidError, Problem
+from proxy.forms import exported
 from proxy.forms.calls import entry_of
+from proxy.forms.redacting import redactor_of
 from proxy.forms.sql import is_statement, values_of
+from proxy.forms.told import Teller, entry_of_told
+from proxy.loader.recosting import kind_of, kinds_of
+from proxy.pricing.cost import cost_of
+from proxy.pricing.current import open_price_list
+from proxy.settings.values import Settings
 
 _MOST_BRACKETS = 1_000_000
+Call = tuple[Mapping[str, Any], Entry]
+"""What an export says of a call, and the entry that it is."""
 
 
 class RefusedError(Exception):
     """A line that is no call; the text is the reason, without anything of the line."""
 
 
-def call_of(line: Line) -> tuple[dict[str, Any], Entry] | None:
-    """Return what a line says, and the entry that it is; None for an empty one. ``RefusedError`` says why not."""
+def as_exported(values: object) -> Call:
+    """Return a call that an export says; ``InvalidError`` says why it is none."""
+    entry = entry_of(values, now())
+    assert isinstance(values, dict)
+    return values, entry
+
+
+class Telling:
+    """Makes calls of what somebody tells who made them himself, with the prices and redaction of these settings."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._kinds = kinds_of(settings)
+        self._urls = {provider.name: provider.base_url for provider in settings.providers}
+        prices = open_price_list(settings.prices_dir, settings.own_prices_path)
+        self._teller = Teller(
+            name="import", cost_of=partial(cost_of, price_list=prices), keeps_bodies=settings.recording.bodies,
+            redactor=redactor_of(settings.redaction),
+        )  # fmt: skip
+
+    def __call__(self, values: object) -> Call:
+        """Return a call; one without an id has one of what it says, so that said twice it is there once."""
+        said = parse(ToldCall, values)
+        if said.id is None:
+            if said.started_at is None:
+                raise InvalidError([Problem("started_at", "or id says when it was")])
+            identity = _id_of(values, round(said.started_at.timestamp() * 1000))
+            said = said.model_copy(update={"id": identity})
+        name = said.provider or ""
+        kind = kind_of(name, self._kinds) if name else ""
+        entry = entry_of_told(said, replace(self._teller, kind=kind, upstream=self._urls.get(name, "")))
+        return exported.values_of(entry), entry
+
+
+def _id_of(values: object, milliseconds: int) -> str:
+    """Return the id that a call has which says this: its millisecond, and a digest of all of it."""
+    digest = hashlib.sha256(orjson.dumps(values, option=orjson.OPT_SORT_KEYS)).digest()
+    tail = int.from_bytes(digest[:10], "big") & (1 << 74) - 1
+    number = milliseconds << 80 | 7 << 76 | (tail >> 62) << 64 | 0b10 << 62 | tail & (1 << 62) - 1
+    return id_text(number.to_bytes(16, "big"))
+
+
+def call_of(line: Line, made_of: Callable[[object], Call] = as_exported) -> Call | None:
+    """Return the call that a line says, None for an empty one. ``RefusedError`` says why it is none."""
     if line.data is None:
         raise RefusedError("is longer than a call can be; see recording.max_body_bytes")
     if not line.data.strip():
@@ -30,7 +90,7 @@ def call_of(line: Line) -> tuple[dict[str, Any], Entry] | None:
         raise RefusedError("is a maze of brackets")
     try:
         values = values_of(line.data) if is_statement(line.data) else _loaded(line.data)
-        return None if values is None else (values, entry_of(values, time.time_ns() // 1_000_000))
+        return None if values is None else made_of(values)
     except InvalidError as error:
         raise RefusedError("; ".join(str(problem) for problem in error.problems[:3])) from error
 

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from proxy.cli.bar import Bar
 from proxy.cli.export_output import calls
-from proxy.cli.import_call import RefusedError, call_of
+from proxy.cli.import_call import Call, RefusedError, Telling, as_exported, call_of
 from proxy.cli.import_note import Desk
 from proxy.cli.import_source import Line, Source, opened
 from proxy.cli.instants import now
@@ -41,21 +41,26 @@ _MOST_REASONS = 100
 """So many are counted apart: a reason may name a member that somebody has made up."""
 
 
-def import_calls(settings: Settings, files: Sequence[Path], *, is_check: bool = False) -> int:
-    """Import files, or only look at them; return the exit code: 7 where something could not be taken as it is."""
+def import_calls(settings: Settings, files: Sequence[Path], *, is_check: bool = False, is_told: bool = False) -> int:
+    """Import files, or only look at them; return the exit code: 7 where something could not be taken as it is.
+
+    ``is_told``: their lines are no exports, but what the API takes of calls that were made elsewhere.
+    """
+    made_of = Telling(settings) if is_told else as_exported
     longest = _ROOM + _SWOLLEN * settings.recording.max_body_bytes
     codes = []
     for path in files:
         with opened(path, longest) as source:
-            codes.append(_Checking(source).run() if is_check else _Importing(settings, source).run())
+            codes.append(_Checking(source, made_of).run() if is_check else _Importing(settings, source, made_of).run())
     return max(codes, default=0)
 
 
 class _Checking:
     """Looks at a file and writes nothing."""
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: Source, made_of: Callable[[object], Call]) -> None:
         self._source = source
+        self._made_of = made_of
         self._complaints = _Complaints(source)
 
     def run(self) -> int:
@@ -64,7 +69,7 @@ class _Checking:
         with Bar("check") as bar:
             for line in self._source.records():
                 try:
-                    good += call_of(line) is not None
+                    good += call_of(line, self._made_of) is not None
                 except RefusedError as refusal:
                     bad += 1
                     self._complaints.refused(line, str(refusal))
@@ -78,13 +83,13 @@ class _Checking:
 class _Batch:
     """Calls that are looked up and written at once, with their lines."""
 
-    calls: list[dict[str, Any]] = field(default_factory=list)
+    calls: list[Mapping[str, Any]] = field(default_factory=list)
     entries: list[Entry] = field(default_factory=list)
     lines: list[Line] = field(default_factory=list)
     ids: set[str] = field(default_factory=set)
     size: int = 0
 
-    def add(self, line: Line, values: dict[str, Any], entry: Entry) -> None:
+    def add(self, line: Line, values: Mapping[str, Any], entry: Entry) -> None:
         self.calls.append(values)
         self.entries.append(entry)
         self.lines.append(line)
@@ -99,8 +104,9 @@ class _Batch:
 class _Importing:
     """Imports a file."""
 
-    def __init__(self, settings: Settings, source: Source) -> None:
+    def __init__(self, settings: Settings, source: Source, made_of: Callable[[object], Call]) -> None:
         self._source = source
+        self._made_of = made_of
         self._amender = Amender(settings)
         self._database = settings.database
         self._kept_seconds = settings.retention.metadata
@@ -130,7 +136,7 @@ class _Importing:
             print(f"going on behind {calls(note.calls)}", file=sys.stderr)
         for line in self._source.records(note.offset, note.number):
             try:
-                found = call_of(line)
+                found = call_of(line, self._made_of)
             except RefusedError as refusal:
                 self._refuse(line, str(refusal))
             else:

@@ -80,6 +80,9 @@ def import_(
         typer.Argument(metavar="FILE…", help="Exports of ours: jsonl, sql, parquet, also .gz or .zst; - reads a pipe."),
     ],
     check: Annotated[bool, typer.Option("--check", help="Look at them, and write nothing.")] = False,
+    told: Annotated[
+        bool, typer.Option("--told", help="Lines are calls made elsewhere, as POST /api/v1/interactions takes them.")
+    ] = False,
     database_url: DatabaseUrl = None,
     data_dir: DataDir = None,
     config: Config = None,
@@ -93,7 +96,7 @@ def import_(
     from proxy.cli.importing import import_calls
 
     settings = settings_from(config, data_dir, env_file, database_url=database_url)
-    raise typer.Exit(import_calls(settings, files, is_check=check))
+    raise typer.Exit(import_calls(settings, files, is_check=check, is_told=told))
 
 
 def sql(

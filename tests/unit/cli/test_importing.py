@@ -297,3 +297,27 @@ def test_reasons_that_nobody_has_heard_of_are_not_counted_without_end(
     said = dashcam("import", "bad.jsonl")
     assert "45 lines: other reasons" in said.err
     assert said.err.count("dashcam: line") == 10
+
+
+def test_calls_made_elsewhere_are_told_each_once_also_twice(dashcam: Command, record: Record, tmp_path: Path) -> None:
+    record()
+    told = [
+        {"started_at": "2026-11-20T12:00:00Z", "provider": "openai", "model": "gpt-5-mini", "tags": ["batch"],
+         "request": {"messages": [{"role": "user", "content": "Hi"}]}, "response": {
+             "choices": [{"message": {"content": "Hello"}, "finish_reason": "stop"}],
+             "usage": {"prompt_tokens": 1000, "completion_tokens": 500}}},
+        {"started_at": "2026-11-20T12:00:00Z", "provider": "ollama", "input_tokens": 5},
+        {"provider": "ollama"},
+        {"started_at": "2026-11-20T12:00:00Z", "tokens": 5},
+    ]  # fmt: skip
+    (tmp_path / "told.jsonl").write_text("\n".join(json.dumps(call) for call in told))
+    said = dashcam("import", "--told", "told.jsonl")
+    assert (said.code, "4 calls: 2 stored, 0 there already, 2 lines refused" in said.err) == (7, True), said.err
+    assert "line 3: started_at: or id says when it was" in said.err
+    assert "2 there already, 2 lines refused" in dashcam("import", "--told", "told.jsonl").err
+    rows = [json.loads(line) for line in dashcam("export", "--content").lines]
+    first, second = sorted(rows, key=lambda row: row["provider"], reverse=True)
+    assert (first["cost_usd"], first["tags"]) == (0.00125, ["batch"])
+    assert (first["input_text"], first["output_text"]) == ("Hi", "Hello")
+    assert first["metadata"] == {"dashcam_told_by": "import"}
+    assert (second["cost_status"], second["input_tokens"]) == ("local", 5)
