@@ -41,6 +41,8 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger("gateway")
 
+_SPELT = "application/x-www-form-urlencoded"
+"""Bodies that spell what they mean in signs of their own: nobody asks models so, and nothing is read in them."""
 _IN_LINES = ("text/event-stream", "application/x-ndjson")
 """Kinds of answers that are looked through while they come, so that their end waits for little."""
 Pieces = Sequence[tuple[int, bytes]]
@@ -123,12 +125,16 @@ class CallRedaction:
     def _start(self, start: CallStart, body: bytes, inbound: Inbound | None) -> bytes:
         redactor, counts = self._redactor, self._counts
         coding = encodings_of(start.request_headers)
-        boundary = boundary_of(dict(start.request_headers).get("content-type"))
+        kind = dict(start.request_headers).get("content-type")
+        boundary = boundary_of(kind)
         if inbound is not None and inbound.side_path is not None:
             body = self._read_aside(inbound)
         is_there = bool(body) or start.side_file is not None
         start.side_file = start.side_key = None
-        self._request = found = self._redacted(_without_files(body, boundary, coding), coding)
+        found = self._redacted(_without_files(body, boundary, coding), coding)
+        if kind is not None and kind.lstrip().lower().startswith(_SPELT):
+            found = None
+        self._request = found
         if is_there and (found is None or not body):
             counts[UNREADABLE] += 1
         elif found is not None:

@@ -113,7 +113,7 @@ def call_of(row: Row, parts: Parts, kind: str) -> RecordedCall:
         request=parts.request.content if parts.request else None,
         head=AnswerHead(status=row["http_status"] or 200, headers=headers) if response else None,
         pieces=_pieces_of(row, response) if response else (),
-        end=_end_of(row, has_answer=response is not None),
+        end=_end_of(row, response),
         lost_bytes=max(0, response.facts["length"] - len(response.content)) if response else 0,
     )
 
@@ -161,8 +161,11 @@ def _pieces_of(row: Row, response: StoredBody) -> tuple[Piece, ...]:
     return tuple(pieces)
 
 
-def _end_of(row: Row, *, has_answer: bool) -> CallEnd | None:
+def _end_of(row: Row, response: StoredBody | None) -> CallEnd | None:
     """Return the end as the gateway wrote it, as far as it can be told from what was made of it."""
+    has_answer = response is not None
+    # Redacted, an answer has another length on record than it came with.
+    length = row["response_bytes"] if response is None else response.facts["length"]
     outcome = Outcome(row["outcome"])
     if outcome is Outcome.INTERRUPTED:
         return None
@@ -176,6 +179,7 @@ def _end_of(row: Row, *, has_answer: bool) -> CallEnd | None:
         ended_ns=round((row["duration_ms"] or 0) * 1e6),
         status=row["http_status"],
         received_bytes=row["response_bytes"],
+        recorded_bytes=length if length != row["response_bytes"] else None,
         # Not what was received: whether a client that left had all of it was settled when it left.
         sent_bytes=-1 if outcome is Outcome.CLIENT_GONE else 0,
         error_type=row["error_type"] if is_gateway_s else None,

@@ -223,6 +223,7 @@ async def test_compressed_bodies_are_recorded_as_they_are_meant(tmp_path: Path, 
         (b"\xff\xfe\x00secret", ()),
         (b"no gzip at all", ("Content-Encoding: gzip",)),
         (b"x", ("Content-Encoding: unknown",)),
+        (b"to=canary.user%40canary-example.org", ("Content-Type: application/x-www-form-urlencoded",)),
         (b'{"messages":"' + b"x" * 5000 + b'"}', ()),
     ],
 )

@@ -66,6 +66,16 @@ def kept_calls() -> list[RecordedCall]:
         recorded(cut_up(WHOLE[:90], 50), outcome=Outcome.CLIENT_GONE, **stream),
         ended(recorded(cut_up(WHOLE, 50), outcome=Outcome.CLIENT_GONE, **stream), sent_bytes=len(WHOLE)),
         ended(recorded(cut_up(WHOLE[:90], 50), outcome=Outcome.UPSTREAM_ABORTED, **stream), **gone),
+        # Redacted: another length than it came with, whole or broken off; and undone from its encoding.
+        ended(recorded(cut_up(WHOLE, 40), **stream), received_bytes=9999, recorded_bytes=len(WHOLE), redacted={"x": 1}),
+        ended(
+            recorded(cut_up(WHOLE[:-60], 50), outcome=Outcome.COMPLETED, **stream),
+            received_bytes=9999, recorded_bytes=len(WHOLE) - 60, redacted={"x": 1},
+        ),
+        ended(
+            recorded(WHOLE, **stream),
+            received_bytes=99, recorded_bytes=len(WHOLE), decoded_from="gzip", redacted={},
+        ),
         recorded(cut_up(WHOLE[:90], 50), outcome=None, **stream),
         recorded(cut_up(WHOLE, 50), outcome=None, **stream),
         recorded(cut_up(WHOLE, 50), outcome=Outcome.SHUT_DOWN, **stream),
