@@ -23,6 +23,7 @@ from proxy.store.figures import view_names
 from proxy.store.reading import Reader
 from proxy.store.rows import COLUMNS
 from proxy.store.statements import WHOLE, Filters, Order, Section
+from proxy.store.text_indexing import index_next
 from proxy.store.writing import StoreWriter
 
 SIZES = {10_000: "10k", 100_000: "100k", 1_000_000: "million"}
@@ -45,10 +46,20 @@ def measure(database: DatabaseSettings, label: str, *, million: bool) -> Figures
             break
         with contextlib.closing(StoreWriter(database)) as writer:
             fill(writer, size - have, seed=seed, end_ms=end)
+            began = time.perf_counter()
+            while _index(writer):
+                pass
+            rate = (size - have) / (time.perf_counter() - began)
             writer.maintain("analyze")
         have = size
+        figures |= {f"indexed_rows_per_s_{label}_{name}": rate}
         figures |= _asked(database, f"{label}_{name}", end)
     return figures
+
+
+def _index(writer: StoreWriter) -> bool:
+    with writer.transaction() as connection:
+        return index_next(connection) is not None
 
 
 def _asked(database: DatabaseSettings, label: str, now: int) -> Figures:

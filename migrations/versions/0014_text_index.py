@@ -45,7 +45,10 @@ _LEAVES = f"""
 ON_SQLITE = (
     f"CREATE VIRTUAL TABLE text_index USING fts5({_COLUMNS}, content='', {_FTS})",
     f"CREATE VIRTUAL TABLE text_index_apart USING fts5({_COLUMNS}, {_FTS})",
-    f"CREATE TRIGGER text_index_added AFTER INSERT ON interaction_text BEGIN {_WAITS}; END",
+    """
+      CREATE TRIGGER text_index_added AFTER INSERT ON interaction_text BEGIN
+        INSERT INTO text_unindexed (interaction_id) VALUES (new.interaction_id); END
+    """,
     f"CREATE TRIGGER text_index_changed AFTER UPDATE ON interaction_text BEGIN {_LEAVES}; {_WAITS}; END",
     f"""
       CREATE TRIGGER text_index_removed AFTER DELETE ON interaction_text BEGIN {_LEAVES};
@@ -54,7 +57,8 @@ ON_SQLITE = (
 )
 # Statements, not rows: a batch of the loader is one.
 _BODY = """
-  CREATE FUNCTION text_index_{name}() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN {statements} RETURN NULL; END $$
+  CREATE OR REPLACE FUNCTION text_index_{name}() RETURNS trigger LANGUAGE plpgsql SET search_path FROM CURRENT
+  AS $$ BEGIN {statements} RETURN NULL; END $$
 """
 _TRIGGER = """
   CREATE TRIGGER text_index_{name} AFTER {event} ON interaction_text REFERENCING {tables}
@@ -103,9 +107,15 @@ def on_postgres() -> None:
     )
     op.execute("CREATE TABLE text_index_default PARTITION OF text_index DEFAULT")
     op.execute("CREATE INDEX ix_text_index_words ON text_index USING gin (words)")
-    for name, (event, tables, statements) in _EVENTS.items():
-        op.execute(_BODY.format(name=name, statements=statements))
+    for statement in functions():
+        op.execute(statement)
+    for name, (event, tables, _) in _EVENTS.items():
         op.execute(_TRIGGER.format(name=name, event=event, tables=tables))
+
+
+def functions() -> list[str]:
+    """Return what makes the functions of the triggers on Postgres: a copy of our tables lacks them."""
+    return [_BODY.format(name=name, statements=statements) for name, (_, _, statements) in _EVENTS.items()]
 
 
 def fill(connection: sa.Connection, after: str | None, _rows: int) -> tuple[int, str | None]:

@@ -20,9 +20,7 @@ from proxy.settings.values import Settings
 from proxy.store import checking, figures
 from proxy.store.backup import beside, copies_in
 from proxy.store.reading import Reader
-
-TEXT_INDEX = "0014"
-"""The revision that has brought the full-text index."""
+from proxy.store.text_index import REVISION as TEXT_INDEX
 
 
 def info(settings: Settings, *, as_json: bool) -> None:

@@ -65,7 +65,7 @@ class Task:
     share: float = 1.0
 
 
-_INDEX = Task(name="text_index", seconds=_SOON, work=text_indexing.index_next, goes_on=True, share=0.1)
+_INDEX = Task(name="text_index", seconds=_SOON, work=text_indexing.index_next, goes_on=True, share=0.05)
 _SHARE_BESIDE = 0.3
 """Of the time of Postgres' leader, which has a connection and a server for it."""
 

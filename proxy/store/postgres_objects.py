@@ -10,7 +10,9 @@ from sqlalchemy.exc import DBAPIError
 from proxy.settings.database import DatabaseSettings
 from proxy.store.partitions import PART
 from proxy.store.postgres import Postgres
+from proxy.store.revisions import module_of
 from proxy.store.tables import metadata
+from proxy.store.text_index import REVISION as TEXT_INDEX
 
 _VARIABLES = {
     "host": "PGHOST", "hostaddr": "PGHOSTADDR", "port": "PGPORT", "user": "PGUSER", "password": "PGPASSWORD",
@@ -42,18 +44,22 @@ def connection_environment(database: DatabaseSettings) -> dict[str, str]:
 
 def our_relations(database: DatabaseSettings) -> list[str]:
     """Return the names of our tables, their months, and our views."""
-    ours = {"alembic_version", *metadata.tables}
+    ours = {"alembic_version", "text_index", *metadata.tables}
     found = _ask(database, _RELATIONS)
     return [str(name) for name, whole, is_view in found if whole in ours or (is_view and _VIEW.fullmatch(str(name)))]
 
 
 def drops_of_ours(database: DatabaseSettings) -> str:
-    """Return the statements that make room for a copy: views first, then all tables at once."""
+    """Return the statements that make room for a copy: views first, then all tables at once.
+
+    What a copy of tables lacks is made: the functions of their triggers.
+    """
     found = our_relations(database)
     views = [name for name in found if _VIEW.fullmatch(name)]
     tables = [name for name in found if name not in views and not PART.match(name)]
     said = [f"DROP VIEW {', '.join(views)};"] if views else []
     said += [f"DROP TABLE {', '.join(tables)};"] if tables else []
+    said += [f"{statement};" for statement in module_of(TEXT_INDEX).functions()]
     return "".join(f"{statement}\n" for statement in said)
 
 

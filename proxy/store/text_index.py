@@ -22,6 +22,8 @@ from proxy.query.terms import Word
 from proxy.query.words import Phrase, Wanted, read_wanted, wanted_of
 from proxy.store.statements import Condition, Filters
 
+REVISION = "0014"
+"""The revision that has brought it."""
 RARE = 20_000
 """Up to so many calls with some words are looked up by the index, and all of them before any is shown."""
 SHORTEST_BEGINNING = 3

@@ -82,8 +82,14 @@ def test_a_postgres_is_migrated_by_hand_looked_after_and_copied(
     dashcam.stop()
     brought = json.loads(said(dashcam.cli("db", "restore", "copy.dump", "--yes", "--json")))
     assert calls_in(database) == 1
+    for name in ("added", "changed", "removed"):
+        ask(database, f"DROP FUNCTION text_index_{name}() CASCADE")
     said(dashcam.cli("db", "restore", brought["aside"], "--yes"))
     assert calls_in(database) == 2
+    triggers = (
+        "SELECT count(*) FROM pg_trigger WHERE tgname LIKE 'text_index%' AND tgrelid = 'interaction_text'::regclass"
+    )
+    assert ask(database, triggers) == [(3,)]
     dashcam.start()
     call(dashcam)
     dashcam.settle()

@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -15,15 +15,20 @@ from hypothesis import strategies as st
 from proxy.query.parsing import parse
 from proxy.query.terms import Word
 from proxy.query.words import has_unspaced, wanted_of, words_in
-from proxy.settings.database import sqlite_at
-from proxy.store import text_index
+from proxy.settings.database import DatabaseSettings, sqlite_at
+from proxy.store import revisions, text_index
 from proxy.store.asking import filters_of
+from proxy.store.engine import backend_of
+from proxy.store.migration import upgrade
 from proxy.store.reading import Reader
 from proxy.store.statements import WHOLE, Filters, conditions_of
 from proxy.store.text_indexing import INDEXES, index_next
 from proxy.store.writing import StoreWriter, WriteBatch
 from tests.support.entries import STARTED_AT, an_entry
 from tests.support.fresh_sqlite import fresh_sqlite
+
+if TYPE_CHECKING:
+    from tests.support.postgres import Databases
 
 TEXTS = {
     "a": ("A refund, please", "No."), "b": ("weather", "REFUNDS are off"), "c": ("der Zähler", None),
@@ -215,6 +220,37 @@ def test_compacting_keeps_the_numbers_that_the_index_goes_by(file_writer: StoreW
     file_writer.maintain("compact")
     reader = Reader(sqlite_at(path))
     assert (listed(reader, "refund"), listed(reader, "退款"), listed(reader, "zahler")) == ("af", "d", "c")
+    reader.close()
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def older(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[DatabaseSettings]:
+    """A database from before there was an index, with texts in it."""
+    databases: Databases | None = request.getfixturevalue("postgres") if request.param == "postgres" else None
+    made = sqlite_at(tmp_path / "older.db") if databases is None else databases.empty()
+    engine = backend_of(made).upgrader()
+    with engine.begin() as connection:
+        revisions.apply(connection, until="0013")
+        for number in range(25):
+            texts = (f"00000000-0000-7000-8000-{number:012d}", f"refund {number}", "退款" if number % 5 == 0 else None)
+            sql = "INSERT INTO interaction_text (interaction_id, input_text, output_text) VALUES (?, ?, ?)"
+            connection.exec_driver_sql(sql, texts)
+    engine.dispose()
+    yield made
+    if databases is not None:
+        databases.drop(made)
+
+
+def test_what_an_upgrade_finds_is_noted_and_gets_into_the_index(older: DatabaseSettings) -> None:
+    done = upgrade(older)
+    assert (done.before, done.filled_rows, done.is_whole) == ("0013", 25, True)
+    reader, writer = Reader(older), StoreWriter(older)
+    assert reader.unindexed() == 25
+    assert indexed(writer) > 0
+    assert reader.unindexed() == 0
+    assert reader.count(filters_of(parse("refund").terms, 0), 99) == 25
+    assert reader.count(filters_of(parse("退").terms, 0), 99) == 5
+    writer.close()
     reader.close()
 
 
