@@ -24,14 +24,15 @@ from proxy.cli.room import told
 from proxy.cli.terminal import harmless, short_id
 from proxy.domain.interaction import Entry
 from proxy.errors import StoreError
-from proxy.loader.amendments import Amender
+from proxy.loader.amendments import BATCH, Amender
 from proxy.loader.arriving import Arrival
 from proxy.settings.values import Settings
 from proxy.store.differing import differences, erased_of, rows_of
 from proxy.store.failures import StoreMovedError, StoreUnavailableError
 from proxy.store.reading import Reader
 
-_BATCH, _BATCH_BYTES = 500, 8 * 1024 * 1024
+_BATCH_BYTES = 8 * 1024 * 1024
+"""A batch is no larger, and of no more calls than the running loader should be held up by."""
 _TOLD = 10
 """So many lines and calls are told of one by one; the others are counted."""
 _ROOM = 16 * 1024 * 1024
@@ -98,7 +99,7 @@ class _Batch:
 
     @property
     def is_full(self) -> bool:
-        return len(self.calls) >= _BATCH or self.size >= _BATCH_BYTES
+        return len(self.calls) >= BATCH or self.size >= _BATCH_BYTES
 
 
 class _Importing:

@@ -46,7 +46,7 @@ def test_what_was_exported_is_imported_as_it_was(store: DatabaseSettings, tmp_pa
     writer, target = StoreWriter(one), StoreWriter(two)
     reader, read_back = Reader(one), Reader(two)
 
-    @settings(max_examples=25, suppress_health_check=[HealthCheck.too_slow])
+    @settings(max_examples=15, suppress_health_check=[HealthCheck.too_slow])
     @given(st.lists(any_entries(), min_size=1, max_size=3, unique_by=lambda entry: entry.interaction.id))
     def check(entries: list[Entry]) -> None:
         writer.write(WriteBatch(entries=[("s", entry) for entry in entries]), lambda _: {})

@@ -31,7 +31,7 @@ def test_parquet_is_read_back_as_it_was_and_gone_on_with(
     assert dashcam("export", "--content", "--format", "parquet", "--to", "days").code == 0
     (path,) = map(str, (tmp_path / "days").glob("day=*/*.parquet"))
     elsewhere("other")
-    monkeypatch.setattr(importing, "_BATCH", 2)
+    monkeypatch.setattr(importing, "BATCH", 2)
     write, left = Amender.write, [2]
 
     def breaking(self: Amender, change: Any) -> int:

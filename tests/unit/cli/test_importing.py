@@ -190,7 +190,7 @@ def test_broken_off_it_goes_on_where_it_was(
     dashcam("export", "--content", "--to", "one.jsonl")
     data = (tmp_path / "one.jsonl").read_bytes().splitlines(keepends=True)
     (tmp_path / "one.jsonl").write_bytes(b"".join([*data[:3], b"wrong\n", *data[3:]]))
-    monkeypatch.setattr(importing, "_BATCH", 2)
+    monkeypatch.setattr(importing, "BATCH", 2)
     elsewhere("other")
     write, left = Amender.write, [3]
 
