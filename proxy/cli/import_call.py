@@ -54,7 +54,7 @@ class Telling:
         self._urls = {provider.name: provider.base_url for provider in settings.providers}
         prices = open_price_list(settings.prices_dir, settings.own_prices_path)
         self._teller = Teller(
-            name="import", cost_of=partial(cost_of, price_list=prices), keeps_bodies=settings.recording.bodies,
+            name="import", cost_of=partial(cost_of, price_list=prices), keeps_bodies=settings.recording.usual == "full",
             redactor=redactor_of(settings.redaction),
         )  # fmt: skip
 

@@ -228,6 +228,9 @@ def test_a_key_is_shown_once(dashcam: Command) -> None:
         (("prompts", "show", "none"), 3, "there is no prompt"),
         (("prompts", "create", "x", "latin.txt"), 2, "latin.txt is no UTF-8 text"),
         (("keys", "create", "--rpm", "0"), 2, "requests_per_minute"),
+        (("keys", "create", "--record", "some"), 2, "recording"),
+        (("keys", "create", "--redact", "phones"), 2, "there is no pattern 'phones'"),
+        (("routes", "set", "a", "--target", "openai", "--set", 'redaction=["phones"]'), 2, "redaction.0"),
         (("config", "rollback", "999", "--yes"), 3, "no revision 999"),
         (("config", "import", "none.yaml"), 2, "none.yaml cannot be read"),
         (("config", "import", "latin.txt"), 2, "latin.txt: is no UTF-8 text"),
@@ -278,3 +281,9 @@ def test_a_provider_that_does_not_answer_is_a_problem_that_was_found(dashcam: Co
     dashcam("providers", "add", "acme", "--url", "https://acme.invalid/v1")
     said = dashcam("providers", "test", "acme")
     assert (said.code, "acme does not answer" in said.err) == (7, True)
+
+
+def test_a_key_says_what_is_kept_of_its_calls(dashcam: Command) -> None:
+    assert dashcam("keys", "create", "--record", "meta", "--redact", "phone", "--redact", "iban").code == 0
+    (listed,) = json.loads(dashcam("keys", "list", "--json").out)
+    assert (listed["recording"], listed["redaction"]) == ("meta", ["phone", "iban"])
