@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from proxy.catalogue.fields import Count, Depth, Document, Instant, Line, LongText, PatternNames
+from proxy.catalogue.retention import RetentionDocument
 from proxy.domain.access import Limits
 from proxy.settings.fields import ModelName
 
@@ -35,7 +36,7 @@ class NewKey(Document):
     """What is said of a proxy key when it is made or changed; ``routes`` are public model names or patterns.
 
     ``recording`` is how much of its calls is kept at most, ``redaction`` what is taken out of their record beside what
-    is taken out of all.
+    is taken out of all; ``retention`` is how long what is on record of them is kept.
     """
 
     owner: Line = ""
@@ -45,6 +46,7 @@ class NewKey(Document):
     limits: LimitsDocument | None = None
     recording: Depth | None = None
     redaction: PatternNames = Field(default=[])
+    retention: RetentionDocument | None = None
 
 
 class KeyDocument(NewKey):

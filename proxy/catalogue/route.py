@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field, model_validator
 
 from proxy.catalogue.fields import Depth, Document, LongText, Parameters, PatternNames, PromptReference
+from proxy.catalogue.retention import RetentionDocument
 from proxy.domain.route import WILDCARD
 from proxy.settings.fields import ModelName
 
@@ -58,7 +59,7 @@ class RouteDocument(Document):
 
     ``defaults`` are parameters that a call gets where it does not say them, ``forced`` those it gets whatever it says.
     ``recording`` "meta" keeps facts without contents, "none" nothing; ``redaction`` names what is taken out of the
-    record beside what is taken out of all.
+    record beside what is taken out of all; ``retention`` is how long it is kept.
     """
 
     name: ModelName
@@ -72,6 +73,7 @@ class RouteDocument(Document):
     recording: Depth | None = None
     on_client_gone: Literal["cancel", "drain"] | None = None
     redaction: PatternNames = Field(default=[])
+    retention: RetentionDocument | None = None
     active: bool = True
 
     @model_validator(mode="after")

@@ -146,6 +146,7 @@ class ApiKeyRow(SQLModel, table=True):
     replaces: str | None = text(40)
     recording: str | None = text(20)
     redaction: list[str] | None = Field(default=None, sa_type=JSON)
+    retention: dict[str, Any] | None = Field(default=None, sa_type=JSON)
 
 
 class AdminTokenRow(SQLModel, table=True):

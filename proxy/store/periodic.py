@@ -22,6 +22,7 @@ from proxy.settings.database import DatabaseSettings
 from proxy.settings.values import RetentionSettings
 from proxy.store import feedback, instances, leadership, partitions, purges, retention, text_indexing
 from proxy.store.catalogue import audit
+from proxy.store.catalogue.keeping import kept_by
 from proxy.store.columns import instant_text, milliseconds_of
 from proxy.store.engine import backend_of
 from proxy.store.instances import Instance
@@ -122,7 +123,7 @@ def _settle_feedback(connection: Connection) -> str | None:
 
 def _prune(connection: Connection, kept: RetentionSettings, archive: retention.Archive | None) -> str | None:
     """Let some of what is too old go."""
-    return retention.step(connection, kept, _now(connection), archive)
+    return retention.step(connection, kept_by(connection, kept), _now(connection), archive)
 
 
 def _settle_purges(connection: Connection) -> str | None:

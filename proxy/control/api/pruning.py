@@ -19,6 +19,7 @@ from proxy.control.api.endpoint import Ask, Endpoint, Reply
 from proxy.control.archiving import archive_of
 from proxy.control.desk import ConflictError
 from proxy.store import retention
+from proxy.store.catalogue.keeping import kept_by
 from proxy.store.catalogue.session import Session
 from proxy.store.retention import Outlook
 
@@ -58,7 +59,9 @@ def _work(ask: Ask) -> tuple[list[str], bool]:
     done: list[str] = []
     deadline = time.monotonic() + SECONDS
     while time.monotonic() < deadline:
-        told = ask.desk.write(lambda within: retention.step(within.connection, kept, _now(within), archive))
+        told = ask.desk.write(
+            lambda within: retention.step(within.connection, kept_by(within.connection, kept), _now(within), archive)
+        )
         if told is None:
             return done, True
         done += [told] if told else []
@@ -67,7 +70,9 @@ def _work(ask: Ask) -> tuple[list[str], bool]:
 
 def _told(ask: Ask) -> dict[str, Any]:
     kept = ask.settings.retention
-    found: Outlook = ask.desk.read(lambda within: retention.outlook(within.connection, kept, _now(within)))
+    found: Outlook = ask.desk.read(
+        lambda within: retention.outlook(within.connection, kept_by(within.connection, kept), _now(within))
+    )
     return {
         "due": found.due, "paused_since": None if found.paused_since is None else _instant(found.paused_since),
         "bytes": found.bytes, "bytes_per_day": found.per_day, "max_bytes": kept.max_size or None,

@@ -63,6 +63,7 @@ def add_key(
     row = (
         name, key_digest(text, pepper(connection)), text[-4:], said.owner, said.note, json_of(said.routes), limits,
         instant(said.expires_at), now, author[:200], None, replaces, said.recording, json_of(said.redaction),
+        _retention(said),
     )  # fmt: skip
     connection.exec_driver_sql(insert_sql(metadata.tables["api_key"]), row)
     return key(connection, name)
@@ -73,14 +74,18 @@ def change_key(connection: Connection, name: str, said: NewKey) -> KeyDocument:
     key(connection, name)
     limits = None if said.limits is None else json_of(said.limits.to_mapping())
     connection.exec_driver_sql(
-        "UPDATE api_key SET owner = ?, note = ?, routes = ?, limits = ?, expires_at = ?, recording = ?, redaction = ? "
-        "WHERE id = ?",
+        "UPDATE api_key SET owner = ?, note = ?, routes = ?, limits = ?, expires_at = ?, recording = ?, redaction = ?, "
+        "retention = ? WHERE id = ?",
         (
             said.owner, said.note, json_of(said.routes), limits, instant(said.expires_at), said.recording,
-            json_of(said.redaction), name,
+            json_of(said.redaction), _retention(said), name,
         ),
     )  # fmt: skip
     return key(connection, name)
+
+
+def _retention(said: NewKey) -> str | None:
+    return None if said.retention is None else json_of(said.retention.to_mapping())
 
 
 def expire_key(connection: Connection, name: str, at: datetime) -> None:
@@ -108,7 +113,7 @@ def keys(connection: Connection) -> list[KeyDocument]:
     """Return all keys as they are shown, the newest first."""
     sql = (
         "SELECT id, last4, owner, note, routes, limits, expires_at, created_at, created_by, revoked_at, replaces, "
-        "recording, redaction FROM api_key ORDER BY created_at DESC, id"
+        "recording, redaction, retention FROM api_key ORDER BY created_at DESC, id"
     )
     return [KeyDocument.model_validate(_shown(row)) for row in connection.exec_driver_sql(sql).mappings()]
 
@@ -197,7 +202,7 @@ def _shown(row: Any) -> dict[str, Any]:
     values = dict(row)
     for name in ("expires_at", "created_at", "revoked_at"):
         values[name] = read_instant(values[name])
-    for name, empty in (("routes", []), ("limits", None), ("redaction", [])):
+    for name, empty in (("routes", []), ("limits", None), ("redaction", []), ("retention", None)):
         if name in values:
             values[name] = read_json(values[name]) or empty
     return values

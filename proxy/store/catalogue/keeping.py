@@ -1,0 +1,35 @@
+"""What the catalogue says of how long calls are kept, on top of the settings; a route's or key's own word wins."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from sqlalchemy import Connection
+
+from proxy.catalogue.retention import RetentionDocument
+from proxy.settings.values import RetentionSettings
+from proxy.store.catalogue.values import read_json
+
+_ROUTES = "SELECT name, document FROM route WHERE active"
+_KEYS = "SELECT id, retention FROM api_key WHERE retention IS NOT NULL"
+
+
+def kept_by(connection: Connection, settings: RetentionSettings) -> RetentionSettings:
+    """Return the settings with what the catalogue says now."""
+    routes = {str(name): _seconds(read_json(said).get("retention")) for name, said in _all(connection, _ROUTES)}
+    # Of a key that is revoked the calls are still there.
+    keys = {str(name): _seconds(read_json(said)) for name, said in _all(connection, _KEYS)}
+    return replace(
+        settings,
+        routes={**settings.routes, **{name: spans for name, spans in routes.items() if spans}},
+        keys={**settings.keys, **{name: spans for name, spans in keys.items() if spans}},
+    )
+
+
+def _all(connection: Connection, sql: str) -> list[Any]:
+    return list(connection.exec_driver_sql(sql).all())
+
+
+def _seconds(said: Any) -> dict[str, int]:
+    return RetentionDocument.model_validate(said).seconds() if said else {}
