@@ -40,7 +40,7 @@ AT_MOST = {
     "list_page_p95_ms_postgres_million": 200,
     **{
         f"{kind}_p95_ms_{engine}_{size}": 200
-        for kind in ("view", "list", "facet", "answer")
+        for kind in ("view", "list", "facet", "answer", "search")
         for engine in ("sqlite", "postgres")
         for size in ("10k", "100k", "million")
     },

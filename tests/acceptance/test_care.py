@@ -256,3 +256,11 @@ def test_this_release_goes_on_with_a_database_that_the_next_one_has_upgraded(
     dashcam.signal(signal.SIGTERM)
     dashcam.wait()
     assert dashcam.query("select count(*) as calls from interaction") == [{"calls": 5}]
+
+
+def test_calls_get_into_the_index_while_it_runs(dashcam: RunningDashcam) -> None:
+    call(dashcam)
+    dashcam.settle()
+    wait_until(lambda: dashcam.query("select 1 from text_unindexed limit 1") == [], "the index lacks nothing")
+    assert "hello" in dashcam.cli("search", "hello", "--no-headers", "-n", "1").stdout.decode()
+    assert json.loads(dashcam.cli("db", "info", "--json").stdout)["not_indexed"] == 0
