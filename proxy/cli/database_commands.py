@@ -157,6 +157,24 @@ def rebuild_rollups(
     rebuild(settings_from(config, data_dir, env_file, database_url=database_url), since, as_json=json)
 
 
+@db.command("reseal")
+def reseal(
+    json: Json = False,
+    database_url: DatabaseUrl = None,
+    data_dir: DataDir = None,
+    config: Config = None,
+    env_file: EnvFile = None,
+) -> None:
+    """Seal the whole record with the first master key.
+
+    What was stored before database.seal was switched on, and what another key of DASHCAM_MASTER_KEY has sealed. In
+    short steps, while a server runs; what is broken off goes on with the same command. Then an older key may go.
+    """
+    from proxy.cli.resealing import reseal as go
+
+    go(settings_from(config, data_dir, env_file, database_url=database_url), as_json=json)
+
+
 def _care(settings: Settings, task: str, *, as_json: bool) -> None:
     from proxy.cli.database_care import do
 

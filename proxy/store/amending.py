@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import orjson
 from sqlalchemy import Connection
 
 from proxy.domain.cost import Price
@@ -21,7 +22,7 @@ from proxy.store.bulk import run_many
 from proxy.store.columns import instant_text
 from proxy.store.counting import Recount, count, counted
 from proxy.store.decoding import Row, decoded
-from proxy.store.sealing import SEALED, SealedRecordError, Sealer, sealer_in
+from proxy.store.sealing import SEALED, SealedRecordError, Sealer, key_of, sealer_in, unsealed
 
 _HIDDEN = frozenset(hidden.COLUMNS)
 AMENDABLE = frozenset(rows.COLUMNS) - {"id", "started_at", *rows.USD}
@@ -158,6 +159,17 @@ def _history(amendment: Amendment, change: Change, old: Row, sealer: Sealer | No
     texts = tuple(_told(said, change.id, sealer) for said in (before, dict(change.after)))
     words = (amendment.command[:20], amendment.reason[:200])
     return (change.id, instant_text(amendment.at), *words, *costs, *prices, *texts)
+
+
+def told_anew(said: Mapping[str, Any], identity: str, sealer: Sealer) -> str | None:
+    """Return what a row said with its texts sealed with this key; None where they are, or there are none."""
+    rest = {name: value for name, value in said.items() if name in _HIDDEN}
+    data = base64.b64decode(said.get(SEALED, ""))
+    if not rest and (not data or key_of(data) == sealer.key_id):
+        return None
+    former = orjson.loads(unsealed(data, f"amendment\0{identity}")) if data else {}
+    open_ones = {name: value for name, value in said.items() if name not in _HIDDEN and name != SEALED}
+    return _told({**open_ones, **former, **rest}, identity, sealer)
 
 
 def _told(said: Mapping[str, Any], identity: str, sealer: Sealer | None) -> str:

@@ -96,6 +96,18 @@ def put(connection: Connection, sealer: Sealer, identity: str, changes: Mapping[
             connection.exec_driver_sql(_PUT, (identity, side, *_sealed(sealer, identity, side, values)))
 
 
+def put_whole(
+    connection: Connection, sealer: Sealer, identity: str, before: Mapping[str, Values], said: Mapping[str, Any]
+) -> None:
+    """Seal all that is said of a call, on top of what was sealed of it ``before``, by side."""
+    members = {TEXTS: (*_OF_TEXTS, "texts", "edits"), ERRORS: (*_OF_ERRORS, "attempts")}
+    for side, names in members.items():
+        new = {name: said[name] for name in names if name in said}
+        if new:
+            values = {**before.get(side, {}), **new}
+            connection.exec_driver_sql(_PUT, (identity, side, *_sealed(sealer, identity, side, values)))
+
+
 def _sealed(sealer: Sealer, identity: str, side: str, values: Values) -> tuple[str, bytes]:
     return sealed(sealer, pack(orjson.dumps(values, default=str)), place_of(identity, side))
 

@@ -23,6 +23,8 @@ from proxy.store.rebuilding import rebuild_day
 TASKS = ("analyze", "optimize", "compact")
 SWEEP = "sweep"
 """A task of the writer's own: what erased calls have left behind goes at once, and not in the course of time."""
+RESEAL = "reseal"
+"""Another one: some steps of ``resealing``, between which batches go in; ``left`` says that there are more."""
 REBUILD = "rebuild-rollups"
 """A task with a day behind it, as in ``rebuild-rollups 2026-11-27``: one transaction, between which batches go in."""
 
@@ -32,7 +34,10 @@ _REBUILD_SECONDS = 600.0
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """What was done: bytes before and after, how long it took; of rollups how many calls and what was mended."""
+    """What was done: bytes before and after, how long it took; of rollups how many calls and what was mended.
+
+    Of a reseal ``calls`` are the rows that were looked at, ``mended`` those that were sealed.
+    """
 
     task: str
     bytes_before: int
@@ -41,6 +46,7 @@ class Done:
     is_whole: bool = True
     calls: int = 0
     mended: int = 0
+    left: str = ""
 
 
 def maintain(backend: Backend, engine: Engine, task: str, is_leaving: Callable[[], bool] = bool) -> Done:
@@ -49,7 +55,7 @@ def maintain(backend: Backend, engine: Engine, task: str, is_leaving: Callable[[
     if name == REBUILD:
         return _rebuild(backend, engine, day)
     if task not in TASKS:
-        raise StoreError(f"{task[:40]!r} is none of {', '.join((*TASKS, SWEEP, REBUILD))}")
+        raise StoreError(f"{task[:40]!r} is none of {', '.join((*TASKS, SWEEP, RESEAL, REBUILD))}")
     begun, before = time.monotonic(), _size(backend, engine)
     if backend.database.is_postgres:
         from proxy.store import postgres_care

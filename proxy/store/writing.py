@@ -32,6 +32,7 @@ from proxy.store import (
     instances,
     positions,
     purges,
+    resealing,
     rows,
     tables,
 )
@@ -45,7 +46,7 @@ from proxy.store.counting import Recount, count
 from proxy.store.engine import Backend, backend_of
 from proxy.store.failures import CollisionError, StoreUnavailableError
 from proxy.store.instances import Instance
-from proxy.store.maintenance import SWEEP, Done, Upkeep, maintain
+from proxy.store.maintenance import RESEAL, SWEEP, Done, Upkeep, maintain
 from proxy.store.positions import SourceState
 from proxy.store.sealing import sealer_in
 from proxy.store.set_aside import ParkedPart, Quarantined, kept_aside, part_row
@@ -53,6 +54,7 @@ from proxy.store.sweeping import Sweep
 
 _COLLISION_SECONDS = 60.0
 _SWEEP_SECONDS = 600.0
+_RESEAL_SECONDS = 0.3
 TotalKey = tuple[str, str]
 Totals = Mapping[TotalKey, float]
 TotalsOf = Callable[[Sequence[Entry]], Totals]
@@ -131,6 +133,8 @@ class StoreWriter:
         self.check_place()
         if task == SWEEP:
             return self._sweep_all(is_leaving)
+        if task == RESEAL:
+            return self._reseal()
         return maintain(self._backend, self._engine, task, is_leaving)
 
     def _sweep_all(self, is_leaving: Callable[[], bool]) -> Done:
@@ -140,6 +144,17 @@ class StoreWriter:
             pass
         self.clear_log()
         return Done(SWEEP, 0, 0, round(time.monotonic() - begun, 3), is_whole=not is_leaving())
+
+    def _reseal(self) -> Done:
+        """Seal what is on record for a moment; what was plain leaves a file's log, too, once all is done."""
+        begun, looked_at, done, left = time.monotonic(), 0, 0, "all"
+        while left and time.monotonic() - begun < _RESEAL_SECONDS:
+            with self.transaction() as connection:
+                step = resealing.step(connection)
+            looked_at, done, left = looked_at + step.looked_at, done + step.sealed, step.left
+        if not left:
+            self.clear_log()
+        return Done(RESEAL, 0, 0, round(time.monotonic() - begun, 3), calls=looked_at, mended=done, left=left)
 
     def look_after(self, upkeep: Upkeep, *, is_idle: bool) -> bool:
         """Do the next step of the regular upkeep, if it is time; True when another one waits. Errors as there."""

@@ -13,6 +13,7 @@ from tests.support.raw_http import exchange, request
 from tests.support.scripted_upstream import ScriptedUpstream, Turn
 
 MASTER_KEY = "kX8vQ2mZ7pL4tR9wB3nF6yH1cJ5dG0sA"
+OTHER_KEY = "Qm4sT8zX1vB6nW3kR9pL2yD7hF5jC0gE"
 CANARY = "canary of the sealed record 7c1e"
 
 
@@ -55,4 +56,33 @@ def test_no_file_has_a_text_and_all_of_it_is_read_back(dashcam: RunningDashcam) 
         assert CANARY.encode() in (body if isinstance(body, bytes) else body.encode())
     assert "database.seal" in str(dashcam.cli("search", "canary").stderr)
     dashcam.stop()
+    assert files_with(CANARY, dashcam.data_dir, dashcam.run_root) == []
+
+
+def test_what_was_there_is_sealed_while_it_runs_and_anew_with_another_key(
+    start_dashcam: Starter, upstream: ScriptedUpstream
+) -> None:
+    upstream.scenario = refuse
+    dashcam = start_dashcam("--upstream", f"openai={upstream.url}/v1", environment={"DASHCAM_MASTER_KEY": MASTER_KEY})
+    ask(dashcam, CANARY)
+    ask(dashcam, f"{CANARY} " * 2000)
+    ask(dashcam, CANARY, model="gpt-x")
+    dashcam.settle()
+    assert len(json.loads(dashcam.cli("search", CANARY, "--json").stdout)) == 3
+    dashcam.stop()
+    dashcam.environment["DASHCAM_DATABASE__SEAL"] = "true"
+    dashcam.start()
+    dashcam.settle()
+    said = json.loads(dashcam.cli("db", "reseal", "--json").stdout)
+    assert said["sealed_rows"] > 3
+    assert files_with(CANARY, dashcam.data_dir, dashcam.run_root) == []
+    dashcam.stop()
+    dashcam.environment["DASHCAM_MASTER_KEY"] = f"{OTHER_KEY},{MASTER_KEY}"
+    dashcam.start()
+    dashcam.settle()
+    assert json.loads(dashcam.cli("db", "reseal", "--json").stdout)["sealed_rows"] > 3
+    dashcam.stop()
+    dashcam.environment["DASHCAM_MASTER_KEY"] = OTHER_KEY
+    rows = json.loads(dashcam.cli("logs", "--json").stdout)
+    assert [row["input_preview"][: len(CANARY)] for row in rows] == [CANARY] * 3
     assert files_with(CANARY, dashcam.data_dir, dashcam.run_root) == []
