@@ -13,6 +13,7 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
+import orjson
 from sqlalchemy import JSON, Boolean, Column, Float, Integer, LargeBinary, Table
 
 from proxy.domain.cost import Price
@@ -177,7 +178,14 @@ _KINDS: tuple[tuple[type, _Check], ...] = (
 
 
 def _against_object(value: object) -> str | None:
-    return None if isinstance(value, dict) else "is no object of names and values"
+    if not isinstance(value, dict):
+        return "is no object of names and values"
+    try:
+        orjson.dumps(value)
+    except TypeError:
+        # It could be read, and would not be written.
+        return "is nested too deep"
+    return None
 
 
 def _against_texts(value: object) -> str | None:

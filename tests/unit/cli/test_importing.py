@@ -129,6 +129,7 @@ def damaged(row: dict[str, Any]) -> list[tuple[bytes, str]]:
         (changed(metadata={"a": "b\0"}), "metadata: has a NUL"),
         (changed(quantities={"images": -1}), "quantities:"),
         (changed(usage_raw=[]), "usage_raw: is no object"),
+        (changed(usage_raw="@").replace(b'"@"', b'{"a":' * 600 + b"1" + b"}" * 600), "usage_raw: is nested too deep"),
         (changed(something=1), "something: is no column"),
         (changed(input_text=5), "input_text:"),
         (changed(request_body={**body, "content": 5}), "request_body.content"),
