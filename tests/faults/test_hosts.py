@@ -240,7 +240,9 @@ async def test_h5_what_is_changed_on_one_host_counts_on_the_other(
     done = await asyncio.to_thread(alpha.cli, "prices", "refresh", "--from", str(prices), "--json")
     assert done.returncode == 0, done.stderr
     version = json.loads(done.stdout)["version"]
-    await wait_until_async(lambda: beta.ledger()["config_revision"] == 1, "it is in use on the other host", seconds=15)
+    await wait_until_async(
+        lambda: beta.ledger().get("config_revision") == 1, "it is in use on the other host", seconds=15
+    )
     loads = [Load(alpha.url), Load(beta.url)]
     async with loads[0].running(2), loads[1].running(2):
         for load in loads:

@@ -41,7 +41,11 @@ def test_migrations_make_what_the_models_declare(empty: DatabaseSettings) -> Non
     engine = backend_of(empty).upgrader()
     options = {
         "compare_type": True,
-        "include_object": lambda item, name, kind, reflected, other: not (kind == "table" and PART.match(name)),
+        # The full-text index is each engine's own: no model says it.
+        "include_object": lambda item, name, kind, reflected, other: (
+            not (PART.match(name) if kind == "table" else name == "ix_text_index_words")
+            and not (kind == "table" and name.startswith("text_index"))
+        ),
     }
     with engine.connect() as connection:
         context = MigrationContext.configure(connection, opts=options)

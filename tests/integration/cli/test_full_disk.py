@@ -88,7 +88,7 @@ def test_an_import_into_a_full_disk_goes_on_when_there_is_room(folder: Path, dis
     none = run(folder, "import", str(folder / "calls.jsonl"), data="disk")
     assert (none.returncode, "Traceback" in none.stderr) == (1, False), none.stderr
     filler.unlink()
-    remount(disk, 3)
+    remount(disk, 2)
     half = run(folder, "import", str(folder / "calls.jsonl"), data="disk")
     assert (half.returncode, "Traceback" in half.stderr) == (1, False), half.stderr
     remount(disk, 32)
