@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import sqlite3
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -92,13 +93,18 @@ def test_a_call_on_record_with_something_else_stays_and_is_told(
     assert dashcam("export", "model:other").out == ""
 
 
-def damaged(row: dict[str, Any]) -> list[tuple[bytes, str]]:
-    """Return lines that are no calls, with a word of the reason."""
+def changing(row: dict[str, Any]) -> Callable[..., bytes]:
+    """Return what makes a line of a call with some columns changed."""
 
     def changed(**changes: Any) -> bytes:
         return json.dumps({**row, **changes}).encode()
 
-    body = row["request_body"]
+    return changed
+
+
+def damaged_columns(row: dict[str, Any]) -> list[tuple[bytes, str]]:
+    """Return lines that are no calls, with a word of the reason: wrong as a whole, or in a column of the call."""
+    changed = changing(row)
     return [
         (b'{"id":', "is no JSON"),
         (b"\xff\xfe", "is no JSON"),
@@ -132,6 +138,14 @@ def damaged(row: dict[str, Any]) -> list[tuple[bytes, str]]:
         (changed(usage_raw="@").replace(b'"@"', b'{"a":' * 600 + b"1" + b"}" * 600), "usage_raw: is nested too deep"),
         (changed(something=1), "something: is no column"),
         (changed(input_text=5), "input_text:"),
+        (json.dumps({"id": row["id"]}).encode(), "started_at: is missing"),
+    ]
+
+
+def damaged_parts(row: dict[str, Any]) -> list[tuple[bytes, str]]:
+    """Return more of them: wrong in what belongs to the call."""
+    changed, body = changing(row), row["request_body"]
+    return [
         (changed(request_body={**body, "content": 5}), "request_body.content"),
         (changed(request_body={**body, "encoding": "utf-7"}), "request_body.encoding"),
         (changed(request_body={**body, "encoding": "base64"}), "request_body.content: is no base64"),
@@ -152,7 +166,6 @@ def damaged(row: dict[str, Any]) -> list[tuple[bytes, str]]:
         (changed(feedback=[{**row["feedback"][0], "name": None}]), "feedback.0.name: is null"),
         (changed(attempts_made=[{}]), "attempts_made.0.number: is missing"),
         (changed(attempts_made=row["attempts_made"][:1] * 2), "two of one number"),
-        (json.dumps({"id": row["id"]}).encode(), "started_at: is missing"),
     ]
 
 
@@ -164,7 +177,8 @@ def test_what_is_no_call_is_told_and_put_aside_and_the_others_are_stored(
     record(whole(1), whole(2))
     dashcam("export", "--content", "--to", "one.jsonl")
     first, last = (tmp_path / "one.jsonl").read_bytes().splitlines()
-    wrong = damaged(json.loads(first))
+    row = json.loads(first)
+    wrong = damaged_columns(row) + damaged_parts(row)
     (tmp_path / "bad.jsonl").write_bytes(b"\n".join([first, *(line for line, _ in wrong), b"", b"  ", last[:-1]]))
     elsewhere("other")
     looked = dashcam("import", "--check", "bad.jsonl")
