@@ -67,7 +67,7 @@ class Task:
 
 
 _INDEX = Task(name="text_index", seconds=_SOON, work=text_indexing.index_next, goes_on=True, share=0.05)
-_SHARE_BESIDE = 0.3
+_SHARE_BESIDE = 0.1
 """Of the time of Postgres' leader, which has a connection and a server for it."""
 
 
