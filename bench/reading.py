@@ -15,16 +15,16 @@ from bench.relaying import Figures
 from proxy.domain.outcome import Outcome
 from proxy.query.parsing import parse
 from proxy.settings.database import DatabaseSettings
-from proxy.store import analytics, summaries
-from proxy.store.analytics import BY_HOUR, BY_SUBJECT, Grouping, Span, grouped
-from proxy.store.asking import filters_of
-from proxy.store.engine import backend_of
-from proxy.store.figures import view_names
-from proxy.store.reading import Reader
-from proxy.store.rows import COLUMNS
-from proxy.store.statements import WHOLE, Filters, Order, Section
-from proxy.store.text_indexing import index_next
-from proxy.store.writing import StoreWriter
+from proxy.store.care.text_indexing import index_next
+from proxy.store.engines.engine import backend_of
+from proxy.store.filters.asking import filters_of
+from proxy.store.filters.statements import WHOLE, Filters, Order, Section
+from proxy.store.reading import analytics, summaries
+from proxy.store.reading.analytics import BY_HOUR, BY_SUBJECT, Grouping, Span, grouped
+from proxy.store.reading.reader import Reader
+from proxy.store.schema.rows import COLUMNS
+from proxy.store.upkeep.figures import view_names
+from proxy.store.writing.writer import StoreWriter
 
 SIZES = {10_000: "10k", 100_000: "100k", 1_000_000: "million"}
 WORD = common_word()

@@ -9,7 +9,7 @@ import time
 from bench.generator import Plan
 from bench.relaying import Figures
 from bench.targets import DashcamTarget, load
-from proxy.store.reading import Reader
+from proxy.store.reading.reader import Reader
 from tests.support.dashcam import RunningDashcam
 from tests.support.waiting import wait_until
 

@@ -11,8 +11,8 @@ from bench.recording import catch_up
 from bench.relaying import Figures
 from bench.targets import Target
 from proxy.domain.outcome import Outcome
-from proxy.store.reading import Reader
-from proxy.store.statements import Filters
+from proxy.store.filters.statements import Filters
+from proxy.store.reading.reader import Reader
 from tests.support.conversations import agent
 from tests.support.dashcam import RunningDashcam
 

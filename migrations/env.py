@@ -8,9 +8,9 @@ from __future__ import annotations
 from alembic import context
 from sqlalchemy import create_engine
 
-from proxy.store.compatibility import note_revision
-from proxy.store.partitions import PART
-from proxy.store.tables import metadata
+from proxy.store.engines.partitions import PART
+from proxy.store.migrating.compatibility import note_revision
+from proxy.store.schema.tables import metadata
 
 config = context.config
 

@@ -1,8 +1,9 @@
 """What sealing is made of: AES-256-GCM under keys that are drawn from a master key, and the public names of those.
 
-The spool's payloads (``spool/sealing.py``) and copies of the database (``store/sealed_file.py``) are sealed with it,
-each with keys of its own: a salt at random and the purpose go into HKDF with the master key, so that nothing that was
-sealed for one purpose opens for another. Where the master keys come from is not known here, nor what is done with them.
+The spool's payloads (``spool/sealing.py``) and copies of the database (``store/copies/sealed_file.py``) are sealed with
+it, each with keys of its own: a salt at random and the purpose go into HKDF with the master key, so that nothing that
+was sealed for one purpose opens for another. Where the master keys come from is not known here, nor
+what is done with them.
 
 ``cryptography`` is imported when something is sealed or opened, and not before.
 """

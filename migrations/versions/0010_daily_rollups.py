@@ -10,9 +10,9 @@ import sqlalchemy as sa
 from alembic import context, op
 from alembic.script import ScriptDirectory
 
-from proxy.store.counting import DAILY
-from proxy.store.days import day_after
-from proxy.store.rebuilding import rebuild_day
+from proxy.store.sums.counting import DAILY
+from proxy.store.sums.days import day_after
+from proxy.store.sums.rebuilding import rebuild_day
 
 revision = "0010"
 down_revision = "0009"

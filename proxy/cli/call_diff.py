@@ -13,9 +13,9 @@ from proxy.forms.parts import assembly_of
 from proxy.interpret.assembled import as_object
 from proxy.protocol.jsontext import parse_object
 from proxy.settings.values import Settings
-from proxy.store.decoding import Row
-from proxy.store.parts import StoredBody
-from proxy.store.reading import Reader
+from proxy.store.contents.parts import StoredBody
+from proxy.store.reading.reader import Reader
+from proxy.store.schema.decoding import Row
 
 _FACTS = (
     "method", "endpoint", "provider", "route", "model_requested", "model", "prompt_name", "prompt_version",

@@ -16,7 +16,7 @@ from proxy.cli.resolution import settings_from
 from proxy.errors import DashcamError, UsageError
 
 if TYPE_CHECKING:
-    from proxy.store.reading import Reader
+    from proxy.store.reading.reader import Reader
 
 SHELLS = ("bash", "zsh", "fish", "powershell")
 VARIABLE = "_DASHCAM_COMPLETE"
@@ -76,7 +76,7 @@ def outcomes() -> list[str]:
 
 def counted() -> list[str]:
     """Offer what calls are counted by."""
-    from proxy.store.analytics import BY_HOUR, BY_SUBJECT
+    from proxy.store.reading.analytics import BY_HOUR, BY_SUBJECT
 
     return [*BY_HOUR, *BY_SUBJECT]
 
@@ -141,7 +141,7 @@ def references_to_prompts(ctx: typer.Context, incomplete: str) -> list[str]:
 def references(ctx: typer.Context) -> list[tuple[str, str]]:
     """Offer the newest calls by their ids, with the model and the outcome beside them."""
     from proxy.cli.terminal import on_one_line, short_id
-    from proxy.store.statements import Filters
+    from proxy.store.filters.statements import Filters
 
     def newest(reader: Reader) -> list[tuple[str, str]]:
         rows = reader.list_interactions(Filters(), _OFFERED)
@@ -171,7 +171,7 @@ def _ask(ctx: typer.Context, question: Callable[[Reader], list[T]]) -> list[T]:
 
 @contextlib.contextmanager
 def _reader(ctx: typer.Context) -> Iterator[Reader]:
-    from proxy.store.reading import Reader
+    from proxy.store.reading.reader import Reader
 
     with contextlib.closing(Reader(_settings(ctx).database)) as reader:
         yield reader

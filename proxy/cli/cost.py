@@ -11,8 +11,8 @@ from proxy.domain.cost import Price
 from proxy.pricing.amount import multiply
 from proxy.pricing.cost import is_sum
 from proxy.pricing.units import UNITS, unit_of
-from proxy.store.decoding import Row
-from proxy.store.usage import usage_of
+from proxy.store.changes.usage import usage_of
+from proxy.store.schema.decoding import Row
 
 
 def lines_of(row: Row, price: Row | None) -> list[str]:

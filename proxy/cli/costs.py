@@ -11,8 +11,8 @@ from proxy.cli.rows import Show, number, print_rows, shown
 from proxy.cli.terminal import money
 from proxy.errors import UsageError
 from proxy.settings.values import Settings
-from proxy.store.analytics import BY_HOUR, BY_SUBJECT, TIMES, Grouping
-from proxy.store.summaries import rows, series
+from proxy.store.reading.analytics import BY_HOUR, BY_SUBJECT, TIMES, Grouping
+from proxy.store.reading.summaries import rows, series
 
 BY = (*BY_HOUR, *BY_SUBJECT)
 

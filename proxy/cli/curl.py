@@ -15,9 +15,9 @@ from proxy.errors import NotFoundError, UsageError
 from proxy.forms.parts import sent_form
 from proxy.protocol.multipart import boundary_of
 from proxy.settings.values import Settings
-from proxy.store.decoding import Row
-from proxy.store.parts import StoredBody
-from proxy.store.reading import Reader
+from proxy.store.contents.parts import StoredBody
+from proxy.store.reading.reader import Reader
+from proxy.store.schema.decoding import Row
 from proxy.supervisor.banner import public_url
 
 _LONGEST = 60_000

@@ -17,10 +17,10 @@ from proxy.cli.opened import opened
 from proxy.cli.rows import number, print_rows, shown
 from proxy.cli.terminal import duration, json_text, local_time
 from proxy.settings.values import Settings
-from proxy.store import checking, figures
-from proxy.store.backup import beside, copies_in
-from proxy.store.reading import Reader
-from proxy.store.text_index import REVISION as TEXT_INDEX
+from proxy.store.copies.backup import beside, copies_in
+from proxy.store.filters.text_index import REVISION as TEXT_INDEX
+from proxy.store.reading.reader import Reader
+from proxy.store.upkeep import checking, figures
 
 
 def info(settings: Settings, *, as_json: bool) -> None:

@@ -15,10 +15,10 @@ from proxy.errors import NotAllowedError, StoreError
 from proxy.loader.errands import Errands, alone
 from proxy.settings.credentials import copies_key
 from proxy.settings.values import Settings
-from proxy.store.maintenance import Done
-from proxy.store.migration import How, Upgrade, head, revision_of, upgrade
-from proxy.store.place import is_nothing
-from proxy.store.revisions import data_steps, statements
+from proxy.store.care.maintenance import Done
+from proxy.store.engines.place import is_nothing
+from proxy.store.migrating.migration import How, Upgrade, head, revision_of, upgrade
+from proxy.store.migrating.revisions import data_steps, statements
 
 _PATIENCE_SECONDS = 6.0
 _POLL_SECONDS = 0.05

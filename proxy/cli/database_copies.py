@@ -17,10 +17,10 @@ from proxy.settings.credentials import copies_key, key_for, opening_keys
 from proxy.settings.installation import instance_of
 from proxy.settings.values import Settings
 from proxy.spool.disk import RealDisk
-from proxy.store.backup import backup_name, copy_database, unused
-from proxy.store.migration import revision_of
-from proxy.store.restoring import Content, examine, restore, settle_accounts
-from proxy.store.sealed_copies import SUFFIX, is_sealed, plain_copy, seal, unsealed
+from proxy.store.copies.backup import backup_name, copy_database, unused
+from proxy.store.copies.sealed_copies import SUFFIX, is_sealed, plain_copy, seal, unsealed
+from proxy.store.migrating.migration import revision_of
+from proxy.store.upkeep.restoring import Content, examine, restore, settle_accounts
 from proxy.supervisor import instance
 
 

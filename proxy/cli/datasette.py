@@ -20,8 +20,8 @@ from proxy.resources import config_folder
 from proxy.settings.private_file import replace_file
 from proxy.settings.values import Settings
 from proxy.spool.disk import RealDisk
-from proxy.store.place import is_nothing
-from proxy.store.reading import Reader
+from proxy.store.engines.place import is_nothing
+from proxy.store.reading.reader import Reader
 
 _LIMITS = {
     "sql_time_limit_ms": 1000, "facet_time_limit_ms": 200, "suggest_facets": "off", "allow_download": "off",

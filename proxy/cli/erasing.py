@@ -21,8 +21,8 @@ from proxy.cli.terminal import json_text, short_id
 from proxy.errors import NotFoundError, UsageError
 from proxy.loader.errands import Errands
 from proxy.settings.values import Settings
-from proxy.store.columns import instant_text
-from proxy.store.maintenance import SWEEP
+from proxy.store.care.maintenance import SWEEP
+from proxy.store.schema.columns import instant_text
 
 _ASKED = {"purge": "erase", "anonymise": "make anonymous", "delete": "erase", "redact": "take away the texts of"}
 _DONE = {"purge": "erased", "anonymise": "made anonymous", "delete": "erased", "redact": "redacted"}

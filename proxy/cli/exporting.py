@@ -27,10 +27,10 @@ from proxy.forms.writing import Form, LeftOutError
 from proxy.query.parsing import parse
 from proxy.query.terms import Term, Word
 from proxy.settings.values import Settings
-from proxy.store.asking import filters_of
-from proxy.store.reading import Reader
-from proxy.store.rows import COLUMNS
-from proxy.store.statements import Filters
+from proxy.store.filters.asking import filters_of
+from proxy.store.filters.statements import Filters
+from proxy.store.reading.reader import Reader
+from proxy.store.schema.rows import COLUMNS
 
 _MOST = 2**62
 PARQUET = "parquet"

@@ -9,7 +9,7 @@ from proxy.cli.figures import Asked, record, tell
 from proxy.cli.rows import Show, number, print_rows, shown
 from proxy.cli.terminal import local_time, short_id
 from proxy.settings.values import Settings
-from proxy.store.analytics import failures
+from proxy.store.reading.analytics import failures
 
 _COLUMNS = ("calls", "share", "provider", "model", "outcome", "http_status", "error_type", "error_code", "last_seen",
             "sample_id")  # fmt: skip

@@ -15,8 +15,8 @@ from typing import Any
 from proxy.cli.instants import instant_of, now
 from proxy.cli.sparkline import sparkline
 from proxy.settings.values import Settings
-from proxy.store.analytics import Span
-from proxy.store.reading import Reader
+from proxy.store.reading.analytics import Span
+from proxy.store.reading.reader import Reader
 
 SECONDS = 30.0
 """So long may one question take."""

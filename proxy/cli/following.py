@@ -15,10 +15,10 @@ from proxy.cli.table import BEGUN
 from proxy.cli.terminal import on_one_line
 from proxy.query.terms import Moment, Operator, Query, Term, Text, Word
 from proxy.settings.values import Settings
-from proxy.store.decoding import Row
-from proxy.store.following import Recorded
-from proxy.store.rows import COLUMNS
-from proxy.store.statements import Filters
+from proxy.store.filters.statements import Filters
+from proxy.store.reading.following import Recorded
+from proxy.store.schema.decoding import Row
+from proxy.store.schema.rows import COLUMNS
 
 if TYPE_CHECKING:
     from proxy.cli.beginnings import Beginnings

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from proxy.cli.terminal import on_one_line, paint
 from proxy.query.excerpts import Excerpt, excerpt
 from proxy.query.words import Wanted
-from proxy.store.decoding import Row
-from proxy.store.reading import Reader
+from proxy.store.reading.reader import Reader
+from proxy.store.schema.decoding import Row
 
 SIDES = (("asked", "input_text"), ("answered", "output_text"))
 _NAME = 12

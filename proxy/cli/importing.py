@@ -27,9 +27,9 @@ from proxy.errors import StoreError
 from proxy.loader.amendments import BATCH, Amender
 from proxy.loader.arriving import Arrival
 from proxy.settings.values import Settings
-from proxy.store.differing import differences, erased_of, rows_of
-from proxy.store.failures import StoreMovedError, StoreUnavailableError
-from proxy.store.reading import Reader
+from proxy.store.engines.failures import StoreMovedError, StoreUnavailableError
+from proxy.store.reading.differing import differences, erased_of, rows_of
+from proxy.store.reading.reader import Reader
 
 _BATCH_BYTES = 8 * 1024 * 1024
 """A batch is no larger, and of no more calls than the running loader should be held up by."""

@@ -10,7 +10,7 @@ import time
 from datetime import UTC, datetime, timedelta
 
 from proxy.errors import UsageError
-from proxy.store.reading import Reader
+from proxy.store.reading.reader import Reader
 
 _SPAN = re.compile(r"(\d+)\s*([smhdw])\Z")
 _CALL = re.compile(r"last(-\d+)?\Z|(?=.*[a-f])[0-9a-f]{6,8}\Z")

@@ -19,11 +19,11 @@ from proxy.errors import UsageError
 from proxy.query.parsing import parse
 from proxy.query.words import wanted_of
 from proxy.settings.values import Settings
-from proxy.store.asking import filters_of
-from proxy.store.decoding import Row
-from proxy.store.reading import Reader
-from proxy.store.rows import COLUMNS
-from proxy.store.statements import Filters, Order
+from proxy.store.filters.asking import filters_of
+from proxy.store.filters.statements import Filters, Order
+from proxy.store.reading.reader import Reader
+from proxy.store.schema.decoding import Row
+from proxy.store.schema.rows import COLUMNS
 
 _SECONDS = 30.0
 """So long a question may take."""

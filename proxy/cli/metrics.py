@@ -20,7 +20,7 @@ from proxy.domain.cost import from_pico
 from proxy.errors import NotAllowedError, UnreachableError
 from proxy.settings.credentials import read_secret
 from proxy.settings.values import Settings
-from proxy.store.usage_figures import ModelFigures, model_figures
+from proxy.store.sums.usage_figures import ModelFigures, model_figures
 from proxy.telemetry.exposition import Reading, read
 
 _SECONDS = 10.0

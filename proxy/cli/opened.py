@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from proxy.settings.values import Settings
-from proxy.store.engine import Backend, backend_of, lent
+from proxy.store.engines.engine import Backend, backend_of, lent
 
 
 @contextlib.contextmanager

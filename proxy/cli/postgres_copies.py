@@ -16,10 +16,10 @@ from proxy.cli.bar import Bar
 from proxy.cli.postgres_tools import Feeding, Listening, Process, environment_of, failure, tool
 from proxy.errors import NotAllowedError, NotFoundError, StoreError
 from proxy.settings.database import DatabaseSettings
-from proxy.store.backup import Tell, silent
-from proxy.store.placing import placed
-from proxy.store.postgres_objects import drops_of_ours, other_sessions, our_relations
-from proxy.store.sealed_file import POSTGRES, SealingFile, heading_of, opened
+from proxy.store.copies.backup import Tell, silent
+from proxy.store.copies.placing import placed
+from proxy.store.copies.sealed_file import POSTGRES, SealingFile, heading_of, opened
+from proxy.store.upkeep.postgres_objects import drops_of_ours, other_sessions, our_relations
 
 _DUMPING = "dumping contents of table"
 _SQLITE_FILE = b"SQLite format 3\x00"

@@ -15,8 +15,8 @@ from collections.abc import Callable, Iterable
 
 from proxy.errors import StoreError
 from proxy.settings.database import DatabaseSettings
-from proxy.store.placing import ROOM
-from proxy.store.postgres_objects import connection_environment
+from proxy.store.copies.placing import ROOM
+from proxy.store.upkeep.postgres_objects import connection_environment
 
 Process = subprocess.Popen[bytes]
 _VERSIONS = re.compile(r"server version: (?P<server>[\d.]+).*; pg_\w+ version: (?P<tool>[\d.]+)")

@@ -19,8 +19,8 @@ from proxy.errors import NotFoundError, UsageError
 from proxy.loader.amendments import Amender
 from proxy.pricing import release
 from proxy.settings.values import Settings
-from proxy.store.configuration import PRICES, Proposal
-from proxy.store.reading import Reader
+from proxy.store.hosts.configuration import PRICES, Proposal
+from proxy.store.reading.reader import Reader
 from proxy.supervisor import instance
 
 _PATIENCE_SECONDS = 15.0

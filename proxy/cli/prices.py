@@ -21,8 +21,8 @@ from proxy.pricing import release
 from proxy.pricing.rates import SOURCE, PriceList, Wanted, tiers_of
 from proxy.pricing.units import unit_of
 from proxy.settings.values import Settings
-from proxy.store.reading import Reader
-from proxy.store.statements import Filters
+from proxy.store.filters.statements import Filters
+from proxy.store.reading.reader import Reader
 
 _LISTED = ("input_mtok", "cache_read_mtok", "output_mtok")
 

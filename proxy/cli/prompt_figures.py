@@ -14,9 +14,9 @@ from proxy.cli.rows import Show, number, print_rows, shown
 from proxy.cli.terminal import duration, money
 from proxy.errors import NotFoundError
 from proxy.settings.values import Settings
-from proxy.store.analytics import Grouping, Span
-from proxy.store.reading import Reader
-from proxy.store.summaries import rows
+from proxy.store.reading.analytics import Grouping, Span
+from proxy.store.reading.reader import Reader
+from proxy.store.reading.summaries import rows
 
 _SCORES = "SELECT prompt_version, score_mean FROM v_prompt_performance WHERE prompt_name = ?"
 _MOST = 100_000

@@ -13,7 +13,7 @@ from proxy.cli.export_output import calls
 from proxy.cli.terminal import json_text
 from proxy.loader.errands import Errands
 from proxy.settings.values import Settings
-from proxy.store.maintenance import SWEEP
+from proxy.store.care.maintenance import SWEEP
 
 
 def prune(settings: Settings, *, is_dry: bool, is_forced: bool, as_json: bool) -> None:

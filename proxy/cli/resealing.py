@@ -10,7 +10,7 @@ from proxy.cli.database import print_facts
 from proxy.errors import UsageError
 from proxy.loader.errands import Errands
 from proxy.settings.values import Settings
-from proxy.store.maintenance import RESEAL, SWEEP
+from proxy.store.care.maintenance import RESEAL, SWEEP
 
 
 def reseal(settings: Settings, *, as_json: bool) -> None:

@@ -16,10 +16,10 @@ from proxy.cli.instants import instant_of, now
 from proxy.errors import StoreError
 from proxy.loader.amendments import Amender
 from proxy.settings.values import Settings
-from proxy.store.amending import Amendment, Change
-from proxy.store.migration import head
-from proxy.store.reading import Reader
-from proxy.store.statements import Filters
+from proxy.store.changes.amending import Amendment, Change
+from proxy.store.filters.statements import Filters
+from proxy.store.migrating.migration import head
+from proxy.store.reading.reader import Reader
 
 
 class Rewritable(Protocol):

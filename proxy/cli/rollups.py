@@ -12,7 +12,7 @@ from proxy.cli.instants import instant_of
 from proxy.cli.rewriting import open_record
 from proxy.loader.errands import Errands
 from proxy.settings.values import Settings
-from proxy.store.maintenance import REBUILD
+from proxy.store.care.maintenance import REBUILD
 
 
 def rebuild(settings: Settings, since: str | None, *, as_json: bool) -> None:

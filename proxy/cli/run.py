@@ -14,7 +14,7 @@ from proxy.cli.terminal import money
 from proxy.domain.cost import from_pico
 from proxy.errors import NotFoundError, StoreError
 from proxy.settings.values import Settings
-from proxy.store.reading import Reader
+from proxy.store.reading.reader import Reader
 
 
 def run(settings: Settings, command: list[str]) -> int:

@@ -23,10 +23,10 @@ from proxy.query.excerpts import excerpt
 from proxy.query.parsing import parse
 from proxy.query.words import Wanted, wanted_of
 from proxy.settings.values import Settings
-from proxy.store.asking import filters_of
-from proxy.store.decoding import Row
-from proxy.store.reading import Reader
-from proxy.store.statements import Filters
+from proxy.store.filters.asking import filters_of
+from proxy.store.filters.statements import Filters
+from proxy.store.reading.reader import Reader
+from proxy.store.schema.decoding import Row
 
 SECONDS = 10.0
 _HEADINGS = ("started_at", "id", "model", "outcome", "asked", "answered")

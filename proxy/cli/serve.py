@@ -70,7 +70,7 @@ def prepare(settings: Settings) -> list[int]:
 def check_driver(settings: Settings) -> None:
     """See before anything is bound that the database's driver is installed; ``StoreError`` says how."""
     if settings.database.is_postgres:
-        from proxy.store.engine import backend_of
+        from proxy.store.engines.engine import backend_of
 
         backend_of(settings.database)
 

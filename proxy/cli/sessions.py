@@ -9,7 +9,7 @@ from proxy.cli.figures import Asked, record, tell
 from proxy.cli.rows import Show, number, print_rows, shown
 from proxy.cli.terminal import local_time, money, on_one_line
 from proxy.settings.values import Settings
-from proxy.store import analytics
+from proxy.store.reading import analytics
 
 
 def sessions(settings: Settings, asked: Asked) -> None:

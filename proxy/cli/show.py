@@ -18,9 +18,9 @@ from proxy.protocol.injection import is_addition
 from proxy.protocol.jsontext import items, mapping, parse_object
 from proxy.protocol.multipart import Form, boundary_of, reduce
 from proxy.settings.values import Settings
-from proxy.store.decoding import Row
-from proxy.store.parts import StoredBody
-from proxy.store.reading import Reader
+from proxy.store.contents.parts import StoredBody
+from proxy.store.reading.reader import Reader
+from proxy.store.schema.decoding import Row
 
 NO_CONTENT = {
     "off": "not recorded: settings, route, key or caller keep facts only, or content of this kind is never kept",

@@ -10,9 +10,9 @@ from proxy.cli.figures import Asked, record, tell
 from proxy.cli.rows import Show, number, print_rows, shown
 from proxy.cli.terminal import duration, local_time, short_id
 from proxy.settings.values import Settings
-from proxy.store.analytics import slowest
-from proxy.store.reading import Reader
-from proxy.store.statements import Filters, Order
+from proxy.store.filters.statements import Filters, Order
+from proxy.store.reading.analytics import slowest
+from proxy.store.reading.reader import Reader
 
 _COLUMNS = ("duration_ms", "ttft_ms", "started_at", "id", "provider", "model", "operation", "output_tokens", "outcome")
 

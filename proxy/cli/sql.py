@@ -9,7 +9,7 @@ from typing import Any
 from proxy.cli.rows import print_rows, shown
 from proxy.errors import UsageError
 from proxy.settings.values import Settings
-from proxy.store.sql import ask
+from proxy.store.engines.sql import ask
 
 _SQLITE = (
     "SELECT name, type FROM sqlite_schema WHERE type IN ('table', 'view') AND name NOT LIKE 'sqlite_%' "

@@ -12,8 +12,8 @@ from proxy.cli.figures import Asked, drawn, record, tell
 from proxy.cli.rows import Show, number, print_rows, shown
 from proxy.cli.terminal import duration, json_text, money, on_one_line, paint
 from proxy.settings.values import Settings
-from proxy.store.analytics import Span
-from proxy.store.summaries import summary
+from proxy.store.reading.analytics import Span
+from proxy.store.reading.summaries import summary
 
 _LISTS = ("models", "providers", "outcomes", "series")
 _MODELS: dict[str, Show] = {

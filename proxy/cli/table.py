@@ -12,7 +12,7 @@ from typing import Any
 
 from proxy.cli.terminal import duration, json_text, local_time, money, on_one_line, paint, short_id, tokens
 from proxy.domain.outcome import Outcome
-from proxy.store.decoding import Row
+from proxy.store.schema.decoding import Row
 
 DEFAULT = ("started_at", "id", "model", "outcome", "http_status", "tokens", "cost_usd", "duration_ms", "ttft_ms")
 _HEADINGS = {

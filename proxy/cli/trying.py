@@ -15,8 +15,8 @@ from proxy.cli.terminal import one_line, short_id
 from proxy.errors import NotAllowedError, NotFoundError, StoreError, UnreachableError
 from proxy.settings.credentials import read_secret, split_keys
 from proxy.settings.values import Settings
-from proxy.store.decoding import Row
-from proxy.store.reading import Reader
+from proxy.store.reading.reader import Reader
+from proxy.store.schema.decoding import Row
 
 _QUESTION = "Hello Dashcam, please record this call and say it back to me."
 ROW_SECONDS = 10.0

@@ -16,9 +16,9 @@ from pathlib import Path
 from proxy.errors import StoreError
 from proxy.forms.writing import Form
 from proxy.settings.database import DatabaseSettings
-from proxy.store.reading import Reader
-from proxy.store.retention import Archive, rows_of
-from proxy.store.rows import COLUMNS, TRUTHS
+from proxy.store.erasure.retention import Archive, rows_of
+from proxy.store.reading.reader import Reader
+from proxy.store.schema.rows import COLUMNS, TRUTHS
 
 
 class Archiving:

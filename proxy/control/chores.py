@@ -15,8 +15,8 @@ import structlog
 from proxy.errors import StoreError
 from proxy.loader.periodic import PeriodicWork
 from proxy.settings.database import DatabaseSettings
-from proxy.store.maintenance import Upkeep
-from proxy.store.writing import StoreWriter
+from proxy.store.care.maintenance import Upkeep
+from proxy.store.writing.writer import StoreWriter
 from proxy.telemetry.repeating import Repeating
 
 log = structlog.get_logger("periodic")

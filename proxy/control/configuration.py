@@ -22,8 +22,8 @@ from proxy.errors import DashcamError, PriceDataError, StoreError
 from proxy.pricing import release
 from proxy.store.catalogue.documents import CATALOGUE
 from proxy.store.catalogue.session import ACCESS
-from proxy.store.configuration import PRICES, Proposal, Revision
-from proxy.store.writing import StoreWriter
+from proxy.store.hosts.configuration import PRICES, Proposal, Revision
+from proxy.store.writing.writer import StoreWriter
 
 log = structlog.get_logger("configuration")
 

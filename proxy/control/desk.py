@@ -30,14 +30,14 @@ from proxy.control.turns import Turns
 from proxy.domain.provider import Provider
 from proxy.errors import DashcamError, NotFoundError
 from proxy.settings.values import Settings
-from proxy.store import configuration
 from proxy.store.catalogue import audit, documents, provider_secrets, session
 from proxy.store.catalogue.audit import Deed
 from proxy.store.catalogue.session import Session
 from proxy.store.catalogue.state import CatalogueState, read_state
-from proxy.store.configuration import Proposal, Revision
-from proxy.store.failures import StoreUnavailableError
-from proxy.store.writing import StoreWriter
+from proxy.store.engines.failures import StoreUnavailableError
+from proxy.store.hosts import configuration
+from proxy.store.hosts.configuration import Proposal, Revision
+from proxy.store.writing.writer import StoreWriter
 
 log = structlog.get_logger("desk")
 

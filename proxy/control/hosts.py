@@ -18,10 +18,10 @@ import structlog
 from proxy.control.configuration import Follower
 from proxy.errors import StoreError
 from proxy.settings.database import DatabaseSettings
-from proxy.store import membership
-from proxy.store.instances import Instance, Report
-from proxy.store.leadership import LEASE_SECONDS
-from proxy.store.membership import Membership, Round
+from proxy.store.hosts import membership
+from proxy.store.hosts.instances import Instance, Report
+from proxy.store.hosts.leadership import LEASE_SECONDS
+from proxy.store.hosts.membership import Membership, Round
 
 log = structlog.get_logger("hosts")
 

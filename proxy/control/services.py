@@ -37,8 +37,8 @@ from proxy.settings.credentials import key_digests
 from proxy.settings.values import Settings
 from proxy.spool.disk import RealDisk
 from proxy.spool.page import pages_in
-from proxy.store.reading import Reader
-from proxy.store.sqlite import sqlite_warning
+from proxy.store.engines.sqlite import sqlite_warning
+from proxy.store.reading.reader import Reader
 from proxy.telemetry.families import Totals
 from proxy.telemetry.repeating import Repeating
 

@@ -21,11 +21,11 @@ from proxy.control.turns import Turns
 from proxy.loader.periodic import PeriodicWork
 from proxy.settings.installation import instance_of
 from proxy.settings.values import Settings
-from proxy.store.instances import Instance
-from proxy.store.maintenance import Upkeep
-from proxy.store.periodic import PeriodicRuns, tasks_of
-from proxy.store.reading import Reader
-from proxy.store.writing import StoreWriter
+from proxy.store.care.maintenance import Upkeep
+from proxy.store.hosts.instances import Instance
+from proxy.store.reading.reader import Reader
+from proxy.store.upkeep.periodic import PeriodicRuns, tasks_of
+from proxy.store.writing.writer import StoreWriter
 
 
 class Sharing:

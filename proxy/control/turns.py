@@ -11,8 +11,8 @@ import threading
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
-from proxy.store.failures import StoreUnavailableError
-from proxy.store.writing import StoreWriter
+from proxy.store.engines.failures import StoreUnavailableError
+from proxy.store.writing.writer import StoreWriter
 
 T = TypeVar("T")
 PATIENCE_SECONDS = 5.0

@@ -16,8 +16,8 @@ from proxy.errors import StoreError
 from proxy.settings.credentials import copies_key
 from proxy.settings.database import DatabaseSettings
 from proxy.settings.values import Settings
-from proxy.store.migration import How, Upgrade, prepare, revision_of
-from proxy.store.upgrading import UpgradeError
+from proxy.store.migrating.migration import How, Upgrade, prepare, revision_of
+from proxy.store.migrating.upgrading import UpgradeError
 
 log = structlog.get_logger("control")
 

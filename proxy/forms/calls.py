@@ -19,7 +19,7 @@ from proxy.domain.outcome import SUCCESSFUL, ContentState
 from proxy.errors import InvalidError, Problem
 from proxy.interpret.cutting import cuts_of
 from proxy.pricing.rates import says_what_it_is
-from proxy.store.fitting import attempt_of, feedback_of, interaction_of, price_of
+from proxy.store.schema.fitting import attempt_of, feedback_of, interaction_of, price_of
 
 BESIDE = ("input_text", "output_text", "request_body", "response_body", "attempts_made", "price", "feedback")
 """What stands with a call's columns where it was exported with its content."""

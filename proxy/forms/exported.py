@@ -9,10 +9,10 @@ import orjson
 
 from proxy.domain.interaction import Body, Entry
 from proxy.forms.writing import Form
-from proxy.store.columns import instant_text
-from proxy.store.decoding import decoded
-from proxy.store.parts import Parts, StoredBody
-from proxy.store.rows import COLUMNS, TRUTHS, interaction_row
+from proxy.store.contents.parts import Parts, StoredBody
+from proxy.store.schema.columns import instant_text
+from proxy.store.schema.decoding import decoded
+from proxy.store.schema.rows import COLUMNS, TRUTHS, interaction_row
 
 _WHOLE = Form(COLUMNS, has_content=True)
 

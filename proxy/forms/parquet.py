@@ -22,10 +22,10 @@ import orjson
 
 from proxy.errors import StoreError, UsageError
 from proxy.forms.writing import Call
-from proxy.store.columns import instant_text, milliseconds_of
-from proxy.store.decoding import Row
-from proxy.store.parts import Parts, StoredBody
-from proxy.store.rows import KINDS, USD
+from proxy.store.contents.parts import Parts, StoredBody
+from proxy.store.schema.columns import instant_text, milliseconds_of
+from proxy.store.schema.decoding import Row
+from proxy.store.schema.rows import KINDS, USD
 
 INSTALL = f"{sys.executable} -m pip install pyarrow"
 _TEXT_LISTS, _MAPS = ("tags", "tool_names"), ("metadata", "quantities")

@@ -6,8 +6,8 @@ from proxy.domain.recording import AnswerHead, CallStart, Piece, RecordedCall
 from proxy.interpret.reading import read_answer
 from proxy.protocol.assembly import Assembly
 from proxy.protocol.injection import apply
-from proxy.store.decoding import Row
-from proxy.store.parts import StoredBody
+from proxy.store.contents.parts import StoredBody
+from proxy.store.schema.decoding import Row
 
 
 def sent_form(body: StoredBody) -> bytes:

@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from proxy.forms.writing import Call
-from proxy.store.decoding import Row
-from proxy.store.reading import Reader
-from proxy.store.rows import TRUTHS
-from proxy.store.statements import Filters, Section
+from proxy.store.filters.statements import Filters, Section
+from proxy.store.reading.reader import Reader
+from proxy.store.schema.decoding import Row
+from proxy.store.schema.rows import TRUTHS
 
 PAGE, PAGE_WITH_CONTENT = 2000, 100
 _PORTION_BYTES = 16 * 1024 * 1024

@@ -16,9 +16,9 @@ from proxy.errors import InvalidError, Problem
 from proxy.forms.calls import BESIDE
 from proxy.forms.text import json_text
 from proxy.forms.writing import Form
-from proxy.store.decoding import Row
-from proxy.store.parts import Parts
-from proxy.store.rows import KINDS
+from proxy.store.contents.parts import Parts
+from proxy.store.schema.decoding import Row
+from proxy.store.schema.rows import KINDS
 
 TABLE = "dashcam_call"
 _TYPES = {

@@ -21,8 +21,8 @@ from proxy.forms.text import is_writable, json_text
 from proxy.interpret.assembled import as_object
 from proxy.protocol.decoding import decode
 from proxy.protocol.jsontext import parse_object
-from proxy.store.decoding import Row
-from proxy.store.parts import Parts, StoredBody
+from proxy.store.contents.parts import Parts, StoredBody
+from proxy.store.schema.decoding import Row
 
 Call = tuple[Row, Parts | None]
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")

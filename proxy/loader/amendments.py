@@ -31,12 +31,12 @@ from proxy.loader.arriving import IMPORTED, Arrival, arrival_of
 from proxy.settings.private_file import replace_file
 from proxy.settings.values import Settings
 from proxy.spool.disk import RealDisk
-from proxy.store.amending import Amendment, Change
-from proxy.store.configuration import Proposal
-from proxy.store.failures import RowError, StoreUnavailableError
-from proxy.store.migration import prepare
-from proxy.store.sealing import SealedRecordError, is_sealed, sealer_of, unsealed
-from proxy.store.writing import StoreWriter, Totals, WriteBatch
+from proxy.store.changes.amending import Amendment, Change
+from proxy.store.engines.failures import RowError, StoreUnavailableError
+from proxy.store.hosts.configuration import Proposal
+from proxy.store.migrating.migration import prepare
+from proxy.store.schema.sealing import SealedRecordError, is_sealed, sealer_of, unsealed
+from proxy.store.writing.writer import StoreWriter, Totals, WriteBatch
 
 log = structlog.get_logger("loader")
 

@@ -22,9 +22,9 @@ from proxy.errors import StoreError, UnreachableError
 from proxy.settings.private_file import replace_file
 from proxy.settings.values import Settings
 from proxy.spool.disk import RealDisk
-from proxy.store.maintenance import Done
-from proxy.store.migration import prepare
-from proxy.store.writing import StoreWriter
+from proxy.store.care.maintenance import Done
+from proxy.store.migrating.migration import prepare
+from proxy.store.writing.writer import StoreWriter
 
 log = structlog.get_logger("loader")
 

@@ -14,9 +14,9 @@ from collections.abc import Collection
 from proxy.domain.identity import id_text
 from proxy.domain.interaction import Interaction
 from proxy.errors import NotFoundError
-from proxy.store.amending import Amendment, Change
-from proxy.store.reading import Reader
-from proxy.store.writing import StoreWriter
+from proxy.store.changes.amending import Amendment, Change
+from proxy.store.reading.reader import Reader
+from proxy.store.writing.writer import StoreWriter
 
 UNSYNCED = "dashcam_unsynced"
 

@@ -10,9 +10,9 @@ import contextlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from proxy.store.decoding import Row
-from proxy.store.positions import SourceState
-from proxy.store.reading import Reader
+from proxy.store.reading.reader import Reader
+from proxy.store.schema.decoding import Row
+from proxy.store.writing.positions import SourceState
 
 Account = Mapping[str, object]
 _SUMS = ("accepted", "stored", "pending", "quarantined")

@@ -24,10 +24,10 @@ from proxy.loader.sources import dropped_of
 from proxy.spool.bodies import SEALED
 from proxy.spool.page import Page
 from proxy.spool.reader import Source, SpoolReader
-from proxy.store.decoding import Row
-from proxy.store.positions import SourceState
-from proxy.store.reading import Reader
-from proxy.store.writing import StoreWriter, WriteBatch
+from proxy.store.reading.reader import Reader
+from proxy.store.schema.decoding import Row
+from proxy.store.writing.positions import SourceState
+from proxy.store.writing.writer import StoreWriter, WriteBatch
 
 log = structlog.get_logger("loader")
 

@@ -47,11 +47,11 @@ from proxy.settings.installation import instance_of
 from proxy.settings.values import Settings
 from proxy.spool.reader import SpoolReader
 from proxy.spool.sealing import KeyRing, SealedError
-from proxy.store.accounts import earlier
-from proxy.store.decoding import Row
-from proxy.store.failures import RowError, StoreMovedError, StoreUnavailableError
-from proxy.store.reading import Reader
-from proxy.store.writing import StoreWriter, WriteBatch
+from proxy.store.engines.failures import RowError, StoreMovedError, StoreUnavailableError
+from proxy.store.hosts.accounts import earlier
+from proxy.store.reading.reader import Reader
+from proxy.store.schema.decoding import Row
+from proxy.store.writing.writer import StoreWriter, WriteBatch
 from proxy.telemetry.families import Totals
 
 log = structlog.get_logger("loader")

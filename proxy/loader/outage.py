@@ -13,7 +13,7 @@ import time
 import structlog
 
 from proxy.loader.pausing import pause_after
-from proxy.store.positions import StoreWentBackError
+from proxy.store.writing.positions import StoreWentBackError
 from proxy.telemetry.repeating import Repeating
 
 log = structlog.get_logger("loader")

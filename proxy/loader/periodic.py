@@ -12,8 +12,8 @@ from collections.abc import Callable
 import structlog
 
 from proxy.errors import StoreError
-from proxy.store.periodic import PeriodicRuns, Task
-from proxy.store.writing import StoreWriter
+from proxy.store.upkeep.periodic import PeriodicRuns, Task
+from proxy.store.writing.writer import StoreWriter
 from proxy.telemetry.repeating import Repeating
 
 log = structlog.get_logger("periodic")

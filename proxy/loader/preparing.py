@@ -27,7 +27,7 @@ from proxy.pricing.cost import cost_of
 from proxy.protocol.decoding import encodings_of
 from proxy.protocol.multipart import Reducer, boundary_of
 from proxy.spool.reader import Damaged, Source
-from proxy.store.set_aside import Quarantined
+from proxy.store.contents.set_aside import Quarantined
 
 log = structlog.get_logger("loader")
 

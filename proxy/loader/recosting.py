@@ -18,12 +18,12 @@ from proxy.pricing.cost import BROKEN, cost_of
 from proxy.pricing.rates import PriceList
 from proxy.settings.snapshot import load_or_none
 from proxy.settings.values import Settings
-from proxy.store.amending import Change
-from proxy.store.columns import milliseconds_of
-from proxy.store.decoding import Row
-from proxy.store.reading import Reader
-from proxy.store.statements import Filters
-from proxy.store.usage import usage_of
+from proxy.store.changes.amending import Change
+from proxy.store.changes.usage import usage_of
+from proxy.store.filters.statements import Filters
+from proxy.store.reading.reader import Reader
+from proxy.store.schema.columns import milliseconds_of
+from proxy.store.schema.decoding import Row
 
 COLUMNS = ("cost_pico_usd", "input_cost_pico_usd", "output_cost_pico_usd", "cost_status", "price_id")
 _AMOUNTS = COLUMNS[:4]

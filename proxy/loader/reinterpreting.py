@@ -29,13 +29,13 @@ from proxy.loader.recosting import kind_of
 from proxy.pricing.cost import cost_of
 from proxy.pricing.rates import PriceList
 from proxy.protocol.endpoints import operation_of
-from proxy.store.amending import Change
-from proxy.store.columns import milliseconds_of
-from proxy.store.decoding import Row, decoded
-from proxy.store.parts import Parts, StoredBody
-from proxy.store.reading import Reader
-from proxy.store.rows import COLUMNS, interaction_row
-from proxy.store.statements import Filters
+from proxy.store.changes.amending import Change
+from proxy.store.contents.parts import Parts, StoredBody
+from proxy.store.filters.statements import Filters
+from proxy.store.reading.reader import Reader
+from proxy.store.schema.columns import milliseconds_of
+from proxy.store.schema.decoding import Row, decoded
+from proxy.store.schema.rows import COLUMNS, interaction_row
 
 log = structlog.get_logger("reinterpret")
 

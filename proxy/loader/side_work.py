@@ -18,8 +18,8 @@ from proxy.loader.amendments import WaitingAmendments
 from proxy.loader.charging import Charging
 from proxy.loader.errands import WaitingErrands
 from proxy.settings.values import Settings
-from proxy.store.maintenance import Upkeep
-from proxy.store.writing import StoreWriter
+from proxy.store.care.maintenance import Upkeep
+from proxy.store.writing.writer import StoreWriter
 
 log = structlog.get_logger("loader")
 

@@ -21,9 +21,9 @@ from proxy.spool.framing import Record, RecordType, encode, scan
 from proxy.spool.names import FIRST_SEGMENT
 from proxy.spool.page import Page
 from proxy.spool.reader import Damaged, Position, ReadBatch, Source
-from proxy.store.decoding import Row
-from proxy.store.positions import Place, SourceState, went_back
-from proxy.store.set_aside import ParkedPart
+from proxy.store.contents.set_aside import ParkedPart
+from proxy.store.schema.decoding import Row
+from proxy.store.writing.positions import Place, SourceState, went_back
 
 STORE_MOVED = "store_moved"
 """Why a call is not in the store: it was in a file that is not the database any more."""

@@ -1,7 +1,7 @@
 """The filters there are: name, what a value of it is, and what it is about. One table for grammar, API and help.
 
 A filter that is not here is an error wherever it is typed. Which column each one looks at is the store's business
-(``store/terms.py``); a test holds the two together.
+(``store/filters/terms.py``); a test holds the two together.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 What a term asks may not be known before the end: its cost, its outcome, words of its answer. Such terms are
 ``unjudged``, and a query that has one says nothing of calls that have only begun. The rest means what it means of rows
-(``store/terms.py``): a value that is not there is not what is wanted, and is there where that is excluded.
+(``store/filters/terms.py``): a value that is not there is not what is wanted, and is there where that is excluded.
 """
 
 from __future__ import annotations

@@ -229,7 +229,7 @@ UPGRADE = """
 import sys
 from pathlib import Path
 from proxy.settings.database import sqlite_at
-from proxy.store.migration import How, upgrade
+from proxy.store.migrating.migration import How, upgrade
 print(upgrade(sqlite_at(sys.argv[1]), How(folder=Path(sys.argv[2]))).after)
 """
 

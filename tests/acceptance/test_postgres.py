@@ -17,7 +17,7 @@ import openai
 import pytest
 
 from proxy.settings.database import DatabaseSettings
-from proxy.store.migration import upgrade
+from proxy.store.migrating.migration import upgrade
 from tests.acceptance.conftest import Starter
 from tests.support.dashcam import RunningDashcam
 from tests.support.load import Load

@@ -8,7 +8,7 @@ import pytest
 
 from proxy.domain.outcome import ContentState
 from proxy.redaction.patterns import BUILT_IN, UNREADABLE
-from proxy.store.tables import metadata
+from proxy.store.schema.tables import metadata
 from tests.architecture import documents
 from tests.architecture.test_documents import commands
 from tests.support.checkout import ROOT

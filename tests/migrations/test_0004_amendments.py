@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from proxy.settings.database import DatabaseSettings
-from proxy.store.migration import upgrade
+from proxy.store.migrating.migration import upgrade
 from tests.support.revisions import bring_to
 from tests.support.rollups import ask
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from contextlib import closing
 
 from proxy.settings.database import DatabaseSettings
-from proxy.store.migration import How, upgrade
-from proxy.store.writing import StoreWriter, WriteBatch
+from proxy.store.migrating.migration import How, upgrade
+from proxy.store.writing.writer import StoreWriter, WriteBatch
 from tests.support.entries import STARTED_AT, an_entry
 from tests.support.revisions import bring_back
 from tests.support.rollups import ask, assert_rollups_equal_the_rows

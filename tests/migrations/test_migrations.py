@@ -11,11 +11,11 @@ from alembic.migration import MigrationContext
 
 from proxy.errors import StoreError
 from proxy.settings.database import DatabaseSettings, sqlite_at
-from proxy.store.compatibility import NOTED_FROM
-from proxy.store.engine import backend_of
-from proxy.store.migration import check, head, known_revisions, upgrade
-from proxy.store.partitions import PART
-from proxy.store.tables import ROLLUP_TABLES, metadata
+from proxy.store.engines.engine import backend_of
+from proxy.store.engines.partitions import PART
+from proxy.store.migrating.compatibility import NOTED_FROM
+from proxy.store.migrating.migration import check, head, known_revisions, upgrade
+from proxy.store.schema.tables import ROLLUP_TABLES, metadata
 from tests.support.revisions import bring_to, scripts
 from tests.support.rollups import ask
 from tests.support.schemas import fill_every_table, stored

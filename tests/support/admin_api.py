@@ -22,7 +22,7 @@ from proxy.control.request_ids import with_request_ids
 from proxy.control.throttle import Throttle
 from proxy.control.turns import Turns
 from proxy.settings.values import Settings
-from proxy.store.writing import StoreWriter
+from proxy.store.writing.writer import StoreWriter
 from tests.support.described import assert_described
 
 PEER = {"x-dashcam-peer": "127.0.0.1:5000;http;public"}

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from sqlalchemy import JSON, Boolean, Column, Float, Integer, LargeBinary, String, Table
 
 from proxy.domain.outcome import ContentState, CostStatus, FinishKind, Outcome
-from proxy.store.bulk import add_rows
-from proxy.store.columns import Identity, Instant, instant_text
+from proxy.store.engines.bulk import add_rows
 from proxy.store.moving.plan import BODY_CHUNK, CHANGING, GROWING, Growing, Key
 from proxy.store.moving.side import Side
+from proxy.store.schema.columns import Identity, Instant, instant_text
 
 Rows = dict[str, list[tuple[Any, ...]]]
 WORDS = {"outcome": Outcome, "finish_kind": FinishKind, "cost_status": CostStatus, "content_state": ContentState}

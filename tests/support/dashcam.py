@@ -225,7 +225,7 @@ class RunningDashcam:
             connection.close()
 
     def _query_postgres(self, sql: str, values: tuple[object, ...]) -> list[Row]:
-        from proxy.store.engine import backend_of
+        from proxy.store.engines.engine import backend_of
 
         engine = backend_of(self.database).reader()
         try:
@@ -259,7 +259,7 @@ class RunningDashcam:
 
     def body(self, identity: str, side: str) -> bytes:
         """Return the kept bytes of a request or an answer."""
-        from proxy.store.reading import Reader
+        from proxy.store.reading.reader import Reader
 
         reader = Reader(self.database)
         try:

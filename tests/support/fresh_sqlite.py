@@ -11,7 +11,7 @@ import tempfile
 from pathlib import Path
 
 from proxy.settings.database import DatabaseSettings, sqlite_at
-from proxy.store.migration import upgrade
+from proxy.store.migrating.migration import upgrade
 
 
 @functools.cache

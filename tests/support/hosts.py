@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 
-from proxy.store.instances import Instance
+from proxy.store.hosts.instances import Instance
 
 
 def a_host(name: str = "alpha", **changes: str) -> Instance:

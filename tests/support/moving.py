@@ -7,14 +7,14 @@ from typing import Any
 from proxy.domain.feedback import Feedback, FeedbackKind, FeedbackSource
 from proxy.domain.interaction import Entry
 from proxy.settings.database import DatabaseSettings
-from proxy.store import feedback, tagging
-from proxy.store.amending import Amendment, Change
+from proxy.store.changes import feedback, tagging
+from proxy.store.changes.amending import Amendment, Change
 from proxy.store.moving import state
 from proxy.store.moving.merging import Renaming
 from proxy.store.moving.procedure import Copy, Watch, copy
 from proxy.store.moving.side import Side
-from proxy.store.positions import SourceState
-from proxy.store.writing import StoreWriter, WriteBatch
+from proxy.store.writing.positions import SourceState
+from proxy.store.writing.writer import StoreWriter, WriteBatch
 from tests.support.any_rows import Rows, everything
 from tests.support.entries import STARTED_AT
 

@@ -23,8 +23,8 @@ from urllib.parse import urlsplit, urlunsplit
 import psycopg
 
 from proxy.settings.database import DatabaseSettings
-from proxy.store.migration import upgrade
-from proxy.store.tables import metadata
+from proxy.store.migrating.migration import upgrade
+from proxy.store.schema.tables import metadata
 
 _OPTIONS = (
     "fsync=off", "full_page_writes=off", "shared_buffers=32MB", "max_connections=60", "wal_level=minimal",

@@ -8,7 +8,7 @@ from alembic.script import ScriptDirectory
 
 from proxy.resources import migrations_folder
 from proxy.settings.database import DatabaseSettings
-from proxy.store.engine import backend_of
+from proxy.store.engines.engine import backend_of
 
 
 def alembic_config() -> Config:

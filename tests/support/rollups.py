@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from proxy.settings.database import DatabaseSettings
-from proxy.store.engine import backend_of
+from proxy.store.engines.engine import backend_of
 
 _FROM_ROWS = """
   SELECT {hour}, coalesce(provider, ''), coalesce(model, ''), outcome, count(*),

@@ -13,8 +13,8 @@ from sqlalchemy import JSON, Column, Connection, MetaData, Table, select
 
 from proxy.resources import migrations_folder
 from proxy.settings.database import DatabaseSettings
-from proxy.store.engine import backend_of
-from proxy.store.tables import metadata
+from proxy.store.engines.engine import backend_of
+from proxy.store.schema.tables import metadata
 
 INSTANT = "2026-11-01T00:00:00.000Z"
 WORDS = {

@@ -24,7 +24,7 @@ from proxy.domain.provider import Provider
 from proxy.errors import ConfigurationError
 from proxy.settings.snapshot import load_or_none
 from proxy.settings.values import Settings, settings_from_mapping
-from proxy.store.sqlite import sqlite_version
+from proxy.store.engines.sqlite import sqlite_version
 from proxy.supervisor import instance
 from proxy.supervisor.banner import public_url
 from proxy.supervisor.neighbours import who_listens

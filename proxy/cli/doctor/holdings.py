@@ -19,13 +19,13 @@ from proxy.settings.snapshot import load
 from proxy.settings.values import Settings
 from proxy.spool.inventory import Stray, strays
 from proxy.store.catalogue import session
-from proxy.store.failures import StoreUnavailableError
-from proxy.store.holders import WRITES, holders
-from proxy.store.migration import check_unaltered
-from proxy.store.place import is_nothing
-from proxy.store.reading import Reader
-from proxy.store.retention import jump, passes_of
-from proxy.store.text_index import TAIL
+from proxy.store.engines.failures import StoreUnavailableError
+from proxy.store.engines.place import is_nothing
+from proxy.store.erasure.retention import jump, passes_of
+from proxy.store.filters.text_index import TAIL
+from proxy.store.migrating.migration import check_unaltered
+from proxy.store.reading.reader import Reader
+from proxy.store.upkeep.holders import WRITES, holders
 from proxy.supervisor import instance
 
 CHECK_SECONDS = 5.0

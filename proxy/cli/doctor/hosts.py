@@ -9,7 +9,7 @@ from proxy import __version__
 from proxy.cli.findings import Finding
 from proxy.errors import StoreError
 from proxy.settings.values import Settings
-from proxy.store.reading import Reader
+from proxy.store.reading.reader import Reader
 
 SILENT_SECONDS = 30.0
 SKEW_SECONDS = 2.0

@@ -10,9 +10,9 @@ from dataclasses import replace
 from proxy.cli.findings import Finding
 from proxy.errors import StoreError
 from proxy.settings.database import DatabaseSettings
-from proxy.store.holders import postgres_holders
-from proxy.store.migration import check
-from proxy.store.reading import Reader
+from proxy.store.migrating.migration import check
+from proxy.store.reading.reader import Reader
+from proxy.store.upkeep.holders import postgres_holders
 
 _OLD_SECONDS = 86_400.0
 _PATIENCE_SECONDS = 3.0

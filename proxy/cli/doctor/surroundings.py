@@ -11,7 +11,7 @@ from proxy import __version__
 from proxy.cli.findings import Finding
 from proxy.settings.access import leads_home
 from proxy.settings.values import Settings
-from proxy.store.sqlite import sqlite_version, sqlite_warning
+from proxy.store.engines.sqlite import sqlite_version, sqlite_warning
 
 _PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
 _LOOPBACK = {"*", "localhost", "127.0.0.1", "::1", "[::1]", "127.0.0.0/8"}

@@ -17,9 +17,9 @@ from proxy.control.api.filtering import instant_in
 from proxy.control.api.interactions import record, shown
 from proxy.control.api.listing import envelope, limit_of
 from proxy.control.api.parameters import ParameterError, words
-from proxy.store import analytics, summaries
-from proxy.store.analytics import BY_HOUR, BY_SUBJECT, Grouping, Span
-from proxy.store.statements import WHOLE, Filters
+from proxy.store.filters.statements import WHOLE, Filters
+from proxy.store.reading import analytics, summaries
+from proxy.store.reading.analytics import BY_HOUR, BY_SUBJECT, Grouping, Span
 
 USUAL = 7 * 86_400_000
 _SPAN = ("since", "until")

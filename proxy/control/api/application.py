@@ -29,8 +29,8 @@ from proxy.control.turns import Turns
 from proxy.errors import UnreachableError
 from proxy.loader.errands import alone
 from proxy.settings.values import Settings
-from proxy.store.migration import prepare
-from proxy.store.writing import StoreWriter
+from proxy.store.migrating.migration import prepare
+from proxy.store.writing.writer import StoreWriter
 from proxy.telemetry.logs import warnings_only
 
 _LOOK_SECONDS = 0.002

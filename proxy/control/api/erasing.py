@@ -1,8 +1,9 @@
 """Erasing: one call, a thousand, or all that have something in common; their texts alone; or whoever it was.
 
-What many calls are meant by is a purge (``store/purges.py``): the request that asks for it does as much as it can in a
-few seconds, says how far it is, and is repeated by its number; where nobody repeats it, the leader goes on. Calls that
-are stored later are erased as well. What was asked for is in the audit log, by its number: names of users are not.
+What many calls are meant by is a purge (``store/erasure/purges.py``): the request that asks for it does as much as it
+can in a few seconds, says how far it is, and is repeated by its number; where nobody repeats it, the leader goes on.
+Calls that are stored later are erased as well. What was asked for is in the audit log, by its number, without
+names of users.
 """
 
 from __future__ import annotations
@@ -18,10 +19,10 @@ from proxy.control.api.endpoint import Ask, Endpoint, Reply
 from proxy.control.api.filtering import instant_in, parsed
 from proxy.control.api.interactions import record
 from proxy.errors import NotFoundError
-from proxy.store import erasing, purges
-from proxy.store.anonymising import Manner
 from proxy.store.catalogue.session import Session
-from proxy.store.purges import ANONYMISE, PURGE, Aim, Kind, Purge
+from proxy.store.erasure import erasing, purges
+from proxy.store.erasure.anonymising import Manner
+from proxy.store.erasure.purges import ANONYMISE, PURGE, Aim, Kind, Purge
 
 SECONDS = 5.0
 """So long one request works on it."""

@@ -21,8 +21,8 @@ from proxy.control.api.listing import QUERY, envelope, is_backwards, limit_of, o
 from proxy.control.api.parameters import ParameterError
 from proxy.domain.feedback import WORDED, FeedbackKind
 from proxy.errors import InvalidError, NotFoundError, Problem
-from proxy.store import feedback, tagging
-from proxy.store.feedback import Row
+from proxy.store.changes import feedback, tagging
+from proxy.store.changes.feedback import Row
 
 _FILTERS = {"type": "kind"}
 _QUERY = tuple(name if name != "kind" else "type" for name in feedback.FILTERS)

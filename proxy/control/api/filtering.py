@@ -13,8 +13,8 @@ from proxy.control.api.parameters import ANY_KEY, ParameterError
 from proxy.query.fields import FIELDS, META
 from proxy.query.parsing import QueryError, parse, parse_filter
 from proxy.query.terms import Term, Word
-from proxy.store.asking import filters_of
-from proxy.store.statements import Filters
+from proxy.store.filters.asking import filters_of
+from proxy.store.filters.statements import Filters
 
 QUERY = "q"
 _METADATA = "metadata"

@@ -24,7 +24,7 @@ from proxy.errors import NotFoundError
 from proxy.store.catalogue import audit, documents
 from proxy.store.catalogue.documents import CATALOGUE
 from proxy.store.catalogue.session import ACCESS
-from proxy.store.configuration import PRICES
+from proxy.store.hosts.configuration import PRICES
 
 _AUDIT = (*QUERY, *audit.FILTERS, "since", "until")
 _PAGES = (*QUERY, "kind")

@@ -22,11 +22,11 @@ from proxy.control.api.listing import QUERY, envelope, is_backwards, limit_of, o
 from proxy.control.api.parameters import ParameterError, truth, words
 from proxy.errors import TooSlowError
 from proxy.protocol.decoding import decode
-from proxy.store.decoding import Row
-from proxy.store.parts import StoredBody
-from proxy.store.reading import Reader
-from proxy.store.rows import COLUMNS, TRUTHS
-from proxy.store.statements import Filters, Section
+from proxy.store.contents.parts import StoredBody
+from proxy.store.filters.statements import Filters, Section
+from proxy.store.reading.reader import Reader
+from proxy.store.schema.decoding import Row
+from proxy.store.schema.rows import COLUMNS, TRUTHS
 
 SECONDS = 5.0
 """So long may one question take."""

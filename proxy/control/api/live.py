@@ -19,8 +19,8 @@ from proxy.control.api.interactions import LISTED
 from proxy.control.api.parameters import ParameterError, words
 from proxy.control.live.listeners import Wish
 from proxy.errors import UnreachableError
-from proxy.store.asking import filters_of
-from proxy.store.sealing import check_searchable
+from proxy.store.filters.asking import filters_of
+from proxy.store.schema.sealing import check_searchable
 
 PREVIEWS = ("input_preview", "output_preview")
 USUAL = tuple(name for name in LISTED if name not in PREVIEWS)

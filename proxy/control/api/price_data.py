@@ -17,7 +17,7 @@ from proxy.control.price_source import download
 from proxy.pricing import release
 from proxy.pricing.difference import difference, published
 from proxy.store.catalogue.audit import Deed
-from proxy.store.configuration import PRICES, Proposal
+from proxy.store.hosts.configuration import PRICES, Proposal
 
 
 def endpoints() -> Iterator[Endpoint]:

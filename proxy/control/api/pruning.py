@@ -18,10 +18,10 @@ from proxy.control.api.changing import note
 from proxy.control.api.endpoint import Ask, Endpoint, Reply
 from proxy.control.archiving import archive_of
 from proxy.control.desk import ConflictError
-from proxy.store import retention
 from proxy.store.catalogue.keeping import kept_by
 from proxy.store.catalogue.session import Session
-from proxy.store.retention import Outlook
+from proxy.store.erasure import retention
+from proxy.store.erasure.retention import Outlook
 
 SECONDS = 5.0
 

@@ -19,9 +19,9 @@ from proxy.control.api.listing import envelope, limit_of
 from proxy.control.api.parameters import ParameterError
 from proxy.query.excerpts import excerpt
 from proxy.query.words import Phrase, wanted_of
-from proxy.store.decoding import Row
-from proxy.store.reading import Reader
-from proxy.store.statements import Filters
+from proxy.store.filters.statements import Filters
+from proxy.store.reading.reader import Reader
+from proxy.store.schema.decoding import Row
 
 SECONDS = 3.0
 """So long it looks back in one go."""

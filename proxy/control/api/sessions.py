@@ -12,10 +12,10 @@ from proxy.control.api.interactions import record
 from proxy.control.api.listing import QUERY, envelope, is_backwards, limit_of, order_of
 from proxy.control.api.parameters import ParameterError
 from proxy.errors import NotFoundError
-from proxy.store import analytics
-from proxy.store.analytics import Span
-from proxy.store.decoding import Row
-from proxy.store.reading import Reader
+from proxy.store.reading import analytics
+from proxy.store.reading.analytics import Span
+from proxy.store.reading.reader import Reader
+from proxy.store.schema.decoding import Row
 
 _ABOUT = {
     "since": "Calls from this time on: 7d, 2026-11-01; days are whole.",

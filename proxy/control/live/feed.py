@@ -26,11 +26,11 @@ from proxy.interpret.beginning import beginning_of
 from proxy.loader.collecting import OpenCall
 from proxy.query.judging import holds
 from proxy.settings.database import DatabaseSettings
-from proxy.store.columns import instant_text
-from proxy.store.decoding import Row
-from proxy.store.following import Recorded
-from proxy.store.reading import Reader
-from proxy.store.rows import TRUTHS
+from proxy.store.reading.following import Recorded
+from proxy.store.reading.reader import Reader
+from proxy.store.schema.columns import instant_text
+from proxy.store.schema.decoding import Row
+from proxy.store.schema.rows import TRUTHS
 
 log = structlog.get_logger("live")
 

@@ -17,7 +17,7 @@ from proxy.control.live import events
 from proxy.control.live.events import Event
 from proxy.query.judging import unjudged
 from proxy.query.terms import Term, Word
-from proxy.store.statements import Filters
+from proxy.store.filters.statements import Filters
 
 MOST_WAITING = 2000
 """So many events may wait for one listener."""

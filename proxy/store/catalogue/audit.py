@@ -11,8 +11,8 @@ from sqlalchemy import Connection
 
 from proxy.store.catalogue.span import NEWEST, Span
 from proxy.store.catalogue.values import instant, json_of, read_instant, read_json
-from proxy.store.columns import instant_text
-from proxy.store.engine import Backend
+from proxy.store.engines.engine import Backend
+from proxy.store.schema.columns import instant_text
 from proxy.telemetry.logs import without_keys
 
 _COLUMNS = "at, actor, source, action, noun, object, outcome, revision, detail"

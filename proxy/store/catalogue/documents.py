@@ -23,14 +23,14 @@ from proxy.catalogue.prompt import PromptDocument, VersionHead
 from proxy.catalogue.provider import ProviderDocument
 from proxy.catalogue.route import RouteDocument
 from proxy.errors import InvalidError, NotFoundError, Problem
-from proxy.store import configuration
-from proxy.store.bulk import run_many
 from proxy.store.catalogue.span import NEWEST, Span
 from proxy.store.catalogue.values import instant, instant_from, json_of, read_json
-from proxy.store.configuration import Proposal, Revision
-from proxy.store.engine import Backend
-from proxy.store.rows import insert_sql, upsert_sql
-from proxy.store.tables import metadata
+from proxy.store.engines.bulk import run_many
+from proxy.store.engines.engine import Backend
+from proxy.store.hosts import configuration
+from proxy.store.hosts.configuration import Proposal, Revision
+from proxy.store.schema.rows import insert_sql, upsert_sql
+from proxy.store.schema.tables import metadata
 
 CATALOGUE = "catalogue"
 """The kind of its revisions."""

@@ -18,10 +18,10 @@ from proxy.catalogue.access import KeyDocument, NewKey, NewToken, TokenDocument
 from proxy.domain.access import ProxyKey
 from proxy.errors import NotFoundError
 from proxy.store.catalogue.values import instant, json_of, read_instant, read_json
-from proxy.store.columns import instant_text
-from proxy.store.engine import Backend
-from proxy.store.rows import insert_sql
-from proxy.store.tables import metadata
+from proxy.store.engines.engine import Backend
+from proxy.store.schema.columns import instant_text
+from proxy.store.schema.rows import insert_sql
+from proxy.store.schema.tables import metadata
 
 _PEPPER = "key_pepper"
 _ID_BYTES = 6

@@ -14,9 +14,9 @@ from typing import Any
 from sqlalchemy import Connection
 
 from proxy.store.catalogue.values import instant_from
-from proxy.store.partitions import bounded
-from proxy.store.parts import texts_of
-from proxy.store.statements import NEWEST_FIRST, Filters, conditions_of
+from proxy.store.contents.parts import texts_of
+from proxy.store.engines.partitions import bounded
+from proxy.store.filters.statements import NEWEST_FIRST, Filters, conditions_of
 
 _HOUR = timedelta(hours=1)
 _SUMS = (

@@ -9,10 +9,10 @@ from sqlalchemy import Connection
 
 from proxy.errors import NotFoundError
 from proxy.settings.provider_secret import master_of, origin_of, seal, unseal
-from proxy.store.columns import instant_text
-from proxy.store.engine import Backend
-from proxy.store.rows import upsert_sql
-from proxy.store.tables import metadata
+from proxy.store.engines.engine import Backend
+from proxy.store.schema.columns import instant_text
+from proxy.store.schema.rows import upsert_sql
+from proxy.store.schema.tables import metadata
 
 _SHORTEST_SHOWN = 12
 """Of a key below this nothing is shown: its end would be too much of it."""

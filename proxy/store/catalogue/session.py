@@ -11,11 +11,11 @@ from sqlalchemy import Connection
 
 from proxy.catalogue.catalogue import Catalogue
 from proxy.settings.database import DatabaseSettings
-from proxy.store import configuration
 from proxy.store.catalogue import documents
-from proxy.store.configuration import Proposal
-from proxy.store.engine import Backend, backend_of, lent
-from proxy.store.writing import StoreWriter
+from proxy.store.engines.engine import Backend, backend_of, lent
+from proxy.store.hosts import configuration
+from proxy.store.hosts.configuration import Proposal
+from proxy.store.writing.writer import StoreWriter
 
 ACCESS = "access"
 """The kind of revisions that say no more than that keys, tokens or provider keys are others now."""

@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 
-from proxy.store.columns import instant_text
+from proxy.store.schema.columns import instant_text
 
 
 def json_of(value: Any) -> str:

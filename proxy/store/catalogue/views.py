@@ -13,8 +13,8 @@ from proxy.catalogue.parsing import parse
 from proxy.catalogue.view import ViewDocument
 from proxy.errors import NotFoundError
 from proxy.store.catalogue.values import instant_from, json_of, read_json
-from proxy.store.columns import instant_text
-from proxy.store.engine import Backend
+from proxy.store.engines.engine import Backend
+from proxy.store.schema.columns import instant_text
 
 MOST = 1000
 """So many views there may be."""

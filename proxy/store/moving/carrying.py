@@ -12,8 +12,8 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Any
 
 from proxy.errors import StoreError
-from proxy.store.bulk import add_rows
-from proxy.store.failures import RowError
+from proxy.store.engines.bulk import add_rows
+from proxy.store.engines.failures import RowError
 from proxy.store.moving.plan import AMENDED, AMENDMENT, GROWING, INTERACTION, Growing, Key, Rows, position
 from proxy.store.moving.purging import let_go
 from proxy.store.moving.side import Page, Side, delete, present

@@ -12,12 +12,12 @@ import marshal
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 
-from proxy.store.bodies import unpacked
+from proxy.store.contents.bodies import unpacked
 from proxy.store.moving.carrying import mended, part_of
 from proxy.store.moving.merging import Renaming, differences
 from proxy.store.moving.plan import BODY_CHUNK, CHANGING, GROWING, INTERACTION, Changing, Growing, Key, Rows, position
 from proxy.store.moving.side import Page, Side
-from proxy.store.sealing import SEALED, is_sealed
+from proxy.store.schema.sealing import SEALED, is_sealed
 
 Tell = Callable[[str, int], None]
 _FORMAT = 2

@@ -10,8 +10,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from proxy.store.accounts import earlier
-from proxy.store.bulk import add_rows
+from proxy.store.engines.bulk import add_rows
+from proxy.store.hosts.accounts import earlier
 from proxy.store.moving.plan import CHANGING, Changing, Rows, position
 from proxy.store.moving.side import Side, delete
 

@@ -15,12 +15,13 @@ from sqlalchemy.exc import DBAPIError
 
 from proxy.errors import StoreError
 from proxy.settings.database import DatabaseSettings
-from proxy.store import instances, migration
-from proxy.store.engine import backend_of
+from proxy.store.engines.engine import backend_of
+from proxy.store.engines.place import check_file
+from proxy.store.hosts import instances
+from proxy.store.migrating import migration
 from proxy.store.moving import state
 from proxy.store.moving.plan import carried
 from proxy.store.moving.side import Side, fetch
-from proxy.store.place import check_file
 
 _AGAIN = "then give the same command again"
 _EMPTY = "copy into an empty database, which is made as it is needed"

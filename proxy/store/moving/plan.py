@@ -16,8 +16,8 @@ from typing import Any
 
 from sqlalchemy import Table
 
-from proxy.store import tables
-from proxy.store.statements import NO_ID
+from proxy.store.filters.statements import NO_ID
+from proxy.store.schema import tables
 
 Key = str | int
 Rows = list[tuple[Any, ...]]

@@ -16,8 +16,8 @@ from typing import TypeVar
 
 from proxy.errors import StoreError
 from proxy.settings.database import DatabaseSettings
-from proxy.store import partitions
-from proxy.store.failures import StoreUnavailableError
+from proxy.store.engines import partitions
+from proxy.store.engines.failures import StoreUnavailableError
 from proxy.store.moving import places, state
 from proxy.store.moving.carrying import Carrier
 from proxy.store.moving.comparing import Comparison, Findings, compare_changing

@@ -12,10 +12,10 @@ from collections.abc import Collection, Sequence
 from datetime import UTC, date, datetime
 
 from proxy.errors import StoreError
-from proxy.store import partitions
-from proxy.store.columns import instant_text
+from proxy.store.engines import partitions
 from proxy.store.moving.plan import AMENDMENT, AUDIT_LOG, BODY_CHUNK, INTERACTION, Growing, Key
 from proxy.store.moving.side import Side, delete, fetch
+from proxy.store.schema.columns import instant_text
 
 _AGED = {INTERACTION.name: "id", AMENDMENT.name: "interaction_id", BODY_CHUNK.name: "day", AUDIT_LOG.name: "at"}
 """The tables that are dropped by age, and the column that says how old a row is."""

@@ -16,8 +16,8 @@ from sqlalchemy import Connection, Table, inspect
 from sqlalchemy.exc import SQLAlchemyError
 
 from proxy.settings.database import DatabaseSettings
-from proxy.store.bulk import run_many
-from proxy.store.engine import backend_of
+from proxy.store.engines.bulk import run_many
+from proxy.store.engines.engine import backend_of
 from proxy.store.moving.plan import Changing, Growing, Key, Rows, columns_of, position
 
 PAGE_BYTES = 16 * 1024 * 1024

@@ -16,10 +16,10 @@ from sqlalchemy import Connection
 
 from proxy.errors import StoreError
 from proxy.settings.database import DatabaseSettings
-from proxy.store.columns import instant_text
+from proxy.store.engines.place import is_nothing
 from proxy.store.moving.plan import carried
 from proxy.store.moving.side import Side, fetch
-from proxy.store.place import is_nothing
+from proxy.store.schema.columns import instant_text
 
 COPYING, COMPLETE, IN_USE = "copying", "complete", "in_use"
 _COLUMNS = "id, source, instance, state, started_at, finished_at"

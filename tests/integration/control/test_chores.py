@@ -9,9 +9,9 @@ import pytest
 from proxy.control.chores import Chores
 from proxy.loader.periodic import PeriodicWork
 from proxy.settings.database import DatabaseSettings
-from proxy.store.maintenance import Upkeep
-from proxy.store.periodic import PeriodicRuns
-from proxy.store.writing import StoreWriter
+from proxy.store.care.maintenance import Upkeep
+from proxy.store.upkeep.periodic import PeriodicRuns
+from proxy.store.writing.writer import StoreWriter
 from tests.support.hosts import a_host
 from tests.support.postgres import Databases
 from tests.support.rollups import ask

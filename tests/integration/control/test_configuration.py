@@ -16,9 +16,9 @@ from proxy.pricing import release
 from proxy.pricing.current import open_price_list
 from proxy.pricing.rates import Wanted
 from proxy.settings.database import DatabaseSettings
-from proxy.store.configuration import Proposal, Revision
-from proxy.store.reading import Reader
-from proxy.store.writing import StoreWriter
+from proxy.store.hosts.configuration import Proposal, Revision
+from proxy.store.reading.reader import Reader
+from proxy.store.writing.writer import StoreWriter
 from tests.support.price_data import keep, price_data
 
 AT = datetime(2026, 11, 26, 12, tzinfo=UTC)

@@ -21,8 +21,8 @@ from proxy.settings.snapshot import load
 from proxy.settings.values import Settings
 from proxy.store.catalogue import audit, documents, keys
 from proxy.store.catalogue.audit import Deed
-from proxy.store.failures import StoreUnavailableError
-from proxy.store.writing import StoreWriter
+from proxy.store.engines.failures import StoreUnavailableError
+from proxy.store.writing.writer import StoreWriter
 
 OPENAI = Provider(name="openai", kind="openai", base_url="https://api.openai.com/v1", root_url="https://api.openai.com")
 KIM = Actor(name="kim", source="127.0.0.1")

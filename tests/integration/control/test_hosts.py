@@ -8,7 +8,7 @@ from typing import Any
 from proxy.control.configuration import Follower
 from proxy.control.hosts import Hosts
 from proxy.settings.database import DatabaseSettings
-from proxy.store.writing import StoreWriter
+from proxy.store.writing.writer import StoreWriter
 from tests.support.hosts import a_host
 from tests.support.postgres import Databases
 from tests.support.waiting import wait_until

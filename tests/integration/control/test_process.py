@@ -19,7 +19,7 @@ from proxy.domain.identity import id_text
 from proxy.domain.provider import Provider
 from proxy.settings.snapshot import load, load_or_none
 from proxy.settings.values import Settings
-from proxy.store.reading import Reader
+from proxy.store.reading.reader import Reader
 from tests.support.control import LOOPBACK, RunningControl
 from tests.support.spooling import SpoolingGateway, settings_in
 from tests.support.waiting import wait_until

@@ -12,8 +12,8 @@ from proxy.errors import InvalidError
 from proxy.forms.calls import BESIDE, entry_of
 from proxy.forms.exported import values_of
 from proxy.settings.database import DatabaseSettings
-from proxy.store.rows import COLUMNS
-from proxy.store.writing import StoreWriter, WriteBatch
+from proxy.store.schema.rows import COLUMNS
+from proxy.store.writing.writer import StoreWriter, WriteBatch
 from tests.support.any_calls import any_entries
 
 NOW = 1_800_000_000_000

@@ -15,12 +15,12 @@ from proxy.forms.writing import Form
 from proxy.loader.amendments import decode, encode
 from proxy.loader.arriving import Arrival, arrival_of
 from proxy.settings.database import DatabaseSettings
-from proxy.store import feedback
-from proxy.store.columns import instant_text
-from proxy.store.differing import differences, rows_of
-from proxy.store.reading import Reader
-from proxy.store.rows import COLUMNS, TRUTHS
-from proxy.store.writing import StoreWriter, WriteBatch
+from proxy.store.changes import feedback
+from proxy.store.reading.differing import differences, rows_of
+from proxy.store.reading.reader import Reader
+from proxy.store.schema.columns import instant_text
+from proxy.store.schema.rows import COLUMNS, TRUTHS
+from proxy.store.writing.writer import StoreWriter, WriteBatch
 from tests.support.any_calls import any_entries
 from tests.support.entries import STARTED_AT, an_entry
 from tests.support.fresh_sqlite import fresh_sqlite

@@ -9,10 +9,10 @@ import psycopg
 from proxy.domain.interaction import Entry
 from proxy.forms.reading import portions
 from proxy.forms.sql import SqlDump
-from proxy.store.reading import Reader
-from proxy.store.rows import COLUMNS
-from proxy.store.statements import Filters
-from proxy.store.writing import StoreWriter, WriteBatch
+from proxy.store.filters.statements import Filters
+from proxy.store.reading.reader import Reader
+from proxy.store.schema.rows import COLUMNS
+from proxy.store.writing.writer import StoreWriter, WriteBatch
 from tests.support.entries import an_entry
 
 if TYPE_CHECKING:

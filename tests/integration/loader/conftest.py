@@ -13,8 +13,8 @@ from proxy.domain.interaction import Entry
 from proxy.loader.loading import Loader
 from proxy.settings.database import DatabaseSettings
 from proxy.settings.values import Settings
-from proxy.store.reading import Reader
-from proxy.store.statements import Filters
+from proxy.store.filters.statements import Filters
+from proxy.store.reading.reader import Reader
 from proxy.telemetry.families import Totals
 from tests.support.rollups import ask
 from tests.support.spooling import SpoolingGateway, settings_in

@@ -15,7 +15,7 @@ from proxy.loader import amendments
 from proxy.loader.amendments import Amender, encode
 from proxy.settings.values import Settings
 from proxy.spool.disk import RealDisk
-from proxy.store.amending import Amendment, Change
+from proxy.store.changes.amending import Amendment, Change
 from tests.integration.loader.conftest import Bench
 from tests.support.rollups import ask, assert_rollups_equal_the_rows
 from tests.support.spooling import SpoolingGateway

@@ -13,9 +13,9 @@ from proxy.loader.amendments import Amender
 from proxy.loader.arriving import Arrival, arrival_of
 from proxy.settings.values import Settings
 from proxy.spool.disk import RealDisk
-from proxy.store.counting import ROLLUPS
-from proxy.store.reading import Reader
-from proxy.store.rows import COLUMNS, TRUTHS
+from proxy.store.reading.reader import Reader
+from proxy.store.schema.rows import COLUMNS, TRUTHS
+from proxy.store.sums.counting import ROLLUPS
 from tests.integration.loader.conftest import Bench
 from tests.support.rollups import assert_rollups_equal_the_rows
 from tests.support.spooling import SpoolingGateway

@@ -12,7 +12,7 @@ from proxy.loader import errands
 from proxy.loader.errands import Errands
 from proxy.settings.values import Settings
 from proxy.spool.disk import RealDisk
-from proxy.store.maintenance import Upkeep
+from proxy.store.care.maintenance import Upkeep
 from tests.integration.loader.conftest import Bench
 from tests.support.rollups import ask
 from tests.support.spooling import SpoolingGateway

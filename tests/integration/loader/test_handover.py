@@ -20,8 +20,8 @@ from proxy.settings.database import sqlite_at
 from proxy.settings.installation import id_of
 from proxy.settings.values import Settings
 from proxy.spool.disk import RealDisk
-from proxy.store.amending import Amendment
-from proxy.store.migration import upgrade
+from proxy.store.changes.amending import Amendment
+from proxy.store.migrating.migration import upgrade
 from proxy.store.moving import state
 from proxy.store.moving.merging import Renaming
 from proxy.store.moving.procedure import Watch, copy

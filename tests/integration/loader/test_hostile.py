@@ -13,8 +13,8 @@ import pytest
 from proxy.domain.identity import id_text
 from proxy.domain.recording import AnswerHead
 from proxy.settings.database import DatabaseSettings, sqlite_at
-from proxy.store.migration import upgrade
-from proxy.store.reading import Reader
+from proxy.store.migrating.migration import upgrade
+from proxy.store.reading.reader import Reader
 from tests.integration.loader.conftest import Bench
 from tests.support.spooling import SpoolingGateway, a_head, a_start, an_end, question, reply, settings_in
 

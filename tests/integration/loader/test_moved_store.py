@@ -13,9 +13,9 @@ import pytest
 
 from proxy.settings.database import sqlite_at
 from proxy.settings.values import Settings
-from proxy.store.failures import StoreMovedError
-from proxy.store.migration import upgrade
-from proxy.store.writing import StoreWriter, WriteBatch
+from proxy.store.engines.failures import StoreMovedError
+from proxy.store.migrating.migration import upgrade
+from proxy.store.writing.writer import StoreWriter, WriteBatch
 from tests.integration.loader.conftest import Bench
 from tests.support.entries import an_entry
 from tests.support.rollups import ask

@@ -13,14 +13,14 @@ from sqlalchemy import Connection
 from proxy.loader import periodic
 from proxy.loader.periodic import PeriodicWork
 from proxy.settings.database import DatabaseSettings
-from proxy.store import leadership
 from proxy.store.catalogue import audit
 from proxy.store.catalogue.audit import Deed
-from proxy.store.engine import backend_of
-from proxy.store.instances import Instance
-from proxy.store.partitions import PART, make, next_month
-from proxy.store.periodic import OLD_DEEDS, PeriodicRuns, Task, tasks_of
-from proxy.store.writing import StoreWriter
+from proxy.store.engines.engine import backend_of
+from proxy.store.engines.partitions import PART, make, next_month
+from proxy.store.hosts import leadership
+from proxy.store.hosts.instances import Instance
+from proxy.store.upkeep.periodic import OLD_DEEDS, PeriodicRuns, Task, tasks_of
+from proxy.store.writing.writer import StoreWriter
 from tests.support.hosts import a_host
 from tests.support.postgres import Databases
 from tests.support.rollups import ask

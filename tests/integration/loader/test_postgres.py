@@ -15,8 +15,8 @@ import proxy.loader.pausing
 from proxy.domain.identity import id_text
 from proxy.settings.database import DatabaseSettings
 from proxy.settings.installation import instance_of
-from proxy.store.migration import upgrade
-from proxy.store.reading import Reader
+from proxy.store.migrating.migration import upgrade
+from proxy.store.reading.reader import Reader
 from tests.integration.loader.conftest import Bench
 from tests.support.postgres import PostgresServer
 from tests.support.rollups import ask, assert_rollups_equal_the_rows

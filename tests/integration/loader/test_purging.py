@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from proxy.domain.identity import id_text
-from proxy.store import erasing, purges
-from proxy.store.purges import Aim
-from proxy.store.writing import StoreWriter
+from proxy.store.erasure import erasing, purges
+from proxy.store.erasure.purges import Aim
+from proxy.store.writing.writer import StoreWriter
 from tests.integration.loader.conftest import Bench
 from tests.support.rollups import assert_rollups_equal_the_rows
 from tests.support.spooling import SpoolingGateway, a_head, a_start, question, reply

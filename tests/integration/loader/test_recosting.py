@@ -17,9 +17,9 @@ from proxy.pricing import edited
 from proxy.pricing.current import open_price_list
 from proxy.settings.snapshot import publish
 from proxy.settings.values import PriceSettings, Settings
-from proxy.store.amending import Amendment
-from proxy.store.reading import Reader
-from proxy.store.statements import Filters
+from proxy.store.changes.amending import Amendment
+from proxy.store.filters.statements import Filters
+from proxy.store.reading.reader import Reader
 from tests.integration.loader.conftest import Bench
 from tests.support.price_data import keep, price_data
 from tests.support.rollups import assert_rollups_equal_the_rows

@@ -23,10 +23,10 @@ from proxy.protocol.endpoints import operation_of
 from proxy.protocol.multipart import reduce
 from proxy.settings.database import DatabaseSettings
 from proxy.settings.values import Settings
-from proxy.store.amending import Amendment
-from proxy.store.reading import Reader
-from proxy.store.statements import Filters
-from proxy.store.writing import StoreWriter, WriteBatch
+from proxy.store.changes.amending import Amendment
+from proxy.store.filters.statements import Filters
+from proxy.store.reading.reader import Reader
+from proxy.store.writing.writer import StoreWriter, WriteBatch
 from tests.support.forms import HEADER, field, file, form
 from tests.support.priced_cases import call_of, cases
 from tests.support.recorded import SSE, answer, chat_chunks, cut_up, events, recorded, response_events

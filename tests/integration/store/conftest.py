@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from proxy.settings.database import DatabaseSettings, sqlite_at
-from proxy.store.reading import Reader
-from proxy.store.writing import StoreWriter
+from proxy.store.reading.reader import Reader
+from proxy.store.writing.writer import StoreWriter
 from tests.support.fresh_sqlite import fresh_sqlite
 
 if TYPE_CHECKING:

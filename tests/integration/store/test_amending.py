@@ -13,11 +13,11 @@ from proxy.domain.cost import Price
 from proxy.domain.interaction import Entry
 from proxy.domain.outcome import Outcome
 from proxy.settings.database import DatabaseSettings
-from proxy.store.amending import Amendment, Change
-from proxy.store.failures import RowError
-from proxy.store.reading import Reader
-from proxy.store.statements import Filters
-from proxy.store.writing import StoreWriter, WriteBatch
+from proxy.store.changes.amending import Amendment, Change
+from proxy.store.engines.failures import RowError
+from proxy.store.filters.statements import Filters
+from proxy.store.reading.reader import Reader
+from proxy.store.writing.writer import StoreWriter, WriteBatch
 from tests.support.entries import STARTED_AT, an_entry
 from tests.support.rollups import ask, assert_rollups_equal_the_rows
 

@@ -10,11 +10,11 @@ from proxy.domain.outcome import CostStatus, FinishKind, Outcome
 from proxy.query.fields import FIELDS, PRESENT
 from proxy.query.parsing import parse
 from proxy.query.terms import Moment, Term
-from proxy.store.asking import filters_of
-from proxy.store.reading import Reader
-from proxy.store.rows import COLUMNS as ALL_COLUMNS
-from proxy.store.terms import COLUMNS
-from proxy.store.writing import StoreWriter, WriteBatch
+from proxy.store.filters.asking import filters_of
+from proxy.store.filters.terms import COLUMNS
+from proxy.store.reading.reader import Reader
+from proxy.store.schema.rows import COLUMNS as ALL_COLUMNS
+from proxy.store.writing.writer import StoreWriter, WriteBatch
 from tests.support.entries import STARTED_AT, an_entry
 
 TIME = f"{STARTED_AT:012x}"

@@ -14,8 +14,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from proxy.settings.database import DatabaseSettings
-from proxy.store.reading import Reader
-from proxy.store.writing import StoreWriter, WriteBatch
+from proxy.store.reading.reader import Reader
+from proxy.store.writing.writer import StoreWriter, WriteBatch
 from tests.support.conversations import SHAPES, Turn, stored_as
 from tests.support.rollups import ask
 

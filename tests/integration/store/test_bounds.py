@@ -13,14 +13,14 @@ import pytest
 from proxy.errors import TooSlowError
 from proxy.query.parsing import LONGEST, MOST_TERMS, MOST_VALUES, QueryError, parse
 from proxy.settings.database import sqlite_at
-from proxy.store import text_index
-from proxy.store.analytics import Grouping, Span, buckets, failures, grouped, sessions
-from proxy.store.asking import filters_of
-from proxy.store.reading import PAGE, Reader
-from proxy.store.rows import COLUMNS
-from proxy.store.statements import WHOLE, models_beginning
-from proxy.store.text_indexing import index_next
-from proxy.store.writing import StoreWriter, WriteBatch
+from proxy.store.care.text_indexing import index_next
+from proxy.store.filters import text_index
+from proxy.store.filters.asking import filters_of
+from proxy.store.filters.statements import WHOLE, models_beginning
+from proxy.store.reading.analytics import Grouping, Span, buckets, failures, grouped, sessions
+from proxy.store.reading.reader import PAGE, Reader
+from proxy.store.schema.rows import COLUMNS
+from proxy.store.writing.writer import StoreWriter, WriteBatch
 from tests.support.entries import STARTED_AT, an_entry
 from tests.support.fresh_sqlite import fresh_sqlite
 

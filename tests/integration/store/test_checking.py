@@ -14,11 +14,11 @@ from proxy.catalogue.catalogue import Catalogue, catalogue_from_mapping
 from proxy.prompting.version import canonical
 from proxy.settings.database import DatabaseSettings, sqlite_at
 from proxy.store.catalogue import documents
-from proxy.store.checking import Checked, check_all
-from proxy.store.engine import backend_of
-from proxy.store.figures import free_bytes, table_sizes, timings, totals, view_names
-from proxy.store.migration import head
-from proxy.store.writing import StoreWriter, WriteBatch
+from proxy.store.engines.engine import backend_of
+from proxy.store.migrating.migration import head
+from proxy.store.upkeep.checking import Checked, check_all
+from proxy.store.upkeep.figures import free_bytes, table_sizes, timings, totals, view_names
+from proxy.store.writing.writer import StoreWriter, WriteBatch
 from tests.support.entries import an_entry
 from tests.support.rollups import ask
 

@@ -7,9 +7,9 @@ import hashlib
 import psycopg
 
 from proxy.settings.database import DatabaseSettings
-from proxy.store.configuration import CHANNEL, Proposal
-from proxy.store.reading import Reader
-from proxy.store.writing import StoreWriter
+from proxy.store.hosts.configuration import CHANNEL, Proposal
+from proxy.store.reading.reader import Reader
+from proxy.store.writing.writer import StoreWriter
 from tests.support.postgres import Databases
 
 

@@ -12,11 +12,11 @@ import pytest
 
 from proxy.errors import StoreError
 from proxy.settings.database import sqlite_at
-from proxy.store.backup import NoRoomError, copy_database
-from proxy.store.positions import SourceState
-from proxy.store.reading import Reader
-from proxy.store.restoring import examine, restore
-from proxy.store.writing import StoreWriter, WriteBatch
+from proxy.store.copies.backup import NoRoomError, copy_database
+from proxy.store.reading.reader import Reader
+from proxy.store.upkeep.restoring import examine, restore
+from proxy.store.writing.positions import SourceState
+from proxy.store.writing.writer import StoreWriter, WriteBatch
 from tests.support.entries import an_entry
 
 

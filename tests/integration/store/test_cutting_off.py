@@ -6,7 +6,7 @@ import pytest
 
 from proxy.errors import TooSlowError
 from proxy.settings.database import DatabaseSettings
-from proxy.store.reading import Reader
+from proxy.store.reading.reader import Reader
 
 ENDLESS = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT 1 FROM n) SELECT count(*) AS calls FROM n"
 

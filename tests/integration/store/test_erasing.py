@@ -10,12 +10,13 @@ import pytest
 from proxy.domain.interaction import Entry
 from proxy.domain.outcome import ContentState, Outcome
 from proxy.settings.database import DatabaseSettings
-from proxy.store import erasing, tables
-from proxy.store.amending import Amendment, Change
-from proxy.store.positions import SourceState
-from proxy.store.reading import Reader
-from proxy.store.set_aside import Quarantined
-from proxy.store.writing import StoreWriter, WriteBatch
+from proxy.store.changes.amending import Amendment, Change
+from proxy.store.contents.set_aside import Quarantined
+from proxy.store.erasure import erasing
+from proxy.store.reading.reader import Reader
+from proxy.store.schema import tables
+from proxy.store.writing.positions import SourceState
+from proxy.store.writing.writer import StoreWriter, WriteBatch
 from tests.support.entries import STARTED_AT, an_entry, with_body
 from tests.support.rollups import ask, assert_rollups_equal_the_rows
 

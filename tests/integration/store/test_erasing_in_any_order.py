@@ -18,13 +18,13 @@ from proxy.domain.interaction import Entry
 from proxy.domain.outcome import ContentState, Outcome
 from proxy.settings.database import DatabaseSettings
 from proxy.settings.values import RetentionSettings
-from proxy.store import erasing, purges, retention
-from proxy.store.amending import Amendment, Change
-from proxy.store.anonymising import Manner
-from proxy.store.positions import SourceState
-from proxy.store.purges import Aim
-from proxy.store.rebuilding import rebuild_day
-from proxy.store.writing import StoreWriter, WriteBatch
+from proxy.store.changes.amending import Amendment, Change
+from proxy.store.erasure import erasing, purges, retention
+from proxy.store.erasure.anonymising import Manner
+from proxy.store.erasure.purges import Aim
+from proxy.store.sums.rebuilding import rebuild_day
+from proxy.store.writing.positions import SourceState
+from proxy.store.writing.writer import StoreWriter, WriteBatch
 from tests.support.entries import STARTED_AT, an_entry, with_body
 from tests.support.rollups import ask, assert_rollups_equal_the_rows
 

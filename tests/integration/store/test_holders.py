@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from proxy.store.holders import OPEN, READS, WRITES, holders
+from proxy.store.upkeep.holders import OPEN, READS, WRITES, holders
 
 _PROGRAM = """
 import sqlite3, sys

@@ -8,8 +8,8 @@ import pytest
 from sqlalchemy import Connection
 
 from proxy.settings.database import DatabaseSettings
-from proxy.store import leadership
-from proxy.store.writing import StoreWriter
+from proxy.store.hosts import leadership
+from proxy.store.writing.writer import StoreWriter
 from tests.support.postgres import Databases
 
 Ask = Callable[[Callable[[Connection], object]], object]

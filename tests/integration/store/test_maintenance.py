@@ -18,10 +18,10 @@ from sqlalchemy import Engine
 
 from proxy.errors import StoreError
 from proxy.settings.database import DatabaseSettings, sqlite_at
-from proxy.store import figures
-from proxy.store.engine import Backend, backend_of, lent
-from proxy.store.maintenance import TASKS, Done, Upkeep, maintain
-from proxy.store.writing import StoreWriter, WriteBatch
+from proxy.store.care.maintenance import TASKS, Done, Upkeep, maintain
+from proxy.store.engines.engine import Backend, backend_of, lent
+from proxy.store.upkeep import figures
+from proxy.store.writing.writer import StoreWriter, WriteBatch
 from tests.support.entries import an_entry
 from tests.support.rollups import ask
 

@@ -13,12 +13,12 @@ import psycopg
 import pytest
 
 from proxy.settings.database import DatabaseSettings
-from proxy.store import membership
-from proxy.store.configuration import Proposal
-from proxy.store.failures import StoreUnavailableError
-from proxy.store.instances import Instance, Report
-from proxy.store.membership import Membership
-from proxy.store.writing import StoreWriter
+from proxy.store.engines.failures import StoreUnavailableError
+from proxy.store.hosts import membership
+from proxy.store.hosts.configuration import Proposal
+from proxy.store.hosts.instances import Instance, Report
+from proxy.store.hosts.membership import Membership
+from proxy.store.writing.writer import StoreWriter
 from tests.support.hosts import a_host
 from tests.support.postgres import Databases
 

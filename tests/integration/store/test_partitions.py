@@ -20,14 +20,14 @@ from proxy.domain.identity import IdentityMint, id_text
 from proxy.domain.interaction import Entry
 from proxy.query.terms import Word
 from proxy.settings.database import DatabaseSettings
-from proxy.store import partitions
-from proxy.store.amending import Amendment, Change
-from proxy.store.checking import check_all
-from proxy.store.engine import backend_of
-from proxy.store.positions import SourceState
-from proxy.store.reading import Reader
-from proxy.store.statements import Filters, Order
-from proxy.store.writing import StoreWriter, WriteBatch
+from proxy.store.changes.amending import Amendment, Change
+from proxy.store.engines import partitions
+from proxy.store.engines.engine import backend_of
+from proxy.store.filters.statements import Filters, Order
+from proxy.store.reading.reader import Reader
+from proxy.store.upkeep.checking import check_all
+from proxy.store.writing.positions import SourceState
+from proxy.store.writing.writer import StoreWriter, WriteBatch
 from tests.support.entries import an_entry
 from tests.support.rollups import ask
 

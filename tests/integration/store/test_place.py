@@ -10,8 +10,8 @@ import pytest
 
 from proxy.errors import StoreError
 from proxy.settings.database import sqlite_at
-from proxy.store.migration import upgrade
-from proxy.store.place import check_file
+from proxy.store.engines.place import check_file
+from proxy.store.migrating.migration import upgrade
 
 
 def a_folder(path: Path) -> None:

@@ -15,15 +15,15 @@ import pytest
 from proxy.domain.interaction import Entry
 from proxy.errors import StoreError
 from proxy.settings.database import DatabaseSettings
-from proxy.store import partitions
-from proxy.store.engine import backend_of
-from proxy.store.failures import RowError, StoreUnavailableError
-from proxy.store.migration import upgrade
-from proxy.store.positions import SourceState
-from proxy.store.postgres import translated
-from proxy.store.reading import Reader
-from proxy.store.statements import Filters
-from proxy.store.writing import StoreWriter, WriteBatch
+from proxy.store.engines import partitions
+from proxy.store.engines.engine import backend_of
+from proxy.store.engines.failures import RowError, StoreUnavailableError
+from proxy.store.engines.postgres import translated
+from proxy.store.filters.statements import Filters
+from proxy.store.migrating.migration import upgrade
+from proxy.store.reading.reader import Reader
+from proxy.store.writing.positions import SourceState
+from proxy.store.writing.writer import StoreWriter, WriteBatch
 from tests.support.entries import an_entry, with_body
 from tests.support.postgres import PostgresServer
 

@@ -8,14 +8,14 @@ from proxy.domain.interaction import Entry
 from proxy.errors import NotFoundError
 from proxy.query.parsing import QueryError
 from proxy.settings.database import DatabaseSettings
-from proxy.store import purges
-from proxy.store.anonymising import Manner
-from proxy.store.erasing import erase
-from proxy.store.positions import SourceState
-from proxy.store.purges import Aim, Kind, Purge
-from proxy.store.reading import Reader
-from proxy.store.set_aside import Quarantined
-from proxy.store.writing import StoreWriter, WriteBatch
+from proxy.store.contents.set_aside import Quarantined
+from proxy.store.erasure import purges
+from proxy.store.erasure.anonymising import Manner
+from proxy.store.erasure.erasing import erase
+from proxy.store.erasure.purges import Aim, Kind, Purge
+from proxy.store.reading.reader import Reader
+from proxy.store.writing.positions import SourceState
+from proxy.store.writing.writer import StoreWriter, WriteBatch
 from tests.support.entries import STARTED_AT, an_entry
 from tests.support.rollups import ask, assert_rollups_equal_the_rows
 

@@ -6,9 +6,9 @@ import pytest
 
 from proxy.domain.outcome import Outcome
 from proxy.errors import NotFoundError
-from proxy.store.reading import Reader
-from proxy.store.statements import Filters, Order
-from proxy.store.writing import StoreWriter, WriteBatch
+from proxy.store.filters.statements import Filters, Order
+from proxy.store.reading.reader import Reader
+from proxy.store.writing.writer import StoreWriter, WriteBatch
 from tests.support.entries import STARTED_AT, an_entry
 
 OWN_ID = "5f1d7a52-0f7e-4d55-9d5b-3b1f0c2a7e11"
@@ -123,7 +123,7 @@ def test_a_call_is_found_by_its_caller_s_own_id(filled: Reader) -> None:
 def test_a_common_label_is_found_like_a_rare_one(filled: Reader, monkeypatch: pytest.MonkeyPatch) -> None:
     wanted = Filters(tags=("eu",), metadata=(("team", "blue"),))
     rare = filled.list_interactions(wanted, 9)
-    monkeypatch.setattr("proxy.store.reading._RARE", 0)
+    monkeypatch.setattr("proxy.store.reading.reader._RARE", 0)
     assert filled.list_interactions(wanted, 9) == rare
     assert len(rare) == 1
 
@@ -142,7 +142,7 @@ def test_what_is_recorded_from_now_on_comes_in_the_order_of_recording(filled: Re
 def test_however_much_is_recorded_between_two_looks_none_of_it_is_passed_over(
     filled: Reader, writer: StoreWriter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("proxy.store.following.WINDOW", 4)
+    monkeypatch.setattr("proxy.store.reading.following.WINDOW", 4)
     recorded = filled.recorded()
     late, many = an_entry(user_id="late"), [an_entry(user_id=f"{number}") for number in range(25)]
     writer.write(WriteBatch(entries=[("s", item) for item in many]), lambda _entries: {})

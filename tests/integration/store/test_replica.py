@@ -11,9 +11,9 @@ import pytest
 
 from proxy.errors import StoreError
 from proxy.settings.database import DatabaseSettings
-from proxy.store.reading import Reader
-from proxy.store.statements import Filters
-from proxy.store.writing import StoreWriter, WriteBatch
+from proxy.store.filters.statements import Filters
+from proxy.store.reading.reader import Reader
+from proxy.store.writing.writer import StoreWriter, WriteBatch
 from tests.support.entries import an_entry
 
 if TYPE_CHECKING:

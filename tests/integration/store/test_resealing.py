@@ -11,13 +11,13 @@ import pytest
 from proxy.domain.interaction import Entry
 from proxy.errors import StoreError
 from proxy.settings.database import DatabaseSettings
-from proxy.store import resealing
-from proxy.store.amending import Change
-from proxy.store.maintenance import RESEAL, SWEEP
-from proxy.store.reading import Reader
-from proxy.store.sealing import SealedRecordError
-from proxy.store.set_aside import ParkedPart, Quarantined
-from proxy.store.writing import StoreWriter
+from proxy.store.care.maintenance import RESEAL, SWEEP
+from proxy.store.changes import resealing
+from proxy.store.changes.amending import Change
+from proxy.store.contents.set_aside import ParkedPart, Quarantined
+from proxy.store.reading.reader import Reader
+from proxy.store.schema.sealing import SealedRecordError
+from proxy.store.writing.writer import StoreWriter
 from tests.integration.store.test_sealing import CANARY, MASTER, OTHER, a_call, amend, large, readable, write
 from tests.support.rollups import ask
 
@@ -27,7 +27,7 @@ PART = ParkedPart("0199aaaa-0000-7000-8000-000000000001", 0, "s", 1, CANARY.enco
 @pytest.fixture(autouse=True)
 def _key(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DASHCAM_MASTER_KEY", MASTER)
-    monkeypatch.setattr("proxy.store.sealing._ring._masters", {})
+    monkeypatch.setattr("proxy.store.schema.sealing._ring._masters", {})
 
 
 @pytest.fixture
@@ -100,7 +100,7 @@ def test_another_key_seals_anew_and_the_former_one_may_go(
     monkeypatch.setenv("DASHCAM_MASTER_KEY", f"{OTHER},{MASTER}")
     assert reseal(database) > 0
     monkeypatch.setenv("DASHCAM_MASTER_KEY", OTHER)
-    monkeypatch.setattr("proxy.store.sealing._ring._masters", {})
+    monkeypatch.setattr("proxy.store.schema.sealing._ring._masters", {})
     check(database, calls)
     assert reseal(database) == 0
 
@@ -110,7 +110,7 @@ def test_without_the_former_key_nothing_is_written_over(
 ) -> None:
     calls = fill(database)
     monkeypatch.setenv("DASHCAM_MASTER_KEY", OTHER)
-    monkeypatch.setattr("proxy.store.sealing._ring._masters", {})
+    monkeypatch.setattr("proxy.store.schema.sealing._ring._masters", {})
     with pytest.raises(SealedRecordError, match="sealed with the master key"):
         reseal(database)
     monkeypatch.setenv("DASHCAM_MASTER_KEY", MASTER)

@@ -14,9 +14,9 @@ from proxy.domain.outcome import ContentState, Outcome
 from proxy.domain.retention import EXPIRES
 from proxy.settings.database import DatabaseSettings
 from proxy.settings.values import RetentionSettings
-from proxy.store import retention
-from proxy.store.columns import instant_text
-from proxy.store.writing import StoreWriter, WriteBatch
+from proxy.store.erasure import retention
+from proxy.store.schema.columns import instant_text
+from proxy.store.writing.writer import StoreWriter, WriteBatch
 from tests.support.entries import STARTED_AT, an_entry, with_body
 from tests.support.rollups import ask, assert_rollups_equal_the_rows
 

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from proxy.errors import StoreError
-from proxy.store.backup import NoRoomError
-from proxy.store.restoring import examine
-from proxy.store.sealed_copies import plain_copy, seal, unsealed
-from proxy.store.sealed_file import POSTGRES, CopyBrokenError, SealingFile
-from proxy.store.writing import StoreWriter, WriteBatch
+from proxy.store.copies.backup import NoRoomError
+from proxy.store.copies.sealed_copies import plain_copy, seal, unsealed
+from proxy.store.copies.sealed_file import POSTGRES, CopyBrokenError, SealingFile
+from proxy.store.upkeep.restoring import examine
+from proxy.store.writing.writer import StoreWriter, WriteBatch
 from tests.support.entries import an_entry
 
 MASTER = bytes(range(32))

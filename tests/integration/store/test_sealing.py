@@ -16,16 +16,16 @@ from proxy.domain.outcome import Outcome
 from proxy.errors import UsageError
 from proxy.query.parsing import parse
 from proxy.settings.database import DatabaseSettings
-from proxy.store import tables
-from proxy.store.amending import Amendment, Change
-from proxy.store.asking import filters_of
-from proxy.store.bodies import INLINE
-from proxy.store.erasing import strip
-from proxy.store.reading import Reader
-from proxy.store.sealing import SealedRecordError, Sealer, unsealed
-from proxy.store.set_aside import ParkedPart, Quarantined
-from proxy.store.statements import Filters
-from proxy.store.writing import StoreWriter, WriteBatch
+from proxy.store.changes.amending import Amendment, Change
+from proxy.store.contents.bodies import INLINE
+from proxy.store.contents.set_aside import ParkedPart, Quarantined
+from proxy.store.erasure.erasing import strip
+from proxy.store.filters.asking import filters_of
+from proxy.store.filters.statements import Filters
+from proxy.store.reading.reader import Reader
+from proxy.store.schema import tables
+from proxy.store.schema.sealing import SealedRecordError, Sealer, unsealed
+from proxy.store.writing.writer import StoreWriter, WriteBatch
 from tests.support.entries import an_entry
 from tests.support.rollups import ask
 
@@ -158,7 +158,7 @@ def test_without_its_key_rows_are_listed_and_texts_say_which_key_is_missing(
     write(database, call)
     identity = call.interaction.id
     monkeypatch.setenv("DASHCAM_MASTER_KEY", OTHER)
-    monkeypatch.setattr("proxy.store.sealing._ring._masters", {})
+    monkeypatch.setattr("proxy.store.schema.sealing._ring._masters", {})
     with reading(database) as reader:
         row = reader.interaction(identity)
         assert (row["input_preview"], row["error_message"], row["error_type"]) == (None, None, "bad")

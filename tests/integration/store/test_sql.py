@@ -6,7 +6,7 @@ import pytest
 
 from proxy.errors import UsageError
 from proxy.settings.database import DatabaseSettings
-from proxy.store.sql import ask
+from proxy.store.engines.sql import ask
 
 
 def test_rows_come_with_names_told_apart(store: DatabaseSettings) -> None:

@@ -10,12 +10,12 @@ import pytest
 from proxy.domain.interaction import Entry
 from proxy.errors import StoreError
 from proxy.settings.database import DatabaseSettings, sqlite_at
-from proxy.store.engine import backend_of
-from proxy.store.failures import StoreUnavailableError
-from proxy.store.migration import upgrade
-from proxy.store.reading import Reader
-from proxy.store.statements import Filters, Order, listing, listing_largest, slice_of
-from proxy.store.writing import StoreWriter, WriteBatch
+from proxy.store.engines.engine import backend_of
+from proxy.store.engines.failures import StoreUnavailableError
+from proxy.store.filters.statements import Filters, Order, listing, listing_largest, slice_of
+from proxy.store.migrating.migration import upgrade
+from proxy.store.reading.reader import Reader
+from proxy.store.writing.writer import StoreWriter, WriteBatch
 from tests.support.entries import STARTED_AT, an_entry
 from tests.support.rollups import ask
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from proxy.domain.interaction import Entry
 from proxy.settings.database import DatabaseSettings
-from proxy.store import erasing
-from proxy.store.reading import Reader
-from proxy.store.writing import StoreWriter, WriteBatch
+from proxy.store.erasure import erasing
+from proxy.store.reading.reader import Reader
+from proxy.store.writing.writer import StoreWriter, WriteBatch
 from tests.support.entries import STARTED_AT, an_entry, with_body
 from tests.support.rollups import ask
 

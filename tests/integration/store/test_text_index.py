@@ -16,14 +16,15 @@ from proxy.query.parsing import parse
 from proxy.query.terms import Word
 from proxy.query.words import has_unspaced, wanted_of, words_in
 from proxy.settings.database import DatabaseSettings, sqlite_at
-from proxy.store import revisions, text_index
-from proxy.store.asking import filters_of
-from proxy.store.engine import backend_of
-from proxy.store.migration import upgrade
-from proxy.store.reading import Reader
-from proxy.store.statements import WHOLE, Filters, conditions_of
-from proxy.store.text_indexing import INDEXES, index_next
-from proxy.store.writing import StoreWriter, WriteBatch
+from proxy.store.care.text_indexing import INDEXES, index_next
+from proxy.store.engines.engine import backend_of
+from proxy.store.filters import text_index
+from proxy.store.filters.asking import filters_of
+from proxy.store.filters.statements import WHOLE, Filters, conditions_of
+from proxy.store.migrating import revisions
+from proxy.store.migrating.migration import upgrade
+from proxy.store.reading.reader import Reader
+from proxy.store.writing.writer import StoreWriter, WriteBatch
 from tests.support.entries import STARTED_AT, an_entry
 from tests.support.fresh_sqlite import fresh_sqlite
 

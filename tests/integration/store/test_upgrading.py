@@ -17,11 +17,11 @@ from sqlalchemy import inspect
 
 from proxy.errors import StoreError
 from proxy.settings.database import DatabaseSettings, sqlite_at
-from proxy.store.engine import backend_of
-from proxy.store.migration import How, check, head, revision_of, upgrade
-from proxy.store.reading import Reader
-from proxy.store.sealed_file import opened
-from proxy.store.upgrading import UpgradeError
+from proxy.store.copies.sealed_file import opened
+from proxy.store.engines.engine import backend_of
+from proxy.store.migrating.migration import How, check, head, revision_of, upgrade
+from proxy.store.migrating.upgrading import UpgradeError
+from proxy.store.reading.reader import Reader
 from tests.support.processes import ROOT
 from tests.support.rollups import ask
 from tests.support.schemas import folder_with
@@ -63,7 +63,7 @@ CHILD = """
 import sys
 from pathlib import Path
 from proxy.settings.database import DatabaseSettings
-from proxy.store.migration import How, upgrade
+from proxy.store.migrating.migration import How, upgrade
 upgrade(DatabaseSettings(url=sys.argv[1]), How(folder=Path(sys.argv[2]), batch_rows=5))
 """
 PRICES = 2000

@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 from proxy.domain.interaction import Entry
 from proxy.domain.outcome import Outcome
 from proxy.settings.database import DatabaseSettings
-from proxy.store.amending import Amendment, Change
-from proxy.store.maintenance import REBUILD
-from proxy.store.reading import Reader
-from proxy.store.rows import LARGEST
-from proxy.store.statements import Filters
-from proxy.store.writing import StoreWriter, WriteBatch
+from proxy.store.care.maintenance import REBUILD
+from proxy.store.changes.amending import Amendment, Change
+from proxy.store.filters.statements import Filters
+from proxy.store.reading.reader import Reader
+from proxy.store.schema.rows import LARGEST
+from proxy.store.writing.writer import StoreWriter, WriteBatch
 from tests.support.entries import STARTED_AT, an_entry
 from tests.support.rollups import ask, assert_rollups_equal_the_rows
 

@@ -14,13 +14,13 @@ from proxy.domain.interaction import Entry
 from proxy.domain.outcome import Outcome
 from proxy.errors import NotFoundError
 from proxy.settings.database import DatabaseSettings
-from proxy.store.failures import RowError
-from proxy.store.positions import SourceState
-from proxy.store.reading import Reader
-from proxy.store.rows import LARGEST
-from proxy.store.set_aside import ParkedPart
-from proxy.store.statements import Filters
-from proxy.store.writing import StoreWriter, Totals, WriteBatch
+from proxy.store.contents.set_aside import ParkedPart
+from proxy.store.engines.failures import RowError
+from proxy.store.filters.statements import Filters
+from proxy.store.reading.reader import Reader
+from proxy.store.schema.rows import LARGEST
+from proxy.store.writing.positions import SourceState
+from proxy.store.writing.writer import StoreWriter, Totals, WriteBatch
 from tests.support.entries import an_entry, with_body
 from tests.support.rollups import ask
 

@@ -7,7 +7,7 @@ import pytest
 from proxy.catalogue.parsing import parse
 from proxy.catalogue.view import COLUMNS, ViewDocument
 from proxy.errors import InvalidError
-from proxy.store import rows
+from proxy.store.schema import rows
 
 
 def test_its_columns_are_the_records() -> None:

@@ -12,7 +12,7 @@ import pytest
 from proxy.cli.app import run_app
 from proxy.domain.interaction import Entry
 from proxy.settings.database import sqlite_at
-from proxy.store.writing import StoreWriter, WriteBatch
+from proxy.store.writing.writer import StoreWriter, WriteBatch
 from tests.support.fresh_sqlite import fresh_sqlite
 
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from proxy.cli.database import size
-from proxy.store.backup import copies_in
-from proxy.store.migration import head
+from proxy.store.copies.backup import copies_in
+from proxy.store.migrating.migration import head
 from tests.support.entries import an_entry
 from tests.unit.cli.conftest import Command, Record
 

@@ -14,8 +14,8 @@ from proxy.loader.errands import WaitingErrands
 from proxy.settings.database import sqlite_at
 from proxy.settings.values import Settings
 from proxy.spool.disk import RealDisk
-from proxy.store.migration import head, known_revisions
-from proxy.store.writing import StoreWriter
+from proxy.store.migrating.migration import head, known_revisions
+from proxy.store.writing.writer import StoreWriter
 from tests.support.entries import STARTED_AT, an_entry
 from tests.support.revisions import bring_to
 from tests.support.schemas import fill_every_table

@@ -21,7 +21,7 @@ from proxy.domain.outcome import Outcome
 from proxy.errors import DashcamError
 from proxy.forms import reading, writing
 from proxy.forms.writing import Csv
-from proxy.store.rows import COLUMNS
+from proxy.store.schema.rows import COLUMNS
 from tests.support.entries import STARTED_AT, an_entry
 from tests.unit.cli.conftest import Command, Record
 

@@ -10,8 +10,8 @@ from proxy.cli.following import row_of, terms_of
 from proxy.cli.table import Table, print_tabs
 from proxy.query.parsing import parse
 from proxy.query.terms import Query
-from proxy.store.asking import filters_of
-from proxy.store.statements import Filters
+from proxy.store.filters.asking import filters_of
+from proxy.store.filters.statements import Filters
 
 FACTS: dict[str, Any] = {
     "id": "0199aaaa-0000-7000-8000-000000000001",

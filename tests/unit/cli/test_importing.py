@@ -16,8 +16,8 @@ from proxy.domain.outcome import Outcome
 from proxy.errors import StoreError
 from proxy.loader.amendments import Amender
 from proxy.settings.database import sqlite_at
-from proxy.store.erasing import erase
-from proxy.store.writing import StoreWriter
+from proxy.store.erasure.erasing import erase
+from proxy.store.writing.writer import StoreWriter
 from tests.support.carried import whole
 from tests.support.entries import STARTED_AT
 from tests.support.rollups import assert_rollups_equal_the_rows

@@ -10,8 +10,8 @@ import pytest
 from proxy.cli.instants import now
 from proxy.domain.outcome import Outcome
 from proxy.settings.database import sqlite_at
-from proxy.store.reading import Reader
-from proxy.store.statements import Filters
+from proxy.store.filters.statements import Filters
+from proxy.store.reading.reader import Reader
 from tests.support.entries import STARTED_AT, an_entry
 from tests.unit.cli.conftest import Command, Record
 

@@ -11,7 +11,8 @@ import pytest
 
 from proxy.cli import search as searching
 from proxy.domain.interaction import Entry
-from proxy.store import reading, text_index
+from proxy.store.filters import text_index
+from proxy.store.reading import reader
 from tests.support.entries import STARTED_AT, an_entry
 from tests.unit.cli.conftest import Command, Record
 
@@ -68,7 +69,7 @@ def test_a_terminal_gets_matches_painted_and_is_told_when_there_is_more_or_nothi
 def test_every_page_is_looked_through(
     dashcam: Command, record: Record, monkeypatch: pytest.MonkeyPatch, rare: int
 ) -> None:
-    monkeypatch.setattr(reading, "PAGE", 2)
+    monkeypatch.setattr(reader, "PAGE", 2)
     monkeypatch.setattr(text_index, "RARE", rare)
     record(*(said(f"number {number}", second=number // 2) for number in range(9)))
     assert sorted(found(dashcam, "number")) == [f"number {number}" for number in range(9)]
@@ -78,7 +79,7 @@ def test_every_page_is_looked_through(
 def test_when_the_time_is_over_it_says_how_to_go_on(
     dashcam: Command, record: Record, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reading, "PAGE", 1)
+    monkeypatch.setattr(reader, "PAGE", 1)
     monkeypatch.setattr(text_index, "RARE", -1)
     monkeypatch.setattr(searching, "SECONDS", -1.0)
     record(said("old", second=1), said("new", second=2))

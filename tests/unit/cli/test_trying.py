@@ -10,7 +10,7 @@ import pytest
 from proxy.cli import trying
 from proxy.errors import StoreError
 from proxy.settings.values import Settings
-from proxy.store.decoding import Row
+from proxy.store.schema.decoding import Row
 from tests.support.entries import an_entry
 from tests.unit.cli.conftest import Record
 

@@ -11,9 +11,9 @@ import pytest
 from proxy.control.turns import Turns
 from proxy.errors import NotFoundError
 from proxy.settings.database import sqlite_at
-from proxy.store.failures import StoreUnavailableError
-from proxy.store.migration import upgrade
-from proxy.store.writing import StoreWriter
+from proxy.store.engines.failures import StoreUnavailableError
+from proxy.store.migrating.migration import upgrade
+from proxy.store.writing.writer import StoreWriter
 
 
 @pytest.fixture

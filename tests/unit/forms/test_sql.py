@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from proxy.errors import InvalidError
 from proxy.forms.sql import SqlDump, is_statement, values_of
-from proxy.store.rows import KINDS
+from proxy.store.schema.rows import KINDS
 
 NAMES = ("id", "model", "input_tokens", "duration_ms", "success", "usage_raw", "started_at")
 _ROWS = st.fixed_dictionaries(

@@ -14,8 +14,8 @@ from proxy.domain.retention import EXPIRES, seconds_of
 from proxy.interpret.entry import interpret
 from proxy.interpret.tagging import tags_of
 from proxy.pricing.cost import cost_of
-from proxy.store.columns import instant_text, milliseconds_of
-from proxy.store.rows import label_rows
+from proxy.store.schema.columns import instant_text, milliseconds_of
+from proxy.store.schema.rows import label_rows
 from tests.support.recorded import recorded
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from proxy.domain.cost import Price
 from proxy.loader.amendments import decode, encode
-from proxy.store.amending import Amendment, Change
+from proxy.store.changes.amending import Amendment, Change
 
 _VALUE = (
     st.none() | st.booleans() | st.integers(-(2**63), 2**63 - 1) | st.text(max_size=20) | st.lists(st.text(max_size=3))

@@ -11,7 +11,7 @@ from proxy.control.api.table import ENDPOINTS
 from proxy.settings.credentials import digest
 from proxy.settings.database import sqlite_at
 from proxy.settings.values import AdminSettings, SecretSettings, Settings
-from proxy.store.migration import upgrade
+from proxy.store.migrating.migration import upgrade
 from tests.support.admin_api import PEER, admin_api
 
 TOKEN = "dashcam_adm_" + "k3v9" * 8

@@ -12,7 +12,7 @@ import pytest
 from proxy.pricing import release
 from proxy.settings.database import sqlite_at
 from proxy.settings.values import AdminSettings, PriceSettings, Settings
-from proxy.store.migration import upgrade
+from proxy.store.migrating.migration import upgrade
 from tests.support.admin_api import AdminApi, admin_api
 from tests.support.model_server import listed, serving
 from tests.support.price_data import price_data

@@ -12,7 +12,7 @@ from proxy.domain.provider import Provider
 from proxy.domain.route import Route, Target
 from proxy.settings.database import DatabaseSettings, sqlite_at
 from proxy.settings.values import Settings
-from proxy.store.migration import upgrade
+from proxy.store.migrating.migration import upgrade
 from tests.support.admin_api import PEER, AdminApi, admin_api
 
 MASTER = "k3Y9" * 10

@@ -20,9 +20,9 @@ from proxy.domain.outcome import Outcome
 from proxy.query.fields import FIELDS
 from proxy.settings.database import DatabaseSettings, sqlite_at
 from proxy.settings.values import Settings
-from proxy.store.migration import upgrade
-from proxy.store.rows import COLUMNS
-from proxy.store.writing import WriteBatch
+from proxy.store.migrating.migration import upgrade
+from proxy.store.schema.rows import COLUMNS
+from proxy.store.writing.writer import WriteBatch
 from tests.support.admin_api import AdminApi, admin_api
 from tests.support.entries import STARTED_AT, an_entry
 
@@ -139,7 +139,7 @@ async def test_what_is_not_understood_is_told_with_what_there_is(settings: Setti
 async def test_a_question_that_takes_too_long_is_cut_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     database = sqlite_at(tmp_path / "dashcam.db")
     upgrade(database)
-    monkeypatch.setattr("proxy.store.sqlite.BOUND_STEPS", 1)
+    monkeypatch.setattr("proxy.store.engines.sqlite.BOUND_STEPS", 1)
     async with filled(Settings(data_dir=str(tmp_path), run_dir=str(tmp_path), database=database)) as api:
         # The time that there was is over before the first step.
         monkeypatch.setattr(interactions, "_COUNT_SECONDS", -1.0)

@@ -11,7 +11,7 @@ import pytest
 from proxy.domain.redaction import OwnPattern, RedactionRules
 from proxy.settings.database import sqlite_at
 from proxy.settings.values import Settings
-from proxy.store.migration import upgrade
+from proxy.store.migrating.migration import upgrade
 from tests.support.admin_api import admin_api
 from tests.support.redacting import CANARIES, events
 

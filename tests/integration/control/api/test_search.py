@@ -9,7 +9,8 @@ import pytest
 from proxy.control.api import search
 from proxy.settings.database import DatabaseSettings
 from proxy.settings.values import Settings
-from proxy.store import reading, text_index
+from proxy.store.filters import text_index
+from proxy.store.reading import reader
 from tests.support.few_calls import filled, refused
 
 
@@ -42,7 +43,7 @@ async def test_words_are_found_with_the_text_around_them(settings: Settings) -> 
 
 async def test_a_search_says_how_far_it_came(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(search, "SECONDS", -1.0)
-    monkeypatch.setattr(reading, "PAGE", 2)
+    monkeypatch.setattr(reader, "PAGE", 2)
     monkeypatch.setattr(text_index, "RARE", -1)
     async with filled(settings) as api:
         told = await api.ask("GET", "search?q=me")

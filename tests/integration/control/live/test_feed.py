@@ -21,9 +21,9 @@ from proxy.loader.loading import Loader
 from proxy.query.parsing import parse
 from proxy.settings.database import DatabaseSettings
 from proxy.settings.values import Settings
-from proxy.store.asking import filters_of
-from proxy.store.failures import StoreUnavailableError
-from proxy.store.writing import StoreWriter, WriteBatch
+from proxy.store.engines.failures import StoreUnavailableError
+from proxy.store.filters.asking import filters_of
+from proxy.store.writing.writer import StoreWriter, WriteBatch
 from proxy.telemetry.families import Totals
 from tests.support.entries import an_entry
 from tests.support.spooling import SpoolingGateway, a_start, an_end, settings_in
@@ -207,7 +207,7 @@ async def test_without_an_audit_log_no_text_is_told(bench: Bench) -> None:
 async def test_a_database_that_is_away_is_told_once_and_asked_again(
     bench: Bench, gateways: list[SpoolingGateway], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from proxy.store.following import Recorded
+    from proxy.store.reading.following import Recorded
 
     ask = Recorded.next
     async with listening(bench, wish()) as client:

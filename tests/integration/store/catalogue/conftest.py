@@ -11,8 +11,8 @@ from sqlalchemy import Connection
 
 from proxy.catalogue.catalogue import Catalogue, catalogue_from_mapping
 from proxy.settings.database import DatabaseSettings
-from proxy.store.engine import Backend, backend_of
-from proxy.store.writing import StoreWriter
+from proxy.store.engines.engine import Backend, backend_of
+from proxy.store.writing.writer import StoreWriter
 
 MADE_AT = datetime(2026, 11, 1, 12, tzinfo=UTC)
 VERSIONS = {

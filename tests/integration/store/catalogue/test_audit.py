@@ -7,7 +7,7 @@ from sqlalchemy import Connection
 from proxy.store.catalogue import audit
 from proxy.store.catalogue.audit import Deed
 from proxy.store.catalogue.span import Span
-from proxy.store.engine import Backend
+from proxy.store.engines.engine import Backend
 
 DEEDS = [
     Deed(actor="dct_1", action="create", noun="providers", object="acme", source="127.0.0.1", revision=3),

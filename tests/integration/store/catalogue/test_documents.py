@@ -12,7 +12,7 @@ from proxy.errors import InvalidError, NotFoundError
 from proxy.store.catalogue import documents
 from proxy.store.catalogue.span import Span
 from proxy.store.catalogue.values import json_of
-from proxy.store.engine import Backend
+from proxy.store.engines.engine import Backend
 from tests.integration.store.catalogue.conftest import HASHES, MADE_AT, VERSIONS, a_catalogue
 
 EMPTY = Catalogue()

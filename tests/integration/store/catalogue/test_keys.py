@@ -11,7 +11,7 @@ from proxy.catalogue.access import LimitsDocument, NewKey, NewToken
 from proxy.domain.access import Limits, ProxyKey
 from proxy.errors import NotFoundError
 from proxy.store.catalogue import keys
-from proxy.store.engine import Backend
+from proxy.store.engines.engine import Backend
 
 TEXT = "dc_" + "k3Y9" * 10
 ENDS = datetime(2027, 1, 1, tzinfo=UTC)

@@ -7,9 +7,9 @@ import pytest
 from proxy.catalogue.access import NewKey
 from proxy.catalogue.catalogue import Catalogue
 from proxy.store.catalogue import documents, keys
-from proxy.store.engine import Backend
-from proxy.store.reading import Reader
-from proxy.store.writing import StoreWriter
+from proxy.store.engines.engine import Backend
+from proxy.store.reading.reader import Reader
+from proxy.store.writing.writer import StoreWriter
 from tests.integration.store.catalogue.conftest import a_catalogue
 
 

@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 from proxy.errors import NotFoundError
 from proxy.settings.provider_secret import SecretError, unseal
 from proxy.store.catalogue import provider_secrets as secrets
-from proxy.store.engine import Backend
+from proxy.store.engines.engine import Backend
 
 OLD, NEW = b"o" * 32, b"n" * 32
 KEY = "sk-acme-0123456789-abcd"

@@ -12,8 +12,8 @@ from proxy.store.catalogue import audit, documents, keys, provider_secrets
 from proxy.store.catalogue.audit import Deed
 from proxy.store.catalogue.soundness import wrong_in
 from proxy.store.catalogue.state import read_state
-from proxy.store.engine import backend_of
-from proxy.store.writing import StoreWriter
+from proxy.store.engines.engine import backend_of
+from proxy.store.writing.writer import StoreWriter
 from tests.integration.store.catalogue.conftest import HASHES, VERSIONS, a_catalogue
 from tests.support.moving import HOME, move
 

@@ -16,14 +16,14 @@ import pytest
 from proxy.domain.identity import IdentityMint, id_text
 from proxy.domain.interaction import Entry
 from proxy.settings.database import DatabaseSettings, sqlite_at
-from proxy.store import partitions
 from proxy.store.catalogue import audit
 from proxy.store.catalogue.audit import Deed
-from proxy.store.engine import backend_of
+from proxy.store.engines import partitions
+from proxy.store.engines.engine import backend_of
 from proxy.store.moving import state
 from proxy.store.moving.merging import Renaming
 from proxy.store.moving.procedure import Watch, copy
-from proxy.store.writing import StoreWriter
+from proxy.store.writing.writer import StoreWriter
 from tests.support.checkout import ROOT
 from tests.support.entries import an_entry, with_body
 from tests.support.moving import (

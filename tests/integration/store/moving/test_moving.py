@@ -13,13 +13,13 @@ from hypothesis import HealthCheck, Phase, given, settings
 
 from proxy.errors import StoreError
 from proxy.settings.database import DatabaseSettings, sqlite_at
-from proxy.store import tables
+from proxy.store.contents.set_aside import ParkedPart, Quarantined
 from proxy.store.moving import plan, state
 from proxy.store.moving.procedure import Watch, copy
 from proxy.store.moving.side import PAGE_BYTES, Side
-from proxy.store.reading import Reader
-from proxy.store.set_aside import ParkedPart, Quarantined
-from proxy.store.writing import StoreWriter
+from proxy.store.reading.reader import Reader
+from proxy.store.schema import tables
+from proxy.store.writing.writer import StoreWriter
 from tests.support.any_rows import Rows, everything, put, records
 from tests.support.entries import STARTED_AT, an_entry, with_body
 from tests.support.moving import (
@@ -190,7 +190,7 @@ def test_a_slice_that_another_program_would_pack_otherwise_stays_as_it_is(
     store = source if engine == "sqlite" else target
     first, second = (with_body(an_entry(), LARGE, CUTS) for _ in range(2))
     write(store, first)
-    monkeypatch.setattr("proxy.store.bodies.pack", lambda data: ("plain", data))
+    monkeypatch.setattr("proxy.store.contents.bodies.pack", lambda data: ("plain", data))
     write(store, second)
     reader = Reader(store)
     for entry in (first, second):

@@ -13,10 +13,10 @@ from proxy.cli import copying
 from proxy.errors import NotAllowedError, StoreError
 from proxy.settings.database import DatabaseSettings, sqlite_at
 from proxy.settings.installation import id_of
-from proxy.store import instances
+from proxy.store.hosts import instances
 from proxy.store.moving import state
 from proxy.store.moving.procedure import copy, open_copy
-from proxy.store.writing import StoreWriter
+from proxy.store.writing.writer import StoreWriter
 from tests.support.entries import STARTED_AT, an_entry, with_body
 from tests.support.hosts import a_host
 from tests.support.moving import (

@@ -16,7 +16,7 @@ from proxy.domain.provider import Provider
 from proxy.prompting.version import canonical
 from proxy.settings.snapshot import base_snapshot, publish
 from proxy.settings.values import RecordingSettings, Settings
-from proxy.store import sqlite
+from proxy.store.engines import sqlite
 from tests.support.entries import an_entry
 from tests.unit.cli.conftest import Record
 

@@ -1,0 +1,77 @@
+"""A statement that somebody typed, on either engine: one, read-only, bounded in time and rows.
+
+It goes to the driver as it is; none of our words for both engines are put into it. SQLite's file is opened for reading
+only. On Postgres the transaction is read-only, and only one statement is taken at a time, so that none can end it and
+go on in another.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from proxy.errors import UsageError
+from proxy.settings.database import DatabaseSettings
+from proxy.store.engines.engine import backend_of, lent
+
+_READS = re.compile(r"[\s(]*(?:select|with|values|table)\b", re.IGNORECASE)
+_TOOK_TOO_LONG = ("interrupted", "statement timeout")
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """``columns`` are the names in their order, each only once; ``has_more``: there were more rows than wanted."""
+
+    columns: tuple[str, ...]
+    rows: list[tuple[Any, ...]]
+    has_more: bool
+
+
+def ask(database: DatabaseSettings, sql: str, most: int, seconds: float) -> Answer:
+    """Return what a statement gives, up to so many rows; ``UsageError`` says what the engine has against it."""
+    if not sql.strip():
+        raise UsageError("the database does not take this statement: it is empty", hint=_HINT)
+    backend = backend_of(database.for_reading())
+    with lent(backend, backend.examiner()) as engine, engine.begin() as connection:
+        backend.bound(connection, seconds)
+        driver: Any = connection.connection.driver_connection
+        try:
+            with contextlib.closing(_cursor(driver, sql, is_postgres=database.is_postgres)) as cursor:
+                cursor.execute(sql)
+                columns = tuple(item[0] for item in cursor.description or ())
+                rows = cursor.fetchmany(most + 1) if columns else []
+        except (connection.dialect.loaded_dbapi.Error, connection.dialect.loaded_dbapi.Warning) as error:
+            told = str(error).strip() or type(error).__name__
+            if any(words in told for words in _TOOK_TOO_LONG):
+                raise UsageError(f"no answer within {seconds:g} s", hint="narrow it, or give it --seconds") from error
+            raise UsageError(f"the database does not take this statement: {told}", hint=_HINT) from error
+        return Answer(_told_apart(columns), [tuple(row) for row in rows[:most]], len(rows) > most)
+
+
+_HINT = "dashcam sql without a statement lists tables and views"
+
+
+def _cursor(driver: Any, sql: str, *, is_postgres: bool) -> Any:
+    """Return what a statement is to be executed with."""
+    if not is_postgres:
+        return driver.cursor()
+    if _READS.match(sql):
+        # A cursor of the server's: the rows that nobody wants stay there.
+        return driver.cursor(name="dashcam_sql")
+    # In the binary form no more than one statement is taken.
+    return driver.cursor(binary=True)
+
+
+def _told_apart(names: Sequence[str]) -> tuple[str, ...]:
+    """Return names where the second ``count`` is ``count_2``."""
+    found: list[str] = []
+    for name in names:
+        number, told = 1, name
+        while told in found:
+            number += 1
+            told = f"{name}_{number}"
+        found.append(told)
+    return tuple(found)
