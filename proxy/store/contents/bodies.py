@@ -29,7 +29,7 @@ else:
 
 INLINE = 4096
 LARGEST_SLICE = 8 * 1024 * 1024
-_WORTH_COMPRESSING = 400
+_WORTH_COMPRESSING = 200
 _SLICES_AT_ONCE = 50
 SEALED_EDITS = '"sealed"'
 """Stands in the column of edits where they are sealed."""
