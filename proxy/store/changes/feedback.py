@@ -42,9 +42,14 @@ Row = dict[str, Any]
 
 
 def put(connection: Connection, backend: Backend, item: Feedback) -> Row:
-    """Keep feedback, or let it say what it says now; ``InvalidError`` where the id is that of something else's."""
+    """Keep feedback, or let it say what it says now; ``InvalidError`` where the id is that of something else's.
+
+    ``NotFoundError`` where its call was erased: nothing more is kept of it.
+    """
     now = backend.now(connection)
     call = None if item.reference is None else _hold(connection, item.reference)
+    if call is None and item.reference is not None and _is_erased(connection, item.reference):
+        raise NotFoundError(f"the call {item.reference} was erased, and nothing more is kept of it")
     found = connection.exec_driver_sql(f"SELECT {_NAMED} FROM feedback WHERE id = ?", (item.id,)).mappings().first()  # noqa: S608
     if found is not None and (found["reference"], found["session_id"]) != (item.reference, item.session_id):
         raise InvalidError([Problem("id", "is that of feedback on something else; give this another one")])
@@ -148,6 +153,10 @@ def _find(connection: Connection, reference: str) -> str | None:
         if found is not None:
             return str(found)
     return None
+
+
+def _is_erased(connection: Connection, reference: str) -> bool:
+    return connection.exec_driver_sql("SELECT 1 FROM tombstone WHERE id = ?", (reference,)).first() is not None
 
 
 def _hold(connection: Connection, reference: str) -> str | None:

@@ -16,7 +16,7 @@ from sqlalchemy import Connection
 
 from proxy.domain.retention import EXPIRES
 from proxy.store.engines.bulk import run_many
-from proxy.store.erasure.erasing import forget, held_rows, strip
+from proxy.store.erasure.erasing import forget, held_rows, let_opinions_go, sessions_of, strip
 from proxy.store.schema.decoding import Row
 from proxy.store.schema.rows import TAG_KEY, json_text
 from proxy.store.sums.counting import Recount, count, counted
@@ -42,6 +42,7 @@ class Manner:
 def anonymise(connection: Connection, ids: Sequence[str], manner: Manner, key: bytes | None) -> int:
     """Make calls anonymous, in the caller's transaction; return how many. Without the run's key users are nobody."""
     strip(connection, ids)
+    sessions = sessions_of(connection, sorted(set(ids)))
     olds = list(held_rows(connection, sorted(set(ids)), "*"))
     news = [_nobody(row, manner, key) for row in olds]
     run_many(
@@ -52,6 +53,7 @@ def anonymise(connection: Connection, ids: Sequence[str], manner: Manner, key: b
     for old, new in zip(olds, news, strict=True):
         _keep_labels(connection, old, new)
     run_many(connection, _FEEDBACK, [(row["id"],) for row in news])
+    let_opinions_go(connection, sessions)
     forget(connection, [row["id"] for row in news], (*WHO, "tags", "metadata"))
     count(connection, Recount([counted(row) for row in olds], [counted(row) for row in news]))
     return len(news)

@@ -75,13 +75,31 @@ def erase(connection: Connection, ids: Iterable[str], at: int, purge: int | None
     """Erase calls, ``AT_ONCE`` at most; return how many there were. ``at`` is Unix milliseconds."""
     olds = _held(connection, sorted(set(ids)))
     gone = [item.id for item in olds]
+    sessions = sessions_of(connection, gone)
     _let_slices_go(connection, olds)
     for table, column in OF_CALLS.items():
         _run(connection, f"DELETE FROM {table} WHERE {column} IN", gone)  # noqa: S608 - ours
     _run(connection, "UPDATE quarantine SET data = NULL WHERE interaction_id IN", gone)
+    let_opinions_go(connection, sessions)
     count(connection, Recount(olds, []))
     run_many(connection, _TOMBSTONE, [(identity, instant_text(at), purge) for identity in gone])
     return len(gone)
+
+
+def sessions_of(connection: Connection, ids: Sequence[str]) -> list[str]:
+    """Return the sessions that calls belong to."""
+    found = set()
+    for part in _parts(ids):
+        sql = f"SELECT session_id FROM interaction WHERE id IN ({_marks(part)}) AND session_id IS NOT NULL"  # noqa: S608 - placeholders only
+        found |= {str(name) for (name,) in connection.exec_driver_sql(sql, part)}
+    return sorted(found)
+
+
+def let_opinions_go(connection: Connection, sessions: Sequence[str]) -> None:
+    """Erase what was thought of sessions as a whole, of those that no call is left of."""
+    left = "NOT EXISTS (SELECT 1 FROM interaction WHERE interaction.session_id = feedback.session_id)"
+    of_sessions = "interaction_id IS NULL AND reference IS NULL"
+    _run(connection, f"DELETE FROM feedback WHERE {of_sessions} AND {left} AND session_id IN", sessions)  # noqa: S608 - ours
 
 
 def erased(connection: Connection, ids: Sequence[str]) -> set[str]:

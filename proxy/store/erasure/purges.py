@@ -103,6 +103,10 @@ def begin(connection: Connection, kind: Kind, aim: Aim, author: str, now: int) -
     else:
         connection.exec_driver_sql(_AGAIN, (instant_text(now), number))
     _empty_quarantine(connection, aim, now)
+    if aim.is_everything:
+        # What still waits for its call, or is of a session that never had one.
+        sql = "DELETE FROM feedback WHERE interaction_id IS NULL AND created_at <= ?"
+        connection.exec_driver_sql(sql, (instant_text(now),))
     return get(connection, int(number))
 
 
