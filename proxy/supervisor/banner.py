@@ -9,10 +9,11 @@ from proxy.settings.values import Settings
 
 _SHOWN = 6
 _KEEPS = {
-    "full": "requests and answers there, for nobody else to see",
+    "full": "requests and answers",
     "meta": "facts only, no requests or answers",
     "none": "nothing: calls are only counted",
 }
+_LESS = "less: DASHCAM_RECORDING__DEPTH=meta or none, see PRIVACY.md"
 _IN_MEMORY = "recording.mode is 'memory': what is not yet in the database goes with the machine or container"
 
 
@@ -20,6 +21,20 @@ def public_url(host: str, port: int) -> str:
     """Return the address callers use."""
     name = "127.0.0.1" if host in ("0.0.0.0", "::", "[::]") else host.strip("[]")  # noqa: S104 - compared with
     return f"http://[{name}]:{port}" if ":" in name else f"http://{name}:{port}"
+
+
+def kept(settings: Settings) -> str:
+    """Return what is kept of a call that nothing else is said of, and without what."""
+    patterns = settings.redaction.patterns
+    more = f" and {len(patterns) - _SHOWN} more" if len(patterns) > _SHOWN else ""
+    without = f", without {', '.join(patterns[:_SHOWN])}{more}" if patterns else ""
+    return f"{_KEEPS[settings.recording.usual]}{without}"
+
+
+def _sealed(settings: Settings) -> str:
+    if settings.database.seal:
+        return ", sealed"
+    return ", sealed until they are stored" if settings.recording.seal else ""
 
 
 def _place(settings: Settings) -> str:
@@ -41,10 +56,6 @@ def render(settings: Settings, port: int, version: str, *, colours: bool) -> str
     providers = ", ".join(map(_told, settings.providers[:_SHOWN]))
     if len(settings.providers) > _SHOWN:
         providers += f" and {len(settings.providers) - _SHOWN} more"
-    kept = _KEEPS[settings.recording.usual]
-    if patterns := settings.redaction.patterns:
-        kept += f", without {', '.join(patterns[:_SHOWN])}"
-    kept += ", sealed until they are stored" if settings.recording.seal else ""
     lines = [
         "",
         f"  {bold}Dashcam {version}{plain} is recording at {bold}{url}{plain}",
@@ -54,7 +65,7 @@ def render(settings: Settings, port: int, version: str, *, colours: bool) -> str
         f"  {dim}.env{plain}        OPENAI_BASE_URL={url}/v1",
         f"  {dim}Data{plain}        {_place(settings)}",
         f"  {dim}Providers{plain}   {providers}",
-        f"  {dim}Keeps{plain}       {kept}   {dim}less: DASHCAM_RECORDING__DEPTH=meta or none, see PRIVACY.md{plain}",
+        f"  {dim}Keeps{plain}       {kept(settings)}{_sealed(settings)}   {dim}{_LESS}{plain}",
         f"  {dim}Try it: dashcam try   Stop: Ctrl+C{plain}",
         *([f"  {bold}Warning{plain}     {_IN_MEMORY}"] if settings.recording.mode == "memory" else []),
         *(

@@ -15,7 +15,7 @@ from typing import Any
 import orjson
 
 from proxy import __version__
-from proxy.cli.doctor import holdings, hosts, reachability, surroundings
+from proxy.cli.doctor import holdings, hosts, privacy, reachability, surroundings
 from proxy.cli.findings import Finding, report
 from proxy.cli.instance import ask_recorder, find, refusal
 from proxy.cli.local_servers import PATIENCE_SECONDS, local_servers, with_found
@@ -59,6 +59,7 @@ def _findings(settings_of: Callable[[], Settings], *, is_online: bool) -> Iterat
     yield from hosts.findings(settings)
     yield from holdings.record(settings)
     yield from holdings.text_index(settings)
+    yield from privacy.findings(settings)
     yield from holdings.retention(settings)
     yield from holdings.folder(settings)
     yield from holdings.catalogue(settings)

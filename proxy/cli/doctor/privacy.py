@@ -1,0 +1,48 @@
+"""What the doctor says of what is kept: how much of a call, for how long, and who can read it.
+
+It judges nothing that somebody chose: less or more is a wish, told so that nobody is surprised. Whether what is
+too old really goes is ``holdings.retention``'s.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from proxy.cli.findings import Finding
+from proxy.settings.values import RetentionSettings, Settings
+from proxy.supervisor.banner import kept
+
+_DAY = 86_400
+
+
+def findings(settings: Settings) -> Iterator[Finding]:
+    """Say what is kept of a call, how long, and whether the files can be read without a key."""
+    yield Finding("what is kept", True, f"{kept(settings)}; {_how_long(settings.retention)}")
+    yield _readable(settings)
+
+
+def _how_long(chosen: RetentionSettings) -> str:
+    told = [f"{name} for {_span(seconds)}" for name, seconds in _spans(chosen).items() if seconds]
+    if chosen.max_size:
+        told.append(f"up to {chosen.max_size / 1e9:,.1f} GB")
+    if own := len(chosen.routes) + len(chosen.keys):
+        told.append(f"{own} {'route or key' if own == 1 else 'routes and keys'} otherwise")
+    return ", ".join(told) or "for ever"
+
+
+def _spans(chosen: RetentionSettings) -> Mapping[str, int]:
+    return {"texts": chosen.text, "calls": chosen.metadata, "failures": chosen.errors}
+
+
+def _span(seconds: int) -> str:
+    return f"{seconds / _DAY:,.4g} days" if seconds >= 2 * _DAY else f"{seconds / 3600:,.4g} hours"
+
+
+def _readable(settings: Settings) -> Finding:
+    """Say who can read texts in the files."""
+    if settings.database.seal:
+        return Finding("sealing", True, "texts of calls are sealed in spool and database, with DASHCAM_MASTER_KEY")
+    if settings.recording.usual != "full":
+        return Finding("sealing", True, "off; no requests or answers are kept")
+    where = "database" if settings.recording.seal else "spool and database"
+    return Finding("sealing", True, f"off: whoever has the files of the {where} can read their texts (PRIVACY.md)")
