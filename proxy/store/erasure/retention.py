@@ -32,7 +32,7 @@ PRUNED = 0
 """The number that tombstones of pruned calls bear instead of a purge's."""
 JUMP_MS = _WEEK_MS = 7 * 86_400_000
 _LOOKED_AT = 2000
-_REPLAYED_MS = 30 * 86_400_000
+REPLAYED_MS = 30 * 86_400_000
 """So old a spool does not become: an older call needs no tombstone."""
 _SEEN, _EXCESS, _PASS = "retention_seen", "retention_excess", "retention_pass:"
 Archive = Callable[[Sequence[str], str], None]
@@ -206,7 +206,7 @@ def _erase(connection: Connection, ids: Sequence[str], now: int, archive: Archiv
 def _forget_tombstones(connection: Connection, now: int) -> str | None:
     """Forget pruned calls that no spool can bring back any more."""
     some = "SELECT id FROM tombstone WHERE purge = ? AND id < ? LIMIT 5000"
-    values = (PRUNED, id_at(max(0, now - _REPLAYED_MS)))
+    values = (PRUNED, id_at(max(0, now - REPLAYED_MS)))
     gone = connection.exec_driver_sql(f"DELETE FROM tombstone WHERE id IN ({some})", values).rowcount  # noqa: S608 - ours
     return "" if gone else None
 

@@ -1,9 +1,10 @@
 """The rows that come and stay: first all in the order of their keys, then what came meanwhile.
 
 Where to go on follows from the target: behind its highest key. A call that is stored late has an older id than others
-that were carried before it, so what is missing is found by counting: ranges with the same number of rows on both sides
-are the same, since the target has nothing that the source has not; others are halved until they can be listed. What
-the source drops meanwhile is a whole month, and goes (``purging``).
+that were carried before it, and one that was erased is missing somewhere; so both are found by counting: ranges with as
+many rows and the same sum of their keys are the same, others are halved until they can be listed. What only the target
+has goes where the source has let go of it (``purging``). SQLite gives the number of a highest row that went to the next
+one: so the highest rows of the target are looked at first, down to where they are those of the source.
 """
 
 from __future__ import annotations
@@ -14,13 +15,15 @@ from typing import Any
 from proxy.errors import StoreError
 from proxy.store.engines.bulk import add_rows
 from proxy.store.engines.failures import RowError
-from proxy.store.moving.plan import AMENDED, AMENDMENT, GROWING, INTERACTION, Growing, Key, Rows, position
-from proxy.store.moving.purging import let_go
+from proxy.store.moving.plan import AMENDED, AMENDMENT, BODY_CHUNK, GROWING, INTERACTION, Growing, Key, Rows, position
+from proxy.store.moving.purging import let_go, remove
 from proxy.store.moving.side import Page, Side, delete, present
 
 LISTED = 5000
 """A range of so many rows is listed instead of halved further."""
 _HANDFUL = 500
+_HIGHEST = 100
+"""So many numbers at once are looked at from the highest on."""
 Tell = Callable[[str, int], None]
 """Is told a table's name and how many of its rows were carried."""
 
@@ -37,22 +40,51 @@ class Carrier:
     def fill(self) -> None:
         """Carry everything behind the target's highest keys."""
         for kind in GROWING:
-            after = self._target.last(kind)
-            self._let_go(kind, after)
+            after = self._let_go(kind)
             while page := self._source.page(kind, after):
                 self._carry(kind, page)
                 after = page.last
 
-    def _let_go(self, kind: Growing, last: Key) -> None:
-        """Remove what was carried before and is dropped by now: a slice may have come again under another number."""
-        if self._source.database.is_postgres:
-            for _ in self._missing(kind, kind.lowest, last):
-                pass
+    def _let_go(self, kind: Growing) -> Key:
+        """Remove what was carried before and is gone by now, return the highest key that is left.
+
+        A slice may have come again under another number.
+        """
+        last = self._target.last(kind)
+        if last == kind.lowest:
+            return last
+        self._let_renumbered_go(kind)
+        for _ in self._missing(kind, kind.lowest, last):
+            pass
+        return self._target.last(kind)
+
+    def _swept_meanwhile(self) -> bool:
+        """Remove slices that were swept since they were carried; return True where there were any."""
+        before = self._target.count(BODY_CHUNK, BODY_CHUNK.lowest, self._target.last(BODY_CHUNK))
+        last = self._let_go(BODY_CHUNK)
+        return self._target.count(BODY_CHUNK, BODY_CHUNK.lowest, last) < before
+
+    def _let_renumbered_go(self, kind: Growing) -> None:
+        """Remove the highest rows of the target whose number is another one's in the source by now."""
+        last = self._target.last(kind)
+        if self._source.database.is_postgres or isinstance(last, str):
+            return
+        is_like = False
+        while not is_like and last > 0:
+            after = max(0, last - _HIGHEST)
+            there, here = self._target.between(kind, after, last), self._source.between(kind, after, last)
+            like = {*here.rows, *mended(here).rows}
+            others = [kind.key_of(row) for row in there.rows if row not in like]
+            known = {kind.key_of(row) for row in here.rows}
+            if renumbered := [key for key in others if key in known]:
+                remove(self._target, kind, renumbered)
+            is_like, last = not others, after
 
     def catch_up(self) -> int:
         """Carry what is missing, and look whether it arrived; return how many calls that were."""
         calls = 0
         for kind in GROWING:
+            self._let_renumbered_go(kind)
             for keys in self.missing(kind):
                 page = self._source.named(kind, keys)
                 self._carry(kind, page)
@@ -68,11 +100,11 @@ class Carrier:
                 yield found[start : start + _HANDFUL]
 
     def _missing(self, kind: Growing, after: Key, last: Key) -> Iterator[list[Key]]:
-        there, here = self._source.count(kind, after, last), self._target.count(kind, after, last)
+        there, here = self._source.tally(kind, after, last), self._target.tally(kind, after, last)
         middle = kind.middle(after, last)
-        if there == here and not self._has_dropped(kind, after, last):
+        if there == here:
             return
-        if max(there, here) <= LISTED or middle == after:
+        if max(there, here)[0] <= LISTED or middle == after:
             known = set(self._target.keys(kind, after, last))
             wanted = self._source.keys(kind, after, last)
             let_go(self._source, self._target, kind, known - set(wanted))
@@ -81,12 +113,6 @@ class Carrier:
             yield from self._missing(kind, after, middle)
             yield from self._missing(kind, middle, last)
 
-    def _has_dropped(self, kind: Growing, after: Key, last: Key) -> bool:
-        """Return True where the source has dropped the lowest rows, and got as many others since."""
-        if not self._source.database.is_postgres:
-            return False
-        return self._source.first(kind, after, last) != self._target.first(kind, after, last)
-
     # -- one page -------------------------------------------------------------------------------------------
 
     def _carry(self, kind: Growing, page: Page) -> None:
@@ -94,6 +120,9 @@ class Carrier:
         try:
             self._write(kind, page)
         except RowError as error:
+            if kind is BODY_CHUNK and self._swept_meanwhile():
+                self._carry(kind, page)
+                return
             if len(page.rows) > 1:
                 for half in halves(kind, page):
                     self._carry(kind, half)

@@ -1,0 +1,105 @@
+"""What is erased in the source while it is copied goes from the target, and the copy goes on."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+
+import pytest
+
+from proxy.domain.interaction import Entry
+from proxy.settings.database import DatabaseSettings, sqlite_at
+from proxy.store.erasure import erasing
+from proxy.store.erasure.retention import PRUNED
+from proxy.store.erasure.sweeping import Sweep
+from proxy.store.moving.merging import Renaming
+from proxy.store.moving.procedure import copy
+from proxy.store.writing.writer import StoreWriter
+from tests.support.entries import STARTED_AT, an_entry, with_body
+from tests.support.moving import AWAY, CUTS, HOME, LARGE, OURS, TURN, WATCH, all_of_it, amend, judge, rows_in, write
+from tests.support.rollups import assert_rollups_equal_the_rows
+
+IS_OWN = {"metric_total", "spool_position"}
+"""Tables whose rows bear another name afterwards."""
+
+
+@pytest.fixture(params=["away", "home"])
+def ends(
+    request: pytest.FixtureRequest, source: DatabaseSettings, target: DatabaseSettings, tmp_path: Path
+) -> tuple[DatabaseSettings, DatabaseSettings, Renaming]:
+    """A source, a target and the renaming between: SQLite into Postgres, or Postgres into SQLite."""
+    if request.param == "away":
+        return source, target, AWAY
+    return target, sqlite_at(tmp_path / "there.db"), HOME
+
+
+def erase(database: DatabaseSettings, *entries: Entry, purge: int | None = None) -> None:
+    """Erase calls, and sweep what only they referred to."""
+    sweep = Sweep()
+    with contextlib.closing(StoreWriter(database)) as writer:
+        with writer.transaction() as connection:
+            erasing.erase(connection, [item.interaction.id for item in entries], STARTED_AT + 1, purge)
+        told: str | None = ""
+        while told is not None:
+            with writer.transaction() as connection:
+                told = sweep.step(connection)
+
+
+def talks(count: int, first: int = 0) -> list[Entry]:
+    """Return calls with slices of their own."""
+    own = (LARGE[TURN * at : TURN * (at + 3)] for at in range(first * 3, (first + count) * 3, 3))
+    return [with_body(an_entry(), content, CUTS[:2]) for content in own]
+
+
+@pytest.mark.parametrize(("when", "purge"), [("filled", None), ("compared", PRUNED), ("caught up", 3)])
+def test_calls_that_are_erased_meanwhile_go_from_the_target_too(
+    ends: tuple[DatabaseSettings, DatabaseSettings, Renaming], when: str, purge: int | None
+) -> None:
+    source, target, renaming = ends
+    entries = talks(4)
+    write(source, *entries)
+    for number, entry in enumerate(entries):
+        amend(source, entry.interaction.id, number + 1)
+        judge(source, entry.interaction.id)
+    with copy(source, target, OURS, WATCH) as copying:
+        copying.fill()
+        if when != "filled":
+            copying.compare()
+        if when == "caught up":
+            copying.catch_up()
+        erase(source, entries[1], entries[3], purge=purge)
+        # As many come as went, and on SQLite under the numbers of those.
+        late = talks(2, first=4)
+        write(source, *late)
+        for entry in late:
+            amend(source, entry.interaction.id, 7)
+        all_of_it(copying, renaming)
+    assert_same(source, target)
+    assert len(rows_in(target)["interaction"]) == 4
+    assert len(rows_in(target)["tombstone"]) == 2
+
+
+def test_what_is_erased_between_two_goes_of_a_copy_goes_too(
+    ends: tuple[DatabaseSettings, DatabaseSettings, Renaming],
+) -> None:
+    source, target, renaming = ends
+    entries = talks(3)
+    write(source, *entries)
+    with copy(source, target, OURS, WATCH) as copying:
+        copying.fill()
+    erase(source, *entries)
+    # What was said comes again, in another call: its slices may bear other numbers now.
+    again = talks(3)
+    write(source, again[2], again[0])
+    with copy(source, target, OURS, WATCH) as copying:
+        all_of_it(copying, renaming)
+    assert_same(source, target)
+
+
+def assert_same(source: DatabaseSettings, target: DatabaseSettings) -> None:
+    """Both have the same rows, but for whose they are."""
+    there, here = rows_in(source), rows_in(target)
+    assert {name: rows for name, rows in here.items() if name not in IS_OWN} == {
+        name: rows for name, rows in there.items() if name not in IS_OWN
+    }
+    assert_rollups_equal_the_rows(target)
