@@ -1,15 +1,17 @@
 """A statement that somebody typed, on either engine: one, read-only, bounded in time and rows.
 
 It goes to the driver as it is; none of our words for both engines are put into it. SQLite's file is opened for reading
-only. On Postgres the transaction is read-only, and only one statement is taken at a time, so that none can end it and
-go on in another.
+only, and no other one beside it. On Postgres the transaction is read-only, and only one statement is taken at a time,
+so that none can end it and go on in another; COPY, which writes files and runs programs there also when reading, is not
+taken at all. Values and rows are bounded by their size as well.
 """
 
 from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Sequence
+import sqlite3
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +19,10 @@ from proxy.errors import UsageError
 from proxy.settings.database import DatabaseSettings
 from proxy.store.engines.engine import backend_of, lent
 
-_READS = re.compile(r"[\s(]*(?:select|with|values|table)\b", re.IGNORECASE)
+_TELLS = re.compile(r"\s*(?:show|explain)\b", re.IGNORECASE)
+MOST_BYTES = 256 * 1024 * 1024
+"""So much of an answer is held in memory, at most."""
+_LARGEST_VALUE = 64 * 1024 * 1024
 _TOOK_TOO_LONG = ("interrupted", "statement timeout")
 
 
@@ -42,7 +47,7 @@ def ask(database: DatabaseSettings, sql: str, most: int, seconds: float) -> Answ
             with contextlib.closing(_cursor(driver, sql, is_postgres=database.is_postgres)) as cursor:
                 cursor.execute(sql)
                 columns = tuple(item[0] for item in cursor.description or ())
-                rows = cursor.fetchmany(most + 1) if columns else []
+                rows = _taken(cursor, most + 1) if columns else []
         except (connection.dialect.loaded_dbapi.Error, connection.dialect.loaded_dbapi.Warning) as error:
             told = str(error).strip() or type(error).__name__
             if any(words in told for words in _TOOK_TOO_LONG):
@@ -57,12 +62,27 @@ _HINT = "dashcam sql without a statement lists tables and views"
 def _cursor(driver: Any, sql: str, *, is_postgres: bool) -> Any:
     """Return what a statement is to be executed with."""
     if not is_postgres:
+        driver.setlimit(sqlite3.SQLITE_LIMIT_ATTACHED, 0)
+        driver.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _LARGEST_VALUE)
         return driver.cursor()
-    if _READS.match(sql):
-        # A cursor of the server's: the rows that nobody wants stay there.
-        return driver.cursor(name="dashcam_sql")
-    # In the binary form no more than one statement is taken.
-    return driver.cursor(binary=True)
+    if _TELLS.match(sql):
+        # What no cursor of the server's is for; in the binary form no more than one statement is taken.
+        return driver.cursor(binary=True)
+    # A cursor of the server's: it is for nothing but rows, and those that nobody wants stay there.
+    return driver.cursor(name="dashcam_sql")
+
+
+def _taken(rows: Iterable[Any], most: int) -> list[Any]:
+    """Return so many rows; ``UsageError`` where they do not fit into memory."""
+    found, size = list[Any](), 0
+    for row in rows:
+        found.append(row)
+        size += sum(len(value) for value in row if isinstance(value, str | bytes | memoryview))
+        if size > MOST_BYTES:
+            raise UsageError(f"the answer has more than {MOST_BYTES:,} bytes", hint="ask for less, or --limit it")
+        if len(found) == most:
+            break
+    return found
 
 
 def _told_apart(names: Sequence[str]) -> tuple[str, ...]:

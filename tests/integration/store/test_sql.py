@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from proxy.errors import UsageError
 from proxy.settings.database import DatabaseSettings
+from proxy.store.engines import sql
 from proxy.store.engines.sql import ask
 
 
@@ -45,3 +48,47 @@ def test_what_takes_too_long_is_cut_off(store: DatabaseSettings) -> None:
     endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n"
     with pytest.raises(UsageError, match=r"no answer within 0\.2 s"):
         ask(store, endless, 10, 0.2)
+
+
+def test_no_other_file_is_opened_or_made(own: DatabaseSettings, tmp_path: Path) -> None:
+    if own.is_postgres:
+        pytest.skip("Postgres attaches nothing")
+    place = tmp_path / "other.db"
+    for target in (str(place), f"file:{place}?mode=rwc"):
+        with pytest.raises(UsageError, match=r"does not take this statement: .*attached"):
+            ask(own, f"ATTACH '{target}' AS other", 10, 5.0)
+    assert not place.exists()
+
+
+def test_no_program_is_run_and_no_file_written_where_the_server_is(store: DatabaseSettings, tmp_path: Path) -> None:
+    if not store.is_postgres:
+        pytest.skip("SQLite has no COPY")
+    for end in ("TO PROGRAM 'true'", f"TO '{tmp_path}/out'", "TO STDOUT"):
+        for before in (
+            "",
+            "  ",
+            "/* look /* twice */ */ ",
+            "-- look\n",
+            "; ",
+            "SELECT 1; ",
+            "SHOW work_mem; ",
+            "EXPLAIN ",
+        ):
+            with pytest.raises(UsageError, match=r"does not take this statement: (syntax error|cannot insert)"):
+                ask(store, f"{before}COPY (SELECT 1) {end}", 10, 5.0)
+
+
+def test_what_is_too_large_to_be_held_is_said(store: DatabaseSettings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sql, "MOST_BYTES", 50_000)
+    many = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100) SELECT i, {} FROM n"
+    wide = "repeat('x', 1000)" if store.is_postgres else "printf('%.*c', 1000, 'x')"
+    assert len(ask(store, many.format(wide), 40, 5.0).rows) == 40
+    with pytest.raises(UsageError, match="more than 50,000 bytes"):
+        ask(store, many.format(wide), 100, 5.0)
+
+
+def test_a_single_value_is_bounded(own: DatabaseSettings) -> None:
+    if own.is_postgres:
+        pytest.skip("Postgres bounds values by itself")
+    with pytest.raises(UsageError, match="too big"):
+        ask(own, "SELECT hex(zeroblob(400000000))", 10, 5.0)
