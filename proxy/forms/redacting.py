@@ -1,14 +1,17 @@
-"""A told call without what must not be on record: all of it is looked through before anything is made of it."""
+"""What is told over the API without what must not be on record: looked through before anything is made of it."""
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
 import orjson
 
 from proxy.catalogue.told_call import Body, ToldCall
+from proxy.domain.feedback import Feedback
 from proxy.domain.redaction import RedactionRules
 from proxy.redaction.bodies import redact_body
 from proxy.redaction.fields import redact_target, redact_text, redact_values
@@ -21,6 +24,7 @@ _WORDS = {
     "session_id": 200, "user_id": 200, "trace_id": 64, "app": 100, "environment": 100,
 }  # fmt: skip
 """Texts that somebody else has written, and how long they are on record."""
+_OPINION = {"name": 100, "session_id": 200, "words": None, "comment": None}
 _LONGEST_TAG, _LONGEST_KEY, _LONGEST_VALUE = 64, 64, 512
 
 
@@ -58,6 +62,21 @@ def redacted(said: ToldCall, redactor: Redactor) -> tuple[ToldCall, Counter[str]
     changes["prompt_variables"] = redact_values(redactor, said.prompt_variables, counts)
     changes["endpoint"] = redact_target(redactor, said.endpoint, counts)
     return said.model_copy(update=changes), counts
+
+
+def redacted_feedback(item: Feedback, redactor: Redactor) -> Feedback:
+    """Return feedback as it may be on record; a session is called as the calls that name it are."""
+    changes: dict[str, Any] = {
+        name: redact_text(redactor, text, Counter())[:longest]
+        for name, longest in _OPINION.items()
+        if (text := getattr(item, name)) is not None
+    }
+    return replace(item, **changes)
+
+
+def redacted_tags(tags: Iterable[str], redactor: Redactor) -> list[str]:
+    """Return tags as they may be on record."""
+    return [redact_text(redactor, tag, Counter())[:_LONGEST_TAG] for tag in tags]
 
 
 def _body(redactor: Redactor, body: Body | None, counts: Counter[str]) -> str | None:

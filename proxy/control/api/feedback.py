@@ -1,7 +1,7 @@
 """Feedback on calls and sessions: given once or again by the same id, read back, taken away; and tags of calls.
 
 It may come before its call is on record, by the id that the caller gave the call or that the answer's head has: then
-it waits (``is_pending``), and is given to the call when that is stored.
+it waits (``is_pending``), and is given to the call when that is stored. Words and tags are redacted as calls are.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from proxy.control.api.listing import QUERY, envelope, is_backwards, limit_of, o
 from proxy.control.api.parameters import ParameterError
 from proxy.domain.feedback import WORDED, FeedbackKind
 from proxy.errors import InvalidError, NotFoundError, Problem
+from proxy.forms.redacting import redacted_feedback, redacted_tags, redactor_of
 from proxy.store.changes import feedback, tagging
 from proxy.store.changes.feedback import Row
 
@@ -57,14 +58,18 @@ def _tag(ask: Ask) -> Reply:
         raise InvalidError([Problem("add", "or remove names tags")])
     with record(ask) as reader:
         call = reader.interaction(ask.path["name"])["id"]
-    tags = ask.desk.write(lambda within: tagging.tag(within.connection, within.backend, call, said.add, said.remove))
-    note(ask, "tag", "interactions", call, added=",".join(said.add), removed=",".join(said.remove))
+    redactor = redactor_of(ask.settings.redaction)
+    added = said.add if redactor is None else redacted_tags(said.add, redactor)
+    tags = ask.desk.write(lambda within: tagging.tag(within.connection, within.backend, call, added, said.remove))
+    note(ask, "tag", "interactions", call, added=",".join(added), removed=",".join(said.remove))
     return Reply(body={"id": call, "tags": tags})
 
 
 def _give(ask: Ask) -> Reply:
     item = feedback_of(parse(NewFeedback, ask.body), str(uuid.uuid4()), ask.actor.name)
-    stored = ask.desk.write(lambda within: feedback.put(within.connection, within.backend, item))
+    redactor = redactor_of(ask.settings.redaction)
+    kept = item if redactor is None else redacted_feedback(item, redactor)
+    stored = ask.desk.write(lambda within: feedback.put(within.connection, within.backend, kept))
     return Reply(body=_shown(stored), status=201)
 
 

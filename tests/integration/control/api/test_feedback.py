@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from proxy.domain.redaction import RedactionRules
 from proxy.settings.database import DatabaseSettings
 from proxy.settings.values import Settings
 from proxy.store.changes import feedback
 from proxy.store.writing.writer import WriteBatch
 from tests.support.admin_api import AdminApi, admin_api
 from tests.support.entries import an_entry
+from tests.support.redacting import CANARIES
 
 OWN = "5f1d7a52-0f7e-4d55-9d5b-3b1f0c2a7e11"
 
@@ -170,3 +173,18 @@ async def test_who_may_only_read_gives_none(settings: Settings) -> None:
         token = (await api.ask("POST", "tokens", {"scope": "read"}, status=201))["token"]
         reader = {"x-dashcam-peer": "192.0.2.7:5000;http;public", "authorization": f"Bearer {token}"}
         assert await api.status("POST", "feedback", {"session_id": "s", "value": 1}, headers=reader) == 403
+
+
+async def test_what_is_redacted_of_calls_is_redacted_of_what_is_thought_of_them(settings: Settings) -> None:
+    rules = RedactionRules(patterns=("email", "phone"))
+    async with serving(replace(settings, redaction=rules)) as api:
+        call = record(api)
+        said = f"ask {CANARIES['email']} or {CANARIES['phone']}"
+        told = await give(api, interaction_id=call, name="why", value=said, type="text", comment=said)
+        assert told["value"] == told["comment"] == "ask [redacted:email] or [redacted:phone]"
+        told = await give(api, session_id=CANARIES["email"], name="ok", value=True, comment=said)
+        assert (told["session_id"], told["comment"]) == ("[redacted:email]", "ask [redacted:email] or [redacted:phone]")
+        tagged = await api.ask("POST", f"interactions/{call}/tags", {"add": [CANARIES["email"], "team"]})
+        assert tagged["tags"] == ["[redacted:email]", "team"]
+        kept = await api.ask("GET", "audit")
+        assert CANARIES["email"] not in str(kept)
