@@ -92,6 +92,14 @@ class Carrier:
                 calls += len(keys) if kind is INTERACTION else 0
         return calls
 
+    def again(self, kind: Growing, keys: Sequence[Key]) -> None:
+        """Carry rows once more that have changed in the source: what was taken away there must not stay."""
+        for start in range(0, len(keys), _HANDFUL):
+            part = keys[start : start + _HANDFUL]
+            page = self._source.named(kind, part)
+            remove(self._target, kind, part)
+            self._carry(kind, page)
+
     def missing(self, kind: Growing) -> Iterator[Sequence[Key]]:
         """Find keys that the target has not, some hundred at a time."""
         last = max(self._source.last(kind), self._target.last(kind))

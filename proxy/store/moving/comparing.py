@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import marshal
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from proxy.store.contents.bodies import unpacked
@@ -60,7 +60,9 @@ class Comparison:
         tell: Tell,
         settle: Callable[[], object] = lambda: None,
         amended: Collection[Key] = (),
+        again: Callable[[Growing, Sequence[Key]], object] | None = None,
     ) -> None:
+        self._again = again
         self._amended = amended
         self._source = source
         self._target = target
@@ -72,7 +74,7 @@ class Comparison:
         """Compare every range.
 
         ``settle`` carries amendments that came meanwhile, before two rows are said to differ; ``amended`` are calls
-        that may differ.
+        that may differ. ``again`` carries rows once more that differ: texts may have been taken away since.
         """
         for kind in GROWING:
             self._compare(kind)
@@ -106,16 +108,24 @@ class Comparison:
         Returns the rows that both have: others come later, and are looked at then.
         """
         self._settle()
-        # In this order: of what is written meanwhile, nothing can be in the target alone.
-        there, here = (side.between(kind, page.after, page.last) for side in (self._target, self._source))
+        there, here = self._both(kind, page)
+        changed = list(_differences(kind, here, there, self._amended))
+        if changed and self._again is not None:
+            self._again(kind, changed)
+            there, here = self._both(kind, page)
         known, wanted = ({kind.key_of(row) for row in found.rows} for found in (there, here))
         _note(self.findings.missing, kind.name, len(wanted - known))
         _note(self.findings.more, kind.name, len(known - wanted))
         here, there = (part_of(kind, found, wanted & known) for found in (here, there))
-        found = _first_difference(kind, here, there, self._amended)
+        found = next(_differences(kind, here, there, self._amended), None)
         if found is not None:
             self.findings.different.append(f"{kind.name} {found}")
         return here, there
+
+    def _both(self, kind: Growing, page: Page) -> tuple[Page, Page]:
+        """Read target and source, in this order: of what is written meanwhile, nothing is in the target alone."""
+        there = self._target.between(kind, page.after, page.last)
+        return there, self._source.between(kind, page.after, page.last)
 
     def _check_bytes(self, kind: Growing, page: Page) -> None:
         """Note bytes that are not those of their hash: damaged before they were copied, where both sides agree."""
@@ -170,16 +180,15 @@ def _tables(kind: Growing, page: Page) -> Iterator[tuple[str, Rows]]:
         yield str(part.name), page.parts[part.name]
 
 
-def _first_difference(kind: Growing, here: Page, there: Page, but: Collection[Key]) -> str | None:
-    """Return the lowest key, but these, of a row that both have and that differs, itself or in its parts."""
+def _differences(kind: Growing, here: Page, there: Page, but: Collection[Key]) -> Iterator[Key]:
+    """Yield the keys, but these, of rows that both have and that differ, themselves or in their parts; in order."""
     known = {kind.key_of(row): row for row in mended(there).rows}
     common = [key for key in (kind.key_of(row) for row in here.rows) if key in known and key not in but]
     rows = {kind.key_of(row): row for row in mended(here).rows}
     parts = [(_grouped(kind, mended(here), part.name), _grouped(kind, mended(there), part.name)) for part in kind.parts]
     for key in common:
         if rows[key] != known[key] or any(left.get(key) != right.get(key) for left, right in parts):
-            return str(key)
-    return None
+            yield key
 
 
 def _grouped(kind: Growing, page: Page, name: str) -> dict[object, Rows]:

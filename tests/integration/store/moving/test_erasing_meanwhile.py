@@ -10,6 +10,7 @@ import pytest
 from proxy.domain.interaction import Entry
 from proxy.settings.database import DatabaseSettings, sqlite_at
 from proxy.store.erasure import erasing
+from proxy.store.erasure.anonymising import Manner, anonymise
 from proxy.store.erasure.retention import PRUNED
 from proxy.store.erasure.sweeping import Sweep
 from proxy.store.moving.merging import Renaming
@@ -94,6 +95,30 @@ def test_what_is_erased_between_two_goes_of_a_copy_goes_too(
     with copy(source, target, OURS, WATCH) as copying:
         all_of_it(copying, renaming)
     assert_same(source, target)
+
+
+@pytest.mark.parametrize("when", ["filled", "compared"])
+def test_texts_that_are_taken_away_meanwhile_go_from_the_target_too(
+    ends: tuple[DatabaseSettings, DatabaseSettings, Renaming], when: str
+) -> None:
+    source, target, renaming = ends
+    entries = talks(3)
+    write(source, *entries)
+    amend(source, entries[0].interaction.id, 5)
+    judge(source, entries[1].interaction.id)
+    with copy(source, target, OURS, WATCH) as copying:
+        copying.fill()
+        if when == "compared":
+            copying.compare()
+        with contextlib.closing(StoreWriter(source)) as writer, writer.transaction() as connection:
+            erasing.strip(connection, [entries[0].interaction.id])
+            anonymise(connection, [entries[1].interaction.id], Manner(has_pseudonyms=True), b"k" * 32)
+        if when == "filled":
+            copying.compare()
+        copying.catch_up()
+        copying.finish(renaming)
+    assert_same(source, target)
+    assert len(rows_in(target)["interaction_text"]) == len(rows_in(source)["interaction_text"]) == 1
 
 
 def assert_same(source: DatabaseSettings, target: DatabaseSettings) -> None:
