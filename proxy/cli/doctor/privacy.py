@@ -16,7 +16,7 @@ _DAY = 86_400
 
 
 def findings(settings: Settings) -> Iterator[Finding]:
-    """Say what is kept of a call, how long, and whether the files can be read without a key."""
+    """Say what is kept of a call by the settings, how long, and whether the files can be read without a key."""
     yield Finding("what is kept", True, f"{kept(settings)}; {_how_long(settings.retention)}")
     yield _readable(settings)
 
@@ -43,6 +43,8 @@ def _readable(settings: Settings) -> Finding:
     if settings.database.seal:
         return Finding("sealing", True, "texts of calls are sealed in spool and database, with DASHCAM_MASTER_KEY")
     if settings.recording.usual != "full":
-        return Finding("sealing", True, "off; no requests or answers are kept")
+        # A route or key may ask for more, and what was recorded before is there still.
+        detail = "off: where requests or answers are kept all the same, whoever has the files reads them"
+        return Finding("sealing", True, detail)
     where = "database" if settings.recording.seal else "spool and database"
     return Finding("sealing", True, f"off: whoever has the files of the {where} can read their texts (PRIVACY.md)")
