@@ -19,6 +19,7 @@ from proxy.cli import (
     erasing_commands,
     feedback_commands,
     figure_commands,
+    key_commands,
     outward_commands,
     price_commands,
     prompt_commands,
@@ -145,6 +146,7 @@ price_commands.add_to(app)
 redaction_commands.add_to(app)
 database_commands.add_to(app)
 catalogue_commands.add_to(app)
+key_commands.add_to(app)
 prompt_file_commands.add_to(prompt_commands.prompts)
 prompt_figure_commands.add_to(prompt_commands.prompts)
 prompt_commands.add_to(app, setup_commands.config_app)

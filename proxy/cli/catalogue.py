@@ -21,7 +21,7 @@ COLUMNS: Mapping[str, Sequence[str]] = {
     "models": ("id", "display_name", "context_window", "max_output_tokens", "active"),
     "prices": ("id", "provider", "model", "tier", "valid_from", "rates"),
     "routes": ("name", "targets", "prompt", "origin", "active"),
-    "keys": ("id", "owner", "last4", "routes", "limits", "expires_at", "revoked_at"),
+    "keys": ("id", "owner", "last4", "routes", "limits", "recording", "retention", "expires_at", "revoked_at"),
     "prompts": ("name", "labels", "latest", "calls", "last_used", "goal"),
     "starters": ("name", "category", "variables", "goal"),
     "revisions": ("number", "made_at", "author", "reason", "changes"),

@@ -1,4 +1,4 @@
-"""The commands of what is edited while Dashcam runs: ``providers``, ``models``, ``routes``, ``keys``, ``audit``."""
+"""The commands of what is edited while Dashcam runs: ``providers``, ``models``, ``routes``, ``audit``."""
 
 from __future__ import annotations
 
@@ -15,13 +15,9 @@ from proxy.errors import UsageError
 providers = typer.Typer(help="Say who serves models.", no_args_is_help=True, rich_markup_mode=None)
 models = typer.Typer(help="Describe models of providers.", no_args_is_help=True, rich_markup_mode=None)
 routes = typer.Typer(help="Give models public names.", no_args_is_help=True, rich_markup_mode=None)
-keys = typer.Typer(help="Make keys for those who call.", no_args_is_help=True, rich_markup_mode=None)
 
 Provider = Annotated[str, typer.Argument(metavar="NAME", help="Its name.", autocompletion=completion.providers)]
 Route = Annotated[str, typer.Argument(metavar="NAME", help="Its name.", autocompletion=completion.routes)]
-KeyId = Annotated[
-    str, typer.Argument(metavar="ID", help="The key's id: dashcam keys list.", autocompletion=completion.keys)
-]
 Set = Annotated[list[str] | None, typer.Option("--set", metavar="FIELD=VALUE", help="Any field of it; repeatable.")]
 
 
@@ -279,91 +275,6 @@ def remove_route(
     _remove("routes", name, _admin(config, data_dir, env_file, database_url), as_json=json)
 
 
-@keys.command("list")
-def list_keys(
-    json: Json = False, color: Color = "auto", database_url: DatabaseUrl = None, data_dir: DataDir = None,
-    config: Config = None, env_file: EnvFile = None,
-) -> None:  # fmt: skip
-    """List keys; their texts are known to nobody."""
-    from proxy.cli.catalogue import print_list
-
-    print_list("keys", _admin(config, data_dir, env_file, database_url).all("keys"), as_json=json)
-
-
-@keys.command("create")
-def create_key(
-    owner: Annotated[str, typer.Option("--owner", metavar="NAME", help="Whose it is.")] = "",
-    route: Annotated[
-        list[str] | None,
-        typer.Option("--route", metavar="NAME", help="What it may ask for.", autocompletion=completion.routes),
-    ] = None,
-    rpm: Annotated[int | None, typer.Option("--rpm", metavar="N", help="Requests a minute.")] = None,
-    tpm: Annotated[int | None, typer.Option("--tpm", metavar="N", help="Tokens a minute.")] = None,
-    concurrent: Annotated[int | None, typer.Option("--concurrent", metavar="N", help="Calls at once.")] = None,
-    expires: Annotated[str | None, typer.Option("--expires", metavar="TIME", help="90d, 12h or 2027-01-31.")] = None,
-    recording: Annotated[
-        str | None, typer.Option("--record", metavar="DEPTH", help="Keep of its calls: full, meta or none.")
-    ] = None,
-    redact: Annotated[
-        list[str] | None, typer.Option("--redact", metavar="PATTERN", help="Take out: dashcam redaction list.")
-    ] = None,
-    json: Json = False, color: Color = "auto", database_url: DatabaseUrl = None, data_dir: DataDir = None,
-    config: Config = None, env_file: EnvFile = None,
-) -> None:  # fmt: skip
-    """Make a key; it is shown this once."""
-    from proxy.cli.instants import later
-
-    limits = {"requests_per_minute": rpm, "tokens_per_minute": tpm, "concurrent": concurrent}
-    body = {
-        "owner": owner,
-        "routes": route or [],
-        "limits": limits if any(value is not None for value in limits.values()) else None,
-        "expires_at": later(expires, "--expires"),
-        "recording": recording,
-        "redaction": redact or [],
-    }
-    _show_key(_admin(config, data_dir, env_file, database_url).ask("POST", "keys", body), as_json=json)
-
-
-@keys.command("rotate")
-def rotate_key(
-    name: KeyId,
-    hours: Annotated[float, typer.Option("--overlap", metavar="HOURS", help="How long the old one goes on.")] = 24.0,
-    json: Json = False, color: Color = "auto", database_url: DatabaseUrl = None, data_dir: DataDir = None,
-    config: Config = None, env_file: EnvFile = None,
-) -> None:  # fmt: skip
-    """Make a key in place of another, which goes on for a while."""
-    from proxy.cli.admin import part
-
-    told = _admin(config, data_dir, env_file, database_url).ask(
-        "POST", f"keys/{part(name)}/rotate", {"overlap_hours": hours}
-    )
-    _show_key(told, as_json=json)
-
-
-@keys.command("revoke")
-def revoke_key(
-    name: KeyId, json: Json = False, color: Color = "auto", database_url: DatabaseUrl = None, data_dir: DataDir = None,
-    config: Config = None, env_file: EnvFile = None,
-) -> None:  # fmt: skip
-    """Let a key open nothing any more, for ever."""
-    from proxy.cli.admin import part
-    from proxy.cli.catalogue import print_change
-
-    told = _admin(config, data_dir, env_file, database_url).ask("POST", f"keys/{part(name)}/revoke")
-    print_change(told, f"key {name} revoked", as_json=json)
-
-
-def _show_key(told: dict[str, Any], *, as_json: bool) -> None:
-    from proxy.cli.catalogue import print_document
-
-    if as_json:
-        print_document(told)
-        return
-    print(told["key"])
-    print(f"{told['id']}: shown this once; callers send it as their OPENAI_API_KEY", file=sys.stderr)
-
-
 def audit(
     limit: Annotated[int, typer.Option("--limit", "-n", metavar="N", min=1, max=500, help="At most so many.")] = 20,
     actor: Annotated[str | None, typer.Option("--actor", metavar="NAME", help="By whom.")] = None,
@@ -386,6 +297,6 @@ def audit(
 
 def add_to(app: typer.Typer) -> None:
     """Add the commands to the command line."""
-    for name, group in (("providers", providers), ("models", models), ("routes", routes), ("keys", keys)):
+    for name, group in (("providers", providers), ("models", models), ("routes", routes)):
         app.add_typer(group, name=name)
     app.command()(audit)

@@ -74,6 +74,11 @@ def outcomes() -> list[str]:
     return [item.value for item in Outcome]
 
 
+def depths() -> list[str]:
+    """Offer how much of calls can be kept."""
+    return ["full", "meta", "none"]
+
+
 def counted() -> list[str]:
     """Offer what calls are counted by."""
     from proxy.store.reading.analytics import BY_HOUR, BY_SUBJECT

@@ -16,7 +16,7 @@ from typing import Any
 
 import orjson
 
-from proxy.cli.serve import check_own_prices
+from proxy.cli.serve import check_archive, check_own_prices
 from proxy.cli.terminal import harmless, json_text, on_one_line, paint
 from proxy.domain.provider import Provider
 from proxy.errors import NotAllowedError, StoreError
@@ -57,6 +57,7 @@ def check(said: Mapping[str, Any]) -> None:
     layers = read_layers(**said)
     settings = settings_of(layers)
     check_own_prices(settings)
+    check_archive(settings)
     files = [str(path) for path in (layers.config, layers.env_file, settings.own_prices_path) if path]
     print(f"The configuration is valid ({', '.join(['defaults', *files, 'environment'])}).")
 

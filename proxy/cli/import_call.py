@@ -15,7 +15,7 @@ import orjson
 
 from proxy.catalogue.parsing import parse
 from proxy.catalogue.told_call import ToldCall
-from proxy.cli.import_source import Line
+from proxy.cli.import_line import Line
 from proxy.cli.instants import now
 from proxy.domain.identity import id_text
 from proxy.domain.interaction import Entry

@@ -1,7 +1,8 @@
 """What an import reads: a file's lines, one after the other, whatever it is packed with and however large it is.
 
-Never more than one line is in memory, and none longer than one of a call can be. Offsets are of what was unpacked; a
-file that ends in the middle of what it was packed with is said to after its last line that came out whole.
+Members of a JSON list, rows of Parquet and statements of SQL are lines to whoever reads. Never more than one is in
+memory, and none longer than one of a call can be. Offsets are of what was unpacked; a file that ends in the middle of
+what it was packed with is said to after its last line that came out whole.
 """
 
 from __future__ import annotations
@@ -12,12 +13,13 @@ import os
 import sys
 import zlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
 import orjson
 
+from proxy.cli.import_line import Line
+from proxy.cli.import_list import Cutter
 from proxy.errors import UsageError
 from proxy.forms.parquet import rows_in, rows_of
 from proxy.forms.sql import is_statement
@@ -30,30 +32,20 @@ else:
 _READ = 1024 * 1024
 _GZIP, _ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
 _PARQUET = b"PAR1"
+_LOOKED_AT = 64
 _BOM = b"\xef\xbb\xbf"
 _OTHERS = (
     (b"SQLite format 3\x00", "a SQLite database", "if it is a record of Dashcam's: dashcam db copy"),
-    (b"[", "one JSON document", "export the calls with --format jsonl instead: each on a line of its own"),
     (b"id,", "a CSV file, which has not all of a call", "export the calls with --content --format jsonl instead"),
 )
 _UNPACKING = (EOFError, zlib.error, gzip.BadGzipFile, zstd.ZstdError)
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
-    """One line without its end; ``after`` is where the next one begins, ``data`` None for one that is too long.
-
-    A statement of SQL is one, whose last line has the number ``last``.
-    """
-
-    number: int
-    data: bytes | None
-    after: int
-    last: int
-
-
 class Source:
     """An open file of lines. ``broken`` says after the last line why there are no more of them than there are."""
+
+    unit = "line"
+    """What a line is called in what is told of it."""
 
     def __init__(self, file: IO[bytes], path: Path | None, longest: int) -> None:
         self._raw: Any = file
@@ -61,9 +53,17 @@ class Source:
         self._longest = longest
         self._unpacked: Any = _unpacked(self._raw)
         self.broken: str | None = None
+        begins = self._beginning().removeprefix(_BOM).lstrip()
+        self._is_list = begins.startswith(b"[")
+        self.unit = "call" if self._is_list else self.unit
+        self._check_kind(begins)
 
     def __repr__(self) -> str:
         return f"<Source {self.path or 'standard input'}>"
+
+    def units(self, count: int) -> str:
+        """Return so many lines in words."""
+        return f"{count:,} {self.unit}{'' if count == 1 else 's'}"
 
     @property
     def mark(self) -> tuple[str, int, int] | None:
@@ -82,7 +82,29 @@ class Source:
 
     def records(self, skipped: int = 0, number: int = 0) -> Iterator[Line]:
         """Yield what may be calls, behind so many bytes, which were ``number`` lines."""
+        if self._is_list:
+            return self._members(skipped, number)
         return records_of(self._lines(skipped, number), self._longest)
+
+    def _members(self, skipped: int, number: int) -> Iterator[Line]:
+        cutter = Cutter(self._longest, skipped, number)
+        for data in self._pieces(skipped):
+            yield from cutter.cut(data)
+        yield from cutter.rest()
+        self.broken = self.broken or cutter.broken
+
+    def _beginning(self) -> bytes:
+        """Return how the file begins, unpacked; nothing where that is damaged, which is told when it is read."""
+        try:
+            return bytes(self._unpacked.peek(_LOOKED_AT)[:_LOOKED_AT])
+        except _UNPACKING:
+            return b""
+
+    def _check_kind(self, begins: bytes) -> None:
+        """Raise ``UsageError`` for what is not read line by line, with what else can be done."""
+        for magic, what, hint in _OTHERS:
+            if begins.startswith(magic):
+                raise UsageError(f"{self.path or 'standard input'} is {what}, which is not imported", hint=hint)
 
     def _lines(self, skipped: int, number: int) -> Iterator[Line]:
         pending, at, is_passing = bytearray(), 0, False
@@ -124,6 +146,8 @@ class Source:
 class ParquetSource(Source):
     """A file of Parquet: each row as the line that it would be, and rows instead of bytes."""
 
+    unit = "row"
+
     def __init__(self, file: IO[bytes], path: Path, longest: int) -> None:
         super().__init__(file, path, longest)
         self._rows_of = path
@@ -159,19 +183,11 @@ def opened(path: Path, longest: int) -> Iterator[Source]:
     try:
         file = path.open("rb")
     except OSError as error:
-        raise UsageError(f"{path} cannot be read: {error.strerror}") from error
+        hint = f"name the files in it: dashcam import {path}/day=*/*.parquet" if path.is_dir() else None
+        raise UsageError(f"{path} cannot be read: {error.strerror}", hint=hint) from error
     with file:
-        _check_kind(file, path)
         is_parquet = file.peek(len(_PARQUET)).startswith(_PARQUET)
         yield ParquetSource(file, path, longest) if is_parquet else Source(file, path, longest)
-
-
-def _check_kind(file: Any, path: Path) -> None:
-    """Raise ``UsageError`` for what is not read line by line, with what else can be done."""
-    begins = file.peek(len(_BOM) + 16)
-    for magic, what, hint in _OTHERS:
-        if begins.removeprefix(_BOM).lstrip().startswith(magic):
-            raise UsageError(f"{path} is {what}, which is not imported", hint=hint)
 
 
 def _plain(line: bytearray, number: int) -> bytes:

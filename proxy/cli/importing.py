@@ -17,8 +17,9 @@ from typing import Any
 from proxy.cli.bar import Bar
 from proxy.cli.export_output import calls
 from proxy.cli.import_call import Call, RefusedError, Telling, as_exported, call_of
+from proxy.cli.import_line import Line
 from proxy.cli.import_note import Desk
-from proxy.cli.import_source import Line, Source, opened
+from proxy.cli.import_source import Source, opened
 from proxy.cli.instants import now
 from proxy.cli.room import told
 from proxy.cli.terminal import harmless, short_id
@@ -76,7 +77,7 @@ class _Checking:
                     self._complaints.refused(line, str(refusal))
                 bar.tell(calls(good), *self._source.progress)
         self._complaints.broken()
-        print(f"{calls(good)} can be imported, {bad:,} lines cannot; nothing was written", file=sys.stderr)
+        print(f"{calls(good)} can be imported, {self._source.units(bad)} cannot; nothing was written", file=sys.stderr)
         return 7 if bad or self._source.broken else 0
 
 
@@ -213,10 +214,10 @@ class _Importing:
         parts = [f"{calls(note.calls)}: {note.stored:,} stored, {note.there:,} there already"]
         parts += [f"{note.different:,} on record with something else"] * bool(note.different)
         parts += [f"{note.erased:,} left out that were erased here"] * bool(note.erased)
-        parts += [f"{note.refused:,} lines refused"] * bool(note.refused)
+        parts += [f"{self._source.units(note.refused)} refused"] * bool(note.refused)
         print(", ".join(parts), file=sys.stderr)
         for reason, count in note.reasons.most_common(_TOLD if note.refused > _TOLD else 0):
-            print(f"  {count:,} lines: {harmless(reason)}", file=sys.stderr)
+            print(f"  {self._source.units(count)}: {harmless(reason)}", file=sys.stderr)
         if self._kept_seconds and (note.oldest or now()) < now() - self._kept_seconds * 1000:
             print("  some are older than retention.metadata lets calls become, and go soon", file=sys.stderr)
         if note.refused and self._database.seal:
@@ -235,7 +236,7 @@ class _Complaints:
 
     def refused(self, line: Line, reason: str) -> None:
         """Tell why a line cannot be taken."""
-        self._say("refused", f"line {line.number:,}: {reason}")
+        self._say("refused", f"{self._source.unit} {line.number:,}: {reason}")
 
     def different(self, entry: Entry, names: Sequence[str]) -> None:
         """Tell in what a call differs from itself on record."""

@@ -77,7 +77,9 @@ def export(
 def import_(
     files: Annotated[
         list[Path],
-        typer.Argument(metavar="FILE…", help="Exports of ours: jsonl, sql, parquet, also .gz or .zst; - reads a pipe."),
+        typer.Argument(
+            metavar="FILE…", help="Exports of ours: jsonl, json, sql, parquet, also .gz, .zst; - reads a pipe."
+        ),
     ],
     check: Annotated[bool, typer.Option("--check", help="Look at them, and write nothing.")] = False,
     told: Annotated[

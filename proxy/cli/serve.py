@@ -11,7 +11,7 @@ from pathlib import Path
 import orjson
 
 from proxy.cli.local_servers import with_local_servers
-from proxy.errors import ConfigurationError, DashcamError
+from proxy.errors import ConfigurationError, DashcamError, UsageError
 from proxy.settings.file_systems import network_kind
 from proxy.settings.former_snapshot import with_former
 from proxy.settings.presets import is_for_clients
@@ -48,6 +48,7 @@ def supervisor_command(settings: Settings, locks: list[int]) -> list[str]:
 def prepare(settings: Settings) -> list[int]:
     """Make and lock the folders, write the resolved settings and publish the snapshot they imply; return the locks."""
     check_own_prices(settings)
+    check_archive(settings)
     check_driver(settings)
     check_file_system(settings)
     for folder in (Path(settings.data_dir), Path(settings.run_dir), settings.spool_dir, settings.pages_dir):
@@ -65,6 +66,17 @@ def prepare(settings: Settings) -> list[int]:
             hint="free some space, or choose another folder with --data-dir",
         ) from error
     return locks
+
+
+def check_archive(settings: Settings) -> None:
+    """See that what archives are written with is installed; ``ConfigurationError`` says how to install it."""
+    if settings.retention.archive and settings.retention.archive_format == "parquet":
+        from proxy.forms.parquet import library
+
+        try:
+            library()
+        except UsageError as error:
+            raise ConfigurationError(f"retention.archive_format: {error.message}", hint=error.hint) from error
 
 
 def check_driver(settings: Settings) -> None:

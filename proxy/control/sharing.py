@@ -78,7 +78,7 @@ class Sharing:
         follower = Follower(handlers_of(self._settings.prices_dir, self._take_up))
         self._hosts = Hosts(database, who, follower, self._report, self._on_claimed)
         kept = self._settings.retention
-        tasks = tasks_of(database, self._settings.admin.audit_days, kept, archive_of(kept.archive, database))
+        tasks = tasks_of(database, self._settings.admin.audit_days, kept, archive_of(kept, database))
         self._work = PeriodicWork(PeriodicRuns(database, who, tasks), lambda: self.is_leader)
         self._hosts.start()
         if database.is_postgres:

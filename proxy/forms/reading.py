@@ -31,11 +31,9 @@ def portions(
     wanted = tuple(dict.fromkeys((*_ALWAYS, *(_WITH_CONTENT if has_content else ()), *map(str, columns))))
     limit = PAGE_WITH_CONTENT if has_content else PAGE
     while rows := reader.section(filters, Section(above=after, newest_first=False), limit, wanted):
-        for row in rows:
-            row |= {name: bool(row[name]) for name in TRUTHS if row.get(name) is not None}
         after = place_of(rows[-1])
-        for some in _by_size(rows) if has_content else [rows]:
-            yield _with_content(reader, some) if has_content else [(row, None) for row in some]
+        for some in by_size(rows) if has_content else [rows]:
+            yield with_content(reader, some) if has_content else [(_with_truths(row), None) for row in some]
 
 
 def place_of(row: Row) -> Place:
@@ -43,7 +41,7 @@ def place_of(row: Row) -> Place:
     return row["started_at"], row["id"]
 
 
-def _by_size(rows: Sequence[Row]) -> Iterator[list[Row]]:
+def by_size(rows: Sequence[Row]) -> Iterator[list[Row]]:
     """Yield rows whose bodies are not too large together, or one alone."""
     some: list[Row] = []
     size = 0
@@ -57,6 +55,11 @@ def _by_size(rows: Sequence[Row]) -> Iterator[list[Row]]:
     yield some
 
 
-def _with_content(reader: Reader, rows: Sequence[Row]) -> list[Call]:
+def with_content(reader: Reader, rows: Sequence[Row]) -> list[Call]:
+    """Return calls with what they have beside their rows, all of it in memory."""
     parts, beside = reader.parts_of([row["id"] for row in rows]), reader.made_of(rows)
-    return [({**row, **beside[row["id"]]}, parts[row["id"]]) for row in rows]
+    return [({**_with_truths(row), **beside[row["id"]]}, parts[row["id"]]) for row in rows]
+
+
+def _with_truths(row: Row) -> Row:
+    return row | {name: bool(row[name]) for name in TRUTHS if row.get(name) is not None}

@@ -217,6 +217,7 @@ class _Spans(_Section):
 class _Retention(_Spans):
     max_size: Size
     archive: str
+    archive_format: Literal["jsonl", "parquet"]
     routes: dict[ModelName, _Spans] = {}
     keys: dict[str, _Spans] = {}
 

@@ -146,7 +146,7 @@ class RetentionSettings:
     """How long what is kept is kept (seconds, 0: for ever), and how large it may become (bytes, 0: as it comes).
 
     ``routes`` and ``keys`` have spans of their own, by a route's name and a key's id. ``archive`` is the folder that
-    gets what goes.
+    gets what goes, as jsonl or parquet (``archive_format``).
     """
 
     text: int = 0
@@ -154,6 +154,7 @@ class RetentionSettings:
     errors: int = 0
     max_size: int = 0
     archive: str | None = None
+    archive_format: str = "jsonl"
     routes: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     keys: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
 

@@ -19,7 +19,7 @@ from proxy.cli.doctor import holdings, hosts, privacy, reachability, surrounding
 from proxy.cli.findings import Finding, report
 from proxy.cli.instance import ask_recorder, find, refusal
 from proxy.cli.local_servers import PATIENCE_SECONDS, local_servers, with_found
-from proxy.cli.serve import check_own_prices
+from proxy.cli.serve import check_archive, check_own_prices
 from proxy.domain.provider import Provider
 from proxy.errors import ConfigurationError
 from proxy.settings.snapshot import load_or_none
@@ -42,9 +42,10 @@ def _findings(settings_of: Callable[[], Settings], *, is_online: bool) -> Iterat
     try:
         settings = settings_of()
         check_own_prices(settings)
+        check_archive(settings)
     except ConfigurationError as error:
         last = len(error.problems) - 1
-        hint = "correct it, then: dashcam config check"
+        hint = error.hint or "correct it, then: dashcam config check"
         for index, text in enumerate(error.problems):
             yield Finding("configuration", False, text, hint if index == last else None)
         return

@@ -7,6 +7,7 @@ import os
 import time
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from proxy.cli.doctor import postgres
@@ -16,9 +17,10 @@ from proxy.errors import StoreError
 from proxy.loader import handover
 from proxy.settings.file_systems import network_kind
 from proxy.settings.snapshot import load
-from proxy.settings.values import Settings
+from proxy.settings.values import RetentionSettings, Settings
 from proxy.spool.inventory import Stray, strays
 from proxy.store.catalogue import session
+from proxy.store.catalogue.keeping import kept_by, wished
 from proxy.store.engines.failures import StoreUnavailableError
 from proxy.store.engines.place import is_nothing
 from proxy.store.erasure.retention import jump, passes_of
@@ -118,13 +120,12 @@ def database(settings: Settings) -> Iterator[Finding]:
 
 def retention(settings: Settings) -> Iterator[Finding]:
     """Say where nothing is deleted because the clock has jumped, or there was nobody to look."""
-    kept = settings.retention
-    if not (passes_of(kept) or kept.max_size):
-        return
     try:
-        since = session.read(settings.database, lambda within: jump(within.connection, time.time_ns() // 1_000_000))
+        is_chosen, since = session.read(settings.database, partial(_look, settings.retention))
     except StoreError:
         # What is wrong with the database is told where it is looked at.
+        return
+    if not is_chosen:
         return
     if since is None:
         yield Finding("retention", True, "what is too old is deleted")
@@ -132,6 +133,13 @@ def retention(settings: Settings) -> Iterator[Finding]:
     last = datetime.fromtimestamp(since / 1000, UTC)
     detail = f"nothing is deleted: the last look was at {last:%Y-%m-%d %H:%M} UTC, or the clock has jumped"
     yield Finding("retention", None, detail, "correct the clock; where it is right: dashcam prune --force")
+
+
+def _look(said: RetentionSettings, within: session.Session) -> tuple[bool, int | None]:
+    """Return whether anything is to be deleted, ever, and since when nobody has looked."""
+    kept = kept_by(within.connection, said)
+    is_chosen = bool(passes_of(kept) or kept.max_size or wished(within.connection))
+    return is_chosen, jump(within.connection, time.time_ns() // 1_000_000) if is_chosen else None
 
 
 def text_index(settings: Settings) -> Iterator[Finding]:

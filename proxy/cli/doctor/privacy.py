@@ -1,7 +1,8 @@
 """What the doctor says of what is kept: how much of a call, for how long, and who can read it.
 
-It judges nothing that somebody chose: less or more is a wish, told so that nobody is surprised. Whether what is
-too old really goes is ``holdings.retention``'s.
+It judges nothing that somebody chose: less or more is a wish, told so that nobody is surprised. Keys and routes of the
+catalogue are counted, and calls whose callers have asked for an end; what a single call asks for later nobody knows.
+Whether what is too old really goes is ``holdings.retention``'s.
 """
 
 from __future__ import annotations
@@ -9,7 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from proxy.cli.findings import Finding
+from proxy.errors import StoreError
 from proxy.settings.values import RetentionSettings, Settings
+from proxy.store.catalogue import session
+from proxy.store.catalogue.keeping import kept_by, wished
 from proxy.supervisor.banner import kept
 
 _DAY = 86_400
@@ -17,17 +21,31 @@ _DAY = 86_400
 
 def findings(settings: Settings) -> Iterator[Finding]:
     """Say what is kept of a call by the settings, how long, and whether the files can be read without a key."""
-    yield Finding("what is kept", True, f"{kept(settings)}; {_how_long(settings.retention)}")
+    yield Finding("what is kept", True, f"{kept(settings)}; {_how_long(*_said(settings))}")
     yield _readable(settings)
 
 
-def _how_long(chosen: RetentionSettings) -> str:
+def _said(settings: Settings) -> tuple[RetentionSettings, int]:
+    """Return what settings and catalogue say, and how many calls go earlier; the settings alone without a database."""
+    said = settings.retention
+    try:
+        return session.read(
+            settings.database, lambda within: (kept_by(within.connection, said), wished(within.connection))
+        )
+    except StoreError:
+        # What is wrong with the database is told where it is looked at.
+        return said, 0
+
+
+def _how_long(chosen: RetentionSettings, earlier: int) -> str:
     told = [f"{name} for {_span(seconds)}" for name, seconds in _spans(chosen).items() if seconds]
     if chosen.max_size:
         told.append(f"up to {chosen.max_size / 1e9:,.1f} GB")
     if own := len(chosen.routes) + len(chosen.keys):
         told.append(f"{own} {'route or key' if own == 1 else 'routes and keys'} otherwise")
-    return ", ".join(told) or "for ever"
+    if earlier:
+        told.append(f"{earlier:,} {'call goes' if earlier == 1 else 'calls go'} earlier, as their callers wished")
+    return ", ".join(told if chosen.text or chosen.metadata or chosen.max_size else ["for ever", *told])
 
 
 def _spans(chosen: RetentionSettings) -> Mapping[str, int]:

@@ -27,7 +27,8 @@ _OVERLAP_HOURS = 24.0
 _MOST_OVERLAP_HOURS = 24.0 * 90
 _LONGEST_KEY = 4096
 _CHANGES = (
-    "Members of a key that change: owner, note, routes, limits, expires_at, recording, redaction; null takes one away."
+    "Members of a key that change: owner, note, routes, limits, expires_at, recording, redaction, retention; null "
+    "takes one away."
 )
 _OVERLAPS = f"overlap_hours: how long the key that is replaced goes on, {_OVERLAP_HOURS:g} where nothing is said."
 

@@ -55,7 +55,7 @@ def _prune(ask: Ask) -> Reply:
 
 def _work(ask: Ask) -> tuple[list[str], bool]:
     kept = ask.settings.retention
-    archive = archive_of(kept.archive, ask.settings.database)
+    archive = archive_of(kept, ask.settings.database)
     done: list[str] = []
     deadline = time.monotonic() + SECONDS
     while time.monotonic() < deadline:

@@ -8,11 +8,13 @@ from typing import Any
 from sqlalchemy import Connection
 
 from proxy.catalogue.retention import RetentionDocument
+from proxy.domain.retention import EXPIRES
 from proxy.settings.values import RetentionSettings
 from proxy.store.catalogue.values import read_json
 
 _ROUTES = "SELECT name, document FROM route WHERE active"
 _KEYS = "SELECT id, retention FROM api_key WHERE retention IS NOT NULL"
+_WISHED = "SELECT count(*) FROM interaction_metadata WHERE key = ?"
 
 
 def kept_by(connection: Connection, settings: RetentionSettings) -> RetentionSettings:
@@ -25,6 +27,11 @@ def kept_by(connection: Connection, settings: RetentionSettings) -> RetentionSet
         routes={**settings.routes, **{name: spans for name, spans in routes.items() if spans}},
         keys={**settings.keys, **{name: spans for name, spans in keys.items() if spans}},
     )
+
+
+def wished(connection: Connection) -> int:
+    """Return how many calls are on record whose callers let them be kept for a while only."""
+    return int(connection.exec_driver_sql(_WISHED, (EXPIRES,)).scalar_one())
 
 
 def _all(connection: Connection, sql: str) -> list[Any]:

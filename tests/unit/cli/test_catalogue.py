@@ -7,6 +7,7 @@ import sys
 import tempfile
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -268,7 +269,9 @@ def test_a_key_ends_after_a_span_or_on_a_day_and_not_before_it_begins(dashcam: C
 def test_an_empty_list_has_no_headings_on_a_terminal_and_names_a_command(dashcam: Command) -> None:
     said = dashcam("keys", "list", is_terminal=True)
     assert (said.out, "dashcam keys create" in said.err) == ("", True)
-    assert dashcam("keys", "list").lines == ["id\towner\tlast4\troutes\tlimits\texpires_at\trevoked_at"]
+    assert dashcam("keys", "list").lines == [
+        "id\towner\tlast4\troutes\tlimits\trecording\tretention\texpires_at\trevoked_at"
+    ]
 
 
 def test_a_variable_that_a_prompt_does_not_use_is_told(dashcam: Command, tmp_path: Path) -> None:
@@ -287,3 +290,37 @@ def test_a_key_says_what_is_kept_of_its_calls(dashcam: Command) -> None:
     assert dashcam("keys", "create", "--record", "meta", "--redact", "phone", "--redact", "iban").code == 0
     (listed,) = json.loads(dashcam("keys", "list", "--json").out)
     assert (listed["recording"], listed["redaction"]) == ("meta", ["phone", "iban"])
+
+
+def _a_key(dashcam: Command) -> dict[str, Any]:
+    (listed,) = json.loads(dashcam("keys", "list", "--json").out)
+    return {name: listed[name] for name in ("owner", "routes", "limits", "recording", "redaction", "retention", "id")}
+
+
+def test_what_is_said_of_a_key_changes_member_by_member_and_is_taken_away_by_nothing(dashcam: Command) -> None:
+    assert dashcam("keys", "create", "--owner", "app", "--rpm", "60", "--retention", "metadata=90d").code == 0
+    name = _a_key(dashcam)["id"]
+    changed = dashcam("keys", "update", name, "--tpm", "1000", "--record", "meta", "--retention", "text=7d",
+                      "--route", "fast", "--redact", "phone")  # fmt: skip
+    assert (changed.code, changed.out.startswith(f"key {name}")) == (0, True), changed
+    found = _a_key(dashcam)
+    assert {name: value for name, value in found["limits"].items() if value} == {
+        "requests_per_minute": 60, "tokens_per_minute": 1000,
+    }  # fmt: skip
+    assert (found["retention"]["text"], found["retention"]["metadata"]) == ("7d", "90d")
+    assert (found["owner"], found["recording"], found["routes"], found["redaction"]) == (
+        "app", "meta", ["fast"], ["phone"],
+    )  # fmt: skip
+    taken = dashcam("keys", "update", name, "--rpm", "0", "--tpm", "0", "--record", "", "--route", "", "--redact", "",
+                    "--retention", "text=", "--retention", "metadata=", "--owner", "")  # fmt: skip
+    assert taken.code == 0, taken
+    assert _a_key(dashcam) == {
+        "owner": "", "routes": [], "limits": None, "recording": None, "redaction": [], "retention": None, "id": name,
+    }  # fmt: skip
+    for wrong, told in (
+        ((), "nothing is said that is to change"), (("--retention", "7d"), "write WHAT=SPAN, as in text=7d"),
+        (("--retention", "text=soon"), "retention.text: this is a span"), (("--record", "some"), "recording"),
+    ):  # fmt: skip
+        refused = dashcam("keys", "update", name, *wrong)
+        assert (refused.code, told in refused.err) == (2, True), refused
+    assert dashcam("keys", "update", "dck_none", "--rpm", "1").code == 3

@@ -55,7 +55,7 @@ def test_parquet_of_somebody_else_is_refused_row_by_row(dashcam: Command, tmp_pa
     values = {"id": [1, None], "started_at": ["x", None], "request_body": [b"x", None], "metadata": [5, 6]}
     pyarrow.parquet.write_table(pyarrow.table(values), tmp_path / "odd.parquet")
     said = dashcam("import", "odd.parquet")
-    assert (said.code, "2 lines refused" in said.err) == (7, True), said.err
+    assert (said.code, "2 rows refused" in said.err) == (7, True), said.err
 
 
 @pytest.mark.parametrize("pack", [gzip.compress, zstd.compress])
@@ -98,7 +98,8 @@ def test_a_line_too_long_for_a_call_is_passed_over(
     ("data", "what"),
     [
         (b"SQLite format 3\x00...", "a SQLite database"), (b"PAR1....", "damaged, or no Parquet file"),
-        (b'\xef\xbb\xbf [\n{"id":1}', "one JSON document"), (b"id,provider_request_id\r\n", "a CSV file"),
+        (b"\xef\xbb\xbf id,provider_request_id\r\n", "a CSV file"),
+        (gzip.compress(b"id,started_at\n", mtime=0), "a CSV file"),
     ],
 )  # fmt: skip
 def test_what_is_no_file_of_lines_is_told_at_once(dashcam: Command, tmp_path: Path, data: bytes, what: str) -> None:
@@ -120,5 +121,5 @@ def test_what_editors_put_around_lines_is_nothing_of_them(
 
 def test_what_cannot_be_read_is_said(dashcam: Command, tmp_path: Path) -> None:
     assert "cannot be read: No such file" in dashcam("import", "nowhere.jsonl").err
-    assert "cannot be read: Is a directory" in dashcam("import", str(tmp_path)).err
+    assert "cannot be read: Is a directory\n  next: name the files in it" in dashcam("import", str(tmp_path)).err
     assert dashcam("import").code == 2

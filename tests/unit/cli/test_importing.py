@@ -220,7 +220,7 @@ def test_broken_off_it_goes_on_where_it_was(
         assert dashcam("import", "one.jsonl").code == 130
     said = dashcam("import", "one.jsonl")
     assert "going on behind 5 calls" in said.err
-    assert "7 calls: 6 stored, 0 there already, 1 lines refused" in said.err
+    assert "7 calls: 6 stored, 0 there already, 1 line refused" in said.err
     (aside,) = (tmp_path / "other" / "imports").iterdir()
     assert aside.read_bytes() == b"wrong\n"
 
@@ -240,7 +240,7 @@ def test_what_the_store_refuses_is_put_aside_alone(
 
     monkeypatch.setattr(Amender, "write", choosy)
     said = dashcam("import", "one.jsonl")
-    assert (said.code, "5 calls: 4 stored, 0 there already, 1 lines refused" in said.err) == (7, True)
+    assert (said.code, "5 calls: 4 stored, 0 there already, 1 line refused" in said.err) == (7, True)
     assert "line 4: the store refuses the changes: not this one" in said.err
 
 
@@ -270,10 +270,10 @@ def test_a_sealed_record_takes_calls_sealed_and_keeps_no_line_aside(
     monkeypatch.setenv("DASHCAM_DATABASE__SEAL", "true")
     elsewhere("other")
     said = dashcam("import", "one.jsonl")
-    assert "4 calls: 3 stored, 0 there already, 1 lines refused" in said.err
+    assert "4 calls: 3 stored, 0 there already, 1 line refused" in said.err
     assert "the lines themselves are not kept aside" in said.err
     again = dashcam("import", "one.jsonl")
-    assert "4 calls: 0 stored, 3 there already, 1 lines refused" in again.err, again.err
+    assert "4 calls: 0 stored, 3 there already, 1 line refused" in again.err, again.err
     files = [path for path in (tmp_path / "other").rglob("*") if path.is_file()]
     assert [path.name for path in files if canary.encode() in path.read_bytes()] == []
     assert dashcam("export", "--content", "--to", "two.jsonl").code == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import json
 import time
 from pathlib import Path
@@ -12,8 +13,9 @@ import pytest
 from proxy.domain.identity import IdentityMint, id_text
 from proxy.domain.interaction import Entry
 from proxy.domain.outcome import ContentState
+from proxy.forms.parquet import INSTALL
 from tests.support.entries import an_entry
-from tests.unit.cli.conftest import Command, Record
+from tests.unit.cli.conftest import Command, Elsewhere, Record
 
 
 def an_old(days: float, **changes: Any) -> Entry:
@@ -53,6 +55,47 @@ def test_what_goes_can_be_read_back(
     kept = json.loads(line)
     assert (kept["id"], kept["user_id"], kept["input_text"]) == (old.interaction.id, "kim", "asked")
     assert kept["request_body"]["content"] == '{"a":1}'
+
+
+def test_an_archive_of_parquet_has_a_folder_a_day_and_can_be_read_back(
+    dashcam: Command, record: Record, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, elsewhere: Elsewhere
+) -> None:
+    folder = tmp_path / "archive"
+    monkeypatch.setenv("DASHCAM_RETENTION__ARCHIVE", str(folder))
+    monkeypatch.setenv("DASHCAM_RETENTION__ARCHIVE_FORMAT", "parquet")
+    old = [an_old(days, user_id="kim", tags=("eu",)) for days in (41, 40, 40)]
+    record(an_old(0.1), *old)
+    assert dashcam("prune").code == 0
+    files = sorted(folder.glob("day=*/calls-*.parquet"))
+    assert (len(list(folder.glob("day=*"))), len(files)) == (2, 2)
+    assert all(path.stat().st_mode & 0o777 == 0o600 for path in files)
+    elsewhere("other")
+    monkeypatch.delenv("DASHCAM_RETENTION__TEXT")
+    monkeypatch.delenv("DASHCAM_RETENTION__METADATA")
+    said = dashcam("import", *map(str, files))
+    assert (said.code, "2 calls: 2 stored" in said.err) == (0, True), said.err
+    rows = json.loads(dashcam("logs", "user:kim", "--fields", "id,tags,content_state", "--json").out)
+    assert {row["id"] for row in rows} == {entry.interaction.id for entry in old}
+    assert all(row["tags"] == ["eu"] for row in rows)
+
+
+def test_an_archive_of_parquet_is_refused_where_it_cannot_be_written(
+    dashcam: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("DASHCAM_RETENTION__ARCHIVE", str(tmp_path / "archive"))
+    monkeypatch.setenv("DASHCAM_RETENTION__ARCHIVE_FORMAT", "parquet")
+    assert dashcam("config", "check").code == 0
+    whole = builtins.__import__
+
+    def without(name: str, *rest: Any, **named: Any) -> Any:
+        if name.startswith("pyarrow"):
+            raise ImportError(name)
+        return whole(name, *rest, **named)
+
+    monkeypatch.setattr(builtins, "__import__", without)
+    for command in (("serve",), ("config", "check")):
+        said = dashcam(*command)
+        assert (said.code, "retention.archive_format" in said.err, INSTALL in said.err) == (4, True, True), said
 
 
 def test_an_archive_that_cannot_be_written_keeps_the_calls(

@@ -30,6 +30,7 @@ DOCUMENTED = dict(re.findall(r"^# (DASHCAM_\w+)=(.*)$", TEMPLATE, re.MULTILINE))
 STRONG = "t0ken-of-the-operator-9182736450-xyz"
 HIDDEN = "hunter2"
 OTHER_WORDS = {
+    "DASHCAM_RETENTION__ARCHIVE_FORMAT": "parquet",
     "DASHCAM_SERVER__REQUIRE_KEY": "always",
     "DASHCAM_SERVER__HOST": "localhost",
     "DASHCAM_SERVER__ALLOWED_HOSTS": "a.example",
