@@ -34,6 +34,9 @@ _SUMS = (
     f"sum(cached_tokens) AS cached_tokens, {_COST}, sum(unpriced_calls) AS unpriced_calls, "
     "sum(duration_ms_sum) / sum(calls) AS average_ms"
 )
+_ADDED = {"calls": "", "input_tokens": "", "output_tokens": "", "cached_tokens": "", "cost_pico_usd": " * 1.0",
+          "unpriced_calls": "", "duration_ms_sum": ""}  # fmt: skip
+"""What rollups hold, and how it is added up: picodollars of a month are more than fits a whole number."""
 _SUBJECT_SUMS = (
     "sum(calls) AS calls, sum(errors) AS errors, sum(input_tokens) AS input_tokens, "
     f"sum(output_tokens) AS output_tokens, sum(total_tokens) AS total_tokens, {_COST}, "
@@ -146,6 +149,28 @@ def _order(wanted: Grouping) -> str:
     if wanted.sort in wanted.by:
         return f'ORDER BY "{wanted.sort}"{others}'
     return f"ORDER BY {wanted.sort} IS NULL, {wanted.sort} DESC{others}"
+
+
+def overall(span: Span, by: Sequence[str], top: int) -> Question:
+    """Return the question for sums by each of some things, from one reading of the hours.
+
+    Rows have ``by`` (what it is that they are summed by) and ``name`` beside the measures: of each the ``top`` that
+    most calls had, but all of the times. What is small, the sums by all of them together, is read again and again.
+    """
+    conditions, values = _within("hour", span.hours())
+    where = f"WHERE {' AND '.join(conditions)} " if conditions else ""
+    keys = ", ".join(f'{BY_HOUR[name]} AS "by_{name}"' for name in by)
+    added = ", ".join(f"sum({name}{factor}) AS {name}" for name, factor in _ADDED.items())
+    order = ", ".join(str(number + 1) for number in range(len(by) + 1))
+    whole = f"SELECT {keys}, outcome, {added} FROM rollup_hourly {where}GROUP BY {order}"  # noqa: S608 - ours
+    each = " UNION ALL ".join(_one_of(name, top) for name in by)
+    return f"WITH whole AS MATERIALIZED ({whole}) {each}", tuple(values)
+
+
+def _one_of(name: str, top: int) -> str:
+    inner = f'SELECT \'{name}\' AS "by", "by_{name}" AS name, {_SUMS} FROM whole GROUP BY 2'  # noqa: S608 - ours
+    limit = "" if name in TIMES else f"LIMIT {top}"
+    return f"SELECT * FROM (SELECT * FROM ({inner}) AS found WHERE calls > 0 ORDER BY calls DESC, name {limit}) AS kept"  # noqa: S608 - ours
 
 
 def buckets(span: Span, by: str | None = None, names: Sequence[str] = ()) -> Question:

@@ -392,4 +392,7 @@ def _body(connection: Connection, identity: str, side: str) -> StoredBody | None
 
 
 def _run(connection: Connection, sql: str, values: Sequence[Any]) -> list[Mapping[str, Any]]:
-    return list(connection.exec_driver_sql(sql, tuple(values)).mappings())  # type: ignore[arg-type]
+    found = connection.exec_driver_sql(sql, tuple(values))
+    names = tuple(found.keys())
+    # Of some thousand rows a mapping of the library's for each would take as long as to find them.
+    return [dict(zip(names, row, strict=True)) for row in found]

@@ -12,6 +12,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from proxy.store.reading import analytics
 from proxy.store.reading.analytics import MEASURES, TIMES, Grouping, Span, buckets, grouped
 from proxy.store.reading.reader import Reader
 from proxy.store.schema.decoding import Row
@@ -28,19 +29,26 @@ _MEASURED = {"duration": _SHARES, "ttft": _FIRST_TOKEN}
 def summary(reader: Reader, span: Span) -> dict[str, Any]:
     """Return sums, percentiles, the busiest models and providers, outcomes, and how it went over the hours or days."""
     at = "day" if span.is_long else "hour"
-    # What there are few of, in one go; models may be many.
-    parts = rows(reader, Grouping(by=(at, "provider", "outcome"), span=span, sort=at, top=_ALL))
-    models = rows(reader, Grouping(by=("model",), span=span, top=TOP + 1))
-    every, of_models = _times(reader, span, models)
+    sums = _sums(reader, span, (at, "model", "provider", "outcome"))
+    every, of_models = _times(reader, span, sums["model"])
     return {
         **shown_span(span),
-        **_sum_of(parts),
+        **_sum_of(sums[at]),
         **every,
-        "models": [{**row, **of_models[row["model"] or ""]} for row in models[:TOP]],
-        "providers": _summed(parts, "provider")[:TOP],
-        "outcomes": _summed(parts, "outcome"),
-        "series": [_at(row, at) for row in sorted(_summed(parts, at), key=lambda row: str(row[at]))],
+        "models": [{**row, **of_models[row["model"] or ""]} for row in sums["model"][:TOP]],
+        "providers": sums["provider"][:TOP],
+        "outcomes": sums["outcome"],
+        "series": [_at(row, at) for row in sorted(sums[at], key=lambda row: str(row[at]))],
     }
+
+
+def _sums(reader: Reader, span: Span, by: Sequence[str]) -> defaultdict[str, list[dict[str, Any]]]:
+    """Return sums by each of some things, those with the most calls first: one more than is shown."""
+    found: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
+    for row in reader.answer(analytics.overall(span, by, TOP + 1)):
+        name = row.pop("by")
+        found[name].append(_shown({name: row.pop("name"), **row}, (name,)))
+    return found
 
 
 def series(reader: Reader, span: Span) -> list[dict[str, Any]]:
@@ -51,15 +59,6 @@ def series(reader: Reader, span: Span) -> list[dict[str, Any]]:
 
 def _at(row: Mapping[str, Any], at: str) -> dict[str, Any]:
     return {"at": row[at], **{name: row[name] for name in ("calls", "errors", "cost_usd")}}
-
-
-def _summed(parts: Sequence[Mapping[str, Any]], by: str) -> list[dict[str, Any]]:
-    """Return sums by one of what parts are summed by, the most calls first."""
-    groups: dict[Any, list[Mapping[str, Any]]] = defaultdict(list)
-    for row in parts:
-        groups[row[by]].append(row)
-    found = [{by: key, **_sum_of(group)} for key, group in groups.items()]
-    return sorted(found, key=lambda row: (-row["calls"], str(row[by])))
 
 
 def _sum_of(parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

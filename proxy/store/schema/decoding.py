@@ -11,7 +11,7 @@ from proxy.errors import StoreError
 from proxy.store.schema.rows import JSON
 
 Row = dict[str, Any]
-_JSON = (*JSON, "headers", "edits", "rates", "dropped")
+_JSON = frozenset((*JSON, "headers", "edits", "rates", "dropped"))
 
 
 class _Columns(dict[str, Any]):
@@ -24,7 +24,7 @@ class _Columns(dict[str, Any]):
 def decoded(row: Mapping[str, Any]) -> Row:
     """Return a row with its JSON columns as values; asked for a column that is gone it raises ``StoreError``."""
     values = _Columns(row)
-    for name in _JSON:
-        if isinstance(values.get(name), str):
+    for name in _JSON & values.keys():
+        if isinstance(values[name], str):
             values[name] = orjson.loads(values[name])
     return values

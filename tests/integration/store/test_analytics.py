@@ -104,6 +104,22 @@ def test_a_summary(filled: Reader) -> None:
     assert (nothing["calls"], nothing["cost_usd"], nothing["p50_ms"], nothing["models"]) == (0, None, None, [])
 
 
+def test_a_summary_shows_the_busiest_and_counts_them_all(writer: StoreWriter, reader: Reader) -> None:
+    entries = [an_entry(model=f"m{number:02}", provider=f"p{number:02}", user_id="kim") for number in range(30)]
+    entries.append(an_entry(model="m29", provider="p29", output_tokens=7))
+    writer.write(WriteBatch(entries=[("s", entry) for entry in entries]), lambda _entries: {})
+    told = summaries.summary(reader, Span(STARTED_AT, STARTED_AT + HOUR))
+    (every,) = summaries.rows(reader, Grouping())
+    assert {name: told[name] for name in MEASURES if name != "cost_usd"} == pytest.approx(
+        {name: every[name] for name in MEASURES if name != "cost_usd"}
+    )
+    assert told["cost_usd"] == pytest.approx(every["cost_usd"])
+    for kind in ("model", "provider"):
+        names = [row[kind] for row in told[f"{kind}s"]]
+        assert names == [f"{kind[0]}29", *(f"{kind[0]}{number:02}" for number in range(19))]
+    assert [(row["outcome"], row["calls"]) for row in told["outcomes"]] == [("completed", 31)]
+
+
 def test_failures_by_kind(filled: Reader) -> None:
     found = filled.answer(analytics.failures(Span(), 10))
     assert {(row["outcome"], row["http_status"], row["calls"]) for row in found} == {
