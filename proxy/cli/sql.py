@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from datetime import date, datetime
+from functools import partial
 from typing import Any
 
 from proxy.cli.rows import print_rows, shown
 from proxy.errors import UsageError
 from proxy.settings.values import Settings
-from proxy.store.engines.sql import ask
+from proxy.store.engines.sql import ask, too_slow
 
 _SQLITE = (
     "SELECT name, type FROM sqlite_schema WHERE type IN ('table', 'view') AND name NOT LIKE 'sqlite_%' "
@@ -32,7 +34,7 @@ def run(settings: Settings, statement: str, limit: int, seconds: float, *, as_js
         statement, limit = (_POSTGRES if settings.database.is_postgres else _SQLITE), _MOST_LISTED
     if "\0" in statement:
         raise UsageError("the statement holds a NUL, which no engine takes")
-    answer = ask(settings.database, statement, limit, seconds)
+    answer = ask(settings.database, statement, limit, seconds, partial(_leave, seconds))
     rows = [dict(zip(answer.columns, map(_plain, row), strict=True)) for row in answer.rows]
     print_rows(rows, dict.fromkeys(answer.columns, shown), as_json=as_json)
     sys.stdout.flush()
@@ -42,6 +44,13 @@ def run(settings: Settings, statement: str, limit: int, seconds: float, *, as_js
         )
     elif is_list and sys.stdout.isatty():
         print('Ask one, as in: dashcam sql "SELECT * FROM v_daily_cost LIMIT 5"', file=sys.stderr)
+
+
+def _leave(seconds: float) -> None:
+    """End the program from the thread that watches: SQLite is at one thing that nothing else ends, and only reads."""
+    error = too_slow(seconds)
+    print(f"dashcam: {error.message}\n  next: {error.hint}", file=sys.stderr, flush=True)
+    os._exit(2)
 
 
 def _plain(value: Any) -> Any:

@@ -3,7 +3,8 @@
 It goes to the driver as it is; none of our words for both engines are put into it. SQLite's file is opened for reading
 only, and no other one beside it. On Postgres the transaction is read-only, and only one statement is taken at a time,
 so that none can end it and go on in another; COPY, which writes files and runs programs there also when reading, is not
-taken at all. Values and rows are bounded by their size as well.
+taken at all. Values and rows are bounded by their size as well. SQLite counts steps, of which a single one may take
+minutes (a pattern looked for in a long text): a thread of ours ends it, and where that is not heeded, whoever asked.
 """
 
 from __future__ import annotations
@@ -11,7 +12,8 @@ from __future__ import annotations
 import contextlib
 import re
 import sqlite3
-from collections.abc import Iterable, Sequence
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +25,8 @@ _TELLS = re.compile(r"\s*(?:show|explain)\b", re.IGNORECASE)
 MOST_BYTES = 256 * 1024 * 1024
 """So much of an answer is held in memory, at most."""
 _LARGEST_VALUE = 64 * 1024 * 1024
+GRACE_SECONDS = 2.0
+"""So long after its time is over a statement of SQLite may go on with what cannot be interrupted."""
 _TOOK_TOO_LONG = ("interrupted", "statement timeout")
 
 
@@ -35,8 +39,13 @@ class Answer:
     has_more: bool
 
 
-def ask(database: DatabaseSettings, sql: str, most: int, seconds: float) -> Answer:
-    """Return what a statement gives, up to so many rows; ``UsageError`` says what the engine has against it."""
+def ask(
+    database: DatabaseSettings, sql: str, most: int, seconds: float, give_up: Callable[[], object] = object
+) -> Answer:
+    """Return what a statement gives, up to so many rows; ``UsageError`` says what the engine has against it.
+
+    ``give_up`` is called, in a thread, where SQLite is at one thing that it does not interrupt.
+    """
     if not sql.strip():
         raise UsageError("the database does not take this statement: it is empty", hint=_HINT)
     backend = backend_of(database.for_reading())
@@ -44,19 +53,50 @@ def ask(database: DatabaseSettings, sql: str, most: int, seconds: float) -> Answ
         backend.bound(connection, seconds)
         driver: Any = connection.connection.driver_connection
         try:
-            with contextlib.closing(_cursor(driver, sql, is_postgres=database.is_postgres)) as cursor:
+            with (
+                _ended(driver, seconds, give_up, is_postgres=database.is_postgres),
+                contextlib.closing(_cursor(driver, sql, is_postgres=database.is_postgres)) as cursor,
+            ):
                 cursor.execute(sql)
                 columns = tuple(item[0] for item in cursor.description or ())
                 rows = _taken(cursor, most + 1) if columns else []
         except (connection.dialect.loaded_dbapi.Error, connection.dialect.loaded_dbapi.Warning) as error:
             told = str(error).strip() or type(error).__name__
             if any(words in told for words in _TOOK_TOO_LONG):
-                raise UsageError(f"no answer within {seconds:g} s", hint="narrow it, or give it --seconds") from error
+                raise too_slow(seconds) from error
             raise UsageError(f"the database does not take this statement: {told}", hint=_HINT) from error
         return Answer(_told_apart(columns), [tuple(row) for row in rows[:most]], len(rows) > most)
 
 
+def too_slow(seconds: float) -> UsageError:
+    """Return what to say of a statement that has taken its time."""
+    return UsageError(f"no answer within {seconds:g} s", hint="narrow it, or give it --seconds")
+
+
 _HINT = "dashcam sql without a statement lists tables and views"
+
+
+@contextlib.contextmanager
+def _ended(driver: Any, seconds: float, give_up: Callable[[], object], *, is_postgres: bool) -> Iterator[None]:
+    """End what takes longer; Postgres does so itself."""
+    if is_postgres:
+        yield
+        return
+    is_over = threading.Event()
+
+    def watch() -> None:
+        if not is_over.wait(seconds):
+            driver.interrupt()
+            if not is_over.wait(GRACE_SECONDS):
+                give_up()
+
+    watcher = threading.Thread(target=watch, name="sql-watch", daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        is_over.set()
+        watcher.join()
 
 
 def _cursor(driver: Any, sql: str, *, is_postgres: bool) -> Any:

@@ -88,3 +88,23 @@ def test_what_is_too_large_to_be_held_is_said(store: DatabaseSettings, monkeypat
 def test_a_single_value_is_bounded(path: Path) -> None:
     with pytest.raises(UsageError, match="too big"):
         ask(sqlite_at(path), "SELECT hex(zeroblob(400000000))", 10, 5.0)
+
+
+def test_few_steps_that_take_long_are_cut_off(path: Path) -> None:
+    """A row of this takes a tenth of a second, and a thousand rows no more steps than SQLite lets pass uncounted."""
+    slow = "length(replace(printf('%.*c', 20000000, 'a'), 'a', 'b'))"
+    endless = f"WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT sum({slow}) FROM n LIMIT 900"
+    with pytest.raises(UsageError, match=r"no answer within 0\.2 s"):
+        ask(sqlite_at(path), endless, 10, 0.2)
+
+
+def test_one_step_that_nothing_interrupts_is_given_up(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sql, "GRACE_SECONDS", 0.01)
+    given_up: list[bool] = []
+    ask(sqlite_at(path), "SELECT 1", 10, 5.0, lambda: given_up.append(True))
+    assert given_up == []
+    # A long text is compared at each place of a longer one: half a second here, hours where they are longer.
+    slow = "SELECT replace(printf('%.*c', 400000, 'a'), printf('%.*c', 100000, 'a') || 'b', '')"
+    with pytest.raises(UsageError, match="no answer within"):
+        ask(sqlite_at(path), slow, 10, 0.01, lambda: given_up.append(True))
+    assert given_up == [True]
