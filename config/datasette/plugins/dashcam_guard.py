@@ -10,24 +10,26 @@ from urllib.parse import urlsplit
 from datasette import hookimpl
 
 _NAME = "dashcam-guard"
-_TABLES = "SELECT name, sql LIKE 'CREATE VIRTUAL %' FROM sqlite_master WHERE type = 'table'"
+_VIEWS = "SELECT name FROM sqlite_master WHERE type = 'view'"
+_INDEXES = "SELECT name FROM sqlite_master WHERE type = 'table' AND sql LIKE 'CREATE VIRTUAL %'"
+_OF_SQLITE = {"sqlite_master", "sqlite_schema", "sqlite_temp_master", "sqlite_temp_schema", "json_each", "json_tree"}
+"""What says what there is, and lists in values. Not its pages (sqlite_dbpage) and samples of values (sqlite_stat4)."""
 
 
 @hookimpl
 def prepare_connection(conn, database, datasette):
-    """Refuse to read tables that are not of calls, and to attach other files."""
+    """Let only what is of calls be read, also of what is made later, and attach no other file."""
     if not conn.execute("PRAGMA database_list").fetchone()[2]:
         # Datasette's own, in memory.
         return
-    allowed = set((datasette.plugin_config(_NAME) or {}).get("tables") or ())
-    tables = dict(conn.execute(_TABLES).fetchall())
+    allowed = set((datasette.plugin_config(_NAME) or {}).get("tables") or ()) | _OF_SQLITE
+    allowed |= {name for (name,) in conn.execute(_VIEWS)}
     # The full-text index, which is of the calls' texts, is several tables; SQLite reads them to open it at all.
-    indexes = tuple(name for name, is_virtual in tables.items() if is_virtual)
-    hidden = {name for name in tables if name not in allowed and not name.startswith(indexes or "-")}
+    parts = ("pragma_", *(name for (name,) in conn.execute(_INDEXES)))
 
     def may(action, first, _second, _database, _trigger):
-        is_refused = action == sqlite3.SQLITE_ATTACH or (action == sqlite3.SQLITE_READ and first in hidden)
-        return sqlite3.SQLITE_DENY if is_refused else sqlite3.SQLITE_OK
+        is_hidden = action == sqlite3.SQLITE_READ and first not in allowed and not first.startswith(parts)
+        return sqlite3.SQLITE_DENY if is_hidden or action == sqlite3.SQLITE_ATTACH else sqlite3.SQLITE_OK
 
     conn.set_authorizer(may)
 

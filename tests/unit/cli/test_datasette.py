@@ -144,6 +144,21 @@ def test_calls_can_be_read_and_nothing_else(guarded: sqlite3.Connection, schema:
         guarded.execute("ATTACH 'other.db' AS other")
 
 
+def test_what_comes_later_and_what_the_engine_has_of_its_own_is_not_read(
+    guarded: sqlite3.Connection, tmp_path: Path
+) -> None:
+    """Samples of values, tables of an upgrade, pages: none of it was there, or is a table, when Datasette began."""
+    with contextlib.closing(sqlite3.connect(tmp_path / "data" / "dashcam.db")) as other:
+        other.execute("ANALYZE")
+        other.execute("CREATE TABLE later (a)")
+    for name in ("sqlite_stat1", "later", "dbstat"):
+        with pytest.raises(sqlite3.DatabaseError, match=r"prohibited|not authorized|no such table: dbstat"):
+            guarded.execute(f"SELECT * FROM {name}")
+    assert guarded.execute("SELECT count(*) FROM json_each('[1, 2]')").fetchone() == (2,)
+    assert guarded.execute("SELECT count(*) > 0 FROM pragma_table_info('interaction')").fetchone() == (1,)
+    assert guarded.execute("SELECT count(*) > 0 FROM sqlite_master").fetchone() == (1,)
+
+
 @pytest.mark.parametrize(
     ("host", "status"),
     [(b"127.0.0.1:8001", 200), (b"localhost", 200), (b"evil.example:8001", 403), (b"", 403), (b"[", 403)],
