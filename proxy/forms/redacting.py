@@ -24,13 +24,13 @@ _WORDS = {
     "session_id": 200, "user_id": 200, "trace_id": 64, "app": 100, "environment": 100,
 }  # fmt: skip
 """Texts that somebody else has written, and how long they are on record."""
-_OPINION = {"name": 100, "session_id": 200, "words": None, "comment": None}
+_OPINION = {"id": 100, "name": 100, "session_id": 200, "words": None, "comment": None}
 _LONGEST_TAG, _LONGEST_KEY, _LONGEST_VALUE = 64, 64, 512
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=32)
 def redactor_of(rules: RedactionRules) -> Redactor | None:
-    """Return what looks for the patterns that count for every call; None where there are none.
+    """Return what looks for the patterns of some rules; None where there are none.
 
     One that cannot be used leaves bodies out, as in the gateway, whose log says which it is.
     """
@@ -64,8 +64,10 @@ def redacted(said: ToldCall, redactor: Redactor) -> tuple[ToldCall, Counter[str]
     return said.model_copy(update=changes), counts
 
 
-def redacted_feedback(item: Feedback, redactor: Redactor) -> Feedback:
+def redacted_feedback(item: Feedback, redactor: Redactor | None) -> Feedback:
     """Return feedback as it may be on record; a session is called as the calls that name it are."""
+    if redactor is None:
+        return item
     changes: dict[str, Any] = {
         name: redact_text(redactor, text, Counter())[:longest]
         for name, longest in _OPINION.items()
@@ -74,9 +76,11 @@ def redacted_feedback(item: Feedback, redactor: Redactor) -> Feedback:
     return replace(item, **changes)
 
 
-def redacted_tags(tags: Iterable[str], redactor: Redactor) -> list[str]:
+def redacted_tags(tags: Iterable[str], redactor: Redactor | None, longest: int = _LONGEST_TAG) -> list[str]:
     """Return tags as they may be on record."""
-    return [redact_text(redactor, tag, Counter())[:_LONGEST_TAG] for tag in tags]
+    if redactor is None:
+        return list(tags)
+    return [redact_text(redactor, tag, Counter())[:longest] for tag in tags]
 
 
 def _body(redactor: Redactor, body: Body | None, counts: Counter[str]) -> str | None:

@@ -1,7 +1,7 @@
 """Feedback on calls and sessions: given once or again by the same id, read back, taken away; and tags of calls.
 
 It may come before its call is on record, by the id that the caller gave the call or that the answer's head has: then
-it waits (``is_pending``), and is given to the call when that is stored. Words and tags are redacted as calls are.
+it waits (``is_pending``), and is given to the call when that is stored. Words and tags are redacted as their calls are.
 """
 
 from __future__ import annotations
@@ -19,9 +19,10 @@ from proxy.control.api.endpoint import Ask, Endpoint, Reply
 from proxy.control.api.interactions import record
 from proxy.control.api.listing import QUERY, envelope, is_backwards, limit_of, order_of
 from proxy.control.api.parameters import ParameterError
+from proxy.control.api.redactors import redactor_for
 from proxy.domain.feedback import WORDED, FeedbackKind
 from proxy.errors import InvalidError, NotFoundError, Problem
-from proxy.forms.redacting import redacted_feedback, redacted_tags, redactor_of
+from proxy.forms.redacting import redacted_feedback, redacted_tags
 from proxy.store.changes import feedback, tagging
 from proxy.store.changes.feedback import Row
 
@@ -58,17 +59,21 @@ def _tag(ask: Ask) -> Reply:
         raise InvalidError([Problem("add", "or remove names tags")])
     with record(ask) as reader:
         call = reader.interaction(ask.path["name"])["id"]
-    redactor = redactor_of(ask.settings.redaction)
-    added = said.add if redactor is None else redacted_tags(said.add, redactor)
-    tags = ask.desk.write(lambda within: tagging.tag(within.connection, within.backend, call, added, said.remove))
-    note(ask, "tag", "interactions", call, added=",".join(added), removed=",".join(said.remove))
+    redactor = redactor_for(ask, call)
+    added, removed = (redacted_tags(tags, redactor) for tags in (said.add, said.remove))
+    # What was put on before anything was redacted is called as it was.
+    gone = [*said.remove, *removed]
+    tags = ask.desk.write(lambda within: tagging.tag(within.connection, within.backend, call, added, gone))
+    note(ask, "tag", "interactions", call, added=",".join(added), removed=",".join(removed))
     return Reply(body={"id": call, "tags": tags})
 
 
 def _give(ask: Ask) -> Reply:
     item = feedback_of(parse(NewFeedback, ask.body), str(uuid.uuid4()), ask.actor.name)
-    redactor = redactor_of(ask.settings.redaction)
-    kept = item if redactor is None else redacted_feedback(item, redactor)
+    kept = redacted_feedback(item, redactor_for(ask, item.reference))
+    if kept.id != item.id:
+        # What all secrets are called would be one id for all feedback.
+        raise InvalidError([Problem("id", "holds what is not to be on record here; give this another one, or none")])
     stored = ask.desk.write(lambda within: feedback.put(within.connection, within.backend, kept))
     return Reply(body=_shown(stored), status=201)
 
@@ -105,7 +110,8 @@ def _get(ask: Ask) -> Reply:
 def _remove(ask: Ask) -> Reply:
     name = ask.path["name"]
     ask.desk.write(lambda within: feedback.remove(within.connection, within.backend, name))
-    note(ask, "delete", "feedback", name)
+    (kept,) = redacted_tags([name], redactor_for(ask, None), longest=100)
+    note(ask, "delete", "feedback", kept)
     return Reply(body={"deleted": name})
 
 

@@ -125,6 +125,12 @@ def proxy_keys(connection: Connection) -> tuple[ProxyKey, ...]:
     return tuple(_proxy_key(dict(row)) for row in connection.exec_driver_sql(sql).mappings())
 
 
+def redactions(connection: Connection) -> list[tuple[str, tuple[str, ...]]]:
+    """Return of each key which patterns are taken out of the record of its calls, those that are revoked among them."""
+    rows = connection.exec_driver_sql("SELECT id, redaction FROM api_key ORDER BY id").all()
+    return [(str(name), tuple(read_json(said) or ())) for name, said in rows]
+
+
 def _proxy_key(row: dict[str, Any]) -> ProxyKey:
     said = NewKey(routes=read_json(row["routes"]) or [], limits=read_json(row["limits"]))
     ends = read_instant(row["expires_at"])

@@ -16,7 +16,7 @@ from proxy.domain.feedback import Feedback
 from proxy.domain.interaction import Interaction
 from proxy.errors import InvalidError, NotFoundError, Problem
 from proxy.store.changes.amending import Amendment, Change, amend
-from proxy.store.engines.engine import Backend
+from proxy.store.engines.engine import ERASED, Backend
 from proxy.store.schema.columns import instant_text
 
 COLUMNS = ("id", "reference", "interaction_id", "session_id", "name", "kind", "value", "words", "low", "high", "score",
@@ -72,6 +72,7 @@ def remove(connection: Connection, backend: Backend, identity: str) -> None:
     if found["interaction_id"] is not None:
         _hold(connection, found["interaction_id"])
     connection.exec_driver_sql("DELETE FROM feedback WHERE id = ?", (identity,))
+    connection.info[ERASED] = True
     if found["interaction_id"] is not None:
         _score(connection, [found["interaction_id"]], backend.now(connection))
 
@@ -97,6 +98,14 @@ def page(
     where = f"WHERE {' AND '.join(conditions)} " if conditions else ""
     sql = f"SELECT {_NAMED} FROM feedback {where}ORDER BY created_at {direction}, id {direction} LIMIT ?"  # noqa: S608
     return [dict(row) for row in connection.exec_driver_sql(sql, (*values, limit)).mappings()]
+
+
+def origin(connection: Connection, reference: str) -> tuple[str | None, str | None] | None:
+    """Return the route and the key of a call, by its id or the caller's own; None where it is not on record."""
+    call = _find(connection, reference)
+    sql = "SELECT route, key_id FROM interaction WHERE id = ?"
+    found = None if call is None else connection.exec_driver_sql(sql, (call,)).first()
+    return None if found is None else (found[0], found[1])
 
 
 def bring(connection: Connection, rows: Iterable[Mapping[str, Any]]) -> None:

@@ -17,6 +17,9 @@ from sqlalchemy.exc import DBAPIError
 from proxy.errors import StoreError
 from proxy.settings.database import DatabaseSettings
 
+ERASED = "erased"
+"""Noted of a connection with which something was erased: a file's log still has it."""
+
 
 class Backend(Protocol):
     """One database behind its engine."""
@@ -41,8 +44,8 @@ class Backend(Protocol):
     def part(self, engine: Engine) -> None:
         """Let go of what was opened for writing and has moved; ``StoreUnavailableError`` while that cannot be."""
 
-    def clear_log(self, engine: Engine) -> None:
-        """Empty a file's write-ahead log, unless somebody reads it just now: the next time is soon enough."""
+    def clear_log(self, engine: Engine) -> bool:
+        """Empty a file's write-ahead log; False where somebody reads it just now, and it is to be tried again."""
 
     def refusal(self, error: Exception) -> StoreError:
         """Return what a failed write means: ``RowError`` or ``StoreUnavailableError``, with the next command."""

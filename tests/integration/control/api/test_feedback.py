@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from proxy.domain.redaction import RedactionRules
+from proxy.domain.route import Route, Target
 from proxy.settings.database import DatabaseSettings
 from proxy.settings.values import Settings
 from proxy.store.changes import feedback
@@ -188,3 +189,46 @@ async def test_what_is_redacted_of_calls_is_redacted_of_what_is_thought_of_them(
         assert tagged["tags"] == ["[redacted:email]", "team"]
         kept = await api.ask("GET", "audit")
         assert CANARIES["email"] not in str(kept)
+
+
+async def test_routes_and_keys_redact_what_is_thought_of_their_calls(settings: Settings) -> None:
+    """Of a call that is not there yet nobody knows whose it is: what any of them takes out is taken out."""
+    route = Route(model="secret", targets=(Target(provider="p"),), redaction=("phone",))
+    said = f"{CANARIES['email']} {CANARIES['phone']}"
+    async with serving(replace(settings, routes=(route,))) as api:
+        key = await api.ask("POST", "keys", {"redaction": ["email"]}, status=201)
+        calls = {
+            f"{CANARIES['email']} {CANARIES['phone']}": record(api),
+            f"{CANARIES['email']} [redacted:phone]": record(api, route="secret"),
+            f"[redacted:email] {CANARIES['phone']}": record(api, key_id=key["id"]),
+            "[redacted:email] [redacted:phone]": record(api, route="secret", key_id=key["id"]),
+        }
+        for kept, call in calls.items():
+            told = await give(api, interaction_id=call, value=said, type="text")
+            tagged = await api.ask("POST", f"interactions/{call}/tags", {"add": [said]})
+            assert (told["value"], tagged["tags"]) == (kept, [kept])
+        for about in ({"interaction_id": OWN}, {"session_id": "s"}):
+            told = await give(api, **about, value=said, type="text")
+            assert told["value"] == "[redacted:email] [redacted:phone]"
+        await api.ask("DELETE", f"keys/{key['id']}")
+        told = await give(api, interaction_id=calls[f"[redacted:email] {CANARIES['phone']}"], value=said, type="text")
+        assert told["value"] == f"[redacted:email] {CANARIES['phone']}"
+
+
+async def test_no_id_and_no_tag_that_goes_brings_a_secret_into_the_record(settings: Settings) -> None:
+    secret = CANARIES["email"]
+    async with serving(settings) as api:
+        call = record(api)
+        await give(api, id=secret, interaction_id=call, value=True)
+        await api.ask("POST", f"interactions/{call}/tags", {"add": [secret]})
+    async with serving(replace(settings, redaction=RedactionRules(patterns=("email",)))) as api:
+        told = await api.ask("POST", "feedback", {"id": f"of {secret}", "interaction_id": call, "value": 1}, status=422)
+        assert (told["errors"][0]["field"], secret in str(told)) == ("id", False)
+        # What was kept before goes all the same, and is in no new row of the audit log.
+        tagged = await api.ask("POST", f"interactions/{call}/tags", {"remove": [secret]})
+        assert tagged["tags"] == []
+        await api.ask("DELETE", f"feedback/{secret}")
+        kept = await api.ask("GET", "audit")
+        of_removal = [deed for deed in kept["data"] if deed["noun"] in ("feedback", "interactions")][:2]
+        assert len(of_removal) == 2
+        assert secret not in str(of_removal)
