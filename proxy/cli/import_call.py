@@ -23,11 +23,13 @@ from proxy.errors import InvalidError, Problem
 from proxy.forms import exported
 from proxy.forms.calls import entry_of
 from proxy.forms.redacting import redactor_of
+from proxy.forms.redacting_exports import redacted_export
 from proxy.forms.sql import is_statement, values_of
 from proxy.forms.told import Teller, entry_of_told
 from proxy.loader.recosting import kind_of, kinds_of
 from proxy.pricing.cost import cost_of
 from proxy.pricing.current import open_price_list
+from proxy.redaction.redactor import Redactor
 from proxy.settings.values import Settings
 
 _MOST_BRACKETS = 1_000_000
@@ -39,11 +41,14 @@ class RefusedError(Exception):
     """A line that is no call; the text is the reason, without anything of the line."""
 
 
-def as_exported(values: object) -> Call:
-    """Return a call that an export says; ``InvalidError`` says why it is none."""
+def as_exported(values: object, redactor: Redactor | None = None) -> Call:
+    """Return a call that an export says, without what must not be on record; ``InvalidError``: why it is none."""
     entry = entry_of(values, now())
     assert isinstance(values, dict)
-    return values, entry
+    if redactor is None:
+        return values, entry
+    kept = redacted_export(values, redactor)
+    return kept, entry_of(kept, now())
 
 
 class Telling:

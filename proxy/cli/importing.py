@@ -11,6 +11,7 @@ import contextlib
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from proxy.cli.room import told
 from proxy.cli.terminal import harmless, short_id
 from proxy.domain.interaction import Entry
 from proxy.errors import StoreError
+from proxy.forms.redacting import redactor_of
 from proxy.loader.amendments import BATCH, Amender
 from proxy.loader.arriving import Arrival
 from proxy.settings.values import Settings
@@ -48,13 +50,19 @@ def import_calls(settings: Settings, files: Sequence[Path], *, is_check: bool = 
 
     ``is_told``: their lines are no exports, but what the API takes of calls that were made elsewhere.
     """
-    made_of = Telling(settings) if is_told else as_exported
+    exported = partial(as_exported, redactor=redactor_of(settings.redaction))
+    made_of = Telling(settings) if is_told else exported
     longest = _ROOM + _SWOLLEN * settings.recording.max_body_bytes
     codes = []
     for path in files:
         with opened(path, longest) as source:
             codes.append(_Checking(source, made_of).run() if is_check else _Importing(settings, source, made_of).run())
     return max(codes, default=0)
+
+
+def _keeps_lines(settings: Settings) -> bool:
+    """Return whether lines that cannot be taken may lie about as they are."""
+    return not settings.database.seal and not settings.redaction.patterns
 
 
 class _Checking:
@@ -112,7 +120,7 @@ class _Importing:
         self._amender = Amender(settings)
         self._database = settings.database
         self._kept_seconds = settings.retention.metadata
-        self._desk = Desk(settings.imports_dir, source, keeps_lines=not settings.database.seal)
+        self._desk = Desk(settings.imports_dir, source, keeps_lines=_keeps_lines(settings))
         self._complaints = _Complaints(source)
 
     def run(self) -> int:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import gzip
 import json
 import sqlite3
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from proxy.cli import importing
+from proxy.domain.interaction import Body, Entry
 from proxy.domain.outcome import Outcome
 from proxy.errors import StoreError
 from proxy.loader.amendments import Amender
@@ -20,6 +23,7 @@ from proxy.store.erasure.erasing import erase
 from proxy.store.writing.writer import StoreWriter
 from tests.support.carried import whole
 from tests.support.entries import STARTED_AT
+from tests.support.redacting import CANARIES
 from tests.support.rollups import assert_rollups_equal_the_rows
 from tests.unit.cli.conftest import Command, Elsewhere, Record
 
@@ -336,3 +340,53 @@ def test_calls_made_elsewhere_are_told_each_once_also_twice(dashcam: Command, re
     assert (first["input_text"], first["output_text"]) == ("Hi", "Hello")
     assert first["metadata"] == {"dashcam_told_by": "import"}
     assert (second["cost_status"], second["input_tokens"]) == ("local", 5)
+
+
+SECRET = "; ".join(CANARIES.values())
+_DEEP = {"user_id": CANARIES["email"], "session_id": CANARIES["phone"], "error_message": SECRET, "model": SECRET,
+         "prompt_variables": {"to": [SECRET]}, "endpoint": "/v1/x/canary.user%40canary-example.org",
+         "input_preview": SECRET}  # fmt: skip
+
+
+def secret_call(number: int) -> Entry:
+    """Return a call that has secrets wherever words can be."""
+    made = whole(number, **_DEEP)
+    made.interaction.tags, made.interaction.metadata = (CANARIES["phone"],), {"mail": SECRET}
+    made.input_text = made.output_text = SECRET
+    request = json.dumps({"user": SECRET, "messages": [{"role": "user", "content": SECRET}]}).encode()
+    made.request = Body(content=request, length=len(request), edits=((len(request), 0, SECRET),),
+                        headers=(("user-agent", SECRET),))  # fmt: skip
+    answer = gzip.compress(json.dumps({"answer": SECRET}).encode())
+    made.response = Body(content=answer, length=len(answer), content_encoding="gzip", timings=((1, len(answer)),))
+    made.feedback = ({**made.feedback[0], "kind": "text", "words": SECRET, "comment": SECRET},)
+    made.attempts = tuple(replace(item, error_message=SECRET) for item in made.attempts)
+    return made
+
+
+def test_what_is_redacted_of_calls_is_redacted_of_what_is_imported(
+    dashcam: Command, record: Record, tmp_path: Path, elsewhere: Elsewhere, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record(secret_call(1), whole(2))
+    assert dashcam("export", "--content", "--to", "one.jsonl").code == 0
+    with (tmp_path / "one.jsonl").open("a") as file:
+        file.write(json.dumps({"id": SECRET}) + "\n")
+    elsewhere("other")
+    monkeypatch.setenv("DASHCAM_REDACTION__PATTERNS", ",".join(CANARIES))
+    assert "1 lines refused" in dashcam("import", "one.jsonl").err
+    files = [path for path in (tmp_path / "other").rglob("*") if path.is_file()]
+    for canary in CANARIES.values():
+        assert [path.name for path in files if canary.encode() in path.read_bytes()] == []
+    assert dashcam("export", "--content", "--to", "two.jsonl").code == 0
+    (before, plain), (after, other) = lines_of(tmp_path / "one.jsonl")[:2], lines_of(tmp_path / "two.jsonl")
+    assert (plain["content_state"], other["request_body"]) == ("stored", plain["request_body"])
+    assert (after["user_id"], after["content_state"], after["response_sha256"]) == (
+        "[redacted:email]",
+        "redacted",
+        None,
+    )
+    assert after["input_tokens"] == before["input_tokens"]
+    assert "email=" in after["metadata"]["dashcam_redacted"]
+    answer = after["response_body"]
+    assert (answer["content_encoding"], json.loads(answer["content"])["answer"][:17]) == (None, "[redacted:api_key")
+    # Said again it is the same.
+    assert "2 there already" in dashcam("import", "one.jsonl").err
