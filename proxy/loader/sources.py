@@ -17,7 +17,7 @@ from pathlib import Path
 from proxy.domain.identity import id_text, parse_id
 from proxy.errors import SpoolError
 from proxy.loader.collecting import Collector, Finished, OpenCall
-from proxy.spool.framing import Record, RecordType, encode, scan
+from proxy.spool.framing import Record, RecordType, scan
 from proxy.spool.names import FIRST_SEGMENT
 from proxy.spool.page import Page
 from proxy.spool.reader import Damaged, Position, ReadBatch, Source
@@ -142,8 +142,7 @@ class FollowedSource:
                 finished = self.collector.feed(located.position, located.record, now)
             except (SpoolError, ValueError, TypeError) as error:
                 # A valid checksum over a payload that is none: a defect, or a version far ahead of ours.
-                record = located.record
-                raw = encode(record.type, record.identity, record.sequence, record.payload)
+                raw = self.source.as_it_lay(located.position, located.record)
                 progress.damage.append(Damaged(located.position, f"a payload cannot be read: {error}", raw))
                 continue
             if finished is not None:

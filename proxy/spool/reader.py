@@ -29,9 +29,11 @@ from proxy.spool.framing import (
     Heading,
     Record,
     RecordType,
+    encode,
     heading_of,
     recovered_heading,
     scan,
+    segment_header,
     version_of,
 )
 from proxy.spool.names import BODIES, LOCK, QUARANTINE, UNFINISHED, is_source, segment_name, segment_numbers
@@ -281,6 +283,17 @@ class Source:
     def free_body(self, name: str) -> None:
         """Remove a side file whose call is committed."""
         self._disk.unlink(self.folder / BODIES / name)
+
+    def as_it_lay(self, position: Position, record: Record) -> bytes:
+        """Return a record that was read here as bytes to be kept; a sealed one sealed, behind what names its key."""
+        heading = self._headings[position.segment]
+        seal, mark = self._keys.seal_of(heading), heading.mark
+        if seal is None:
+            return encode(record.type, record.identity, record.sequence, record.payload)
+        # The same bytes under the same nonce give what lay there.
+        payload = seal.seal(record.type, record.identity, record.sequence, record.payload)
+        kept = encode(record.type, record.identity, record.sequence, payload, mark)
+        return segment_header(mark, heading.key_id, heading.salt) + kept
 
     def quarantine(self, damaged: Damaged) -> str:
         """Keep unreadable bytes for a person, whole and on the disk; return the file's name."""

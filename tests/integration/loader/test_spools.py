@@ -11,8 +11,10 @@ import pytest
 
 from proxy.domain.identity import id_text
 from proxy.loader.late import UNSYNCED
+from proxy.settings.credentials import master_key_of
 from proxy.settings.values import RecordingSettings, Settings
 from proxy.spool.framing import LONGEST_HEADER, SEGMENT_HEADER, Record, RecordType, encode, heading_of, scan
+from proxy.spool.sealing import Seal
 from tests.integration.loader.conftest import Bench
 from tests.support.spooling import SpoolingGateway, a_head, a_start, reply
 
@@ -193,3 +195,35 @@ def test_of_a_sealed_spool_a_changed_record_is_set_aside_and_its_neighbours_stor
     assert (ledger["stored"], ledger["balanced"]) == (2, True)
     assert bench.body(second, "response") == reply("second")
     assert bench.sql("SELECT reason FROM quarantine") == [("a sealed payload was changed: its seal does not hold",)]
+
+
+def test_of_a_sealed_spool_nothing_is_set_aside_in_plain(
+    settings: Settings, bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A record of a newer program, sealed with our key: what we cannot make anything of stays sealed, and opens."""
+    monkeypatch.setenv("DASHCAM_MASTER_KEY", KEY)
+    bench.loader_anew()
+    gateway = SpoolingGateway(settings, "sealed", seal=True)
+    first = gateway.call("first")
+    path = gateway.writer.folder / "00000001.seg"
+    data = path.read_bytes()
+    heading = heading_of(data[:LONGEST_HEADER])
+    assert heading is not None
+    seal = Seal(master_key_of(KEY), heading.salt)
+    found = [item for item in scan(data, heading.size, mark=heading.mark) if isinstance(item, Record)]
+    piece = next(item for item in found if item.identity == first and item.type == RecordType.CHUNK)
+    strange = b"\x09what she said"
+    payload = seal.seal(piece.type, first, piece.sequence, strange)
+    forged = encode(piece.type, first, piece.sequence, payload, heading.mark)
+    path.write_bytes(data[: piece.start] + forged + data[piece.end :])
+    gateway.die()
+    assert bench.load()["balanced"] is True
+    (kept,) = (settings.spool_dir / "quarantine").iterdir()
+    ((reason, row),) = bench.sql("SELECT reason, data FROM quarantine")
+    assert "a CHUNK" in reason
+    for aside in (kept.read_bytes(), row):
+        assert b"she said" not in aside
+        assert heading_of(aside) == heading
+        (item,) = scan(aside, heading.size, mark=heading.mark, is_final=True)
+        assert isinstance(item, Record)
+        assert seal.open(item.type, item.identity, item.sequence, item.payload) == strange
