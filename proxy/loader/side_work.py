@@ -57,6 +57,8 @@ class SideWork:
         if not self._sweeps or time.monotonic() < self._sweep_at:
             return False
         has_more = writer.sweep()
+        if not has_more:
+            writer.settle_log()
         self._sweep_at = 0.0 if has_more else time.monotonic() + SWEEP_SECONDS
         return has_more
 

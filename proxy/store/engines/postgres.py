@@ -110,8 +110,9 @@ class Postgres:
         """Nothing of ours stays in its place."""
         engine.dispose()
 
-    def clear_log(self, engine: Engine) -> None:
+    def clear_log(self, _engine: Engine) -> bool:
         """Its log is the server's own."""
+        return True
 
     def refusal(self, error: Exception) -> StoreError:
         """Return what a failed write means."""

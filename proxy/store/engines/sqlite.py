@@ -148,13 +148,13 @@ class Sqlite:
         engine.dispose()
         self._forget_log()
 
-    def clear_log(self, engine: Engine) -> None:
+    def clear_log(self, engine: Engine) -> bool:
         """Fold the log into the file and cut it off; who reads at this moment keeps it for now: nobody waits."""
         with contextlib.closing(engine.raw_connection()) as lent:
             assert isinstance(lent.driver_connection, sqlite3.Connection)
             lent.driver_connection.execute("PRAGMA busy_timeout=0")
             try:
-                lent.driver_connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+                return not lent.driver_connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
             finally:
                 lent.driver_connection.execute(f"PRAGMA {_BUSY}")
 

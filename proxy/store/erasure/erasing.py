@@ -22,6 +22,7 @@ from proxy.store.contents.bodies import CHUNKS, read_varints
 from proxy.store.contents.hidden import COLUMNS as HIDDEN
 from proxy.store.contents.hidden import ERRORS
 from proxy.store.engines.bulk import run_many
+from proxy.store.engines.engine import ERASED
 from proxy.store.schema.columns import day_text, instant_text
 from proxy.store.schema.decoding import Row, decoded
 from proxy.store.schema.rows import json_text
@@ -170,6 +171,7 @@ def _held(connection: Connection, ids: Sequence[str]) -> list[Interaction]:
 
 
 def _let_slices_go(connection: Connection, olds: Sequence[Interaction]) -> None:
+    connection.info[ERASED] = True
     days = {item.id: day_text(item.started_at) for item in olds}
     loose: dict[int, str] = {}
     for part in _parts(list(days)):

@@ -30,7 +30,7 @@ from proxy.store.contents import hidden
 from proxy.store.contents.bodies import body_row, keep_bodies
 from proxy.store.contents.set_aside import ParkedPart, Quarantined, kept_aside, part_row
 from proxy.store.engines.bulk import add_rows, run_many
-from proxy.store.engines.engine import Backend, backend_of
+from proxy.store.engines.engine import ERASED, Backend, backend_of
 from proxy.store.engines.failures import CollisionError, StoreUnavailableError
 from proxy.store.erasure import erasing, purges
 from proxy.store.erasure.sweeping import Sweep
@@ -99,6 +99,7 @@ class StoreWriter:
         self._instance = instance
         self._collided_at = -_COLLISION_SECONDS
         self._sweep = Sweep()
+        self._log_is_clear = False
 
     @property
     def backend(self) -> Backend:
@@ -162,8 +163,18 @@ class StoreWriter:
         return told is not None
 
     def clear_log(self) -> None:
-        """Let a file's log not hold any longer what was erased: it is folded into the file, and emptied."""
-        self._backend.clear_log(self._engine)
+        """Let a file's log not hold any longer what was erased: it is folded into the file, and emptied.
+
+        Where somebody reads it just now, ``settle_log`` tries again.
+        """
+        self._log_is_clear = self._backend.clear_log(self._engine)
+
+    def settle_log(self) -> None:
+        """Clear the log where something was erased since it was clear, also by retention, or before we began."""
+        with contextlib.closing(self._engine.raw_connection()) as lent:
+            was_erased = lent.info.pop(ERASED, False)
+        if was_erased or not self._log_is_clear:
+            self.clear_log()
 
     def claim(self, who: Instance) -> None:
         """Begin to write as an instance; ``StoreError`` while another process elsewhere does. Errors as above."""
