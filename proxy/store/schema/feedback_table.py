@@ -11,6 +11,7 @@ from proxy.store.schema.columns import Identity, Instant
 from proxy.store.schema.fields import key, text, word
 
 _WAITING = "interaction_id IS NULL AND reference IS NOT NULL"
+_OF_SESSION = "session_id IS NOT NULL"
 
 
 class FeedbackRow(SQLModel, table=True):
@@ -21,6 +22,7 @@ class FeedbackRow(SQLModel, table=True):
         Index("ix_feedback_interaction_id", "interaction_id"),
         Index("ix_feedback_created_at", "created_at"),
         Index("ix_feedback_reference", "reference", sqlite_where=_WAITING, postgresql_where=_WAITING),
+        Index("ix_feedback_session_id", "session_id", sqlite_where=_OF_SESSION, postgresql_where=_OF_SESSION),
     )
 
     id: str = key(100)
