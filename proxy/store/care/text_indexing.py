@@ -18,6 +18,7 @@ from sqlalchemy import Connection
 
 from proxy.query.words import has_unspaced, words_in
 from proxy.store.engines.bulk import run_many
+from proxy.store.engines.engine import ERASED
 from proxy.store.filters.text_index import SEPARATOR
 
 ROWS = 1000
@@ -112,6 +113,7 @@ def _merge_next(connection: Connection) -> bool:
     if connection.exec_driver_sql("SELECT merging FROM text_leftover").scalar_one() == 0:
         connection.exec_driver_sql(_MERGING)
     changed = [_merge(connection, table) for table in INDEXES]
+    connection.info[ERASED] = True
     if not any(changed):
         connection.exec_driver_sql("DELETE FROM text_leftover WHERE merging = deletions")
         connection.exec_driver_sql(_MERGING)

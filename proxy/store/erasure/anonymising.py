@@ -28,7 +28,11 @@ _UPDATE = (
     "UPDATE interaction SET user_id = ?, session_id = NULL, client_request_id = NULL, provider_request_id = NULL, "
     "trace_id = NULL, parent_id = NULL, tags = ?, metadata = ? WHERE id = ?"
 )
-_FEEDBACK = "UPDATE feedback SET reference = NULL, session_id = NULL, author = 'anonymous' WHERE interaction_id = ?"
+_NEW_ID = {"postgresql": "CAST(gen_random_uuid() AS text)", "sqlite": "lower(hex(randomblob(16)))"}
+_FEEDBACK = (
+    "UPDATE feedback SET id = {}, reference = NULL, session_id = NULL, author = 'anonymous' WHERE interaction_id = ?"
+)
+"""Whoever gives feedback chooses its id, which may be a name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +56,7 @@ def anonymise(connection: Connection, ids: Sequence[str], manner: Manner, key: b
     )
     for old, new in zip(olds, news, strict=True):
         _keep_labels(connection, old, new)
-    run_many(connection, _FEEDBACK, [(row["id"],) for row in news])
+    run_many(connection, _FEEDBACK.format(_NEW_ID[connection.dialect.name]), [(row["id"],) for row in news])
     let_opinions_go(connection, sessions)
     forget(connection, [row["id"] for row in news], (*WHO, "tags", "metadata"))
     count(connection, Recount([counted(row) for row in olds], [counted(row) for row in news]))

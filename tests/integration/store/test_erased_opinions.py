@@ -61,6 +61,18 @@ def test_the_anonymous_leave_no_words_on_their_sessions(writer: StoreWriter, sto
     assert left(store) == set()
 
 
+def test_the_anonymous_keep_scores_under_an_id_of_nobodys(writer: StoreWriter, store: DatabaseSettings) -> None:
+    entry = an_entry(user_id="kim")
+    put(writer, entry)
+    for number in range(2):
+        think(writer, f"kim's rating {number}", reference=entry.interaction.id)
+    with writer.transaction() as connection:
+        anonymise(connection, [entry.interaction.id], Manner(), None)
+    found = left(store)
+    assert (len(found), "kim" in str(found)) == (2, False)
+    assert ask(store, "SELECT DISTINCT name, words, comment, author FROM feedback") == [("n", "", None, "anonymous")]
+
+
 def test_everything_is_also_what_waits_for_its_call(writer: StoreWriter, store: DatabaseSettings) -> None:
     think(writer, "waits", reference="00000000-0000-7000-8000-000000000001")
     think(writer, "of a session", session="s-1")

@@ -12,6 +12,7 @@ import pytest
 from proxy.domain.feedback import Feedback, FeedbackKind, FeedbackSource
 from proxy.loader.side_work import SideWork
 from proxy.settings.values import Settings
+from proxy.store.care.text_indexing import index_next
 from proxy.store.changes import feedback
 from proxy.store.erasure.erasing import strip
 from proxy.store.writing.writer import StoreWriter, WriteBatch
@@ -83,6 +84,30 @@ def test_feedback_that_is_taken_away_leaves_it(settings: Settings, writer: Store
         feedback.remove(connection, writer.backend, "f")
     look_after(settings, writer)
     assert files_with(tmp_path) == []
+
+
+def test_words_that_the_index_had_left_leave_it_too(settings: Settings, writer: StoreWriter, tmp_path: Path) -> None:
+    """An older SQLite merges them out of the index in a transaction of their own, behind the erasing."""
+    entry = an_entry(b"{}")
+    entry.input_text = "zebracanary"
+    other = an_entry(b"{}")
+    other.input_text = "other"
+    writer.write(WriteBatch(entries=[("s", entry), ("s", other)]), lambda _: {})
+    index(writer)
+    look_after(settings, writer)
+    with writer.transaction() as connection:
+        strip(connection, [entry.interaction.id])
+    look_after(settings, writer)
+    index(writer)
+    look_after(settings, writer)
+    assert [path.name for path in tmp_path.iterdir() if path.is_file() and b"zebra" in path.read_bytes()] == []
+
+
+def index(writer: StoreWriter) -> None:
+    has_more: str | None = ""
+    while has_more is not None:
+        with writer.transaction() as connection:
+            has_more = index_next(connection)
 
 
 def test_a_log_without_anything_erased_is_left_alone(settings: Settings, writer: StoreWriter, tmp_path: Path) -> None:
