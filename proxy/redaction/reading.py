@@ -1,7 +1,8 @@
 """What there is to look through in a body, also while it is still coming: its strings, its plain text, its flows.
 
 A body is read line by line: a line (or what follows ``data:`` in it) that is JSON is looked at by its strings, all else
-as the text it is, and by the strings in it as what they mean. Texts that come again and again, as the names of members
+as the text it is, and by the strings in it as what they mean. So is a string that holds JSON again, as the arguments of
+a tool do: by what its own strings mean, once. Texts that come again and again, as the names of members
 do, are looked at once. What was found is hidden in its text, and the text is looked at again, since a number may have
 been hidden by what stood before it; nothing else has changed, so nothing else is looked at twice.
 """
@@ -9,18 +10,19 @@ been hidden by what stood before it; nothing else has changed, so nothing else i
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import orjson
 
 from proxy.redaction.flows import Flow, Flows
-from proxy.redaction.redactor import Redactor
+from proxy.redaction.redactor import Match, Redactor
 from proxy.redaction.strings import Hidden, Token, strings_of
 
 MAX_ROUNDS = 3
 _MANY = 1000
 """So many texts are looked at in one go."""
 _LINE = re.compile(rb"[^\r\n]*+[\r\n]++")
+_ESCAPE = re.compile(rb"\\u[0-9a-fA-F]{4}")
 _BOM = b"\xef\xbb\xbf"
 
 
@@ -108,7 +110,7 @@ class Reading:
 
     def _settle(self) -> None:
         waiting, self._waiting = self._waiting, {}
-        found = self._look_at(waiting, is_first=True)
+        found = self._look_at(waiting, is_first=True) | self._look_within(waiting)
         self._clean.update(text for text in waiting if text not in found)
 
     def _look_at(self, tokens: dict[bytes, list[Token]], *, is_first: bool) -> set[bytes]:
@@ -121,16 +123,45 @@ class Reading:
                     self._hide(token, Hidden(match.start, match.end, match.name))
         return {texts[number] for number in found}
 
+    def _look_within(self, tokens: dict[bytes, list[Token]]) -> set[bytes]:
+        """Hide what strings within some texts mean; return the texts that have something."""
+        texts, touched = list(tokens), set[bytes]()
+        for number, match in self._found_within(texts):
+            touched.add(texts[number])
+            for token in tokens[texts[number]]:
+                self._hide(token, Hidden(match.start, match.end, match.name))
+        return touched
+
+    def _found_within(self, texts: Sequence[bytes]) -> Iterator[tuple[int, Match]]:
+        """Yield the number of a text and what a string in it means that is to be hidden, where that stands in it."""
+        inner = [
+            (number, token)
+            for number, text in enumerate(texts)
+            if _ESCAPE.search(text)
+            for token in strings_of(text, is_sound=False)
+            if not token.is_plain
+        ]
+        found = self._redactor.find([token.text for _, token in inner]) if inner else {}
+        for at, matches in found.items():
+            number, token = inner[at]
+            for match in matches:
+                yield number, Match(*token.place(match.start, match.end), match.name)
+
     def _look_at_flows(self, flows: Sequence[Flow], *, is_first: bool) -> None:
         # A string alone may have the end of what begins in another: at first each flow is looked at whole.
         texts = [flow.text() if is_first else flow.left() for flow in flows]
-        found = self._redactor.find(texts, is_first=is_first)
-        for number, matches in found.items():
-            for match in matches:
-                shows = True
-                for token, start, end in flows[number].parts_between(match.start, match.end):
-                    self._hide(token, Hidden(start, end, match.name, shows, is_of_flow=True))
-                    shows = False
+        for number, matches in self._redactor.find(texts, is_first=is_first).items():
+            self._hide_in_flow(flows[number], matches)
+        if is_first:
+            for number, match in self._found_within(texts):
+                self._hide_in_flow(flows[number], [match])
+
+    def _hide_in_flow(self, flow: Flow, matches: Iterable[Match]) -> None:
+        for match in matches:
+            shows = True
+            for token, start, end in flow.parts_between(match.start, match.end):
+                self._hide(token, Hidden(start, end, match.name, shows, is_of_flow=True))
+                shows = False
 
     def _hide(self, token: Token, part: Hidden) -> None:
         token.hide(part)

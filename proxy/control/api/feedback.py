@@ -23,6 +23,7 @@ from proxy.control.api.redactors import redactor_for
 from proxy.domain.feedback import WORDED, FeedbackKind
 from proxy.errors import InvalidError, NotFoundError, Problem
 from proxy.forms.redacting import redacted_feedback, redacted_tags
+from proxy.store.catalogue.session import Session
 from proxy.store.changes import feedback, tagging
 from proxy.store.changes.feedback import Row
 
@@ -59,23 +60,30 @@ def _tag(ask: Ask) -> Reply:
         raise InvalidError([Problem("add", "or remove names tags")])
     with record(ask) as reader:
         call = reader.interaction(ask.path["name"])["id"]
-    redactor = redactor_for(ask, call)
-    added, removed = (redacted_tags(tags, redactor) for tags in (said.add, said.remove))
-    # What was put on before anything was redacted is called as it was.
-    gone = [*said.remove, *removed]
-    tags = ask.desk.write(lambda within: tagging.tag(within.connection, within.backend, call, added, gone))
+
+    def work(within: Session) -> list[str]:
+        redactor = redactor_for(ask, within, call)
+        # What was put on before anything was redacted is called as it was.
+        gone = [*said.remove, *redacted_tags(said.remove, redactor)]
+        return tagging.tag(within.connection, within.backend, call, redacted_tags(said.add, redactor), gone)
+
+    tags = ask.desk.write(work)
     # A tag may name somebody, and the audit log outlives what is erased; the row's amendments have the words.
-    note(ask, "tag", "interactions", call, added=str(len(added)), removed=str(len(removed)))
+    note(ask, "tag", "interactions", call, added=str(len(said.add)), removed=str(len(said.remove)))
     return Reply(body={"id": call, "tags": tags})
 
 
 def _give(ask: Ask) -> Reply:
     item = feedback_of(parse(NewFeedback, ask.body), str(uuid.uuid4()), ask.actor.name)
-    kept = redacted_feedback(item, redactor_for(ask, item.reference))
-    if kept.id != item.id:
-        # What all secrets are called would be one id for all feedback.
-        raise InvalidError([Problem("id", "holds what is not to be on record here; give this another one, or none")])
-    stored = ask.desk.write(lambda within: feedback.put(within.connection, within.backend, kept))
+
+    def work(within: Session) -> Row:
+        kept = redacted_feedback(item, redactor_for(ask, within, item.reference))
+        if kept.id != item.id:
+            # What all secrets are called would be one id for all feedback.
+            raise InvalidError([Problem("id", "holds what is not to be on record; give this another one, or none")])
+        return feedback.put(within.connection, within.backend, kept)
+
+    stored = ask.desk.write(work)
     return Reply(body=_shown(stored), status=201)
 
 
@@ -110,9 +118,12 @@ def _get(ask: Ask) -> Reply:
 
 def _remove(ask: Ask) -> Reply:
     name = ask.path["name"]
-    ask.desk.write(lambda within: feedback.remove(within.connection, within.backend, name))
-    (kept,) = redacted_tags([name], redactor_for(ask, None), longest=100)
-    note(ask, "delete", "feedback", kept)
+
+    def work(within: Session) -> str:
+        feedback.remove(within.connection, within.backend, name)
+        return redacted_tags([name], redactor_for(ask, within, None), longest=100)[0]
+
+    note(ask, "delete", "feedback", ask.desk.write(work))
     return Reply(body={"deleted": name})
 
 

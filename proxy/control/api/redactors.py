@@ -12,22 +12,24 @@ from dataclasses import replace
 from proxy.control.api.endpoint import Ask
 from proxy.forms.redacting import redactor_of
 from proxy.redaction.redactor import Redactor
+from proxy.store.catalogue import documents
 from proxy.store.catalogue.keys import redactions
 from proxy.store.catalogue.session import Session
 from proxy.store.changes.feedback import origin
+from proxy.store.engines.failures import StoreUnavailableError
 
 _Named = tuple[str, Iterable[str]]
 
 
-def redactor_for(ask: Ask, reference: str | None) -> Redactor | None:
+def redactor_for(ask: Ask, within: Session, reference: str | None) -> Redactor | None:
     """Return what looks through words on a call, by its id or the caller's own; None where nothing is looked for."""
     rules = ask.settings.redaction
-    names = {*rules.patterns, *ask.desk.read(lambda within: _more(ask, within, reference))}
+    names = {*rules.patterns, *_more(ask, within, reference)}
     return redactor_of(replace(rules, patterns=tuple(sorted(names))))
 
 
 def _more(ask: Ask, within: Session, reference: str | None) -> set[str]:
-    routes, keys = list(_routes(ask)), redactions(within.connection)
+    routes, keys = list(_routes(ask, within)), redactions(within.connection)
     if not any(patterns for _, patterns in (*routes, *keys)):
         return set()
     found = None if reference is None else origin(within.connection, reference)
@@ -43,6 +45,11 @@ def _more(ask: Ask, within: Session, reference: str | None) -> set[str]:
     }
 
 
-def _routes(ask: Ask) -> Iterator[_Named]:
+def _routes(ask: Ask, within: Session) -> Iterator[_Named]:
     yield from ((route.model, route.redaction) for route in ask.settings.routes)
-    yield from ((name, route.redaction) for name, route in ask.desk.catalogue()[0].routes.items())
+    try:
+        catalogue, _ = ask.desk.catalogue()
+    except StoreUnavailableError:
+        # The database has just been opened, and nobody has read it yet.
+        catalogue = documents.load(within.connection)
+    yield from ((name, route.redaction) for name, route in catalogue.routes.items())

@@ -97,3 +97,31 @@ def test_work_grows_as_the_body_does(size: int) -> None:
         reading.feed(data[at : at + 1])
     assert redact_body(redactor, data, reading) is not None
     assert sum(searched) <= 3 * len(data)
+
+
+def spelt(text: str) -> str:
+    """Return a text as JSON may write it, sign by sign."""
+    return "".join(f"\\u{ord(sign):04x}" for sign in text)
+
+
+@given(harmless, st.sampled_from(list(CANARIES.items())), harmless)
+def test_json_in_a_string_is_read_as_what_it_means(before: str, secret: tuple[str, str], after: str) -> None:
+    """As the arguments of a tool are, whatever signs the model has escaped."""
+    name, canary = secret
+    arguments = f'{{"a":{json.dumps(before)},"to":"{spelt(canary)}","b":{json.dumps(after)}}}'
+    data = json.dumps({"tool_calls": [{"function": {"name": "mail", "arguments": arguments}}]}).encode()
+    found = redact_body(EVERYTHING, data)
+    assert found is not None
+    kept = json.loads(json.loads(found.data)["tool_calls"][0]["function"]["arguments"])
+    assert kept == {"a": before, "to": f"[redacted:{name}]", "b": after}
+    assert found.counts == {name: 1}
+
+
+@given(st.sampled_from(list(CANARIES.items())), st.lists(st.integers(0, 200), max_size=6))
+def test_so_is_json_that_a_stream_says_in_pieces(secret: tuple[str, str], borders: list[int]) -> None:
+    name, canary = secret
+    arguments = f'{{"to":"{spelt(canary)}"}}'
+    cuts = sorted({0, len(arguments), *(border % (len(arguments) + 1) for border in borders)})
+    found = redact_body(EVERYTHING, events([arguments[start:end] for start, end in itertools.pairwise(cuts)]))
+    assert found is not None
+    assert json.loads(said(found.data)) == {"to": f"[redacted:{name}]"}
