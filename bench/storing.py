@@ -16,13 +16,17 @@ from proxy.store.filters.statements import Filters
 from proxy.store.reading.reader import Reader
 from tests.support.conversations import agent
 from tests.support.dashcam import RunningDashcam
+from tests.support.waiting import wait_until
 
 TRACES, LOOKS = 12, 20
 _PAGES = (Filters(), Filters(model="gpt-4o-mini"), Filters(outcome=Outcome.COMPLETED), Filters(provider="openai"))
 
 
 def measure_trace(target: Target, running: RunningDashcam) -> Figures:
-    """Send agents' conversations, each turn with the whole history again; compare bytes on the wire and on disk."""
+    """Send agents' conversations, each turn with the whole history again; compare bytes on the wire and on disk.
+
+    What is on disk is all of the file: texts, indexes, and the full-text index when it has caught up.
+    """
     catch_up(running)
     before, sent = _bytes_kept(running), 0
     for number in range(TRACES):
@@ -42,8 +46,13 @@ def _ask(target: Target, body: bytes) -> int:
 
 
 def _bytes_kept(running: RunningDashcam) -> int:
+    wait_until(lambda: not _waiting(running), "the text index has caught up", seconds=120, interval=0.2)
     (row,) = running.query("select page_count * page_size as bytes from pragma_page_count, pragma_page_size")
     return int(row["bytes"])
+
+
+def _waiting(running: RunningDashcam) -> int:
+    return int(running.query("select count(*) as calls from text_unindexed")[0]["calls"])
 
 
 def measure_list(running: RunningDashcam, label: str) -> Figures:

@@ -25,7 +25,7 @@ from proxy.store.engines.sqlite import Sqlite
 
 Tell = Callable[[str, int, int], None]
 """Told what is done, how far it has come, and of how much; 0 where that is not known."""
-PAGES = 2048
+PAGES = 1024
 SPARE_BYTES = 16 * 1024 * 1024
 """What must stay free beside a copy, unless somebody says otherwise."""
 _UPGRADES = re.compile(r"upgrade-.*\.db(?:\.sealed)?")
