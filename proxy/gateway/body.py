@@ -1,11 +1,12 @@
 """The request's body, read within its limit: small ones in memory, large ones written aside as they arrive.
 
-A body above ``limits.spill_bytes`` goes to a side file of the spool in the pieces the socket gave, hashed and scanned
-on the way, so that no step holds the event loop long and memory stays flat; the upstream is later fed from that file.
+A body above ``limits.spill_bytes`` goes to a side file of the spool as it arrives, hashed and scanned on the way, in
+steps between which all other calls have their turn; memory stays flat, and the upstream is later fed from that file.
 """
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 from collections.abc import Callable
@@ -27,6 +28,9 @@ from proxy.spool.bodies import SideFile
 from proxy.spool.page import Page
 from proxy.spool.sealing import Seal
 from proxy.spool.writer import SpoolWriter
+
+_STEP = 64 * 1024
+"""Bytes of a large body that are scanned, hashed and written in one turn of the event loop."""
 
 
 @dataclass(slots=True)
@@ -148,12 +152,12 @@ class BodyReader:
     async def _spill(self, call: ClientCall, sink: _Sink, begun: bytes, takes_files: bool) -> Inbound | Refusal:
         is_kept = False
         try:
-            if not sink.take(begun):
+            if not await _take(sink, begun):
                 return NO_MEMORY
             while await call.more_body():
                 if refusal := self.refusal(call.received_bytes, takes_files=takes_files):
                     return refusal
-                if not sink.take(call.take_body()):
+                if not await _take(sink, call.take_body()):
                     return NO_MEMORY
             if not call.body_complete:
                 raise ClientLeftError
@@ -162,6 +166,15 @@ class BodyReader:
             if not is_kept:
                 sink.discard()
         return sink.finish(_encoding_of(call))
+
+
+async def _take(sink: _Sink, data: bytes) -> bool:
+    """Let a sink take what has arrived, step by step: no other call waits for longer than one of them takes."""
+    for start in range(0, len(data), _STEP):
+        if not sink.take(data[start : start + _STEP]):
+            return False
+        await asyncio.sleep(0)
+    return True
 
 
 def _small(call: ClientCall, data: bytes) -> Inbound:

@@ -22,15 +22,11 @@ from typing import Any, NamedTuple
 import orjson
 
 from proxy.protocol.compact import is_compact
+from proxy.protocol.skipping import CLOSING, MAX_DEPTH, OPENING, QUOTE, RUN, end_of_nested, end_of_text
 
 _STRUCTURE = re.compile(rb'["{}\[\]:,]')
-# What is no bracket and no beginning of an unfinished string, at once; nothing can follow, so nothing is tried twice.
-_RUN = re.compile(rb'(?:[^"{}\[\]]+|"[^"\\]*(?:\\.[^"\\]*)*")+|["{}\[\]]', re.DOTALL)
-_IN_STRING = re.compile(rb'[^"\\]*(?:\\.[^"\\]*)*', re.DOTALL)
-_OPENING, _CLOSING, _QUOTE = frozenset(b"{["), frozenset(b"}]"), ord('"')
 _MAX_KEPT = 4096
 """Longest raw value kept, in bytes; a longer one is noted by its span only."""
-_MAX_DEPTH = 10_000
 _MAX_TOKENS = 5000
 """Quotes, brackets, colons and commas of the top level: some thousand members."""
 
@@ -147,20 +143,22 @@ class TopLevelScanner:
     def _skip_deep(self, data: bytes, position: int) -> int:
         """Run on until the top level is reached again, or the slice ends."""
         depth = self._depth
-        for found in _RUN.finditer(data, position):
+        for found in RUN.finditer(data, position):
             position = found.end()
             token = data[position - 1] if position - found.start() == 1 else 0
-            if token in _OPENING:
+            if token in OPENING:
                 depth += 1
-            elif token in _CLOSING:
+                if depth > MAX_DEPTH:
+                    break
+            elif token in CLOSING:
                 depth -= 1
                 if depth == 1:
                     break
-            elif token == _QUOTE:
+            elif token == QUOTE:
                 self._in_string = True
                 break
         self._depth = depth
-        self.is_sound = depth <= _MAX_DEPTH
+        self.is_sound = depth <= MAX_DEPTH
         return position
 
     def _token(self, token: bytes, at: int) -> None:
@@ -229,12 +227,11 @@ class TopLevelScanner:
             self._escaped = False
             self._keep(data, position, position + 1)
             return position + 1
-        found = _IN_STRING.match(data, position)
-        end = found.end() if found else position
+        end = end_of_text(data, position)
         self._keep(data, position, end)
         if end == len(data):
             return end
-        if data[end] != _QUOTE:
+        if data[end] != QUOTE:
             # The slice ends behind a backslash.
             self._append(b"\\")
             self._escaped = True
@@ -349,7 +346,7 @@ def _scan_members(scanner: TopLevelScanner, body: bytes) -> bool:
         if found is None:
             return False
         end = found.end()
-        if body[end - 1] in _OPENING and (end := _end_of_nested(body, end)) < 0:
+        if body[end - 1] in OPENING and (end := end_of_nested(body, end)) < 0:
             return False
         behind = _BEHIND.match(body, end)
         if behind is None:
@@ -360,20 +357,3 @@ def _scan_members(scanner: TopLevelScanner, body: bytes) -> bool:
             return not body[at + 1 :].strip()
         position, before = at + 1, at
     return False
-
-
-def _end_of_nested(body: bytes, position: int) -> int:
-    """Return where what was opened just before a position ends; -1 where it does not."""
-    depth = 1
-    for found in _RUN.finditer(body, position):
-        position = found.end()
-        token = body[position - 1] if position - found.start() == 1 else 0
-        if token in _OPENING:
-            depth += 1
-        elif token in _CLOSING:
-            depth -= 1
-            if depth == 0:
-                return position
-        elif token == _QUOTE or depth > _MAX_DEPTH:
-            return -1
-    return -1

@@ -91,9 +91,9 @@ class SideFile:
         self._frames += 1
 
     def _append(self, data: bytes) -> None:
-        view = memoryview(data)
-        while view:
-            view = view[self._disk.append(self._descriptor, bytes(view)) :]
+        taken = self._disk.append(self._descriptor, data)
+        while taken < len(data):
+            taken += self._disk.append(self._descriptor, data[taken:])
 
     def read_back(self) -> bytes:
         """Return what was taken whole, also when the last slice was not."""

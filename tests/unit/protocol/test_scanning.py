@@ -62,6 +62,40 @@ def test_below_the_top_level_any_cut_means_the_same(parts: list[bytes], data: st
         assert json.loads(body)["model"] == "real" == json.loads(whole.members[b"model"].raw or b"0")
 
 
+LONG_TEXTS = st.lists(
+    st.builds(
+        lambda piece, count: piece * count,
+        st.sampled_from([b'\\"', b"\\\\", b"\\n", b"x", b"[", b'","', b'"],["']),
+        st.integers(1, 5) | st.integers(2040, 4100),
+    ),
+    max_size=4,
+)  # fmt: skip
+
+
+@given(LONG_TEXTS, st.data())
+def test_where_a_long_text_ends_is_found_whatever_is_escaped_in_it(parts: list[bytes], data: st.DataObject) -> None:
+    body = b'{"x":[["' + b"".join(parts) + b'"]],"model":"real"}'
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(body)), max_size=4)))
+    scanner = TopLevelScanner(WANTED)
+    for start, end in zip([0, *cuts], [*cuts, len(body)], strict=True):
+        scanner.feed(body[start:end])
+    assert scanner.finish()
+    assert json.loads(body)["model"] == "real"
+    assert scanner.members[b"model"].raw == scan(body, WANTED).members[b"model"].raw == b'"real"'
+
+
+@pytest.mark.parametrize("depth", range(12))
+@pytest.mark.parametrize("size", [1, 7, 1000])
+def test_brackets_are_told_apart_from_texts_at_every_depth(depth: int, size: int) -> None:
+    body = b'{"x":%b1,"]}",{"a":"}"}%b,"model":"real"}' % (b"[" * (depth + 1), b"]" * (depth + 1))
+    scanner = TopLevelScanner(WANTED)
+    for start in range(0, len(body), size):
+        scanner.feed(body[start : start + size])
+    assert scanner.finish()
+    assert scanner.members == scan(body, WANTED).members
+    assert scanner.members[b"model"].raw == b'"real"'
+
+
 @pytest.mark.parametrize(
     "part", [b":", b",", b'"', b"{", b"[", b"[]", b"[],", b'"":', b'"a":1,', b'"\\"",', b'\\"'], ids=str
 )
