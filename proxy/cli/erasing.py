@@ -17,6 +17,7 @@ from proxy.cli.admin import Admin, part
 from proxy.cli.bar import Bar
 from proxy.cli.export_output import calls
 from proxy.cli.instants import instant_of
+from proxy.cli.opened import check_record
 from proxy.cli.terminal import json_text, short_id
 from proxy.errors import NotFoundError, UsageError
 from proxy.loader.errands import Errands
@@ -61,6 +62,12 @@ class Wanted:
 
 def purge(settings: Settings, wanted: Wanted) -> None:
     """Count the calls, ask whether to go on, and do it."""
+    if not (wanted.query.strip() or wanted.user or wanted.session or wanted.since or wanted.until or wanted.everything):
+        raise UsageError(
+            "nothing says which calls",
+            hint=f"dashcam {wanted.kind} --user kim; or --session, --since, --until, a query; every call: --everything",
+        )
+    check_record(settings)
     admin = Admin(settings)
     count = int(admin.ask("POST", wanted.kind, wanted.body(dry_run=True))["calls"])
     if not _is_confirmed(wanted.kind, f"{calls(count)} on record, and what still comes of them",
@@ -78,6 +85,7 @@ def purge(settings: Settings, wanted: Wanted) -> None:
 
 def by_ids(settings: Settings, kind: str, references: Sequence[str], *, is_sure: bool, as_json: bool) -> None:
     """Delete or redact these calls."""
+    check_record(settings)
     admin = Admin(settings)
     ids = [str(admin.ask("GET", f"interactions/{part(item)}")["id"]) for item in dict.fromkeys(references)]
     told = ", ".join(short_id(item) for item in ids[:5]) + (", …" if len(ids) > 5 else "")

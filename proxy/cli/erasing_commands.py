@@ -10,19 +10,26 @@ from proxy.cli import completion
 from proxy.cli.options import Config, DatabaseUrl, DataDir, EnvFile, Json, Since, Until
 from proxy.cli.resolution import settings_from
 
-Query = Annotated[str, typer.Argument(metavar="[QUERY]", help="As in dashcam logs: model:gpt-* tag.team:eu, words.")]
+Query = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="QUERY…", help="As in dashcam logs: model:gpt-* tag.team:eu, words; -user:kim behind --."),
+]
 User = Annotated[str | None, typer.Option("--user", metavar="ID", help="Calls of this user.")]
 Session = Annotated[str | None, typer.Option("--session", metavar="ID", help="Calls of this session.")]
 Everything = Annotated[bool, typer.Option("--everything", help="Every call.")]
 Yes = Annotated[bool, typer.Option("--yes", help="Do it without asking.")]
 Calls = Annotated[
     list[str],
-    typer.Argument(metavar="ID…", help="6 characters of an id suffice; or: last", autocompletion=completion.references),
+    typer.Argument(
+        metavar="ID…",
+        help="Ids, or their beginnings as dashcam logs shows them; or: last",
+        autocompletion=completion.references,
+    ),
 ]
 
 
 def purge(
-    query: Query = "",
+    query: Query = None,
     user: User = None,
     session: Session = None,
     since: Since = None,
@@ -43,14 +50,14 @@ def purge(
     from proxy.cli.erasing import purge as start
 
     wanted = Wanted(
-        kind="purge", query=query, user=user, session=session, since=since, until=until, everything=everything,
-        is_sure=yes, as_json=json,
+        kind="purge", query=" ".join(query or ()), user=user, session=session, since=since, until=until,
+        everything=everything, is_sure=yes, as_json=json,
     )  # fmt: skip
     start(settings_from(config, data_dir, env_file, database_url=database_url), wanted)
 
 
 def anonymise(
-    query: Query = "",
+    query: Query = None,
     user: User = None,
     session: Session = None,
     since: Since = None,
@@ -78,8 +85,8 @@ def anonymise(
     from proxy.cli.erasing import purge as start
 
     wanted = Wanted(
-        kind="anonymise", query=query, user=user, session=session, since=since, until=until, everything=everything,
-        keep=tuple(keep or ()), pseudonyms=pseudonyms, is_sure=yes, as_json=json,
+        kind="anonymise", query=" ".join(query or ()), user=user, session=session, since=since, until=until,
+        everything=everything, keep=tuple(keep or ()), pseudonyms=pseudonyms, is_sure=yes, as_json=json,
     )  # fmt: skip
     start(settings_from(config, data_dir, env_file, database_url=database_url), wanted)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import shlex
 import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -18,6 +19,7 @@ from typing import Any, BinaryIO
 
 import orjson
 
+from proxy.cli.database import size
 from proxy.cli.room import told
 from proxy.errors import UsageError
 
@@ -45,7 +47,7 @@ class Note:
     @property
     def told(self) -> str:
         """How much was written, in words."""
-        return f"{calls(self.written)}, {self.size / 1e6:,.1f} MB"
+        return f"{calls(self.written)}, {size(self.size)}"
 
 
 def calls(count: int) -> str:
@@ -98,7 +100,9 @@ def _locked(part: Path) -> Iterator[BinaryIO]:
     try:
         stream = os.fdopen(os.open(part, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600), "r+b")
     except OSError as error:
-        raise UsageError(f"{part} cannot be written: {error.strerror}") from error
+        missing = part.parent if not part.parent.exists() else None
+        hint = f"make its folder: mkdir -p {shlex.quote(str(missing))}" if missing else "name another file with --to"
+        raise UsageError(f"{part} cannot be written: {error.strerror}", hint=hint) from error
     with _closed_whatever_is_left(stream):
         try:
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)

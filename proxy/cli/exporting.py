@@ -133,6 +133,8 @@ def _conclude(wanted: Wanted, note: Note, counted: int) -> int:
     where = f" in {wanted.target}" if wanted.target is not None else ""
     left = "".join(f", {count:,} left out ({reason})" for reason, count in sorted(note.left_out.items()))
     print(f"{note.told}{where}{left}", file=sys.stderr)
+    if not note.seen:
+        print("No call matches; what is on record: dashcam logs", file=sys.stderr)
     if counted == note.seen:
         return 0
     what = "recorded late" if counted > note.seen else "removed"

@@ -9,6 +9,7 @@ from typing import Any
 import orjson
 
 from proxy.cli.admin import Admin, part
+from proxy.cli.opened import check_record
 from proxy.cli.terminal import json_text, on_one_line, short_id
 from proxy.errors import UsageError
 from proxy.settings.values import Settings
@@ -16,6 +17,7 @@ from proxy.settings.values import Settings
 _YES, _NO = ("yes", "true", "up", "good", "+1"), ("no", "false", "down", "bad", "-1")
 _NUMBER = re.compile(r"-?\d+(\.\d+)?\Z", re.ASCII)
 _SCALED = re.compile(r"(\d+(?:\.\d+)?)/(5|10)\Z", re.ASCII)
+_RATIO = re.compile(r"\d+(?:\.\d+)?/\d+\Z", re.ASCII)
 _WHOLE_ID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\Z")
 
 
@@ -34,6 +36,7 @@ class Said:
 
 def feedback(settings: Settings, said: Said, *, as_json: bool) -> None:
     """Keep it."""
+    check_record(settings)
     admin = Admin(settings)
     value, kind = value_of(said.value, said.kind)
     body = {
@@ -47,7 +50,16 @@ def feedback(settings: Settings, said: Said, *, as_json: bool) -> None:
     score = "" if told["score"] is None else f", score {told['score']:.2f}"
     waits = "; it waits for that call" if told["is_pending"] else ""
     call = short_id(told["interaction_id"])
-    print(f"{on_one_line(told['name'])} of {call}: {on_one_line(told['value'])}{score}{waits}")
+    print(f"{on_one_line(told['name'])} of {call}: {_shown(told['value'], told['type'])}{score}{waits}")
+
+
+def _shown(value: Any, kind: str) -> str:
+    """Return a value as it is typed."""
+    if kind == "boolean":
+        return "yes" if value else "no"
+    if kind in ("1-5", "1-10"):
+        return f"{value:g}/{kind[2:]}"
+    return on_one_line(f"{value:g}" if isinstance(value, float) else value)
 
 
 def value_of(text: str, kind: str | None) -> tuple[Any, str | None]:
@@ -61,6 +73,10 @@ def value_of(text: str, kind: str | None) -> tuple[Any, str | None]:
         return float(scaled[1]), f"1-{scaled[2]}"
     if _NUMBER.match(text):
         return float(text), kind
+    if _RATIO.match(text) and kind is None:
+        raise UsageError(
+            f"{text[:40]!r} is on no scale that is known", hint="write 4/5 or 9/10; a text it is with --type text"
+        )
     if kind is not None:
         raise UsageError(
             f"{text[:40]!r} is no value of the type {kind}", hint="write yes, no, 0.7, 4/5, 9/10, or words"
@@ -72,6 +88,7 @@ def tag(settings: Settings, reference: str, add: tuple[str, ...], remove: tuple[
     """Change the tags of a call."""
     if not add and not remove:
         raise UsageError("no tag is named; say some: dashcam tag last refund, or take some off: --remove refund")
+    check_record(settings)
     admin = Admin(settings)
     call = _call(admin, reference)
     told = admin.ask("POST", f"interactions/{part(call)}/tags", {"add": list(add), "remove": list(remove)})

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from proxy.cli.instants import instant_of, now
+from proxy.cli.instants import instant_of, now, spoken
 from proxy.cli.sparkline import sparkline
 from proxy.settings.values import Settings
 from proxy.store.reading.analytics import Span
@@ -36,9 +36,10 @@ class Asked:
 
     @property
     def words(self) -> str:
-        """Return the span as a person would say it again."""
+        """Return the span as a person would say it."""
         said = self.since or self.usual
-        return f"since {said}" if said else "on record"
+        told = spoken(said) if said else "on record"
+        return f"{told} until {self.until}" if self.until else told
 
     @property
     def flag(self) -> str:

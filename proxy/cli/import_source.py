@@ -35,8 +35,8 @@ _PARQUET = b"PAR1"
 _LOOKED_AT = 64
 _BOM = b"\xef\xbb\xbf"
 _OTHERS = (
-    (b"SQLite format 3\x00", "a SQLite database", "if it is a record of Dashcam's: dashcam db copy"),
-    (b"id,", "a CSV file, which has not all of a call", "export the calls with --content --format jsonl instead"),
+    (b"SQLite format 3\x00", "is a SQLite database", "if it is a record of Dashcam's: dashcam db copy"),
+    (b"id,", "is a CSV file, which has not all of a call", "export the calls with --content --format jsonl instead"),
 )
 _UNPACKING = (EOFError, zlib.error, gzip.BadGzipFile, zstd.ZstdError)
 
@@ -104,7 +104,7 @@ class Source:
         """Raise ``UsageError`` for what is not read line by line, with what else can be done."""
         for magic, what, hint in _OTHERS:
             if begins.startswith(magic):
-                raise UsageError(f"{self.path or 'standard input'} is {what}, which is not imported", hint=hint)
+                raise UsageError(f"{self.path or 'standard input'} cannot be imported: it {what}", hint=hint)
 
     def _lines(self, skipped: int, number: int) -> Iterator[Line]:
         pending, at, is_passing = bytearray(), 0, False
@@ -183,7 +183,7 @@ def opened(path: Path, longest: int) -> Iterator[Source]:
     try:
         file = path.open("rb")
     except OSError as error:
-        hint = f"name the files in it: dashcam import {path}/day=*/*.parquet" if path.is_dir() else None
+        hint = "a folder is read that an export of Parquet has made" if path.is_dir() else None
         raise UsageError(f"{path} cannot be read: {error.strerror}", hint=hint) from error
     with file:
         is_parquet = file.peek(len(_PARQUET)).startswith(_PARQUET)

@@ -54,7 +54,7 @@ def import_calls(settings: Settings, files: Sequence[Path], *, is_check: bool = 
     made_of = Telling(settings) if is_told else exported
     longest = _ROOM + _SWOLLEN * settings.recording.max_body_bytes
     codes = []
-    for path in files:
+    for path in (path for named in files for path in _within(named)):
         with opened(path, longest) as source:
             codes.append(_Checking(source, made_of).run() if is_check else _Importing(settings, source, made_of).run())
     return max(codes, default=0)
@@ -63,6 +63,11 @@ def import_calls(settings: Settings, files: Sequence[Path], *, is_check: bool = 
 def _keeps_lines(settings: Settings) -> bool:
     """Return whether lines that cannot be taken may lie about as they are."""
     return not settings.database.seal and not settings.redaction.patterns
+
+
+def _within(path: Path) -> list[Path]:
+    """Return the files of a folder that an export of Parquet has made, else the path itself."""
+    return sorted(path.glob("day=*/*.parquet")) or [path]
 
 
 class _Checking:
@@ -117,6 +122,7 @@ class _Importing:
     def __init__(self, settings: Settings, source: Source, made_of: Callable[[object], Call]) -> None:
         self._source = source
         self._made_of = made_of
+        self._is_told = isinstance(made_of, Telling)
         self._amender = Amender(settings)
         self._database = settings.database
         self._kept_seconds = settings.retention.metadata
@@ -135,6 +141,8 @@ class _Importing:
                     self._take(batch, reader)
                     bar.tell(calls(self._desk.note.calls), *self._source.progress)
             is_done = True
+            if self._is_nothing_of_ours:
+                self._desk.note.aside = 0
         finally:
             self._desk.end(is_done=is_done)
         return self._conclude()
@@ -216,6 +224,12 @@ class _Importing:
         if missing := wanted - there - erased:
             raise StoreError(f"{calls(len(missing))} that were written are not there", hint="dashcam db check")
 
+    @property
+    def _is_nothing_of_ours(self) -> bool:
+        """True where no line is a call: such a file is no export, and nothing of it is to be mended."""
+        note = self._desk.note
+        return not self._is_told and note.refused > 1 and note.refused == note.calls
+
     def _conclude(self) -> int:
         note = self._desk.note
         self._complaints.broken()
@@ -230,6 +244,8 @@ class _Importing:
             print("  some are older than retention.metadata lets calls become, and go soon", file=sys.stderr)
         if note.refused and self._database.seal:
             print("  the record is sealed: the lines themselves are not kept aside", file=sys.stderr)
+        if self._is_nothing_of_ours:
+            print("  nothing of it is a call; what is read: dashcam export --content --to FILE", file=sys.stderr)
         if note.aside:
             print(f"  put aside in {self._desk.aside_path}; mend and import that file", file=sys.stderr)
         return 7 if note.different or note.refused or self._source.broken else 0

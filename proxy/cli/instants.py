@@ -16,6 +16,7 @@ _SPAN = re.compile(r"(\d+)\s*([smhdw])\Z")
 _CALL = re.compile(r"last(-\d+)?\Z|(?=.*[a-f])[0-9a-f]{6,8}\Z")
 _ID_TIME = re.compile(r"([0-9a-f]{8})-([0-9a-f]{4})(-|\Z)")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+_DAYS = {"today": 0, "yesterday": 1}
 _LATEST = 253_402_300_799_999  # the last millisecond of the year 9999, behind which no date has a text
 
 
@@ -34,7 +35,9 @@ def instant_of(text: str | None, flag: str, reader: Reader | None = None) -> int
     try:
         return min(max(0, _milliseconds(text, reader)), _LATEST)
     except (ValueError, OverflowError) as error:
-        raise UsageError(f"{flag}: {text[:80]!r} is no time; use 7d, 3h, 2026-11-01, an id or last") from error
+        raise UsageError(
+            f"{flag}: {text[:80]!r} is no time; use 7d, 3h, today, 2026-11-01, 2026-11-01T15:00, an id or last"
+        ) from error
 
 
 def since_of(since: str | None, days: int | None) -> str | None:
@@ -42,6 +45,15 @@ def since_of(since: str | None, days: int | None) -> str | None:
     if since is not None and days is not None:
         raise UsageError("--since and --days say the same; choose one")
     return since if days is None else f"{days}d"
+
+
+def spoken(since: str) -> str:
+    """Return a beginning as a person would say it: in the last 7 days, or since 2026-11-01."""
+    span = _SPAN.match(since)
+    if span is None:
+        return f"since {since}"
+    unit = _UNITS[span[2]]
+    return f"in the last {span[1]} {unit}" if span[1] != "1" else f"in the last {unit.removesuffix('s')}"
 
 
 def later(text: str | None, flag: str) -> str | None:
@@ -59,6 +71,8 @@ def later(text: str | None, flag: str) -> str | None:
 
 
 def _milliseconds(text: str, reader: Reader | None) -> int:
+    if text.lower() in _DAYS:
+        return _midnight(_DAYS[text.lower()])
     span = _SPAN.match(text)
     if span:
         return now() - timedelta(**{_UNITS[span[2]]: int(span[1])}) // timedelta(milliseconds=1)
@@ -68,3 +82,9 @@ def _milliseconds(text: str, reader: Reader | None) -> int:
     if reader is not None and _CALL.match(text.lower()):
         text = reader.interaction(text)["started_at"]
     return int(datetime.fromisoformat(text).astimezone(UTC).timestamp() * 1000)
+
+
+def _midnight(days_ago: int) -> int:
+    """Return when a day began here, so many days ago."""
+    day = datetime.fromtimestamp(now() / 1000, UTC).astimezone().date() - timedelta(days=days_ago)
+    return int(datetime.combine(day, datetime.min.time()).astimezone().timestamp() * 1000)

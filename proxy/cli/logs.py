@@ -13,7 +13,7 @@ from proxy.cli.following import beginnings_of, follow
 from proxy.cli.found_texts import lines_of
 from proxy.cli.instants import instant_of, now
 from proxy.cli.table import Table, print_headings, print_tabs
-from proxy.cli.terminal import json_text, on_one_line
+from proxy.cli.terminal import json_text, on_one_line, tokens
 from proxy.domain.outcome import Outcome
 from proxy.errors import UsageError
 from proxy.query.parsing import parse
@@ -23,7 +23,7 @@ from proxy.store.filters.asking import filters_of
 from proxy.store.filters.statements import Filters, Order
 from proxy.store.reading.reader import Reader
 from proxy.store.schema.decoding import Row
-from proxy.store.schema.rows import COLUMNS
+from proxy.store.schema.rows import COLUMNS, TRUTHS
 
 _SECONDS = 30.0
 """So long a question may take."""
@@ -183,14 +183,20 @@ def _below(reader: Reader, listing: Listing) -> Callable[[Row], Iterable[str]]:
     return lambda row: lines_of(reader, row, wanted)
 
 
+def _values(row: Row, columns: Sequence[str] | None) -> Row:
+    """Return what JSON has of a row: all of it, or the columns that were asked for."""
+    told = row | {name: bool(row[name]) for name in TRUTHS if row.get(name) is not None}
+    return told if columns is None else {name: tokens(row) if name == "tokens" else told[name] for name in columns}
+
+
 def _printer(
     listing: Listing, columns: Sequence[str] | None, below: Callable[[Row], Iterable[str]]
 ) -> Callable[[Sequence[Row]], None]:
     """Return what prints rows; it may be called again for those that come later."""
     if listing.form == "json":
-        return lambda rows: print(json_text(list(rows), orjson.OPT_INDENT_2))
+        return lambda rows: print(json_text([_values(row, columns) for row in rows], orjson.OPT_INDENT_2))
     if listing.form == "jsonl":
-        return lambda rows: sys.stdout.writelines(json_text(row) + "\n" for row in rows)
+        return lambda rows: sys.stdout.writelines(json_text(_values(row, columns)) + "\n" for row in rows)
     if sys.stdout.isatty():
         return Table(columns, is_utc=listing.is_utc, has_headers=listing.has_headers, below=below).print
     if listing.has_headers:

@@ -6,8 +6,18 @@ import contextlib
 from collections.abc import Iterator
 from typing import Any
 
+from proxy.errors import NotFoundError
 from proxy.settings.values import Settings
 from proxy.store.engines.engine import Backend, backend_of, lent
+from proxy.store.engines.place import is_nothing
+
+
+def check_record(settings: Settings) -> None:
+    """Raise ``NotFoundError`` where there is no record: what changes one must not make an empty one in its place."""
+    if not settings.database.is_postgres and is_nothing(settings.database.path):
+        raise NotFoundError(
+            f"there is no database at {settings.database.path} yet", hint="start Dashcam with: dashcam serve"
+        )
 
 
 @contextlib.contextmanager

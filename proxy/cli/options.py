@@ -35,7 +35,10 @@ Color = Annotated[
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="One JSON document.")]
-Since = Annotated[str | None, typer.Option("--since", metavar="WHEN", help="7d, 3h, 2026-11-01, an id or last.")]
+Since = Annotated[
+    str | None,
+    typer.Option("--since", metavar="WHEN", help="7d, 3h, today, 2026-11-01, 2026-11-01T15:00, an id or last."),
+]
 Days = Annotated[
     int | None, typer.Option("--days", metavar="N", min=1, max=36_500, help="The last N days: --since Nd.")
 ]
@@ -61,7 +64,9 @@ ProviderName = Annotated[
 Reference = Annotated[
     str,
     typer.Argument(
-        metavar="ID|last|last-1", help="6 characters of an id suffice.", autocompletion=completion.references
+        metavar="ID|last|last-1",
+        help="An id, or its beginning as dashcam logs shows it.",
+        autocompletion=completion.references,
     ),
 ]
 UsedPrompt = Annotated[

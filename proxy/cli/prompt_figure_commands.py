@@ -12,7 +12,8 @@ from proxy.cli.former import settings_from
 from proxy.cli.options import Color, Config, DatabaseUrl, DataDir, Days, EnvFile, Json, Limit, Since, Until
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The prompt.", autocompletion=completion.prompts)]
-Version = Annotated[str, typer.Argument(help="A number, name or label.", autocompletion=completion.versions)]
+One = Annotated[str, typer.Argument(metavar="V1", help="A number, name or label.", autocompletion=completion.versions)]
+Other = Annotated[str, typer.Argument(metavar="V2", help="Another one.", autocompletion=completion.versions)]
 
 
 def performance(
@@ -34,7 +35,7 @@ def performance(
 
 
 def compare(
-    name: Name, one: Version, other: Version = "latest",
+    name: Name, one: One, other: Other = "latest",
     since: Since = None, days: Days = None, until: Until = None, json: Json = False,
     color: Color = "auto", database_url: DatabaseUrl = None, data_dir: DataDir = None, config: Config = None,
     env_file: EnvFile = None,

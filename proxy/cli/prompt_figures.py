@@ -6,12 +6,14 @@ be compared. A score is that of all time: it is given long after a call.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from proxy.cli.figures import Asked, drawn, record, tell
+from proxy.cli.logs import suggestion
 from proxy.cli.rows import Show, number, print_rows, shown
-from proxy.cli.terminal import duration, money
+from proxy.cli.terminal import duration, money, on_one_line
 from proxy.errors import NotFoundError
 from proxy.settings.values import Settings
 from proxy.store.reading.analytics import Grouping, Span
@@ -45,6 +47,7 @@ def performance(settings: Settings, asked: Asked, name: str | None) -> None:
     """Print a row for each version, of one prompt or of all."""
     with record(settings) as reader:
         found = _versions(reader, name, asked.span(reader))
+        _check_name(reader, name, found)
     told = found[: asked.limit]
     _print(told, {"prompt": shown, "version": shown, **_MEASURES}, asked, name)
     if len(found) > asked.limit:
@@ -64,7 +67,8 @@ def compare(settings: Settings, asked: Asked, name: str, one: int, other: int) -
     told = []
     for measure, show in _MEASURES.items():
         before, after = first[measure], second[measure]
-        cells = (before, after) if asked.as_json else (show(before), show(after))
+        is_read = sys.stdout.isatty() and not asked.as_json
+        cells = (show(before), show(after)) if is_read else (before, after)
         told.append({"measure": measure, "first": cells[0], "second": cells[1], "change": _change(before, after)})
     names: dict[str, Show] = {"measure": shown, f"{name}@{one}": shown, f"{name}@{other}": shown, "change": _signed}
     print_rows([dict(zip(names, row.values(), strict=True)) for row in told], names, as_json=asked.as_json)
@@ -77,6 +81,7 @@ def trends(settings: Settings, asked: Asked, name: str) -> None:
         found = rows(
             reader, Grouping(by=("day", "prompt_version"), span=span, only={"prompt": name}, sort="day", top=_MOST)
         )
+        _check_name(reader, name, found)
     days = [
         {"day": row["day"], "version": row["prompt_version"], **_on_average(row), "at": row["day"]} for row in found
     ]
@@ -102,6 +107,15 @@ def _versions(reader: Reader, name: str | None, span: Span) -> list[dict[str, An
     return sorted(told, key=lambda row: (row["prompt"], -row["version"]))
 
 
+def _check_name(reader: Reader, name: str | None, found: Sequence[object]) -> None:
+    """Raise ``NotFoundError`` for a prompt that neither a call has used nor anybody has saved."""
+    if name is None or found or name in (known := reader.catalogue_names("prompts", "", _MOST)):
+        return
+    raise NotFoundError(
+        f"there is no prompt {on_one_line(name)[:80]!r}{suggestion(name, known)}", hint="dashcam prompts list"
+    )
+
+
 def _scores(reader: Reader, name: str) -> Mapping[int, float]:
     return {row["prompt_version"]: row["score_mean"] for row in reader.answer((_SCORES, (name,)))}
 
@@ -124,9 +138,10 @@ def _without_score() -> dict[str, Show]:
 
 
 def _print(told: Sequence[dict[str, Any]], columns: dict[str, Show], asked: Asked, name: str | None) -> None:
-    print_rows(
-        [{column: row[column] for column in columns} for row in told], columns, as_json=asked.as_json, shed=_SHED
-    )
+    if told or asked.as_json or not sys.stdout.isatty():
+        print_rows(
+            [{column: row[column] for column in columns} for row in told], columns, as_json=asked.as_json, shed=_SHED
+        )
     if not told:
         what = f"the prompt {name}" if name is not None else "a prompt"
         tell(

@@ -10,6 +10,7 @@ from proxy.cli.admin import Admin
 from proxy.cli.bar import Bar
 from proxy.cli.database import size
 from proxy.cli.export_output import calls
+from proxy.cli.opened import check_record
 from proxy.cli.terminal import json_text
 from proxy.loader.errands import Errands
 from proxy.settings.values import Settings
@@ -18,6 +19,7 @@ from proxy.store.care.maintenance import SWEEP
 
 def prune(settings: Settings, *, is_dry: bool, is_forced: bool, as_json: bool) -> None:
     """Say what is due, or delete it, to the end."""
+    check_record(settings)
     admin = Admin(settings)
     done: list[str] = []
     if is_dry:
@@ -43,6 +45,8 @@ def prune(settings: Settings, *, is_dry: bool, is_forced: bool, as_json: bool) -
 
 def _due(state: dict[str, Any]) -> list[str]:
     lines = [f"{calls(count)} due: {name}" for name, count in state["due"].items() if count]
+    if not lines and len(state["due"]) == 1 and state["max_bytes"] is None:
+        return ["Nothing is ever due: calls are kept for ever. Set a span, such as DASHCAM_RETENTION__TEXT=30d"]
     if state["paused_since"]:
         lines.append(
             f"Paused: the clock has jumped since {state['paused_since']}. If it is right: dashcam prune --force"

@@ -29,7 +29,7 @@ def list_patterns(settings: Settings, *, as_json: bool) -> None:
         print_rows(rows, dict.fromkeys(("name", "is_on", "is_own", "meaning"), shown), as_json=True)
         return
     told = [{**row, "for all calls": "on" if row["is_on"] else "-"} for row in rows]
-    print_rows(told, dict.fromkeys(("name", "for all calls", "meaning"), shown), as_json=False, shed=("meaning",))
+    print_rows(told, dict.fromkeys(("name", "for all calls", "meaning"), shown), as_json=False, shed=("for all calls",))
     if not rules.patterns:
         print(
             "Nothing is taken out of all calls. Turn some on: DASHCAM_REDACTION__PATTERNS=api_key,email",
@@ -39,6 +39,10 @@ def list_patterns(settings: Settings, *, as_json: bool) -> None:
 
 def try_text(settings: Settings, text: str, *, names: Sequence[str], own: Sequence[str], as_json: bool) -> None:
     """Print what of a text would be on record, and what was taken out by which pattern."""
+    is_sample = not (names or own or settings.redaction.patterns)
+    if is_sample:
+        # Nothing is on: what could be on is shown.
+        names = list(known_patterns(settings.redaction))
     try:
         redactor = chosen(settings.redaction, names, [_own(item) for item in own])
     except ValueError as error:
@@ -55,8 +59,11 @@ def try_text(settings: Settings, text: str, *, names: Sequence[str], own: Sequen
     print("nothing of it: it is longer than redaction.max_bytes" if found.text is None else harmless(found.text))
     for item in taken:
         print(f"{item['pattern']}: {on_one_line(item['text'])}", file=sys.stderr)
-    looked = ", ".join(redactor.names) or "nothing: no pattern is on, see dashcam redaction list"
-    print(f"{len(taken)} taken out in {milliseconds:.2f} ms; looked for {looked}", file=sys.stderr)
+    print(f"{len(taken)} taken out in {milliseconds:.2f} ms; looked for {', '.join(redactor.names)}", file=sys.stderr)
+    if is_sample:
+        print(
+            "None of them is on: DASHCAM_REDACTION__PATTERNS=api_key,email takes out what they find.", file=sys.stderr
+        )
 
 
 def _own(said: str) -> OwnPattern:

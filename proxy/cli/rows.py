@@ -10,12 +10,14 @@ from typing import Any
 
 import orjson
 
-from proxy.cli.terminal import json_text, on_one_line, paint
+from proxy.cli.terminal import duration, json_text, money, on_one_line, padded, paint, width_of
 
 Show = Callable[[Any], str]
 _GAP = "  "
-_FIGURE = re.compile(r"-|-?\$?[\d,]*\.?\d+(?: (?:[kMG]?B|ms|s))?")
-"""A count, an amount, a size or a duration, which stand below each other by their last digit."""
+_FIGURE = re.compile(r"-|[-+]?\$?[\d,]*\.?\d+(?:%| (?:[kMG]?B|ms|s))?")
+"""A count, an amount, a share, a size or a duration, which stand below each other by their last digit."""
+_UNITS: Mapping[Show, str] = {duration: "_ms", money: "_usd"}
+"""What says so for itself needs no unit in its heading: 1.2 s is none of milliseconds."""
 
 
 def print_rows(
@@ -37,19 +39,23 @@ def print_rows(
 
 def _print_aligned(rows: Sequence[Mapping[str, Any]], columns: Mapping[str, Show], shed: Sequence[str]) -> None:
     texts = {
-        name: [name.upper().replace("_", " "), *(on_one_line(show(row[name])) for row in rows)]
-        for name, show in columns.items()
+        name: [_heading(name, show), *(on_one_line(show(row[name])) for row in rows)] for name, show in columns.items()
     }
     room = shutil.get_terminal_size().columns
-    widths = {name: max(map(len, cells)) for name, cells in texts.items()}
+    widths = {name: max(map(width_of, cells)) for name, cells in texts.items()}
     for name in shed:
         if sum(widths.values()) + len(_GAP) * (len(widths) - 1) <= room:
             break
         del widths[name]
-    pads = {name: str.rjust if _are_figures(texts[name][1:]) else str.ljust for name in widths}
+    figures = {name for name in widths if _are_figures(texts[name][1:])}
     for index in range(len(rows) + 1):
-        line = _GAP.join(pads[name](texts[name][index], width) for name, width in widths.items()).rstrip()
+        cells = [padded(texts[name][index], width, is_right=name in figures) for name, width in widths.items()]
+        line = _GAP.join(cells).rstrip()
         print(line if index else paint(line, "dim"))
+
+
+def _heading(name: str, show: Show) -> str:
+    return name.removesuffix(_UNITS.get(show, "")).upper().replace("_", " ")
 
 
 def _are_figures(cells: Sequence[str]) -> bool:

@@ -95,8 +95,8 @@ def _print_head(row: Row, *, is_utc: bool) -> None:
     print(f"{paint(name, 'bold')}  {paint(row['outcome'], colour)}  {row['http_status'] or '-'}   {row['id']}")
     print(f"{when}  {on_one_line(row['method'])} {on_one_line(row['endpoint'])} → {row['provider'] or '-'}")
     if row["error_message"] or row["error_code"]:
-        words = f"{row['error_type'] or 'error'} / {row['error_code'] or '-'}: {row['error_message'] or ''}"
-        print(paint(on_one_line(words), "red"))
+        kind = " / ".join(dict.fromkeys(filter(None, (row["error_type"], row["error_code"])))) or "error"
+        print(paint(on_one_line(": ".join(filter(None, (kind, row["error_message"])))), "red"))
     print()
 
 
@@ -108,7 +108,9 @@ def _print_request(row: Row, body: StoredBody | None) -> None:
     if boundary is not None:
         _print_form(reduce(body.content, boundary)[0])
         return
-    values = parse_object(decoded_of(body))
+    # Of a call with a stored prompt the messages are those that left, which the model has seen.
+    sent = sent_form(body) if row["prompt_name"] and not body.facts["content_encoding"] else None
+    values = parse_object(decoded_of(body) if sent is None else sent)
     said = values.get("messages", values.get("input", values.get("prompt"))) if values else None
     if said is None:
         print(paint(f"request: {_size(body)}", "dim"), end="\n\n")
@@ -174,12 +176,13 @@ def _print_answer(row: Row, body: StoredBody | None) -> None:
 def _print_facts(row: Row, body: StoredBody | None, attempts: list[Row], price: Row | None) -> None:
     cached = f", {row['cached_tokens']} cached" if row["cached_tokens"] else ""
     first = "" if row["ttft_ms"] is None else f", first token after {duration(row['ttft_ms'])}"
+    counted = tokens(row)
     facts = [
-        ("tokens", f"{tokens(row)} ({row['usage_source']}){cached}"),
+        ("tokens", f"{counted} ({row['usage_source']}){cached}" if counted != "-" else "none reported"),
         ("cost", f"{money(row['cost_usd'])} ({row['cost_status']})"),
         *(("", line) for line in lines_of(row, price)),
         ("time", f"{duration(row['duration_ms'])}{first}, our part {duration(row['overhead_ms'])}"),
-        ("finish", f"{on_one_line(row['finish_reason'] or '-')} ({row['finish_kind']})"),
+        *_finish(row),
     ]
     if row["request_modified"]:
         facts.append(("changed", f"{_changes(row, body)}; see the request as it was sent with --raw --sent"))
@@ -190,6 +193,14 @@ def _print_facts(row: Row, body: StoredBody | None, attempts: list[Row], price: 
     facts += [(f"attempt {item['number']}", _attempt(item)) for item in attempts]
     for name, text in facts:
         print(f"{paint(f'{name:<10}', 'dim')} {text}")
+
+
+def _finish(row: Row) -> list[tuple[str, str]]:
+    """Return why the answer ended, in the provider's word, and in ours where that is another; nothing of no answer."""
+    said, kind = row["finish_reason"], row["finish_kind"]
+    if not said:
+        return []
+    return [("finish", on_one_line(said if kind in (None, said) else f"{said} ({kind})"))]
 
 
 def _prompt(row: Row) -> list[tuple[str, str]]:

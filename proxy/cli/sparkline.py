@@ -11,9 +11,9 @@ _BARS = "▁▂▃▄▅▆▇█"
 def sparkline(figures: Sequence[float], width: int = 60) -> str:
     """Return a bar a figure, or for a few that lie together where there are more than ``width``; none is a blank.
 
-    Empty where standard output is no terminal, or none that knows the signs.
+    Empty where standard output is no terminal, or none that knows the signs, and of one figure, which tells nothing.
     """
-    if not sys.stdout.isatty() or not _is_known() or not any(figures):
+    if len(figures) < 2 or not sys.stdout.isatty() or not _is_known() or not any(figures):
         return ""
     sums = _gathered(figures, width)
     most = max(sums)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 from datetime import date, datetime
+from decimal import Decimal
 from functools import partial
 from typing import Any
 
@@ -36,7 +38,7 @@ def run(settings: Settings, statement: str, limit: int, seconds: float, *, as_js
         raise UsageError("the statement holds a NUL, which no engine takes")
     answer = ask(settings.database, statement, limit, seconds, partial(_leave, seconds))
     rows = [dict(zip(answer.columns, map(_plain, row), strict=True)) for row in answer.rows]
-    print_rows(rows, dict.fromkeys(answer.columns, shown), as_json=as_json)
+    print_rows(rows, dict.fromkeys(answer.columns, _shown), as_json=as_json)
     sys.stdout.flush()
     if answer.has_more:
         print(
@@ -51,6 +53,13 @@ def _leave(seconds: float) -> None:
     error = too_slow(seconds)
     print(f"dashcam: {error.message}\n  next: {error.hint}", file=sys.stderr, flush=True)
     os._exit(2)
+
+
+def _shown(value: Any) -> str:
+    """Return a value for a terminal: a number to twelve digits and without an exponent."""
+    if not isinstance(value, float) or not math.isfinite(value):
+        return shown(value)
+    return f"{Decimal(f'{value:.12g}'):f}"
 
 
 def _plain(value: Any) -> Any:

@@ -1,7 +1,8 @@
 """Rows as a table that fits a terminal, or as tab-separated lines for a pipe.
 
 A line never wraps by our doing: where there is no room, the instant and the model are shortened and what matters least
-is left out, unless the columns were asked for. The columns stay where the first rows put them.
+is left out, unless the columns were asked for. Where there is some, the beginning of what was asked stands at the end.
+The columns stay where the first rows put them.
 """
 
 from __future__ import annotations
@@ -10,7 +11,19 @@ import shutil
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from proxy.cli.terminal import duration, json_text, local_time, money, on_one_line, paint, short_id, tokens
+from proxy.cli.terminal import (
+    cut,
+    duration,
+    json_text,
+    local_time,
+    money,
+    on_one_line,
+    padded,
+    paint,
+    short_id,
+    tokens,
+    width_of,
+)
 from proxy.domain.outcome import Outcome
 from proxy.store.schema.decoding import Row
 
@@ -18,11 +31,17 @@ DEFAULT = ("started_at", "id", "model", "outcome", "http_status", "tokens", "cos
 _HEADINGS = {
     "started_at": "TIME", "id": "ID", "model": "MODEL", "outcome": "OUTCOME", "http_status": "STATUS",
     "tokens": "TOKENS", "cost_usd": "COST", "duration_ms": "TOOK", "ttft_ms": "FIRST TOKEN",
+    "input_preview": "ASKED",
 }  # fmt: skip
 BEGUN = "begun"
 """What stands for the outcome of a call that has none yet."""
 _COLOURS = {Outcome.COMPLETED: "green", Outcome.CLIENT_GONE: "yellow", BEGUN: "dim"}
 _SHED = ("ttft_ms", "http_status", "duration_ms", "tokens", "cost_usd", "started_at")
+_ASKED, _LEAST_ASKED = "input_preview", 24
+_FOR_ASKED = ((), ("ttft_ms",), ("ttft_ms", "http_status"))
+"""What may be left out for the sake of what was asked, the least first."""
+_FIGURES = ("http_status", "tokens", "score", "attempts", "retry_count", "temperature", "top_p", "max_tokens")
+_MEASURES = ("_ms", "_usd", "_tokens", "_bytes", "_length", "_count")
 _GAP = "  "
 _LEAST_MODEL = 12
 _CELL = 60
@@ -67,7 +86,11 @@ class Table:
     def _fit(self, rows: Sequence[Row]) -> None:
         room = shutil.get_terminal_size().columns
         self._widen(self._cells(rows))
-        if self._is_chosen or self._width() <= room:
+        if self._is_chosen or self._has_asked(rows, room):
+            return
+        self._columns, self._is_narrow, self._widths = DEFAULT, False, {}
+        self._widen(self._cells(rows))
+        if self._width() <= room:
             return
         self._is_narrow, self._widths = True, {}
         self._widen(self._cells(rows))
@@ -78,20 +101,37 @@ class Table:
             self._columns = tuple(kept for kept in self._columns if kept != name)
         self._model = self._widths["model"] = self._widths["model"] - min(spare, max(0, self._width() - room))
 
+    def _has_asked(self, rows: Sequence[Row], room: int) -> bool:
+        """Take up what was asked, where any is on record and there is room for it."""
+        if not any(row.get(_ASKED) for row in rows):
+            return False
+        for is_narrow, left_out in ((False, ()), *((True, names) for names in _FOR_ASKED)):
+            self._columns = (*(name for name in DEFAULT if name not in left_out), _ASKED)
+            self._is_narrow, self._widths = is_narrow, {}
+            self._widen(self._cells(rows))
+            lacking = self._width() + _LEAST_ASKED - self._widths[_ASKED] - room
+            spare = max(0, self._widths["model"] - _LEAST_MODEL) if is_narrow else 0
+            if lacking <= spare:
+                self._model = self._widths["model"] = self._widths["model"] - max(0, lacking)
+                return True
+        return False
+
     def _widen(self, cells: dict[str, list[str]]) -> None:
         for name in self._columns:
-            self._widths[name] = max(self._widths.get(name, len(_heading(name))), *map(len, cells[name]))
+            self._widths[name] = max(self._widths.get(name, len(_heading(name))), *map(width_of, cells[name]))
 
     def _width(self) -> int:
         return sum(self._widths[name] for name in self._columns) + len(_GAP) * (len(self._columns) - 1)
 
     def _line(self, texts: dict[str, str], colour: str | None = None) -> str:
-        padded = [texts[name].ljust(self._widths[name]) for name in self._columns]
-        padded[-1] = padded[-1].rstrip()
+        cells = [padded(texts[name], self._widths[name], is_right=_is_figure(name)) for name in self._columns]
+        if self._columns[-1] == _ASKED and not self._is_chosen:
+            left = shutil.get_terminal_size().columns - self._width() + self._widths[_ASKED]
+            cells[-1] = cut(texts[_ASKED], max(0, left))
         if colour and "outcome" in self._columns:
             index = self._columns.index("outcome")
-            padded[index] = paint(padded[index], colour)
-        return _GAP.join(padded)
+            cells[index] = paint(cells[index], colour)
+        return _GAP.join(cells).rstrip()
 
     def _cells(self, rows: Sequence[Row]) -> dict[str, list[str]]:
         return {name: [self._cell(row, name) for row in rows] for name in self._columns}
@@ -110,8 +150,10 @@ class Table:
         if name == "id":
             return short_id(value)
         if name == "model":
-            return _cut(_plain(value or f"({row['operation']})"), self._model)
-        return "-" if value is None else _cut(_plain(value), _CELL)
+            return cut(_plain(value or f"({row['operation']})"), self._model)
+        if name == _ASKED and not self._is_chosen:
+            return _plain(value or "")
+        return "-" if value is None else cut(_plain(value), _CELL)
 
 
 def print_headings(fields: Sequence[str] | None) -> None:
@@ -134,5 +176,5 @@ def _heading(name: str) -> str:
     return _HEADINGS.get(name, name.upper())
 
 
-def _cut(text: str, most: int) -> str:
-    return text if len(text) <= most else f"{text[: most - 1]}…"
+def _is_figure(name: str) -> bool:
+    return name in _FIGURES or name.endswith(_MEASURES)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 import sys
+import unicodedata
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -31,6 +32,31 @@ def harmless(text: object) -> str:
 def on_one_line(text: object) -> str:
     """Return harmless text whose white space, line ends included, is single blanks: it cannot pose as another row."""
     return " ".join(harmless(text).split())
+
+
+def width_of(text: str) -> int:
+    """Return how many columns of a terminal a text takes: signs of East Asia take two, those that combine none."""
+    if text.isascii():
+        return len(text)
+    return sum(
+        0 if unicodedata.combining(char) else 2 if unicodedata.east_asian_width(char) in "WF" else 1 for char in text
+    )
+
+
+def cut(text: str, most: int) -> str:
+    """Return a text that takes at most so many columns; what was cut ends with a sign of that."""
+    if width_of(text) <= most:
+        return text
+    kept = text[: max(0, most - 1)]
+    while kept and width_of(kept) > most - 1:
+        kept = kept[:-1]
+    return f"{kept}…"[:most]
+
+
+def padded(text: str, width: int, *, is_right: bool = False) -> str:
+    """Return a text with blanks up to a width, before it or behind."""
+    blanks = " " * max(0, width - width_of(text))
+    return blanks + text if is_right else text + blanks
 
 
 class _Choice:

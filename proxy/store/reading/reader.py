@@ -54,7 +54,7 @@ from proxy.store.sums.days import days_to_count
 
 _ID = re.compile(r"[0-9a-fA-F-]{6,36}\Z")
 _UUID_LENGTH = 36
-_BY_ID = "SELECT * FROM interaction WHERE id BETWEEN ? AND ? ORDER BY id LIMIT 2"
+_BY_ID = "SELECT * FROM interaction WHERE id BETWEEN ? AND ? ORDER BY id DESC LIMIT 3"
 _OPEN = "SELECT id FROM open_call WHERE id BETWEEN ? AND ? LIMIT 1"
 _LAST = re.compile(r"last(?:-(\d{1,6}))?\Z")
 _NARROWER = "narrow it: a shorter time (since, until), or one of model, outcome, session, user, prompt"
@@ -205,7 +205,8 @@ class Reader:
         if not found:
             raise NotFoundError(f"no call {reference!r} is on record", hint="list them with: dashcam logs")
         if len(found) > 1:
-            raise NotFoundError(f"more than one id begins with {reference!r}", hint="give more characters of it")
+            told = ", ".join(str(row["id"]) for row in found)
+            raise NotFoundError(f"more than one id begins with {reference!r}: {told}", hint="give more characters")
         return found[0]
 
     def attempts(self, identity: str) -> list[Row]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
@@ -70,3 +71,25 @@ def test_what_cannot_be_meant_is_refused(
     assert said.code == code
     assert words in said.err
     assert users(dashcam) == ["kim"]
+
+
+@pytest.mark.parametrize("command", ["purge", "anonymise"])
+def test_without_a_word_of_which_calls_nothing_is_counted(dashcam: Command, record: Record, command: str) -> None:
+    record(an_entry())
+    said = dashcam(command, "--yes")
+    assert (said.code, f"nothing says which calls\n  next: dashcam {command} --user kim" in said.err) == (2, True)
+
+
+def test_a_query_may_be_several_words(dashcam: Command, record: Record) -> None:
+    record(an_entry(user_id="kim", model="a"), an_entry(user_id="kim", model="b"))
+    assert dashcam("purge", "user:kim", "model:a").out.startswith("1 call would be erased")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("purge", "--user", "kim"), ("delete", "last"), ("prune",), ("feedback", "last", "yes"), ("tag", "last", "x")],
+)
+def test_where_there_is_no_record_none_is_made(dashcam: Command, tmp_path: Path, words: tuple[str, ...]) -> None:
+    said = dashcam(*words)
+    assert (said.code, "there is no database at" in said.err) == (3, True)
+    assert not (tmp_path / "data" / "dashcam.db").exists()

@@ -19,7 +19,7 @@ def test_a_call_is_judged_and_tagged(dashcam: Command, record: Record) -> None:
     said = dashcam("feedback", "last", "4/5", "--name", "tone")
     assert (said.code, said.err) == (0, "")
     assert said.out.startswith("tone of ")
-    assert said.out.endswith(": 4.0, score 0.75\n")
+    assert said.out.endswith(": 4/5, score 0.75\n")
     told = json.loads(dashcam("feedback", "last", "no", "--id", "mine", "--comment", "wrong", "--json").out)
     assert (told["value"], told["score"], told["source"], told["comment"]) == (False, 0.0, "us", "wrong")
     (row,) = json.loads(dashcam("logs", "has:score", "--json").out)
@@ -72,3 +72,11 @@ def test_what_cannot_be_is_told(
 )
 def test_what_is_typed_shows_what_it_is(text: str, kind: str | None, expected: tuple[Any, str | None]) -> None:
     assert value_of(text, kind) == expected
+
+
+def test_a_value_on_a_scale_that_nobody_knows_is_refused(dashcam: Command, record: Record) -> None:
+    record(an_entry())
+    said = dashcam("feedback", "last", "9/7")
+    assert (said.code, "is on no scale that is known\n  next: write 4/5 or 9/10" in said.err) == (2, True)
+    assert dashcam("feedback", "last", "9/7", "--type", "text").code == 0
+    assert dashcam("feedback", "last", "yes").out.endswith(": yes, score 1.00\n")

@@ -50,7 +50,7 @@ def test_costs(dashcam: Command) -> None:
     days = [row["day"] for row in json.loads(dashcam("costs", "--by", "day", "--json").out)]
     assert (len(days), days) == (4, sorted(days))
     said = dashcam("costs", is_terminal=True)
-    assert "$2.00 in all since 30d" in said.err
+    assert "$2.00 in all in the last 30 days" in said.err
     assert "1 call without a price: dashcam prices unpriced" in said.err
     assert "more; see it with: -n 5" in dashcam("costs", "-n", "1", is_terminal=True).err
     wrong = dashcam("costs", "--by", "modle")

@@ -97,15 +97,16 @@ def test_a_line_too_long_for_a_call_is_passed_over(
 @pytest.mark.parametrize(
     ("data", "what"),
     [
-        (b"SQLite format 3\x00...", "a SQLite database"), (b"PAR1....", "damaged, or no Parquet file"),
-        (b"\xef\xbb\xbf id,provider_request_id\r\n", "a CSV file"),
-        (gzip.compress(b"id,started_at\n", mtime=0), "a CSV file"),
+        (b"SQLite format 3\x00...", "cannot be imported: it is a SQLite database"),
+        (b"PAR1....", "is damaged, or no Parquet file"),
+        (b"\xef\xbb\xbf id,provider_request_id\r\n", "cannot be imported: it is a CSV file"),
+        (gzip.compress(b"id,started_at\n", mtime=0), "cannot be imported: it is a CSV file"),
     ],
 )  # fmt: skip
 def test_what_is_no_file_of_lines_is_told_at_once(dashcam: Command, tmp_path: Path, data: bytes, what: str) -> None:
     (tmp_path / "file").write_bytes(data)
     said = dashcam("import", "file")
-    assert (said.code, f"file is {what}" in said.err, (tmp_path / "data").exists()) == (2, True, False)
+    assert (said.code, f"file {what}" in said.err, (tmp_path / "data").exists()) == (2, True, False)
 
 
 def test_what_editors_put_around_lines_is_nothing_of_them(
@@ -121,5 +122,22 @@ def test_what_editors_put_around_lines_is_nothing_of_them(
 
 def test_what_cannot_be_read_is_said(dashcam: Command, tmp_path: Path) -> None:
     assert "cannot be read: No such file" in dashcam("import", "nowhere.jsonl").err
-    assert "cannot be read: Is a directory\n  next: name the files in it" in dashcam("import", str(tmp_path)).err
+    assert "cannot be read: Is a directory\n  next: a folder is read that" in dashcam("import", str(tmp_path)).err
     assert dashcam("import").code == 2
+
+
+def test_a_file_in_which_nothing_is_a_call_is_not_put_aside(dashcam: Command, tmp_path: Path) -> None:
+    (tmp_path / "notes.md").write_text("# Notes\n\nNothing of ours.\n")
+    said = dashcam("import", "notes.md")
+    assert (said.code, "2 lines refused\n  nothing of it is a call" in said.err) == (7, True), said.err
+    assert not list((tmp_path / "data" / "imports").iterdir())
+
+
+def test_a_folder_that_an_export_has_made_is_read_file_by_file(
+    dashcam: Command, record: Record, elsewhere: Elsewhere
+) -> None:
+    record(whole(1), whole(2))
+    assert dashcam("export", "--content", "--format", "parquet", "--to", "days").code == 0
+    elsewhere("other")
+    said = dashcam("import", "days")
+    assert (said.code, "2 calls: 2 stored" in said.err) == (0, True), said.err

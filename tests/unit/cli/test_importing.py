@@ -372,7 +372,7 @@ def test_what_is_redacted_of_calls_is_redacted_of_what_is_imported(
         file.write(json.dumps({"id": SECRET}) + "\n")
     elsewhere("other")
     monkeypatch.setenv("DASHCAM_REDACTION__PATTERNS", ",".join(CANARIES))
-    assert "1 lines refused" in dashcam("import", "one.jsonl").err
+    assert "1 line refused" in dashcam("import", "one.jsonl").err
     files = [path for path in (tmp_path / "other").rglob("*") if path.is_file()]
     for canary in CANARIES.values():
         assert [path.name for path in files if canary.encode() in path.read_bytes()] == []

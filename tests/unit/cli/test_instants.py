@@ -6,6 +6,7 @@ import time
 
 import pytest
 
+from proxy.cli import instants
 from proxy.cli.instants import instant_of
 from proxy.domain.identity import IdentityMint, id_text, id_time_ns, parse_id
 from proxy.errors import UsageError
@@ -25,3 +26,30 @@ def test_instants_as_people_say_them() -> None:
     assert instant_of(None, "--since") is None
     with pytest.raises(UsageError, match="--until: 'soon'"):
         instant_of("soon", "--until")
+
+
+def test_days_are_those_of_the_clock_on_the_wall(monkeypatch: pytest.MonkeyPatch) -> None:
+    noon = 1_793_102_400_000  # 2026-10-27T12:00:00Z, two days after the end of summer time
+    monkeypatch.setattr(instants, "now", lambda: noon)
+    monkeypatch.setenv("TZ", "Europe/Berlin")
+    time.tzset()
+    try:
+        said = [instants.instant_of(word, "--since") for word in ("today", "Yesterday", "2026-10-27")]
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+    today = 1_793_055_600_000
+    assert said == [today, today - 86_400_000, today]
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ("7d", "in the last 7 days"),
+        ("1h", "in the last hour"),
+        ("2026-11-01", "since 2026-11-01"),
+        ("today", "since today"),
+    ],
+)
+def test_a_span_is_said_as_a_person_does(said: str, told: str) -> None:
+    assert instants.spoken(said) == told

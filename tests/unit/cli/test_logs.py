@@ -84,7 +84,7 @@ def test_a_query_says_what_calls_have_in_common(dashcam: Command, record: Record
         (("modle:gpt-5",), "next: the filters are status, outcome,"),
         (("latency:2",), "write it with its unit"),
         (("--outcome", "fine"), "use one of completed,"),
-        (("--since", "yesterday"), "use 7d, 3h,"),
+        (("--since", "long ago"), "use 7d, 3h,"),
         (("--fields", "model,nonsense"), "nonsense is no column; the columns are tokens, id,"),
     ],
 )
@@ -196,3 +196,19 @@ def test_colours_are_as_the_flag_says(dashcam: Command, record: Record) -> None:
     assert "\x1b[" not in dashcam("logs", "--color", "never", is_terminal=True).out
     assert "\x1b[" in dashcam("show", "--color", "always").out
     assert "\x1b[" not in dashcam("show").out
+
+
+def test_json_has_the_columns_that_were_asked_for(dashcam: Command, record: Record) -> None:
+    record(an_entry(model="gpt-5"))
+    (row,) = json.loads(dashcam("logs", "--json", "--fields", "model,success,tokens").out)
+    assert row == {"model": "gpt-5", "success": True, "tokens": "10+5"}
+    (line,) = dashcam("logs", "--jsonl", "--fields", "model,is_stream").lines
+    assert list(json.loads(line)) == ["model", "is_stream"]
+    assert json.loads(dashcam("logs", "--json").out)[0]["success"] is True
+
+
+def test_an_id_that_several_begin_with_is_told_with_some_of_them(dashcam: Command, record: Record) -> None:
+    record(an_entry(), an_entry())
+    ids = [row["id"] for row in json.loads(dashcam("logs", "--json").out)]
+    said = dashcam("show", ids[0][:8])
+    assert (said.code, all(item in said.err for item in ids)) == (3, True)

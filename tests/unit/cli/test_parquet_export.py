@@ -69,7 +69,7 @@ def test_columns_and_calls_can_be_chosen(dashcam: Command, record: Record, tmp_p
     assert dashcam("export", "app:a", "--format", "parquet", "--to", "out", "--fields", "app,cost_usd").code == 0
     assert rows_of(tmp_path / "out") == [{"app": "a", "cost_usd": Decimal("0.000002500000")}] * 4
     none = dashcam("export", "app:none", "--format", "parquet", "--to", "nothing")
-    assert (none.code, none.err) == (0, "0 calls, 0.0 MB in nothing\n")
+    assert (none.code, none.err) == (0, "0 calls, 0 B in nothing\nNo call matches; what is on record: dashcam logs\n")
 
 
 def test_broken_off_it_goes_on_with_the_day_it_was_at(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -52,7 +53,7 @@ def test_two_versions_side_by_side(dashcam: Command) -> None:
     assert "-75.0%" in seen
     assert "200 ms" in seen
     missing = dashcam("prompts", "compare", "short", "1", "9")
-    assert (missing.code, "no call used short@9 since 90d" in missing.err) == (3, True)
+    assert (missing.code, "no call used short@9 in the last 90 days" in missing.err) == (3, True)
     assert dashcam("prompts", "compare", "nowhere", "1", "production").code == 3
 
 
@@ -67,7 +68,12 @@ def test_trends_go_day_by_day(dashcam: Command) -> None:
 
 def test_where_there_is_nothing_the_next_command_is_told(dashcam: Command, record: Record) -> None:
     record()
+    Path("short.txt").write_text("You write briefly.")
+    assert dashcam("prompts", "create", "short", "short.txt").code == 0
     for words in (("performance",), ("performance", "short"), ("trends", "short")):
         said = dashcam("prompts", *words, is_terminal=True)
-        assert (said.code, "Look further back with --days 365" in said.err) == (0, True)
+        assert (said.code, said.out, "Look further back with --days 365" in said.err) == (0, "", True)
         assert json.loads(dashcam("prompts", *words, "--json").out) == []
+    for words in (("performance", "shrot"), ("trends", "shrot")):
+        said = dashcam("prompts", *words)
+        assert (said.code, "no prompt 'shrot' (did you mean short?)" in said.err) == (3, True)

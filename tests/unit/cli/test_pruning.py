@@ -140,3 +140,12 @@ def test_spans_that_cannot_be_meant_are_told(
     said = dashcam("prune")
     assert said.code == 4
     assert words in said.err
+
+
+def test_where_no_span_is_set_it_is_said_that_nothing_is_ever_due(
+    dashcam: Command, record: Record, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("DASHCAM_RETENTION__TEXT")
+    monkeypatch.delenv("DASHCAM_RETENTION__METADATA")
+    record(an_old(400))
+    assert dashcam("prune", "--dry-run").out.startswith("Nothing is ever due: calls are kept for ever. Set a span")

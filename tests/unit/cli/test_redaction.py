@@ -34,10 +34,12 @@ def test_a_text_is_shown_as_it_would_be_on_record(dashcam: Command, monkeypatch:
     assert told["taken"] == [{"pattern": "email", "text": CANARIES["email"]}]
 
 
-def test_with_nothing_on_nothing_is_looked_for(dashcam: Command) -> None:
+def test_with_nothing_on_it_is_shown_what_could_be(dashcam: Command) -> None:
     said = dashcam("redaction", "test", CANARIES["email"])
-    assert said.out == f"{CANARIES['email']}\n"
-    assert "no pattern is on" in said.err
+    assert said.out == "[redacted:email]\n"
+    assert "looked for api_key, email," in said.err
+    assert "None of them is on: DASHCAM_REDACTION__PATTERNS=" in said.err
+    assert "None of them" not in dashcam("redaction", "test", "hi", "--pattern", "email").err
 
 
 @pytest.mark.parametrize(

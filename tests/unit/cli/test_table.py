@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from proxy.cli.table import Table
+from proxy.cli.terminal import width_of
 from proxy.domain.outcome import Outcome
 from tests.support.entries import an_entry
 from tests.unit.cli.conftest import Command, Record
@@ -56,3 +57,24 @@ def test_calls_of_one_millisecond_can_be_told_apart(dashcam: Command, record: Re
 
 def test_a_call_without_a_model_says_what_it_was(capsys: pytest.CaptureFixture[str]) -> None:
     assert "(models)" in printed(capsys, [a_row(model=None, operation="models")])[1]
+
+
+def test_what_was_asked_stands_at_the_end_where_there_is_room(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = [
+        a_row(input_preview="Is it raining in Bern today, and will it tomorrow?"),
+        a_row(input_preview="返金したい。" * 20),
+    ]
+    for columns, is_there in ((80, False), (140, True), (200, True)):
+        monkeypatch.setenv("COLUMNS", str(columns))
+        heading, *lines = printed(capsys, rows)
+        assert ("ASKED" in heading, "Is it raining" in lines[0], "返金" in lines[1]) == (is_there,) * 3
+        assert max(map(width_of, lines)) <= columns
+    assert "ASKED" not in printed(capsys, [a_row(input_preview=None)])[0]
+
+
+def test_amounts_and_durations_stand_below_each_other_by_their_last_digit(dashcam: Command, record: Record) -> None:
+    record(an_entry(duration_ms=5.0), an_entry(duration_ms=1500.0))
+    lines = dashcam("logs", "--fields", "duration_ms,model", is_terminal=True).lines[1:]
+    assert [line[:8] for line in lines] == ["  5.0 ms", "1,500 ms"]
