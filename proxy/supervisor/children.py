@@ -12,8 +12,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 _FIRST_PAUSE = 0.1
 _LONGEST_PAUSE = 5.0
@@ -23,11 +23,15 @@ _DYING_SECONDS = 5.0
 
 @dataclass(slots=True)
 class Child:
-    """One process to keep alive. ``arguments`` follow the interpreter; ``descriptors`` are inherited."""
+    """One process to keep alive. ``arguments`` follow the interpreter; ``descriptors`` are inherited.
+
+    ``environment`` is what it has beside ours, which stands above that.
+    """
 
     name: str
     arguments: Sequence[str]
     descriptors: Sequence[int]
+    environment: Mapping[str, str] = field(default_factory=dict)
     process: subprocess.Popen[bytes] | None = None
     started_at: float = 0.0
     restart_at: float = 0.0
@@ -36,7 +40,10 @@ class Child:
     def start(self, now: float) -> None:
         """Start the process."""
         self.process = subprocess.Popen(
-            [sys.executable, "-P", *self.arguments], pass_fds=tuple(self.descriptors), stdin=subprocess.DEVNULL
+            [sys.executable, "-P", *self.arguments],
+            pass_fds=tuple(self.descriptors),
+            stdin=subprocess.DEVNULL,
+            env={**self.environment, **os.environ},  # noqa: TID251 - handed on, not read
         )
         self.started_at = now
 

@@ -34,6 +34,8 @@ INTERRUPTED = 130
 _TICK = 0.05
 _GRACE = 5.0
 _LOOK_SECONDS = 1.0
+_KEEPS_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(1 << 20), "MALLOC_TRIM_THRESHOLD_": str(4 << 20)}
+"""To glibc of a gateway: pieces of large bodies come and go; their pages, 2 MB more, are not given back in between."""
 _SOCKET_SECONDS = 60.0
 """By then a control that was started has made its socket, however slow the machine is."""
 
@@ -135,7 +137,7 @@ class Supervisor:
                 str(item.fileno()),
             )
             arguments += ("--parent-fd", str(read_end), "--gateways", str(len(self._sockets)))
-            child = Child(f"gateway {worker}", arguments, (item.fileno(), read_end))
+            child = Child(f"gateway {worker}", arguments, (item.fileno(), read_end), _KEEPS_MEMORY)
             self._children.append(child)
         control = ("-m", "proxy.control", "--run-dir", run_dir, "--parent-fd", str(read_end))
         self._children.append(Child("control", control, (read_end,)))

@@ -55,6 +55,16 @@ except OSError:
     assert os.read(reading, 100) == b"input: 0"
 
 
+def test_a_child_has_its_own_environment_below_ours(pipe: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
+    reading, writing = pipe
+    monkeypatch.setenv("DASHCAM_OURS", "ours")
+    script = f"import os; os.write({writing}, ' '.join(map(os.environ.get, ('DASHCAM_OURS', 'DASHCAM_ITS'))).encode())"
+    child = Child("one", ("-S", "-c", script), (writing,), {"DASHCAM_OURS": "its", "DASHCAM_ITS": "its"})
+    child.start(0.0)
+    ended(child)
+    assert os.read(reading, 100) == b"ours its"
+
+
 def test_a_child_that_runs_is_left_alone() -> None:
     child = started(STAYS)
     before = child.process
