@@ -23,7 +23,8 @@ from proxy.store.sums.counting import Recount, count, counted
 
 WHO = ("user_id", "session_id", "client_request_id", "provider_request_id", "trace_id", "parent_id")
 """The columns that say who it was, or lead there."""
-_ANONYMOUS = "anonymous-"
+ANONYMOUS = "anonymous-"
+"""How a pseudonym begins."""
 _UPDATE = (
     "UPDATE interaction SET user_id = ?, session_id = NULL, client_request_id = NULL, provider_request_id = NULL, "
     "trace_id = NULL, parent_id = NULL, tags = ?, metadata = ? WHERE id = ?"
@@ -73,9 +74,9 @@ def _nobody(row: Row, manner: Manner, key: bytes | None) -> Row:
 
 def pseudonym(user: str | None, key: bytes | None) -> str | None:
     """Return what a user is called from now on; whoever is anonymous already stays so."""
-    if user is None or user.startswith(_ANONYMOUS):
+    if user is None or user.startswith(ANONYMOUS):
         return user
-    return None if key is None else f"{_ANONYMOUS}{hmac.new(key, user.encode(), hashlib.sha256).hexdigest()[:16]}"
+    return None if key is None else f"{ANONYMOUS}{hmac.new(key, user.encode(), hashlib.sha256).hexdigest()[:16]}"
 
 
 def _keep_labels(connection: Connection, old: Row, new: Row) -> None:

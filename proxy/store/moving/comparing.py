@@ -109,7 +109,7 @@ class Comparison:
         """
         self._settle()
         there, here = self._both(kind, page)
-        changed = list(_differences(kind, here, there, self._amended))
+        changed = list(differing(kind, here, there, self._amended))
         if changed and self._again is not None:
             self._again(kind, changed)
             there, here = self._both(kind, page)
@@ -117,7 +117,7 @@ class Comparison:
         _note(self.findings.missing, kind.name, len(wanted - known))
         _note(self.findings.more, kind.name, len(known - wanted))
         here, there = (part_of(kind, found, wanted & known) for found in (here, there))
-        found = next(_differences(kind, here, there, self._amended), None)
+        found = next(differing(kind, here, there, self._amended), None)
         if found is not None:
             self.findings.different.append(f"{kind.name} {found}")
         return here, there
@@ -180,7 +180,7 @@ def _tables(kind: Growing, page: Page) -> Iterator[tuple[str, Rows]]:
         yield str(part.name), page.parts[part.name]
 
 
-def _differences(kind: Growing, here: Page, there: Page, but: Collection[Key]) -> Iterator[Key]:
+def differing(kind: Growing, here: Page, there: Page, but: Collection[Key] = ()) -> Iterator[Key]:
     """Yield the keys, but these, of rows that both have and that differ, themselves or in their parts; in order."""
     known = {kind.key_of(row): row for row in mended(there).rows}
     common = [key for key in (kind.key_of(row) for row in here.rows) if key in known and key not in but]

@@ -97,11 +97,11 @@ INTERACTION = Growing(
 )
 AMENDMENT = Growing(_all["amendment"], "number", 500)
 BODY_CHUNK = Growing(_all["body_chunk"], "number", 2000, heavy="data")
-_QUARANTINE = Growing(_all["quarantine"], "number", 500, heavy="data")
+QUARANTINE = Growing(_all["quarantine"], "number", 500, heavy="data")
 AUDIT_LOG = Growing(_all["audit_log"], "number", 500)
 _SHARED = (Growing(_all["config_revision"], "number", 100, heavy="data"), AUDIT_LOG)
 # Amendments before the calls: each that comes later brings its call along.
-GROWING = (*_SHARED, _QUARANTINE, AMENDMENT, BODY_CHUNK, INTERACTION)
+GROWING = (*_SHARED, QUARANTINE, AMENDMENT, BODY_CHUNK, INTERACTION)
 _NAMED = (
     Changing(_all["price"]),
     Changing(_all["made_answer"]),

@@ -16,12 +16,9 @@ from proxy.store.erasure.sweeping import Sweep
 from proxy.store.moving.merging import Renaming
 from proxy.store.moving.procedure import copy
 from proxy.store.writing.writer import StoreWriter
+from tests.support.copying_in_any_order import assert_same
 from tests.support.entries import STARTED_AT, an_entry, with_body
 from tests.support.moving import AWAY, CUTS, HOME, LARGE, OURS, TURN, WATCH, all_of_it, amend, judge, rows_in, write
-from tests.support.rollups import assert_rollups_equal_the_rows
-
-IS_OWN = {"metric_total", "spool_position"}
-"""Tables whose rows bear another name afterwards."""
 
 
 @pytest.fixture(params=["away", "home"])
@@ -121,10 +118,25 @@ def test_texts_that_are_taken_away_meanwhile_go_from_the_target_too(
     assert len(rows_in(target)["interaction_text"]) == len(rows_in(source)["interaction_text"]) == 1
 
 
-def assert_same(source: DatabaseSettings, target: DatabaseSettings) -> None:
-    """Both have the same rows, but for whose they are."""
-    there, here = rows_in(source), rows_in(target)
-    assert {name: rows for name, rows in here.items() if name not in IS_OWN} == {
-        name: rows for name, rows in there.items() if name not in IS_OWN
-    }
-    assert_rollups_equal_the_rows(target)
+@pytest.mark.parametrize("when", ["filled", "compared", "caught up"])
+def test_a_pseudonym_as_long_as_the_name_goes_along_too(
+    ends: tuple[DatabaseSettings, DatabaseSettings, Renaming], when: str
+) -> None:
+    source, target, renaming = ends
+    long_name = "a-user-of-26-characters-xx"
+    # Nothing of it is a text: what else would differ is not there.
+    known, other = an_entry(user_id=long_name), an_entry(user_id="anonymous-but-by-themselves")
+    entries = [Entry(interaction=item.interaction) for item in (known, other)]
+    write(source, *entries)
+    with copy(source, target, OURS, WATCH) as copying:
+        copying.fill()
+        if when != "filled":
+            copying.compare()
+        if when == "caught up":
+            copying.catch_up()
+        with contextlib.closing(StoreWriter(source)) as writer, writer.transaction() as connection:
+            ids = [item.interaction.id for item in entries]
+            anonymise(connection, ids, Manner(has_pseudonyms=True), b"k" * 32)
+        copying.finish(renaming)
+    assert_same(source, target)
+    assert long_name not in str(rows_in(target)["interaction"])
