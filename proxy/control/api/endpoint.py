@@ -144,12 +144,14 @@ def route_of(
             return actor
         try:
             query = read_query(request.query_params.multi_items(), endpoint.query)
-            body = await _body(request, endpoint)
-            ask = Ask(
-                actor=actor, desk=desk(), settings=settings, path=request.path_params, query=query, body=body,
-                if_match=request.headers.get("if-match"), last_event_id=request.headers.get("last-event-id"), live=live,
-            )  # fmt: skip
+            # What waits has not been read yet: large bodies take several times their length.
             async with room:
+                body = await _body(request, endpoint)
+                ask = Ask(
+                    actor=actor, desk=desk(), settings=settings, path=request.path_params, query=query, body=body,
+                    if_match=request.headers.get("if-match"), last_event_id=request.headers.get("last-event-id"),
+                    live=live,
+                )  # fmt: skip
                 return await asyncio.to_thread(lambda: _response(endpoint.handle(ask), may_stay))
         except ClientDisconnect:
             return Response(status_code=499)

@@ -59,6 +59,7 @@ def endpoints() -> Iterator[Endpoint]:
     yield Endpoint(
         method="POST", path="redaction/test", scope="read", summary="Try redaction on a text", handle=_try,
         takes=RedactionTrial, gives=Tried, is_change=False, largest=4 * 1024 * 1024,
+        takes_long=True,
     )  # fmt: skip
 
 
