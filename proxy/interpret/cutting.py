@@ -14,6 +14,8 @@ from __future__ import annotations
 
 import re
 
+from proxy.protocol.skipping import end_of_nested, end_of_text
+
 MIN_LENGTH = 4096
 MAX_TOKENS = 300_000
 """About a tenth of a second of scanning."""
@@ -23,8 +25,9 @@ FULL = 8192
 _INSTRUCTIONS = b'"instructions"'
 _ARRAYS = frozenset({b'"messages"', b'"input"'})
 _WHOLE = frozenset({b'"tools"', _INSTRUCTIONS})
-# A string that never ends is one token too: to look for its end again at each quote in it would be quadratic.
-_TOKEN = re.compile(rb'"[^"\\]*(?:\\.?[^"\\]*)*"?|[{}\[\],:]', re.DOTALL)
+_TOKEN = re.compile(rb'"[^"\\]{0,64}+"|["{}\[\],:]')
+"""A quote alone begins a text that is long or has something escaped: no name that is looked for."""
+_OPENING, _CLOSING = (b"{", b"["), (b"}", b"]")
 _KINDS = frozenset({b'"role"', b'"type"'})
 _SAID = re.compile(rb'"(?:assistant|model|reasoning|\w+_call)"')
 _ASKED = re.compile(rb'"(?:user|system|developer)"')
@@ -34,68 +37,76 @@ def cuts_of(body: bytes) -> tuple[int, ...]:
     """Return ascending offsets without 0 and the end."""
     if len(body) < MIN_LENGTH:
         return ()
-    depth, request = 0, _Request()
-    for number, match in enumerate(_TOKEN.finditer(body)):
-        mark = match[0][:1]
-        if mark in b"{[":
-            depth += 1
-            if depth == 2:
-                request.open(mark, match.start())
-        elif mark in b"}]":
-            if depth == 2:
-                request.close(match.start())
-            depth -= 1
-        elif depth <= 3:
-            request.read(depth, match)
-        if number > MAX_TOKENS or depth < 0:
-            return ()
-    return tuple(offset for offset in sorted(set(request.cuts)) if 0 < offset < len(body))
+    request, position = _Request(body), 0
+    for _ in range(MAX_TOKENS):
+        match = _TOKEN.search(body, position)
+        if match is None:
+            return tuple(offset for offset in sorted(set(request.cuts)) if 0 < offset < len(body))
+        position = request.read(match)
+        if position < 0:
+            break
+    return ()
 
 
 class _Request:
-    """What has been seen of a request: after which key of its own we are, and of one of its elements."""
+    """What has been seen of a request: after which key of its own we are, and of one of an element's."""
 
-    __slots__ = ("_array", "_key", "_last", "_name", "cuts")
+    __slots__ = ("_array", "_body", "_depth", "_key", "_last", "_name", "cuts")
 
-    def __init__(self) -> None:
+    def __init__(self, body: bytes) -> None:
         self.cuts: list[int] = []
+        self._body, self._depth = body, 0
         self._array: _Array | None = None
         self._key = self._name = self._last = b""
 
-    def open(self, mark: bytes, at: int) -> None:
-        """Be told that a value of the request begins."""
-        if self._key in _ARRAYS and mark == b"[":
-            self._array = _Array(at + 1, self.cuts)
-        elif self._key in _WHOLE:
-            self.cuts.append(at)
+    def read(self, match: re.Match[bytes]) -> int:
+        """Take note of a token; return where to go on, -1 where this is no request."""
+        token = match[0]
+        if token in _OPENING:
+            return self._open(token, match)
+        if token in _CLOSING:
+            self._close(match.start())
+        elif token == b":":
+            self._name = self._last
+            self._key = self._last if self._depth == 1 else self._key
+        elif token == b",":
+            if self._depth == 2 and self._array is not None:
+                self._array.end(match.start())
+        else:
+            return self._text(token, match.span())
+        self._last = token
+        return match.end() if self._depth >= 0 else -1
 
-    def close(self, at: int) -> None:
-        """Be told that a value of the request is over."""
-        if self._array is not None:
+    def _open(self, token: bytes, match: re.Match[bytes]) -> int:
+        """Enter the request, what it has of elements, and each of them; run over all else."""
+        at, end = match.span()
+        if self._depth == 1 and self._key in _ARRAYS and token == b"[":
+            self._array = _Array(end, self.cuts)
+        elif self._depth and not (self._depth == 2 and token == b"{"):
+            behind = end_of_nested(self._body, end)
+            if self._depth == 1 and self._key in _WHOLE:
+                self.cuts += (at, behind)
+            return behind
+        self._depth += 1
+        return end
+
+    def _close(self, at: int) -> None:
+        if self._depth == 2 and self._array is not None:
             self._array.close(at)
             self._array = None
-        elif self._key in _WHOLE:
-            self.cuts.append(at + 1)
+        self._depth -= 1
 
-    def read(self, depth: int, match: re.Match[bytes]) -> None:
-        """Take note of what stands in the request itself, in one of its values, or in an element of such."""
-        token = match[0]
-        if token == b":":
-            self._name = self._last
-            if depth == 1:
-                self._key = self._last
-        elif token == b",":
-            if depth == 2 and self._array is not None:
-                self._array.end(match.start())
-        elif self._last == b":":
-            self._value(depth, match)
+    def _text(self, token: bytes, span: tuple[int, int]) -> int:
+        at, end = span
+        if token == b'"':
+            end = end_of_text(self._body, end) + 1
+        if self._last == b":":
+            if self._depth == 3 and self._array is not None and self._name in _KINDS:
+                self._array.tell(token)
+            elif self._depth == 1 and self._key == _INSTRUCTIONS:
+                self.cuts += (at, end)
         self._last = token
-
-    def _value(self, depth: int, match: re.Match[bytes]) -> None:
-        if depth == 3 and self._array is not None and self._name in _KINDS:
-            self._array.tell(match[0])
-        elif depth == 1 and self._key == _INSTRUCTIONS:
-            self.cuts += match.span()
+        return end
 
 
 class _Array:
