@@ -21,6 +21,11 @@ if TYPE_CHECKING:
 SHELLS = ("bash", "zsh", "fish", "powershell")
 VARIABLE = "_DASHCAM_COMPLETE"
 _OFFERED = 20
+_SUBJECTS = (
+    "SELECT name FROM v_daily_use WHERE subject = ? AND substr(name, 1, ?) = ? "
+    "GROUP BY name ORDER BY max(day) DESC, sum(calls) DESC, name LIMIT ?"
+)
+"""Those of late before others, and the busiest first."""
 T = TypeVar("T")
 
 
@@ -84,6 +89,52 @@ def counted() -> list[str]:
     from proxy.store.reading.analytics import BY_HOUR, BY_SUBJECT
 
     return [*BY_HOUR, *BY_SUBJECT]
+
+
+def export_forms() -> list[str]:
+    """Offer the forms of an export."""
+    from proxy.cli.exporting import FORMS, PARQUET
+
+    return [*FORMS, PARQUET]
+
+
+def opinions() -> list[str]:
+    """Offer the shortest values of feedback."""
+    return ["yes", "no"]
+
+
+def columns() -> list[str]:
+    """Offer the columns of a call."""
+    from proxy.store.schema.rows import COLUMNS
+
+    return list(map(str, COLUMNS))
+
+
+def column_lists(incomplete: str) -> list[str]:
+    """Offer the columns of a call behind those that are named, with commas between them."""
+    named = incomplete.rpartition(",")[0]
+    before = f"{named}," if named else ""
+    return [f"{before}{name}" for name in columns() if name not in named.split(",")]
+
+
+def patterns(ctx: typer.Context) -> list[str]:
+    """Offer the patterns of what can be kept off the record."""
+    from proxy.redaction.trial import known_patterns
+
+    try:
+        return list(known_patterns(_settings(ctx).redaction))
+    except DashcamError:
+        return []
+
+
+def users(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Offer the users on record."""
+    return _subjects(ctx, "user", incomplete)
+
+
+def sessions(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Offer the sessions on record."""
+    return _subjects(ctx, "session", incomplete)
 
 
 def models(ctx: typer.Context, incomplete: str) -> list[str]:
@@ -155,6 +206,11 @@ def references(ctx: typer.Context) -> list[tuple[str, str]]:
         ]
 
     return [("last", "the newest call"), *_ask(ctx, newest)]
+
+
+def _subjects(ctx: typer.Context, subject: str, incomplete: str) -> list[str]:
+    question = (_SUBJECTS, (subject, len(incomplete), incomplete, _OFFERED))
+    return _ask(ctx, lambda reader: [str(row["name"]) for row in reader.answer(question)])
 
 
 def _names(ctx: typer.Context, noun: str, incomplete: str) -> list[str]:

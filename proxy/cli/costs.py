@@ -15,20 +15,27 @@ from proxy.store.reading.analytics import BY_HOUR, BY_SUBJECT, TIMES, Grouping
 from proxy.store.reading.summaries import rows, series
 
 BY = (*BY_HOUR, *BY_SUBJECT)
+_EVERY = 1_000_000
+"""More hours than a century has."""
 
 
 def costs(settings: Settings, asked: Asked, by: str) -> None:
-    """Print them, the dearest first; by a time, in its order."""
+    """Print them, the dearest first; of hours and days the latest, in their order."""
     if by not in BY:
         raise UsageError(f"--by: {by[:40]!r} is none{suggestion(by, BY)}; use one of {', '.join(BY)}")
     with record(settings) as reader:
         span = asked.span(reader)
-        wanted = Grouping(by=(by,), span=span, sort=by if by in TIMES else "cost_usd", top=asked.limit + 1)
+        is_time = by in TIMES
+        top = _EVERY if is_time else asked.limit + 1
+        wanted = Grouping(by=(by,), span=span, sort=by if is_time else "cost_usd", top=top)
         found = rows(reader, wanted)
         every = next(iter(rows(reader, Grouping(span=span))), None)
         times = series(reader, span) if sys.stdout.isatty() else []
     total = every["cost_usd"] if every else None
-    told = [{**row, "share": _share(row["cost_usd"], total)} for row in found[: asked.limit]]
+    told = [
+        {**row, "share": _share(row["cost_usd"], total)}
+        for row in (found[-asked.limit :] if is_time else found[: asked.limit])
+    ]
     columns: dict[str, Show] = {
         by: shown, "calls": number, "input_tokens": number, "output_tokens": number, "cost_usd": money,
         "share": _percent, "unpriced_calls": number,
@@ -44,7 +51,8 @@ def costs(settings: Settings, asked: Asked, by: str) -> None:
     if every["unpriced_calls"]:
         tell(f"{calls(every['unpriced_calls'])} without a price: dashcam prices unpriced")
     if len(found) > asked.limit:
-        tell(f"There is more; see it with: -n {min(asked.limit * 5, 100_000)}")
+        what = f"There are earlier {by}s" if is_time else "There is more"
+        tell(f"{what}; see {'them' if is_time else 'it'} with: -n {min(asked.limit * 5, 100_000)}")
 
 
 def _share(cost: float | None, total: float | None) -> float | None:

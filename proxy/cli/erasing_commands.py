@@ -7,15 +7,13 @@ from typing import Annotated
 import typer
 
 from proxy.cli import completion
-from proxy.cli.options import Config, DatabaseUrl, DataDir, EnvFile, Json, Since, Until
+from proxy.cli.options import Config, DatabaseUrl, DataDir, EnvFile, Json, Session, Since, Until, User
 from proxy.cli.resolution import settings_from
 
 Query = Annotated[
     list[str] | None,
     typer.Argument(metavar="QUERY…", help="As in dashcam logs: model:gpt-* tag.team:eu, words; -user:kim behind --."),
 ]
-User = Annotated[str | None, typer.Option("--user", metavar="ID", help="Calls of this user.")]
-Session = Annotated[str | None, typer.Option("--session", metavar="ID", help="Calls of this session.")]
 Everything = Annotated[bool, typer.Option("--everything", help="Every call.")]
 Yes = Annotated[bool, typer.Option("--yes", help="Do it without asking.")]
 Calls = Annotated[

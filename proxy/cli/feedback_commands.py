@@ -6,13 +6,17 @@ from typing import Annotated
 
 import typer
 
+from proxy.cli import completion
 from proxy.cli.options import Config, DatabaseUrl, DataDir, EnvFile, Json, Reference
 from proxy.cli.resolution import settings_from
 
 
 def feedback(
     reference: Reference,
-    value: Annotated[str, typer.Argument(metavar="VALUE", help="yes, no, 0.7, 4/5, 9/10, or words.")],
+    value: Annotated[
+        str,
+        typer.Argument(metavar="VALUE", help="yes, no, 0.7, 4/5, 9/10, or words.", autocompletion=completion.opinions),
+    ],
     name: Annotated[str, typer.Option("--name", metavar="NAME", help="What is judged: tone, correct, …")] = "feedback",
     kind: Annotated[
         str | None, typer.Option("--type", metavar="TYPE", help="boolean, number, 1-5, 1-10, category or text.")

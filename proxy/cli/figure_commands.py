@@ -25,7 +25,10 @@ def stats(
     config: Config = None,
     env_file: EnvFile = None,
 ) -> None:
-    """Sum up the last week, or another time."""
+    """Sum up the last week, or another time.
+
+    As in: dashcam stats --days 30, or: dashcam stats --since 2026-11-01 --until 2026-11-08 --json
+    """
     from proxy.cli.stats import stats as show
 
     show(settings_from(config, data_dir, env_file, database_url=database_url), asked_for(since, days, until, json=json))
@@ -49,7 +52,10 @@ def costs(
     config: Config = None,
     env_file: EnvFile = None,
 ) -> None:
-    """Say where the money of the last 30 days went."""
+    """Say where the money of the last 30 days went.
+
+    As in: dashcam costs --by user --days 7, or: dashcam costs --by day --since 2026-11-01
+    """
     from proxy.cli.costs import costs as show
 
     asked = asked_for(since, days, until, usual="30d", limit=limit, json=json)
@@ -69,7 +75,10 @@ def errors(
     config: Config = None,
     env_file: EnvFile = None,
 ) -> None:
-    """Say what failed in the last week, by kind."""
+    """Say what failed in the last week, by kind.
+
+    As in: dashcam errors --since today
+    """
     from proxy.cli.failures import errors as show
 
     asked = asked_for(since, days, until, limit=limit, json=json, utc=utc)
@@ -89,7 +98,10 @@ def slow(
     config: Config = None,
     env_file: EnvFile = None,
 ) -> None:
-    """List the slowest calls on record, or of a time."""
+    """List the slowest calls on record, or of a time.
+
+    As in: dashcam slow --days 1 -n 50; by a filter: dashcam logs model:o3 --sort duration_ms
+    """
     from proxy.cli.slow import slow as show
 
     asked = asked_for(since, days, until, usual=None, limit=limit, json=json, utc=utc)
@@ -109,7 +121,10 @@ def sessions(
     config: Config = None,
     env_file: EnvFile = None,
 ) -> None:
-    """List sessions, the last seen first."""
+    """List sessions, the last seen first.
+
+    As in: dashcam sessions --since today, and then: dashcam logs --session ID
+    """
     from proxy.cli.sessions import sessions as show
 
     asked = asked_for(since, days, until, usual=None, limit=limit, json=json, utc=utc)

@@ -34,7 +34,12 @@ Recording = Annotated[
 ]
 Redact = Annotated[
     list[str] | None,
-    typer.Option("--redact", metavar="PATTERN", help="Take out of their record: dashcam redaction list; repeatable."),
+    typer.Option(
+        "--redact",
+        metavar="PATTERN",
+        help="Take out of their record: dashcam redaction list; repeatable.",
+        autocompletion=completion.patterns,
+    ),
 ]
 Retention = Annotated[
     list[str] | None,

@@ -43,7 +43,17 @@ Days = Annotated[
     int | None, typer.Option("--days", metavar="N", min=1, max=36_500, help="The last N days: --since Nd.")
 ]
 Until = Annotated[str | None, typer.Option("--until", metavar="WHEN", help="The same, exclusive.")]
-Fields = Annotated[str | None, typer.Option(metavar="A,B,…", help="Columns; a wrong one lists all.")]
+Fields = Annotated[
+    str | None,
+    typer.Option(metavar="A,B,…", help="Columns; a wrong one lists all.", autocompletion=completion.column_lists),
+]
+User = Annotated[
+    str | None, typer.Option("--user", metavar="ID", help="Calls of this user.", autocompletion=completion.users)
+]
+Session = Annotated[
+    str | None,
+    typer.Option("--session", metavar="ID", help="Calls of this session.", autocompletion=completion.sessions),
+]
 NoHeaders = Annotated[bool, typer.Option("--no-headers", help="Leave the heading out.")]
 Utc = Annotated[bool, typer.Option("--utc", help="Times in UTC.")]
 Model = Annotated[
@@ -70,6 +80,12 @@ Reference = Annotated[
     ),
 ]
 UsedPrompt = Annotated[
-    str | None, typer.Option("--prompt", metavar="NAME[@WHICH]", help="A stored prompt, or one number or label of it.")
+    str | None,
+    typer.Option(
+        "--prompt",
+        metavar="NAME[@WHICH]",
+        help="A stored prompt, or one number or label of it.",
+        autocompletion=completion.references_to_prompts,
+    ),
 ]
 Limit = Annotated[int, typer.Option("--limit", "-n", metavar="N", min=1, max=100_000, help="At most so many.")]

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from proxy.cli import completion
 from proxy.cli.former import settings_from
 from proxy.cli.options import (
     Color,
@@ -41,6 +42,7 @@ def export(
         typer.Option(
             "--format",
             metavar="FORM",
+            autocompletion=completion.export_forms,
             help="jsonl, json, csv, sql, parquet (a file a day), or openai: examples for fine-tuning.",
         ),
     ] = None,
@@ -61,6 +63,7 @@ def export(
 ) -> None:
     """Write calls into a file, the oldest first.
 
+    As in: dashcam export user:kim --content --to kim.jsonl, or: dashcam export --days 30 --format parquet --to calls
     Broken off, the same command goes on where it was. Exits with 7 where calls were recorded late or removed meanwhile.
     """
     from proxy.cli.exporting import Wanted
@@ -92,6 +95,7 @@ def import_(
 ) -> None:
     """Read exported calls back, each once and as it was.
 
+    As in: dashcam import kim.jsonl; of Parquet the folder: dashcam import calls
     Calls that are on record stay as they are; lines that are no calls are put aside. Broken off, the same command goes
     on where it was. Exits with 7 where something could not be taken as it is. Exported with --content they are whole.
     """
@@ -171,7 +175,10 @@ def diff(
     config: Config = None,
     env_file: EnvFile = None,
 ) -> None:
-    """Show what differs between two calls: facts, request, answer."""
+    """Show what differs between two calls: facts, request, answer.
+
+    As in: dashcam diff last-1 last
+    """
     from proxy.cli.call_diff import print_call_diff
 
     print_call_diff(settings_from(config, data_dir, env_file, database_url=database_url), one, other)

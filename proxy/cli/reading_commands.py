@@ -24,9 +24,11 @@ from proxy.cli.options import (
     OutcomeName,
     ProviderName,
     Reference,
+    Session,
     Since,
     Until,
     UsedPrompt,
+    User,
     Utc,
 )
 from proxy.errors import UsageError
@@ -52,10 +54,15 @@ def logs(
     provider: ProviderName = None,
     limit: Limit = 20,
     sort: Annotated[
-        str | None, typer.Option(metavar="COLUMN", help="By this column, the largest last; -COLUMN: the smallest last.")
+        str | None,
+        typer.Option(
+            metavar="COLUMN",
+            help="By this column, the largest last; -COLUMN: the smallest last.",
+            autocompletion=completion.columns,
+        ),
     ] = None,
-    user: Annotated[str | None, typer.Option(metavar="ID", help="A user.")] = None,
-    session: Annotated[str | None, typer.Option(metavar="ID", help="A session.")] = None,
+    user: User = None,
+    session: Session = None,
     tag: Annotated[list[str] | None, typer.Option(metavar="TAG", help="With this tag; repeatable.")] = None,
     meta: Annotated[list[str] | None, typer.Option(metavar="KEY=VALUE", help="With this pair; repeatable.")] = None,
     of_app: Annotated[str | None, typer.Option("--app", metavar="NAME", help="An application.")] = None,
@@ -75,7 +82,10 @@ def logs(
     config: Config = None,
     env_file: EnvFile = None,
 ) -> None:
-    """List recorded calls, the newest last."""
+    """List recorded calls, the newest last.
+
+    As in: dashcam logs 'status:error latency:>2s' --days 1, or: dashcam logs --user kim --since 2026-11-27T15:00
+    """
     from proxy.cli.instants import since_of
     from proxy.cli.logs import Listing, list_calls
 
@@ -113,7 +123,10 @@ def tail(
     config: Config = None,
     env_file: EnvFile = None,
 ) -> None:
-    """Show calls as they begin and end, until Ctrl+C."""
+    """Show calls as they begin and end, until Ctrl+C.
+
+    As in: dashcam tail model:gpt-*, or: dashcam tail status:error --jsonl
+    """
     from proxy.cli.logs import Listing, list_calls
 
     is_shown = sys.stdout.isatty() and not jsonl if starts is None else starts
@@ -147,7 +160,10 @@ def search(
     config: Config = None,
     env_file: EnvFile = None,
 ) -> None:
-    """Find calls by words of question or answer, the newest first."""
+    """Find calls by words of question or answer, the newest first.
+
+    As in: dashcam search refund status:error --days 7, or: dashcam search 'a whole phrase' user:kim
+    """
     from proxy.cli.instants import since_of
     from proxy.cli.search import Search
     from proxy.cli.search import search as find
@@ -174,7 +190,10 @@ def show(
     config: Config = None,
     env_file: EnvFile = None,
 ) -> None:
-    """Read one call back: messages, tool calls, timings, cost."""
+    """Read one call back: messages, tool calls, timings, cost.
+
+    As in: dashcam show last-1, or: dashcam show 01a21e51-3f10 --raw --response
+    """
     from proxy.cli.show import Wanted
     from proxy.cli.show import show as display
 

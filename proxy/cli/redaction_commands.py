@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from proxy.cli import completion
 from proxy.cli.options import Color, Config, DataDir, EnvFile, Json
 from proxy.cli.resolution import settings_from
 
@@ -29,7 +30,10 @@ def list_patterns(
 def try_text(
     text: Annotated[str, typer.Argument(metavar="[TEXT|-]", help="A text or JSON; - reads standard input.")] = "-",
     pattern: Annotated[
-        list[str] | None, typer.Option("--pattern", metavar="NAME", help="Look for this one, on or not.")
+        list[str] | None,
+        typer.Option(
+            "--pattern", metavar="NAME", help="Look for this one, on or not.", autocompletion=completion.patterns
+        ),
     ] = None,
     own: Annotated[
         list[str] | None, typer.Option("--own", metavar="NAME=RE", help="Look for a pattern of your own.")
@@ -37,7 +41,10 @@ def try_text(
     json: Json = False, color: Color = "auto", data_dir: DataDir = None, config: Config = None,
     env_file: EnvFile = None,
 ) -> None:  # fmt: skip
-    """Show what of a text would be on record; nothing of it is kept."""
+    """Show what of a text would be on record; nothing of it is kept.
+
+    As in: dashcam redaction test "write to kim@example.org", or: dashcam redaction test - < request.json
+    """
     from proxy.cli.redaction import try_text as show
 
     show(settings_from(config, data_dir, env_file), text, names=pattern or [], own=own or [], as_json=json)

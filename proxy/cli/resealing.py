@@ -16,7 +16,10 @@ from proxy.store.care.maintenance import RESEAL, SWEEP
 def reseal(settings: Settings, *, as_json: bool) -> None:
     """Seal what is on record, whoever is the writer, to the end; each step stays, whatever comes after it."""
     if not settings.database.seal:
-        raise UsageError("nothing is sealed here: database.seal is off", hint="set it, and start Dashcam anew")
+        raise UsageError(
+            "nothing is sealed here: database.seal is off",
+            hint="set DASHCAM_DATABASE__SEAL=true and DASHCAM_MASTER_KEY (make one: openssl rand -hex 32), start anew",
+        )
     begun, looked_at, done, left = time.monotonic(), 0, 0, "all"
     with Bar("sealing") as bar:
         while left:

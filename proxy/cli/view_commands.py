@@ -59,7 +59,8 @@ def save_view(
         list[str] | None, typer.Argument(metavar="QUERY…", help="As of dashcam logs: status:error 'latency:>2s'.")
     ] = None,
     fields: Fields = None,
-    sort: Annotated[str | None, typer.Option(metavar="COLUMN", help="As of dashcam logs: COLUMN or -COLUMN.")] = None,
+    sort: Annotated[str | None, typer.Option(
+        metavar="COLUMN", help="As of dashcam logs: COLUMN or -COLUMN.", autocompletion=completion.columns)] = None,
     note: Annotated[str | None, typer.Option(metavar="TEXT", help="What it is for.")] = None,
     json: Json = False, database_url: DatabaseUrl = None, data_dir: DataDir = None, config: Config = None,
     env_file: EnvFile = None,

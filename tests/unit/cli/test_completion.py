@@ -45,12 +45,21 @@ def test_commands_options_and_words_are_offered() -> None:
     assert offered("dashcam logs --outcome client") == ["client_gone"]
     assert offered("dashcam logs --color al") == ["always"]
     assert offered("dashcam env po") == ["powershell"]
+    assert offered("dashcam logs --sort cost_u") == ["cost_usd"]
+    assert offered("dashcam logs --fields id,cost_u") == ["id,cost_usd"]
+    assert offered("dashcam export --format p") == ["parquet"]
+    assert offered("dashcam redaction test --pattern e") == ["email"]
+    assert offered("dashcam keys create --record m") == ["meta"]
+    assert offered("dashcam feedback last y") == ["yes"]
 
 
 def test_models_and_ids_of_the_record_are_offered(record: Record) -> None:
     entries = [an_entry(model=name) for name in ("gpt-5", "gpt-5-mini", "o4", "gpt-5")]
     record(*entries)
     assert offered("dashcam logs --model gpt") == ["gpt-5", "gpt-5-mini"]
+    record(*(an_entry(user_id="kim", session_id=f"s-{number}") for number in range(2)), an_entry(user_id="lea"))
+    assert offered("dashcam purge --user k") == ["kim"]
+    assert sorted(offered("dashcam logs --session s-")) == ["s-0", "s-1"]
     ids = offered("dashcam show ")
     assert ids[0] == "last"
     assert entries[-1].interaction.id[:18] in ids

@@ -49,6 +49,9 @@ def test_costs(dashcam: Command) -> None:
     assert [row["user"] for row in json.loads(dashcam("costs", "--by", "user", "--json").out)] == ["kim", "lee"]
     days = [row["day"] for row in json.loads(dashcam("costs", "--by", "day", "--json").out)]
     assert (len(days), days) == (4, sorted(days))
+    (latest,) = json.loads(dashcam("costs", "--by", "day", "-n", "1", "--json").out)
+    assert latest["day"] == days[-1]
+    assert "earlier days; see them with: -n 5" in dashcam("costs", "--by", "day", "-n", "1", is_terminal=True).err
     said = dashcam("costs", is_terminal=True)
     assert "$2.00 in all in the last 30 days" in said.err
     assert "1 call without a price: dashcam prices unpriced" in said.err
