@@ -85,12 +85,22 @@ class Carrier:
         calls = 0
         for kind in GROWING:
             self._let_renumbered_go(kind)
-            for keys in self.missing(kind):
+            last = max(self._source.last(kind), self._target.last(kind))
+            count = self.settle(kind, kind.lowest, last)
+            calls += count if kind is INTERACTION else 0
+        return calls
+
+    def settle(self, kind: Growing, after: Key, last: Key) -> int:
+        """Make a range of the target have those rows that the source's has; return how many were carried."""
+        count = 0
+        for found in self._missing(kind, after, last):
+            for start in range(0, len(found), _HANDFUL):
+                keys = found[start : start + _HANDFUL]
                 page = self._source.named(kind, keys)
                 self._carry(kind, page)
                 self._look_at(kind, keys, page)
-                calls += len(keys) if kind is INTERACTION else 0
-        return calls
+                count += len(keys)
+        return count
 
     def again(self, kind: Growing, keys: Sequence[Key]) -> None:
         """Carry rows once more that have changed in the source: what was taken away there must not stay."""
@@ -99,13 +109,6 @@ class Carrier:
             page = self._source.named(kind, part)
             remove(self._target, kind, part)
             self._carry(kind, page)
-
-    def missing(self, kind: Growing) -> Iterator[Sequence[Key]]:
-        """Find keys that the target has not, some hundred at a time."""
-        last = max(self._source.last(kind), self._target.last(kind))
-        for found in self._missing(kind, kind.lowest, last):
-            for start in range(0, len(found), _HANDFUL):
-                yield found[start : start + _HANDFUL]
 
     def _missing(self, kind: Growing, after: Key, last: Key) -> Iterator[list[Key]]:
         there, here = self._source.tally(kind, after, last), self._target.tally(kind, after, last)

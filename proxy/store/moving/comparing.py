@@ -58,7 +58,7 @@ class Comparison:
         source: Side,
         target: Side,
         tell: Tell,
-        settle: Callable[[], object] = lambda: None,
+        settle: Callable[[Growing, Key, Key], object] = lambda *_: None,
         amended: Collection[Key] = (),
         again: Callable[[Growing, Sequence[Key]], object] | None = None,
     ) -> None:
@@ -73,8 +73,8 @@ class Comparison:
     def run(self) -> Findings:
         """Compare every range.
 
-        ``settle`` carries amendments that came meanwhile, before two rows are said to differ; ``amended`` are calls
-        that may differ. ``again`` carries rows once more that differ: texts may have been taken away since.
+        ``settle`` carries what of a range came meanwhile, before it is said to be missing; ``amended`` are calls that
+        may differ. ``again`` carries rows once more that differ: texts may have been taken away since.
         """
         for kind in GROWING:
             self._compare(kind)
@@ -107,7 +107,7 @@ class Comparison:
 
         Returns the rows that both have: others come later, and are looked at then.
         """
-        self._settle()
+        self._settle(kind, page.after, page.last)
         there, here = self._both(kind, page)
         changed = list(differing(kind, here, there, self._amended))
         if changed and self._again is not None:

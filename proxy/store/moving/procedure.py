@@ -91,7 +91,7 @@ class Copy:
         self.watch.step("verifying", self._insist(lambda: sum(self._size(kind.name) for kind in GROWING)))
         carrier = self._carrier
         found = self._insist(
-            lambda: Comparison(self.source, self.target, self.watch.rows, carrier.catch_up, again=carrier.again).run()
+            lambda: Comparison(self.source, self.target, self.watch.rows, carrier.settle, again=carrier.again).run()
         )
         refuse_difference(found)
         return found
