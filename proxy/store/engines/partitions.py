@@ -3,7 +3,8 @@
 The tables that grow with every call are cut by the call's id, a UUIDv7, which begins with its millisecond: the first id
 of a month is the month's first millisecond and zeros. What no month was made for lies in a table's ``default`` part, so
 that nothing is ever refused; when its month is made, it moves there. Both is done by the leading host's periodic work;
-nothing is dropped unless ``database.keep_months`` says so, and rollups and counters never are.
+nothing is dropped unless ``database.keep_months`` says so, and rollups and counters never are. What retention drops
+of them is ``erasure/months``.
 
 Whoever looks for a span of time says between which ids as well (``bounded``), so that no other month is looked at. An
 id is minted just after its call began; a clock that is set back makes it later, by a day at most (``domain/identity``).
@@ -94,7 +95,7 @@ def make_next(connection: Connection, today: date | None = None) -> str | None:
     month = (today or datetime.fromtimestamp(time.time(), UTC).date()).replace(day=1)
     for _ in range(1 + MONTHS_AHEAD):
         for table, column in TABLES.items():
-            name = _name(table, month)
+            name = name_of(table, month)
             if name not in _parts(connection, table):
                 _make(connection, table, column, month)
                 return name
@@ -111,16 +112,15 @@ def drop_next(connection: Connection, month: date) -> str | None:
     """
     month = month.replace(day=1)
     for table in TABLES:
-        for name in sorted(_parts(connection, table)):
-            found = PART.match(name)
-            if found and found["year"] and date(int(found["year"]), int(found["month"]), 1) < month:
-                connection.exec_driver_sql(f"DROP TABLE {name}")
-                return f"dropped {name}"
-    first = first_id(month)
+        for first in sorted(months_of(connection, table)):
+            if first < month:
+                connection.exec_driver_sql(f"DROP TABLE {name_of(table, first)}")
+                return f"dropped {name_of(table, first)}"
+    lowest = first_id(month)
     for table, column in (*((f"{name}_default", column) for name, column in TABLES.items()), *_NOTED):
         some = f"SELECT {column} FROM {table} WHERE {column} < ? LIMIT {_SOME}"  # noqa: S608 - names of ours
         sql = f"DELETE FROM {table} WHERE {column} < ? AND {column} IN ({some})"  # noqa: S608
-        if connection.exec_driver_sql(sql, (first, first)).rowcount:
+        if connection.exec_driver_sql(sql, (lowest, lowest)).rowcount:
             return f"emptied {table}"
     return _drop_slices(connection, (month - timedelta(milliseconds=_LATER)).isoformat())
 
@@ -133,8 +133,15 @@ def _drop_slices(connection: Connection, day: str) -> str | None:
     return "dropped a day's slices" if connection.exec_driver_sql(sql, (day,)).rowcount else None
 
 
-def _name(table: str, month: date) -> str:
+def name_of(table: str, month: date) -> str:
+    """Return what a table's part for a month is called."""
     return f"{table}_{month:%Y_%m}"
+
+
+def months_of(connection: Connection, table: str) -> set[date]:
+    """Return the months, by their first days, that a table has parts for."""
+    found = (PART.match(name) for name in _parts(connection, table))
+    return {date(int(part["year"]), int(part["month"]), 1) for part in found if part and part["year"]}
 
 
 def _parts(connection: Connection, table: str) -> set[str]:
@@ -143,7 +150,7 @@ def _parts(connection: Connection, table: str) -> set[str]:
 
 def _make(connection: Connection, table: str, column: str, month: date) -> None:
     """Make one partition; what its months' rows have left in ``default`` goes along, in the caller's transaction."""
-    name, first, behind = _name(table, month), first_id(month), first_id(next_month(month))
+    name, first, behind = name_of(table, month), first_id(month), first_id(next_month(month))
     for statement in _statements(table, name, column, first, behind):
         connection.exec_driver_sql(statement)
 

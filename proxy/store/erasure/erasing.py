@@ -31,6 +31,8 @@ from proxy.store.sums.counting import COUNTED, Recount, count, counted
 
 AT_ONCE = 500
 """So many calls are erased in one transaction, at most."""
+PRUNED = 0
+"""The number that tombstones of pruned calls bear instead of a purge's."""
 OF_CALLS = {
     "interaction": "id",
     "interaction_text": "interaction_id",

@@ -22,14 +22,14 @@ from sqlalchemy import Connection
 from proxy.domain.retention import EXPIRES, Spans
 from proxy.settings.values import RetentionSettings
 from proxy.store.engines.partitions import id_at
-from proxy.store.erasure.erasing import AT_ONCE, WITH_TEXT, erase, strip
+from proxy.store.erasure import months
+from proxy.store.erasure.erasing import AT_ONCE, PRUNED, WITH_TEXT, erase, strip
+from proxy.store.erasure.notes import keep, note
 from proxy.store.filters.statements import NO_ID
 from proxy.store.schema.columns import day_text, hour_text, instant_text, milliseconds_of
 
 log = structlog.get_logger("retention")
 
-PRUNED = 0
-"""The number that tombstones of pruned calls bear instead of a purge's."""
 JUMP_MS = _WEEK_MS = 7 * 86_400_000
 _LOOKED_AT = 2000
 REPLAYED_MS = 30 * 86_400_000
@@ -100,6 +100,14 @@ def _passes(prefix: str, where: _Where, spans: Spans) -> Iterator[Pass]:
         yield Pass(f"{prefix}failures", (*conditions, "NOT success"), values, spans.of_errors, is_text=False)
 
 
+def whole_before(retention: RetentionSettings, now: int) -> int | None:
+    """Return before when every call is due, and too old for a tombstone; None where some are kept for ever."""
+    spans = [retention.spans, *map(retention.spans_of, (*retention.routes.values(), *retention.keys.values()))]
+    if not all(item.metadata for item in spans):
+        return None
+    return max(0, now - max(REPLAYED_MS, *(item.of_errors * 1000 for item in spans)))
+
+
 def _without(column: str, names: Sequence[str]) -> _Where:
     if not names:
         return (), ()
@@ -115,14 +123,14 @@ def _joined(one: _Where, other: _Where) -> _Where:
 
 def jump(connection: Connection, now: int) -> int | None:
     """Return since when nobody has looked where that is too long ago for a clock that is right, else None."""
-    said = _note(connection, _SEEN)
+    said = note(connection, _SEEN)
     last = int(said) if said else _newest(connection)
     return last if last is not None and now - last > JUMP_MS else None
 
 
 def trust_clock(connection: Connection, now: int) -> None:
     """Take the clock for right from now on."""
-    _keep(connection, _SEEN, str(now))
+    keep(connection, _SEEN, str(now))
 
 
 def _newest(connection: Connection) -> int | None:
@@ -143,6 +151,8 @@ def step(connection: Connection, retention: RetentionSettings, now: int, archive
         return None
     trust_clock(connection, now)
     told = _wished(connection, now, archive)
+    if told is None:
+        told = months.step(connection, whole_before(retention, now), now, is_archived=archive is not None)
     for item in passes_of(retention):
         told = told if told is not None else _advance(connection, item, now, archive)
     if told is None and retention.max_size:
@@ -176,13 +186,13 @@ def _advance(connection: Connection, item: Pass, now: int, archive: Archive | No
         place.behind = due[-1] if len(due) == AT_ONCE else str(rows[-1][0])
     else:
         told, place.count = (f"{place.count} {item.name} went for their age" if place.count else None), 0
-    _keep(connection, f"{_PASS}{item.mark}", f"{place.behind} {place.day} {place.count}")
+    keep(connection, f"{_PASS}{item.mark}", f"{place.behind} {place.day} {place.count}")
     return told
 
 
 def _place(connection: Connection, item: Pass, now: int) -> _Place:
     """Return where a pass is; it begins anew each day, for what came late."""
-    said = _note(connection, f"{_PASS}{item.mark}")
+    said = note(connection, f"{_PASS}{item.mark}")
     if said:
         behind, day, count = said.split()
         if day == day_text(now):
@@ -230,7 +240,7 @@ def _shrink(connection: Connection, most: int, now: int, archive: Archive | None
 
     Slices give their space back when they are swept: until then nothing more is taken.
     """
-    excess = int(_note(connection, _EXCESS) or 0)
+    excess = int(note(connection, _EXCESS) or 0)
     if not excess:
         used = used_bytes(connection)
         if used <= most or connection.exec_driver_sql("SELECT 1 FROM loose_slice LIMIT 1").first() is not None:
@@ -245,7 +255,7 @@ def _shrink(connection: Connection, most: int, now: int, archive: Archive | None
     else:
         ids = _oldest(connection, "SELECT id FROM interaction ORDER BY id LIMIT ?", at_once)
         done = _erase(connection, ids, now, archive)
-    _keep(connection, _EXCESS, str(max(0, excess - done) if done else 0))
+    keep(connection, _EXCESS, str(max(0, excess - done) if done else 0))
     return f"{done} of the oldest calls went, or their texts, for the size" if done else None
 
 
@@ -299,16 +309,3 @@ def outlook(connection: Connection, retention: RetentionSettings, now: int) -> O
 
 def _number(connection: Connection, sql: str, values: tuple[Any, ...]) -> int:
     return int(connection.exec_driver_sql(sql, values).scalar_one())
-
-
-# -- where it is -------------------------------------------------------------------------------------------------
-
-
-def _note(connection: Connection, name: str) -> str:
-    sql = "SELECT value FROM deployment WHERE name = ?"
-    return str(connection.exec_driver_sql(sql, (name,)).scalar_one_or_none() or "")
-
-
-def _keep(connection: Connection, name: str, value: str) -> None:
-    sql = "INSERT INTO deployment (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
-    connection.exec_driver_sql(sql, (name, value))

@@ -18,7 +18,7 @@ from sqlalchemy import Connection, Float
 
 from proxy.domain.interaction import Interaction
 from proxy.store.engines.partitions import bounded
-from proxy.store.filters.statements import Filters, conditions_of
+from proxy.store.filters.statements import Condition, Filters, conditions_of
 from proxy.store.schema.columns import Instant
 from proxy.store.schema.decoding import Row, decoded
 from proxy.store.sums.counting import COUNTED, ROLLUPS, Recount, Rollup, count, counted
@@ -37,21 +37,34 @@ class Rebuilt:
 
 def rebuild_day(connection: Connection, day: str, rollups: Sequence[Rollup] = ROLLUPS) -> Rebuilt:
     """Make a day's rollups anew, in the caller's transaction; ``ValueError`` where the text is no day."""
-    begin = _begin(day)
+    begin = _begin(date.fromisoformat(day))
     _lock(connection, rollups)
     before = [_counts(connection, rollup, day) for rollup in rollups]
     for rollup in rollups:
         connection.exec_driver_sql(f"DELETE FROM {rollup.table.name} WHERE {_of_day(rollup)}", _bounds(rollup, day))  # noqa: S608 - ours
     calls = 0
-    for items in _pages(connection, begin):
+    for items in _pages(connection, begin, begin + _DAY):
         calls += len(items)
         count(connection, Recount([], items), rollups)
     after = [_counts(connection, rollup, day) for rollup in rollups]
     return Rebuilt(calls, sum(len(old ^ new) for old, new in zip(before, after, strict=True)))
 
 
-def _begin(day: str) -> int:
-    return int(datetime.combine(date.fromisoformat(day), time(), UTC).timestamp() * 1000)
+def count_days_anew(connection: Connection, first: date, behind: date, but_ids: tuple[str, str]) -> None:
+    """Let the sums of days count the calls that are there, without those with ids from the one to below the other.
+
+    In a transaction in which nobody stores calls or changes them.
+    """
+    for rollup in ROLLUPS:
+        sql = f"DELETE FROM {rollup.table.name} WHERE {rollup.by} >= ? AND {rollup.by} < ?"  # noqa: S608 - ours
+        connection.exec_driver_sql(sql, (first.isoformat(), behind.isoformat()))
+    without = Condition("NOT (id >= ? AND id < ?)", but_ids)
+    for items in _pages(connection, _begin(first), _begin(behind), (without,)):
+        count(connection, Recount([], items))
+
+
+def _begin(day: date) -> int:
+    return int(datetime.combine(day, time(), UTC).timestamp() * 1000)
 
 
 def _lock(connection: Connection, rollups: Sequence[Rollup]) -> None:
@@ -77,8 +90,10 @@ def _counts(connection: Connection, rollup: Rollup, day: str) -> set[tuple[Any, 
     return {tuple(row) for row in connection.exec_driver_sql(sql, _bounds(rollup, day))}
 
 
-def _pages(connection: Connection, begin: int) -> Iterator[list[Interaction]]:
-    span = Filters(since=begin, until=begin + _DAY)
+def _pages(
+    connection: Connection, begin: int, end: int, others: tuple[Condition, ...] = ()
+) -> Iterator[list[Interaction]]:
+    span = Filters(since=begin, until=end, others=others)
     conditions, values = conditions_of(bounded(span) if connection.dialect.name == "postgresql" else span)
     columns, where = ", ".join(f'"{name}"' for name in COUNTED), " AND ".join(conditions)
     behind: tuple[Any, ...] = ()

@@ -131,7 +131,10 @@ def test_a_clock_that_jumped_deletes_nothing_until_somebody_says_so(
         assert retention.jump(connection, later) == NOW
         assert retention.jump(connection, NOW + DAY) is None, "it may come back by itself"
         retention.trust_clock(connection, later)
-    assert prune(writer, settings, later) == ["1 calls went for their age"]
+    # On Postgres a month that is too old goes as a whole.
+    (told,) = prune(writer, settings, later)
+    assert told.startswith("1 calls ")
+    assert set(states(store)) == {"new"}
 
 
 def put_without_trust(writer: StoreWriter, entry: Entry) -> None:

@@ -11,7 +11,7 @@ from proxy.domain.interaction import Entry
 from proxy.settings.database import DatabaseSettings, sqlite_at
 from proxy.store.erasure import erasing
 from proxy.store.erasure.anonymising import Manner, anonymise
-from proxy.store.erasure.retention import PRUNED
+from proxy.store.erasure.erasing import PRUNED
 from proxy.store.erasure.sweeping import Sweep
 from proxy.store.moving.merging import Renaming
 from proxy.store.moving.procedure import copy
