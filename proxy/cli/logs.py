@@ -6,6 +6,7 @@ import difflib
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 
 import orjson
 
@@ -22,6 +23,7 @@ from proxy.settings.values import Settings
 from proxy.store.filters.asking import filters_of
 from proxy.store.filters.statements import Filters, Order
 from proxy.store.reading.reader import Reader
+from proxy.store.reading.sorting import looks_back_to
 from proxy.store.schema.decoding import Row
 from proxy.store.schema.rows import COLUMNS, TRUTHS
 
@@ -79,6 +81,11 @@ def list_calls(settings: Settings, listing: Listing) -> None:
     columns = tuple(name.strip() for name in listing.fields.split(",")) if listing.fields else None
     check_columns(columns or (), "--fields", ("tokens", *COLUMNS))
     filters = _filters(listing, reader)
+    since = None if order is None else looks_back_to(filters, order, reader.answer)
+    if order is not None and since is not None:
+        filters = replace(filters, since=since)
+        told = f"{datetime.fromtimestamp(since / 1000, UTC):%Y-%m-%dT%H:%M}Z"
+        print(f"By {order.column} among the latest calls, since {told}; --since looks further back.", file=sys.stderr)
     recorded = reader.recorded()
     rows = list(reversed(reader.list_interactions(filters, listing.limit + 1, order)))
     show = _printer(listing, columns, _below(reader, listing))
@@ -128,8 +135,8 @@ def _order(listing: Listing) -> Order | None:
     if listing.follow:
         raise UsageError("--sort needs all calls, and with --follow they never end; choose one")
     column = listing.sort.removeprefix("-")
-    check_columns((column,), "--sort", COLUMNS)
-    return Order(column, is_largest_first=column == listing.sort)
+    check_columns((column,), "--sort", ("tokens", *COLUMNS))
+    return Order("total_tokens" if column == "tokens" else column, is_largest_first=column == listing.sort)
 
 
 def _filters(listing: Listing, reader: Reader) -> Filters:

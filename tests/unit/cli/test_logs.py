@@ -11,6 +11,7 @@ from proxy.cli.instants import now
 from proxy.domain.outcome import Outcome
 from proxy.settings.database import sqlite_at
 from proxy.store.filters.statements import Filters
+from proxy.store.reading import sorting
 from proxy.store.reading.reader import Reader
 from tests.support.entries import STARTED_AT, an_entry
 from tests.unit.cli.conftest import Command, Record
@@ -212,3 +213,20 @@ def test_an_id_that_several_begin_with_is_told_with_some_of_them(dashcam: Comman
     ids = [row["id"] for row in json.loads(dashcam("logs", "--json").out)]
     said = dashcam("show", ids[0][:8])
     assert (said.code, all(item in said.err for item in ids)) == (3, True)
+
+
+def test_a_list_by_tokens_says_how_far_back_it_looks(
+    dashcam: Command, record: Record, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record(
+        an_entry(model="old", total_tokens=9, started_at=STARTED_AT - 7_200_000),
+        an_entry(model="large", total_tokens=7), an_entry(model="small", total_tokens=2),
+    )  # fmt: skip
+    asked = ("logs", "--sort", "tokens", "--fields", "model", "--no-headers")
+    whole = dashcam(*asked)
+    assert (whole.lines, whole.err) == (["small", "large", "old"], "")
+    monkeypatch.setattr(sorting, "MOST", 2)
+    cut = dashcam(*asked)
+    assert cut.lines == ["small", "large"]
+    assert cut.err.startswith("By total_tokens among the latest calls, since 2026-11-18T11:00Z; --since looks")
+    assert dashcam(*asked, "--since", "2026-01-01").lines == whole.lines
