@@ -7,9 +7,11 @@ from pathlib import Path
 import orjson
 import pytest
 
-from proxy.domain.interaction import Entry
+from proxy.domain.feedback import Feedback, FeedbackKind, FeedbackSource
+from proxy.domain.interaction import Attempt, Entry
 from proxy.domain.outcome import ContentState, Outcome
 from proxy.settings.database import DatabaseSettings
+from proxy.store.changes import feedback
 from proxy.store.changes.amending import Amendment, Change
 from proxy.store.contents.set_aside import Quarantined
 from proxy.store.erasure import erasing
@@ -57,6 +59,22 @@ def amend(writer: StoreWriter, entry: Entry) -> None:
         texts=(f"{SECRET.decode()}thrice", "answered"),
     )
     writer.amend(Amendment(command="reinterpret", reason="better", at=AT, changes=[change]))
+
+
+def an_attempt(entry: Entry) -> Attempt:
+    return Attempt(
+        interaction_id=entry.interaction.id, number=1, provider="openai", upstream="https://x", started_at=STARTED_AT,
+        error="refused", error_message=SECRET.decode(),
+    )  # fmt: skip
+
+
+def think(writer: StoreWriter, entry: Entry) -> None:
+    said = Feedback(
+        id="f", name="n", kind=FeedbackKind.TEXT, source=FeedbackSource.USER, words=SECRET.decode(),
+        reference=entry.interaction.id, comment=SECRET.decode(),
+    )  # fmt: skip
+    with writer.transaction() as connection:
+        feedback.put(connection, writer.backend, said)
 
 
 def test_every_table_is_decided() -> None:
@@ -111,16 +129,25 @@ def test_texts_go_and_facts_stay(
     writer: StoreWriter, reader: Reader, store: DatabaseSettings, keeps_facts: bool
 ) -> None:
     entry = a_full_entry()
+    entry.interaction.response_sha256 = "ab" * 32
+    entry.attempts = (an_attempt(entry),)
     put(writer, entry)
     amend(writer, entry)
+    think(writer, entry)
+    writer.write(WriteBatch(quarantined=[Quarantined("s", 1, 2, "r", AT, entry.interaction.id, SECRET)]), lambda _: {})
     assert strip(writer, entry, keeps_facts=keeps_facts) == 1
+    assert ask(store, "SELECT data FROM quarantine") == [(None,)]
+    kept = SECRET.decode() if keeps_facts else None
+    assert ask(store, "SELECT error_message FROM attempt") == [(kept,)]
+    assert ask(store, "SELECT comment, words FROM feedback") == [(kept, kept or "")]
     row = reader.interaction(entry.interaction.id)
     assert (row["content_state"], row["input_preview"], row["prompt_variables"]) == ("pruned", None, None)
     assert (row["user_id"], row["cost_pico_usd"], row["input_tokens"]) == ("kim", 2_500_000, 11)
     assert (row["error_message"] is not None) is keeps_facts
+    assert (row["response_sha256"] is not None) is keeps_facts
     assert reader.body(entry.interaction.id, "request") is None
     assert ask(store, "SELECT count(*) FROM interaction_text") == [(0,)]
-    [(before, after)] = ask(store, "SELECT before, after FROM amendment")
+    [(before, after)] = ask(store, "SELECT before, after FROM amendment WHERE command = 'reinterpret'")
     assert orjson.loads(after) == {"input_tokens": 11}
     assert orjson.loads(before) == {"input_tokens": 10}
     assert put(writer, entry) == 0
