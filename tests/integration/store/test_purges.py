@@ -2,23 +2,32 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from proxy.domain.interaction import Entry
-from proxy.errors import NotFoundError
+from proxy.errors import NotFoundError, StoreError
 from proxy.query.parsing import QueryError
 from proxy.settings.database import DatabaseSettings
+from proxy.store.care.text_indexing import index_next
+from proxy.store.changes.tagging import tag
 from proxy.store.contents.set_aside import Quarantined
 from proxy.store.erasure import purges
 from proxy.store.erasure.anonymising import Manner
 from proxy.store.erasure.erasing import erase
 from proxy.store.erasure.purges import Aim, Kind, Purge
+from proxy.store.filters import text_index
 from proxy.store.reading.reader import Reader
 from proxy.store.writing.positions import SourceState
 from proxy.store.writing.writer import StoreWriter, WriteBatch
 from tests.support.entries import STARTED_AT, an_entry
 from tests.support.rollups import ask, assert_rollups_equal_the_rows
 
+LEADING_BACK: dict[str, Any] = {
+    "session_id": "s", "client_request_id": "c", "provider_request_id": "p", "trace_id": "t",
+    "parent_id": "0199aaaa-0000-7000-8000-000000000001",
+}  # fmt: skip
 NOW = STARTED_AT + 3_600_000
 DAY = 86_400_000
 
@@ -82,6 +91,27 @@ def test_exactly_what_was_meant_goes(writer: StoreWriter, store: DatabaseSetting
     assert ask(store, "SELECT calls FROM purge") == [(3 - len(left),)]
 
 
+def test_words_are_meant_exactly_also_before_the_index_has_them(
+    writer: StoreWriter, store: DatabaseSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Postgres would find more than was meant while its index lacks much: it erases nothing before."""
+    monkeypatch.setattr(text_index, "TAIL", 0)
+    meant, other = an_entry(app="meant"), an_entry(app="other")
+    meant.input_text, other.input_text = "a refund please", "nonrefundable"
+    put(writer, meant, other)
+    number = begin(writer, Aim(query="refund")).number
+    if store.is_postgres:
+        with pytest.raises(StoreError, match="lacks more than 0 calls"):
+            go_on(writer, number)
+        assert len(ask(store, "SELECT id FROM interaction")) == 2
+    has_more: str | None = ""
+    while has_more is not None:
+        with writer.transaction() as connection:
+            has_more = index_next(connection)
+    assert go_on(writer, number) == 1
+    assert ask(store, "SELECT app FROM interaction") == [("other",)]
+
+
 def test_what_is_stored_later_goes_at_once(writer: StoreWriter, store: DatabaseSettings) -> None:
     begin(writer, Aim(user="kim"))
     late, other, newer = (
@@ -101,9 +131,12 @@ def test_one_that_was_broken_off_goes_on(writer: StoreWriter, store: DatabaseSet
     put(writer, *(an_entry(user_id="kim") for _ in range(7)))
     first = begin(writer, Aim(user="kim"))
     assert go_on(writer, first.number, at_once=2, goes=2) == 4
+    put(writer, an_entry(user_id="kim", started_at=NOW + 1))
+    assert go_on(writer, first.number, at_once=2, goes=1) == 2
     again = begin(writer, Aim(user="kim"), now=NOW + 1)
-    assert (again.number, again.calls, again.is_finished) == (first.number, 4, False)
-    assert go_on(writer, again.number, at_once=2) == 3
+    assert (again.number, again.calls, again.is_finished) == (first.number, 6, False)
+    # Who asks again means what there is by now as well.
+    assert go_on(writer, again.number, at_once=2) == 2
     assert begin(writer, Aim(user="kim"), now=NOW + 2).number != first.number
     assert ask(store, "SELECT count(*) FROM interaction") == [(0,)]
 
@@ -158,20 +191,24 @@ def test_bytes_that_were_set_aside_go_where_they_can_be_told(
 
 def test_the_anonymous_are_counted_and_nobody(writer: StoreWriter, reader: Reader, store: DatabaseSettings) -> None:
     entries = [
-        an_entry(user_id="kim", session_id="s", tags=("kim's",), metadata={"mail": "k@x", "team": "eu"})
+        an_entry(user_id="kim", tags=("kim's",), metadata={"mail": "k@x", "team": "eu"}, **LEADING_BACK)
         for _ in range(3)
     ]
     put(writer, *entries, an_entry(user_id="lee"))
+    with writer.transaction() as connection:
+        tag(connection, writer.backend, entries[0].interaction.id, ["kim too"], ["kim's"])
     aim = Aim(query="user:kim", manner=Manner(keep=("team",), has_pseudonyms=True))
     purge = begin(writer, aim, "anonymise")
     assert go_on(writer, purge.number, at_once=2) == 3
     row = reader.interaction(entries[0].interaction.id)
-    assert (row["session_id"], row["tags"], row["metadata"]) == (None, None, {"team": "eu"})
+    assert {row[name] for name in LEADING_BACK} == {None}
+    assert (row["tags"], row["metadata"]) == (None, {"team": "eu"})
     assert (row["cost_pico_usd"], row["model"], row["input_preview"]) == (2_500_000, "gpt-5", None)
     names = {name for (name,) in ask(store, "SELECT user_id FROM interaction")}
     assert len(names) == 2
     assert all(name == "lee" or name.startswith("anonymous-") for name in names)
     assert ask(store, "SELECT key, value FROM interaction_metadata") == [("team", "eu")] * 3
+    assert ask(store, "SELECT before, after FROM amendment") == [("{}", "{}")], "nor what the row said before"
     assert ask(store, "SELECT key FROM purge") == [(None,)], "nobody can make these pseudonyms again"
     assert_rollups_equal_the_rows(store)
 

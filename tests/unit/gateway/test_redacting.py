@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from proxy.domain.access import ProxyKey
 from proxy.domain.outcome import Outcome
-from proxy.domain.recording import AnswerHead, AttemptFact, CallEnd, CallStart
+from proxy.domain.recording import AnswerHead, AttemptFact, CallEnd, CallStart, PromptFact
 from proxy.domain.redaction import RedactionRules
 from proxy.domain.route import Route, Target
 from proxy.domain.snapshot import Snapshot
@@ -86,6 +86,25 @@ def test_edits_within_what_was_taken_out_take_all_of_it() -> None:
     assert second == (first[0] + first[1], 0, "y")
 
 
+def test_all_that_a_start_says_is_looked_through() -> None:
+    start = a_start()
+    call = CallRedaction(EVERYTHING, ceilings())
+    assert call.start(start, MAIL.encode()) == b"[redacted:email]"
+    assert MAIL not in repr(start)
+    assert (start.model, start.target, start.request_sha256) == ("[redacted:email]", "/[redacted:email]", None)
+    assert start.prompt is not None
+    assert start.prompt.variables == {"to": ["[redacted:email]"], "[redacted:email]": 1}
+    assert start.redacted == {"email": 7}
+
+
+def a_start() -> CallStart:
+    prompt = PromptFact(name="mail", version=1, variables={"to": [MAIL], MAIL: 1})
+    return CallStart(
+        accepted_at_ns=1, method="POST", target=f"/{MAIL}", operation="chat", model=MAIL, request_sha256="of all",
+        request_headers=(("x", MAIL),), edits=((0, 0, MAIL),), prompt=prompt,
+    )  # fmt: skip
+
+
 def test_what_is_held_is_given_back_and_what_is_too_much_is_left_out() -> None:
     limits = ceilings()
     call = CallRedaction(EVERYTHING, limits)
@@ -105,11 +124,10 @@ def test_a_defect_keeps_nobody_from_calling_and_lets_nothing_through() -> None:
         raise RecursionError(text.decode())
 
     call = CallRedaction(Redactor([Pattern("broken", "always fails", fail)], 1000), ceilings())
-    start = CallStart(
-        accepted_at_ns=1, method="POST", target=f"/{MAIL}", operation="chat", model=MAIL,
-        request_headers=(("x", MAIL),), edits=((0, 0, MAIL),),
-    )  # fmt: skip
+    start = a_start()
+    start.side_file, start.side_key = "1.body", "00"
     assert call.start(start, MAIL.encode()) == b""
+    assert {start.request_sha256, start.side_file, start.side_key} == {None}
     call.head(EVENTS)
     call.hold(1, (MAIL + "\n").encode() * 50)
     end = an_end(error_message=MAIL, edits=((0, 0, MAIL),))
