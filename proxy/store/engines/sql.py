@@ -27,6 +27,9 @@ MOST_BYTES = 256 * 1024 * 1024
 _LARGEST_VALUE = 64 * 1024 * 1024
 GRACE_SECONDS = 2.0
 """So long after its time is over a statement of SQLite may go on with what cannot be interrupted."""
+_CHANGES_SOMETHING = re.compile(
+    r"\s*(?:insert|update|delete|replace|merge|truncate|drop|alter|create|vacuum|reindex|grant|revoke)\b", re.IGNORECASE
+)
 _IS_A_CHANGE = ("readonly database", "read-only transaction")
 _CHANGES = "erase calls with: dashcam purge or delete; say something of them with: dashcam tag or feedback"
 _TOOK_TOO_LONG = ("interrupted", "statement timeout")
@@ -66,11 +69,13 @@ def ask(
             told = str(error).strip() or type(error).__name__
             if any(words in told for words in _TOOK_TOO_LONG):
                 raise too_slow(seconds) from error
-            if any(words in told for words in _IS_A_CHANGE):
+            if _CHANGES_SOMETHING.match(sql) or any(words in told for words in _IS_A_CHANGE):
                 raise UsageError(
-                    "this statement would change the record, and is only for reading", hint=_CHANGES
+                    "the database does not take this statement: it would change the record", hint=_CHANGES
                 ) from error
-            raise UsageError(f"the database does not take this statement: {told}", hint=_HINT) from error
+            # What Postgres quotes behind it is our cursor's beginning, with the statement.
+            first = told.splitlines()[0]
+            raise UsageError(f"the database does not take this statement: {first}", hint=_HINT) from error
         return Answer(_told_apart(columns), [tuple(row) for row in rows[:most]], len(rows) > most)
 
 

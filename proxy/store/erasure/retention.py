@@ -165,7 +165,7 @@ def _wished(connection: Connection, now: int, archive: Archive | None) -> str | 
     sql = "SELECT interaction_id FROM interaction_metadata WHERE key = ? AND value < ? ORDER BY value LIMIT ?"
     found = connection.exec_driver_sql(sql, (EXPIRES, instant_text(now), AT_ONCE))
     ids = [str(identity) for (identity,) in found]
-    return f"{_erase(connection, ids, now, archive)} calls went, as their callers wished" if ids else None
+    return _went(_erase(connection, ids, now, archive), "calls", ", as their callers wished") if ids else None
 
 
 def _advance(connection: Connection, item: Pass, now: int, archive: Archive | None) -> str | None:
@@ -185,9 +185,16 @@ def _advance(connection: Connection, item: Pass, now: int, archive: Archive | No
         # Where more is due than goes at once, what lies behind is looked at by the next step.
         place.behind = due[-1] if len(due) == AT_ONCE else str(rows[-1][0])
     else:
-        told, place.count = (f"{place.count} {item.name} went for their age" if place.count else None), 0
+        told, place.count = (_went(place.count, item.name, " for their age") if place.count else None), 0
     keep(connection, f"{_PASS}{item.mark}", f"{place.behind} {place.day} {place.count}")
     return told
+
+
+def _went(count: int, name: str, why: str) -> str:
+    """Return in words what went."""
+    if count != 1:
+        return f"{count:,} {name} went{why}"
+    return f"1 {name.removesuffix('s')} went{why.replace('their callers', 'its caller').replace('their', 'its')}"
 
 
 def _place(connection: Connection, item: Pass, now: int) -> _Place:
@@ -299,12 +306,18 @@ def outlook(connection: Connection, retention: RetentionSettings, now: int) -> O
     since = hour_text(max(0, now - _WEEK_MS))
     lately = _number(connection, "SELECT coalesce(sum(calls), 0) FROM rollup_hourly WHERE hour >= ?", (since,))
     if calls:
-        per_day = round(used / calls * lately / 7)
+        per_day = round(used / calls * lately / _days_on_record(connection, now))
     full = (retention.max_size - used) / per_day if retention.max_size and per_day else None
     return Outlook(
         due=due, paused_since=jump(connection, now), bytes=used, per_day=per_day,
         full_in_days=None if full is None else round(max(0.0, full), 1),
     )  # fmt: skip
+
+
+def _days_on_record(connection: Connection, now: int) -> float:
+    """Return how many days of the last week there were calls in, by when the first one began; a day at least."""
+    first = str(connection.exec_driver_sql("SELECT min(hour) FROM rollup_hourly").scalar_one())
+    return min(7.0, max(1.0, (now - milliseconds_of(f"{first}:00:00.000Z")) / 86_400_000))
 
 
 def _number(connection: Connection, sql: str, values: tuple[Any, ...]) -> int:

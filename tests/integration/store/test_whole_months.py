@@ -163,7 +163,7 @@ def test_where_calls_go_to_an_archive_a_month_goes_when_it_is_empty(
 
 def test_a_call_that_is_younger_than_its_id_keeps_its_month(writer: StoreWriter, store: DatabaseSettings) -> None:
     put(writer, called(OLD), called(OLD, 70, began_days_before=-80))
-    assert prune(writer) == ["1 calls went for their age"]
+    assert prune(writer) == ["1 call went for its age"]
     assert OLD in months_in(store)
 
 
@@ -174,7 +174,7 @@ def test_who_reads_for_long_is_not_waited_for(
     put(writer, called(OLD), called(TODAY, -10))
     with psycopg.connect(store.url) as reader:
         reader.execute("SELECT count(*) FROM interaction")
-        assert prune(writer) == ["1 calls went for their age"]
+        assert prune(writer) == ["1 call went for its age"]
     assert OLD in months_in(store)
     ask(store, "DELETE FROM deployment WHERE name = 'retention_month_busy'")
     prune(writer)

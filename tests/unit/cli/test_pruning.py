@@ -35,7 +35,7 @@ def test_what_is_due_is_shown_and_then_goes(dashcam: Command, record: Record) ->
     shown = dashcam("prune", "--dry-run").out.splitlines()
     assert shown[:2] == ["2 calls due: texts", "1 call due: calls"]
     assert "in use" in shown[2]
-    assert dashcam("prune").out.splitlines()[:2] == ["2 texts went for their age", "1 calls went for their age"]
+    assert dashcam("prune").out.splitlines()[:2] == ["2 texts went for their age", "1 call went for its age"]
     rows = json.loads(dashcam("logs", "--json").out)
     assert [row["content_state"] for row in rows] == ["pruned", "stored"]
     assert dashcam("prune").out.startswith("Nothing was due.")
@@ -120,7 +120,7 @@ def test_a_clock_that_jumped_deletes_nothing_without_force(dashcam: Command, rec
     findings = json.loads(dashcam("doctor", "--offline", "--json").out)
     (found,) = [item for item in findings if item["subject"] == "retention"]
     assert (found["ok"], "--force" in found["next"]) == (None, True)
-    assert "1 calls went for their age" in dashcam("prune", "--force").out
+    assert "1 call went for its age" in dashcam("prune", "--force").out
     assert json.loads(dashcam("logs", "--json").out) == []
 
 
@@ -149,3 +149,12 @@ def test_where_no_span_is_set_it_is_said_that_nothing_is_ever_due(
     monkeypatch.delenv("DASHCAM_RETENTION__METADATA")
     record(an_old(400))
     assert dashcam("prune", "--dry-run").out.startswith("Nothing is ever due: calls are kept for ever. Set a span")
+
+
+def test_the_growth_of_a_young_record_is_that_of_the_time_it_has(dashcam: Command, record: Record) -> None:
+    record(an_old(0.02), an_old(0.01))
+    state = json.loads(dashcam("prune", "--dry-run", "--json").out)
+    assert state["bytes_per_day"] == state["bytes"]
+    record(an_old(2.5), an_old(2.4))
+    state = json.loads(dashcam("prune", "--dry-run", "--json").out)
+    assert 0.3 < state["bytes_per_day"] / state["bytes"] < 0.5

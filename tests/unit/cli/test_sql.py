@@ -24,4 +24,4 @@ def test_sql_answers_as_a_table_lines_or_json(
     monkeypatch.setattr(sys, "stdin", io.StringIO(""))
     assert "v_daily_cost\tview" in dashcam("sql").out
     said = dashcam("sql", "DELETE FROM interaction")
-    assert (said.code, "is only for reading\n  next: erase calls with: dashcam purge" in said.err) == (2, True)
+    assert (said.code, "it would change the record\n  next: erase calls with: dashcam purge" in said.err) == (2, True)

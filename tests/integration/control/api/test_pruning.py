@@ -46,7 +46,7 @@ async def test_what_is_due_is_told_and_goes(settings: Settings, store: DatabaseS
         assert told["bytes"] > 0
         assert await ids(api) == {young, old}
         told = await api.ask("POST", "prune", {"dry_run": False})
-        assert (told["done"], told["is_finished"]) == (["1 calls went for their age"], True)
+        assert (told["done"], told["is_finished"]) == (["1 call went for its age"], True)
         assert await ids(api) == {young}
         assert_rollups_equal_the_rows(store)
 
