@@ -322,6 +322,8 @@ class Gateway:
         self, call: ClientCall, plan: Plan, admission: Admission, caller: Caller, inbound: Inbound
     ) -> Takeover:
         """Return who else may serve a call that a route decides."""
+        if not plan.alternatives:
+            return Takeover(self._breakers)
         waiting = []
         for other in plan.alternatives[: admission.retries]:
             upstream = self._upstreams.get(other.provider.name, self.upstream)

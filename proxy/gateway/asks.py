@@ -13,7 +13,8 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import orjson
@@ -25,6 +26,7 @@ HEADER = b"x-dashcam-prompt"
 FALLBACK_HEADER = b"x-dashcam-prompt-fallback"
 MODEL_PREFIX = "prompt/"
 OPERATIONS = frozenset(("chat", "responses"))
+_HEADERS = (HEADER, FALLBACK_HEADER)
 _IDS = ("id", "prompt_id")
 _MEMBERS = frozenset((*_IDS, "version", "label", "variables", "fallback"))
 _VALUES_ONLY = frozenset(("variables",))
@@ -39,12 +41,11 @@ class PromptAsk:
     """A prompt by name, and which version: a label, number or name, empty for the usual one.
 
     ``fallback`` is another prompt (name or name@version) to use where this one cannot be. ``param`` is what in the
-    request names the prompt, ``wanted_param`` what says which version, in the words of an error.
+    request names the prompt, ``wanted_param`` what says which version, in the words of an error. Many calls share one.
     """
 
     name: str
     wanted: str = ""
-    variables: Mapping[str, Any] = field(default_factory=dict)
     fallback: str | None = None
     param: str = "model"
     wanted_param: str = "model"
@@ -69,22 +70,41 @@ def asked_for(
     ``said`` is the ``prompt`` of its body, ``model`` what it says there, ``ours`` are the names that there are.
     """
     body: Mapping[str, Any] = said if isinstance(said, dict) else {}
+    if rule is not None and _says_values_only(body) and known.keys().isdisjoint(_HEADERS) and not _is_ask(model):
+        return None if rule.prompt is None else _of_route(rule.prompt, rule.prompt_fallback)
     named = _named(known, body, model, rule, ours)
     if named is None:
         return None
     if (refusal := _refusal_of(body)) is not None:
         return refusal
-    reference, wanted, param, wanted_param = named
-    name, at = split(reference)
-    if not name:
-        return _invalid(param, f"{param} names no prompt; it says NAME, NAME@LABEL or NAME@VERSION")
     fallback = body.get("fallback")
     if not fallback:
         header = known.get(FALLBACK_HEADER)
-        fallback = _text(header) if header else (rule and rule.prompt_fallback)
+        usual = None if rule is None else rule.prompt_fallback
+        fallback = _text(header) if header else usual
+    return _made(*named, fallback)
+
+
+def values_of(said: object) -> Mapping[str, Any]:
+    """Return the values for a prompt that a body's ``prompt`` says, which was not refused."""
+    return (said.get("variables") if isinstance(said, dict) else None) or {}
+
+
+@lru_cache(maxsize=256)
+def _of_route(prompt: str, fallback: str | None) -> PromptAsk | Refusal:
+    """Return what a route asks for, which is all that there is to most calls."""
+    return _made(prompt, None, "model", "model", fallback)
+
+
+def _made(
+    reference: str, wanted: str | None, param: str, wanted_param: str, fallback: str | None
+) -> PromptAsk | Refusal:
+    name, at = split(reference)
+    if not name:
+        return _invalid(param, f"{param} names no prompt; it says NAME, NAME@LABEL or NAME@VERSION")
     return PromptAsk(
-        name=name, wanted=at if wanted is None else wanted, variables=body.get("variables") or {},
-        fallback=fallback or None, param=param, wanted_param=wanted_param,
+        name=name, wanted=at if wanted is None else wanted, fallback=fallback or None, param=param,
+        wanted_param=wanted_param,
     )  # fmt: skip
 
 
@@ -100,7 +120,7 @@ def _named(
         return _text(known[HEADER]) or "", None, _PARAM, _PARAM
     if not body.keys().isdisjoint(_IDS) and (named := _named_in(body, ours)) is not None:
         return named
-    if model is not None and model.startswith(MODEL_PREFIX):
+    if model is not None and _is_ask(model):
         return model.removeprefix(MODEL_PREFIX), None, "model", "model"
     return None if rule is None or rule.prompt is None else (rule.prompt, None, "model", "model")
 
@@ -116,8 +136,16 @@ def _named_in(body: Mapping[str, Any], ours: Collection[str]) -> tuple[str, str 
     return own, None, param, param
 
 
+def _is_ask(model: str | None) -> bool:
+    return model is not None and model.startswith(MODEL_PREFIX)
+
+
+def _says_values_only(body: Mapping[str, Any]) -> bool:
+    return body.keys() <= _VALUES_ONLY and isinstance(body.get("variables", body), dict)
+
+
 def _refusal_of(body: Mapping[str, Any]) -> Refusal | None:
-    if body.keys() <= _VALUES_ONLY and isinstance(body.get("variables", body), dict):
+    if _says_values_only(body):
         return None
     if not body.keys() <= _MEMBERS:
         name = f"prompt.{min(body.keys() - _MEMBERS)[:40]}"

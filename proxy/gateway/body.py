@@ -10,7 +10,6 @@ import asyncio
 import contextlib
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -33,27 +32,33 @@ _STEP = 64 * 1024
 """Bytes of a large body that are scanned, hashed and written in one turn of the event loop."""
 
 
-@dataclass(slots=True)
 class Inbound:
     """A whole request body: in ``data``, or in the side file ``side_file`` (``data`` is then empty).
 
     ``is_kept`` False: it is too large for a record and the disk took no side file. ``side_key`` (hex) alone opens a
     file that was sealed for itself. ``values`` are what a small one says, for as long as it is not planned where the
-    call goes; ``is_ours``: it is written so from them.
+    call goes; ``is_ours``: it is written so from them. ``named``: its model bears this name of a route's already, while
+    ``facts`` say what the client asked for. One is made for every call: what few of them have is set on those only.
     """
 
-    data: bytes
-    length: int
-    facts: RequestFacts
     side_file: str | None = None
     side_path: str | None = None
     sha256: str | None = None
     scanner: TopLevelScanner | None = None
-    is_kept: bool = True
+    is_kept = True
     seal: Seal | None = None
     side_key: str | None = None
-    values: dict[str, Any] | None = None
-    is_ours: bool = False
+    is_ours = False
+    named: str | None = None
+
+    def __init__(self, data: bytes, length: int, facts: RequestFacts, values: dict[str, Any] | None = None) -> None:
+        self.data = data
+        self.length = length
+        self.facts = facts
+        self.values = values
+
+    def __repr__(self) -> str:
+        return f"<Inbound bytes={self.length} aside={self.side_file is not None} {self.facts!r}>"
 
     def scanned(self, wanted: frozenset[bytes]) -> TopLevelScanner:
         """Return a scan of the body for these names; of a large one the scan that was made while it arrived."""
@@ -183,7 +188,7 @@ def _small(call: ClientCall, data: bytes) -> Inbound:
         mentions = Mentions()
         mentions.feed(data)
         facts = glimpse(data, data, _encoding_of(call), len(data), mentions)
-    return Inbound(data, len(data), facts, values=values)
+    return Inbound(data, len(data), facts, values)
 
 
 def _encoding_of(call: ClientCall) -> str | None:
@@ -265,15 +270,24 @@ class _Sink:
         if facts is OPAQUE:
             facts = glimpse(self._beginning, self._end, encoding, self._size, self._mentions)
         if self._side_file is not None:
-            side_file, path = self._side_file, str(self._side_file.path)
+            side_file = self._side_file
             try:
-                name, sha256, length = side_file.finish()
-                key = None if self._key is None else self._key.hex()
-                return Inbound(b"", length, facts, name, path, sha256, self._scanner, seal=side_file.seal, side_key=key)
+                return self._aside(side_file, facts)
             except SpoolError:
                 # A full disk did not take the end of it: it passes through as if there were no file.
                 if not self._take_back(side_file, side_file.length, b""):
                     self.discard()
                     return NO_MEMORY
         data = b"".join(self._parts)
-        return Inbound(data, len(data), facts, scanner=self._scanner, is_kept=False)
+        inbound = Inbound(data, len(data), facts)
+        inbound.scanner, inbound.is_kept = self._scanner, False
+        return inbound
+
+    def _aside(self, side_file: SideFile, facts: RequestFacts) -> Inbound:
+        """Return the body that lies in a file; ``SpoolError`` where the disk does not take the end of it."""
+        name, sha256, length = side_file.finish()
+        inbound = Inbound(b"", length, facts)
+        inbound.side_file, inbound.side_path, inbound.sha256 = name, str(side_file.path), sha256
+        inbound.scanner, inbound.seal = self._scanner, side_file.seal
+        inbound.side_key = None if self._key is None else self._key.hex()
+        return inbound

@@ -39,8 +39,11 @@ _LENGTHS = ("max_completion_tokens", "max_tokens", "max_output_tokens")
 class Composable:
     """A chat or responses request that a prompt can be put into: what it says, and where it says what is concerned.
 
-    ``found`` is None where it is ``compact``: short, and written as we would write it.
+    ``found`` is None where it is ``compact``: short, and written as we would write it. ``name`` is what its route calls
+    the model that it asks for, where that is known: one that is written anew says that.
     """
+
+    name: str | None = None
 
     def __init__(self, operation: str, body: bytes, values: Mapping[str, Any], found: TopLevelScanner | None) -> None:
         self.operation = operation
@@ -89,11 +92,15 @@ def _invalid(member: str, reason: str) -> Refusal:
 
 
 class Made(NamedTuple):
-    """The body that comes of it, the edits that make it of the client's, and what it says where that is known."""
+    """The body that comes of it, the edits that make it of the client's, and what it says where that is known.
+
+    ``is_named``: the model that the client asked for has the name of its route there.
+    """
 
     body: bytes
     edits: tuple[Edit, ...]
     values: dict[str, Any] | None
+    is_named: bool = False
 
 
 def compose(request: Composable, rendered: Rendered) -> Made:
@@ -153,6 +160,9 @@ def _parameters(own: Collection[str], parameters: Mapping[str, Any], length: str
 
 def _anew(request: Composable, own: dict[str, Any], changes: _Changes) -> Made:
     """Write a compact body anew: what the client says of it comes out as it was."""
+    is_named = request.name is not None and "model" in own
+    if is_named:
+        own["model"] = request.name
     member = _CONVERSATION[request.operation]
     said = own.get(member)
     if isinstance(said, str) and changes.messages:
@@ -168,7 +178,7 @@ def _anew(request: Composable, own: dict[str, Any], changes: _Changes) -> Made:
     end = request.body[at + len(_LIST_BEGINS[member]) :] if at >= 0 else b""
     same = len(end) if body.endswith(end) else 0
     edit = (0, len(request.body) - same, body[: len(body) - same].decode())
-    return Made(body, (edit,), values)
+    return Made(body, (edit,), values, is_named)
 
 
 def _spliced(request: Composable, own: Mapping[str, Any], changes: _Changes) -> Made:

@@ -222,9 +222,10 @@ def _plan(
     if inbound.facts.unstored_metadata and place.operation.refuses_metadata and provider.unstored_metadata == "keep":
         _change(plan, metadata_edits(inbound.scanned(book.wanted)))
     if model is not None and model != inbound.facts.model:
-        at = inbound.place_of_model()
-        found = rename_edits_at(at, model) if at is not None else rename_edits(inbound.scanned(book.wanted), model)
-        _rename(plan, found, model)
+        if inbound.named == model:
+            plan.sent_model = model
+        else:
+            _rename(plan, _rename_edits(inbound, model, book), model)
     if not book.is_empty:
         _give_parameters(plan, inbound, book)
     return plan
@@ -248,6 +249,11 @@ def _give_parameters(plan: Plan, inbound: Inbound, book: ParameterBook) -> None:
     if own is not None and edits and b"model" not in found.members:
         plan.sent_model = own
     _change(plan, edits)
+
+
+def _rename_edits(inbound: Inbound, model: str, book: ParameterBook) -> tuple[Edit, ...]:
+    at = inbound.place_of_model()
+    return rename_edits_at(at, model) if at is not None else rename_edits(inbound.scanned(book.wanted), model)
 
 
 def _rename(plan: Plan, edits: tuple[Edit, ...], model: str) -> None:

@@ -7,6 +7,7 @@ the call or its route names another prompt for that.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -26,15 +27,16 @@ from proxy.gateway.asks import (
     fault_of_values,
     out_of_place,
     split,
+    values_of,
 )
 from proxy.gateway.body import Inbound
-from proxy.gateway.composing import Composable, composable, compose
+from proxy.gateway.composing import Composable, Made, composable, compose
 from proxy.gateway.guard import Refusal
 from proxy.gateway.plan import Plan
 from proxy.gateway.renderings import Renderings
 from proxy.prompting.checking import read_version
 from proxy.prompting.problems import RenderingError, VariableInvalidError
-from proxy.prompting.rendering import CompiledPrompt
+from proxy.prompting.rendering import CompiledPrompt, Rendered
 from proxy.prompting.version import PromptVersion, texts_of
 from proxy.protocol.injection import Edit
 from proxy.protocol.jsontext import parse_object
@@ -116,9 +118,10 @@ class Prompts:
             model = None
         if place.operation.name not in OPERATIONS:
             return out_of_place(known, model) if model is not None or admission.asks_prompt else None
-        rule = None
+        rule = name = None
         if self._has_rules and place.provider is None and place.chosen is None:
-            rule = admission.routing.choose(facts.model).rule
+            choice = admission.routing.choose(facts.model)
+            rule, name = choice.rule, choice.only_name
         has_rule = rule is not None and rule.prompt is not None
         if model is None and facts.prompt is None and not (has_rule or admission.asks_prompt):
             return None
@@ -136,7 +139,8 @@ class Prompts:
             return request
         if request.found is not None and (raw := request.raw_prompt()) and (fault := fault_of_values(raw)) is not None:
             return fault
-        return self._served(asked, request, facts)
+        request.name = name
+        return self._served(asked, values_of(said), request, facts)
 
     def _is_of_provider(self, admission: Admission, model: str) -> bool:
         """Return True for a model whose name only looks like that of a prompt.
@@ -154,47 +158,38 @@ class Prompts:
 
     # -- serving --------------------------------------------------------------------------------------------
 
-    def _served(self, asked: PromptAsk, request: Composable, facts: RequestFacts) -> Composed | Refusal:
+    def _served(
+        self, asked: PromptAsk, given: Mapping[str, Any], request: Composable, facts: RequestFacts
+    ) -> Composed | Refusal:
         try:
-            return self._rendered(asked, asked.name, asked.wanted, request, facts)
+            return self._rendered(asked, None, given, request, facts)
         except (_AbsentError, RenderingError) as error:
             refusal = _refusal(error, asked)
         if asked.fallback is None:
             return refusal
         try:
-            return self._rendered(asked, *split(asked.fallback), request, facts, is_fallback=True)
+            return self._rendered(asked, asked.fallback, given, request, facts)
         except (_AbsentError, RenderingError) as error:
             return replace(refusal, message=f"{refusal.message} Nor can its fallback be used: {error.message}")
 
     def _rendered(
-        self,
-        asked: PromptAsk,
-        name: str,
-        wanted: str,
-        request: Composable,
-        facts: RequestFacts,
-        *,
-        is_fallback: bool = False,
+        self, asked: PromptAsk, fallback: str | None, given: Mapping[str, Any], request: Composable, facts: RequestFacts
     ) -> Composed:
+        name, wanted = (asked.name, asked.wanted) if fallback is None else split(fallback)
         ready = self._ready.get((name, wanted)) or self._made_ready(name, wanted)
         compiled = ready.compiled
-        rendered = compiled.fill(asked.variables) or self._renderings.render(compiled, asked.variables)
+        rendered = compiled.fill(given) or self._renderings.render(compiled, given)
         made = compose(request, rendered)
-        values = made.values
-        if values is None:
-            facts, values = read(made.body)
-        elif not _SAID.isdisjoint(rendered.parameters) or facts.model != values.get("model"):
-            facts = facts_of_values(values)
+        inbound = _inbound(made, request, facts, rendered)
         fact = PromptFact(name=name, version=ready.version, label=ready.label, variables=rendered.variables)
         told = ready.told
-        if is_fallback:
+        if fallback is not None:
             fact.fallback_for = asked.title
             told += (FALLBACK_HEADER, b": true\r\n")
         if rendered.unused:
             count = str(len(rendered.unused)).encode()
             verb = b" variables are" if len(rendered.unused) > 1 else b" variable is"
             told += (b"x-dashcam-prompt-warning", b": ", count, verb, b" not used by this prompt\r\n")
-        inbound = Inbound(made.body, len(made.body), facts, values=values, is_ours=made.values is not None)
         return Composed(inbound, made.edits, fact, told, rendered.has_secret)
 
     def _made_ready(self, name: str, wanted: str) -> _Ready:
@@ -255,6 +250,20 @@ class Prompts:
             return next(iter(texts_of(self._read(reference, version.sha256)).values()), None)
         except _AbsentError:
             return None
+
+
+def _inbound(made: Made, request: Composable, facts: RequestFacts, rendered: Rendered) -> Inbound:
+    """Return the body that a prompt has made, and what it says: of its model what the client does."""
+    values = made.values
+    if values is None:
+        facts, values = read(made.body)
+    elif not _SAID.isdisjoint(rendered.parameters) or not (made.is_named or facts.model == values.get("model")):
+        facts = facts_of_values({**values, "model": facts.model} if made.is_named else values)
+    inbound = Inbound(made.body, len(made.body), facts, values)
+    inbound.is_ours = made.values is not None
+    if made.is_named:
+        inbound.named = request.name
+    return inbound
 
 
 def note_prompt(plan: Plan, composed: Composed) -> None:

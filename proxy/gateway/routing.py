@@ -55,6 +55,11 @@ class Choice:
         self.is_known = is_known
 
     @property
+    def only_name(self) -> str | None:
+        """The name that the model will be sent by, where that is known whoever is asked."""
+        return self.candidates[0][1] if len(self.candidates) == 1 else None
+
+    @property
     def provider(self) -> Provider:
         """The first one in order."""
         return self.candidates[0][0]

@@ -45,7 +45,7 @@ class Takeover:
     __slots__ = ("_breakers", "_is_settled", "_on_next", "_provider", "_second_tries", "_waiting")
 
     def __init__(
-        self, breakers: Breakers, waiting: Sequence[Following], on_next: Callable[[str], None] | None = None
+        self, breakers: Breakers, waiting: Sequence[Following] = (), on_next: Callable[[str], None] | None = None
     ) -> None:
         self._on_next = on_next
         self._breakers = breakers

@@ -12,6 +12,7 @@ import pytest
 
 from proxy.control.prompt_files import PromptFiles
 from proxy.domain.recording import PromptFact
+from proxy.domain.route import Route, Target
 from proxy.protocol.injection import apply
 from proxy.settings.values import Settings
 from tests.support.client import Client
@@ -66,11 +67,35 @@ async def test_a_route_carries_a_prompt_and_falls_back(tmp_path: Path, upstream:
         assert (await ask(client, body)).headers("x-dashcam-prompt") == ["short@2"]
         assert sent(upstream)["messages"][0]["content"] == "Version two for Ada."
         assert sent(upstream)["model"] == "gpt-x"
+        start, request = running.calls()[0].start, running.calls()[0].request
+        assert (start.route, start.model, start.sent_model) == ("summarise", "summarise", "gpt-x")
+        assert (request, apply(request, start.edits)) == (orjson.dumps(body), upstream.requests[0].body)
         reply = await ask(client, {"model": "summarise", "messages": [MESSAGE]})
         assert reply.headers("x-dashcam-prompt") == ["short@1"]
         assert reply.headers("x-dashcam-prompt-fallback") == ["true"]
         fact = PromptFact(name="short", version=1, variables={}, fallback_for="short@next")
         assert running.calls()[1].start.prompt == fact
+
+
+async def test_each_candidate_of_a_route_is_asked_by_its_own_name_with_the_prompt(
+    tmp_path: Path, upstream: ScriptedUpstream, unused_port: int
+) -> None:
+    targets = (Target(provider="lost", model="first"), Target(provider="main", model="second"))
+    route = Route(model="fast", targets=targets, prompt="style")
+    async with gateway(tmp_path, upstream) as (running, client):
+        snapshot = running.gateway.snapshot
+        providers = (*snapshot.providers, provider(unused_port, name="lost"))
+        running.gateway.use(replace(snapshot, providers=providers, routes=(route,)))
+        body = {"model": "fast", "messages": [MESSAGE]}
+        assert (await ask(client, body)).headers("x-dashcam-prompt") == ["style@1"]
+        assert sent(upstream) == {**body, "model": "second", "messages": [*STYLE["messages"], MESSAGE]}
+        (call,) = running.calls()
+        assert (call.start.model, call.start.sent_model) == ("fast", "first")
+        assert orjson.loads(apply(call.request, call.start.edits))["model"] == "first"
+        assert call.end is not None
+        assert call.end.edits is not None
+        assert call.end.sent_model == "second"
+        assert apply(call.request, call.end.edits) == upstream.requests[-1].body
 
 
 @pytest.mark.parametrize("path", [CHAT, RESPONSES])

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from proxy.domain.route import Route, Target
-from proxy.gateway.asks import PromptAsk, asked_for
+from proxy.gateway.asks import PromptAsk, asked_for, values_of
 from proxy.gateway.guard import Refusal
 
 OURS = {"short", "pmpt_ours"}
@@ -61,9 +62,38 @@ def test_what_is_none_of_ours_passes(values: dict[str, Any]) -> None:
 
 
 def test_variables_come_from_the_body_whichever_way_names_the_prompt() -> None:
-    found = ask({"prompt": {"variables": VARIABLES}}, None, x_dashcam_prompt="short")
+    for said, values in (({"variables": VARIABLES}, VARIABLES), ({"id": "short"}, {}), ({"variables": None}, {})):
+        assert isinstance(ask({"prompt": said}, RULE, x_dashcam_prompt="short"), PromptAsk)
+        assert values_of(said) == values
+    assert values_of(None) == values_of("a legacy completion") == {}
+
+
+@pytest.mark.parametrize("values", [{}, {"prompt": None}, {"prompt": {}}, {"prompt": {"variables": VARIABLES}}])
+def test_what_only_fills_in_says_nothing_against_the_route(values: dict[str, Any]) -> None:
+    found = ask(values, RULE)
     assert isinstance(found, PromptAsk)
-    assert found.variables == VARIABLES
+    assert (found.name, found.wanted, found.fallback) == ("by-route", "next", "safe")
+    assert ask(values, replace(RULE, prompt=None)) is None
+    nameless = ask(values, replace(RULE, prompt="@next"))
+    assert isinstance(nameless, Refusal)
+    assert (nameless.code, nameless.param) == ("prompt_invalid", "model")
+
+
+@pytest.mark.parametrize(
+    ("values", "headers", "title", "fallback"),
+    [
+        ({"prompt": {"variables": VARIABLES}}, {"x_dashcam_prompt": "first@2"}, "first@2", "safe"),
+        ({"prompt": {"variables": VARIABLES}}, {"x_dashcam_prompt_fallback": "b"}, "by-route@next", "b"),
+        ({"prompt": {"variables": VARIABLES}, "model": "prompt/other"}, {}, "other", "safe"),
+        ({"prompt": {"variables": {}, "fallback": "c"}}, {}, "by-route@next", "c"),
+    ],
+)
+def test_whatever_else_is_said_counts_before_the_route(
+    values: dict[str, Any], headers: dict[str, str], title: str, fallback: str
+) -> None:
+    found = ask(values, RULE, **headers)
+    assert isinstance(found, PromptAsk)
+    assert (found.title, found.fallback) == (title, fallback)
 
 
 @pytest.mark.parametrize(

@@ -53,6 +53,30 @@ def test_a_chat_gets_messages_and_what_it_does_not_say() -> None:
     }  # fmt: skip
 
 
+@pytest.mark.parametrize("own", [{"model": "summarise", "messages": []}, {"x": 1, "model": "summarise"}])
+def test_a_model_gets_the_name_of_its_route_where_the_body_is_written_anew(own: dict[str, Any]) -> None:
+    body = orjson.dumps(own)
+    request = composable("chat", body, own)
+    assert isinstance(request, Composable)
+    request.name = "gpt-x"
+    found = compose(request, rendered())
+    assert apply(body, found.edits) == found.body
+    assert found.is_named
+    assert found.values == json.loads(found.body)
+    assert json.loads(found.body)["model"] == "gpt-x"
+    assert own["model"] == "summarise"
+
+
+@pytest.mark.parametrize("body", [b'{"messages":[]}', b'{"model":"prompt/short"}', b'{ "model":"summarise"}'])
+def test_it_gets_none_where_it_says_none_or_only_names_the_prompt_or_is_edited(body: bytes) -> None:
+    request = composable("chat", body, json.loads(body))
+    assert isinstance(request, Composable)
+    request.name = "gpt-x"
+    found = compose(request, rendered())
+    assert not found.is_named
+    assert json.loads(found.body)["model"] == ("summarise" if b"summarise" in body else "gpt")
+
+
 def test_what_the_client_says_stays() -> None:
     own = {
         "model": "mine", "temperature": 1, "tools": [], "response_format": {"type": "text"}, "stream": True,
