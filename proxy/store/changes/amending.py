@@ -98,6 +98,10 @@ def hold(connection: Connection, ids: Iterable[str]) -> None:
 
 
 def _still_applies(change: Change, old: Row) -> bool:
+    """Return whether a row is as it was when a change was made; one whose texts went meanwhile gets none back."""
+    says_text = change.texts is not None or any(change.after.get(name) is not None for name in _HIDDEN)
+    if says_text and old["content_state"] in hidden.WITHOUT_TEXT:
+        return False
     return all(old[name] == value for name, value in change.before.items())
 
 

@@ -30,7 +30,8 @@ COLUMNS = (*_OF_TEXTS, *_OF_ERRORS)
 _SIDES = {TEXTS: _OF_TEXTS, ERRORS: _OF_ERRORS}
 _AT = [ALL.index(name) for name in COLUMNS]
 _WORDS_AT = tables.AttemptRow.__table__.columns.keys().index("error_message")  # type: ignore[attr-defined]
-_WITHOUT_TEXT = (ContentState.OFF, ContentState.PRUNED)
+WITHOUT_TEXT = (ContentState.OFF, ContentState.PRUNED)
+"""The states of calls of which nothing that was said is there."""
 _AT_ONCE = 500
 _FIND = "SELECT interaction_id, side, data FROM interaction_body WHERE interaction_id IN ({}) AND side IN (?, ?)"
 _PUT = (
@@ -174,7 +175,7 @@ def _may_lack(row: Mapping[str, Any]) -> bool:
         return False
     if "error_message" in row and row["error_message"] is None and row.get("outcome") != Outcome.COMPLETED:
         return True
-    if row.get("content_state") in _WITHOUT_TEXT:
+    if row.get("content_state") in WITHOUT_TEXT:
         return False
     return any(
         name in row and row[name] is None and row.get(length, 1) is not None

@@ -154,6 +154,32 @@ def test_texts_go_and_facts_stay(
     assert_rollups_equal_the_rows(store)
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "texts"),
+    [
+        ({}, {"input_tokens": 11}, (SECRET.decode(), None)),
+        ({"output_preview": None}, {"output_preview": SECRET.decode()}, None),
+        ({"error_message": None}, {"error_message": SECRET.decode()}, None),
+    ],
+)
+def test_what_was_read_of_a_call_before_its_texts_went_brings_none_back(
+    writer: StoreWriter,
+    store: DatabaseSettings,
+    before: dict[str, None],
+    after: dict[str, object],
+    texts: tuple[str, None] | None,
+) -> None:
+    """A reading may wait for the writer while somebody redacts the call it is of."""
+    entry = a_full_entry()
+    put(writer, entry)
+    strip(writer, entry)
+    change = Change(id=entry.interaction.id, before=before, after=after, texts=texts)
+    assert writer.amend(Amendment(command="reinterpret", reason="better", at=AT, changes=[change])) == 0
+    assert ask(store, "SELECT count(*) FROM interaction_text") == [(0,)]
+    assert ask(store, "SELECT output_preview, error_message FROM interaction") == [(None, None)]
+    assert ask(store, "SELECT count(*) FROM amendment") == [(0,)]
+
+
 def test_a_call_whose_text_was_never_kept_says_so_still(writer: StoreWriter, reader: Reader) -> None:
     entry = an_entry(content_state=ContentState.OFF)
     put(writer, entry)
