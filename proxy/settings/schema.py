@@ -321,8 +321,6 @@ class SettingsFile(_Section):
 
     @model_validator(mode="after")
     def _check_size(self) -> SettingsFile:
-        if self.retention.max_size and self.database.url.startswith("postgres"):
-            raise ValueError("retention.max_size is for SQLite: a Postgres keeps the space of rows that are gone")
         if self.retention.archive and self.database.seal:
             raise ValueError("retention.archive writes readable text, and database.seal says that there is none")
         return self

@@ -1,8 +1,9 @@
 """Whole months that are too old, on Postgres: dropped at once, instead of row by row.
 
-A month goes where each of its calls is past every span, those of failures, routes and keys included, and so old that no
-spool brings one back: it needs no tombstones. Where calls go to an archive first, a month goes when it is empty. Sums
-count its calls no more, as with those that go one by one; what ``database.keep_months`` drops leaves its sums.
+For its age a month goes where each of its calls is past every span, those of failures, routes and keys included, and
+so old that no spool brings one back: it needs no tombstones. Where calls go to an archive first, a month goes when it
+is empty. For the size it goes whatever its calls are (``oldest_months``). Sums count them no more, as with those that
+go one by one; what ``database.keep_months`` drops leaves its sums.
 
 The calls and their sums go in one transaction, in which nobody stores any; then, a piece a transaction, what belonged
 to them. A note says which month that is, so that it goes on wherever it was broken off. Who reads for long is not
@@ -69,20 +70,40 @@ def step(connection: Connection, before: int | None, now: int, *, is_archived: b
     """Do a piece of what is due: calls before an instant are; "" in the middle of a month, None: nothing to do."""
     if begun := note(connection, _UNDER_WAY):
         return _go_on(connection, *begun.split())
-    if connection.dialect.name != "postgresql" or before is None or now < int(note(connection, _BUSY) or 0):
+    if connection.dialect.name != "postgresql" or before is None:
         return None
-    month = _oldest(connection, before)
-    if month is None:
+    month = oldest(connection, before)
+    if month is None or not _is_due(connection, month, before) or (is_archived and some_of(connection, month, 1)):
         return None
-    if not _is_due(connection, month, before) or (is_archived and _has_calls(connection, month)):
+    return let_go(connection, month, now, "for their age", before)
+
+
+def let_go(connection: Connection, month: Month, now: int, why: str, before: int | None = None) -> str | None:
+    """Drop a month's calls; None where somebody holds them just now. With ``before`` only if all began before that."""
+    if now < int(note(connection, _BUSY) or 0):
         return None
     if odd := _odd(connection, month):
         erase(connection, odd, now, PRUNED)
         return ""
-    return _tried(connection, month, before, now)
+    try:
+        with connection.begin_nested():
+            connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{_WAIT}'")
+            wait_for_writers(connection)
+            if _odd(connection, month) or (before is not None and not _is_due(connection, month, before)):
+                # Stored since we looked.
+                return ""
+            calls = _drop(connection, month)
+    except DBAPIError as error:
+        if getattr(error.orig, "sqlstate", None) != _LOCKED:
+            raise
+        keep(connection, _BUSY, str(now + _AGAIN_MS))
+        return None
+    keep(connection, _UNDER_WAY, f"{month.first} {month.first}")
+    return f"{calls} calls of {month.first:%Y-%m} went {why}, as a whole" if calls else ""
 
 
-def _oldest(connection: Connection, before: int) -> Month | None:
+def oldest(connection: Connection, before: int) -> Month | None:
+    """Return the oldest month that has a part and ended before the day of an instant."""
     bound = datetime.fromtimestamp(before / 1000, UTC).date()
     found = [
         first for first in partitions.months_of(connection, "interaction") if partitions.next_month(first) <= bound
@@ -90,8 +111,10 @@ def _oldest(connection: Connection, before: int) -> Month | None:
     return Month(min(found)) if found else None
 
 
-def _has_calls(connection: Connection, month: Month) -> bool:
-    return connection.exec_driver_sql(f"SELECT 1 FROM {_calls(month)} LIMIT 1").first() is not None  # noqa: S608 - ours
+def some_of(connection: Connection, month: Month, most: int) -> list[str]:
+    """Return some of a month's calls, the oldest first."""
+    sql = f"SELECT id FROM {_calls(month)} ORDER BY id LIMIT ?"  # noqa: S608 - ours
+    return [str(identity) for (identity,) in connection.exec_driver_sql(sql, (most,))]
 
 
 def _calls(month: Month) -> str:
@@ -108,24 +131,6 @@ def _odd(connection: Connection, month: Month) -> list[str]:
     """Return calls that other months' sums count: they go by themselves, some at a time."""
     sql = f"SELECT id FROM {_calls(month)} WHERE started_at < ? OR started_at >= ? LIMIT ?"  # noqa: S608 - ours
     return [str(identity) for (identity,) in connection.exec_driver_sql(sql, (*month.instants, AT_ONCE))]
-
-
-def _tried(connection: Connection, month: Month, before: int, now: int) -> str | None:
-    try:
-        with connection.begin_nested():
-            connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{_WAIT}'")
-            wait_for_writers(connection)
-            if _odd(connection, month) or not _is_due(connection, month, before):
-                # Stored since we looked.
-                return ""
-            calls = _drop(connection, month)
-    except DBAPIError as error:
-        if getattr(error.orig, "sqlstate", None) != _LOCKED:
-            raise
-        keep(connection, _BUSY, str(now + _AGAIN_MS))
-        return None
-    keep(connection, _UNDER_WAY, f"{month.first} {month.first}")
-    return f"{calls} calls of {month.first:%Y-%m} went for their age, as a whole" if calls else ""
 
 
 def _drop(connection: Connection, month: Month) -> int:

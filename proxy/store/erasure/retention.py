@@ -14,6 +14,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import structlog
@@ -22,7 +23,7 @@ from sqlalchemy import Connection
 from proxy.domain.retention import EXPIRES, Spans
 from proxy.settings.values import RetentionSettings
 from proxy.store.engines.partitions import id_at
-from proxy.store.erasure import months
+from proxy.store.erasure import months, oldest_months
 from proxy.store.erasure.erasing import AT_ONCE, PRUNED, WITH_TEXT, erase, strip
 from proxy.store.erasure.notes import keep, note
 from proxy.store.filters.statements import NO_ID
@@ -232,9 +233,9 @@ def _forget_tombstones(connection: Connection, now: int) -> str | None:
 
 
 def used_bytes(connection: Connection) -> int:
-    """Return how much of a file is in use; of a Postgres how large it is."""
+    """Return how much of a file is in use; of a Postgres what its months and slices hold."""
     if connection.dialect.name == "postgresql":
-        return _number(connection, "SELECT pg_database_size(current_database())", ())
+        return oldest_months.held_bytes(connection)
     pages, free, size = (
         int(connection.exec_driver_sql(f"PRAGMA {name}").scalar_one())
         for name in ("page_count", "freelist_count", "page_size")
@@ -245,8 +246,11 @@ def used_bytes(connection: Connection) -> int:
 def _shrink(connection: Connection, most: int, now: int, archive: Archive | None) -> str | None:
     """Take away the oldest texts, and where there are none the oldest calls, until there is some room again.
 
-    Slices give their space back when they are swept: until then nothing more is taken.
+    On Postgres whole months. Slices give their space back when they are swept: until then nothing more is taken.
     """
+    if connection.dialect.name == "postgresql":
+        erase_some = None if archive is None else partial(_erase, connection, now=now, archive=archive)
+        return oldest_months.shrink(connection, most, now, max(0, now - REPLAYED_MS), erase_some)
     excess = int(note(connection, _EXCESS) or 0)
     if not excess:
         used = used_bytes(connection)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
+from random import Random
 from typing import TYPE_CHECKING, Any
 
 import psycopg
@@ -16,7 +17,7 @@ from proxy.settings.database import DatabaseSettings
 from proxy.settings.values import RetentionSettings
 from proxy.store.engines import partitions
 from proxy.store.engines.engine import backend_of
-from proxy.store.erasure import months, retention
+from proxy.store.erasure import months, oldest_months, retention
 from proxy.store.writing.writer import StoreWriter, WriteBatch
 from tests.support.entries import STARTED_AT, an_entry, with_body
 from tests.support.moving import amend, judge
@@ -180,3 +181,52 @@ def test_who_reads_for_long_is_not_waited_for(
     prune(writer)
     assert OLD not in months_in(store)
     assert_rollups_equal_the_rows(store)
+
+
+def size_of(store: DatabaseSettings) -> int:
+    engine = backend_of(store).reader()
+    with engine.begin() as connection:
+        found = oldest_months.held_bytes(connection)
+    engine.dispose()
+    return found
+
+
+def large(day: date, number: int) -> Entry:
+    return with_body(called(day, 60 + number), Random(f"{day} {number}").randbytes(60_000), (30_000,))
+
+
+def shrink(writer: StoreWriter, most: int, archive: Any = None) -> list[str]:
+    """Prune and sweep as the leader does, until neither finds anything."""
+    told: list[str] = []
+    for _ in range(4):
+        told += prune(writer, RetentionSettings(max_size=most), archive)
+        while writer.sweep():
+            pass
+    return told
+
+
+@pytest.mark.parametrize("is_archived", [False, True])
+def test_the_oldest_months_go_for_the_size_and_no_more_than_it_takes(
+    writer: StoreWriter, store: DatabaseSettings, is_archived: bool
+) -> None:
+    behind = partitions.next_month(OLD)
+    put(writer, *(large(day, number) for day in (OLD, behind, TODAY) for number in range(8)))
+    most = size_of(store) - 200_000
+    kept: list[str] = []
+    told = shrink(writer, most, (lambda ids, _what: kept.extend(ids)) if is_archived else None)
+    assert OLD not in months_in(store)
+    assert behind in months_in(store)
+    assert size_of(store) <= most
+    assert (told, len(kept)) == (
+        ([], 8) if is_archived else ([f"8 calls of {OLD:%Y-%m} went for the size, as a whole"], 0)
+    )
+    assert ask(store, "SELECT count(*) FROM interaction") == [(16,)]
+    assert ask(store, "SELECT count(DISTINCT day) FROM body_chunk") == [(2,)]
+    assert_rollups_equal_the_rows(store)
+
+
+def test_what_a_spool_may_bring_back_stays_whatever_the_size(writer: StoreWriter, store: DatabaseSettings) -> None:
+    put(writer, *(large(day, number) for day in (OLD, TODAY) for number in range(3)))
+    shrink(writer, 1000)
+    assert ask(store, "SELECT count(*) FROM interaction") == [(3,)]
+    assert TODAY.replace(day=1) in months_in(store)
