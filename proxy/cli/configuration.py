@@ -9,7 +9,7 @@ import os
 import re
 import shutil
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -101,6 +101,7 @@ def lines_of(settings: Settings, layers: Layers) -> Iterator[Line]:
             value = getattr(getattr(settings, name), key)
             shown = list(value) if isinstance(value, tuple) else "" if value is None else value
             shown = masked(shown) if name == "database" and isinstance(shown, str) else shown
+            shown = _SAID.get(f"{name}.{key}", _same)(shown)
             yield Line(f"{name}.{key}", shown, _origin((name, key), layers))
     for own in settings.redaction.own:
         yield Line(f"redaction.own.{own.name}", own.pattern, _origin(("redaction", "own", own.name), layers))
@@ -108,6 +109,31 @@ def lines_of(settings: Settings, layers: Layers) -> Iterator[Line]:
         yield Line(f"providers.{provider.name}", _provider(provider), _provider_origin(provider.name, layers))
     for name in (*SECRETS, MASTER_KEY):
         yield _secret(name, layers)
+
+
+def _same(value: Any) -> Any:
+    return value
+
+
+def _span(seconds: int) -> str:
+    """Return a span as it is written in a file; "" is for ever."""
+    for sign, factor in (("d", 86_400), ("h", 3600), ("m", 60)):
+        if seconds and seconds % factor == 0:
+            return f"{seconds // factor}{sign}"
+    return f"{seconds}s" if seconds else ""
+
+
+def _size(count: int) -> str:
+    for sign, factor in (("GB", 10**9), ("MB", 10**6)):
+        if count >= factor and count * 1000 % factor == 0:
+            return f"{count / factor:g}{sign}"
+    return str(count) if count else ""
+
+
+_SAID: Mapping[str, Callable[[Any], Any]] = {
+    **{f"retention.{name}": _span for name in ("text", "metadata", "errors")}, "retention.max_size": _size,
+}  # fmt: skip
+"""Settings that are written in other words than they are worked with."""
 
 
 def _origin(keys: tuple[str, ...], layers: Layers) -> str:

@@ -38,7 +38,8 @@ def print_curl(settings: Settings, reference: str, *, is_sent: bool) -> None:
         url = (find(settings) or public_url(settings.server.host, settings.server.port)) + row["endpoint"]
     if body is None and row["request_bytes"]:
         raise NotFoundError(
-            f"the request of {row['id']} is not on record: {NO_CONTENT[row['content_state']]}", hint="dashcam logs"
+            f"{row['id']} cannot be made once more; its request: {NO_CONTENT[row['content_state']]}",
+            hint="dashcam logs",
         )
     if row["content_state"] == "redacted":
         if body is not None and boundary_of(body.facts["media_type"]) is not None:

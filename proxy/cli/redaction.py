@@ -28,8 +28,8 @@ def list_patterns(settings: Settings, *, as_json: bool) -> None:
     if as_json:
         print_rows(rows, dict.fromkeys(("name", "is_on", "is_own", "meaning"), shown), as_json=True)
         return
-    told = [{**row, "for all calls": "on" if row["is_on"] else "-"} for row in rows]
-    print_rows(told, dict.fromkeys(("name", "for all calls", "meaning"), shown), as_json=False, shed=("for all calls",))
+    told = [{**row, "on": "on" if row["is_on"] else "-"} for row in rows]
+    print_rows(told, dict.fromkeys(("name", "on", "meaning"), shown), as_json=False)
     if not rules.patterns:
         print(
             "Nothing is taken out of all calls. Turn some on: DASHCAM_REDACTION__PATTERNS=api_key,email",

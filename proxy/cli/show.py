@@ -11,6 +11,7 @@ import orjson
 from proxy.cli.cost import lines_of
 from proxy.cli.pager import paged
 from proxy.cli.terminal import duration, harmless, is_writable, json_text, local_time, money, on_one_line, paint, tokens
+from proxy.errors import NotFoundError
 from proxy.forms.parts import assembly_of, sent_form
 from proxy.interpret.assembled import as_object
 from proxy.protocol.decoding import decode
@@ -70,6 +71,9 @@ def show(settings: Settings, wanted: Wanted) -> None:
 
 
 def _print_raw(row: Row, bodies: dict[str, StoredBody | None], wanted: Wanted) -> None:
+    if not any(bodies[side] for side in wanted.sides):
+        sides = " and ".join(wanted.sides)
+        raise NotFoundError(f"no {sides} to show: {NO_CONTENT[row['content_state']]}", hint=f"dashcam show {row['id']}")
     for side in wanted.sides:
         body = bodies[side]
         if body is None:

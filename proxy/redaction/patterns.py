@@ -25,11 +25,11 @@ class Pattern:
 BUILT_IN: dict[str, Pattern] = {
     item.name: item
     for item in (
-        Pattern("api_key", "keys and tokens of the usual providers, bearer tokens, JWTs, private keys", find_keys),
+        Pattern("api_key", "keys of the usual providers, bearer tokens, JWTs, private keys", find_keys),
         Pattern("email", "e-mail addresses", find_emails),
         Pattern("payment_card", "payment card numbers that pass the Luhn check", find_cards),
         Pattern("iban", "bank account numbers (IBAN) whose check digits are right", find_ibans),
-        Pattern("phone", "telephone numbers, written internationally or as in North America and Germany", find_phones),
+        Pattern("phone", "telephone numbers: international, North American, German", find_phones),
         Pattern("ip_address", "addresses of IPv4 and IPv6", find_ip_addresses),
     )
 }

@@ -249,7 +249,9 @@ def _told(item: ErrorDetails, known: dict[str, Any]) -> str:
     if item["type"] in _IS_SECTION:
         return f"{key}: is a section, not a value"
     said = item["msg"].removeprefix("Value error, ")
-    is_shown = item["type"] != "missing" and not _NOT_SHOWN.intersection(item["loc"])
+    # Of a section as a whole its settings are named in what is wrong with it.
+    is_shown = item["type"] != "missing" and not isinstance(item["input"], dict)
+    is_shown = is_shown and not _NOT_SHOWN.intersection(item["loc"])
     return f"{key}: {said}" + (f" (given: {str(item['input'])[:60]!r})" if is_shown else "")
 
 

@@ -148,6 +148,7 @@ def _recorder(url: str, ledger: dict[str, Any], told: Collection[str]) -> Iterat
             detail,
             "they are in the one from before, if it is still there; bring a file back: dashcam db restore FILE",
         )
+    yield from _wished_away(lost)
     if lost:
         told = ", ".join(f"{count} {reason}" for reason, count in lost.items())
         yield Finding(
@@ -159,6 +160,17 @@ def _recorder(url: str, ledger: dict[str, Any], told: Collection[str]) -> Iterat
     if ledger.get("quarantined"):
         detail = f"{ledger['quarantined']} calls could not be stored and are kept aside, in table quarantine"
         yield Finding("recorder", None, detail, "look at its column reason")
+
+
+def _wished_away(lost: dict[str, int]) -> Iterator[Finding]:
+    """Tell of calls that nobody wanted on record, and take them out of those that were lost."""
+    if wished := lost.pop("policy", 0):
+        told = "1 call is" if wished == 1 else f"{wished:,} calls are"
+        yield Finding("recorder", True, f"{told} only counted, as settings, route, key or caller say (depth none)")
+    if refused := lost.pop("refused", 0):
+        told = "1 refused call has" if refused == 1 else f"{refused:,} refused calls have"
+        hint = "nothing, unless each is wanted on record: recording.refused_per_second"
+        yield Finding("recorder", None, f"{told} no row: there were too many at once", hint)
 
 
 def _spool_state(ledger: dict[str, Any]) -> Iterator[Finding]:

@@ -15,6 +15,7 @@ from tests.unit.cli.conftest import Command
 def test_all_patterns_are_listed_with_those_that_are_on(dashcam: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     said = dashcam("redaction", "list", is_terminal=True)
     assert [line.split()[0] for line in said.lines[1:]] == list(CANARIES)
+    assert max(map(len, said.lines[1:])) <= 80
     assert "Turn some on" in said.err
     monkeypatch.setenv("DASHCAM_REDACTION__PATTERNS", "email,ticket")
     monkeypatch.setenv("DASHCAM_REDACTION__OWN__TICKET", "T-[0-9]+")

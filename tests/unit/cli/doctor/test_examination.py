@@ -52,6 +52,8 @@ LEDGER: dict[str, object] = {
         ({"balanced": False}, 7, "the account does not balance"),
         ({"pending_bytes": 100_000_000}, 0, "100 MB wait to be loaded"),
         ({"dropped": {"spool_full": 3, "lost": 0}}, 0, "not recorded: 3 spool_full"),
+        ({"dropped": {"policy": 2}}, 0, "2 calls are only counted, as settings, route, key or caller say"),
+        ({"dropped": {"refused": 1}}, 0, "1 refused call has no row"),
         ({"dropped": {"store_moved": 4}}, 0, "4 calls went with a database that was moved"),
         ({"quarantined": 2}, 0, "2 calls could not be stored"),
         (

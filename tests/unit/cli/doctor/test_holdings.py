@@ -72,7 +72,9 @@ def test_a_database_is_sound_or_damaged(settings: Settings, record: Record) -> N
     (found,) = holdings.database(settings)
     assert (found.is_ok, "40 calls" in found.detail, found.detail.endswith("sound")) == (True, True, True)
     damaged = bytearray(settings.database.path.read_bytes())
-    damaged[-3000:] = b"\xff" * 3000
+    # What the last page holds may be nothing that is read.
+    half = len(damaged) // 2
+    damaged[half:] = b"\xff" * (len(damaged) - half)
     settings.database.path.write_bytes(damaged)
     (found,) = holdings.database(settings)
     assert found.is_ok is False
