@@ -22,6 +22,7 @@ from sqlalchemy import Connection
 
 from proxy.domain.retention import EXPIRES, Spans
 from proxy.settings.values import RetentionSettings
+from proxy.store.engines.engine import ERASED
 from proxy.store.engines.partitions import id_at
 from proxy.store.erasure import months, oldest_months
 from proxy.store.erasure.erasing import AT_ONCE, PRUNED, WITH_TEXT, erase, strip
@@ -158,6 +159,8 @@ def step(connection: Connection, retention: RetentionSettings, now: int, archive
         told = told if told is not None else _advance(connection, item, now, archive)
     if told is None and retention.max_size:
         told = _shrink(connection, retention.max_size, now, archive)
+    if told is None and retention.spans.metadata:
+        told = _let_lone_opinions_go(connection, max(0, now - retention.spans.metadata * 1000))
     return told if told is not None else _forget_tombstones(connection, now)
 
 
@@ -219,6 +222,20 @@ def _erase(connection: Connection, ids: Sequence[str], now: int, archive: Archiv
     if archive is not None:
         archive(ids, "calls")
     return erase(connection, ids, now, PRUNED)
+
+
+def _let_lone_opinions_go(connection: Connection, before: int) -> str | None:
+    """Let feedback go that has no call to go with: it waits for one in vain, or its session has none."""
+    has_call = "EXISTS (SELECT 1 FROM interaction WHERE interaction.session_id = feedback.session_id)"
+    lone = ("interaction_id IS NULL AND reference IS NOT NULL", f"session_id IS NOT NULL AND NOT {has_call}")
+    gone = 0
+    for which in lone:
+        some = f"SELECT id FROM feedback WHERE {which} AND created_at < ? LIMIT ?"  # noqa: S608 - ours
+        sql = f"DELETE FROM feedback WHERE id IN ({some})"  # noqa: S608 - ours
+        gone += connection.exec_driver_sql(sql, (instant_text(before), AT_ONCE)).rowcount
+    if gone:
+        connection.info[ERASED] = True
+    return f"{gone} of what was thought of no call went for its age" if gone else None
 
 
 def _forget_tombstones(connection: Connection, now: int) -> str | None:

@@ -8,12 +8,14 @@ from typing import Any
 
 import pytest
 
+from proxy.domain.feedback import Feedback, FeedbackKind, FeedbackSource
 from proxy.domain.identity import IdentityMint, id_text
 from proxy.domain.interaction import Entry
 from proxy.domain.outcome import ContentState, Outcome
 from proxy.domain.retention import EXPIRES
 from proxy.settings.database import DatabaseSettings
 from proxy.settings.values import RetentionSettings
+from proxy.store.changes import feedback
 from proxy.store.erasure import retention
 from proxy.store.schema.columns import instant_text
 from proxy.store.writing.writer import StoreWriter, WriteBatch
@@ -76,6 +78,28 @@ def test_texts_go_first_calls_later_and_failures_last(writer: StoreWriter, store
     assert {name for (name,) in ask(store, "SELECT app FROM interaction")} >= {"ok1"}
     prune(writer, settings, NOW + 6 * DAY)
     assert states(store)["ok1"] == "stored"
+
+
+def test_what_was_thought_of_no_call_goes_as_calls_do(writer: StoreWriter, store: DatabaseSettings) -> None:
+    """It waits for a call that never came, or is of a session of which nothing is left."""
+    put(writer, an_old(40, app="old", session_id="gone"), an_old(1, app="new", session_id="there"))
+    for days in (1, 40):
+        think(writer, f"waits {days}", days, reference="00000000-0000-7000-8000-000000000001")
+        think(writer, f"of nothing {days}", days, session_id="never")
+        think(writer, f"of a session {days}", days, session_id="there")
+    assert prune(writer, RetentionSettings(text=7 * DAY_S)) == ["1 text went for its age"]
+    told = prune(writer, RetentionSettings(metadata=30 * DAY_S))
+    assert told == ["1 call went for its age", "2 of what was thought of no call went for its age"]
+    left = {name for (name,) in ask(store, "SELECT id FROM feedback")}
+    assert left == {"waits 1", "of nothing 1", "of a session 1", "of a session 40"}
+
+
+def think(writer: StoreWriter, name: str, days: float, **about: str) -> None:
+    said = Feedback(id=name, name="n", kind=FeedbackKind.BOOLEAN, source=FeedbackSource.USER, value=1.0, **about)  # type: ignore[arg-type]
+    with writer.transaction() as connection:
+        feedback.put(connection, writer.backend, said)
+        at = instant_text(NOW - round(days * DAY))
+        connection.exec_driver_sql("UPDATE feedback SET created_at = ? WHERE id = ?", (at, name))
 
 
 def test_routes_and_keys_have_spans_of_their_own(writer: StoreWriter, store: DatabaseSettings) -> None:
