@@ -33,7 +33,9 @@ from proxy.store.schema.sealing import SEALED, Sealer, is_sealed, key_of, sealer
 
 CALLS, SLICES, ROWS = 200, 25, 500
 """So many of each in one step."""
-_STATE = "reseal"
+_STATE, _PASSES = "reseal", "reseals"
+MARKS = (_STATE, _PASSES)
+"""Where a pass is and how many have come to their end: what is kept under these names moves when anything is sealed."""
 _FIRST = {"calls": NO_ID, "slices": "0", "history": "0", "aside": "0"}
 STAGES = tuple(_FIRST)
 _READ = "SELECT value FROM deployment WHERE name = ?"
@@ -61,6 +63,8 @@ def step(connection: Connection) -> Step:
         stage, following = (STAGES[number], _FIRST[STAGES[number]]) if number < len(STAGES) else ("", "")
     if not stage:
         connection.exec_driver_sql("DELETE FROM deployment WHERE name = ?", (_STATE,))
+        passes = int(connection.exec_driver_sql(_READ, (_PASSES,)).scalar() or 0)
+        connection.exec_driver_sql(_SAVE, (_PASSES, str(passes + 1)))
         return Step(looked_at, count, "")
     connection.exec_driver_sql(_SAVE, (_STATE, f"{sealer.key_id.hex()} {stage} {following}"))
     return Step(looked_at, count, f"{stage} {following}")

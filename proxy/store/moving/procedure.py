@@ -16,6 +16,7 @@ from typing import TypeVar
 
 from proxy.errors import StoreError
 from proxy.settings.database import DatabaseSettings
+from proxy.store.changes.resealing import MARKS
 from proxy.store.engines import partitions
 from proxy.store.engines.failures import StoreUnavailableError
 from proxy.store.moving import places, state
@@ -62,6 +63,7 @@ class Copy:
     sleep: Callable[[float], None] = time.sleep
     _carrier: Carrier = field(init=False)
     _renewal: Renewal = field(init=False)
+    _sealed: list[tuple[object, ...]] | None = None
 
     def __post_init__(self) -> None:
         """Make what carries."""
@@ -89,7 +91,7 @@ class Copy:
     def compare(self) -> Findings:
         """Compare every range of both; ``StoreError`` where the target says something else than the source."""
         self.watch.step("verifying", self._insist(lambda: sum(self._size(kind.name) for kind in GROWING)))
-        carrier = self._carrier
+        carrier, self._sealed = self._carrier, self._insist(self._seals)
         found = self._insist(
             lambda: Comparison(self.source, self.target, self.watch.rows, carrier.settle, again=carrier.again).run()
         )
@@ -134,8 +136,9 @@ class Copy:
         """While nobody writes to the source: carry the rest, look whether all is there, and call the copy complete."""
         before = self._insist(self._marks)
         self._insist(self._carrier.catch_up)
-        if self._insist(self._renewal.run) and self._insist(self._renewal.run):
-            # It does not become the same: this says where.
+        is_other = self._insist(self._renewal.run) and self._insist(self._renewal.run)
+        if is_other or self._insist(self._seals) != self._sealed:
+            # It does not become the same, which this says; or all was sealed with another key, which has no figures.
             self.compare()
         self._insist(lambda: merge(self.source, self.target, renaming))
         found = Findings(rows=self.counts())
@@ -174,6 +177,10 @@ class Copy:
         """Return what moves when anybody writes to the source: the positions of all instances, the last amendment."""
         places = self.source.ask('SELECT source, segment, "offset", stored FROM spool_position ORDER BY source')
         return [*places, (self.source.last(AMENDMENT),)]
+
+    def _seals(self) -> list[tuple[object, ...]]:
+        """Return what moves when what is on record is sealed anew."""
+        return self.source.ask("SELECT name, value FROM deployment WHERE name IN (?, ?) ORDER BY name", MARKS)
 
     def _make_months(self) -> None:
         """Make the partitions of the months that have calls, where the target is cut into months."""
