@@ -16,7 +16,7 @@ import orjson
 from proxy.cli.admin import Admin, part
 from proxy.cli.bar import Bar
 from proxy.cli.export_output import calls
-from proxy.cli.instants import instant_of
+from proxy.cli.instants import check_span, instant_of
 from proxy.cli.opened import check_record
 from proxy.cli.terminal import json_text, short_id
 from proxy.errors import NotFoundError, UsageError
@@ -50,6 +50,7 @@ class Wanted:
     def body(self, *, dry_run: bool) -> dict[str, Any]:
         """Return it as the API takes it."""
         since, until = (instant_of(text, flag) for text, flag in ((self.since, "--since"), (self.until, "--until")))
+        check_span(since, until)
         said: dict[str, Any] = {
             "q": self.query, "user": self.user, "session": self.session, "everything": self.everything,
             "since": None if since is None else instant_text(since),

@@ -17,7 +17,7 @@ from pathlib import Path
 from proxy.cli import parquet_export
 from proxy.cli.bar import Bar
 from proxy.cli.export_output import Note, Output, calls, opened
-from proxy.cli.instants import instant_of, now
+from proxy.cli.instants import check_span, instant_of, now
 from proxy.cli.logs import check_columns
 from proxy.errors import UsageError
 from proxy.forms.reading import place_of, portions
@@ -103,6 +103,7 @@ def _form_of(wanted: Wanted) -> str:
 
 def _beginning(wanted: Wanted, reader: Reader) -> Note:
     since, until = (instant_of(getattr(wanted, name), f"--{name}", reader) for name in ("since", "until"))
+    check_span(since, until)
     asked = {name: value for name, value in asdict(wanted).items() if name not in ("target", "is_replacing")}
     return Note(asked, since, now() if until is None else min(until, now()))
 

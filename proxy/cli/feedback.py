@@ -17,6 +17,7 @@ from proxy.settings.values import Settings
 _YES, _NO = ("yes", "true", "up", "good", "+1"), ("no", "false", "down", "bad", "-1")
 _NUMBER = re.compile(r"-?\d+(\.\d+)?\Z", re.ASCII)
 _SCALED = re.compile(r"(\d+(?:\.\d+)?)/(5|10)\Z", re.ASCII)
+_KINDS = ("boolean", "number", "1-5", "1-10", "category", "text")
 _RATIO = re.compile(r"\d+(?:\.\d+)?/\d+\Z", re.ASCII)
 _WHOLE_ID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\Z")
 
@@ -64,6 +65,10 @@ def _shown(value: Any, kind: str) -> str:
 
 def value_of(text: str, kind: str | None) -> tuple[Any, str | None]:
     """Return the value that was typed, and its kind where that shows: yes, no, 0.7, 4/5, 9/10, or words."""
+    if not text.strip():
+        raise UsageError("there is no value", hint="write yes, no, 0.7, 4/5, 9/10, or words")
+    if kind not in (None, *_KINDS):
+        raise UsageError(f"--type: {kind[:40]!r} is none; use one of {', '.join(_KINDS)}")
     if kind in ("category", "text"):
         return text, kind
     lowered = text.lower()
@@ -86,6 +91,8 @@ def value_of(text: str, kind: str | None) -> tuple[Any, str | None]:
 
 def tag(settings: Settings, reference: str, add: tuple[str, ...], remove: tuple[str, ...], *, as_json: bool) -> None:
     """Change the tags of a call."""
+    if not all(map(str.strip, (*add, *remove))):
+        raise UsageError("a tag is empty", hint="as in: dashcam tag last refund")
     if not add and not remove:
         raise UsageError("no tag is named; say some: dashcam tag last refund, or take some off: --remove refund")
     check_record(settings)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from proxy.cli.instants import instant_of, now, spoken
+from proxy.cli.instants import check_span, instant_of, now, spoken
 from proxy.cli.sparkline import sparkline
 from proxy.settings.values import Settings
 from proxy.store.reading.analytics import Span
@@ -49,8 +49,11 @@ class Asked:
 
     def span(self, reader: Reader) -> Span:
         """Return the span; it always has an end, so that what is drawn has one."""
-        since = instant_of(self.since or self.usual, "--since", reader)
-        return Span(since, instant_of(self.until, "--until", reader) or now() + 1)
+        since, until = (instant_of(self.since, "--since", reader), instant_of(self.until, "--until", reader))
+        check_span(since, until)
+        if self.since is None:
+            since = instant_of(self.usual, "--since", reader)
+        return Span(since, until or now() + 1)
 
 
 @contextlib.contextmanager

@@ -56,6 +56,14 @@ def spoken(since: str) -> str:
     return f"in the last {span[1]} {unit}" if span[1] != "1" else f"in the last {unit.removesuffix('s')}"
 
 
+def check_span(since: int | None, until: int | None) -> None:
+    """Raise ``UsageError`` where nothing can lie between two instants."""
+    if since is not None and until is not None and until <= since:
+        raise UsageError(
+            "--until is not after --since: no call can lie between them", hint="--since is the earlier one"
+        )
+
+
 def later(text: str | None, flag: str) -> str | None:
     """Return the instant that is meant by a span from now on (90d), a day or an instant, with its zone."""
     if text is None:

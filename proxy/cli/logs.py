@@ -12,7 +12,7 @@ import orjson
 
 from proxy.cli.following import beginnings_of, follow
 from proxy.cli.found_texts import lines_of
-from proxy.cli.instants import instant_of, now
+from proxy.cli.instants import check_span, instant_of, now
 from proxy.cli.table import Table, print_headings, print_tabs
 from proxy.cli.terminal import json_text, on_one_line, tokens
 from proxy.domain.outcome import Outcome
@@ -144,9 +144,11 @@ def _filters(listing: Listing, reader: Reader) -> Filters:
     if listing.outcome is not None and listing.outcome not in outcomes:
         meant = suggestion(listing.outcome, outcomes)
         raise UsageError(f"--outcome: {listing.outcome[:80]!r} is none{meant}; use one of {', '.join(outcomes)}")
+    since, until = instant_of(listing.since, "--since", reader), instant_of(listing.until, "--until", reader)
+    check_span(since, until)
     asked = Filters(
-        since=instant_of(listing.since, "--since", reader),
-        until=instant_of(listing.until, "--until", reader),
+        since=since,
+        until=until,
         model=listing.model,
         outcome=listing.outcome,
         provider=listing.provider,

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import orjson
 
 from proxy.cli.found_texts import SIDES, lines
-from proxy.cli.instants import instant_of, now
+from proxy.cli.instants import check_span, instant_of, now
 from proxy.cli.terminal import json_text, local_time, money, on_one_line, paint, short_id
 from proxy.errors import UsageError
 from proxy.query.excerpts import excerpt
@@ -54,10 +54,9 @@ def search(settings: Settings, wanted: Search) -> None:
     if words is None or not words.phrases:
         raise UsageError("there is no word to look for; say some: dashcam search refund")
     with contextlib.closing(Reader(settings.database)) as reader:
-        asked = Filters(
-            since=instant_of(wanted.since, "--since", reader), until=instant_of(wanted.until, "--until", reader),
-            model=wanted.model,
-        )  # fmt: skip
+        since, until = instant_of(wanted.since, "--since", reader), instant_of(wanted.until, "--until", reader)
+        check_span(since, until)
+        asked = Filters(since=since, until=until, model=wanted.model)
         finder = _Finder(reader, wanted, filters_of(terms, now(), asked))
         if wanted.form == "json":
             print(json_text(list(finder.rows()), orjson.OPT_INDENT_2))

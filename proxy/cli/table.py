@@ -103,7 +103,7 @@ class Table:
 
     def _has_asked(self, rows: Sequence[Row], room: int) -> bool:
         """Take up what was asked, where any is on record and there is room for it."""
-        if not any(row.get(_ASKED) for row in rows):
+        if not any(row.get(_ASKED) or row.get("prompt_name") for row in rows):
             return False
         for is_narrow, left_out in ((False, ()), *((True, names) for names in _FOR_ASKED)):
             self._columns = (*(name for name in DEFAULT if name not in left_out), _ASKED)
@@ -152,7 +152,7 @@ class Table:
         if name == "model":
             return cut(_plain(value or f"({row['operation']})"), self._model)
         if name == _ASKED and not self._is_chosen:
-            return _plain(value or "")
+            return _plain(value or _filled_in(row))
         return "-" if value is None else cut(_plain(value), _CELL)
 
 
@@ -174,6 +174,15 @@ def _plain(value: Any) -> str:
 
 def _heading(name: str) -> str:
     return _HEADINGS.get(name, name.upper())
+
+
+def _filled_in(row: Row) -> str:
+    """Return what was asked by a stored prompt: its name, and what was filled into it."""
+    if not row.get("prompt_name"):
+        return ""
+    values = row.get("prompt_variables") or {}
+    said = ", ".join(f"{name}={value}" for name, value in values.items())
+    return f"{row['prompt_name']}@{row['prompt_version']}" + (f": {said}" if said else "")
 
 
 def _is_figure(name: str) -> bool:

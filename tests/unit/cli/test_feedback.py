@@ -43,7 +43,7 @@ def test_what_is_still_to_come_may_be_judged(dashcam: Command, record: Record) -
         (("feedback", "last", "fine", "--type", "number"), 2, "no value of the type number"),
         (("feedback", "last", "1", "--source", "robot"), 2, "source"),
         (("tag", "last"), 2, "no tag is named"),
-        (("tag", "last", ""), 2, "add"),
+        (("tag", "last", ""), 2, "a tag is empty"),
     ],
 )
 def test_what_cannot_be_is_told(
@@ -80,3 +80,17 @@ def test_a_value_on_a_scale_that_nobody_knows_is_refused(dashcam: Command, recor
     assert (said.code, "is on no scale that is known\n  next: write 4/5 or 9/10" in said.err) == (2, True)
     assert dashcam("feedback", "last", "9/7", "--type", "text").code == 0
     assert dashcam("feedback", "last", "yes").out.endswith(": yes, score 1.00\n")
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("feedback", "last", " "), "there is no value"),
+        (("feedback", "last", "yes", "--type", "nope"), "use one of boolean"),
+        (("tag", "last", ""), "a tag is empty"),
+    ],
+)  # fmt: skip
+def test_what_says_nothing_is_refused(dashcam: Command, record: Record, words: tuple[str, ...], told: str) -> None:
+    record(an_entry())
+    said = dashcam(*words)
+    assert (said.code, told in said.err) == (2, True), said

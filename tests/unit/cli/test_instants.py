@@ -10,7 +10,8 @@ from proxy.cli import instants
 from proxy.cli.instants import instant_of
 from proxy.domain.identity import IdentityMint, id_text, id_time_ns, parse_id
 from proxy.errors import UsageError
-from tests.support.entries import STARTED_AT
+from tests.support.entries import STARTED_AT, an_entry
+from tests.unit.cli.conftest import Command, Record
 
 
 def test_instants_as_people_say_them() -> None:
@@ -53,3 +54,10 @@ def test_days_are_those_of_the_clock_on_the_wall(monkeypatch: pytest.MonkeyPatch
 )
 def test_a_span_is_said_as_a_person_does(said: str, told: str) -> None:
     assert instants.spoken(said) == told
+
+
+@pytest.mark.parametrize("command", ["logs", "stats", "search x", "export", "slow", "purge"])
+def test_an_end_before_the_beginning_is_refused(dashcam: Command, record: Record, command: str) -> None:
+    record(an_entry())
+    said = dashcam(*command.split(), "--since", "2026-11-02", "--until", "2026-11-01")
+    assert (said.code, "--until is not after --since" in said.err) == (2, True), said

@@ -78,3 +78,11 @@ def test_amounts_and_durations_stand_below_each_other_by_their_last_digit(dashca
     record(an_entry(duration_ms=5.0), an_entry(duration_ms=1500.0))
     lines = dashcam("logs", "--fields", "duration_ms,model", is_terminal=True).lines[1:]
     assert [line[:8] for line in lines] == ["  5.0 ms", "1,500 ms"]
+
+
+def test_of_a_stored_prompt_it_is_said_what_was_filled_in(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    row = a_row(input_preview=None, prompt_name="short", prompt_version=2, prompt_variables={"text": "Hi", "n": 3})
+    assert printed(capsys, [row])[1].endswith("  short@2: text=Hi, n=3")
