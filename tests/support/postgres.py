@@ -32,6 +32,8 @@ _OPTIONS = (
 )  # fmt: skip
 PASSWORD = "a#secret/of:ours"
 TEMPLATE = "dashcam_template"
+_COPIES_FILES = 150_000
+"""From this version on a server can be told to copy a database as files: in half the time, where nothing is synced."""
 
 
 def programs() -> Path:
@@ -173,6 +175,7 @@ class Databases:
         self._template = f"{TEMPLATE}_{uuid.uuid4().hex[:8]}"
         self._made: list[str] = []
         self._shared: DatabaseSettings | None = None
+        self._strategy = ""
 
     def empty(self) -> DatabaseSettings:
         """Return a new database without tables."""
@@ -181,7 +184,7 @@ class Databases:
     def migrated(self, how: str = "") -> DatabaseSettings:
         """Return a new database at the newest revision; ``how`` is what else is said when it is made."""
         self._make_template()
-        return self._make(f"TEMPLATE {self._template} {how}")
+        return self._make(f"TEMPLATE {self._template} {self._strategy} {how}")
 
     def template_bytes(self) -> int:
         """Return how large a new one is."""
@@ -196,6 +199,9 @@ class Databases:
             self._run(f"CREATE DATABASE {self._template} ENCODING 'UTF8' TEMPLATE template0")
             self._made.append(self._template)
             upgrade(self.named(self._template))
+            with psycopg.connect(self._url) as connection:
+                if connection.info.server_version >= _COPIES_FILES:
+                    self._strategy = "STRATEGY file_copy"
 
     def cleared(self) -> DatabaseSettings:
         """Return a database with our tables and nothing in them, which the tests of a session share."""

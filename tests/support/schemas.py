@@ -16,6 +16,7 @@ from proxy.settings.database import DatabaseSettings
 from proxy.store.engines.engine import backend_of
 from proxy.store.schema.tables import metadata
 
+Row = dict[str, Any]
 INSTANT = "2026-11-01T00:00:00.000Z"
 WORDS = {
     "outcome": "completed", "finish_kind": "stop", "cost_status": "computed", "content_state": "stored",
@@ -35,25 +36,29 @@ def folder_with(tmp_path: Path, revisions: Mapping[str, str]) -> Path:
     return folder
 
 
-def fill_every_table(database: DatabaseSettings, number: int = 1) -> dict[str, dict[str, Any]]:
-    """Put a row into every table as it is now; return the rows as they are stored, by table."""
+def fill_every_table(database: DatabaseSettings, number: int = 1) -> dict[str, list[Row]]:
+    """Put a row into every table as it is now, another one for each number; return what is there then."""
     with _connected(database) as connection:
-        for name, table in _reflected(connection).items():
+        tables = _reflected(connection)
+        for name, table in tables.items():
             if name == "text_unindexed" and connection.execute(table.select()).first() is not None:
                 # A trigger has noted the text that was put in before.
                 continue
             connection.execute(table.insert().values({c.name: _value(c, number) for c in table.columns}))
-    return stored(database)
+        return _rows(connection, tables)
 
 
-def stored(database: DatabaseSettings) -> dict[str, dict[str, Any]]:
-    """Return the first row of each table that has one; the tables that say what was applied are not among them."""
+def stored(database: DatabaseSettings) -> dict[str, list[Row]]:
+    """Return the rows of each table as they are stored, but of those that say what was applied."""
     with _connected(database) as connection:
-        found = {
-            name: connection.execute(select(*table.columns).limit(1)).mappings().first()
-            for name, table in _reflected(connection).items()
-        }
-        return {name: dict(row) for name, row in found.items() if row is not None}
+        return _rows(connection, _reflected(connection))
+
+
+def _rows(connection: Connection, tables: Mapping[str, Table]) -> dict[str, list[Row]]:
+    return {
+        name: [dict(row) for row in connection.execute(select(*table.columns)).mappings()]
+        for name, table in tables.items()
+    }
 
 
 @contextlib.contextmanager
