@@ -30,7 +30,9 @@ COLUMNS: Mapping[str, Sequence[str]] = {
 }
 _SHORT = {"requests_per_minute": "rpm", "tokens_per_minute": "tpm"}
 """What limits are called where they are typed, and in a table."""
-_INSTANTS = frozenset(("at", "made_at", "last_used", "expires_at", "revoked_at"))
+_INSTANTS = frozenset(("at", "made_at", "expires_at", "revoked_at"))
+_HOURS = frozenset(("last_used",))
+"""Instants out of the sums by the hour, of which no more is known."""
 EMPTY = {
     "providers": "No providers. Add one: dashcam providers add NAME --kind openai --url https://…/v1",
     "models": "No models are described. Describe one: dashcam models add PROVIDER/NAME",
@@ -50,6 +52,7 @@ def print_list(noun: str, rows: Sequence[Mapping[str, Any]], *, as_json: bool) -
     told = list(rows) if as_json else [{name: _cell(row.get(name)) for name in columns} for row in rows]
     if rows or as_json or not sys.stdout.isatty():
         looks = {name: _instant if name in _INSTANTS else shown for name in columns}
+        looks |= {name: _hour for name in columns if name in _HOURS}
         print_rows(told, looks, as_json=as_json, shed=columns[:1:-1])
     if not rows and not as_json:
         print(EMPTY[noun], file=sys.stderr)
@@ -57,6 +60,10 @@ def print_list(noun: str, rows: Sequence[Mapping[str, Any]], *, as_json: bool) -
 
 def _instant(text: str | None) -> str:
     return local_time(text, is_utc=False)
+
+
+def _hour(text: str | None) -> str:
+    return f"{local_time(text, is_utc=False)[:13]} h" if text else "-"
 
 
 def print_document(document: object) -> None:

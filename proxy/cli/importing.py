@@ -36,6 +36,7 @@ from proxy.store.reading.reader import Reader
 
 _BATCH_BYTES = 8 * 1024 * 1024
 """A batch is no larger, and of no more calls than the running loader should be held up by."""
+_IN_FOLDERS = ("day=*/*.parquet", "texts-*.jsonl", "calls-*.jsonl")
 _TOLD = 10
 """So many lines and calls are told of one by one; the others are counted."""
 _ROOM = 16 * 1024 * 1024
@@ -66,8 +67,12 @@ def _keeps_lines(settings: Settings) -> bool:
 
 
 def _within(path: Path) -> list[Path]:
-    """Return the files of a folder that an export of Parquet has made, else the path itself."""
-    return sorted(path.glob("day=*/*.parquet")) or [path]
+    """Return the files of a folder that an export of Parquet or an archive is, else the path itself.
+
+    What an archive has of calls with their texts comes before what it has of them when the rest of them went.
+    """
+    found = [item for pattern in _IN_FOLDERS for item in path.glob(pattern)]
+    return sorted(found, key=lambda item: (item.name.startswith("calls-"), item)) or [path]
 
 
 class _Checking:

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+from datetime import UTC, datetime
 
 from proxy.cli.instance import TemporaryInstance, wait_until_recorded
 from proxy.cli.instants import now
@@ -53,6 +54,11 @@ def _run_child(command: list[str], environment: dict[str, str]) -> int:
     return status if status >= 0 else 128 - status
 
 
+def _instant(milliseconds: int) -> str:
+    """Return an instant as it is typed."""
+    return datetime.fromtimestamp(milliseconds // 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
 def _summarise(settings: Settings, began: int, url: str, *, is_shared: bool) -> None:
     with contextlib.closing(Reader(settings.database)) as reader:
         sums = reader.summary(began)
@@ -65,6 +71,7 @@ def _summarise(settings: Settings, began: int, url: str, *, is_shared: bool) -> 
     whose = " meanwhile, of every program that uses this Dashcam" if is_shared else ""
     print(
         f"dashcam: {sums['calls']} call{'s' if sums['calls'] > 1 else ''}{whose}, {sums['errors']} not completed, "
-        f"{sums['input_tokens']:,} + {sums['output_tokens']:,} tokens, cost {cost}{note}. List them: dashcam logs",
+        f"{sums['input_tokens']:,} + {sums['output_tokens']:,} tokens, cost {cost}{note}. "
+        f"List them: dashcam logs --since {_instant(began)}",
         file=sys.stderr,
     )

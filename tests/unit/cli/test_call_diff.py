@@ -26,4 +26,4 @@ def test_calls_that_say_the_same_have_no_difference(dashcam: Command, record: Re
     record(an_entry(b"?", b"?"), replace(an_entry(b"?", b"?"), response=None))
     assert "not on record" in dashcam("diff", "last-1").out
     said = dashcam("diff", "last", "last")
-    assert (said.out, "the same" in said.err) == ("", True)
+    assert (said.out, "both are the same call; name two" in said.err) == ("", True)

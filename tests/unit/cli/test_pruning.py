@@ -79,6 +79,24 @@ def test_an_archive_of_parquet_has_a_folder_a_day_and_can_be_read_back(
     assert all(row["tags"] == ["eu"] for row in rows)
 
 
+@pytest.mark.parametrize("form", ["jsonl", "parquet"])
+def test_an_archive_is_read_back_as_a_whole_with_its_texts(
+    dashcam: Command, record: Record, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, elsewhere: Elsewhere, form: str
+) -> None:
+    folder = tmp_path / "archive"
+    monkeypatch.setenv("DASHCAM_RETENTION__ARCHIVE", str(folder))
+    monkeypatch.setenv("DASHCAM_RETENTION__ARCHIVE_FORMAT", form)
+    record(an_old(0.1), an_old(10), an_old(40))
+    assert dashcam("prune").out.splitlines()[:2] == ["2 texts went for their age", "1 call went for its age"]
+    elsewhere("other")
+    monkeypatch.delenv("DASHCAM_RETENTION__TEXT")
+    monkeypatch.delenv("DASHCAM_RETENTION__METADATA")
+    said = dashcam("import", str(folder))
+    assert (said.code, said.err.count("1 stored")) == (0, 2), said.err
+    rows = json.loads(dashcam("logs", "--fields", "content_state,input_preview", "--json").out)
+    assert [row["content_state"] for row in rows] == ["stored", "stored"]
+
+
 def test_an_archive_of_parquet_is_refused_where_it_cannot_be_written(
     dashcam: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
