@@ -279,7 +279,8 @@ class Gateway:
         if not plan.is_known:
             self.page.add(Page.UNKNOWN_MODELS, 1)
         is_aside = False
-        record = admission.usual if plan.rule is None else plan.record(admission.record, self.snapshot.recording)
+        says_nothing = plan.rule is None or plan.rule.recording is None
+        record = admission.usual if says_nothing else plan.record(admission.record, self.snapshot.recording)
         if record == NONE:
             observation.leave_out()
         else:

@@ -115,12 +115,8 @@ def compose(request: Composable, rendered: Rendered) -> Made:
     return _anew(request, own, changes) if request.found is None else _spliced(request, own, changes)
 
 
-class _Changes(NamedTuple):
-    """What a prompt adds: messages before the conversation, members, a format to the ``text`` that the client says."""
-
-    messages: list[Any]
-    members: dict[str, Any]
-    text_format: dict[str, Any] | None = None
+_Changes = tuple[list[Any], dict[str, Any], dict[str, Any] | None]
+"""What a prompt adds: messages before the conversation, members, a format to the ``text`` that the client says."""
 
 
 def _chat(own: Mapping[str, Any], rendered: Rendered) -> _Changes:
@@ -129,7 +125,7 @@ def _chat(own: Mapping[str, Any], rendered: Rendered) -> _Changes:
         members["tools"] = rendered.tools
     if rendered.response_format is not None and "response_format" not in own:
         members["response_format"] = rendered.response_format
-    return _Changes(rendered.messages, members)
+    return rendered.messages, members, None
 
 
 def _responses(own: Mapping[str, Any], rendered: Rendered) -> _Changes:
@@ -138,12 +134,12 @@ def _responses(own: Mapping[str, Any], rendered: Rendered) -> _Changes:
     if rendered.tools and "tools" not in own:
         members["tools"] = [flat_tool(tool) for tool in rendered.tools]
     if rendered.response_format is None:
-        return _Changes(messages, members)
+        return messages, members, None
     text_format, said = flat_format(rendered.response_format), own.get("text")
     if "text" not in own:
         members["text"] = {**members.get("text", {}), "format": text_format}
     joins = isinstance(said, dict) and "format" not in said
-    return _Changes(messages, members, text_format if joins else None)
+    return messages, members, text_format if joins else None
 
 
 def _parameters(own: Collection[str], parameters: Mapping[str, Any], length: str) -> dict[str, Any]:
@@ -163,15 +159,16 @@ def _anew(request: Composable, own: dict[str, Any], changes: _Changes) -> Made:
     is_named = request.name is not None and "model" in own
     if is_named:
         own["model"] = request.name
+    messages, members, text_format = changes
     member = _CONVERSATION[request.operation]
     said = own.get(member)
-    if isinstance(said, str) and changes.messages:
+    if isinstance(said, str) and messages:
         said = [{"role": "user", "content": said}]
-    own[member] = said if isinstance(said, str) else [*changes.messages, *(said or ())]
-    if changes.text_format is not None:
-        own["text"] = {"format": changes.text_format, **own["text"]}
+    own[member] = said if isinstance(said, str) else [*messages, *(said or ())]
+    if text_format is not None:
+        own["text"] = {"format": text_format, **own["text"]}
     # The model first, where there is one: a route that gives it another name finds it without looking.
-    values = {"model": own["model"], **changes.members, **own} if "model" in own else {**changes.members, **own}
+    values = {"model": own["model"], **members, **own} if "model" in own else {**members, **own}
     body = orjson.dumps(values)
     # What the client says comes last in most bodies: where both end alike, only what stands before that is recorded.
     at = request.body.find(_LIST_BEGINS[member])
@@ -183,7 +180,7 @@ def _anew(request: Composable, own: dict[str, Any], changes: _Changes) -> Made:
 
 def _spliced(request: Composable, own: Mapping[str, Any], changes: _Changes) -> Made:
     """Edit what the prompt concerns and leave all else as it stands there."""
-    found, members = request.found, dict(changes.members)
+    (messages, members, text_format), found = changes, request.found
     assert found is not None
     edits: list[Edit] = []
     leaving = []
@@ -194,10 +191,10 @@ def _spliced(request: Composable, own: Mapping[str, Any], changes: _Changes) -> 
         else:
             leaving.append(place)
     removals, is_emptied = removal_edits(found, sorted(leaving))
-    edits += [*removals, *_conversation(request, changes.messages, members)]
-    if changes.text_format is not None:
+    edits += [*removals, *_conversation(request, messages, members)]
+    if text_format is not None:
         at = request.body.index(b"{", request.place("text").start) + 1
-        edits.append((at, 0, f'"format":{_json(changes.text_format)}' + "," * bool(request.values["text"])))
+        edits.append((at, 0, f'"format":{_json(text_format)}' + "," * bool(request.values["text"])))
     if members:
         edits.append((found.open_brace + 1, 0, _json(members)[1:-1] + "," * (not is_emptied)))
     edits.sort(key=lambda edit: edit[:2])

@@ -97,9 +97,9 @@ class Takeover:
         """The call is over."""
         if not self._is_settled:
             self._breakers.left(self._provider)
-        for _ in range(self._second_tries):
+        while self._second_tries:
+            self._second_tries -= 1
             self._breakers.tried_again()
-        self._second_tries = 0
 
 
 def retry_after(headers: Headers, now: float) -> float | None:

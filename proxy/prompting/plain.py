@@ -15,7 +15,6 @@ from proxy.prompting.version import Message, PromptVersion
 
 _OPENS = re.compile(r"\{[{%#]")
 _SIMPLE = re.compile(r"\{\{ *([A-Za-z_][A-Za-z0-9_]*) *\}\}")
-_TEXTS = frozenset((str,))
 
 
 class PlainPrompt:
@@ -29,17 +28,21 @@ class PlainPrompt:
         self._usual = {
             item.name: item.default or "" for item in variables if not item.is_required or item.default is not None
         }
+        self._usual_length = sum(map(len, self._usual.values()))
 
     def __repr__(self) -> str:
         return f"<PlainPrompt messages={len(self._messages)}>"
 
     def fill(self, given: Mapping[str, Any]) -> list[dict[str, Any]] | None:
         """Return the messages with these values, None where the engine is to look at them."""
+        length = self._usual_length
+        for value in given.values():
+            if type(value) is not str:
+                return None
+            length += len(value)
         values = {**self._usual, **given}
-        if values.keys() != self._known or not _TEXTS.issuperset(map(type, values.values())):
-            return None
         # No text may grow without end, so it is known before it is made: a value may be named a thousand times.
-        if self._length + self._uses * sum(map(len, values.values())) > LARGEST_VALUE:
+        if values.keys() != self._known or self._length + self._uses * length > LARGEST_VALUE:
             return None
         return [{**head, "content": text.format_map(values)} for head, text in self._messages]
 
