@@ -117,6 +117,28 @@ def test_routes_and_keys_have_spans_of_their_own(writer: StoreWriter, store: Dat
     assert_rollups_equal_the_rows(store)
 
 
+def test_a_key_may_keep_longer_than_all_and_than_the_route_of_its_calls(
+    writer: StoreWriter, store: DatabaseSettings
+) -> None:
+    put(
+        writer,
+        an_old(40, app="of all"),
+        an_old(40, app="of the route", route="r"),
+        an_old(40, app="of the key", key_id="k"),
+        an_old(40, app="of both", key_id="k", route="r"),
+    )
+    longer = {"metadata": 90 * DAY_S}
+    prune(writer, RetentionSettings(metadata=30 * DAY_S, routes={"r": {"metadata": 20 * DAY_S}}, keys={"k": longer}))
+    assert set(states(store)) == {"of the key", "of both"}
+
+
+def test_age_takes_what_was_said_and_leaves_what_failed(writer: StoreWriter, store: DatabaseSettings) -> None:
+    put(writer, an_old(40, error_message="no such model", response_sha256="ab" * 32, input_preview="hello", **FAILED))
+    prune(writer, RetentionSettings(text=7 * DAY_S))
+    found = ask(store, "SELECT content_state, error_message, response_sha256, input_preview FROM interaction")
+    assert found == [("pruned", "no such model", "ab" * 32, None)]
+
+
 def test_a_caller_may_ask_for_less_and_not_for_more(writer: StoreWriter, store: DatabaseSettings) -> None:
     soon, late = instant_text(NOW - 1), instant_text(NOW + 900 * DAY)
     put(writer, an_old(1, app="soon", metadata={EXPIRES: soon}), an_old(40, app="late", metadata={EXPIRES: late}))
