@@ -92,6 +92,7 @@ def bring_back(settings: Settings, file: str, *, is_sure: bool, as_json: bool) -
     if facts["aside"]:
         print(f"What was there before:        {facts['aside']}")
     print("Calls that wait in the spool are stored at the next start: dashcam serve", file=sys.stderr)
+    print("What was erased or redacted since the copy was made is there again: purge it anew", file=sys.stderr)
 
 
 def _put_in_place(settings: Settings, copy: Path, is_sure: bool) -> dict[str, Any]:

@@ -62,6 +62,7 @@ def test_a_copy_comes_back_after_a_yes(dashcam: Command, record: Record, tmp_pat
     assert "--yes" in refused.err
     said = dashcam("db", "restore", "copy.db", "--yes")
     assert (said.code, calls_in(dashcam)) == (0, 1)
+    assert "was erased or redacted since the copy was made is there again" in said.err
     aside = Path(said.lines[1].split(":")[1].strip())
     assert aside.name.startswith("dashcam.db.aside-")
     assert json.loads(dashcam("db", "restore", str(aside), "--yes", "--json").out)["calls"] == 2

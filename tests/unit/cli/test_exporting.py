@@ -96,6 +96,13 @@ def test_no_text_becomes_a_formula_and_none_is_lost(text: str) -> None:
     assert more == []
 
 
+@pytest.mark.parametrize("sign", [*"=+-@\t\r\n", *"\uff1d\uff0b\uff0d\uff20"])
+@pytest.mark.parametrize("before", ["", " ", "\u00a0", "\u3000", '"', ' " '])
+def test_each_beginning_of_a_formula_is_one(sign: str, before: str) -> None:
+    line = Csv(["app"], has_content=False).call({"app": f"{before}{sign}cmd"}, None, is_first=False).decode()
+    assert next(csv.reader(io.StringIO(line, newline=""))) == [f"'{before}{sign}cmd"]
+
+
 def test_fine_tuning_has_chats_that_ended_well_with_their_answers(dashcam: Command, record: Record) -> None:
     record(
         *calls(1), *calls(1, outcome=Outcome.UPSTREAM_ERROR), *calls(2, operation="embeddings"), an_entry(b"?", b"?")
