@@ -42,10 +42,11 @@ def test_a_copy_of_a_damaged_database_does_not_stay(dashcam: Command, record: Re
     with sqlite3.connect(path) as connection:
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         (page,) = connection.execute("SELECT rootpage FROM sqlite_schema WHERE name = 'attempt'").fetchone()
+        (size,) = connection.execute("PRAGMA page_size").fetchone()
     connection.close()
     with path.open("r+b") as file:
-        file.seek((page - 1) * 4096)
-        file.write(b"\xff" * 4096)
+        file.seek((page - 1) * size)
+        file.write(b"\xff" * size)
     said = dashcam("db", "backup", "copy.db")
     assert (said.code, said.out) == (1, "")
     assert "the copy is not sound and was removed" in said.err
