@@ -28,7 +28,7 @@ RUN = _run_over(rb'"[^"\\]{0,512}+(?:\\.[^"\\]{0,512}+){0,32}+"')
 _WHOLE_RUN = _run_over(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"')
 OPENING, CLOSING, QUOTE, _ESCAPE = frozenset(b"{["), frozenset(b"}]"), ord('"'), ord("\\")
 MAX_DEPTH = 10_000
-_WINDOW = 4096
+_FIRST_WINDOW, _LAST_WINDOW = 64, 4096
 
 
 def end_of_text(data: bytes, position: int) -> int:
@@ -38,9 +38,10 @@ def end_of_text(data: bytes, position: int) -> int:
         return len(data)
     if end == position or (end > 0 and data[end - 1] != _ESCAPE):
         return end
-    # What is escaped is written over, two bytes by two, a window at a time: only a quote that counts is left.
+    # What is escaped is written over, two bytes by two, in windows that grow: only a quote that counts is left.
+    size = _FIRST_WINDOW
     while position < len(data):
-        window = data[position : position + _WINDOW].replace(b"\\\\", b"..").replace(b'\\"', b"..")
+        window = data[position : position + size].replace(b"\\\\", b"..").replace(b'\\"', b"..")
         end = window.find(b'"')
         if end >= 0:
             return position + end
@@ -48,6 +49,7 @@ def end_of_text(data: bytes, position: int) -> int:
         if is_cut and position + len(window) == len(data):
             return len(data) - 1
         position += len(window) - is_cut
+        size = min(size * 2, _LAST_WINDOW)
     return len(data)
 
 

@@ -97,7 +97,12 @@ def test_brackets_are_told_apart_from_texts_at_every_depth(depth: int, size: int
 
 
 @pytest.mark.parametrize(
-    "part", [b":", b",", b'"', b"{", b"[", b"[]", b"[],", b'"":', b'"a":1,', b'"\\"",', b'\\"'], ids=str
+    "part",
+    [
+        *(b":", b",", b'"', b"{", b"[", b"[]", b"[],", b'"":', b'"a":1,', b'"\\"",', b'\\"'),
+        *(b'"\\\\', b'\\\\"', b'{"a":[{"b":[{"c":"\\""', b'"' + b"x" * 600 + b'",', b'{}"\\"",{'),
+    ],
+    ids=str,
 )
 @pytest.mark.parametrize("before", [b"{", b'{"a":', b'{"a":[', b'{"a":"', b'{"model":{'], ids=str)
 def test_no_body_holds_the_event_loop(before: bytes, part: bytes) -> None:
