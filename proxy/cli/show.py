@@ -183,7 +183,7 @@ def _print_facts(row: Row, body: StoredBody | None, attempts: list[Row], price: 
     counted = tokens(row)
     facts = [
         ("tokens", f"{counted} ({row['usage_source']}){cached}" if counted != "-" else "none reported"),
-        ("cost", f"{money(row['cost_usd'])} ({row['cost_status']})"),
+        ("cost", f"{money(row['cost_usd'])} ({row['cost_status']}){_UNKNOWN.get(row['cost_status'], '')}"),
         *(("", line) for line in lines_of(row, price)),
         ("time", f"{duration(row['duration_ms'])}{first}, our part {duration(row['overhead_ms'])}"),
         *_finish(row),
@@ -197,6 +197,9 @@ def _print_facts(row: Row, body: StoredBody | None, attempts: list[Row], price: 
     facts += [(f"attempt {item['number']}", _attempt(item)) for item in attempts]
     for name, text in facts:
         print(f"{paint(f'{name:<10}', 'dim')} {text}")
+
+
+_UNKNOWN = {"unpriced": "; what to do about it: dashcam prices unpriced"}
 
 
 def _finish(row: Row) -> list[tuple[str, str]]:
