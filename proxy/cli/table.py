@@ -105,7 +105,9 @@ class Table:
         """Take up what was asked, where any is on record and there is room for it."""
         if not any(row.get(_ASKED) or row.get("prompt_name") for row in rows):
             return False
-        for is_narrow, left_out in ((False, ()), *((True, names) for names in _FOR_ASKED)):
+        # Where no answer was streamed, its first token says nothing.
+        usual = () if any(row.get("ttft_ms") is not None for row in rows) else ("ttft_ms",)
+        for is_narrow, left_out in ((False, usual), *((True, (*usual, *names)) for names in _FOR_ASKED)):
             self._columns = (*(name for name in DEFAULT if name not in left_out), _ASKED)
             self._is_narrow, self._widths = is_narrow, {}
             self._widen(self._cells(rows))

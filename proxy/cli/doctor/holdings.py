@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
+from proxy.cli.database import calls
 from proxy.cli.doctor import postgres
 from proxy.cli.findings import Finding
 from proxy.control.prompt_files import PromptFiles
@@ -112,7 +113,7 @@ def database(settings: Settings) -> Iterator[Finding]:
         else:
             yield Finding("database", False, error.message, error.hint or _RESTORE)
         return
-    detail = f"{settings.database.shown}: {counts['interactions']} calls, {counts['bytes'] / 1e6:,.1f} MB"
+    detail = f"{settings.database.shown}: {calls(counts['interactions'])}, {counts['bytes'] / 1e6:,.1f} MB"
     yield _sound(detail, wrong)
     yield from _its_disk(settings)
     yield from postgres.clock(newest)

@@ -8,12 +8,13 @@ Whether what is too old really goes is ``holdings.retention``'s.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 
 from proxy.cli.findings import Finding
 from proxy.errors import StoreError
 from proxy.settings.values import RetentionSettings, Settings
 from proxy.store.catalogue import session
-from proxy.store.catalogue.keeping import kept_by, wished
+from proxy.store.catalogue.keeping import depths, kept_by, wished
 from proxy.supervisor.banner import kept
 
 _DAY = 86_400
@@ -21,28 +22,48 @@ _DAY = 86_400
 
 def findings(settings: Settings) -> Iterator[Finding]:
     """Say what is kept of a call by the settings, how long, and whether the files can be read without a key."""
-    yield Finding("what is kept", True, f"{kept(settings)}; {_how_long(*_said(settings))}")
+    said = _said(settings)
+    deep = _counted(said.deep, "of another depth")
+    yield Finding("what is kept", True, f"{kept(settings)}{deep and f' ({deep})'}; {_how_long(said)}")
     yield _readable(settings)
 
 
-def _said(settings: Settings) -> tuple[RetentionSettings, int]:
-    """Return what settings and catalogue say, and how many calls go earlier; the settings alone without a database."""
-    said = settings.retention
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """What settings and catalogue say: how many routes and keys have a depth, how long, how many calls go earlier."""
+
+    deep: int
+    retention: RetentionSettings
+    earlier: int = 0
+
+
+def _said(settings: Settings) -> _Said:
+    """Return it; the settings alone without a database."""
+    own = {route.model for route in settings.routes if route.recording is not None}
+
+    def look(within: session.Session) -> _Said:
+        routes, keys = depths(within.connection)
+        retention = kept_by(within.connection, settings.retention)
+        return _Said(len(own | routes) + keys, retention, wished(within.connection))
+
     try:
-        return session.read(
-            settings.database, lambda within: (kept_by(within.connection, said), wished(within.connection))
-        )
+        return session.read(settings.database, look)
     except StoreError:
         # What is wrong with the database is told where it is looked at.
-        return said, 0
+        return _Said(len(own), settings.retention)
 
 
-def _how_long(chosen: RetentionSettings, earlier: int) -> str:
+def _counted(count: int, what: str) -> str:
+    return f"{count} {'route or key' if count == 1 else 'routes and keys'} {what}" if count else ""
+
+
+def _how_long(said: _Said) -> str:
+    chosen, earlier = said.retention, said.earlier
     told = [f"{name} for {_span(seconds)}" for name, seconds in _spans(chosen).items() if seconds]
     if chosen.max_size:
         told.append(f"up to {chosen.max_size / 1e9:,.1f} GB")
-    if own := len(chosen.routes) + len(chosen.keys):
-        told.append(f"{own} {'route or key' if own == 1 else 'routes and keys'} otherwise")
+    if own := _counted(len(chosen.routes) + len(chosen.keys), "otherwise"):
+        told.append(own)
     if earlier:
         told.append(f"{earlier:,} {'call goes' if earlier == 1 else 'calls go'} earlier, as their callers wished")
     return ", ".join(told if chosen.text or chosen.metadata or chosen.max_size else ["for ever", *told])

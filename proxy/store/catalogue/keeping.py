@@ -14,6 +14,7 @@ from proxy.store.catalogue.values import read_json
 
 _ROUTES = "SELECT name, document FROM route WHERE active"
 _KEYS = "SELECT id, retention FROM api_key WHERE retention IS NOT NULL"
+_DEEP_KEYS = "SELECT count(*) FROM api_key WHERE recording IS NOT NULL AND revoked_at IS NULL"
 _WISHED = "SELECT count(*) FROM interaction_metadata WHERE key = ?"
 
 
@@ -27,6 +28,12 @@ def kept_by(connection: Connection, settings: RetentionSettings) -> RetentionSet
         routes={**settings.routes, **{name: spans for name, spans in routes.items() if spans}},
         keys={**settings.keys, **{name: spans for name, spans in keys.items() if spans}},
     )
+
+
+def depths(connection: Connection) -> tuple[set[str], int]:
+    """Return which routes of the catalogue, and how many keys that open something, say how deep calls are recorded."""
+    routes = {str(name) for name, said in _all(connection, _ROUTES) if read_json(said).get("recording")}
+    return routes, int(connection.exec_driver_sql(_DEEP_KEYS).scalar_one())
 
 
 def wished(connection: Connection) -> int:

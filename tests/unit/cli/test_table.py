@@ -72,6 +72,8 @@ def test_what_was_asked_stands_at_the_end_where_there_is_room(
         assert ("ASKED" in heading, "Is it raining" in lines[0], "返金" in lines[1]) == (is_there,) * 3
         assert max(map(width_of, lines)) <= columns
     assert "ASKED" not in printed(capsys, [a_row(input_preview=None)])[0]
+    assert "FIRST TOKEN" not in printed(capsys, [a_row(input_preview="Hi", ttft_ms=None)])[0]
+    assert "FIRST TOKEN" in printed(capsys, [a_row(input_preview="Hi", ttft_ms=9.0)])[0]
 
 
 def test_amounts_and_durations_stand_below_each_other_by_their_last_digit(dashcam: Command, record: Record) -> None:

@@ -21,7 +21,7 @@ def test_a_healthy_folder(dashcam: Command, record: Record, monkeypatch: pytest.
     found = {item["subject"]: item for item in json.loads(said.out)}
     assert said.code == 0
     assert found["configuration"]["ok"] is True
-    assert "1 calls" in found["database"]["detail"]
+    assert "1 call," in found["database"]["detail"]
     assert found["server"] == {"subject": "server", "ok": None, "detail": "not running for this data folder",
                                "next": "dashcam serve"}  # fmt: skip
     assert "key from OPENAI_API_KEY" in found["provider openai"]["detail"]

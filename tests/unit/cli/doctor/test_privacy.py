@@ -64,9 +64,9 @@ def test_what_is_sealed_is_told() -> None:
 
 def test_what_keys_of_the_store_and_single_calls_say_is_counted(dashcam: Command, record: Record) -> None:
     record(an_entry(metadata={EXPIRES: "2099-01-01T00:00:00.000Z"}), an_entry())
-    assert dashcam("keys", "create", "--owner", "app", "--retention", "text=7d").code == 0
+    assert dashcam("keys", "create", "--owner", "app", "--retention", "text=7d", "--record", "meta").code == 0
     findings = json.loads(dashcam("doctor", "--offline", "--json").out)
     (kept,) = [item["detail"] for item in findings if item["subject"] == "what is kept"]
     told = "for ever, 1 route or key otherwise, 1 call goes earlier, as their callers wished"
-    assert kept == f"requests and answers; {told}"
+    assert kept == f"requests and answers (1 route or key of another depth); {told}"
     assert "retention" in [item["subject"] for item in findings]
