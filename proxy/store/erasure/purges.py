@@ -17,9 +17,11 @@ from typing import Any, Literal
 import orjson
 from sqlalchemy import Connection
 
+from proxy.domain.identity import id_time_ns, parse_id
 from proxy.domain.interaction import Interaction
 from proxy.errors import NotFoundError
 from proxy.query.parsing import parse
+from proxy.store.contents.set_aside import Quarantined
 from proxy.store.engines.partitions import bounded
 from proxy.store.erasure.anonymising import Manner, anonymise
 from proxy.store.erasure.erasing import AT_ONCE, erase
@@ -173,6 +175,32 @@ def apply_to_new(connection: Connection, stored: Sequence[Interaction], now: int
                 _do(connection, purge, wanted, now)
 
 
+def without_erased(connection: Connection, items: Sequence[Quarantined]) -> list[Quarantined]:
+    """Return what is to be set aside, without the bytes of what was to be erased before it came.
+
+    The id of a call says when it began. Of bytes without one nobody knows: there whom they name decides.
+    """
+    if not any(item.data for item in items):
+        return list(items)
+    rules = [_purge(row) for row in connection.exec_driver_sql("SELECT * FROM purge ORDER BY number").mappings().all()]
+    return [replace(item, data=None) if any(_is_about(rule, item) for rule in rules) else item for item in items]
+
+
+def _is_about(purge: Purge, item: Quarantined) -> bool:
+    aim, names = purge.aim, _names_in(purge.aim)
+    if aim.query.strip() or item.data is None or not all(name in item.data for name in names):
+        return False
+    if item.interaction_id is None:
+        return bool(names) and aim.since is None and aim.until is None
+    began = id_time_ns(parse_id(item.interaction_id)) // 1_000_000
+    return began <= purge.made_at and (aim.since or 0) <= began and (aim.until is None or began < aim.until)
+
+
+def _names_in(aim: Aim) -> list[bytes]:
+    """Return who is named by an aim, as bytes may name him."""
+    return [name.encode() for name in (aim.user, aim.session) if name is not None]
+
+
 def settle(connection: Connection, now: int) -> str | None:
     """Go on with one that nobody goes on with, or look once more whether anything came late; None: nothing to do."""
     before = instant_text(now - SETTLE_SECONDS * 1000)
@@ -229,7 +257,7 @@ def _empty_quarantine(connection: Connection, aim: Aim, now: int) -> None:
         if instant is not None:
             conditions.append(f"quarantined_at {sign} ?")
             values.append(instant_text(instant))
-    names: list[Any] = [name.encode() for name in (aim.user, aim.session) if name is not None]
+    names = _names_in(aim)
     conditions += [_HAS_BYTES[connection.dialect.name]] * len(names)
     if aim.query.strip():
         # What it says of a call nobody can tell of bytes that could not be read.

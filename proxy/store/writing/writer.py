@@ -249,7 +249,8 @@ def _write(connection: Connection, batch: WriteBatch, totals_of: TotalsOf, insta
     run_many(connection, _PARKED, [part_row(p, sealer) for p in batch.parked])
     run_many(connection, "DELETE FROM open_call WHERE id = ?", [(identity,) for identity in batch.unparked])
     stored = Counter(source for source, _ in new)
-    lost = Counter(item.source for item in batch.quarantined if _set_aside(connection, item) and item.interaction_id)
+    aside = purges.without_erased(connection, batch.quarantined)
+    lost = Counter(item.source for item in aside if _set_aside(connection, item) and item.interaction_id)
     positions.move(connection, batch.states, stored, lost, instance)
     return WriteResult(entries, totals, lost.total())
 

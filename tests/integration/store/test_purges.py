@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from proxy.domain.identity import IdentityMint, id_text
 from proxy.domain.interaction import Entry
 from proxy.errors import NotFoundError, StoreError
 from proxy.query.parsing import QueryError
@@ -187,6 +188,34 @@ def test_bytes_that_were_set_aside_go_where_they_can_be_told(
     begin(writer, aim)
     assert ask(store, "SELECT count(*) FROM quarantine WHERE data IS NOT NULL") == [(kept,)]
     assert ask(store, "SELECT count(*) FROM quarantine") == [(2,)]
+
+
+@pytest.mark.parametrize(
+    ("aim", "kept"),
+    [
+        (Aim(), {"newer", "damage", "of kim"}),
+        (Aim(user="kim"), {"lee's", "newer", "damage"}),
+        (Aim(user="kim", session="visit-9"), {"lee's", "newer", "damage", "kim's", "of kim"}),
+        (Aim(until=STARTED_AT), {"kim's", "lee's", "newer", "damage", "of kim"}),
+        (Aim(until=STARTED_AT + 1), {"newer", "damage", "of kim"}),
+        (Aim(since=STARTED_AT + 1), {"kim's", "lee's", "newer", "damage", "of kim"}),
+        (Aim(query="user:kim"), {"kim's", "lee's", "newer", "damage", "of kim"}),
+    ],
+)
+def test_what_is_set_aside_later_is_so_without_what_was_erased(
+    writer: StoreWriter, store: DatabaseSettings, aim: Aim, kept: set[str]
+) -> None:
+    """A call that waited in the spool, and that the store then refused; or bytes that were damaged there."""
+    begin(writer, aim)
+    before, after = (id_text(IdentityMint().mint(at * 1_000_000)) for at in (STARTED_AT, NOW + 1))
+    said = [
+        ("kim's", before, b'{"user":"kim"}'), ("lee's", before, b'{"user":"lee"}'), ("newer", after, b'{"user":"kim"}'),
+        ("damage", None, b"x"), ("of kim", None, b'{"user":"kim"'),
+    ]  # fmt: skip
+    aside = [Quarantined("s", 1, n, why, NOW + 1, call, data) for n, (why, call, data) in enumerate(said)]
+    writer.write(WriteBatch(quarantined=aside), lambda _: {})
+    assert {why for (why,) in ask(store, "SELECT reason FROM quarantine WHERE data IS NOT NULL")} == kept
+    assert ask(store, "SELECT count(*) FROM quarantine") == [(5,)]
 
 
 def test_the_anonymous_are_counted_and_nobody(writer: StoreWriter, reader: Reader, store: DatabaseSettings) -> None:

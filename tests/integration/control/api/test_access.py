@@ -149,6 +149,22 @@ def test_what_changes_something_needs_more_than_reading() -> None:
     assert len({(item.method, item.path) for item in ENDPOINTS}) == len(ENDPOINTS)
 
 
+def test_what_opens_or_erases_is_for_administrators() -> None:
+    """Exactly these: whoever moves one of them says so here."""
+    found = {f"{item.method} {item.path}" for item in ENDPOINTS if item.scope == "admin"}
+    access = {
+        "GET audit", "GET tokens", "GET tokens/{name}", "POST tokens", "POST tokens/{name}/revoke", "POST keys",
+        "PATCH keys/{name}", "POST keys/{name}/revoke", "POST keys/{name}/rotate", "PUT providers/{name}/key",
+        "DELETE providers/{name}/key", "POST secrets/rotate",
+    }  # fmt: skip
+    erasing = {
+        "POST purge", "POST anonymise", "GET purges/{number:int}", "POST purges/{number:int}", "POST prune",
+        "POST interactions/delete", "POST interactions/redact", "POST interactions/{name}/redact",
+        "DELETE interactions/{name}",
+    }  # fmt: skip
+    assert found == access | erasing | {"POST import", "POST revisions/{number:int}/rollback"}
+
+
 async def test_where_keys_may_not_lie_in_the_database_none_is_taken(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
