@@ -20,6 +20,7 @@ from proxy.settings.credentials import read_secret
 from proxy.settings.values import Settings
 
 _SECONDS = 30.0
+_NEEDS_TOKEN = "set DASHCAM_ADMIN_TOKEN, or DASHCAM_ADMIN_TOKEN_FILE, to the one that the server was started with"  # noqa: S105 - words
 _KINDS: dict[int, type[DashcamError]] = {
     400: UsageError, 401: NotAllowedError, 403: NotAllowedError, 404: NotFoundError, 409: UsageError, 412: UsageError,
     413: UsageError, 422: UsageError, 429: NotAllowedError, 502: UnreachableError, 503: StoreError,
@@ -98,4 +99,6 @@ def _error_of(status: int, answer: bytes) -> DashcamError:
         told = {"detail": told["error"].get("message"), "hint": "dashcam status"}
     reasons = [f"{item['field']}: {item['reason']}".removeprefix(": ") for item in told.get("errors", ())]
     message = "; ".join(reasons) or str(told.get("detail", f"it answers {status}"))
-    return _KINDS.get(status, DashcamError)(message, hint=told.get("hint"))
+    # What the API says of a header is no help to who typed a command.
+    hint = _NEEDS_TOKEN if status in (401, 429) else told.get("hint")
+    return _KINDS.get(status, DashcamError)(message, hint=hint)

@@ -22,7 +22,7 @@ from proxy.supervisor import instance
 
 _READY_SECONDS = 15.0
 _RECORDED_SECONDS = 10.0
-_NOT_FOR_US = (401, 403)
+_NOT_FOR_US = (401, 403, 429)
 _DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 

@@ -25,7 +25,7 @@ from proxy.telemetry.exposition import Reading, read
 
 _SECONDS = 10.0
 _PREFIX = "dashcam_"
-_NOT_FOR_US = (401, 403)
+_NOT_FOR_US = (401, 403, 429)
 
 
 def running(settings: Settings, form: str) -> None:

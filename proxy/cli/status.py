@@ -91,7 +91,7 @@ def _ask(url: str) -> dict[str, Any]:
     try:
         return ask_recorder(url, _SECONDS)
     except urllib.error.HTTPError as error:
-        if error.code not in (401, 403):
+        if error.code not in (401, 403, 429):
             raise
         raise NotAllowedError(
             f"Dashcam is up at {url}, and shows its account to who has the admin token only",

@@ -99,7 +99,7 @@ def _server(settings: Settings, url: str | None, told: Collection[str]) -> Itera
         ledger = ask_recorder(url, 5.0)
         yield from _recorder(url, ledger, told)
     except urllib.error.HTTPError as error:
-        if error.code in (401, 403):
+        if error.code in (401, 403, 429):
             yield Finding("server", True, f"running at {url}; its recorder answers to the admin token only")
         else:
             yield _silent(url, refusal(error))

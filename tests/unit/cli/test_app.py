@@ -204,6 +204,7 @@ def test_a_damaged_database_is_told_and_is_a_problem_for_the_doctor(
         ((200, b'{"last_error":null,"stored":2,"accepted":3,"pending":1}'), 0, "2 of 3 calls stored, 1 pending"),
         ((200, b'{"last_error":"disk\\u001b[2J","stored":2,"accepted":3,"pending":1}'), 7, "1 call waits in the spool"),
         ((401, b""), 0, "its recorder answers to the admin token only"),
+        ((429, b""), 0, "its recorder answers to the admin token only"),
         ((503, b""), 7, "its recorder does not answer"),
         ((200, b"[]"), 7, "its recorder does not answer"),
         ((200, b"<html>"), 7, "its recorder does not answer"),

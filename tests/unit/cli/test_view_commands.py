@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
+
+import pytest
 
 from tests.support.entries import an_entry
 from tests.unit.cli.conftest import Command, Record
+from tests.unit.cli.test_instance import answering, running
 
 
 def test_a_view_is_saved_and_opened_and_what_is_typed_beside_it_narrows_it(dashcam: Command, record: Record) -> None:
@@ -46,3 +50,14 @@ def test_what_is_wrong_is_told(dashcam: Command, record: Record) -> None:
     ):
         said = dashcam(*arguments)
         assert (said.code, words in said.err) == (code, True), said
+
+
+@pytest.mark.parametrize("status", [401, 429])
+def test_who_has_no_token_is_told_which_variable_takes_it(
+    dashcam: Command, record: Record, tmp_path: Path, status: int
+) -> None:
+    record(an_entry())
+    refused = (status, b'{"detail": "an admin token is needed", "hint": "send it as: Authorization: Bearer TOKEN"}')
+    with answering((200, b""), refused) as server, running(tmp_path / "data", url=server.url):
+        said = dashcam("views", "list")
+    assert (said.code, "next: set DASHCAM_ADMIN_TOKEN" in said.err, "Bearer" in said.err) == (6, True, False), said
