@@ -34,6 +34,7 @@ from proxy.store.schema.rows import COLUMNS
 
 _MOST = 2**62
 PARQUET = "parquet"
+_PACKED = {"gz": "gzip", "zst": "zstd"}
 FORMS: Mapping[str, type[Form]] = {**WRITTEN, "sql": SqlDump}
 
 
@@ -93,7 +94,12 @@ def _export_days(
 
 def _form_of(wanted: Wanted) -> str:
     suffix = wanted.target.suffix.removeprefix(".") if wanted.target is not None else ""
-    name = wanted.form or (suffix if suffix in FORMS else "jsonl")
+    if suffix in _PACKED and wanted.target is not None:
+        raise UsageError(
+            f"{wanted.target.name}: an export is not packed",
+            hint=f"dashcam export … | {_PACKED[suffix]} > {wanted.target.name}",
+        )
+    name = wanted.form or (suffix if suffix in (*FORMS, PARQUET) else "jsonl")
     if name not in (*FORMS, PARQUET):
         raise UsageError(f"--format: {name[:40]!r} is none; use one of {', '.join((*FORMS, PARQUET))}")
     if name == "csv" and wanted.has_content:

@@ -34,7 +34,8 @@ def export(
     to: Annotated[
         Path | None,
         typer.Option(
-            metavar="FILE", help="Where to; .csv, .json and .sql say the form. Parquet: a folder. Else standard output."
+            metavar="FILE",
+            help="Where to; .csv, .json, .sql and .parquet (a folder) say the form. Else standard output.",
         ),
     ] = None,
     form: Annotated[

@@ -209,3 +209,14 @@ def test_what_is_recorded_late_is_told_where_it_is_not_there(
     said = dashcam("export")
     assert (said.code, len(said.lines)) == ((7, 2) if told else (0, 3))
     assert told in said.err
+
+
+def test_what_a_file_is_called_says_its_form_or_that_it_is_none(
+    dashcam: Command, record: Record, tmp_path: Path
+) -> None:
+    record(an_entry())
+    assert dashcam("export", "--to", "calls.parquet").code == 0
+    assert (tmp_path / "calls.parquet" / "manifest.json").exists()
+    said = dashcam("export", "--to", "calls.jsonl.gz")
+    assert (said.code, "next: dashcam export … | gzip > calls.jsonl.gz" in said.err) == (2, True)
+    assert not (tmp_path / "calls.jsonl.gz").exists()
