@@ -65,6 +65,35 @@ async def test_one_that_takes_long_goes_on_by_its_number(settings: Settings, mon
         assert await api.status("GET", f"purges/{2**70}") == 404
 
 
+async def test_single_calls_are_audited_by_one_row_whatever_their_number(settings: Settings) -> None:
+    async with admin_api(settings) as api:
+        calls = [record(api) for _ in range(4)]
+        await api.ask("DELETE", f"interactions/{calls[0]}")
+        await api.ask("POST", "interactions/redact", {"ids": calls[1:3]})
+        await api.ask("POST", "interactions/delete", {"ids": [*calls[1:], NOBODY]})
+        await api.ask("POST", "interactions/delete", {"ids": [NOBODY]})
+        deeds = (await api.ask("GET", "audit?noun=interactions"))["data"]
+        told = [(deed["action"], deed["object"], deed["detail"]) for deed in reversed(deeds)]
+        assert told == [
+            ("delete", calls[0], {"calls": "1"}), ("redact", "", {"calls": "2"}), ("delete", "", {"calls": "3"}),
+        ]  # fmt: skip
+
+
+@pytest.mark.parametrize("asked", ["purge", "interactions/delete", "interactions/redact"])
+async def test_what_was_said_is_in_no_file_once_it_is_answered(settings: Settings, tmp_path: Path, asked: str) -> None:
+    """Of a file: neither in it nor in its log, though nobody looks after it meanwhile."""
+    secret = b"the canary sings at dawn"
+    async with admin_api(settings) as api:
+        call = record(api, input_preview=secret.decode(), user_id="kim")
+        said = {"user": "kim", "dry_run": False} if asked == "purge" else {"ids": [call]}
+        await api.ask("POST", asked, said)
+        assert files_with(tmp_path, secret) == []
+
+
+def files_with(folder: Path, text: bytes) -> list[str]:
+    return [path.name for path in folder.rglob("*.db*") if path.is_file() and text in path.read_bytes()]
+
+
 async def test_one_call_and_many(settings: Settings, store: DatabaseSettings) -> None:
     async with admin_api(settings) as api:
         calls = [record(api, input_preview="said") for _ in range(4)]

@@ -57,6 +57,8 @@ async def test_what_is_due_is_told_and_goes(settings: Settings, store: DatabaseS
         assert await ids(api) == {young, old}
         assert await pruned(api) == ["1 call went for its age"]
         assert await ids(api) == {young}
+        (deed,) = (await api.ask("GET", "audit?noun=interactions"))["data"]
+        assert (deed["action"], deed["detail"]) == ("prune", {"done": "1 call went for its age"})
         assert_rollups_equal_the_rows(store)
 
 

@@ -64,6 +64,18 @@ async def test_what_is_kept_off_the_record_is_kept_off_it_here_too(settings: Set
         assert not [name for name, canary in CANARIES.items() if canary in str(found)]
 
 
+async def test_every_word_that_is_told_is_looked_through(settings: Settings) -> None:
+    mail = CANARIES["email"]
+    words = ("client_request_id", "session_id", "user_id", "trace_id", "app", "environment", "error_type", "error_code")
+    async with admin_api(replace(settings, redaction=RedactionRules(patterns=("email",)))) as api:
+        found = await told(
+            api, started_at=WHEN, model=mail, error_message=mail, endpoint="/v1/x/canary.user%40canary-example.org",
+            **dict.fromkeys(words, mail),
+        )  # fmt: skip
+    assert {found[name] for name in (*words, "model_requested", "error_message")} == {"[redacted:email]"}
+    assert found["endpoint"] == "/v1/x/[redacted:email]"
+
+
 async def test_request_and_answer_are_read_as_of_any_call(settings: Settings) -> None:
     async with admin_api(settings) as api:
         found = await told(
