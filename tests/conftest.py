@@ -5,6 +5,7 @@ A test that takes ``store`` runs on both engines; ``postgres`` makes databases o
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,10 +21,20 @@ if TYPE_CHECKING:
     from tests.support.postgres import Databases
 
 forget_the_caller()
+# Thousands of tests are imported to stay: to look through them while they come, and again ever after, is waste.
+gc.disable()
 
 settings.register_profile("fast", max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("deep", max_examples=3000, deadline=None, suppress_health_check=list(HealthCheck))
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "fast"))
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_finish() -> None:
+    """Look for garbage of the tests' own from now on."""
+    gc.collect()
+    gc.freeze()
+    gc.enable()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
