@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
@@ -38,10 +39,9 @@ def redactor_of(rules: RedactionRules) -> Redactor | None:
         return None
     known, most = dict(BUILT_IN), rules.max_bytes
     for own in rules.own:
-        try:
+        # What cannot be used is unknown, like any other name.
+        with contextlib.suppress(ValueError):
             known[own.name] = compiled(own)
-        except ValueError:
-            most = -1 if own.name in rules.patterns else most
     if unknown := set(rules.patterns) - known.keys():
         most = -1
     return Redactor([known[name] for name in sorted(set(rules.patterns) - unknown)], most)

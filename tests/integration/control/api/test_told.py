@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import uuid
 from dataclasses import replace
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 import pytest
 
 from proxy.domain.identity import IdentityMint, id_text
-from proxy.domain.redaction import RedactionRules
+from proxy.domain.redaction import OwnPattern, RedactionRules
 from proxy.settings.database import DatabaseSettings
 from proxy.settings.values import RecordingSettings, Settings
 from tests.support.admin_api import AdminApi, admin_api
@@ -74,6 +75,21 @@ async def test_every_word_that_is_told_is_looked_through(settings: Settings) -> 
         )  # fmt: skip
     assert {found[name] for name in (*words, "model_requested", "error_message")} == {"[redacted:email]"}
     assert found["endpoint"] == "/v1/x/[redacted:email]"
+
+
+@pytest.mark.parametrize(
+    "rules",
+    [
+        RedactionRules(patterns=("email",), max_bytes=20),
+        RedactionRules(patterns=("ticket",), own=(OwnPattern(name="ticket", pattern="("),)),
+        RedactionRules(patterns=("nobody knows it",)),
+    ],
+)
+async def test_what_cannot_be_looked_through_is_not_kept(settings: Settings, rules: RedactionRules) -> None:
+    async with admin_api(replace(settings, redaction=rules)) as api:
+        found = await told(api, started_at=WHEN, request=json.dumps(REQUEST), response=json.dumps(ANSWER))
+    assert "Hello" not in str(found)
+    assert "unreadable=" in found["metadata"]["dashcam_redacted"]
 
 
 async def test_request_and_answer_are_read_as_of_any_call(settings: Settings) -> None:
