@@ -24,8 +24,8 @@ from proxy.store.filters.asking import filters_of
 from proxy.store.filters.statements import Filters, Order
 from proxy.store.reading.reader import Reader
 from proxy.store.reading.sorting import looks_back_to
-from proxy.store.schema.decoding import Row
-from proxy.store.schema.rows import COLUMNS, TRUTHS
+from proxy.store.schema.decoding import Row, with_truths
+from proxy.store.schema.rows import COLUMNS
 
 _SECONDS = 30.0
 """So long a question may take."""
@@ -194,7 +194,7 @@ def _below(reader: Reader, listing: Listing) -> Callable[[Row], Iterable[str]]:
 
 def _values(row: Row, columns: Sequence[str] | None) -> Row:
     """Return what JSON has of a row: all of it, or the columns that were asked for."""
-    told = row | {name: bool(row[name]) for name in TRUTHS if row.get(name) is not None}
+    told = with_truths(row)
     return told if columns is None else {name: tokens(row) if name == "tokens" else told[name] for name in columns}
 
 

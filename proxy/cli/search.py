@@ -26,7 +26,7 @@ from proxy.settings.values import Settings
 from proxy.store.filters.asking import filters_of
 from proxy.store.filters.statements import Filters
 from proxy.store.reading.reader import Reader
-from proxy.store.schema.decoding import Row
+from proxy.store.schema.decoding import Row, with_truths
 
 SECONDS = 10.0
 _HEADINGS = ("started_at", "id", "model", "outcome", "asked", "answered")
@@ -59,7 +59,7 @@ def search(settings: Settings, wanted: Search) -> None:
         asked = Filters(since=since, until=until, model=wanted.model)
         finder = _Finder(reader, wanted, filters_of(terms, now(), asked))
         if wanted.form == "json":
-            print(json_text(list(finder.rows()), orjson.OPT_INDENT_2))
+            print(json_text(list(map(with_truths, finder.rows())), orjson.OPT_INDENT_2))
         else:
             _print(finder, wanted, words)
     finder.tell()

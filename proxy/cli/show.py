@@ -21,7 +21,7 @@ from proxy.protocol.multipart import Form, boundary_of, reduce
 from proxy.settings.values import Settings
 from proxy.store.contents.parts import StoredBody
 from proxy.store.reading.reader import Reader
-from proxy.store.schema.decoding import Row
+from proxy.store.schema.decoding import Row, with_truths
 
 NO_CONTENT = {
     "off": "not recorded: settings, route, key or caller keep facts only, or content of this kind is never kept",
@@ -61,7 +61,7 @@ def show(settings: Settings, wanted: Wanted) -> None:
         if wanted.form == "json":
             sides = {side: _readable(body) for side, body in bodies.items()}
             answer = as_object(assembly_of(row, bodies["response"]))
-            facts = {**row, "attempts_made": attempts, "price": price, "answer": answer}
+            facts = {**with_truths(row), "attempts_made": attempts, "price": price, "answer": answer}
             print(json_text({**facts, **sides}, orjson.OPT_INDENT_2))
         else:
             _print_head(row, is_utc=wanted.is_utc)

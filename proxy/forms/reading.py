@@ -10,8 +10,7 @@ from collections.abc import Iterator, Sequence
 from proxy.forms.writing import Call
 from proxy.store.filters.statements import Filters, Section
 from proxy.store.reading.reader import Reader
-from proxy.store.schema.decoding import Row
-from proxy.store.schema.rows import TRUTHS
+from proxy.store.schema.decoding import Row, with_truths
 
 PAGE, PAGE_WITH_CONTENT = 2000, 100
 _PORTION_BYTES = 16 * 1024 * 1024
@@ -33,7 +32,7 @@ def portions(
     while rows := reader.section(filters, Section(above=after, newest_first=False), limit, wanted):
         after = place_of(rows[-1])
         for some in by_size(rows) if has_content else [rows]:
-            yield with_content(reader, some) if has_content else [(_with_truths(row), None) for row in some]
+            yield with_content(reader, some) if has_content else [(with_truths(row), None) for row in some]
 
 
 def place_of(row: Row) -> Place:
@@ -58,8 +57,4 @@ def by_size(rows: Sequence[Row]) -> Iterator[list[Row]]:
 def with_content(reader: Reader, rows: Sequence[Row]) -> list[Call]:
     """Return calls with what they have beside their rows, all of it in memory."""
     parts, beside = reader.parts_of([row["id"] for row in rows]), reader.made_of(rows)
-    return [({**_with_truths(row), **beside[row["id"]]}, parts[row["id"]]) for row in rows]
-
-
-def _with_truths(row: Row) -> Row:
-    return row | {name: bool(row[name]) for name in TRUTHS if row.get(name) is not None}
+    return [({**with_truths(row), **beside[row["id"]]}, parts[row["id"]]) for row in rows]

@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 
 from proxy.errors import StoreError
-from proxy.store.schema.rows import JSON
+from proxy.store.schema.rows import JSON, TRUTHS
 
 Row = dict[str, Any]
 _JSON = frozenset((*JSON, "headers", "edits", "rates", "dropped"))
@@ -28,3 +28,10 @@ def decoded(row: Mapping[str, Any]) -> Row:
         if isinstance(values[name], str):
             values[name] = orjson.loads(values[name])
     return values
+
+
+def with_truths(row: Row) -> Row:
+    """Return a row whose truths are true and false, as JSON has them, not the 1 and 0 of SQLite."""
+    told = _Columns(row)
+    told.update({name: bool(row[name]) for name in TRUTHS if row.get(name) is not None})
+    return told

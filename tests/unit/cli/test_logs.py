@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -230,3 +232,11 @@ def test_a_list_by_tokens_says_how_far_back_it_looks(
     assert cut.lines == ["small", "large"]
     assert cut.err.startswith("By total_tokens among the latest calls, since 2026-11-18T11:00Z; --since looks")
     assert dashcam(*asked, "--since", "2026-01-01").lines == whole.lines
+
+
+def test_a_column_that_somebody_has_taken_away_is_told(dashcam: Command, record: Record, tmp_path: Path) -> None:
+    record(an_entry())
+    with contextlib.closing(sqlite3.connect(tmp_path / "data" / "dashcam.db")) as by_hand:
+        by_hand.execute("ALTER TABLE interaction RENAME COLUMN finish_kind TO mine")
+    said = dashcam("logs", "--json", "--fields", "id,finish_kind")
+    assert (said.code, "a column finish_kind is gone" in said.err) == (1, True), said
