@@ -10,6 +10,7 @@ import contextlib
 import itertools
 import uuid
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 from hypothesis import strategies as st
@@ -22,6 +23,7 @@ from proxy.settings.database import DatabaseSettings
 from proxy.settings.values import RetentionSettings
 from proxy.store.changes import feedback, tagging
 from proxy.store.changes.amending import Amendment, Change
+from proxy.store.engines import partitions
 from proxy.store.erasure import erasing, purges, retention
 from proxy.store.erasure.anonymising import Manner
 from proxy.store.erasure.purges import Aim
@@ -34,6 +36,8 @@ from tests.support.rollups import ask, assert_rollups_equal_the_rows
 Step = tuple[str, Any]
 DAY = 86_400_000
 NOW = STARTED_AT + 12 * 3_600_000
+OLD_DAYS = 70
+"""So old a call is of a month that goes as a whole on Postgres."""
 _CALL = st.fixed_dictionaries(
     {
         "user_id": st.sampled_from(["kim", "lee", None]),
@@ -44,7 +48,7 @@ _CALL = st.fixed_dictionaries(
         "tool_names": st.sampled_from([(), ("look",)]),
         "prompt_name": st.sampled_from([None, "p"]),
         "fails": st.booleans(),
-        "days": st.integers(0, 3),
+        "days": st.sampled_from([0, 1, 2, 3, OLD_DAYS]),
         "is_long": st.booleans(),
     }
 )
@@ -74,6 +78,9 @@ class World:
         self.source = source
         self.calls: list[Entry] = []
         self.gone: set[str] = set()
+        if writer.backend.database.is_postgres:
+            with writer.transaction() as connection:
+                partitions.make(connection, datetime.fromtimestamp(NOW / 1000 - OLD_DAYS * 86_400, UTC).date())
 
     def do(self, name: str, what: Any) -> None:
         """Do a step."""

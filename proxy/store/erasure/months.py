@@ -20,6 +20,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
 from proxy.store.engines import partitions
+from proxy.store.engines.engine import ERASED
 from proxy.store.erasure.erasing import AT_ONCE, PRUNED, erase
 from proxy.store.erasure.notes import keep, note
 from proxy.store.erasure.purges import wait_for_writers
@@ -172,4 +173,5 @@ def _pieces(connection: Connection, month: Month) -> Iterator[bool]:
     for table, key in (("amendment", "number"), ("feedback", "id")):
         sql = _LEFT.format(table=table, key=key)
         if connection.exec_driver_sql(sql, (*month.ids, _SOME)).rowcount:
+            connection.info[ERASED] = True
             yield True
