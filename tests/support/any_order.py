@@ -97,7 +97,10 @@ class World:
         self._write(made)
 
     def _replay(self, number: int) -> None:
-        self._write(self.calls[-number:])
+        # What is pruned and older than a spool becomes leaves nothing that would keep it away.
+        self._write(
+            [item for item in self.calls[-number:] if NOW - item.interaction.started_at < retention.REPLAYED_MS]
+        )
 
     def _delete(self, number: int) -> None:
         if ids := self._chosen(number):

@@ -112,9 +112,10 @@ class Carrier:
 
     def _missing(self, kind: Growing, after: Key, last: Key) -> Iterator[list[Key]]:
         there, here = self._source.tally(kind, after, last), self._target.tally(kind, after, last)
-        middle = kind.middle(after, last)
         if there == here:
             return
+        after = beginning(self._source, self._target, kind, after)
+        middle = kind.middle(after, last)
         if max(there, here)[0] <= LISTED or middle == after:
             known = set(self._target.keys(kind, after, last))
             wanted = self._source.keys(kind, after, last)
@@ -172,6 +173,15 @@ class Carrier:
         if found != page and found != mended(page) and found != self._source.named(kind, keys):
             raise StoreError(f"{kind.name}: what was written between {keys[0]} and {keys[-1]} reads otherwise",
                              hint="do not use the target; see: dashcam db copy --verify")  # fmt: skip
+
+
+def beginning(source: Side, target: Side, kind: Growing, after: Key) -> Key:
+    """Return where rows begin on either side, if ``after`` is below all keys: halves are of what is there.
+
+    Of the time that ids have room for a record has so little that ten halves would have all of it.
+    """
+    firsts = [side.before(kind) for side in (source, target)] if after == kind.lowest else []
+    return min([first for first in firsts if first is not None], default=after)
 
 
 def _rows_of(page: Page, name: str) -> Rows:

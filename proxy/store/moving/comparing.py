@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 from proxy.store.contents.bodies import unpacked
 from proxy.store.moving.carrying import mended, part_of
-from proxy.store.moving.merging import Renaming, differences
+from proxy.store.moving.merging import Renaming, ranges
 from proxy.store.moving.plan import BODY_CHUNK, CHANGING, GROWING, INTERACTION, Changing, Growing, Key, Rows, position
 from proxy.store.moving.side import Page, Side
 from proxy.store.schema.sealing import SEALED, is_sealed
@@ -135,14 +135,22 @@ class Comparison:
             self.findings.damaged += [f"interaction {name}" for name in _wrong_bodies(page.parts["interaction_body"])]
 
 
-def compare_changing(source: Side, target: Side, renaming: Renaming) -> Findings:
-    """Compare the changing tables too; only sensible while nobody writes to either side."""
+def compare_changing(source: Side, target: Side, renaming: Renaming, *, is_written: bool = False) -> Findings:
+    """Compare the changing tables too; only sensible while nobody writes to either side.
+
+    With ``is_written`` what differs is written, and read again.
+    """
     findings = Findings()
     for kind in CHANGING:
         total, agree, count = hashlib.blake2b(digest_size=16), True, 0
-        for found in differences(source, target, kind, renaming):
-            total.update(marshal.dumps(found.same, _FORMAT))
-            count += len(found.same)
+        for part in ranges(source, target, kind, renaming):
+            found = part.difference()
+            if is_written and (found.gone or found.coming):
+                part.write(found)
+                found = part.difference()
+            same = found.same
+            total.update(marshal.dumps(same, _FORMAT))
+            count += len(same)
             coming, gone = {kind.key_of(row) for row in found.coming}, {tuple(key) for key in found.gone}
             _note(findings.missing, kind.name, len(coming - gone))
             _note(findings.more, kind.name, len(gone - coming))

@@ -42,53 +42,76 @@ class Renaming:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """What of one range differs: keys that must go from the target, rows that must come; and what both have alike."""
+    """What of one range differs: keys that must go from the target, rows that must come; and what the target has."""
 
     gone: Rows
     coming: Rows
-    same: Rows
+    there: Found
+
+    @property
+    def same(self) -> Rows:
+        """The rows that both have alike, in the order of their keys."""
+        others = set(map(tuple, self.gone))
+        return [self.there[key] for key in sorted(self.there) if key not in others]
 
 
-def differences(source: Side, target: Side, kind: Changing, renaming: Renaming | None) -> Iterator[Difference]:
-    """Yield what differs, range by range; without a renaming, own rows are left out."""
-    if kind.is_own and renaming is None:
-        return
+@dataclass(frozen=True, slots=True)
+class Range:
+    """A part of a changing table on both sides: behind one key up to another; None is no bound."""
+
+    source: Side
+    target: Side
+    kind: Changing
+    renaming: Renaming | None
+    after: tuple[Any, ...] | None = None
+    last: tuple[Any, ...] | None = None
+
+    def difference(self) -> Difference:
+        """Read both."""
+        wanted, there = self._found(self.source, self.renaming), self._found(self.target, None)
+        if wanted == there:
+            return Difference([], [], there)
+        coming = [row for key, row in wanted.items() if there.get(key) != row]
+        gone = [key for key in there if there[key] != wanted.get(key)]
+        return Difference(gone, coming, there)
+
+    def write(self, found: Difference) -> None:
+        """Let the target say what the source says."""
+        with self.target.begin() as connection:
+            delete(connection, self.kind.table, self.kind.keys, found.gone)
+            add_rows(connection, self.kind.table, found.coming)
+
+    def _found(self, side: Side, renaming: Renaming | None) -> Found:
+        rows = side.range(self.kind, self.after, self.last)
+        return {self.kind.key_of(row): row for row in (renaming.apply(self.kind, rows) if renaming else rows)}
+
+
+def ranges(source: Side, target: Side, kind: Changing, renaming: Renaming | None) -> Iterator[Range]:
+    """Yield the ranges of a table; without a renaming, own rows are left out."""
     if kind.is_own:
         # Few rows, and another order once they are renamed.
-        yield _difference(kind, _found(kind, source, renaming, None, None), _found(kind, target, None, None, None))
+        if renaming is not None:
+            yield Range(source, target, kind, renaming)
         return
     after = None
     while True:
         last = source.next_key(kind, after)
-        yield _difference(kind, _found(kind, source, None, after, last), _found(kind, target, None, after, last))
+        yield Range(source, target, kind, None, after, last)
         if last is None:
             return
         after = last
 
 
-def merge(source: Side, target: Side, renaming: Renaming | None) -> int:
+def merge(source: Side, target: Side) -> int:
     """Make the target's changing tables those of the source; return how many rows were written or removed.
 
-    Without a renaming what belongs to an instance waits: it is only right while nobody writes.
+    What belongs to an instance waits: it is only right while nobody writes.
     """
     changed = 0
     for kind in CHANGING:
-        for found in differences(source, target, kind, renaming):
+        for part in ranges(source, target, kind, None):
+            found = part.difference()
             if found.gone or found.coming:
-                with target.begin() as connection:
-                    delete(connection, kind.table, kind.keys, found.gone)
-                    add_rows(connection, kind.table, found.coming)
+                part.write(found)
                 changed += max(len(found.gone), len(found.coming))
     return changed
-
-
-def _found(kind: Changing, side: Side, renaming: Renaming | None, after: Any, last: Any) -> Found:
-    rows = side.range(kind, after, last)
-    return {kind.key_of(row): row for row in (renaming.apply(kind, rows) if renaming else rows)}
-
-
-def _difference(kind: Changing, wanted: Found, there: Found) -> Difference:
-    coming = [row for key, row in wanted.items() if there.get(key) != row]
-    gone = [key for key in there if key not in wanted]
-    changed = [kind.key_of(row) for row in coming if kind.key_of(row) in there]
-    return Difference([*gone, *changed], coming, [there[key] for key in sorted(there) if wanted.get(key) == there[key]])

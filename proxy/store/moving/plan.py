@@ -12,6 +12,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 from sqlalchemy import Table
@@ -49,6 +50,12 @@ class Growing:
             return str(uuid.UUID(int=(uuid.UUID(low).int + uuid.UUID(str(high)).int) // 2))
         return (low + int(high)) // 2
 
+    def below(self, key: Key) -> Key:
+        """Return the key before another one, none below ``lowest``."""
+        if isinstance(key, str):
+            return str(uuid.UUID(int=max(0, uuid.UUID(key).int - 1)))
+        return max(0, key - 1)
+
     def key_of(self, row: Sequence[Any]) -> Key:
         """Return a row's key."""
         key: Key = row[position(self.table, self.key)]
@@ -75,12 +82,18 @@ class Changing:
 
     def key_of(self, row: Sequence[Any]) -> tuple[Any, ...]:
         """Return a row's key."""
-        return tuple(row[position(self.table, name)] for name in self.keys)
+        return tuple([row[at] for at in _places(self.table, self.keys)])
 
 
+@cache
 def position(table: Table, column: str) -> int:
     """Return where a column stands in a row."""
     return list(table.columns.keys()).index(column)
+
+
+@cache
+def _places(table: Table, columns: tuple[str, ...]) -> tuple[int, ...]:
+    return tuple(position(table, name) for name in columns)
 
 
 def columns_of(table: Table) -> str:

@@ -129,7 +129,7 @@ class Copy:
     def _catch_up(self) -> int:
         calls = self._carrier.catch_up()
         self._renewal.run()
-        merge(self.source, self.target, None)
+        merge(self.source, self.target)
         return calls
 
     def finish(self, renaming: Renaming) -> Findings:
@@ -140,9 +140,8 @@ class Copy:
         if is_other or self._insist(self._seals) != self._sealed:
             # It does not become the same, which this says; or all was sealed with another key, which has no figures.
             self.compare()
-        self._insist(lambda: merge(self.source, self.target, renaming))
         found = Findings(rows=self.counts())
-        found.add(self._insist(lambda: compare_changing(self.source, self.target, renaming)))
+        found.add(self._insist(lambda: compare_changing(self.source, self.target, renaming, is_written=True)))
         refuse_difference(found)
         if self._insist(self._marks) != before or found.rows != self.counts(is_target=True) or not self._agrees():
             raise StoreError("something else wrote meanwhile, so the copy is not complete",

@@ -8,7 +8,7 @@ ones are compared, and carried once more where they differ. What an amendment ha
 from __future__ import annotations
 
 from proxy.store.erasure.anonymising import ANONYMOUS
-from proxy.store.moving.carrying import LISTED, Carrier
+from proxy.store.moving.carrying import Carrier, beginning
 from proxy.store.moving.comparing import differing
 from proxy.store.moving.plan import AMENDMENT, INTERACTION, QUARANTINE, Growing, Key
 from proxy.store.moving.side import Side
@@ -29,6 +29,8 @@ _SAID = {
 }  # fmt: skip
 """What may be taken away, or replaced by something that is shorter or a pseudonym, of each table."""
 _KINDS = (QUARANTINE, AMENDMENT, INTERACTION)
+_FEW = 1000
+"""A range of so many rows is compared instead of halved further."""
 _Figures = list[tuple[object, ...]]
 
 
@@ -49,8 +51,9 @@ class Renewal:
             self._target, kind, after, last
         ):
             return 0
+        after = beginning(self._source, self._target, kind, after)
         middle = kind.middle(after, last)
-        if middle == after or self._target.count(kind, after, last) <= LISTED:
+        if middle == after or self._target.count(kind, after, last) <= _FEW:
             return self._again(kind, after, last)
         return self._renew(kind, after, middle) + self._renew(kind, middle, last)
 

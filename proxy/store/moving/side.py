@@ -79,6 +79,11 @@ class Side:
         found = self.ask(f"SELECT {kind.key} FROM {kind.name} ORDER BY {kind.key} DESC LIMIT 1")  # noqa: S608 - our names
         return found[0][0] if found else kind.lowest
 
+    def before(self, kind: Growing) -> Key | None:
+        """Return a key just below the first one; None where no rows are."""
+        found = self.ask(f"SELECT {kind.key} FROM {kind.name} ORDER BY {kind.key} LIMIT 1")  # noqa: S608 - our names
+        return kind.below(found[0][0]) if found else None
+
     def count(self, kind: Growing, after: Key, last: Key) -> int:
         """Return how many rows there are behind one key up to another."""
         sql = f"SELECT count(*) FROM {kind.name} WHERE {kind.key} > ? AND {kind.key} <= ?"  # noqa: S608 - our names
