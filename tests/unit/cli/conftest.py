@@ -49,6 +49,12 @@ def alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 @pytest.fixture
+def prepared(tmp_path: Path) -> None:
+    """A database with our tables and nothing in them, for whom it is no matter that the first command makes it."""
+    fresh_sqlite(tmp_path / "data" / "dashcam.db")
+
+
+@pytest.fixture
 def dashcam(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
     """Run a command as it is typed."""
 

@@ -15,6 +15,8 @@ from proxy.catalogue.yaml_text import read_yaml
 from tests.support.entries import an_entry
 from tests.unit.cli.conftest import Command, Record
 
+pytestmark = pytest.mark.usefixtures("prepared")
+
 CONTENT = """
 messages:
   - {role: system, content: "Be {{ tone }}."}

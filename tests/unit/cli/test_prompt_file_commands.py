@@ -11,6 +11,8 @@ import pytest
 
 from tests.unit.cli.conftest import Command
 
+pytestmark = pytest.mark.usefixtures("prepared")
+
 
 @pytest.fixture
 def filled(dashcam: Command) -> Command:

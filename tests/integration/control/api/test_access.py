@@ -9,10 +9,9 @@ import pytest
 
 from proxy.control.api.table import ENDPOINTS
 from proxy.settings.credentials import digest
-from proxy.settings.database import sqlite_at
 from proxy.settings.values import AdminSettings, SecretSettings, Settings
-from proxy.store.migrating.migration import upgrade
 from tests.support.admin_api import PEER, admin_api
+from tests.support.fresh_sqlite import fresh_sqlite
 
 TOKEN = "dashcam_adm_" + "k3v9" * 8
 AWAY = {"x-dashcam-peer": "10.0.0.1:1;http;public"}
@@ -20,9 +19,7 @@ AWAY = {"x-dashcam-peer": "10.0.0.1:1;http;public"}
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    made = Settings(data_dir=str(tmp_path), run_dir=str(tmp_path), database=sqlite_at(tmp_path / "dashcam.db"))
-    upgrade(made.database)
-    return made
+    return Settings(data_dir=str(tmp_path), run_dir=str(tmp_path), database=fresh_sqlite(tmp_path / "dashcam.db"))
 
 
 def bearer(token: str, **more: str) -> dict[str, str]:

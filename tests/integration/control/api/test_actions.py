@@ -10,10 +10,9 @@ import orjson
 import pytest
 
 from proxy.pricing import release
-from proxy.settings.database import sqlite_at
 from proxy.settings.values import AdminSettings, PriceSettings, Settings
-from proxy.store.migrating.migration import upgrade
 from tests.support.admin_api import AdminApi, admin_api
+from tests.support.fresh_sqlite import fresh_sqlite
 from tests.support.model_server import listed, serving
 from tests.support.price_data import price_data
 from tests.support.processes import free_port
@@ -24,8 +23,7 @@ LIST = {"/v1/models": listed("m-1", "org/m-2", owner="acme")}
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
     admin = AdminSettings(allow_private_upstreams=("127.0.0.1",))
-    database = sqlite_at(tmp_path / "dashcam.db")
-    upgrade(database)
+    database = fresh_sqlite(tmp_path / "dashcam.db")
     return Settings(data_dir=str(tmp_path), run_dir=str(tmp_path / "run"), database=database, admin=admin)
 
 

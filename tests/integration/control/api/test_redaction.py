@@ -9,10 +9,9 @@ from pathlib import Path
 import pytest
 
 from proxy.domain.redaction import OwnPattern, RedactionRules
-from proxy.settings.database import sqlite_at
 from proxy.settings.values import Settings
-from proxy.store.migrating.migration import upgrade
 from tests.support.admin_api import admin_api
+from tests.support.fresh_sqlite import fresh_sqlite
 from tests.support.redacting import CANARIES, events
 
 RULES = RedactionRules(patterns=("email",), own=(OwnPattern(name="ticket", pattern="T-[0-9]+"),), max_bytes=5000)
@@ -20,8 +19,7 @@ RULES = RedactionRules(patterns=("email",), own=(OwnPattern(name="ticket", patte
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    made = Settings(data_dir=str(tmp_path), run_dir=str(tmp_path), database=sqlite_at(tmp_path / "dashcam.db"))
-    upgrade(made.database)
+    made = Settings(data_dir=str(tmp_path), run_dir=str(tmp_path), database=fresh_sqlite(tmp_path / "dashcam.db"))
     return replace(made, redaction=RULES)
 
 
