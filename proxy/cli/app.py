@@ -30,6 +30,7 @@ from proxy.cli import (
     setup_commands,
     view_commands,
 )
+from proxy.cli.help_page import HelpPage
 from proxy.cli.options import Config, DatabaseUrl, DataDir, EnvFile, Upstreams
 from proxy.cli.parsing import parser_of
 from proxy.cli.resolution import settings_from
@@ -59,6 +60,7 @@ Without a command it is: dashcam serve. Something is wrong? dashcam doctor
 """
 
 app = typer.Typer(
+    cls=HelpPage,
     help=ABOUT,
     no_args_is_help=False,
     add_completion=False,

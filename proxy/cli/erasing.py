@@ -15,7 +15,7 @@ import orjson
 
 from proxy.cli.admin import Admin, part
 from proxy.cli.bar import Bar
-from proxy.cli.export_output import calls
+from proxy.cli.database import calls
 from proxy.cli.instants import check_span, instant_of
 from proxy.cli.opened import check_record
 from proxy.cli.terminal import json_text, short_id

@@ -19,7 +19,7 @@ from typing import Any, BinaryIO
 
 import orjson
 
-from proxy.cli.database import size
+from proxy.cli.database import calls, size
 from proxy.cli.room import told
 from proxy.errors import UsageError
 
@@ -48,11 +48,6 @@ class Note:
     def told(self) -> str:
         """How much was written, in words."""
         return f"{calls(self.written)}, {size(self.size)}"
-
-
-def calls(count: int) -> str:
-    """Return a number of calls in words."""
-    return "1 call" if count == 1 else f"{count:,} calls"
 
 
 class Output:

@@ -16,7 +16,8 @@ from pathlib import Path
 
 from proxy.cli import parquet_export
 from proxy.cli.bar import Bar
-from proxy.cli.export_output import Note, Output, calls, opened
+from proxy.cli.database import calls
+from proxy.cli.export_output import Note, Output, opened
 from proxy.cli.instants import check_span, instant_of, now
 from proxy.cli.logs import check_columns
 from proxy.errors import UsageError

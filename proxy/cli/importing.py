@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from proxy.cli.bar import Bar
-from proxy.cli.export_output import calls
+from proxy.cli.database import calls
 from proxy.cli.import_call import Call, RefusedError, Telling, as_exported, call_of
 from proxy.cli.import_line import Line
 from proxy.cli.import_note import Desk

@@ -8,8 +8,7 @@ import orjson
 
 from proxy.cli.admin import Admin
 from proxy.cli.bar import Bar
-from proxy.cli.database import size
-from proxy.cli.export_output import calls
+from proxy.cli.database import calls, size
 from proxy.cli.opened import check_record
 from proxy.cli.terminal import json_text
 from proxy.loader.errands import Errands

@@ -9,6 +9,7 @@ from typing import Any
 
 import orjson
 
+from proxy.cli.database import calls
 from proxy.cli.rewriting import Range, Rewriting, say_what_was_done
 from proxy.cli.rows import number, print_rows, shown
 from proxy.cli.served_prices import served_price_list
@@ -76,9 +77,9 @@ def _report(account: Account, wanted: Range) -> None:
 
 def _say(account: Account, wanted: Range) -> None:
     if account.no_bytes:
-        print(f"{account.no_bytes:,} calls were passed over: their bytes were not kept.", file=sys.stderr)
+        print(f"Passed over, since their bytes were not kept: {calls(account.no_bytes)}.", file=sys.stderr)
     if account.failed:
-        print(f"{account.failed:,} calls could not be read; the log names them.", file=sys.stderr)
+        print(f"Could not be read: {calls(account.failed)}; the log names them.", file=sys.stderr)
     say_what_was_done(
         account.calls, account.changed, account.written,
         writes=wanted.writes, same="read as they are on record", before="the old values are",

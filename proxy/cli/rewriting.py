@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 from proxy.cli.bar import Bar
+from proxy.cli.database import calls
 from proxy.cli.instants import instant_of, now
 from proxy.errors import StoreError
 from proxy.loader.amendments import Amender
@@ -96,15 +97,15 @@ class Rewriting:
         return written
 
 
-def say_what_was_done(calls: int, changed: int, written: int, *, writes: bool, same: str, before: str) -> None:
+def say_what_was_done(looked_at: int, changed: int, written: int, *, writes: bool, same: str, before: str) -> None:
     """Tell on standard error what was written, or how to write it; ``same`` and ``before`` are the command's words."""
     if not changed:
-        said = f"Nothing to change: {calls:,} calls {same}."
+        said = f"Nothing to change: {calls(looked_at)} {same}."
     elif not writes:
-        said = f"Nothing was written: {changed:,} of {calls:,} calls would change. Write it with: --yes"
+        said = f"Nothing was written: {changed:,} of {calls(looked_at)} would change. Write it with: --yes"
     else:
         said = (
-            f"{written:,} of {calls:,} calls were changed; {before} in table amendment. "
+            f"{written:,} of {calls(looked_at)} changed; {before} in table amendment. "
             "Counters of /metrics stay as they were counted."
         )
         if changed > written:

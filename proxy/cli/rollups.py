@@ -6,6 +6,7 @@ import contextlib
 import time
 from datetime import UTC, datetime
 
+from proxy.cli import database
 from proxy.cli.bar import Bar
 from proxy.cli.database import print_facts
 from proxy.cli.instants import instant_of
@@ -31,8 +32,13 @@ def rebuild(settings: Settings, since: str | None, *, as_json: bool) -> None:
         facts = {"days": len(days), "calls": calls, "mended_rows": mended, "mended_days": wrong}
         print_facts(facts, {}, as_json=True)
         return
-    said = f"{mended:,} rows were wrong, of {len(wrong)} days" if mended else "all were right"
-    print(f"Counted {calls:,} calls of {len(days)} days anew: {said}; {time.monotonic() - begun:,.1f} s.")
+    said = f"{mended:,} rows were wrong, of {_days(len(wrong))}" if mended else "all were right"
+    took = time.monotonic() - begun
+    print(f"Counted {database.calls(calls)} of {_days(len(days))} anew: {said}; {took:,.1f} s.")
+
+
+def _days(count: int) -> str:
+    return "1 day" if count == 1 else f"{count:,} days"
 
 
 def _day_of(since: int | None) -> str:

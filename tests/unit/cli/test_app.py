@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 
 from proxy.cli.app import app, refusal_of, run_main
+from proxy.cli.help_page import SECTIONS
+from proxy.cli.parsing import parser_of
 from proxy.cli.terminal import json_text
 from proxy.domain.interaction import Entry
 from proxy.domain.outcome import Outcome
@@ -94,9 +96,20 @@ def test_help_is_whole_sentences_and_examples_one_a_line(dashcam: Command, monke
     """A terminal of 80 columns cut the summaries with dots and wrapped the examples."""
     monkeypatch.setenv("COLUMNS", "80")
     page = dashcam("--help").out
-    assert "..." not in page.partition("Commands:")[2]
+    assert "..." not in page.partition("Record:")[2]
     assert page.partition("Options:")[0].count("\n    dashcam ") == 4
     assert "<str>" not in "".join(dashcam(command, "--help").out for command in ("serve", "logs", "tail"))
+
+
+def test_every_command_stands_under_one_heading_of_the_help(dashcam: Command) -> None:
+    listed = [name for names in SECTIONS.values() for name in names]
+    shown = {name for name, command in parser_of(app, None).commands.items() if not command.hidden}
+    assert sorted(listed) == sorted(shown)
+    page = dashcam("--help").out
+    assert [line[:-1] for line in page.splitlines() if line.endswith(":") and not line.startswith(" ")] == [
+        "Options", *SECTIONS
+    ]  # fmt: skip
+    assert {line.split()[0] for line in page.partition("Record:")[2].splitlines() if line.startswith("  ")} == {*listed}
 
 
 def test_the_version_is_told_as_an_option_too(dashcam: Command) -> None:

@@ -142,7 +142,7 @@ def test_rollups_are_counted_anew_by_a_running_server(
     thread = threading.Thread(target=work)
     thread.start()
     try:
-        assert "Counted 1 calls of 1 days anew" in dashcam("db", "rebuild-rollups").out
+        assert "Counted 1 call of 1 day anew" in dashcam("db", "rebuild-rollups").out
     finally:
         is_over.set()
         thread.join()

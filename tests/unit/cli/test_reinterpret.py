@@ -42,7 +42,7 @@ def spoil(path: Path) -> None:
 def test_what_reads_the_same_is_left_alone(dashcam: Command, path: Path) -> None:
     found = dashcam("reinterpret", "--yes")
     assert (found.code, found.out) == (0, "")
-    assert "1 calls were passed over: their bytes were not kept" in found.err
+    assert "Passed over, since their bytes were not kept: 1 call." in found.err
     assert "Nothing to change: 6 calls" in found.err
     assert ask(sqlite_at(path), "SELECT count(*) FROM amendment") == [(0,)]
 
@@ -57,6 +57,6 @@ def test_differences_are_shown_by_column_and_written_only_with_yes(dashcam: Comm
     assert ask(sqlite_at(path), "SELECT sum(output_tokens) FROM interaction") == [(3,)]
     found = dashcam("reinterpret", "--yes", is_terminal=True)
     assert found.lines[1].split()[:2] == ["output_tokens", "5"]
-    assert "5 of 6 calls were changed" in found.err
+    assert "5 of 6 calls changed" in found.err
     assert ask(sqlite_at(path), "SELECT sum(output_tokens) FROM interaction") == [(18,)]
     assert_rollups_equal_the_rows(sqlite_at(path))
