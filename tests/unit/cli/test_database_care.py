@@ -123,7 +123,7 @@ def test_rollups_are_counted_anew_from_a_day_on(dashcam: Command, record: Record
     database.close()
     found = json.loads(dashcam("db", "rebuild-rollups", "--since", "last", "--json").out)
     assert (found["days"], found["calls"], len(found["mended_days"])) == (1, 1, 1)
-    assert "2 rows were wrong, of 1 days" in dashcam("db", "rebuild-rollups").out
+    assert "2 rows were wrong, of 1 day;" in dashcam("db", "rebuild-rollups").out
 
 
 def test_rollups_are_counted_anew_by_a_running_server(
