@@ -104,11 +104,12 @@ def test_the_password_is_nowhere_a_person_or_a_log_looks(dashcam: RunningDashcam
 
 def test_tail_shows_a_call_as_it_is_recorded(dashcam: RunningDashcam) -> None:
     environment = {**dashcam.environment, "DASHCAM_DATA_DIR": str(dashcam.data_dir)}
-    command = [sys.executable, "-m", "proxy", "tail", "--jsonl", "--fields", "model"]
+    command = [sys.executable, "-m", "proxy", "tail", "--jsonl", "--fields", "user_id,model_requested"]
     following = subprocess.Popen(command, cwd=dashcam.folder, env=environment, stdout=subprocess.PIPE)
     assert following.stdout is not None
     for _ in range(3):
-        assert json.loads(following.stdout.readline())["user_id"] == "kim"
+        said = json.loads(following.stdout.readline())
+        assert (said.keys(), said["user_id"]) == ({"user_id", "model_requested"}, "kim")
     client = openai.OpenAI(base_url=f"{dashcam.url}/v1", api_key="sk-dummy", max_retries=0)
     client.chat.completions.create(model="gpt-new", max_tokens=5, messages=[{"role": "user", "content": "Now"}])
     assert json.loads(following.stdout.readline())["model_requested"] == "gpt-new"
