@@ -157,7 +157,9 @@ def _make(connection: Connection, table: str, column: str, month: date) -> None:
 
 def _statements(table: str, name: str, column: str, first: str, behind: str) -> Iterator[str]:
     inside = f"{column} >= '{first}' AND {column} < '{behind}'"
-    yield f"LOCK TABLE {table} IN SHARE ROW EXCLUSIVE MODE"
+    # Who reads waits here, and not at ``default``, which ATTACH locks: it would know the old parts only by then, and
+    # see nothing of what moved.
+    yield f"LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE"
     yield f"CREATE TABLE {name} (LIKE {table} INCLUDING DEFAULTS INCLUDING CONSTRAINTS)"
     moved = f"DELETE FROM {table}_default WHERE {inside} RETURNING *"  # noqa: S608 - names and ids of our own
     yield f"WITH moved AS ({moved}) INSERT INTO {name} SELECT * FROM moved"  # noqa: S608

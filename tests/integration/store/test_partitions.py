@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import uuid
 from collections.abc import Iterator
+from concurrent import futures
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
@@ -30,6 +31,7 @@ from proxy.store.writing.positions import SourceState
 from proxy.store.writing.writer import StoreWriter, WriteBatch
 from tests.support.entries import an_entry
 from tests.support.rollups import ask
+from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
     from tests.support.postgres import Databases
@@ -107,6 +109,24 @@ def test_what_no_month_was_made_for_is_stored_and_moves_when_it_is(store: Databa
     assert reader.body(entries[0].interaction.id, "request") is None
     for opened in (writer, reader, engine):
         (opened.dispose if hasattr(opened, "dispose") else opened.close)()
+
+
+def test_who_reads_while_a_month_is_made_sees_its_calls(store: DatabaseSettings) -> None:
+    with closing(StoreWriter(store)) as writer:
+        admin(store, *(f"DROP TABLE IF EXISTS {table}_2026_11" for table in partitions.TABLES))
+        assert write(writer, *(an_entry() for _ in range(3))) == 3
+        with futures.ThreadPoolExecutor() as pool, writer.transaction() as connection:
+            assert "interaction_2026_11" in partitions.make(connection, date(2026, 11, 20))
+            reading = pool.submit(ask, store, "SELECT count(*) FROM interaction")
+            wait_until(lambda: waiting(store) == 1, "it waits for the month")
+        assert reading.result() == [(3,)]
+        assert ask(store, "SELECT count(*) FROM interaction_default") == [(0,)]
+
+
+def waiting(store: DatabaseSettings) -> int:
+    """Return how many sessions wait for a table of a database."""
+    here = "(SELECT oid FROM pg_database WHERE datname = current_database())"
+    return int(ask(store, f"SELECT count(*) FROM pg_locks WHERE NOT granted AND database = {here}")[0][0])
 
 
 def dropped_before(store: DatabaseSettings, month: date) -> list[str]:
