@@ -71,11 +71,14 @@ class FileMark:
     def _number_in_file(self) -> int | None:
         """Return the number in the file's header, 0 where it has none; None where it cannot be read now.
 
-        By SQLite: who opens and closes the file otherwise lets go of all locks that this process has on it.
+        By SQLite: who opens and closes the file otherwise lets go of all locks that this process has on it. A file that
+        a checkpoint has written to half, as a reader kept it from the rest, may count more pages than it has.
         """
         place = f"file:{quote(str(self._path))}?mode=ro&immutable=1"
         try:
             with contextlib.closing(sqlite3.connect(place, uri=True)) as connection:
+                # Otherwise such a file is called damaged; nothing can be written here.
+                connection.execute("PRAGMA writable_schema=ON")
                 return int(connection.execute("PRAGMA user_version").fetchone()[0])
         except sqlite3.Error as error:
             return 0 if getattr(error, "sqlite_errorname", "") in _NO_DATABASE else None

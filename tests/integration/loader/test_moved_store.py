@@ -14,6 +14,7 @@ import pytest
 from proxy.settings.database import sqlite_at
 from proxy.settings.values import Settings
 from proxy.store.engines.failures import StoreMovedError
+from proxy.store.engines.sqlite import Sqlite
 from proxy.store.migrating.migration import upgrade
 from proxy.store.writing.writer import StoreWriter, WriteBatch
 from tests.integration.loader.conftest import Bench
@@ -142,6 +143,27 @@ def test_checkpoints_of_our_own_and_commands_that_write_are_nobodys_else(bench: 
     writer.maintain("compact")
     writer.check_place()
     writer.close()
+
+
+def test_a_file_that_a_checkpoint_has_written_to_half_is_nobodys_else(path: Path) -> None:
+    """Its first page counts pages that are in the log alone, as of a row that changed behind a reader's moment."""
+    backend = Sqlite(sqlite_at(path))
+    writer = backend.writer()
+    backend.check_place()
+    with writer.begin() as connection:
+        connection.exec_driver_sql("CREATE TABLE later (said BLOB)")
+        connection.exec_driver_sql("INSERT INTO later VALUES (zeroblob(100000))")
+    with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as reader:
+        reader.execute("BEGIN").execute("SELECT count(*) FROM later").fetchall()
+        with writer.begin() as connection:
+            connection.exec_driver_sql("UPDATE later SET said = randomblob(100000)")
+            pages = connection.exec_driver_sql("PRAGMA page_count").scalar_one()
+        with contextlib.closing(writer.raw_connection()) as lent:
+            _, logged, folded = lent.cursor().execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+        assert 0 < folded < logged
+        assert path.stat().st_size < pages * 8192
+        backend.check_place()
+    writer.dispose()
 
 
 def test_what_went_into_a_file_that_lost_its_name_is_not_taken_for_stored(path: Path) -> None:
