@@ -16,7 +16,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -25,11 +25,17 @@ from tests.support.processes import ROOT, children, clean_environment, end, free
 from tests.support.waiting import wait_until
 
 Row = dict[str, Any]
+TOLD_LINES = 40
 TABLES = "select relname from pg_class where relkind in ('r', 'p') and relnamespace = 'public'::regnamespace"
 
 
 class RunningDashcam:
-    """One instance: its address, its folders, its processes, and what it has on record."""
+    """One instance: its address, its folders, its processes, and what it has on record.
+
+    ``unclosed`` are all whose end nobody has asked for yet.
+    """
+
+    unclosed: ClassVar[dict[int, RunningDashcam]] = {}
 
     def __init__(
         self,
@@ -59,6 +65,7 @@ class RunningDashcam:
 
     def start(self) -> RunningDashcam:
         """Start it and wait until it is ready."""
+        self.unclosed[id(self)] = self
         command = [sys.executable, "-m", "proxy", "serve", "--port", str(self.port), "--data-dir", str(self.data_dir)]
         with self.log_path.open("ab") as log:
             self._process = subprocess.Popen(
@@ -96,6 +103,11 @@ class RunningDashcam:
         """Stop it, and remove what is not in the test's folder."""
         self.stop()
         self._sockets.cleanup()
+        self.unclosed.pop(id(self), None)
+
+    def last_words(self) -> str:
+        """Return what it said last."""
+        return "\n".join(self.log_path.read_text(errors="replace").splitlines()[-TOLD_LINES:])
 
     # processes
 
