@@ -56,6 +56,7 @@ class MovingDashcam(RunningDashcam):
 def dashcam(tmp_path: Path, oracle: str) -> Iterator[MovingDashcam]:
     made = MovingDashcam(tmp_path, "--upstream", f"openai={oracle}/v1")
     made.start()
+    wait_until(lambda: made.ledger()["is_open"], "there is a record to copy")
     yield made
     made.close()
 
