@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -20,7 +21,7 @@ from proxy.store.care.text_indexing import INDEXES, index_next
 from proxy.store.engines.engine import backend_of
 from proxy.store.filters import text_index
 from proxy.store.filters.asking import filters_of
-from proxy.store.filters.statements import WHOLE, Filters, conditions_of
+from proxy.store.filters.statements import WHOLE, Filters, conditions_of, section
 from proxy.store.migrating import revisions
 from proxy.store.migrating.migration import upgrade
 from proxy.store.reading.reader import Reader
@@ -114,6 +115,22 @@ def test_a_long_tail_is_looked_through_too(
             assert set(names) <= set(found), query
         else:
             assert found == names, query
+
+
+def test_a_page_of_a_common_word_is_found_without_all_calls_that_have_it(
+    postgres: Databases, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(text_index, "RARE", -1)
+    store = postgres.cleared()
+    with contextlib.closing(StoreWriter(store)) as writer:
+        written(writer, {f"m{number}": ("a refund", None) for number in range(2000)})
+        indexed(writer)
+        writer.maintain("analyze")
+    with contextlib.closing(Reader(store)) as reader:
+        question = section(reader._settled(filters_of(parse("refund").terms, STARTED_AT)), WHOLE, 50, ("id",))
+        plan = "\n".join(str(row["QUERY PLAN"]) for row in reader.answer((f"EXPLAIN {question[0]}", question[1])))
+    assert "text_index" in plan
+    assert "hashed" not in plan, plan
 
 
 def test_texts_that_change_or_go_are_followed(writer: StoreWriter, reader: Reader, way: str) -> None:
