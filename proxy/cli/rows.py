@@ -25,7 +25,8 @@ def print_rows(
 ) -> None:
     """Print rows; ``columns`` says how a value looks on a terminal. The other forms have whole values.
 
-    Columns of ``shed`` are left out, the first one first, where a terminal has no room for them.
+    Columns of ``shed`` are left out, the first one first, where a terminal has no room for them. It may name some that
+    this listing has not.
     """
     if as_json:
         print(json_text(list(rows), orjson.OPT_INDENT_2))
@@ -43,7 +44,7 @@ def _print_aligned(rows: Sequence[Mapping[str, Any]], columns: Mapping[str, Show
     }
     room = shutil.get_terminal_size().columns
     widths = {name: max(map(width_of, cells)) for name, cells in texts.items()}
-    for name in shed:
+    for name in filter(widths.__contains__, shed):
         if sum(widths.values()) + len(_GAP) * (len(widths) - 1) <= room:
             break
         del widths[name]

@@ -58,12 +58,14 @@ def test_two_versions_side_by_side(dashcam: Command) -> None:
 
 
 @pytest.mark.usefixtures("filled")
-def test_trends_go_day_by_day(dashcam: Command) -> None:
+def test_trends_go_day_by_day(dashcam: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     told = json.loads(dashcam("prompts", "trends", "short", "--json").out)
     assert [(row["version"], row["calls"]) for row in told] == [(1, 2), (2, 1), (2, 1)]
     assert [row["day"] for row in told] == sorted(row["day"] for row in told)
     assert len(json.loads(dashcam("prompts", "trends", "short", "--days", "90", "--json").out)) == 4
-    assert "short@2  " in dashcam("prompts", "trends", "short", is_terminal=True).err
+    monkeypatch.setenv("COLUMNS", "80")
+    said = dashcam("prompts", "trends", "short", is_terminal=True)
+    assert (said.code, "short@2  " in said.err, "SUCCESS RATE" in said.out) == (0, True, True)
 
 
 def test_where_there_is_nothing_the_next_command_is_told(dashcam: Command, record: Record) -> None:

@@ -37,7 +37,7 @@ def test_where_there_is_no_room_what_matters_least_is_left_out(
     seen = []
     for width in (80, 60, 20):
         monkeypatch.setenv("COLUMNS", str(width))
-        print_rows(rows, columns, as_json=False, shed=("note", "source"))
+        print_rows(rows, columns, as_json=False, shed=("of_another_listing", "note", "source"))
         seen.append(capsys.readouterr().out.splitlines()[0].split())
     assert seen == [["MODEL", "CALLS", "SOURCE", "NOTE"], ["MODEL", "CALLS", "SOURCE"], ["MODEL", "CALLS"]]
 
