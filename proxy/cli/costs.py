@@ -47,7 +47,8 @@ def costs(settings: Settings, asked: Asked, by: str) -> None:
     if every is None or not told:
         tell(f"Nothing is counted by {by} {asked.words}. Look further back with: dashcam costs --days 365")
         return
-    tell(f"{money(total)} in all {asked.words}  {drawn(times, 'cost_usd', span)}".rstrip())
+    summed = f"{money(total)} in all {asked.words}  "
+    tell(f"{summed}{drawn(times, 'cost_usd', span, len(summed))}".rstrip())
     if every["unpriced_calls"]:
         tell(f"{calls(every['unpriced_calls'])} without a price: dashcam prices unpriced")
     if len(found) > asked.limit:

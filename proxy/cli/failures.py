@@ -29,7 +29,7 @@ def errors(settings: Settings, asked: Asked) -> None:
     }  # fmt: skip
     if told or asked.as_json or not sys.stdout.isatty():
         columns = {name: special.get(name, shown) for name in _COLUMNS}
-        shed = ("error_type", "provider", "share", "last_seen", "http_status")
+        shed = ("error_type", "provider", "share", "last_seen", "outcome", "http_status")
         print_rows(told, columns, as_json=asked.as_json, shed=shed)
     if not told:
         tell(f"Nothing failed {asked.words}. What went on: dashcam stats{asked.flag}")

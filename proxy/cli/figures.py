@@ -6,6 +6,7 @@ They come from the rollups, whose hours and days are whole, and read the record 
 from __future__ import annotations
 
 import contextlib
+import shutil
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from proxy.store.reading.reader import Reader
 SECONDS = 30.0
 """So long may one question take."""
 _HOURS_SHOWN = 10_000
+_LEAST_BARS, _MOST_BARS = 8, 60
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,10 +71,14 @@ def tell(text: str) -> None:
         print(text, file=sys.stderr)
 
 
-def drawn(series: Sequence[Mapping[str, Any]], name: str, span: Span) -> str:
-    """Return a measure over the hours or days of a span as a row of bars; what is left out is none."""
+def drawn(series: Sequence[Mapping[str, Any]], name: str, span: Span, beside: int = 0) -> str:
+    """Return a measure over the hours or days of a span as a row of bars; what is left out is none.
+
+    ``beside`` columns of the terminal are taken by what stands before it.
+    """
     by_time = {row["at"]: float(row[name] or 0) for row in series}
-    return sparkline([by_time.get(at, 0.0) for at in _times(series, span)])
+    room = shutil.get_terminal_size().columns - beside
+    return sparkline([by_time.get(at, 0.0) for at in _times(series, span)], max(_LEAST_BARS, min(_MOST_BARS, room)))
 
 
 def _times(series: Sequence[Mapping[str, Any]], span: Span) -> list[str]:

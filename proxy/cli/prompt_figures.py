@@ -87,7 +87,9 @@ def trends(settings: Settings, asked: Asked, name: str) -> None:
     ]
     _print(days[-asked.limit :], {"day": shown, "version": shown, **_without_score()}, asked, name)
     for version in sorted({row["version"] for row in days}):
-        tell(f"{name}@{version}  {drawn([row for row in days if row['version'] == version], 'calls', span)}".rstrip())
+        label, its = f"{name}@{version}  ", [row for row in days if row["version"] == version]
+        if bars := drawn(its, "calls", span, len(label)):
+            tell(label + bars)
 
 
 def _versions(reader: Reader, name: str | None, span: Span) -> list[dict[str, Any]]:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 _BARS = "▁▂▃▄▅▆▇█"
 
 
-def sparkline(figures: Sequence[float], width: int = 60) -> str:
+def sparkline(figures: Sequence[float], width: int) -> str:
     """Return a bar a figure, or for a few that lie together where there are more than ``width``; none is a blank.
 
     Empty where standard output is no terminal, or none that knows the signs, and of one figure, which tells nothing.

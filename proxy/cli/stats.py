@@ -20,6 +20,7 @@ _MODELS: dict[str, Show] = {
     "model": shown, "calls": number, "errors": number, "input_tokens": number, "output_tokens": number,
     "cost_usd": money, "p50_ms": duration, "p95_ms": duration,
 }  # fmt: skip
+_NAME = 12
 
 
 def stats(settings: Settings, asked: Asked) -> None:
@@ -41,19 +42,19 @@ def stats(settings: Settings, asked: Asked) -> None:
 
 
 def _print(told: Mapping[str, Any], span: Span) -> None:
-    series = told["series"]
     lines = (
-        ("calls", number(told["calls"]), drawn(series, "calls", span)),
-        ("errors", f"{number(told['errors'])} ({told['error_rate']:.1%})", drawn(series, "errors", span)),
-        ("cost", _cost(told), drawn(series, "cost_usd", span)),
-        ("tokens", _tokens(told), ""),
-        ("took", ", ".join(f"{name} {duration(told[f'{name}_ms'])}" for name in ("p50", "p95", "p99")), ""),
-        ("first token", f"p50 {duration(told['ttft_p50_ms'])}, p95 {duration(told['ttft_p95_ms'])}", ""),
-        ("ended", on_one_line(", ".join(f"{row['calls']:,} {row['outcome']}" for row in told["outcomes"])), ""),
+        ("calls", number(told["calls"]), "calls"),
+        ("errors", f"{number(told['errors'])} ({told['error_rate']:.1%})", "errors"),
+        ("cost", _cost(told), "cost_usd"),
+        ("tokens", _tokens(told), None),
+        ("took", ", ".join(f"{name} {duration(told[f'{name}_ms'])}" for name in ("p50", "p95", "p99")), None),
+        ("first token", f"p50 {duration(told['ttft_p50_ms'])}, p95 {duration(told['ttft_p95_ms'])}", None),
+        ("ended", on_one_line(", ".join(f"{row['calls']:,} {row['outcome']}" for row in told["outcomes"])), None),
     )
-    width = max(len(text) for _, text, bars in lines if bars) if any(bars for _, _, bars in lines) else 0
-    for name, text, bars in lines:
-        print(f"{paint(f'{name:<12}', 'dim')}{f'{text:<{width}}  {bars}' if bars else text}".rstrip())
+    width = max(len(text) for _, text, measure in lines if measure)
+    for name, text, measure in lines:
+        bars = drawn(told["series"], measure, span, _NAME + width + 2) if measure else ""
+        print(f"{paint(f'{name:<{_NAME}}', 'dim')}{f'{text:<{width}}  {bars}' if bars else text}".rstrip())
     print()
     print_rows(
         told["models"], _MODELS, as_json=False, shed=("errors", "p50_ms", "output_tokens", "input_tokens", "p95_ms")

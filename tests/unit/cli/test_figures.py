@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 
@@ -83,6 +84,31 @@ def test_sessions(dashcam: Command) -> None:
     (session,) = json.loads(dashcam("sessions", "--json").out)
     assert (session["session_id"], session["calls"], session["errors"]) == ("s1", 2, 0)
     assert "dashcam logs --session s1" in dashcam("sessions", is_terminal=True).err
+
+
+def test_kinds_of_failures_differ_on_a_narrow_terminal(
+    dashcam: Command, record: Record, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failed: dict[str, Any] = {
+        "outcome": Outcome.UPSTREAM_ERROR,
+        "success": False,
+        "error_code": "server_error",
+        "model": "gpt-4o-mini",
+    }
+    record(*(an_entry(started_at=now() - HOUR, http_status=status, **failed) for status in (500, 503)))
+    monkeypatch.setenv("COLUMNS", "80")
+    lines = dashcam("errors", is_terminal=True).out.splitlines()
+    assert (max(map(len, lines)) <= 80, "500" in "".join(lines), "503" in "".join(lines)) == (True, True, True)
+
+
+def test_bars_end_where_the_terminal_does(dashcam: Command, record: Record, monkeypatch: pytest.MonkeyPatch) -> None:
+    record(*(an_entry(started_at=now() - hours * HOUR) for hours in range(60)))
+    monkeypatch.setenv("COLUMNS", "80")
+    for words in (("stats",), ("costs",), ("costs", "--by", "hour")):
+        said = dashcam(*words, "--days", "3", is_terminal=True)
+        bars = [line for line in (said.out + said.err).replace("\x1b[0m", "").splitlines() if "█" in line]
+        assert bars
+        assert max(len(line.removeprefix("\x1b[2m")) for line in bars) <= 80
 
 
 @pytest.mark.parametrize("command", COMMANDS)
