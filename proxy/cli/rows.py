@@ -1,4 +1,7 @@
-"""Rows of a few named columns: aligned on a terminal, tab-separated for other programs, or one JSON document."""
+"""Rows of named columns: aligned on a terminal, tab-separated for other programs, or one JSON document.
+
+What a terminal has no room for leaves columns out, or is told a column a line where all of them were asked for.
+"""
 
 from __future__ import annotations
 
@@ -21,38 +24,64 @@ _UNITS: Mapping[Show, str] = {duration: "_ms", money: "_usd"}
 
 
 def print_rows(
-    rows: Sequence[Mapping[str, Any]], columns: Mapping[str, Show], *, as_json: bool, shed: Sequence[str] = ()
+    rows: Sequence[Mapping[str, Any]],
+    columns: Mapping[str, Show],
+    *,
+    as_json: bool,
+    shed: Sequence[str] = (),
+    may_be_tall: bool = False,
 ) -> None:
     """Print rows; ``columns`` says how a value looks on a terminal. The other forms have whole values.
 
     Columns of ``shed`` are left out, the first one first, where a terminal has no room for them. It may name some that
-    this listing has not.
+    this listing has not. ``may_be_tall``: a table that has no room all the same is told a column a line instead.
     """
     if as_json:
         print(json_text(list(rows), orjson.OPT_INDENT_2))
     elif sys.stdout.isatty():
-        _print_aligned(rows, columns, shed)
+        _print_fitting(rows, columns, shed, may_be_tall=may_be_tall)
     else:
         print("\t".join(columns))
         for row in rows:
             print("\t".join("" if row[name] is None else on_one_line(row[name]) for name in columns))
 
 
-def _print_aligned(rows: Sequence[Mapping[str, Any]], columns: Mapping[str, Show], shed: Sequence[str]) -> None:
+def _print_fitting(
+    rows: Sequence[Mapping[str, Any]], columns: Mapping[str, Show], shed: Sequence[str], *, may_be_tall: bool
+) -> None:
     texts = {
         name: [_heading(name, show), *(on_one_line(show(row[name])) for row in rows)] for name, show in columns.items()
     }
     room = shutil.get_terminal_size().columns
     widths = {name: max(map(width_of, cells)) for name, cells in texts.items()}
     for name in filter(widths.__contains__, shed):
-        if sum(widths.values()) + len(_GAP) * (len(widths) - 1) <= room:
+        if _width(widths) <= room:
             break
         del widths[name]
+    if may_be_tall and rows and _width(widths) > room:
+        _print_tall({name: texts[name][1:] for name in widths}, len(rows))
+    else:
+        _print_aligned(texts, widths, len(rows))
+
+
+def _width(widths: Mapping[str, int]) -> int:
+    return sum(widths.values()) + len(_GAP) * (len(widths) - 1)
+
+
+def _print_aligned(texts: Mapping[str, Sequence[str]], widths: Mapping[str, int], count: int) -> None:
     figures = {name for name in widths if _are_figures(texts[name][1:])}
-    for index in range(len(rows) + 1):
+    for index in range(count + 1):
         cells = [padded(texts[name][index], width, is_right=name in figures) for name, width in widths.items()]
         line = _GAP.join(cells).rstrip()
         print(line if index else paint(line, "dim"))
+
+
+def _print_tall(texts: Mapping[str, Sequence[str]], count: int) -> None:
+    width = max(map(width_of, map(on_one_line, texts)))
+    for index in range(count):
+        print(paint(f"row {index + 1:,}", "dim"))
+        for name, cells in texts.items():
+            print(f"{padded(on_one_line(name), width)}{_GAP}{cells[index]}".rstrip())
 
 
 def _heading(name: str, show: Show) -> str:

@@ -38,7 +38,7 @@ def run(settings: Settings, statement: str, limit: int, seconds: float, *, as_js
         raise UsageError("the statement holds a NUL, which no engine takes")
     answer = ask(settings.database, statement, limit, seconds, partial(_leave, seconds))
     rows = [dict(zip(answer.columns, map(_plain, row), strict=True)) for row in answer.rows]
-    print_rows(rows, dict.fromkeys(answer.columns, _shown), as_json=as_json)
+    print_rows(rows, dict.fromkeys(answer.columns, _shown), as_json=as_json, may_be_tall=True)
     sys.stdout.flush()
     if answer.has_more:
         print(

@@ -25,3 +25,15 @@ def test_sql_answers_as_a_table_lines_or_json(
     assert "v_daily_cost\tview" in dashcam("sql").out
     said = dashcam("sql", "DELETE FROM interaction")
     assert (said.code, "it would change the record\n  next: erase calls with: dashcam purge" in said.err) == (2, True)
+
+
+def test_what_is_wider_than_the_terminal_is_told_column_by_column(
+    dashcam: Command, record: Record, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record(an_entry(app="x"), an_entry(app="y"))
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("NO_COLOR", "1")
+    lines = dashcam("sql", "SELECT * FROM interaction ORDER BY app", is_terminal=True).out.splitlines()
+    assert [line.split() for line in lines if line.startswith("app ")] == [["app", "x"], ["app", "y"]]
+    assert [line for line in lines if line.startswith("row ")] == ["row 1", "row 2"]
+    assert dashcam("sql", "SELECT app FROM interaction ORDER BY 1", is_terminal=True).lines == ["APP", "x", "y"]
