@@ -55,7 +55,10 @@ def import_calls(settings: Settings, files: Sequence[Path], *, is_check: bool = 
     made_of = Telling(settings) if is_told else exported
     longest = _ROOM + _SWOLLEN * settings.recording.max_body_bytes
     codes = []
-    for path in (path for named in files for path in _within(named)):
+    paths = [path for named in files for path in _within(named)]
+    for path in paths:
+        if len(paths) > 1:
+            print(f"{harmless(str(path))}:", file=sys.stderr)
         with opened(path, longest) as source:
             codes.append(_Checking(source, made_of).run() if is_check else _Importing(settings, source, made_of).run())
     return max(codes, default=0)

@@ -294,6 +294,13 @@ def test_a_call_twice_in_a_file_is_stored_once(
     assert "3 calls: 1 stored, 2 there already" in dashcam("import", "one.jsonl").err
 
 
+def test_of_several_files_each_is_named(dashcam: Command, record: Record) -> None:
+    record(whole(1))
+    dashcam("export", "--content", "--to", "one.jsonl")
+    assert "one.jsonl" not in dashcam("import", "--check", "one.jsonl").err
+    assert dashcam("import", "--check", "one.jsonl", "one.jsonl").err.count("one.jsonl:\n1 call can be imported") == 2
+
+
 def test_calls_older_than_calls_become_are_told_of(
     dashcam: Command, record: Record, elsewhere: Elsewhere, monkeypatch: pytest.MonkeyPatch
 ) -> None:
