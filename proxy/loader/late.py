@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Sequence
 
 from proxy.domain.identity import id_text
 from proxy.domain.interaction import Interaction
 from proxy.errors import NotFoundError
+from proxy.loader.preparing import Interpreted
 from proxy.store.changes.amending import Amendment, Change
 from proxy.store.reading.reader import Reader
 from proxy.store.writing.writer import StoreWriter
@@ -21,13 +22,26 @@ from proxy.store.writing.writer import StoreWriter
 UNSYNCED = "dashcam_unsynced"
 
 
-def mark(interaction: Interaction) -> None:
-    """Say in a row that is not stored yet that its reply did not wait for the disk."""
+def note(
+    identities: set[bytes], ready: Sequence[Interpreted], writer: StoreWriter, reading: Callable[[], Reader]
+) -> None:
+    """Say in the rows of these calls, of which some may be ``ready`` to be stored, that a reply did not wait."""
+    if not identities:
+        return
+    for item in ready:
+        if item.call.id in identities:
+            _mark(item.entry.interaction)
+    stored = identities - {item.call.id for item in ready}
+    if stored:
+        _amend(reading(), writer, stored)
+
+
+def _mark(interaction: Interaction) -> None:
     interaction.metadata = {**(interaction.metadata or {}), UNSYNCED: "true"}
 
 
-def amend(reading: Reader, writer: StoreWriter, identities: Collection[bytes]) -> None:
-    """Say the same in rows that are stored; those that are not were never recorded. Closes the reader."""
+def _amend(reading: Reader, writer: StoreWriter, identities: Collection[bytes]) -> None:
+    """Say it in rows that are stored; those that are not were never recorded. Closes the reader."""
     changes = []
     with contextlib.closing(reading) as reader:
         for identity in map(id_text, identities):

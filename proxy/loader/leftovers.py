@@ -5,13 +5,15 @@ gateway may live for months. Only what the store has is removed: the file of a c
 unread is there before the store knows of it.
 
 *Pages* of gateways that died on a full disk without ever having a segment: only these tell what was dropped.
+
+*Accounts* of gateways that are gone with all their files: many of them become one.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Container
+from collections.abc import Callable, Container, Mapping
 from dataclasses import asdict
 from pathlib import Path
 
@@ -24,6 +26,7 @@ from proxy.loader.sources import dropped_of
 from proxy.spool.bodies import SEALED
 from proxy.spool.page import Page
 from proxy.spool.reader import Source, SpoolReader
+from proxy.store.hosts.accounts import earlier
 from proxy.store.reading.reader import Reader
 from proxy.store.schema.decoding import Row
 from proxy.store.writing.positions import SourceState
@@ -81,6 +84,22 @@ def _runs(pid: int) -> bool:
     except PermissionError:
         return True
     return True
+
+
+def fold_accounts(states: Mapping[str, Row], spool: SpoolReader, writer: StoreWriter, instance: str) -> None:
+    """Make one account of those whose gateways and files are gone; ``states`` is what the store has of an instance."""
+    there, kept = set(spool.names()), earlier(instance)
+    _close_vanished([row for name, row in states.items() if not row["is_closed"] and name not in there], writer)
+    gone = [name for name, row in states.items() if row["is_closed"] and name not in there and name != kept]
+    if gone:
+        writer.fold(gone)
+
+
+def _close_vanished(rows: list[Row], writer: StoreWriter) -> None:
+    """Settle the accounts of gateways whose files are gone, with a machine's memory or by somebody's hand."""
+    if rows:
+        writer.write(WriteBatch(states=[vanished(row) for row in rows]), lambda _entries: {})
+        log.error("spool_vanished", sources=[row["source"] for row in rows], hint="what was not stored is lost")
 
 
 def tell_moved(source: str, calls: int) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import proxy.loader.loading
+import proxy.loader.roster
 import proxy.loader.sources
 from proxy.settings.values import Settings
 from proxy.spool.page import Page
@@ -114,8 +115,8 @@ def test_a_backlog_that_is_not_counted_yet_is_not_called_out_of_balance(
 def test_a_loop_of_restarts_makes_the_ledger_no_longer_than_it_may_be(
     bench: Bench, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(proxy.loader.loading, "_MOST_LINES", 3)
-    monkeypatch.setattr(proxy.loader.loading, "_SETTLE_SECONDS", 0.0)
+    monkeypatch.setattr(proxy.loader.roster, "_MOST_LINES", 3)
+    monkeypatch.setattr(proxy.loader.roster, "_SETTLE_SECONDS", 0.0)
     bench.loader_anew()
     for number in range(10):
         gateway = SpoolingGateway(settings, f"boot{number}")
