@@ -145,7 +145,6 @@ def _filters(listing: Listing, reader: Reader) -> Filters:
         meant = suggestion(listing.outcome, outcomes)
         raise UsageError(f"--outcome: {listing.outcome[:80]!r} is none{meant}; use one of {', '.join(outcomes)}")
     since, until = instant_of(listing.since, "--since", reader), instant_of(listing.until, "--until", reader)
-    check_span(since, until)
     asked = Filters(
         since=since,
         until=until,
@@ -160,7 +159,9 @@ def _filters(listing: Listing, reader: Reader) -> Filters:
         tags=listing.tags,
         metadata=tuple(map(_pair, listing.metadata)),
     )
-    return filters_of(parse(listing.query).terms, now(), asked)
+    filters = filters_of(parse(listing.query).terms, now(), asked)
+    check_span(filters.since, filters.until)
+    return filters
 
 
 def _pair(text: str) -> tuple[str, str]:

@@ -11,7 +11,7 @@ from typing import Any
 
 import orjson
 
-from proxy.cli.instants import instant_of
+from proxy.cli.instants import check_span, instant_of
 from proxy.cli.rows import number, print_rows, shown
 from proxy.cli.served_prices import served_price_list
 from proxy.cli.terminal import json_text, local_time, on_one_line
@@ -142,6 +142,7 @@ def unpriced(settings: Settings, *, since: str | None, until: str | None, is_utc
     reader = Reader(settings.database)
     try:
         since_ms, until_ms = instant_of(since, "--since", reader), instant_of(until, "--until", reader)
+        check_span(since_ms, until_ms)
         filters = Filters(since=since_ms, until=until_ms)
         rows = reader.unpriced(filters)
     finally:

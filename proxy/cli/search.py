@@ -55,9 +55,9 @@ def search(settings: Settings, wanted: Search) -> None:
         raise UsageError("there is no word to look for; say some: dashcam search refund")
     with contextlib.closing(Reader(settings.database)) as reader:
         since, until = instant_of(wanted.since, "--since", reader), instant_of(wanted.until, "--until", reader)
-        check_span(since, until)
-        asked = Filters(since=since, until=until, model=wanted.model)
-        finder = _Finder(reader, wanted, filters_of(terms, now(), asked))
+        filters = filters_of(terms, now(), Filters(since=since, until=until, model=wanted.model))
+        check_span(filters.since, filters.until)
+        finder = _Finder(reader, wanted, filters)
         if wanted.form == "json":
             print(json_text(list(map(with_truths, finder.rows())), orjson.OPT_INDENT_2))
         else:

@@ -13,7 +13,7 @@ from typing import Any
 
 from proxy.control.api import analytics_replies as replies
 from proxy.control.api.endpoint import Ask, Endpoint, Reply
-from proxy.control.api.filtering import instant_in
+from proxy.control.api.filtering import instants_in
 from proxy.control.api.interactions import record, shown
 from proxy.control.api.listing import envelope, limit_of
 from proxy.control.api.parameters import ParameterError, words
@@ -64,7 +64,7 @@ def endpoints() -> Iterator[Endpoint]:
 
 def span_in(query: Mapping[str, str]) -> Span:
     """Return the time that is asked for, the last week where no beginning is said."""
-    span = Span(instant_in(query, "since"), instant_in(query, "until"))
+    span = Span(*instants_in(query))
     if span.since is not None:
         return span
     now = time.time_ns() // 1_000_000

@@ -16,7 +16,7 @@ from proxy.catalogue.parsing import parse
 from proxy.control.api import erasing_replies as replies
 from proxy.control.api.changing import note
 from proxy.control.api.endpoint import Ask, Endpoint, Reply
-from proxy.control.api.filtering import instant_in, parsed
+from proxy.control.api.filtering import instants_in, parsed
 from proxy.control.api.interactions import record
 from proxy.errors import NotFoundError
 from proxy.store.catalogue.session import Session
@@ -83,7 +83,7 @@ def _asked(ask: Ask, kind: Kind, said: Selection, manner: Manner) -> Reply:
     said.check()
     parsed(said.q)
     words = {name: text for name, text in (("since", said.since), ("until", said.until)) if text is not None}
-    since, until = (instant_in(words, name) for name in ("since", "until"))
+    since, until = instants_in(words)
     aim = Aim(query=said.q, user=said.user, session=said.session, since=since, until=until, manner=manner)
     if said.dry_run:
         with record(ask, _COUNT_SECONDS) as reader:

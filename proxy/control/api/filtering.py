@@ -28,7 +28,9 @@ _LONGEST_KEY = 100
 
 def filters_in(query: Mapping[str, str]) -> Filters:
     """Return what a request's query asks for; ``ParameterError`` says what of it cannot be understood."""
-    return filters_of(terms_in(query), time.time_ns() // 1_000_000)
+    filters = filters_of(terms_in(query), time.time_ns() // 1_000_000)
+    _check_span(filters.since, filters.until)
+    return filters
 
 
 def terms_in(query: Mapping[str, str]) -> tuple[Term | Word, ...]:
@@ -45,8 +47,21 @@ def terms_in(query: Mapping[str, str]) -> tuple[Term | Word, ...]:
     return tuple(terms)
 
 
-def instant_in(query: Mapping[str, str], name: str) -> int | None:
-    """Return the instant that a key names in the words of the grammar, in Unix milliseconds."""
+def instants_in(query: Mapping[str, str]) -> tuple[int | None, int | None]:
+    """Return the instants that ``since`` and ``until`` name, in Unix milliseconds, the earlier one first."""
+    since, until = _instant_in(query, "since"), _instant_in(query, "until")
+    _check_span(since, until)
+    return since, until
+
+
+def _check_span(since: int | None, until: int | None) -> None:
+    if since is not None and until is not None and until <= since:
+        raise ParameterError(
+            "until", "is not after since: no call can lie between them", hint="since is the earlier one"
+        )
+
+
+def _instant_in(query: Mapping[str, str], name: str) -> int | None:
     if name not in query:
         return None
     found = filters_of([_filter(name, name, query[name])], time.time_ns() // 1_000_000)

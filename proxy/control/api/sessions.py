@@ -7,7 +7,7 @@ from typing import Any
 
 from proxy.control.api import analytics_replies as replies
 from proxy.control.api.endpoint import Ask, Endpoint, Reply
-from proxy.control.api.filtering import instant_in
+from proxy.control.api.filtering import instants_in
 from proxy.control.api.interactions import record
 from proxy.control.api.listing import QUERY, envelope, is_backwards, limit_of, order_of
 from proxy.control.api.parameters import ParameterError
@@ -37,7 +37,7 @@ def _list(ask: Ask) -> Reply:
     query, limit = ask.query, limit_of(ask.query)
     if "after" in query and "before" in query:
         raise ParameterError("before", "stands alone in this list; with after comes what is behind it")
-    span = Span(instant_in(query, "since"), instant_in(query, "until"))
+    span = Span(*instants_in(query))
     newest_first = (order_of(query, "desc") == "desc") is not is_backwards(query)
     with record(ask) as reader:
         behind = next((_place(reader, span, name, query[name]) for name in ("after", "before") if name in query), None)

@@ -56,8 +56,15 @@ def test_a_span_is_said_as_a_person_does(said: str, told: str) -> None:
     assert instants.spoken(said) == told
 
 
-@pytest.mark.parametrize("command", ["logs", "stats", "search x", "export", "slow", "purge"])
+@pytest.mark.parametrize("command", ["logs", "stats", "search x", "export", "slow", "purge", "prices unpriced"])
 def test_an_end_before_the_beginning_is_refused(dashcam: Command, record: Record, command: str) -> None:
     record(an_entry())
     said = dashcam(*command.split(), "--since", "2026-11-02", "--until", "2026-11-01")
+    assert (said.code, "--until is not after --since" in said.err) == (2, True), said
+
+
+@pytest.mark.parametrize("command", ["logs", "search refund"])
+def test_so_is_one_in_a_query(dashcam: Command, record: Record, command: str) -> None:
+    record(an_entry())
+    said = dashcam(*command.split(), "since:2026-11-02", "until:2026-11-01")
     assert (said.code, "--until is not after --since" in said.err) == (2, True), said

@@ -81,3 +81,16 @@ async def test_sessions_go_both_ways(settings: Settings) -> None:
         await api.ask("GET", "sessions/none", status=404)
         await refused(api, "sessions?after=none", "after", "no session")
         await refused(api, "sessions?after=s2&before=s3", "before", "stands alone")
+
+
+async def test_an_end_before_the_beginning_is_refused(settings: Settings) -> None:
+    async with filled(settings) as api:
+        for path in (
+            "interactions?",
+            "interactions?q=since:7d%20until:9d&",
+            "search?q=refund&",
+            "sessions?",
+            "query?by=day&",
+        ):
+            await refused(api, f"{path}since=7d&until=9d", "until", "is not after since")
+        await refused(api, "analytics/summary?since=1h&until=1h", "until", "since is the earlier one")
