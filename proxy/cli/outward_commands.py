@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
 from proxy.cli import completion
 from proxy.cli.former import settings_from
@@ -106,6 +107,17 @@ def import_(
     raise typer.Exit(import_calls(settings, files, is_check=check, is_told=told))
 
 
+class _Asking(TyperCommand):
+    """``sql``: a statement that begins with a comment is one, though it begins like an option."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Take the line apart; an option has no blanks in its name."""
+        comments = [arg for arg in args if arg.startswith("--") and arg[2:3].isspace()]
+        if comments and "--" not in args:
+            args = [*(arg for arg in args if arg not in comments), "--", *comments]
+        return super().parse_args(ctx, args)
+
+
 def sql(
     statement: Annotated[
         str | None, typer.Argument(metavar="STATEMENT", help="One statement; else from standard input.")
@@ -187,6 +199,7 @@ def diff(
 
 def add_to(app: typer.Typer) -> None:
     """Add these commands to the command line."""
-    for command in (diff, curl, sql, datasette, export):
+    for command in (diff, curl, datasette, export):
         app.command()(command)
+    app.command(cls=_Asking)(sql)
     app.command("import")(import_)

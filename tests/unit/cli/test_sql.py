@@ -27,6 +27,17 @@ def test_sql_answers_as_a_table_lines_or_json(
     assert (said.code, "it would change the record\n  next: erase calls with: dashcam purge" in said.err) == (2, True)
 
 
+def test_a_statement_may_begin_with_a_comment(dashcam: Command, record: Record) -> None:
+    record(an_entry())
+    for line in (
+        ("-- one\nSELECT 1 AS n", "--json"),
+        ("--json", "--\tone\nSELECT 1 AS n"),
+        ("--json", "--", "-- 1\nSELECT 1 AS n"),
+    ):
+        assert json.loads(dashcam("sql", *line).out) == [{"n": 1}]
+    assert "No such option: --jason" in dashcam("sql", "SELECT 1", "--jason").err
+
+
 def test_what_is_wider_than_the_terminal_is_told_column_by_column(
     dashcam: Command, record: Record, monkeypatch: pytest.MonkeyPatch
 ) -> None:
