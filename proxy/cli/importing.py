@@ -39,6 +39,7 @@ _BATCH_BYTES = 8 * 1024 * 1024
 _IN_FOLDERS = ("day=*/*.parquet", "texts-*.jsonl", "calls-*.jsonl")
 _TOLD = 10
 """So many lines and calls are told of one by one; the others are counted."""
+_NOTHING_OF_OURS = "  nothing of it is a call; what is read: dashcam export --content --to FILE"
 _ROOM = 16 * 1024 * 1024
 _SWOLLEN = 12
 """By so much two bodies of the longest kind can grow on a line: each byte as six characters."""
@@ -99,6 +100,8 @@ class _Checking:
                 bar.tell(calls(good), *self._source.progress)
         self._complaints.broken()
         print(f"{calls(good)} can be imported, {self._source.units(bad)} cannot; nothing was written", file=sys.stderr)
+        if bad > 1 and not good:
+            print(_NOTHING_OF_OURS, file=sys.stderr)
         return 7 if bad or self._source.broken else 0
 
 
@@ -253,7 +256,7 @@ class _Importing:
         if note.refused and self._database.seal:
             print("  the record is sealed: the lines themselves are not kept aside", file=sys.stderr)
         if self._is_nothing_of_ours:
-            print("  nothing of it is a call; what is read: dashcam export --content --to FILE", file=sys.stderr)
+            print(_NOTHING_OF_OURS, file=sys.stderr)
         if note.aside:
             print(f"  put aside in {self._desk.aside_path}; mend and import that file", file=sys.stderr)
         return 7 if note.different or note.refused or self._source.broken else 0

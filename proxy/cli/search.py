@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain, islice
 
 import orjson
 
@@ -113,10 +114,12 @@ class _Finder:
 
 
 def _print(finder: _Finder, wanted: Search, words: Wanted) -> None:
-    is_terminal = sys.stdout.isatty()
+    is_terminal, rows = sys.stdout.isatty(), finder.rows()
+    # What cannot be searched says so before anything is printed.
+    first = list(islice(rows, 1))
     if not is_terminal and wanted.has_headers:
         print("\t".join(_HEADINGS))
-    for row in finder.rows():
+    for row in chain(first, rows):
         if is_terminal:
             _print_call(row, words, is_utc=wanted.is_utc)
         else:

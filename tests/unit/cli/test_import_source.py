@@ -131,6 +131,10 @@ def test_a_file_in_which_nothing_is_a_call_is_not_put_aside(dashcam: Command, tm
     said = dashcam("import", "notes.md")
     assert (said.code, "2 lines refused\n  nothing of it is a call" in said.err) == (7, True), said.err
     assert not list((tmp_path / "data" / "imports").iterdir())
+    said = dashcam("import", "--check", "notes.md")
+    assert (said.code, "2 lines cannot; nothing was written\n  nothing of it is a call" in said.err) == (7, True), (
+        said.err
+    )
 
 
 def test_a_folder_that_an_export_has_made_is_read_file_by_file(

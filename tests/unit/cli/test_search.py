@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import secrets
 from dataclasses import replace
 from typing import Any
 
@@ -45,6 +46,16 @@ def test_words_are_of_letters_and_digits_and_filters_are_those_of_the_grammar(da
     assert found(dashcam, "100", "model:gpt-5", "latency:<1h") == ["100 times", "100% sure!"]
     assert "no such filter" in dashcam("search", "100", "colour:red").err
     assert "no word to look for" in dashcam("search", "model:gpt-5").err
+
+
+def test_a_sealed_record_says_so_and_prints_nothing(
+    dashcam: Command, record: Record, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record(said("find me"))
+    monkeypatch.setenv("DASHCAM_DATABASE__SEAL", "true")
+    monkeypatch.setenv("DASHCAM_MASTER_KEY", secrets.token_hex(32))
+    told = dashcam("search", "find")
+    assert (told.code, told.out, "the record is sealed" in told.err) == (2, "", True), told
 
 
 def test_json_has_the_row_and_its_texts(dashcam: Command, record: Record) -> None:
