@@ -1,10 +1,9 @@
 """The gateway's end of the spool: one append per call of it, synchronous, without lock, await or sync.
 
 What disk trouble does is policy, not an exception. ``metadata_only`` (default) keeps the facts and drops bodies,
-``reject`` refuses new calls (``start`` returns False), ``drop`` lets calls pass unrecorded and counts them. A write
-that was cut short is cut back to the record's start, so a segment never holds half a record from us. On a full disk the
-ballast is given back first, so that what is under way still fits. An END that cannot be written waits, where a kill -9
-does not reach it (``ends``), and is tried again; the page always tells what was dropped and why.
+``reject`` refuses new calls (``start`` returns False), ``drop`` lets calls pass unrecorded and counts them. An END that
+cannot be written waits, where a kill -9 does not reach it (``ends``), and is tried again; the page always tells what
+was dropped and why. How a record gets onto the disk, or is refused there, is in ``appending``.
 
 A call is counted as accepted after its START is down, or dropped: so accepted = stored + pending + quarantined +
 dropped holds at every moment, also when the process dies between any two lines here.
@@ -13,12 +12,9 @@ dropped holds at every moment, also when the process dies between any two lines 
 from __future__ import annotations
 
 import contextlib
-import errno
-import time
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Self
 
@@ -27,30 +23,22 @@ from proxy.errors import SpoolError
 from proxy.settings.credentials import sealing_key
 from proxy.settings.values import RecordingSettings, Settings
 from proxy.spool import records
+from proxy.spool.appending import Appender
 from proxy.spool.ballast import give_back_abandoned
 from proxy.spool.bodies import SideFile
-from proxy.spool.ceilings import Ceilings
 from proxy.spool.disk import Disk, RealDisk
-from proxy.spool.ends import Ends
-from proxy.spool.framing import RecordType, encode
+from proxy.spool.framing import RecordType
 from proxy.spool.names import BODIES
 from proxy.spool.page import Page
-from proxy.spool.sealing import Seal
-from proxy.spool.segments import Segment, Segments
-from proxy.spool.syncing import SyncThread
 from proxy.spool.trouble import Trouble
 
 _NOBODY = bytes(16)
-_FULL = (errno.ENOSPC, errno.EDQUOT)
-_MOST_UNSYNCED = 16 * 1024 * 1024
-"""Where syncs hang, no more than this is kept in memory of what they put at risk."""
 _MOST_UNSYNCED_BODIES = 512
-_APPENDED_RECORDS, _APPENDED_BYTES = Page.APPENDED_RECORDS, Page.APPENDED_BYTES
-_APPEND_NS_TOTAL, _APPEND_NS_MAX, _ACCEPTED = Page.APPEND_NS_TOTAL, Page.APPEND_NS_MAX, Page.ACCEPTED
+_ACCEPTED = Page.ACCEPTED
 
 
-class SpoolWriter:
-    """Appends one gateway's records. For one thread; the syncing thread is its own."""
+class SpoolWriter(Appender):
+    """Appends what one gateway has to say of its calls. For one thread; the syncing thread is its own."""
 
     def __init__(
         self,
@@ -64,30 +52,14 @@ class SpoolWriter:
         has_thread: bool = True,
         master_key: bytes | None = None,
     ) -> None:
-        self._disk = disk or RealDisk()
-        self.folder = root / f"{boot}-{worker}"
+        super().__init__(disk or RealDisk(), root / f"{boot}-{worker}", page, recording, master_key)
         self.worker = worker
-        self.page = page
         self._recording = recording
         self._master_key = master_key
-        self._seal = None if master_key is None else Seal(master_key)
-        keeps = recording.mode == "power"
-        self._segments = Segments(self._disk, self.folder, self._seal, keeps_unsynced=keeps)
-        self._mark = self._segments.mark
-        most, held = recording.waiting_max_bytes, Ceilings.of(recording).ends
-        # Nothing of the syncing thread's may lead back here: a writer that is given up must go with its last call.
-        self._encode = _encoder(self._seal, self._mark)
-        self._ends = Ends(self._disk, self.folder, self._segments.header, self._encode, most, held)
-        self._waiting = self._ends.waiting
         self._open = 0
-        self.syncing = SyncThread(self._disk, self.folder, self._segments, page, recording, self._ends)
-        self._segment_bytes = recording.segment_bytes
-        self._slots = page.slots
-        self._sequence = 0
         self._resting_size = 0
         self._unrecorded: dict[bytes, str | None] = {}
         self._without_body: set[bytes] = set()
-        self._drop_slot = Page.DROPPED_SPOOL_FULL
         self.syncing.prepare()
         if has_thread:
             self.syncing.start()
@@ -103,21 +75,6 @@ class SpoolWriter:
 
     def __repr__(self) -> str:
         return f"<SpoolWriter {self.folder.name} {self._segments.current!r} sequence={self._sequence}>"
-
-    @property
-    def is_gone(self) -> bool:
-        """True when the spool's files were removed: only a new writer keeps anything again."""
-        return self.syncing.is_gone
-
-    @property
-    def appended(self) -> int:
-        """How many appends there were: what ``syncing.synced`` has to reach so that all of them are on the disk."""
-        return self.page.slots[Page.APPENDED_RECORDS]
-
-    @property
-    def has_waiting(self) -> bool:
-        """True while ENDs wait for the disk."""
-        return bool(self._waiting)
 
     # -- one call -------------------------------------------------------------------------------------------
 
@@ -213,6 +170,17 @@ class SpoolWriter:
         if not self._append(self._record(RecordType.END, identity, records.encode_end(end, None))):
             self._end_later(identity, end)
 
+    def _end_later(self, identity: bytes, end: CallEnd) -> None:
+        """Let an END wait that the disk does not take now, where it must be without what can be left out."""
+        payload = records.encode_end(end, None)
+        if not self._ends.fits(payload, self._open):
+            payload = records.encode_end(replace(end, head=None, attempts=(), error_message=None, edits=None), None)
+        if not self._ends.add(RecordType.END, identity, payload):
+            # Its START is in the spool: not dropped, it will be stored as interrupted.
+            self.page.add(Page.ENDS_LOST, 1)
+            self.syncing.waiting_is_large = True
+        self._note_waiting()
+
     def _let_go(self, side_file: str | None) -> None:
         """Remove the body of a call that is not recorded: no loader will learn of it."""
         if side_file is not None:
@@ -265,136 +233,3 @@ class SpoolWriter:
         record = self._record(RecordType.STATS, _NOBODY, records.encode_facts(values))
         if self._append(record) and self._segments.current.size == len(self._segments.header) + len(record):
             self._resting_size = self._segments.current.size
-
-    def tend(self) -> None:
-        """Leave a segment that must be left also when nobody calls, and write what had to wait."""
-        self.syncing.revive()
-        if self.page.settle():
-            self._slots = self.page.slots
-        self._catch_up()
-        if self.syncing.must_rotate and self._segments.current.is_failed:
-            self._rotate()
-            self.syncing.want()
-
-    # -- appending ------------------------------------------------------------------------------------------
-
-    def _record(self, kind: int, identity: bytes, payload: bytes) -> bytes:
-        self._sequence += 1
-        return self._encode(kind, identity, self._sequence, payload)
-
-    def _append(self, data: bytes) -> bool:
-        """Append whole records in one write; False when the disk would not take them."""
-        segment = self._segments.current
-        if self.syncing.must_rotate or segment.size >= self._segment_bytes:
-            segment = self._rotate()
-            if segment.is_torn and not self._cut_back(segment):
-                return False
-        size = len(data)
-        began = time.monotonic_ns()
-        try:
-            is_whole = self._disk.append(segment.descriptor, data) == size
-        except OSError as error:
-            is_whole = self._refused(segment, data, error.errno in _FULL)
-        else:
-            is_whole = is_whole or self._cut_short(segment, data)
-        if not is_whole:
-            return False
-        segment.size += size
-        if not segment.has_gap:
-            _keep(segment, data)
-        segment.is_dirty = True
-        took = time.monotonic_ns() - began
-        slots = self._slots
-        slots[_APPENDED_RECORDS] += 1
-        slots[_APPENDED_BYTES] += size
-        slots[_APPEND_NS_TOTAL] += took
-        if took > slots[_APPEND_NS_MAX]:
-            slots[_APPEND_NS_MAX] = took
-        return True
-
-    def _rotate(self) -> Segment:
-        if self._segments.rotate():
-            self.syncing.must_rotate = False
-            self._segments.current.opened_at = time.monotonic()
-        return self._segments.current
-
-    def _cut_short(self, segment: Segment, data: bytes) -> bool:
-        """The disk took a part of it: it is full."""
-        self._cut_back(segment)
-        return self._refused(segment, data, is_full=True)
-
-    def _refused(self, segment: Segment, data: bytes, is_full: bool) -> bool:
-        """The disk took nothing; True when it did after the ballast was given back."""
-        if is_full and not segment.is_torn and self.syncing.ballast.release():
-            # Once: there is no second one. From here on only facts are added, until the next look sees more room.
-            self.syncing.is_full = True
-            try:
-                return self._disk.append(segment.descriptor, data) == len(data) or self._cut_short(segment, data)
-            except OSError as error:
-                return self._refused(segment, data, error.errno in _FULL)
-        if is_full:
-            self.syncing.is_tight = True
-        # The spare has a block of its own already, which takes a small record on a full disk; and only what is rotated
-        # away can be freed: where the spool itself has filled the disk, it is this segment that must go.
-        self.syncing.must_rotate = self.syncing.cannot_write = True
-        self._drop_slot = Page.DROPPED_SPOOL_FULL if is_full else Page.DROPPED_WRITE_ERROR
-        self.page.set(Page.DEGRADED, 1)
-        return False
-
-    def _cut_back(self, segment: Segment) -> bool:
-        """Cut half a record off again; until that is done nothing is appended behind it."""
-        segment.is_torn = True
-        try:
-            self._disk.truncate(segment.descriptor, segment.size)
-        except OSError:
-            return False
-        segment.is_torn = False
-        return True
-
-    def _end_later(self, identity: bytes, end: CallEnd) -> None:
-        """Let an END wait that the disk does not take now, where it must be without what can be left out."""
-        payload = records.encode_end(end, None)
-        if not self._ends.fits(payload, self._open):
-            payload = records.encode_end(replace(end, head=None, attempts=(), error_message=None, edits=None), None)
-        if not self._ends.add(RecordType.END, identity, payload):
-            # Its START is in the spool: not dropped, it will be stored as interrupted.
-            self.page.add(Page.ENDS_LOST, 1)
-            self.syncing.waiting_is_large = True
-        self._note_waiting()
-
-    def _note_waiting(self) -> None:
-        self.page.set(Page.WAITING_BYTES, self._ends.size)
-
-    def _catch_up(self) -> None:
-        """Write the ENDs that had to wait, before anything newer is numbered."""
-        while self._waiting:
-            # Numbered only now: records lie in the order of their sequence, also those that had to wait.
-            if not self._append(self._record(*self._waiting[0])):
-                return
-            self._ends.taken()
-            self._note_waiting()
-        self.syncing.waiting_is_large = False
-
-    def close(self) -> None:
-        """Sync and seal everything, then let go of the lock."""
-        self._catch_up()
-        self.syncing.stop()
-        self._ends.close()
-        self._segments.close()
-
-
-def _encoder(seal: Seal | None, mark: bytes) -> Callable[[int, bytes, int, bytes], bytes]:
-    """Return how a record of (kind, identity, sequence, payload) becomes bytes."""
-    if seal is None:
-        return partial(encode, mark=mark)
-
-    def sealed(kind: int, identity: bytes, sequence: int, payload: bytes) -> bytes:
-        return encode(kind, identity, sequence, seal.seal(kind, identity, sequence, payload), mark)
-
-    return sealed
-
-
-def _keep(segment: Segment, data: bytes) -> None:
-    segment.unsynced.append(data)
-    if segment.size - segment.synced > _MOST_UNSYNCED:
-        segment.forget_unsynced()
