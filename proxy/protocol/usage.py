@@ -37,6 +37,9 @@ def read_usage(raw: object, *, reported_cost: str | None = None) -> Usage:
         asked = (asked or 0) + (count(inputs["cached_tokens"]) or 0) + (count(inputs["cache_write_tokens"]) or 0)
     if None not in (asked, said, total, reasoning) and reasoning and total == asked + said + reasoning:  # type: ignore[operator]
         said = said + reasoning  # type: ignore[operator]
+    if total is None and asked is not None and said is not None:
+        # Anthropic and Ollama leave the sum to their readers; without it their calls would be missing in sums of it.
+        total = asked + said
     return Usage(
         input_tokens=asked,
         output_tokens=said,

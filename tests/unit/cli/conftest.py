@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from proxy.cli.app import run_app
+from proxy.cli.terminal import settle_colours
 from proxy.domain.interaction import Entry
 from proxy.settings.database import sqlite_at
 from proxy.store.writing.writer import StoreWriter, WriteBatch
@@ -46,6 +47,8 @@ def alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.delenv("NO_COLOR", raising=False)
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setenv("COLUMNS", "160")
+    # A process runs one command; here the test before this one has run its own in the same process.
+    settle_colours("auto")
 
 
 @pytest.fixture

@@ -40,15 +40,15 @@ def test_chat_with_all_details() -> None:
 @pytest.mark.parametrize(
     ("raw", "expected"),
     [
-        ({"input_tokens": 5, "output_tokens": 6, "input_tokens_details": {"cached_tokens": 2}}, (5, 6, None, 2, None)),
-        ({"input_tokens": 5, "output_tokens": 6, "input_token_details": {"cached_tokens": 0}}, (5, 6, None, 0, None)),
-        ({"prompt_eval_count": 5, "eval_count": 6}, (5, 6, None, None, None)),
+        ({"input_tokens": 5, "output_tokens": 6, "input_tokens_details": {"cached_tokens": 2}}, (5, 6, 11, 2, None)),
+        ({"input_tokens": 5, "output_tokens": 6, "input_token_details": {"cached_tokens": 0}}, (5, 6, 11, 0, None)),
+        ({"prompt_eval_count": 5, "eval_count": 6}, (5, 6, 11, None, None)),
         ({"prompt_tokens": 8, "total_tokens": 8}, (8, None, 8, None, None)),
-        ({"prompt_tokens": 8, "completion_tokens": 1, "prompt_cache_hit_tokens": 3}, (8, 1, None, 3, None)),
-        ({"prompt_tokens": 8, "completion_tokens": 1, "prompt_tokens_details": None}, (8, 1, None, None, None)),
+        ({"prompt_tokens": 8, "completion_tokens": 1, "prompt_cache_hit_tokens": 3}, (8, 1, 9, 3, None)),
+        ({"prompt_tokens": 8, "completion_tokens": 1, "prompt_tokens_details": None}, (8, 1, 9, None, None)),
         (
             {"input_tokens": 2, "output_tokens": 1, "cache_read_input_tokens": 30, "cache_creation_input_tokens": 8},
-            (40, 1, None, 30, 8),
+            (40, 1, 41, 30, 8),
         ),
         ({"prompt_tokens": "8", "completion_tokens": -1, "total_tokens": 8.0}, (None, None, 8, None, None)),
     ],
