@@ -2,74 +2,131 @@
 
 Name and inode stay, so nothing seems to have moved. But the write-ahead log is that of what was there before: what it
 holds would be put into what is there now, and spoil it. So the one writer puts a number of its own into the header of
-the file (``user_version``, which nobody else uses). When size or time of change are others, as after a checkpoint of
-ours, the file itself is asked for it, past the log.
+the file (``user_version``, which nobody else needs), and looks for it in two places at each check:
 
-Noticed is what comes from elsewhere, from a copy of ``dashcam db backup`` or from before our start; not a copy of the
-bare file that was made since. What a checkpoint of ours has written into a copy that was still under way is in it for
-good: a server that is to get another file is to be stopped first.
+- *Through SQLite*, over its own connection. Another number there was committed by another program: ``.restore`` or the
+  backup interface brought another database, soundly, or somebody set the number. The log is the file's, and stays; what
+  is there is opened anew, and marked anew.
+- *In the file itself, past the log*, where size or time of change are others, as after a checkpoint of ours. Another
+  number there, while our connection sees ours, was written past SQLite. It counts once the file is left in peace for a
+  second: what passes meanwhile costs nothing. It counts from when the file has borne our number once, which a reader
+  may delay: until then an older one may follow from the log.
+
+Not noticed is a copy of the file that was made since our start: it bears our number. What a checkpoint of ours has
+written into a copy that was still under way is in it for good: a server that is to get another file is to be stopped
+first. Where others commit *and* somebody writes over the file between two looks (some 50 ms) the one may pass for the
+work of the other: then the log is kept.
 """
 
 from __future__ import annotations
 
 import contextlib
+import enum
 import os
 import random
-import shutil
 import sqlite3
 import time
+from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import quote
 
 _LARGEST = 2**31 - 1
+_NO_DATABASE = 2**31
+"""The number of what is no database, and of no file."""
 _AGAIN_SECONDS = 60.0
 _CALM_SECONDS, _STEP_SECONDS = 1.0, 0.1
-_NO_DATABASE = ("SQLITE_NOTADB", "SQLITE_CORRUPT")
+_NOTHING_OF_OURS = ("SQLITE_NOTADB", "SQLITE_CORRUPT")
 Look = tuple[int, int]
 
 
-class FileMark:
-    """The mark of one opening of a file. Looks cost a ``stat``, more only where the file has changed."""
+class Content(enum.Enum):
+    """Whose content the file has."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    OURS = "is ours"
+    CHANGED = "was given other content, or another user_version, by another program"
+    WRITTEN_OVER = "was written over in its place"
+
+
+def wait_until_calm(path: Path) -> None:
+    """Wait until nobody has written into a file for a second, or it is gone."""
+    seen, since = None, time.monotonic()
+    with contextlib.suppress(FileNotFoundError):
+        while time.monotonic() - since < _CALM_SECONDS:
+            look = _look_of(path.stat())
+            if look != seen:
+                seen, since = look, time.monotonic()
+            time.sleep(_STEP_SECONDS)
+
+
+class FileMark:
+    """The mark of one opening of a file; ``wait`` returns when nobody writes into it any more."""
+
+    def __init__(self, path: Path, wait: Callable[[Path], None] = wait_until_calm) -> None:
+        self._path, self._wait = path, wait
         self._number: int | None = None
         self._seen: Look | None = None
         self._again_at = 0.0
-        self.is_gone = False
+        self._is_borne = False
+        self.content = Content.OURS
 
     def __repr__(self) -> str:
-        return f"<FileMark {self._number} gone={self.is_gone}>"
+        return f"<FileMark {self._number} borne={self._is_borne} {self.content.name}>"
 
-    @property
-    def is_wanted(self) -> bool:
-        """True while the file does not bear it and it is time to try."""
-        return self._number is None and time.monotonic() >= self._again_at
+    def look(self, found: os.stat_result, connection: sqlite3.Connection) -> Content:
+        """Return whose the content is, as the writer's connection sees it outside of a transaction, and the file.
 
-    def make(self, connection: sqlite3.Connection) -> None:
-        """Mark the file, by its writer outside of a transaction; tried again later where it takes nothing now."""
+        Costs a look into page 1, which that keeps in the connection's cache: read only when in doubt, it might be read
+        from the file that is doubted. The file is asked only when it has changed.
+        """
+        if not self._is_borne and time.monotonic() >= self._again_at:
+            self._make(connection)
+        if self._number is not None:
+            self.content = self._judged(found, connection)
+        return self.content
+
+    def is_back(self) -> bool:
+        """Return True when what was written over bears our number again, once nobody writes any more."""
+        self._wait(self._path)
+        return self._number_in_file() == self._number
+
+    def _make(self, connection: sqlite3.Connection) -> None:
+        """Mark the file; tried again later where it takes nothing now, or a reader keeps the log from it."""
         self._again_at = time.monotonic() + _AGAIN_SECONDS
-        # Not for secrets.
-        number = random.randint(1, _LARGEST)  # noqa: S311
         with contextlib.suppress(sqlite3.Error):
-            # Nothing is written into a file that is damaged.
-            connection.execute("SELECT max(rowid) FROM interaction").fetchone()
-            connection.execute(f"PRAGMA user_version={number}")
-            connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
-            if self._number_in_file() == number:
+            if self._number is None:
+                # Nothing is written into a file that is damaged.
+                connection.execute("SELECT max(rowid) FROM interaction").fetchone()
+                # Not for secrets.
+                number = random.randint(1, _LARGEST)  # noqa: S311
+                connection.execute(f"PRAGMA user_version={number}")
                 self._number = number
+            connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+            self._is_borne = self._number_in_file() == self._number
 
-    def look(self, found: os.stat_result) -> bool:
-        """Return False when the file bears another mark than ours by now."""
-        look = found.st_mtime_ns, found.st_size
-        if self._number is not None and look != self._seen:
-            number = self._number_in_file()
-            if number is not None:
-                self._seen, self.is_gone = look, number != self._number
-        return not self.is_gone
+    def _judged(self, found: os.stat_result, connection: sqlite3.Connection) -> Content:
+        number = _number_in(connection)
+        if number is None:
+            return Content.OURS
+        if number not in (self._number, _NO_DATABASE):
+            return Content.CHANGED
+        if self._bears_ours(_look_of(found)):
+            return Content.OURS
+        self._wait(self._path)
+        return Content.OURS if self._bears_ours(None) else Content.WRITTEN_OVER
+
+    def _bears_ours(self, look: Look | None) -> bool:
+        """Return False when the file bears another number than ours, which it has borne; True where that is unknown."""
+        if look is not None and look == self._seen:
+            return True
+        number = self._number_in_file()
+        if number is None:
+            return True
+        self._seen = look
+        self._is_borne = self._is_borne or number == self._number
+        return number == self._number or not self._is_borne
 
     def _number_in_file(self) -> int | None:
-        """Return the number in the file's header, 0 where it has none; None where it cannot be read now.
+        """Return the number in the file's header; None where it cannot be read now.
 
         By SQLite: who opens and closes the file otherwise lets go of all locks that this process has on it. A file that
         a checkpoint has written to half, as a reader kept it from the rest, may count more pages than it has.
@@ -79,32 +136,18 @@ class FileMark:
             with contextlib.closing(sqlite3.connect(place, uri=True)) as connection:
                 # Otherwise such a file is called damaged; nothing can be written here.
                 connection.execute("PRAGMA writable_schema=ON")
-                return int(connection.execute("PRAGMA user_version").fetchone()[0])
-        except sqlite3.Error as error:
-            return 0 if getattr(error, "sqlite_errorname", "") in _NO_DATABASE else None
+                return _number_in(connection)
+        except sqlite3.Error:
+            return None
 
 
-def set_apart(path: Path) -> None:
-    """Give what is in the file now a file of its own, under the same name; ``OSError`` when that fails.
-
-    What was open is a file without a name from then on, into which the log may go. Waits until nobody writes any more.
-    """
-    _wait_until_calm(path)
-    apart = path.with_name(f".{path.name}.apart")
+def _number_in(connection: sqlite3.Connection) -> int | None:
+    """Return the number as a connection sees it; None where it cannot be read now."""
     try:
-        shutil.copy2(path, apart)
-        with apart.open("rb") as file:
-            os.fsync(file.fileno())
-        apart.replace(path)
-    finally:
-        apart.unlink(missing_ok=True)
+        return int(connection.execute("PRAGMA user_version").fetchone()[0])
+    except sqlite3.Error as error:
+        return _NO_DATABASE if getattr(error, "sqlite_errorname", "") in _NOTHING_OF_OURS else None
 
 
-def _wait_until_calm(path: Path) -> None:
-    seen, since = None, time.monotonic()
-    while time.monotonic() - since < _CALM_SECONDS:
-        found = path.stat()
-        look = found.st_mtime_ns, found.st_size
-        if look != seen:
-            seen, since = look, time.monotonic()
-        time.sleep(_STEP_SECONDS)
+def _look_of(found: os.stat_result) -> Look:
+    return found.st_mtime_ns, found.st_size

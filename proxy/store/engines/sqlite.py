@@ -11,7 +11,7 @@ import contextlib
 import os
 import sqlite3
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -24,7 +24,8 @@ from proxy.errors import StoreError
 from proxy.settings.database import DatabaseSettings
 from proxy.store.engines import sqlite_failures
 from proxy.store.engines.failures import StoreMovedError, StoreUnavailableError
-from proxy.store.engines.file_mark import FileMark, set_apart
+from proxy.store.engines.file_mark import Content, FileMark
+from proxy.store.engines.parting import Identity, forget_log, identity_at, identity_of, log_of, set_apart
 from proxy.store.engines.place import check_file, check_kind, is_nothing
 from proxy.store.filters.text_index import HOLDS, holds_words
 from proxy.store.schema.sealing import options_for
@@ -73,7 +74,8 @@ class Sqlite:
     def __init__(self, database: DatabaseSettings) -> None:
         self.database = database
         self._path = database.path
-        self._file: tuple[int, int] | None = None
+        self._file: Identity | None = None
+        self._log: Identity | None = None
         self._writer: Engine | None = None
         self._mark = FileMark(self._path)
 
@@ -87,7 +89,7 @@ class Sqlite:
         except OSError as error:
             raise StoreError(f"the database {path} cannot be made: {error.strerror}",
                              hint="correct database.url, or the rights of its folder") from error  # fmt: skip
-        self._file, self._mark = _file_at(path), FileMark(path)
+        self._file, self._log, self._mark = identity_at(path), None, FileMark(path)
         place = URL.create("sqlite", database=str(path))
         self._writer = _engine(place, _WRITER, is_writer=True, options=options_for(self.database))
         return self._writer
@@ -115,57 +117,48 @@ class Sqlite:
         file is the same and its content is not (``file_mark``) the error is the same.
         """
         found = _found_at(self._path)
-        if found is None or _identity(found) != self._file:
+        if found is None or identity_of(found) != self._file or self._writer is None:
             raise StoreMovedError(f"the database {self._path} was moved, removed or replaced")
-        if self._mark.is_wanted and self._writer is not None:
-            with contextlib.closing(self._writer.raw_connection()) as lent:
-                assert isinstance(lent.driver_connection, sqlite3.Connection)
-                self._mark.make(lent.driver_connection)
-        if not self._mark.look(found):
-            raise StoreMovedError(f"the database {self._path} was written over in its place")
+        with _driver_of(self._writer) as connection:
+            content = self._mark.look(found, connection)
+        self._log = self._log or identity_at(log_of(self._path))
+        if content is not Content.OURS:
+            raise StoreMovedError(f"the database {self._path} {content.value}")
 
     def part(self, engine: Engine) -> None:
-        """Fold the write-ahead log into the file that has lost its name, wherever that is by now.
+        """Let go of what was opened; ``StoreUnavailableError`` while that cannot be.
 
-        SQLite leaves the log of such a file lying there, and puts it into whatever file has the name next: the one
-        lacked what the log holds, the other would be spoiled by it. What was written over in its place is given a file
-        of its own first.
+        A file that has lost its name gets what its log holds, wherever it is by now. What was written over in its place
+        is given a file of its own, and the log goes with what it belonged to. A file that is the one which was opened
+        keeps its log: what another program has put there may be in it alone.
         """
-        if self._mark.is_gone and _file_at(self._path) == self._file:
+        if identity_at(self._path) != self._file:
+            self._fold(engine)
+            forget_log(self._path, self._log)
+        elif self._mark.content is Content.WRITTEN_OVER and not self._mark.is_back():
             try:
                 set_apart(self._path)
             except OSError as error:
                 raise _not_parted(self._path, str(error.strerror)) from error
-        lent = engine.raw_connection()
+        engine.dispose()
+
+    def _fold(self, engine: Engine) -> None:
         try:
-            assert isinstance(lent.driver_connection, sqlite3.Connection)
-            is_busy = lent.driver_connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+            with _driver_of(engine) as connection:
+                is_busy = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
         except sqlite3.Error as error:
             raise _not_parted(self._path, str(error)) from error
-        finally:
-            lent.close()
         if is_busy:
             raise _not_parted(self._path, "another program reads it")
-        engine.dispose()
-        self._forget_log()
 
     def clear_log(self, engine: Engine) -> bool:
         """Fold the log into the file and cut it off; who reads at this moment keeps it for now: nobody waits."""
-        with contextlib.closing(engine.raw_connection()) as lent:
-            assert isinstance(lent.driver_connection, sqlite3.Connection)
-            lent.driver_connection.execute("PRAGMA busy_timeout=0")
+        with _driver_of(engine) as connection:
+            connection.execute("PRAGMA busy_timeout=0")
             try:
-                return not lent.driver_connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+                return not connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
             finally:
-                lent.driver_connection.execute(f"PRAGMA {_BUSY}")
-
-    def _forget_log(self) -> None:
-        """Remove the empty log and its index, which know how long the former file was."""
-        log = Path(f"{self._path}-wal")
-        # One with something in it came with the file that is there now.
-        if log.exists() and log.stat().st_size == 0:
-            log.unlink()
-            Path(f"{self._path}-shm").unlink(missing_ok=True)
+                connection.execute(f"PRAGMA {_BUSY}")
 
     def refusal(self, error: Exception) -> StoreError:
         """Return what a failed write means."""
@@ -248,13 +241,12 @@ def _found_at(path: Path) -> os.stat_result | None:
         return None
 
 
-def _identity(found: os.stat_result) -> tuple[int, int]:
-    return found.st_dev, found.st_ino
-
-
-def _file_at(path: Path) -> tuple[int, int] | None:
-    found = _found_at(path)
-    return None if found is None else _identity(found)
+@contextlib.contextmanager
+def _driver_of(engine: Engine) -> Iterator[sqlite3.Connection]:
+    """Lend the driver's own connection, outside of a transaction."""
+    with contextlib.closing(engine.raw_connection()) as lent:
+        assert isinstance(lent.driver_connection, sqlite3.Connection)
+        yield lent.driver_connection
 
 
 def _engine(url: URL, pragmas: tuple[str, ...], *, is_writer: bool, options: Mapping[str, Any] | None = None) -> Engine:

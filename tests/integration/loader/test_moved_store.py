@@ -133,6 +133,45 @@ def test_a_file_that_is_written_over_in_its_place_is_not_spoiled_by_the_log_of_w
     assert ask(sqlite_at(path), "PRAGMA integrity_check") == [("ok",)]
 
 
+@contextlib.contextmanager
+def by_hand(path: Path) -> Iterator[sqlite3.Connection]:
+    """Open it as somebody's shell does."""
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        yield connection
+
+
+def test_a_number_that_somebody_sets_costs_no_call(bench: Bench, small: SpoolingGateway, path: Path) -> None:
+    record(small, 5)
+    bench.load()
+    with by_hand(path) as shell:
+        shell.execute("PRAGMA user_version=7")
+        anew(bench)
+        record(small, 3)
+        ledger = bench.load()
+    assert (ledger["stored"], ledger["dropped"], ledger["balanced"]) == (8, {}, True)
+    assert calls_in(path) == 8
+    bench.load()
+
+
+def test_a_database_that_is_restored_through_sqlite_is_gone_on_with(
+    bench: Bench, small: SpoolingGateway, path: Path, tmp_path: Path
+) -> None:
+    """What it lacks is stored again as far as the spool has it, and the rest told."""
+    other = another(tmp_path)
+    record(small, 5)
+    bench.load()
+    with by_hand(path) as shell, by_hand(other) as source:
+        source.backup(shell)
+        anew(bench)
+        left = bench.load()["stored"]
+        record(small, 3)
+        ledger = bench.load()
+    assert (ledger["stored"], ledger["balanced"]) == (left + 3, True)
+    assert ledger["dropped"] == {"store_moved": 5 - left}
+    assert calls_in(path) == 300 + left + 3
+    assert ask(sqlite_at(path), "PRAGMA integrity_check") == [("ok",)]
+
+
 def test_checkpoints_of_our_own_and_commands_that_write_are_nobodys_else(bench: Bench, path: Path) -> None:
     writer = StoreWriter(sqlite_at(path))
     for _ in range(3):
