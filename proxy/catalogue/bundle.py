@@ -149,18 +149,21 @@ def _prompts(
             if (made_of := read_next(item, now, place, contents, problems)) is not None:
                 next_versions[str(name)] = made_of
         elif isinstance(item.get("versions"), list):
-            prompt["versions"] = [
-                read_head(
-                    head, {"number": at, "made_at": now.isoformat()}, f"{place}.versions.{at}", contents, problems
-                )
-                for at, head in enumerate(item["versions"], 1)
-            ]
+            prompt["versions"] = _heads(item["versions"], now, f"{place}.versions", contents, problems)
         if item.get("draft") is not None:
-            prompt["draft"] = read_head(
-                item["draft"], {"saved_at": now.isoformat()}, f"{place}.draft", contents, problems
-            )
+            usual = {"saved_at": now.isoformat()}
+            prompt["draft"] = read_head(item["draft"], usual, f"{place}.draft", contents, problems)
         made.append(prompt)
     return made
+
+
+def _heads(
+    versions: list[Any], now: datetime, place: str, contents: dict[str, Content], problems: list[Problem]
+) -> list[object]:
+    return [
+        read_head(head, {"number": at, "made_at": now.isoformat()}, f"{place}.{at}", contents, problems)
+        for at, head in enumerate(versions, 1)
+    ]
 
 
 # -- together -----------------------------------------------------------------------------------------------

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from typing import Any
 
 import structlog
 from starlette.applications import Starlette
@@ -48,37 +49,42 @@ def build(
     """
     services = Services(settings, say)
     at_leaving(services.feed.close)
-
-    @contextlib.asynccontextmanager
-    async def lifespan(_app: Starlette) -> AsyncIterator[None]:
-        discovery = await asyncio.to_thread(_discovery, services)
-        services.start()
-        loop = asyncio.get_running_loop()
-        tasks = [
-            loop.create_task(discovery.run(), name="discovery"),
-            loop.create_task(door.logins.run(), name="logins"),
-            loop.create_task(Mending(services.publisher, services.take_up).run(), name="mending"),
-            loop.create_task(services.key_file.run(services.publisher.keyed), name="proxy keys"),
-            loop.create_task(services.admin_token.run(), name="admin token"),
-            loop.create_task(services.metrics_token.run(), name="metrics token"),
-        ]
-        try:
-            yield
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.to_thread(door.logins.flush, everything=True)
-            await asyncio.to_thread(services.stop)
-
     door = door_of(services)
     app = Starlette(
         routes=routes(services, door),
-        lifespan=lifespan,
+        lifespan=lambda _app: _running(services, door),
         exception_handlers={HTTPException: on_http_exception, Exception: _on_defect},
     )
     # A path is a route or it is none: nobody is led from one to another.
     app.router.redirect_slashes = False
     return with_request_ids(app)
+
+
+@contextlib.asynccontextmanager
+async def _running(services: Services, door: Doorkeeper) -> AsyncIterator[None]:
+    """Run what control does besides answering, for as long as it answers."""
+    discovery = await asyncio.to_thread(_discovery, services)
+    services.start()
+    works, loop = _works(services, door, discovery), asyncio.get_running_loop()
+    tasks = [loop.create_task(work, name=name) for name, work in works]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.to_thread(door.logins.flush, everything=True)
+        await asyncio.to_thread(services.stop)
+
+
+def _works(
+    services: Services, door: Doorkeeper, discovery: Discovery
+) -> Iterator[tuple[str, Coroutine[Any, Any, object]]]:
+    yield "discovery", discovery.run()
+    yield "logins", door.logins.run()
+    yield "mending", Mending(services.publisher, services.take_up).run()
+    yield "proxy keys", services.key_file.run(services.publisher.keyed)
+    yield "admin token", services.admin_token.run()
+    yield "metrics token", services.metrics_token.run()
 
 
 def door_of(services: Services) -> Doorkeeper:

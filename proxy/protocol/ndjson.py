@@ -38,6 +38,15 @@ def _take(assembly: Assembly, values: dict[str, Any], end: int) -> None:
         return
     assembly.model = text(values.get("model")) or assembly.model
     assembly.is_remote |= bool(values.get("remote_model") or values.get("remote_host"))
+    _take_message(assembly, values, end)
+    if values.get("done") is True:
+        assembly.choice(0).finish_reason = text(values.get("done_reason")) or "stop"
+        assembly.is_terminal = True
+    if values.get("done") is True or "embeddings" in values:
+        _take_counts(assembly, values)
+
+
+def _take_message(assembly: Assembly, values: dict[str, Any], end: int) -> None:
     choice = assembly.choice(0)
     message = mapping(values.get("message"))
     content = text(message.get("content")) or text(values.get("response"))
@@ -52,12 +61,11 @@ def _take(assembly: Assembly, values: dict[str, Any], end: int) -> None:
         choice.tool_calls.append(ToolCall(text(item.get("id")), text(function.get("name")), [arguments]))
     if (content or thinking or message.get("tool_calls")) and assembly.first_token_end is None:
         assembly.first_token_end = end
-    if values.get("done") is True:
-        choice.finish_reason = text(values.get("done_reason")) or "stop"
-        assembly.is_terminal = True
-    if values.get("done") is True or "embeddings" in values:
-        names = _COUNTS[:1] if "embeddings" in values else _COUNTS
-        counts = {name: values.get(name, 0) for name in names}
-        counts |= {name: value for name, value in values.items() if name.endswith("_duration")}
-        assembly.usage_raw = counts
-        assembly.usage = read_usage(counts)
+
+
+def _take_counts(assembly: Assembly, values: dict[str, Any]) -> None:
+    names = _COUNTS[:1] if "embeddings" in values else _COUNTS
+    counts = {name: values.get(name, 0) for name in names}
+    counts |= {name: value for name, value in values.items() if name.endswith("_duration")}
+    assembly.usage_raw = counts
+    assembly.usage = read_usage(counts)

@@ -49,61 +49,52 @@ def endpoints() -> Iterator[Endpoint]:
 
 
 def _of(noun: str) -> Iterator[Endpoint]:
-    kind, gives, one = KINDS[noun], _SHOWN[noun], f"{noun}/{_PATHS[noun]}"
-    word = noun.removesuffix("s")
-
-    def listed(ask: Ask) -> Reply:
-        return Reply(body=page(list(_shown(ask, noun)), ask.query))
-
-    def got(ask: Ask) -> Reply:
-        beside = ((document, origin) for document, origin in _around(ask, noun) if document.key == ask.path["name"])
-        document, origin = next(beside, None) or (_find(ask, noun), "catalogue")
-        return Reply(body=_view(ask, noun, document, origin), headers={"etag": etag_of(document)})
-
-    def created(ask: Ask) -> Reply:
-        document = _parsed(kind, ask.body)
-        if document.key in ask.desk.catalogue()[0].of(noun):
-            raise ConflictError(f"there is a {word} {text_of(document.key)!r} already", hint="change it with PATCH")
-        changed = change(ask, "create", noun, text_of(document.key), lambda now: _added(now, document))
-        return said(changed, _view(ask, noun, document), status=201, tag=etag_of(document))
-
-    query = (*QUERY, *_FILTERS[noun])
+    word, gives, one = _word(noun), _SHOWN[noun], f"{noun}/{_PATHS[noun]}"
     yield Endpoint(
-        method="GET", path=noun, scope="read", summary=f"List {noun}", handle=listed, gives=gives, query=query
-    )
+        method="GET", path=noun, scope="read", summary=f"List {noun}", handle=partial(_listed, noun=noun), gives=gives,
+        query=(*QUERY, *_FILTERS[noun]),
+    )  # fmt: skip
     yield Endpoint(
-        method="POST",
-        path=noun,
-        scope="write",
-        summary=f"Create a {word}",
-        handle=created,
-        takes=kind,
-        gives=gives,
-        status=201,
+        method="POST", path=noun, scope="write", summary=f"Create a {word}", handle=partial(_created, noun=noun),
+        takes=KINDS[noun], gives=gives, status=201, has_tag=True,
+    )  # fmt: skip
+    yield Endpoint(
+        method="GET", path=one, scope="read", summary=f"Get a {word}", handle=partial(_got, noun=noun), gives=gives,
         has_tag=True,
-    )
-    yield Endpoint(method="GET", path=one, scope="read", summary=f"Get a {word}", handle=got, gives=gives, has_tag=True)
+    )  # fmt: skip
     yield Endpoint(
-        method="PATCH",
-        path=one,
-        scope="write",
-        summary=f"Change a {word}",
-        handle=partial(_patched, noun=noun),
-        takes_object=True,
-        gives=gives,
-        has_tag=True,
-        is_guarded=True,
+        method="PATCH", path=one, scope="write", summary=f"Change a {word}", handle=partial(_patched, noun=noun),
+        takes_object=True, gives=gives, has_tag=True, is_guarded=True,
         says=f"Members of a {word} that change; null takes one away.",
-    )
+    )  # fmt: skip
     yield Endpoint(
-        method="DELETE",
-        path=one,
-        scope="write",
-        summary=f"Delete a {word}",
-        handle=partial(_deleted, noun=noun),
-        gives=replies.Deleted,
-        is_guarded=True,
-    )
+        method="DELETE", path=one, scope="write", summary=f"Delete a {word}", handle=partial(_deleted, noun=noun),
+        gives=replies.Deleted, is_guarded=True,
+    )  # fmt: skip
+
+
+def _word(noun: str) -> str:
+    """Return what one of them is called."""
+    return noun.removesuffix("s")
+
+
+def _listed(ask: Ask, noun: str) -> Reply:
+    return Reply(body=page(list(_shown(ask, noun)), ask.query))
+
+
+def _got(ask: Ask, noun: str) -> Reply:
+    beside = ((document, origin) for document, origin in _around(ask, noun) if document.key == ask.path["name"])
+    document, origin = next(beside, None) or (_find(ask, noun), "catalogue")
+    return Reply(body=_view(ask, noun, document, origin), headers={"etag": etag_of(document)})
+
+
+def _created(ask: Ask, noun: str) -> Reply:
+    document = _parsed(KINDS[noun], ask.body)
+    name = text_of(document.key)
+    if document.key in ask.desk.catalogue()[0].of(noun):
+        raise ConflictError(f"there is a {_word(noun)} {name!r} already", hint="change it with PATCH")
+    changed = change(ask, "create", noun, name, lambda now: _added(now, document))
+    return said(changed, _view(ask, noun, document), status=201, tag=etag_of(document))
 
 
 def _patched(ask: Ask, noun: str) -> Reply:
@@ -112,8 +103,8 @@ def _patched(ask: Ask, noun: str) -> Reply:
         check_tag(ask, former)
         document = _merged(former, ask.body)
         if document.key != former.key:
-            word = noun.removesuffix("s")
-            raise InvalidError([Problem("name", f"a {word} keeps its name; create another one and delete this")])
+            reason = f"a {_word(noun)} keeps its name; create another one and delete this"
+            raise InvalidError([Problem("name", reason)])
         return now.put(document)
 
     changed = change(ask, "change", noun, ask.path["name"], made)
@@ -190,7 +181,7 @@ def _in(ask: Ask, noun: str, catalogue: Catalogue) -> AnyDocument:
     if is_said or (noun == "routes" and around.has_route(name)):
         hint = "change the settings file, or add one of another name here"
         raise ConflictError(f"{name!r} is not from the catalogue, and cannot be changed here", hint=hint)
-    raise NotFoundError(f"there is no {noun.removesuffix('s')} {name[:100]!r} in the catalogue")
+    raise NotFoundError(f"there is no {_word(noun)} {name[:100]!r} in the catalogue")
 
 
 def _parsed(kind: type[AnyDocument], body: object) -> AnyDocument:

@@ -206,6 +206,12 @@ class Postgres:
         wait = self.database
         # The server has ended a statement by then; what is left is a server that does nothing any more.
         patience = wait.statement_timeout + wait.tcp_user_timeout if has_our_values else None
+        self._listen(engine, patience, is_reader=is_reader)
+        return engine
+
+    def _listen(self, engine: Engine, patience: float | None, *, is_reader: bool) -> None:
+        """Have our settings in each transaction, our patience on each connection, our statements in its words."""
+        wait = self.database
         settings = _SETTINGS.format(
             statement=round(wait.statement_timeout * 1000),
             lock=round(wait.lock_timeout * 1000),
@@ -227,8 +233,6 @@ class Postgres:
         def translate(_c: Any, _cursor: Any, sql: str, values: Any, context: Any, _many: bool) -> tuple[str, Any]:
             # What SQLAlchemy has compiled itself is in the driver's words already.
             return (translated(sql) if context.compiled is None else sql), values
-
-        return engine
 
     def _connect(self, is_reader: bool, loaders: Loaders) -> PatientConnection:
         made = PatientConnection.connect(self.database.url, prepare_threshold=None, **self._arguments())

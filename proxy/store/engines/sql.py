@@ -66,17 +66,18 @@ def ask(
                 columns = tuple(item[0] for item in cursor.description or ())
                 rows = _taken(cursor, most + 1) if columns else []
         except (connection.dialect.loaded_dbapi.Error, connection.dialect.loaded_dbapi.Warning) as error:
-            told = str(error).strip() or type(error).__name__
-            if any(words in told for words in _TOOK_TOO_LONG):
-                raise too_slow(seconds) from error
-            if _CHANGES_SOMETHING.match(sql) or any(words in told for words in _IS_A_CHANGE):
-                raise UsageError(
-                    "the database does not take this statement: it would change the record", hint=_CHANGES
-                ) from error
-            # What Postgres quotes behind it is our cursor's beginning, with the statement.
-            first = told.splitlines()[0]
-            raise UsageError(f"the database does not take this statement: {first}", hint=_HINT) from error
+            raise _refusal(sql, str(error).strip() or type(error).__name__, seconds) from error
         return Answer(_told_apart(columns), [tuple(row) for row in rows[:most]], len(rows) > most)
+
+
+def _refusal(sql: str, told: str, seconds: float) -> UsageError:
+    """Return what a driver has told of a statement, in our words."""
+    if any(words in told for words in _TOOK_TOO_LONG):
+        return too_slow(seconds)
+    if _CHANGES_SOMETHING.match(sql) or any(words in told for words in _IS_A_CHANGE):
+        return UsageError("the database does not take this statement: it would change the record", hint=_CHANGES)
+    # What Postgres quotes behind it is our cursor's beginning, with the statement.
+    return UsageError(f"the database does not take this statement: {told.splitlines()[0]}", hint=_HINT)
 
 
 def too_slow(seconds: float) -> UsageError:

@@ -218,39 +218,37 @@ def models_beginning(beginning: str, limit: int) -> Question:
 
 def conditions_of(filters: Filters, has_label: str = _IN_COMMON) -> tuple[list[str], list[Any]]:
     """Return the conditions that filters mean, and their values."""
-    conditions: list[str] = []
-    values: list[Any] = []
+    found = list(_conditions(filters, has_label))
+    return [condition.sql for condition in found], [value for condition in found for value in condition.values]
+
+
+def _conditions(filters: Filters, has_label: str) -> Iterator[Condition]:
     for name, column in _EXACT.items():
-        wanted = getattr(filters, name)
-        if wanted is not None:
-            conditions.append(f"{column} = ?")
-            values.append(wanted)
+        if (wanted := getattr(filters, name)) is not None:
+            yield Condition(f"{column} = ?", (wanted,))
     for label in filters.labels():
-        conditions.append(has_label)
-        values += label
+        yield Condition(has_label, tuple(label))
     if filters.model is not None:
-        stem = filters.model.removesuffix("*")
-        is_open = stem != filters.model
-        conditions.append("substr(model, 1, ?) = ?" if is_open else "model = ?")
-        values += [len(stem), stem] if is_open else [stem]
+        yield _of_model(filters.model)
     if filters.prompt is not None:
-        condition, said = of_prompt(filters.prompt)
-        conditions.append(condition)
-        values += said
+        sql, said = of_prompt(filters.prompt)
+        yield Condition(sql, tuple(said))
     if filters.since is not None:
-        conditions.append("started_at >= ?")
-        values.append(instant_text(filters.since))
+        yield Condition("started_at >= ?", (instant_text(filters.since),))
     if filters.until is not None:
-        conditions.append("started_at < ?")
-        values.append(instant_text(filters.until))
-    for found in _said(filters):
-        conditions.append(found.sql)
-        values += found.values
-    for condition, bound in (("id >= ?", filters.from_id), ("id < ?", filters.to_id)):
-        if bound is not None:
-            conditions.append(condition)
-            values.append(bound)
-    return conditions, values
+        yield Condition("started_at < ?", (instant_text(filters.until),))
+    yield from _said(filters)
+    if filters.from_id is not None:
+        yield Condition("id >= ?", (filters.from_id,))
+    if filters.to_id is not None:
+        yield Condition("id < ?", (filters.to_id,))
+
+
+def _of_model(wanted: str) -> Condition:
+    stem = wanted.removesuffix("*")
+    if stem == wanted:
+        return Condition("model = ?", (stem,))
+    return Condition("substr(model, 1, ?) = ?", (len(stem), stem))
 
 
 def _said(filters: Filters) -> Iterator[Condition]:
