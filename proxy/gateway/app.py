@@ -38,6 +38,7 @@ from proxy.gateway.forwarding import ControlForwarder
 from proxy.gateway.gate import Gate
 from proxy.gateway.guard import Guard, Refusal
 from proxy.gateway.observation import Observation
+from proxy.gateway.open_exchange import OpenExchange
 from proxy.gateway.plan import Plan, decide
 from proxy.gateway.prompts import Composed, Prompts, note_prompt
 from proxy.gateway.redacting import Redacting
@@ -100,7 +101,7 @@ class Gateway:
         self.forwarder = forwarder
         self.echo = EchoUpstream()
         self._ways = Ways(upstream.dialler)
-        self.exchanges: set[Exchange] = set()
+        self.exchanges: set[OpenExchange] = set()
         self.refusing = Refusing(self)
         self._bounds = Bounds()
         self.is_draining = False
@@ -332,7 +333,7 @@ class Gateway:
         on_next = partial(self.allowances.hand_over, call) if self.allowances.is_needed else None
         return Takeover(self._breakers, waiting, on_next)
 
-    def finished(self, exchange: Exchange) -> None:
+    def finished(self, exchange: OpenExchange) -> None:
         """An exchange is over."""
         self.exchanges.discard(exchange)
         self._bounds.end(exchange)
@@ -347,7 +348,7 @@ class Gateway:
             self.struck(Page.LIMIT_MAX_BODY_BYTES)
         self._look_if_drained()
 
-    def let_go_of(self, exchange: Exchange) -> None:
+    def let_go_of(self, exchange: OpenExchange) -> None:
         """The request of an exchange will not be sent again: its body is no longer in memory."""
         if exchange.held_bytes:
             self.ceilings.let_go(exchange.held_bytes)

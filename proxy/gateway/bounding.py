@@ -18,7 +18,7 @@ from proxy.gateway import endings
 from proxy.gateway.guard import Refusal
 
 if TYPE_CHECKING:
-    from proxy.gateway.exchange import Exchange
+    from proxy.gateway.open_exchange import OpenExchange
 
 NAME = b"x-dashcam-timeout"
 RETRIES = b"x-dashcam-retries"
@@ -60,14 +60,14 @@ class Bounds:
     """The timers of the calls that have one."""
 
     def __init__(self) -> None:
-        self._timers: dict[Exchange, asyncio.TimerHandle] = {}
+        self._timers: dict[OpenExchange, asyncio.TimerHandle] = {}
 
-    def begin(self, exchange: Exchange, seconds: float) -> None:
+    def begin(self, exchange: OpenExchange, seconds: float) -> None:
         """End a call when the time is over, unless it has ended by then."""
         ending = endings.out_of_time(seconds, exchange.plan.provider.name)
         self._timers[exchange] = asyncio.get_running_loop().call_later(seconds, exchange.end_early, ending)
 
-    def end(self, exchange: Exchange) -> None:
+    def end(self, exchange: OpenExchange) -> None:
         """The call is over."""
         if self._timers and (timer := self._timers.pop(exchange, None)) is not None:
             timer.cancel()
