@@ -18,9 +18,9 @@ from proxy.spool.page import Page
 if TYPE_CHECKING:
     import asyncio
 
-    from proxy.gateway.app import Gateway
     from proxy.gateway.body import Inbound
     from proxy.gateway.call import ClientCall
+    from proxy.gateway.equipment import EquippedGateway
     from proxy.gateway.observation import Observation
     from proxy.gateway.plan import Plan
     from proxy.gateway.sending import Sending, UpstreamAnswer
@@ -51,7 +51,7 @@ class OpenExchange:
 
     def __init__(
         self,
-        gateway: Gateway,
+        gateway: EquippedGateway,
         call: ClientCall,
         plan: Plan,
         sending: Sending,

@@ -23,7 +23,7 @@ from proxy.protocol.tagging import NONE
 from proxy.spool.page import Page
 
 if TYPE_CHECKING:
-    from proxy.gateway.app import Gateway
+    from proxy.gateway.traffic import Traffic
 
 log = structlog.get_logger("gateway")
 
@@ -31,7 +31,7 @@ log = structlog.get_logger("gateway")
 class Refusing:
     """The refusals of one gateway."""
 
-    def __init__(self, gateway: Gateway) -> None:
+    def __init__(self, gateway: Traffic) -> None:
         self._gateway = gateway
 
     def __repr__(self) -> str:

@@ -143,7 +143,7 @@ async def test_a_request_that_never_arrived_whole_is_counted_once(proxy: Running
 async def test_draining_waits_for_a_request_that_is_still_arriving(
     proxy: RunningGateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("proxy.gateway.app.LEAVE_SECONDS", 0.0)
+    monkeypatch.setattr("proxy.gateway.traffic.LEAVE_SECONDS", 0.0)
     async with Client(proxy.port) as client:
         await client.send("POST", "/v1/files", b"", "Content-Length: 300000")
         await wait_until_async(lambda: any(item.call for item in proxy.server._connections()), "the call has begun")
