@@ -41,6 +41,7 @@ _KINDS = {
 }
 """LiteLLM's word for a provider → our kind; what it knows beside these has no kind here."""
 
+_NO_KIND = f"litellm_provider is none of those whose prices are known here: {', '.join(sorted(set(_KINDS.values())))}"
 _MILLION, _THOUSAND, _HOUR = Decimal(1_000_000), Decimal(1000), Decimal(3600)
 _UNITS = {
     "input_cost_per_token": ("input_mtok", _MILLION),
@@ -143,7 +144,11 @@ def _read_litellm(name: str, values: object, found: _Gathering, kinds: frozenset
         return
     said = values.get("litellm_provider")
     kind = _KINDS.get(said) if isinstance(said, str) else None
-    if kind is None or (kinds and kind not in kinds):
+    if kind is None:
+        if not kinds:
+            found.skipped.append(Problem(below("", name), _NO_KIND))
+        return
+    if kinds and kind not in kinds:
         return
     tiers: dict[str, dict[str, Any]] = {}
     unknown: list[str] = []
@@ -156,6 +161,8 @@ def _read_litellm(name: str, values: object, found: _Gathering, kinds: frozenset
         else:
             tier, rate, factor = unit
             tiers.setdefault(tier, {})[rate] = _scaled(amount, factor)
+    if not tiers:
+        found.skipped.append(Problem(below("", name), "says no price that is counted here"))
     for tier, rates in tiers.items():
         said_model = name.removeprefix(f"{said}/")
         values = {"provider": kind, "model": said_model, "tier": tier, "rates": rates, "note": _note(unknown)}

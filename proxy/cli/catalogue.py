@@ -12,7 +12,7 @@ import orjson
 
 from proxy.cli.admin import Admin, part
 from proxy.cli.rows import print_rows, shown
-from proxy.cli.terminal import harmless, json_text, local_time, on_one_line, paint
+from proxy.cli.terminal import counted, harmless, json_text, local_time, on_one_line, paint
 from proxy.errors import InvalidError, NotFoundError, UsageError
 
 LARGEST_FILE = 10 * 1024 * 1024
@@ -87,6 +87,16 @@ def print_changes(changes: Sequence[Mapping[str, Any]]) -> None:
         for field in item["fields"]:
             before, after = (_cell("nothing" if field[side] is None else field[side]) for side in ("before", "after"))
             print(f"           {on_one_line(field['field'])}: {on_one_line(before)} → {on_one_line(after)}")
+
+
+def print_what_yes_does(changes: Sequence[object], *words: str) -> None:
+    """Print below changes that were only looked at how they are made; ``words`` stand before and behind them."""
+    if not changes:
+        print("nothing would change", file=sys.stderr)
+        return
+    before, *behind = words
+    them = "it" if len(changes) == 1 else "them"
+    print(f"{counted(len(changes), 'change')}; --yes {' '.join([before, them, *behind])}", file=sys.stderr)
 
 
 def put(
@@ -186,7 +196,7 @@ def print_use(prompt: Mapping[str, Any]) -> None:
         print("# never used" if prompt["calls"] == 0 else "# this prompt was deleted", file=sys.stderr)
         return
     call = f": dashcam show {prompt['last_call']}" if prompt["last_call"] else ""
-    print(f"# used {prompt['calls']} times, last at {_instant(prompt['last_used'])}{call}", file=sys.stderr)
+    print(f"# used {counted(prompt['calls'], 'time')}, last at {_instant(prompt['last_used'])}{call}", file=sys.stderr)
     if "last_output" not in prompt:
         return
     output = prompt["last_output"]

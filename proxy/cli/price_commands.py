@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Mapping, Sequence
 from typing import Annotated
 
 import typer
@@ -12,6 +14,7 @@ from proxy.errors import UsageError
 
 prices = typer.Typer(help="Say what calls cost, and which have no price.", no_args_is_help=True, rich_markup_mode=None)
 
+_SHOWN = 5
 Yes = Annotated[bool, typer.Option("--yes", help="Write it.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Only show what would change (the default).")]
 Reason = Annotated[str | None, typer.Option("--reason", metavar="TEXT", help="Kept with each change.")]
@@ -84,19 +87,32 @@ def import_prices(
     """Take prices of a file into the catalogue; without --yes only say how many there are."""
     from proxy.cli.admin import Admin
     from proxy.cli.catalogue import about_file, print_change, print_document, read_file
+    from proxy.cli.terminal import counted
 
     admin = Admin(settings_from(config, data_dir, env_file, database_url=database_url))
     query = {"since": since, "only": only, "dry_run": None if yes else "true"}
     data = read_file(file)
     with about_file(file):
         told = admin.ask("POST", "prices/import", text=data, **query)
-    found = f"{told['prices']:,} prices of {told['origin']}, {told['skipped']:,} left out"
+    found = f"{counted(told['prices'], 'price')} of {told['origin']}, {told['skipped']:,} left out"
     if json:
         print_document(told)
     elif yes:
         print_change(told, f"{found}, {told['changed']:,} changed", as_json=False)
     else:
-        print(f"{found}; --yes takes them in")
+        print(f"{found}; --yes takes {'it' if told['prices'] == 1 else 'them'} in")
+    if not json:
+        _tell_left_out(told["left_out"], told["skipped"])
+
+
+def _tell_left_out(first: Sequence[Mapping[str, str]], count: int) -> None:
+    """Say of the first that were left out why; of LiteLLM's own file that is most."""
+    from proxy.cli.terminal import on_one_line
+
+    for item in first[:_SHOWN]:
+        print(f"left out: {on_one_line(item['field'])}: {on_one_line(item['reason'])}", file=sys.stderr)
+    if count > _SHOWN:
+        print(f"left out as well: {count - _SHOWN:,} more", file=sys.stderr)
 
 
 @prices.command("unpriced")

@@ -92,7 +92,7 @@ def _described(settings: Settings, price_list: PriceList) -> str:
 def show_price(settings: Settings, model: str, *, provider: str | None, as_json: bool) -> None:
     """Show all unit prices of a model, tier by tier, as a call of now would be priced."""
     price_list = served_price_list(settings)
-    kinds = [provider] if provider else list(dict.fromkeys(item.kind for item in settings.providers))
+    kinds = [provider] if provider else _asked_at(settings, price_list)
     found = [price for kind in kinds for price in _prices_of(price_list, kind, model)]
     if not found:
         others = sorted({kind for kind, item in price_list.models() if item.is_match(model)})
@@ -110,6 +110,12 @@ def show_price(settings: Settings, model: str, *, provider: str | None, as_json:
             beyond = f", beyond {int(step):,} input tokens" if mark else ""
             unit = unit_of(name)
             print(f"  {(unit.words or name) + beyond:<45}  ${rate}/{unit.each}")
+
+
+def _asked_at(settings: Settings, price_list: PriceList) -> list[str]:
+    """Return whose prices are looked at where nobody says a provider: the settings', and those of one's own prices."""
+    own = (rule.provider for rule in price_list.own.rules if rule.provider)
+    return list(dict.fromkeys([*(item.kind for item in settings.providers), *own]))
 
 
 def _prices_of(price_list: PriceList, kind: str, model: str) -> list[Price]:

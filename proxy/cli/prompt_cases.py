@@ -20,7 +20,7 @@ from proxy.cli.catalogue import print_document, problems_in, read_file
 from proxy.cli.findings import FOUND_PROBLEMS
 from proxy.cli.prompt_diff import diff_lines, print_diff
 from proxy.cli.prompt_folders import write_folder
-from proxy.cli.terminal import on_one_line, paint
+from proxy.cli.terminal import counted, on_one_line, paint
 from proxy.errors import DashcamError, InvalidError, NotFoundError, UsageError
 
 _SHAPE = "it says format: dashcam-cases/1 and cases:, each with name and variables (and prompt, version, expected)"
@@ -104,7 +104,7 @@ def run_cases(files: Sequence[CaseFile], stored: Stored, *, as_json: bool) -> in
         for _, verdict in found:
             _print(verdict)
         wrong = sum(not verdict.is_ok for _, verdict in found)
-        print(f"{len(found)} cases, {wrong or 'none'} not as expected", file=sys.stderr)
+        print(f"{counted(len(found), 'case')}, {wrong or 'none'} not as expected", file=sys.stderr)
     return 0 if all(verdict.is_ok for _, verdict in found) else FOUND_PROBLEMS
 
 
@@ -123,7 +123,7 @@ def update_cases(files: Sequence[CaseFile], stored: Stored) -> int:
         changed = sum(one != other for one, other in zip(cases, file.cases, strict=True))
         if changed:
             write_folder(file.path.parent, {file.path.name: write_cases(cases)})
-        print(f"{file.path}: {changed} of {len(cases)} cases changed")
+        print(f"{file.path}: {changed} of {counted(len(cases), 'case')} changed")
     return FOUND_PROBLEMS if failed else 0
 
 

@@ -245,7 +245,15 @@ def take_in(
 
     New providers rest until they are switched on: dashcam providers add NAME --set active=true
     """
-    from proxy.cli.catalogue import about_file, print_change, print_changes, print_document, read_file
+    from proxy.cli.catalogue import (
+        about_file,
+        print_change,
+        print_changes,
+        print_document,
+        print_what_yes_does,
+        read_file,
+    )
+    from proxy.cli.terminal import counted
 
     query = {"dry_run": str(not yes).lower(), "replace": str(replace).lower()}
     data, admin = read_file(file), _admin(config, data_dir, env_file, database_url)
@@ -256,9 +264,9 @@ def take_in(
         return
     print_changes(told["changes"])
     if yes:
-        print_change(told, f"{len(told['changes'])} changes taken in", as_json=False)
+        print_change(told, f"{counted(len(told['changes']), 'change')} taken in", as_json=False)
     else:
-        print(f"{len(told['changes'])} changes; --yes takes them in", file=sys.stderr)
+        print_what_yes_does(told["changes"], "takes", "in")
 
 
 def revisions(
@@ -280,7 +288,7 @@ def rollback(
     config: Config = None, env_file: EnvFile = None,
 ) -> None:  # fmt: skip
     """Go back to a revision of the catalogue."""
-    from proxy.cli.catalogue import print_change, print_changes, print_document
+    from proxy.cli.catalogue import print_change, print_changes, print_document, print_what_yes_does
 
     admin = _admin(config, data_dir, env_file, database_url)
     told = admin.ask("POST", f"revisions/{number}/rollback") if yes else admin.ask("GET", f"revisions/{number}/diff")
@@ -291,7 +299,7 @@ def rollback(
     if yes:
         print_change(told, f"back to revision {number}", as_json=False)
     else:
-        print(f"{len(told['changes'])} changes; --yes makes them", file=sys.stderr)
+        print_what_yes_does(told["changes"], "makes")
 
 
 def add_to(app: typer.Typer, config_app: typer.Typer) -> None:

@@ -74,9 +74,10 @@ def take_in(
 
     A folder is what export wrote; a text, Markdown, YAML or JSON is the next version of each prompt in it.
     """
-    from proxy.cli.catalogue import about_file, print_change, print_changes, print_document
+    from proxy.cli.catalogue import about_file, print_change, print_changes, print_document, print_what_yes_does
     from proxy.cli.prompt_diff import print_new_versions
     from proxy.cli.prompt_folders import bundle_of, read_any
+    from proxy.cli.terminal import counted
 
     prompts, passed = read_any(source, name)
     for item in passed:
@@ -91,11 +92,10 @@ def take_in(
         return
     print_changes(told["changes"])
     if yes:
-        print_change(told, f"{len(told['changes'])} changes taken in", as_json=False)
+        print_change(told, f"{counted(len(told['changes']), 'change')} taken in", as_json=False)
         return
     print_new_versions(told["changes"], former, prompts)
-    changes = len(told["changes"])
-    print(f"{changes} changes; --yes takes them in" if changes else "nothing would change", file=sys.stderr)
+    print_what_yes_does(told["changes"], "takes", "in")
 
 
 def starters(
@@ -150,6 +150,8 @@ def render_cases(
 
     files = find_cases(source)
     if from_folder:
+        if not Path(source).is_dir():
+            raise UsageError(f"--from-folder renders the prompts of a folder, and {source} is none")
         stored = stored_from(read_any(source, None)[0])
     else:
         stored = stored_from(_exported(_admin(config, data_dir, env_file, database_url), []))

@@ -132,6 +132,11 @@ def _number(value: int | None) -> str:
     return "?" if value is None else str(value)
 
 
+def counted(number: int, what: str) -> str:
+    """Return "1 change" or "2,000 changes" of "change"."""
+    return f"{number:,} {what}{'s' if number != 1 else ''}"
+
+
 def one_line(row: dict[str, Any]) -> str:
     """Return a row on one line."""
     name = on_one_line(row["model"] or row["operation"])

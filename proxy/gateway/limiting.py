@@ -98,16 +98,22 @@ def refusal_of(subject: Subject, counts: Counts, now: float) -> Refusal | None:
     """Return why somebody who has used so much may have no more at an instant (Unix time), or None."""
     limits = subject.limits
     if limits.concurrent is not None and counts.under_way >= limits.concurrent:
-        return _refusal(subject, counts, now, f"has {counts.under_way} calls under way, of {limits.concurrent}", 1.0)
+        return _refusal(
+            subject, counts, now, f"has {_counted(counts.under_way, 'call')} under way, of {limits.concurrent}", 1.0
+        )
     most = limits.requests_per_minute
     if most is not None and _used(counts.requests_before, counts.requests, now) > most - 1:
         wait = seconds_until(counts.requests_before, counts.requests, max(0, most - 1), now)
-        return _refusal(subject, counts, now, f"has had its {most} requests of a minute", wait)
+        return _refusal(subject, counts, now, f"has had its {_counted(most, 'request')} of a minute", wait)
     most = limits.tokens_per_minute
     if most is not None and _used(counts.tokens_before, counts.tokens, now) >= most:
         wait = seconds_until(counts.tokens_before, counts.tokens, max(0, most - 1), now)
-        return _refusal(subject, counts, now, f"has used its {most} tokens of a minute", wait)
+        return _refusal(subject, counts, now, f"has used its {_counted(most, 'token')} of a minute", wait)
     return None
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}{'s' if number != 1 else ''}"
 
 
 def _refusal(subject: Subject, counts: Counts, now: float, what: str, wait: float) -> Refusal:

@@ -27,6 +27,7 @@ from proxy.control.listing import listing_of
 from proxy.errors import UnreachableError
 from proxy.store.catalogue.audit import Deed
 
+_MOST_TOLD = 20
 _WORDS = {401: "unauthorised", 403: "forbidden", 404: "no_list", 405: "no_list", 429: "rate_limited"}
 _HINTS = {
     "unauthorised": "the provider does not take the key: store another one",
@@ -101,7 +102,10 @@ def _sync(ask: Ask) -> Reply:
 def _import_prices(ask: Ask) -> Reply:
     only = [word for word in ask.query.get("only", "").split(",") if word]
     found = read_price_file(ask.body, ask.desk.read(lambda within: within.now()), day(ask.query, "since"), only)
-    told = {"origin": found.origin, "prices": len(found.prices), "skipped": len(found.skipped)}
+    told = {
+        "origin": found.origin, "prices": len(found.prices), "skipped": len(found.skipped),
+        "left_out": [item._asdict() for item in found.skipped[:_MOST_TOLD]],
+    }  # fmt: skip
     if truth(ask.query, "dry_run"):
         return Reply(body={**told, "dry_run": True})
     changed = change(ask, "import", "prices", found.origin, lambda now: succeeded(now, found.prices))

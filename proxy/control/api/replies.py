@@ -253,12 +253,20 @@ class Synced(BaseModel, defer_build=True):
     added: list[str]
 
 
+class LeftOut(BaseModel, defer_build=True):
+    """What could not be taken: where it stands, and why."""
+
+    field: str
+    reason: str
+
+
 class ImportedPrices(BaseModel, defer_build=True):
-    """Prices of a file: how many it has, how many could not be read, how many changed something."""
+    """Prices of a file: how many it has, how many could not be taken (the first with reasons), how many changed."""
 
     origin: str
     prices: int
     skipped: int
+    left_out: list[LeftOut]
     changed: int
     dry_run: bool
 

@@ -57,6 +57,14 @@ def test_who_has_no_kind_here_is_left_out_and_prefixes_of_providers_are_taken_of
         **{"groq/llama": {**GPT, "litellm_provider": "groq"}, "v": {**GPT, "litellm_provider": "vertex_ai"}},
     )
     assert list(rates_by_tier(found)) == [("groq", "llama", "default")]
+    assert [(item.field, "litellm_provider is none of" in item.reason) for item in found.skipped] == [("v", True)]
+
+
+def test_what_nobody_has_asked_for_is_not_left_out_and_what_says_no_price_is() -> None:
+    others = {"v": {**GPT, "litellm_provider": "vertex_ai"}, "g": {**GPT, "litellm_provider": "groq"}}
+    data = json.dumps({"a": GPT, "b": {"litellm_provider": "openai", "max_tokens": 5}, **others}).encode()
+    found = read_price_file(data, NOW, only=["openai"])
+    assert [str(item) for item in found.skipped] == ["b: says no price that is counted here"]
 
 
 def test_what_cannot_be_a_price_is_told_by_its_name_and_the_rest_taken() -> None:

@@ -80,7 +80,7 @@ def test_a_prompt_is_shown_with_its_use_and_what_came_of_it(dashcam: Command, re
     call = replace(entry.interaction, prompt_name="short", prompt_version=1)
     record(replace(entry, interaction=call, output_text="Fine.\n\x1b[31mRed."))
     shown = dashcam("prompts", "show", "short")
-    assert "# used 1 times, last at " in shown.err
+    assert "# used 1 time, last at " in shown.err
     assert f"dashcam show {call.id}" in shown.err
     assert "Fine." not in shown.out + shown.err
     answered = dashcam("prompts", "show", "short", "--last-output")
@@ -196,15 +196,26 @@ def test_out_and_in_and_back(dashcam: Command, tmp_path: Path) -> None:
     revision = json.loads(dashcam("config", "revisions", "--json").out)[0]["number"]
     assert dashcam("routes", "remove", "summarise").code == 0
     looked = dashcam("config", "import", "all.yaml")
-    assert ("added    route summarise" in looked.out, "--yes" in looked.err) == (True, True)
+    assert ("added    route summarise" in looked.out, looked.err) == (True, "1 change; --yes takes it in\n")
+    assert dashcam("config", "rollback", str(revision)).err == "1 change; --yes makes it\n"
     assert dashcam("config", "rollback", str(revision), "--yes").code == 0
     assert "summarise" in dashcam("routes", "list").out
+    assert dashcam("config", "import", "all.yaml").err == "nothing would change\n"
     actions = [line.split("\t")[2] for line in dashcam("audit").lines[1:]]
     assert actions[:2] == ["rollback", "delete"]
     exported = json.loads(dashcam("audit", "--action", "export", "--since", "2020-01-01", "--json").out)
     assert [(item["noun"], item["outcome"]) for item in exported] == [("catalogue", "done")]
     assert json.loads(dashcam("audit", "--noun", "keys", "--json").out) == []
     assert dashcam("audit", "--until", "soon").code == 2
+
+
+def test_what_an_import_of_prices_leaves_out_is_said(dashcam: Command) -> None:
+    price = {"litellm_provider": "openai", "input_cost_per_token": 1e-6}
+    others = {f"m-{number}": {**price, "litellm_provider": "nobody"} for number in range(7)}
+    Path("prices.json").write_text(json.dumps({"gpt-x": price, **others}))
+    looked = dashcam("prices", "import", "prices.json")
+    assert "1 price of litellm, 7 left out; --yes takes it in" in looked.out
+    assert ("left out: m-0: litellm_provider" in looked.err, "as well: 2 more" in looked.err) == (True, True)
 
 
 def test_a_key_is_shown_once(dashcam: Command) -> None:

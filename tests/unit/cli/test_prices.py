@@ -45,6 +45,7 @@ def test_one_s_own_prices_are_listed_first(dashcam: Command, own: Path) -> None:
     assert (rows[0]["model"], rows[0]["provider"], rows[0]["source"]) == ("garage-*", "vllm", "file:own.toml")
     found = json.loads(dashcam("prices", "show", "garage-8b", "--provider", "vllm", "--json").out)
     assert found[0]["rates"] == {"input_mtok": "0.10", "output_mtok": "0.20"}
+    assert json.loads(dashcam("prices", "show", "garage-8b", "--json").out) == found
 
 
 def test_all_mistakes_of_the_file_are_told_by_every_command_that_needs_it(dashcam: Command, own: Path) -> None:

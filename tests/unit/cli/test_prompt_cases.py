@@ -50,6 +50,11 @@ def test_a_difference_is_shown_and_ends_with_seven_until_it_is_what_is_expected(
     assert hello("prompts", "test", "all").code == 0
 
 
+def test_a_file_of_cases_is_no_folder_of_prompts(hello: Command) -> None:
+    said = hello("prompts", "test", "all/hello/cases.yaml", "--from-folder")
+    assert (said.code, "cases.yaml is none" in said.err) == (2, True)
+
+
 def test_cases_can_lie_apart_and_the_folders_prompts_need_no_database(
     hello: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:

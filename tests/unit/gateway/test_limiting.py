@@ -48,6 +48,12 @@ def test_tokens_and_calls_at_once_have_limits_of_their_own() -> None:
     )
 
 
+def test_one_is_said_as_one() -> None:
+    assert "has 1 call under way, of 1 that" in (refused(Counts(under_way=1), concurrent=1) or ("", 0))[0]
+    assert "its 1 request of a minute" in (refused(Counts(requests=1), requests_per_minute=1) or ("", 0))[0]
+    assert "its 1 token of a minute" in (refused(Counts(tokens=1), tokens_per_minute=1) or ("", 0))[0]
+
+
 def test_a_limit_of_nothing_lets_nobody_in() -> None:
     for name in ("requests_per_minute", "tokens_per_minute", "concurrent"):
         assert refused(Counts(), **{name: 0})
