@@ -32,7 +32,7 @@ def expired(key: ProxyKey) -> Refusal | None:
     if key.expires_at is None or time.time() < key.expires_at:
         return None
     date = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(key.expires_at))
-    message = f"This proxy key ({key.id}) has expired at {date}. Ask for a new one: dashcam keys rotate {key.id}"
+    message = f"This proxy key ({key.id}) has expired at {date}. Ask for a new one: dashcam keys create"
     return Refusal(401, "expired_api_key", message)
 
 

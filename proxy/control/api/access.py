@@ -142,9 +142,10 @@ def _rotate_key(ask: Ask) -> Reply:
         former = keys.key(within.connection, name)
         if former.revoked_at is not None:
             raise InvalidError([Problem("", "this key is revoked; make a new one")])
-        if former.expires_at is not None and former.expires_at <= within.now():
+        end = keys.intended_end(within.connection, name)
+        if any(at is not None and at <= within.now() for at in (former.expires_at, end)):
             raise InvalidError([Problem("", "this key has ended; make a new one")])
-        said_of = NewKey(**former.model_dump(include=set(NewKey.model_fields)))
+        said_of = NewKey(**{**former.model_dump(include=set(NewKey.model_fields)), "expires_at": end})
         keys.expire_key(within.connection, name, within.now() + timedelta(hours=hours))
         author = ask.actor.name
         return keys.add_key(within.connection, within.backend, text, said_of, author=author, replaces=name)

@@ -88,6 +88,15 @@ def _retention(said: NewKey) -> str | None:
     return None if said.retention is None else json_of(said.retention.to_mapping())
 
 
+def intended_end(connection: Connection, name: str) -> datetime | None:
+    """Return until when a key was to hold: of one that was replaced its successors say that, not the overlap."""
+    found = keys(connection)
+    end, current = key(connection, name).expires_at, name
+    while (successor := next((item for item in found if item.replaces == current), None)) is not None:
+        end, current = successor.expires_at, successor.id
+    return end
+
+
 def expire_key(connection: Connection, name: str, at: datetime) -> None:
     """Let a key end at an instant, if it does not end before."""
     sql = "UPDATE api_key SET expires_at = ? WHERE id = ? AND (expires_at IS NULL OR expires_at > ?)"

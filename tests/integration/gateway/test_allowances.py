@@ -83,6 +83,7 @@ async def test_a_key_whose_time_is_over_is_refused_on_a_connection_that_it_began
     async with gateway(tmp_path, provider(upstream.port), keys=(key(expires_at=LONG_AGO),)) as proxy:
         reply = await ask(proxy)
         assert (reply.status, code(reply)) == (401, "expired_api_key")
+        assert b"dashcam keys create" in reply.body, "one that has ended cannot be rotated"
         assert "2001-09-09" in json.loads(reply.body)["error"]["message"]
         assert upstream.requests == []
 

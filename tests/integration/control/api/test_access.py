@@ -176,6 +176,16 @@ async def test_where_keys_may_not_lie_in_the_database_none_is_taken(
         assert api.publisher.state.secrets == {}
 
 
+async def test_a_key_that_was_replaced_gives_its_own_end_on_and_not_that_of_the_overlap(settings: Settings) -> None:
+    async with admin_api(settings) as api:
+        for end in (None, "2090-01-01T00:00:00Z"):
+            first = (await api.ask("POST", "keys", {"expires_at": end}, status=201))["id"]
+            second = await api.ask("POST", f"keys/{first}/rotate", {"overlap_hours": 1}, status=201)
+            assert (await api.ask("GET", f"keys/{first}"))["expires_at"] not in (None, end)
+            again = await api.ask("POST", f"keys/{first}/rotate", {"overlap_hours": 1}, status=201)
+            assert (second["expires_at"], again["expires_at"]) == (end, end)
+
+
 async def test_where_a_token_is_required_loopback_needs_one_too(settings: Settings) -> None:
     async with admin_api(replace(settings, admin=AdminSettings(require_token=True))) as api:
         told = await api.ask("GET", "providers", status=401)
