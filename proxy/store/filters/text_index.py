@@ -141,11 +141,11 @@ class _Sqlite:
 
     def indexed(self, wanted: Wanted, most: int) -> int:
         match = match_of(wanted)
-        sql = f"SELECT count(*) AS calls FROM (SELECT rowid FROM ({_MATCHES}) LIMIT ?)"  # noqa: S608 - ours
+        sql = f"SELECT count(*) AS calls FROM (SELECT rowid FROM ({_MATCHES}) AS matched LIMIT ?) AS found"  # noqa: S608 - ours
         return int(self._ask(sql, (match, match, most))[0]["calls"])
 
     def unindexed(self, wanted: Wanted) -> int:
-        return int(self._ask(f"SELECT count(*) AS calls FROM ({_TAIL})", (wanted.written(),))[0]["calls"])  # noqa: S608
+        return int(self._ask(f"SELECT count(*) AS calls FROM ({_TAIL}) AS tail", (wanted.written(),))[0]["calls"])  # noqa: S608
 
     def rare(self, wanted: Wanted) -> Condition | None:
         if self.is_heavy(wanted) or self.indexed(wanted, RARE + 1) > RARE or waiting(self._ask, TAIL + 1) > TAIL:

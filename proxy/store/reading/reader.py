@@ -149,7 +149,7 @@ class Reader(CallReader, StandingReader):
         return text_index.resolved(within, self._rows, is_postgres=is_postgres, may_be_rare=may_be_rare)
 
     def _has_rare_label(self, filters: Filters) -> bool:
-        sql = f"SELECT count(*) AS calls FROM ({LABEL} LIMIT ?)"  # noqa: S608 - ours
+        sql = f"SELECT count(*) AS calls FROM ({LABEL} LIMIT ?) AS labelled"  # noqa: S608 - ours
         return any(self._rows(sql, (*label, _RARE + 1))[0]["calls"] <= _RARE for label in filters.labels())
 
 
