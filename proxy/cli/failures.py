@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from functools import partial
+from typing import Any
 
 from proxy.cli.figures import Asked, record, tell
 from proxy.cli.rows import Show, number, print_rows, shown
@@ -29,11 +30,17 @@ def errors(settings: Settings, asked: Asked) -> None:
     }  # fmt: skip
     if told or asked.as_json or not sys.stdout.isatty():
         columns = {name: special.get(name, shown) for name in _COLUMNS}
+        rows = told if asked.as_json or not sys.stdout.isatty() else [_with_a_code(row) for row in told]
         shed = ("error_type", "provider", "share", "last_seen", "outcome", "http_status")
-        print_rows(told, columns, as_json=asked.as_json, shed=shed)
+        print_rows(rows, columns, as_json=asked.as_json, shed=shed)
     if not told:
         tell(f"Nothing failed {asked.words}. What went on: dashcam stats{asked.flag}")
         return
     tell(f"See one with: dashcam show {short_id(told[0]['sample_id'])}; list them: dashcam logs status:error")
     if len(found) > asked.limit:
         tell(f"There are more kinds; see them with: -n {min(asked.limit * 5, 100_000)}")
+
+
+def _with_a_code(row: dict[str, Any]) -> dict[str, Any]:
+    """Return a row for a terminal, which first has no room for the type: it stands for a code that nobody gave."""
+    return {**row, "error_code": row["error_code"] or row["error_type"]}

@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any
 
 from proxy.cli.rows import print_rows, shown
+from proxy.cli.terminal import json_text
 from proxy.errors import UsageError
 from proxy.settings.values import Settings
 from proxy.store.engines.sql import ask, too_slow
@@ -25,6 +26,8 @@ _POSTGRES = (
     "ORDER BY 2 DESC, 1"
 )
 _MOST_LISTED = 1000
+_LARGEST = 2**63 - 1
+"""Of whole numbers; a larger one is a text, as what Postgres calls numeric is."""
 
 
 def run(settings: Settings, statement: str, limit: int, seconds: float, *, as_json: bool) -> None:
@@ -37,7 +40,8 @@ def run(settings: Settings, statement: str, limit: int, seconds: float, *, as_js
     if "\0" in statement:
         raise UsageError("the statement holds a NUL, which no engine takes")
     answer = ask(settings.database, statement, limit, seconds, partial(_leave, seconds))
-    rows = [dict(zip(answer.columns, map(_plain, row), strict=True)) for row in answer.rows]
+    plain = _plain if as_json else _in_a_line
+    rows = [dict(zip(answer.columns, map(plain, row), strict=True)) for row in answer.rows]
     print_rows(rows, dict.fromkeys(answer.columns, _shown), as_json=as_json, may_be_tall=True)
     sys.stdout.flush()
     if answer.has_more:
@@ -62,12 +66,22 @@ def _shown(value: Any) -> str:
     return f"{Decimal(f'{value:.12g}'):f}"
 
 
+def _in_a_line(value: Any) -> Any:
+    """Return a value as a table has it: what a Postgres gives as a list or an object is JSON there, as in SQLite."""
+    plain = _plain(value)
+    return json_text(plain) if isinstance(plain, list | dict) else plain
+
+
 def _plain(value: Any) -> Any:
     """Return a value that JSON has, too."""
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, int) and not -_LARGEST <= value <= _LARGEST:
+        return str(value)
     if value is None or isinstance(value, bool | int | float | str):
         return value
     if isinstance(value, datetime | date):
         return value.isoformat()
-    if isinstance(value, bytes | memoryview):
-        return f"\\x{bytes(value).hex()}"
-    return value if isinstance(value, list | dict) else str(value)
+    return f"\\x{bytes(value).hex()}" if isinstance(value, bytes | memoryview) else str(value)

@@ -101,6 +101,16 @@ def test_kinds_of_failures_differ_on_a_narrow_terminal(
     assert (max(map(len, lines)) <= 80, "500" in "".join(lines), "503" in "".join(lines)) == (True, True, True)
 
 
+def test_a_type_stands_for_a_code_that_nobody_gave_on_a_narrow_terminal(
+    dashcam: Command, record: Record, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failed: dict[str, Any] = {"outcome": Outcome.UPSTREAM_ERROR, "success": False, "model": "text-embedding-3-small"}
+    record(an_entry(started_at=now() - HOUR, http_status=500, error_type="server_error", error_code=None, **failed))
+    monkeypatch.setenv("COLUMNS", "60")
+    assert "server_error" in dashcam("errors", is_terminal=True).out
+    assert json.loads(dashcam("errors", "--json").out)[0]["error_code"] is None
+
+
 def test_bars_end_where_the_terminal_does(dashcam: Command, record: Record, monkeypatch: pytest.MonkeyPatch) -> None:
     record(*(an_entry(started_at=now() - hours * HOUR) for hours in range(60)))
     monkeypatch.setenv("COLUMNS", "80")
