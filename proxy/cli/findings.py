@@ -62,5 +62,6 @@ def _lines(detail: str, margin: int) -> list[str]:
 def _sum_up(findings: Sequence[Finding]) -> None:
     wrong = sum(item.is_ok is False for item in findings)
     notes = sum(item.is_ok is None for item in findings)
+    looked = len(findings)
     said = f"{wrong} problem{'s' if wrong != 1 else ''}" if wrong else "no problems"
-    print(f"\n{said}, {notes} note{'s' if notes != 1 else ''}, {len(findings)} things looked at")
+    print(f"\n{said}, {notes} note{'s' if notes != 1 else ''}, {looked} thing{'s' if looked != 1 else ''} looked at")

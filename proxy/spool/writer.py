@@ -86,7 +86,7 @@ class SpoolWriter(Appender):
         if self._waiting:
             self._catch_up()
         if self._recording.on_full == "reject" and (self.syncing.is_full or self.syncing.cannot_sync):
-            self.page.add(Page.DROPPED_POLICY, 1)
+            self.page.add(Page.DROPPED_SPOOL_FULL if self.syncing.is_full else Page.DROPPED_WRITE_ERROR, 1)
             self.page.add(Page.ACCEPTED, 1)
             return False
         if is_secret:

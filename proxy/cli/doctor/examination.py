@@ -15,6 +15,7 @@ from typing import Any
 import orjson
 
 from proxy import __version__
+from proxy.cli.database import calls
 from proxy.cli.doctor import holdings, hosts, privacy, reachability, surroundings
 from proxy.cli.findings import Finding, report
 from proxy.cli.instance import ask_recorder, find, refusal
@@ -130,8 +131,7 @@ def _recorder(url: str, ledger: dict[str, Any], told: Collection[str]) -> Iterat
         next_step = ledger.get("next_step") or "look at its log"
         yield Finding("recorder", False, f"{failure}; {wait} in the spool", next_step)
         return
-    detail = f"running at {url}; {ledger['stored']} of {ledger['accepted']} calls stored, {pending} pending"
-    yield Finding("server", True, detail)
+    yield Finding("server", True, f"running at {url}; {_stored(ledger)}")
     if ledger.get("balanced") is False:
         detail = "the account does not balance: a call is neither stored nor pending nor counted as lost"
         yield Finding("recorder", False, detail, f"curl -s {url}/api/v1/recorder")
@@ -141,7 +141,7 @@ def _recorder(url: str, ledger: dict[str, Any], told: Collection[str]) -> Iterat
     lost = {reason: count for reason, count in (ledger.get("dropped") or {}).items() if count}
     moved = lost.pop("store_moved", 0)
     if moved:
-        detail = f"{moved} calls went with a database that was moved, replaced or put back while Dashcam ran"
+        detail = f"{calls(moved)} went with a database that was moved, replaced or put back while Dashcam ran"
         yield Finding(
             "recorder",
             None,
@@ -150,7 +150,7 @@ def _recorder(url: str, ledger: dict[str, Any], told: Collection[str]) -> Iterat
         )
     yield from _wished_away(lost)
     if lost:
-        told = ", ".join(f"{count} {reason}" for reason, count in lost.items())
+        told = ", ".join(f"{count:,} {reason}" for reason, count in lost.items())
         yield Finding(
             "recorder",
             None,
@@ -158,8 +158,16 @@ def _recorder(url: str, ledger: dict[str, Any], told: Collection[str]) -> Iterat
             "free some space, or raise the spool's ceiling; see recording.on_full",
         )
     if ledger.get("quarantined"):
-        detail = f"{ledger['quarantined']} calls could not be stored and are kept aside, in table quarantine"
+        detail = f"{calls(ledger['quarantined'])} could not be stored; kept aside in table quarantine"
         yield Finding("recorder", None, detail, "look at its column reason")
+
+
+def _stored(ledger: dict[str, Any]) -> str:
+    """Return how many calls are stored, which only an open database knows."""
+    accepted = calls(ledger["accepted"])
+    if ledger["stored"] is None:
+        return f"{accepted} accepted"
+    return f"{ledger['stored']:,} of {accepted} stored, {ledger['pending']:,} pending"
 
 
 def _wished_away(lost: dict[str, int]) -> Iterator[Finding]:

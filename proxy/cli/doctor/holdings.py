@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
-from proxy.cli.database import calls
+from proxy.cli.database import calls, size
 from proxy.cli.doctor import postgres
 from proxy.cli.findings import Finding
 from proxy.control.prompt_files import PromptFiles
@@ -35,6 +35,12 @@ CHECK_SECONDS = 5.0
 _OLD_SECONDS = 86_400.0
 _SHOWN = 50
 _LEFT_OVER = (".snapshot.json.*", "keys/.*", "backups/.*", ".*.restoring", ".*.unsealed")
+_ON_FULL = {
+    "metadata_only": "calls are kept without their bodies",
+    "reject": "calls are refused",
+    "drop": "calls are not recorded",
+}
+"""What becomes of new calls while the disk is nearly full, by ``recording.on_full``."""
 _RESTORE = "dashcam db check says more; bring back a copy with: dashcam db restore FILE"
 
 
@@ -45,8 +51,8 @@ def folder(settings: Settings) -> Iterator[Finding]:
     status = os.statvfs(existing)
     free = status.f_bavail * status.f_frsize
     is_enough = free > settings.recording.min_free_bytes
-    detail = f"{chosen}: {free / 1e9:,.1f} GB free"
-    yield Finding("data folder", is_enough, detail, "free some space; bodies are dropped when it is short")
+    detail = f"{chosen}: {size(free)} free"
+    yield Finding("data folder", is_enough, detail, f"free some space: {_ON_FULL[settings.recording.on_full]}")
     kind = network_kind(existing)
     if kind is not None:
         allowed = settings.maintenance.network_file_system
@@ -163,7 +169,7 @@ def _its_disk(settings: Settings) -> Iterator[Finding]:
         return
     status = os.statvfs(place)
     free = status.f_bavail * status.f_frsize
-    detail = f"{place}: {free / 1e9:,.1f} GB free"
+    detail = f"{place}: {size(free)} free"
     yield Finding("database disk", free > needed, detail, "free some space; calls wait in the spool when it is full")
 
 

@@ -15,6 +15,7 @@ SILENT_SECONDS = 30.0
 SKEW_SECONDS = 2.0
 WRONG_SECONDS = 30.0
 _BACK = "start it there, or move its data folder to another host and start Dashcam with it"
+_SILENT = f"if it runs, mend its way to the database; else {_BACK}"
 
 
 def findings(settings: Settings) -> Iterator[Finding]:
@@ -42,14 +43,14 @@ _SET_CLOCK = "set the clock; on Linux: timedatectl set-ntp true"
 def judge(row: Mapping[str, Any], newest: int) -> Finding:
     """Judge one host by its line in the store; ``newest`` is the revision of the shared configuration that counts."""
     subject = f"host {row['host']}"
-    seen, waiting = float(row["seen_seconds_ago"]), int(row["pending"] or 0)
-    waits = f"{waiting:,} calls wait in its spool"
+    seen, waiting = float(row["seen_seconds_ago"]), row["pending"]
+    waits = _waits(waiting)
     if row["left_at"] is not None:
         detail = f"{row['place']}: left in order {_ago(seen)}"
         return Finding(subject, None if waiting else True, f"{detail}; {waits}" if waiting else detail, _BACK)
     if seen >= SILENT_SECONDS:
-        detail = f"{row['place']}: last seen {_ago(seen)}; {waiting:,} calls waited in its spool then"
-        return Finding(subject, False, detail, _BACK)
+        detail = f"{row['place']}: last seen {_ago(seen)}; as it said then, {waits}"
+        return Finding(subject, False, detail, _SILENT)
     leads = "; does the periodic work" if row["is_leader"] else ""
     detail = f"{row['place']}: seen {_ago(seen)}; {waits}{leads}"
     return _troubled(subject, detail, row, newest) or Finding(subject, True, detail)
@@ -70,6 +71,13 @@ def _troubled(subject: str, detail: str, row: Mapping[str, Any], newest: int) ->
             subject, None, f"{detail}; runs {row['version']}, here is {__version__}", "upgrade the older one"
         )
     return None
+
+
+def _waits(waiting: int | None) -> str:
+    """Return what waits in a host's spool; one that has just begun, or let go of the database, has not counted."""
+    if waiting is None:
+        return "what waits in its spool is not counted"
+    return f"{'1 call waits' if waiting == 1 else f'{waiting:,} calls wait'} in its spool"
 
 
 def _skewed(ahead: float) -> str:

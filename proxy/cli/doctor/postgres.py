@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 
+from proxy.cli.database import calls, size
 from proxy.cli.findings import Finding
 from proxy.errors import StoreError
 from proxy.settings.database import DatabaseSettings
@@ -30,7 +31,7 @@ def database(chosen: DatabaseSettings) -> Iterator[Finding]:
     except StoreError as error:
         yield Finding("database", False, error.message, error.hint)
         return
-    detail = f"{chosen.shown}: {counts['interactions']} calls, {counts['bytes'] / 1e6:,.1f} MB"
+    detail = f"{chosen.shown}: {calls(counts['interactions'])}, {size(counts['bytes'])}"
     yield Finding("database", True, detail)
     yield from clock(newest)
     if chosen.read_url:

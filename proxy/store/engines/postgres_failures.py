@@ -166,7 +166,8 @@ def _meaning(error: Exception, state: str) -> _Meaning:
     if state:
         return _ALTERED if state.startswith("23") else _Meaning("refuses", "dashcam doctor")
     words = str(getattr(error, "orig", error))
-    is_refused = "FATAL:" in words
+    # The server's own words, and those of libpq where the server asked for a password that we have not.
+    is_refused = "FATAL:" in words or "fe_sendauth:" in words
     return next((meaning for text, meaning in _BY_WORDS if is_refused and text in words), _AWAY)
 
 

@@ -46,7 +46,7 @@ async def gateway(
     [
         ("metadata_only", 200, [b""], (0, 0)),
         ("drop", 200, [], (1, 0)),
-        ("reject", 503, [], (0, 1)),
+        ("reject", 503, [], (1, 0)),
     ],
 )
 async def test_a_full_disk_means_what_was_chosen(

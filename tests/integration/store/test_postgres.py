@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import socket
+import struct
+import threading
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import date
+from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit, urlunsplit
 
@@ -91,6 +96,35 @@ def test_a_database_that_cannot_be_opened_is_told(
             look()
         assert "s3cret" not in str(caught_again.value)
     assert "s3cret" not in str(caught.value)
+
+
+@contextmanager
+def server_that_asks_for_a_password() -> Iterator[int]:
+    """Answer one client as a server of the protocol does that wants a password in clear; yield the port."""
+
+    def serve() -> None:
+        client, _ = listener.accept()
+        with client:
+            client.recv(1024)
+            client.sendall(b"R" + struct.pack("!ii", 8, 3))
+            client.recv(1024)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=serve)
+        thread.start()
+        yield int(listener.getsockname()[1])
+        thread.join()
+
+
+def test_a_password_that_is_lacking_is_told_as_that(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """These words are of the client's library: the server never hears from us again."""
+    monkeypatch.delenv("PGPASSWORD", raising=False)
+    monkeypatch.setenv("PGPASSFILE", str(tmp_path / "none"))
+    with server_that_asks_for_a_password() as port:
+        database = DatabaseSettings(url=f"postgresql://kim@127.0.0.1:{port}/calls?sslmode=disable&gssencmode=disable")
+        with pytest.raises(StoreError, match=r"does not let us in: .*no password supplied") as caught:
+            Reader(database).counts()
+    assert "PGPASSWORD" in str(caught.value.hint)
 
 
 @pytest.mark.parametrize(

@@ -49,6 +49,8 @@ LEDGER: dict[str, object] = {
     ("changes", "code", "told"),
     [
         ({}, 0, "5 of 9 calls stored"),
+        ({"stored": 1005, "accepted": 2009, "pending": 1004}, 0, "1,005 of 2,009 calls stored, 1,004 pending"),
+        ({"stored": None, "pending": None, "balanced": None, "doing": "upgrading"}, 0, "; 9 calls accepted"),
         ({"balanced": False}, 7, "the account does not balance"),
         ({"pending_bytes": 100_000_000}, 0, "100 MB wait to be loaded"),
         ({"dropped": {"spool_full": 3, "lost": 0}}, 0, "not recorded: 3 spool_full"),
@@ -56,6 +58,7 @@ LEDGER: dict[str, object] = {
         ({"dropped": {"refused": 1}}, 0, "1 refused call has no row"),
         ({"dropped": {"store_moved": 4}}, 0, "4 calls went with a database that was moved"),
         ({"quarantined": 2}, 0, "2 calls could not be stored"),
+        ({"quarantined": 1}, 0, "1 call could not be stored"),
         (
             {"troubles": [{"name": "sync_late", "text": "the disk is slow", "hint": "look at it"}]},
             7,

@@ -6,6 +6,7 @@ import hashlib
 import os
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -32,9 +33,20 @@ def test_a_folder_that_is_not_there_yet_has_space_where_it_will_be(settings: Set
     assert "GB free" in found.detail
 
 
-def test_too_little_space_is_a_problem(settings: Settings) -> None:
-    greedy = replace(settings, recording=RecordingSettings(min_free_bytes=1 << 62))
-    assert next(iter(holdings.folder(greedy))).is_ok is False
+@pytest.mark.parametrize(
+    ("on_full", "told"), [("metadata_only", "without their bodies"), ("reject", "refused"), ("drop", "not recorded")]
+)
+def test_too_little_space_is_a_problem_and_what_it_means_is_what_was_chosen(
+    settings: Settings, on_full: str, told: str
+) -> None:
+    greedy = replace(settings, recording=RecordingSettings(min_free_bytes=1 << 62, on_full=on_full))
+    found = next(iter(holdings.folder(greedy)))
+    assert (found.is_ok, found.next is not None and found.next.endswith(told)) == (False, True)
+
+
+def test_little_space_is_told_in_its_own_unit(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "statvfs", lambda _: SimpleNamespace(f_bavail=6_460, f_frsize=1_000))
+    assert next(iter(holdings.folder(settings))).detail.endswith(": 6.5 MB free")
 
 
 def test_recordings_that_others_can_read_are_a_problem_with_its_mending(settings: Settings, record: Record) -> None:

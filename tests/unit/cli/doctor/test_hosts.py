@@ -18,8 +18,9 @@ THERE = {
     [
         ({}, True, "web-1:/data: seen 1 s ago; 3 calls wait in its spool"),
         ({"is_leader": True}, True, "does the periodic work"),
-        ({"pending": None}, True, "0 calls wait"),
-        ({"seen_seconds_ago": 10_800.0, "pending": 1200}, False, "last seen 3 hours ago; 1,200 calls waited"),
+        ({"pending": None}, True, "what waits in its spool is not counted"),
+        ({"pending": 1}, True, "1 call waits in its spool"),
+        ({"seen_seconds_ago": 10_800.0, "pending": 1200}, False, "last seen 3 hours ago; as it said then, 1,200 calls"),
         (
             {"left_at": "2026-11-26T00:00:00.000Z", "pending": 0, "seen_seconds_ago": 400},
             True,
@@ -37,3 +38,9 @@ def test_a_host_is_judged_by_its_line(changes: dict[str, object], is_ok: bool | 
     assert (found.subject, found.is_ok) == ("host web-1", is_ok)
     assert told in found.detail
     assert (found.next is None) is (is_ok is True and "left_at" not in changes)
+
+
+def test_a_host_that_is_silent_may_be_cut_off_only() -> None:
+    found = judge({**THERE, "seen_seconds_ago": 60.0}, newest=4)
+    assert found.next is not None
+    assert found.next.startswith("if it runs, mend its way to the database; else start it there")
