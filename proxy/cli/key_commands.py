@@ -96,7 +96,8 @@ def update_key(
 ) -> None:  # fmt: skip
     """Change what is said of a key; its text stays.
 
-    What is not named stays as it is; an empty value, or 0, takes away: --record '' --rpm 0 --retention text=
+    What is not named stays as it is; an empty value, or 0, takes away: --record '' --rpm 0 --retention '' (one span:
+    --retention text=)
     """
     from proxy.cli.admin import part
     from proxy.cli.catalogue import print_change

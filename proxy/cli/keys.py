@@ -59,6 +59,9 @@ class KeyWish:
     def _spans(self) -> dict[str, str | None]:
         found: dict[str, str | None] = {}
         for said in self.retention or ():
+            if not said:
+                found |= dict.fromkeys(_SPANS)
+                continue
             name, equals, span = said.partition("=")
             if name not in _SPANS or not equals:
                 raise UsageError(

@@ -330,6 +330,10 @@ def test_what_is_said_of_a_key_changes_member_by_member_and_is_taken_away_by_not
     assert _a_key(dashcam) == {
         "owner": "", "routes": [], "limits": None, "recording": None, "redaction": [], "retention": None, "id": name,
     }  # fmt: skip
+    for spans in (("text=7d", "errors=30d"), ("",)):
+        options = [word for span in spans for word in ("--retention", span)]
+        assert dashcam("keys", "update", name, *options).code == 0
+    assert _a_key(dashcam)["retention"] is None
     for wrong, told in (
         ((), "nothing is said that is to change"), (("--retention", "7d"), "write WHAT=SPAN, as in text=7d"),
         (("--retention", "text=soon"), "retention.text: this is a span"), (("--record", "some"), "recording"),
