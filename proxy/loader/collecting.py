@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 
 from proxy.domain.recording import AnswerHead, CallEnd, CallStart, Piece, RecordedCall
 from proxy.spool import records
+from proxy.spool.batches import Position
 from proxy.spool.framing import Record, RecordType, encode
-from proxy.spool.reader import Position
 from proxy.spool.records import UNSYNCED
 
 TAIL_BYTES = 256 * 1024

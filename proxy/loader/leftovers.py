@@ -21,11 +21,12 @@ import structlog
 
 from proxy.domain.identity import id_text
 from proxy.errors import SpoolError
+from proxy.loader.accounts import dropped_of
 from proxy.loader.ledger import vanished
-from proxy.loader.sources import dropped_of
 from proxy.spool.bodies import SEALED
 from proxy.spool.page import Page
-from proxy.spool.reader import Source, SpoolReader
+from proxy.spool.reader import SpoolReader
+from proxy.spool.sources import Source
 from proxy.store.hosts.accounts import earlier
 from proxy.store.reading.reader import Reader
 from proxy.store.schema.decoding import Row

@@ -26,7 +26,8 @@ from proxy.loader.retries import Retries
 from proxy.pricing.cost import cost_of
 from proxy.protocol.decoding import encodings_of
 from proxy.protocol.multipart import Reducer, boundary_of
-from proxy.spool.reader import Damaged, Source
+from proxy.spool.batches import Damaged
+from proxy.spool.sources import Source
 from proxy.store.contents.set_aside import Quarantined
 
 log = structlog.get_logger("loader")

@@ -7,28 +7,21 @@ is committed the source is *exhausted*: its counts are settled, its page and fil
 
 from __future__ import annotations
 
-import contextlib
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from math import inf
 from pathlib import Path
 
 from proxy.domain.identity import id_text, parse_id
 from proxy.errors import SpoolError
-from proxy.loader.collecting import Collector, Finished, OpenCall
+from proxy.loader.accounts import AccountedSource
+from proxy.loader.collecting import Finished, OpenCall
+from proxy.spool.batches import Damaged, Position, ReadBatch
 from proxy.spool.framing import Record, RecordType, scan
-from proxy.spool.names import FIRST_SEGMENT
-from proxy.spool.page import Page
-from proxy.spool.reader import Damaged, Position, ReadBatch, Source
+from proxy.spool.sources import Source
 from proxy.store.contents.set_aside import ParkedPart
 from proxy.store.schema.decoding import Row
 from proxy.store.writing.positions import Place, SourceState, went_back
-
-STORE_MOVED = "store_moved"
-"""Why a call is not in the store: it was in a file that is not the database any more."""
-_LOOKS = 1000
-_COUNT_BYTES = 64 * 1024 * 1024
 
 
 @dataclass(slots=True)
@@ -47,29 +40,12 @@ class Progress:
 Parking = list[tuple[OpenCall, ParkedPart]]
 
 
-class FollowedSource:
+class FollowedSource(AccountedSource):
     """One gateway's spool, on its way into the store. Not locked: the loader does that."""
 
     def __init__(self, source: Source, page_path: Path, body_limit: int, state: Row | None) -> None:
-        self.name = source.name
-        self.source = source
-        self.collector = Collector(body_limit)
-        self.is_dead = False
-        self.is_exhausted = False
-        self._is_settled = False
-        self.stored = int(state["stored"]) if state else 0
-        self.quarantined = int(state["quarantined"]) if state else 0
-        self.in_hand: Sequence[Finished] = ()
-        self._read_at = Position(int(state["segment"]), int(state["offset"])) if state else Position()
-        self.committed = self._read_at
+        super().__init__(source, page_path, body_limit, state)
         self._is_known = state is not None
-        self._page_path = page_path
-        self._page: Page | None = None
-        self._accepted = int(state["accepted"]) if state else 0
-        self._dropped: dict[str, int] = dict(state["dropped"] or {}) if state else {}
-        self._moved = self._dropped.get(STORE_MOVED, 0)
-        self._sequence = 0
-        self._counted_at, self._counted, self._counted_sequence = self._read_at, 0, 0
         self._reported: set[Position] = set()
 
     def __repr__(self) -> str:
@@ -87,29 +63,6 @@ class FollowedSource:
             records = [item for item in found if isinstance(item, Record)]
             until = max(int(part["until_sequence"]) for part in parts)
             self.collector.resume(parse_id(identity), records, until, len(parts), now)
-
-    def count_moved(self) -> int:
-        """Count the calls that were freed from the spool for another file than the database is now; return how many.
-
-        For a source that is taken up, after ``resume``. Reads all that is left, where the spool does not go on at the
-        position that the database knows; elsewhere nothing.
-        """
-        if next(iter(self.source.segments()), 0) <= max(self.committed.segment, FIRST_SEGMENT):
-            return 0
-        least, most = 0, inf
-        for _ in range(_LOOKS):
-            self._refresh()
-            before = self._accepted
-            if not self._count_starts(inf):
-                return 0
-            known = self._known(self._pending())
-            self._refresh()
-            # The gateway goes on while we look.
-            least, most = max(least, before - known), min(most, self._accepted - known)
-            if least >= most:
-                break
-        self._moved += least
-        return least
 
     def look(self, limit: int, now: float) -> Progress:
         """Read on; when the gateway is dead and all is read, give up what is open."""
@@ -222,89 +175,7 @@ class FollowedSource:
         self._page_path.unlink(missing_ok=True)
         return self.source.remove()
 
-    # -- counts ---------------------------------------------------------------------------------------------
-
-    def _refresh(self) -> None:
-        """Read the gateway's own counts off its page; once they are settled it has no more to say."""
-        if self._is_settled:
-            return
-        if self._page is None and not self.is_exhausted:
-            with contextlib.suppress(SpoolError):
-                self._page = Page.open(self._page_path)
-        if self._page is not None:
-            values = self._page.read_all()
-            self._accepted = max(self._accepted, values["accepted"])
-            self._dropped = dropped_of(values)
-            if self._moved:
-                self._dropped[STORE_MOVED] = self._moved
-
-    def _settle(self) -> None:
-        """Close the account of a gateway that is dead and wholly read."""
-        known = self._known(0)
-        if self._accepted > known:
-            # Its START is damaged, or went with the power: not stored, and never to come.
-            self._dropped["lost"] = self._dropped.get("lost", 0) + self._accepted - known
-        # Killed between appending a START and counting it: the call is one of ours all the same.
-        self._accepted = max(self._accepted, known)
-        self._is_settled = True
-
-    def page_values(self) -> dict[str, int]:
-        """Return the gateway's page, empty when there is none."""
-        self._refresh()
-        return {} if self._page is None else self._page.read_all()
-
-    def account(self) -> dict[str, object]:
-        """Return this source's line of the ledger. A gateway counts while we look: look again until both agree."""
-        for _ in range(3):
-            self._refresh()
-            before, dropped = self._accepted, dict(self._dropped)
-            is_counted = self._count_starts(_COUNT_BYTES)
-            pending = self._pending()
-            known = self._known(pending)
-            self._refresh()
-            if before <= known <= self._accepted:
-                break
-        # A dead one counts no more: it was killed before it could. A page may have gone with the machine.
-        is_counted_by_nobody = self.is_dead or self._page is None
-        has_counted = before <= known <= self._accepted or (is_counted_by_nobody and known > self._accepted)
-        return {
-            "source": self.name,
-            "accepted": known if has_counted else self._accepted,
-            "stored": self.stored,
-            "pending": pending,
-            "quarantined": self.quarantined,
-            "dropped": dropped,
-            "alive": not self.is_dead,
-            "is_counted": is_counted,
-        }
-
-    def _pending(self) -> int:
-        return len(self.collector.open) + len(self.in_hand) + self._counted - self.collector.starts_seen
-
-    def _known(self, pending: int) -> int:
-        return self.stored + self.quarantined + pending + sum(self._dropped.values())
-
-    def _count_starts(self, most: float) -> bool:
-        """Count the calls that lie unread in the spool; each byte is looked at once, at most so many now.
-
-        False when not all of it was looked at.
-        """
-        if self._counted_at <= self._read_at:
-            self._counted_at, self._counted = self._read_at, self.collector.starts_seen
-            self._counted_sequence = self._sequence
-        while most > 0:
-            try:
-                batch = self.source.read(self._counted_at, 1 << 20, is_final=self.is_dead, opens=False)
-            except OSError:
-                return False
-            for record in (located.record for located in batch.records):
-                self._counted += record.type == RecordType.START and record.sequence > self._counted_sequence
-                self._counted_sequence = max(self._counted_sequence, record.sequence)
-            has_moved, self._counted_at = batch.next != self._counted_at, batch.next
-            most -= 1 << 20
-            if batch.is_at_end or not has_moved:
-                return True
-        return False
+    # -- ages -----------------------------------------------------------------------------------------------
 
     def oldest_age_seconds(self) -> float:
         """Return the age of the oldest call that is not in the store; 0 when there is none."""
@@ -316,9 +187,3 @@ class FollowedSource:
         """Return how long the oldest finished call has waited for its commit."""
         oldest = min((item.ended_at_ns for item in self.in_hand if item.end is not None), default=None)
         return 0.0 if oldest is None else max(0.0, (time.time_ns() - oldest) / 1e9)
-
-
-def dropped_of(values: Mapping[str, int]) -> dict[str, int]:
-    """Return what a page says was dropped, by reason."""
-    prefix = "dropped_"
-    return {name.removeprefix(prefix): n for name, n in values.items() if name.startswith(prefix) and n}

@@ -21,10 +21,11 @@ from proxy.settings.provider_keys import ProviderKeys
 from proxy.settings.snapshot import base_snapshot, load, publish
 from proxy.settings.values import Settings
 from proxy.spool import records
+from proxy.spool.batches import Position
 from proxy.spool.disk import Disk
 from proxy.spool.framing import RecordType
 from proxy.spool.page import Page
-from proxy.spool.reader import Position, SpoolReader
+from proxy.spool.reader import SpoolReader
 from proxy.spool.writer import SpoolWriter
 from proxy.upstream.client import UpstreamClient
 from tests.support.waiting import wait_until_async

@@ -16,10 +16,11 @@ import pytest
 
 from proxy.domain.outcome import Outcome
 from proxy.settings.values import RecordingSettings, Settings
+from proxy.spool.batches import Position
 from proxy.spool.disk import RealDisk
 from proxy.spool.framing import RecordType
 from proxy.spool.page import Page
-from proxy.spool.reader import Position, SpoolReader
+from proxy.spool.reader import SpoolReader
 from proxy.spool.trouble import Trouble
 from tests.integration.gateway.conftest import CHUNKED, LIMITS, SSE, stream
 from tests.support.client import Client, Reply

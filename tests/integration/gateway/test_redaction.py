@@ -144,7 +144,8 @@ async def test_a_row_says_what_was_taken_out_and_counts_as_before(tmp_path: Path
 async def recorded(proxy: RunningGateway, count: int) -> list[Any]:
     """Return calls as the loader puts them together."""
     from proxy.loader.collecting import Collector
-    from proxy.spool.reader import Position, SpoolReader
+    from proxy.spool.batches import Position
+    from proxy.spool.reader import SpoolReader
 
     await ended(proxy, count)
     found = []

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
+import proxy.loader.accounts
 import proxy.loader.loading
 import proxy.loader.roster
-import proxy.loader.sources
 from proxy.settings.values import Settings
 from proxy.spool.page import Page
 from tests.integration.loader.conftest import Bench
@@ -104,7 +104,7 @@ def test_a_backlog_that_is_not_counted_yet_is_not_called_out_of_balance(
 ) -> None:
     for _ in range(50):
         gateway.call("long " * 40_000)
-    monkeypatch.setattr(proxy.loader.sources, "_COUNT_BYTES", 1)
+    monkeypatch.setattr(proxy.loader.accounts, "_COUNT_BYTES", 1)
     seen = [bench.loader_anew().ledger()["balanced"]]
     while seen[-1] is not True:
         seen.append(bench.loader.ledger()["balanced"])

@@ -12,9 +12,10 @@ import pytest
 
 from proxy.errors import SpoolError
 from proxy.settings.values import RecordingSettings, Settings
+from proxy.spool.batches import Position
 from proxy.spool.disk import RealDisk
 from proxy.spool.page import Page
-from proxy.spool.reader import Position, SpoolReader
+from proxy.spool.reader import SpoolReader
 from proxy.spool.writer import SpoolWriter
 from tests.integration.spool.conftest import END, START
 from tests.support.spooling import settings_in

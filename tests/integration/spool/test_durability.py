@@ -14,9 +14,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from proxy.spool.batches import Position
 from proxy.spool.framing import LONGEST_HEADER, Record, heading_of, scan
 from proxy.spool.page import Page
-from proxy.spool.reader import Position, SpoolReader
+from proxy.spool.reader import SpoolReader
 from proxy.spool.writer import SpoolWriter
 from tests.integration.spool.conftest import SMALL, START
 from tests.support.disk import NotingDisk

@@ -12,9 +12,10 @@ import pytest
 
 import proxy.spool.syncing
 from proxy.errors import SpoolError
+from proxy.spool.batches import Position
 from proxy.spool.framing import RecordType
 from proxy.spool.page import Page
-from proxy.spool.reader import Position, SpoolReader
+from proxy.spool.reader import SpoolReader
 from proxy.spool.trouble import Trouble
 from proxy.spool.writer import SpoolWriter
 from tests.integration.spool.conftest import END, SMALL, START

@@ -19,9 +19,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from proxy.domain.recording import AnswerHead
+from proxy.spool.batches import Position
 from proxy.spool.framing import LONGEST_HEADER, Damage, Record, heading_of, scan
 from proxy.spool.page import Page
-from proxy.spool.reader import Position, SpoolReader
+from proxy.spool.reader import SpoolReader
 from proxy.spool.sealing import KeyRing, Seal
 from proxy.spool.writer import SpoolWriter
 from tests.integration.spool.conftest import END, SMALL, START

@@ -11,8 +11,8 @@ from proxy.domain.recording import Piece, RecordedCall
 from proxy.loader import collecting
 from proxy.loader.collecting import Collector, Finished
 from proxy.spool import records
+from proxy.spool.batches import Position
 from proxy.spool.framing import Record, RecordType, scan
-from proxy.spool.reader import Position
 from tests.support.spooling import a_head, a_start, an_end
 
 LIMIT = 1000

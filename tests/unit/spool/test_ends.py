@@ -12,10 +12,11 @@ import pytest
 from proxy.domain.recording import AnswerHead
 from proxy.settings.values import RecordingSettings
 from proxy.spool import ends, records
+from proxy.spool.batches import Position
 from proxy.spool.disk import RealDisk
 from proxy.spool.framing import RecordType
 from proxy.spool.page import Page
-from proxy.spool.reader import Position, SpoolReader
+from proxy.spool.reader import SpoolReader
 from proxy.spool.sealing import KeyRing
 from proxy.spool.writer import SpoolWriter
 from tests.integration.spool.conftest import END, START

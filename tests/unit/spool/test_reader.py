@@ -10,10 +10,11 @@ from hypothesis import strategies as st
 
 from proxy.domain.outcome import Outcome
 from proxy.spool import records
+from proxy.spool.batches import Damaged, Position
 from proxy.spool.disk import RealDisk
 from proxy.spool.framing import SEGMENT_HEADER, RecordType, encode, segment_header
 from proxy.spool.inventory import strays
-from proxy.spool.reader import Damaged, Position, SpoolReader
+from proxy.spool.reader import SpoolReader
 from proxy.spool.sealing import KeyRing, Seal
 from tests.support.disk import FakeDisk, FakeFile
 
