@@ -23,7 +23,7 @@ from proxy.catalogue.route import RouteDocument
 from proxy.catalogue.surroundings import Surroundings
 from proxy.domain.model import Model, Parameters
 from proxy.domain.prompt import PublishedPrompt
-from proxy.domain.provider import Provider
+from proxy.domain.provider import INACTIVE, Provider
 from proxy.domain.route import WILDCARD, Route, Target
 from proxy.pricing.overrides import Overrides, ranked
 from proxy.protocol.listing import bare_entry
@@ -32,8 +32,6 @@ from proxy.settings.presets import is_usual_variable, key_variable
 from proxy.settings.routes import needed_by
 
 SOURCE = "catalogue"
-_NOWHERE = "http://{name}.is-inactive.invalid"
-"""A name of this ending never means anybody (RFC 6761)."""
 _PLAIN = (
     *("connect_timeout", "first_byte_timeout", "idle_timeout", "stream_usage", "unstored_metadata", "gateway_headers"),
     *("on_client_gone", "on_broken_stream", "proxy", "proxy_auth_env", "http2", "default_model", "max_tokens"),
@@ -128,7 +126,7 @@ def _may_be_private(url: str, surroundings: Surroundings) -> bool:
 
 
 def _nowhere(document: ProviderDocument) -> Provider:
-    url = _NOWHERE.format(name=document.name.replace("_", "-").strip("-"))
+    url = f"http://{document.name.replace('_', '-').strip('-')}{INACTIVE}"
     there = provider_of(document.name, url, kind=document.kind, source=SOURCE, is_away=True, connect_timeout=1.0)
     return replace(there, key_env=None, allow_private=False)
 

@@ -2,7 +2,8 @@
 
 A text is one system message, Markdown as well, with parameters, metadata and the like in a front matter where it has
 one. YAML and JSON hold a content, a list of messages, a prompt, a list of prompts, or a whole bundle, of which only the
-prompts count. Variables that such a text uses are declared as texts: it has no place to say it in.
+prompts count. A prompt there may be a text as well (``prompt``, ``text`` or ``content``). Variables that a text or a
+list of messages uses are declared as texts: it has no place to say it in.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ from proxy.prompting.template import syntax_fault, variables_in
 TEXT, MARKDOWN, DATA = (".txt", ".text"), (".md", ".markdown"), (".yaml", ".yml", ".json")
 SUFFIXES = TEXT + MARKDOWN + DATA
 _OF_CONTENT = ("engine", "messages", "parameters", "tools", "response_format", "variables")
+_TEXTS = ("prompt", "text", "content")
+"""How others' lists call the text of a prompt."""
 _FRONT = re.compile(r"---[ \t]*\r?\n(.*?)^---[ \t]*(?:\r?\n|\Z)", re.DOTALL | re.MULTILINE)
 _DATA_BEGINS = re.compile(
     r"\s*(?:\{(?![{%#])|\[\s*\{)|(?:[ \t]*(?:#.*)?\r?\n)*"
@@ -51,7 +54,7 @@ def read_content_text(data: bytes, suffix: str) -> tuple[dict[str, Any], list[st
         raise InvalidError([Problem("", f"holds {len(found)} prompts; dashcam prompts import takes them in")])
     prompt = _prompt(found[0], "one", 0)
     if not isinstance(prompt.get("content"), dict):
-        raise InvalidError([Problem("content", "is an object with messages")])
+        raise InvalidError([Problem("content", "must be an object with messages")])
     return prompt["content"], sorted(set(prompt) - {"name", "content"})
 
 
@@ -80,10 +83,14 @@ def _text(data: bytes) -> str:
 def _of_text(text: str) -> dict[str, Any]:
     if not text.strip():
         raise InvalidError([Problem("", "holds no text")])
-    content: dict[str, Any] = {"messages": [{"role": "system", "content": text.strip()}]}
-    if names := _undeclared(text.strip()):
-        content["variables"] = {name: "string" for name in names}
-    return {"content": content}
+    return {"content": _declaring([{"role": "system", "content": text.strip()}])}
+
+
+def _declaring(messages: list[Any]) -> dict[str, Any]:
+    """Return a content of messages that declares their variables, where all of them can be texts."""
+    texts = [item["content"] for item in messages if isinstance(item.get("content"), str)]
+    names = sorted({name for text in texts for name in _undeclared(text)})
+    return {"messages": messages, **({"variables": {name: "string" for name in names}} if names else {})}
 
 
 def _undeclared(text: str) -> list[str]:
@@ -116,14 +123,14 @@ def _of_data(values: Any) -> list[Any]:
     if not isinstance(values, list):
         return [values]
     is_conversation = all(isinstance(item, dict) and {"role", "placeholder"} & item.keys() for item in values)
-    return [{"messages": values}] if is_conversation else values
+    return [_declaring(values)] if is_conversation else values
 
 
 def _prompt(item: Any, name: str | None, at: int) -> dict[str, Any]:
     """Return what is said of one prompt, its content apart from the rest."""
     if not isinstance(item, dict):
-        raise InvalidError([Problem(str(at), "is no prompt: an object with messages, a list of messages, or a text")])
-    made = dict(item)
+        raise InvalidError([Problem(str(at), "is no prompt: each of a list has a name, and messages or a text")])
+    made = _with_content(item, at)
     if "content" not in made and "versions" not in made:
         made["content"] = {member: made.pop(member) for member in _OF_CONTENT if member in made}
     if "name" not in made and name is not None:
@@ -131,6 +138,18 @@ def _prompt(item: Any, name: str | None, at: int) -> dict[str, Any]:
     if not isinstance(made.get("name"), str):
         raise InvalidError([Problem(f"{at}.name", "is missing: each prompt of a list says its own")])
     return made
+
+
+def _with_content(item: dict[str, Any], at: int) -> dict[str, Any]:
+    """Return a prompt with a content where it says a text alone."""
+    said = [member for member in _TEXTS if isinstance(item.get(member), str)]
+    if len(said) != 1 or not {"messages", "versions", "content"}.isdisjoint(item.keys() - set(said)):
+        return dict(item)
+    if not item[said[0]].strip():
+        raise InvalidError([Problem(f"{at}.{said[0]}", "holds no text")])
+    rest = {name: value for name, value in item.items() if name not in said}
+    given = {name: rest.pop(name) for name in _OF_CONTENT if name in rest}
+    return {**rest, "content": {**_of_text(item[said[0]])["content"], **given}}
 
 
 def _check(prompts: list[dict[str, Any]]) -> None:

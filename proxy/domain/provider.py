@@ -35,6 +35,9 @@ KNOWN_KINDS = (
     "xai",
 )
 
+INACTIVE = ".is-inactive.invalid"
+"""How the address of a provider ends that somebody has switched off; such a name never means anybody (RFC 6761)."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Provider:

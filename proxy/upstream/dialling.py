@@ -14,6 +14,7 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
+from proxy.domain.provider import INACTIVE
 from proxy.upstream.addresses import blocked_because
 from proxy.upstream.failure import FailureReason, UpstreamFailure
 from proxy.upstream.origins import Origin
@@ -21,6 +22,7 @@ from proxy.upstream.tls import context_for
 
 CACHE_SECONDS = 30.0
 HEAD_START = 0.25
+_IS_INACTIVE = "it is not active; who looks after this Dashcam can say: dashcam providers add NAME --set active=true"
 STANDSTILL_SECONDS = 1.0
 """A timer that is so late says that our process stood still, not that the other side took so long."""
 P = TypeVar("P", bound=asyncio.Protocol)
@@ -91,6 +93,8 @@ class Dialler:
         return await self._race(origin, addresses, factory)
 
     async def _addresses(self, origin: Origin) -> Sequence[str]:
+        if origin.host.endswith(INACTIVE):
+            raise UpstreamFailure(FailureReason.UNREACHABLE, _IS_INACTIVE)
         key = (origin.host, origin.port)
         known = self._cache.get(key)
         if known is not None and known[0] > time.monotonic():

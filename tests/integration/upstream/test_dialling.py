@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 import pytest
 
-from proxy.domain.provider import Provider
+from proxy.domain.provider import INACTIVE, Provider
 from proxy.upstream import tls
 from proxy.upstream.client import UpstreamClient
 from proxy.upstream.failure import FailureReason, UpstreamFailure
@@ -91,6 +91,13 @@ async def test_leaving_while_it_connects_leaves_nothing_behind(
 async def test_names_without_address(provider: Providers, host: str) -> None:
     client = UpstreamClient(resolve=Names({"empty.test": []}))
     assert await reason_of(client, provider(f"http://{host}:1")) in (FailureReason.DNS, FailureReason.BLOCKED_ADDRESS)
+
+
+async def test_who_is_switched_off_is_not_asked_for_by_name(provider: Providers) -> None:
+    names = Names({})
+    with pytest.raises(UpstreamFailure, match="it is not active"):
+        await send(UpstreamClient(resolve=names), provider(f"http://acme{INACTIVE}"), "GET", b"/", [], b"")
+    assert names.asked == 0
 
 
 async def test_a_name_that_no_resolver_takes(client: UpstreamClient, provider: Providers) -> None:

@@ -71,6 +71,26 @@ def test_json_and_yaml_hold_a_conversation_a_prompt_or_several(values: object, n
     assert [item["name"] for item in found] == names
 
 
+def test_a_list_may_say_texts_and_what_they_use_is_declared() -> None:
+    listed = [
+        {"name": name, member: "Say {{ x }}."}
+        for name, member in zip("abc", ("prompt", "text", "content"), strict=True)
+    ]
+    found = read_prompt_texts(json.dumps(listed).encode(), ".json", "short")
+    content = {"messages": [{"role": "system", "content": "Say {{ x }}."}], "variables": {"x": "string"}}
+    assert found == [{"name": name, "content": content} for name in "abc"]
+    own = [{"name": "a", "text": "{{ x }}", "goal": "g", "variables": {"x": "integer"}, "parameters": {"seed": 1}}]
+    (typed,) = read_prompt_texts(json.dumps(own).encode(), ".json", "short")
+    assert (typed["goal"], typed["content"]["variables"]) == ("g", {"x": "integer"})
+    assert typed["content"]["parameters"] == {"seed": 1}
+
+
+def test_a_conversation_declares_what_its_messages_use() -> None:
+    messages = [{"role": "system", "content": "{{ b }}"}, {"role": "user", "content": "{{ a }}"}]
+    (found,) = read_prompt_texts(json.dumps(messages).encode(), ".json", "short")
+    assert found["content"]["variables"] == {"a": "string", "b": "string"}
+
+
 @pytest.mark.parametrize(
     ("data", "message"),
     [
@@ -98,9 +118,12 @@ def test_what_has_no_name_shows_what_it_is(data: bytes, message: str) -> None:
         (b"---\nmessages: []\n---\nx", ".md", "messages: are not said"),
         (b"---\ncolour: red\n---\nx", ".md", "colour: is not a field"),
         (b"---\nparameters: {temperature: 9}\n---\nx", ".md", "content.parameters.temperature: is 9"),
-        (b"---\nlabels: production\n---\nx", ".md", "labels: is a list of labels"),
+        (b"---\nlabels: production\n---\nx", ".md", "labels: must be a list of labels"),
         (b"[]", ".json", "holds no prompt"),
         (b"[1]", ".json", "0: is no prompt"),
+        (b'["Say it", "Say that"]', ".json", "0: is no prompt: each of a list has a name, and messages or a text"),
+        (b'[{"name": "a", "text": "x", "prompt": "y"}]', ".json", "content.messages: must be"),
+        (b'[{"name": "a", "text": " "}]', ".json", "0.text: holds no text"),
         (b'[{"messages": []}, {"name": "b"}]', ".json", "0.name: is missing"),
         (b'[{"name": "a", "messages": []}, {"name": "b", "content": 1}]', ".json", "a.content.messages: must be"),
         (b"x: &a [1]\ny: [*a]", ".yaml", "y.0: refers to something else (*a)"),
