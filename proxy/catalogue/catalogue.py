@@ -125,7 +125,7 @@ def catalogue_from_mapping(values: object) -> Catalogue:
 def read_noun(noun: str, items: object, problems: list[Problem]) -> list[AnyDocument]:
     """Return the documents of one noun's list, adding what is wrong to ``problems``."""
     if not isinstance(items, list):
-        problems.append(Problem(noun, "is a list"))
+        problems.append(Problem(noun, "must be a list"))
         return []
     found: dict[Key, AnyDocument] = {}
     for position, values in enumerate(items):

@@ -95,7 +95,9 @@ def _words(value: bool | float | str, kind: FeedbackKind) -> str:
 
 def _number(value: bool | float | str, kind: FeedbackKind) -> float:
     if isinstance(value, str) or isinstance(value, bool) != (kind is FeedbackKind.BOOLEAN):
-        raise _wrong("value", "is true or false" if kind is FeedbackKind.BOOLEAN else f"is a number, for {kind}")
+        raise _wrong(
+            "value", "must be true or false" if kind is FeedbackKind.BOOLEAN else f"must be a number, for {kind}"
+        )
     if abs(value) > _LARGEST:
         raise _wrong("value", f"is at most {_LARGEST:g}")
     return float(value)

@@ -37,11 +37,11 @@ def read_next(
     found: list[Problem] = []
     labels, note, name = item.get("labels", []), item.get("note", ""), item.get("version_name")
     if not isinstance(labels, list) or not all(isinstance(label, str) for label in labels):
-        found.append(Problem(f"{place}.labels", "is a list of labels that move to this version"))
+        found.append(Problem(f"{place}.labels", "must be a list of labels that move to this version"))
     if not isinstance(note, str) or len(note) > LONGEST_NOTE:
-        found.append(Problem(f"{place}.note", f"is a text of at most {LONGEST_NOTE:,} characters"))
+        found.append(Problem(f"{place}.note", f"must be a text of at most {LONGEST_NOTE:,} characters"))
     if name is not None and not isinstance(name, str):
-        found.append(Problem(f"{place}.version_name", "is a text"))
+        found.append(Problem(f"{place}.version_name", "must be a text"))
     found += [
         Problem(f"{place}.{other}", "and content exclude each other: say what the next version says, or give versions")
         for other in ("versions", "draft")

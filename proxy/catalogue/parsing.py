@@ -17,29 +17,29 @@ Kind = TypeVar("Kind", bound=Document)
 
 _NAMED = re.compile(r"([A-Za-z_][A-Za-z0-9_-]*(?:\.[A-Za-z0-9_-]+)*): (.+)", re.DOTALL)
 _SHOULD = re.compile(r"(?:Input|Value|String|List|Dictionary|Data) should (?:(be)|have) ")
-"""How pydantic says what a value is to be; beside a field's name it reads as ours: "is at least 1"."""
+"""How pydantic says what a value is to be; beside a field's name it reads as ours: "must be at least 1"."""
 _IS = {
     "missing": "is missing",
-    "string_type": "is a text",
-    "int_type": "is a whole number",
-    "int_parsing": "is a whole number",
-    "int_from_float": "is a whole number",
-    "float_type": "is a number",
-    "float_parsing": "is a number",
-    "bool_type": "is true or false",
-    "bool_parsing": "is true or false",
-    "list_type": "is a list",
-    "dict_type": "is an object of names and values",
-    "model_type": "is an object of names and values",
-    "model_attributes_type": "is an object of names and values",
-    "date_type": "is a day, such as 2026-11-01",
-    "date_parsing": "is a day, such as 2026-11-01",
-    "date_from_datetime_parsing": "is a day, such as 2026-11-01",
-    "date_from_datetime_inexact": "is a day, such as 2026-11-01",
-    "datetime_type": "is a time, such as 2026-11-01T12:00:00Z",
-    "datetime_parsing": "is a time, such as 2026-11-01T12:00:00Z",
-    "datetime_from_date_parsing": "is a time, such as 2026-11-01T12:00:00Z",
-    "timezone_aware": "is a time with its zone, such as 2026-11-01T12:00:00Z",
+    "string_type": "must be a text",
+    "int_type": "must be a whole number",
+    "int_parsing": "must be a whole number",
+    "int_from_float": "must be a whole number",
+    "float_type": "must be a number",
+    "float_parsing": "must be a number",
+    "bool_type": "must be true or false",
+    "bool_parsing": "must be true or false",
+    "list_type": "must be a list",
+    "dict_type": "must be an object of names and values",
+    "model_type": "must be an object of names and values",
+    "model_attributes_type": "must be an object of names and values",
+    "date_type": "must be a day, such as 2026-11-01",
+    "date_parsing": "must be a day, such as 2026-11-01",
+    "date_from_datetime_parsing": "must be a day, such as 2026-11-01",
+    "date_from_datetime_inexact": "must be a day, such as 2026-11-01",
+    "datetime_type": "must be a time, such as 2026-11-01T12:00:00Z",
+    "datetime_parsing": "must be a time, such as 2026-11-01T12:00:00Z",
+    "datetime_from_date_parsing": "must be a time, such as 2026-11-01T12:00:00Z",
+    "timezone_aware": "must be a time with its zone, such as 2026-11-01T12:00:00Z",
 }
 
 
@@ -65,7 +65,9 @@ def _problem(item: ErrorDetails, kind: type[BaseModel], place: str) -> Problem:
             place = below(place, part)
     if item["type"] == "extra_forbidden":
         return Problem(place, "is not a field" + _meant(str(item["loc"][-1]), kind, len(item["loc"])))
-    said = _SHOULD.sub(lambda found: "is " if found[1] else "has ", item["msg"].removeprefix("Value error, "), count=1)
+    said = _SHOULD.sub(
+        lambda found: "must be " if found[1] else "must have ", item["msg"].removeprefix("Value error, "), count=1
+    )
     reason = _IS.get(item["type"]) or said.replace(" after validation", "")
     named = _NAMED.fullmatch(reason) if item["type"] == "value_error" else None
     return Problem(below(place, named[1]), named[2]) if named else Problem(place, reason)

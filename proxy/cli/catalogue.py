@@ -89,6 +89,14 @@ def print_changes(changes: Sequence[Mapping[str, Any]]) -> None:
             print(f"           {on_one_line(field['field'])}: {on_one_line(before)} → {on_one_line(after)}")
 
 
+def tell_resting(changes: Sequence[Mapping[str, Any]]) -> None:
+    """Say of the providers that a bundle has added how they are switched on: it cannot know whom one trusts here."""
+    names = [str(item["name"]) for item in changes if (item["noun"], item["kind"]) == ("providers", "added")]
+    if names:
+        print(f"dashcam: new providers are not active yet: {on_one_line(', '.join(names))}", file=sys.stderr)
+        print(f"  next: dashcam providers add {on_one_line(names[0])} --set active=true", file=sys.stderr)
+
+
 def print_what_yes_does(changes: Sequence[object], *words: str) -> None:
     """Print below changes that were only looked at how they are made; ``words`` stand before and behind them."""
     if not changes:
@@ -188,6 +196,29 @@ def print_messages(messages: Sequence[Mapping[str, Any]]) -> None:
         content = item.get("content")
         text = content if isinstance(content, str) else json_text(content, orjson.OPT_INDENT_2)
         print(f"{paint(str(item.get('role')), 'bold')}\n{harmless(text)}\n")
+
+
+def print_version(name: str, found: Mapping[str, Any], prompt: Mapping[str, Any]) -> None:
+    """Print as comments who saved a version and why, and which others of the prompt there are."""
+    number, called = found["number"], f" ({found['name']})" if found.get("name") else ""
+    saved = f"# {name}@{number}{called}, saved by {found['author']} at {found['made_at']}"
+    print(saved + (f": {on_one_line(found['note'])}" if found.get("note") else ""), file=sys.stderr)
+    others = [item["number"] for item in prompt.get("versions", ()) if item["number"] != number]
+    labels = [f"{label} is {at}" for label, at in prompt.get("labels", {}).items()]
+    if others or labels:
+        told = [f"other versions: {_spans(others)}"] if others else []
+        print(f"# {'; '.join(told + labels)}", file=sys.stderr)
+
+
+def _spans(numbers: Sequence[int]) -> str:
+    """Return numbers in order in a few words: "1 to 4, 6"."""
+    spans: list[list[int]] = []
+    for number in numbers:
+        if spans and spans[-1][1] == number - 1:
+            spans[-1][1] = number
+        else:
+            spans.append([number, number])
+    return ", ".join(str(first) if first == last else f"{first} to {last}" for first, last in spans)
 
 
 def print_use(prompt: Mapping[str, Any]) -> None:

@@ -50,7 +50,7 @@ def show_prompt(
     """Show a version as YAML, as it can be saved again; and how often the prompt was used."""
     from proxy.catalogue.yaml_text import write_yaml
     from proxy.cli.admin import part
-    from proxy.cli.catalogue import print_document, print_use
+    from proxy.cli.catalogue import print_document, print_use, print_version
     from proxy.cli.terminal import harmless
     from proxy.errors import NotFoundError
 
@@ -66,7 +66,7 @@ def show_prompt(
         print_document({**found, **{member: use[member] for member in shown}})
         return
     print(harmless(write_yaml(found["content"])), end="")
-    print(f"# {name}@{found['number']}, saved by {found['author']} at {found['made_at']}", file=sys.stderr)
+    print_version(name, found, use)
     print_use(use)
 
 
@@ -252,6 +252,7 @@ def take_in(
         print_document,
         print_what_yes_does,
         read_file,
+        tell_resting,
     )
     from proxy.cli.terminal import counted
 
@@ -265,6 +266,7 @@ def take_in(
     print_changes(told["changes"])
     if yes:
         print_change(told, f"{counted(len(told['changes']), 'change')} taken in", as_json=False)
+        tell_resting(told["changes"])
     else:
         print_what_yes_does(told["changes"], "takes", "in")
 

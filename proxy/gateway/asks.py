@@ -154,12 +154,14 @@ def _refusal_of(body: Mapping[str, Any]) -> Refusal | None:
     if version is not None and label is not None:
         return _invalid("prompt.label", "prompt says a version and a label; say one of them")
     if isinstance(version, bool) or not isinstance(version, str | int | None):
-        return _invalid("prompt.version", 'prompt.version is a number such as 7, or a name as a text such as "1.1"')
+        return _invalid(
+            "prompt.version", 'prompt.version must be a number such as 7, or a name as a text such as "1.1"'
+        )
     for member, value in (("label", label), ("fallback", body.get("fallback"))):
         if not isinstance(value, str | None):
-            return _invalid(f"prompt.{member}", f"prompt.{member} is a text such as {_EXAMPLES[member]}")
+            return _invalid(f"prompt.{member}", f"prompt.{member} must be a text such as {_EXAMPLES[member]}")
     if not isinstance(body.get("variables"), dict | None):
-        return _invalid("prompt.variables", "prompt.variables is an object of values by name")
+        return _invalid("prompt.variables", "prompt.variables must be an object of values by name")
     return None
 
 

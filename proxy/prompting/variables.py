@@ -165,10 +165,10 @@ def _check(variable: Variable, values: dict[str, Any], field: str, problems: lis
         return
     for member in ("required", "secret"):
         if member in values and not isinstance(values[member], bool):
-            problems.append(Problem(f"{field}.{member}", "is true or false"))
+            problems.append(Problem(f"{field}.{member}", "must be true or false"))
     most = variable.max_length
     if most is not None and (isinstance(most, bool) or not isinstance(most, int) or not 0 < most <= LARGEST_VALUE):
-        problems.append(Problem(f"{field}.max_length", f"is a whole number from 1 to {LARGEST_VALUE:,}"))
+        problems.append(Problem(f"{field}.max_length", f"must be a whole number from 1 to {LARGEST_VALUE:,}"))
         return
     for member in ("default", "example"):
         value = values.get(member)

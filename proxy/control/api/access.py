@@ -165,7 +165,7 @@ def _revoke_key(ask: Ask) -> Reply:
 def _hours(body: dict[str, Any]) -> float:
     hours = body.get("overlap_hours", _OVERLAP_HOURS)
     if isinstance(hours, bool) or not isinstance(hours, int | float) or not 0 <= hours <= _MOST_OVERLAP_HOURS:
-        raise InvalidError([Problem("overlap_hours", f"is a number from 0 to {_MOST_OVERLAP_HOURS:g}")])
+        raise InvalidError([Problem("overlap_hours", f"must be a number from 0 to {_MOST_OVERLAP_HOURS:g}")])
     return float(hours)
 
 

@@ -119,5 +119,5 @@ def _query(ask: Ask) -> Reply:
 def _top(query: Mapping[str, str]) -> int:
     said = query.get("top", str(_USUAL_TOP))
     if not (said.isascii() and said.isdigit() and 0 < int(said[:9]) <= _MOST_TOP):
-        raise ParameterError("top", f"is a whole number from 1 to {_MOST_TOP}")
+        raise ParameterError("top", f"must be a whole number from 1 to {_MOST_TOP}")
     return int(said)

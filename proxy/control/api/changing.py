@@ -34,7 +34,7 @@ def check_tag(ask: Ask, document: Document) -> None:
 def object_of(body: object, known: Collection[str] = ()) -> dict[str, Any]:
     """Return a body that is an object, of these members where they are told; ``InvalidError`` names another one."""
     if not isinstance(body, dict):
-        raise InvalidError([Problem("", "the body is an object")])
+        raise InvalidError([Problem("", "the body must be an object")])
     if known and (unknown := sorted(map(str, body.keys() - set(known)))):
         raise InvalidError([Problem(unknown[0][:100], f"is not a field; there are: {', '.join(sorted(known))}")])
     return body

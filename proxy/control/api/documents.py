@@ -186,13 +186,13 @@ def _in(ask: Ask, noun: str, catalogue: Catalogue) -> AnyDocument:
 
 def _parsed(kind: type[AnyDocument], body: object) -> AnyDocument:
     if not isinstance(body, dict):
-        raise InvalidError([Problem("", "the body is an object")])
+        raise InvalidError([Problem("", "the body must be an object")])
     return parse(kind, body)
 
 
 def _merged(former: AnyDocument, body: object) -> AnyDocument:
     if not isinstance(body, dict):
-        raise InvalidError([Problem("", "the body is an object with what is to be changed")])
+        raise InvalidError([Problem("", "the body must be an object with what is to be changed")])
     values = {name: value for name, value in {**former.to_mapping(), **body}.items() if value is not None}
     return parse(type(former), values)
 

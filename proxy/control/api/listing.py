@@ -66,7 +66,7 @@ def limit_of(query: Mapping[str, str]) -> int:
     """Return how many are wanted at most."""
     said = query.get("limit", str(_USUAL))
     if not (said.isascii() and said.isdigit() and 0 < int(said[:9]) <= _MOST):
-        raise ParameterError("limit", f"is a whole number from 1 to {_MOST}")
+        raise ParameterError("limit", f"must be a whole number from 1 to {_MOST}")
     return int(said)
 
 

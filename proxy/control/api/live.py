@@ -80,5 +80,5 @@ def _seconds(query: Mapping[str, str]) -> float | None:
     if said is None:
         return None
     if not (said.isascii() and said.isdigit() and 0 < int(said[:9]) <= _LONGEST_SECONDS):
-        raise ParameterError("seconds", f"is a whole number from 1 to {_LONGEST_SECONDS}")
+        raise ParameterError("seconds", f"must be a whole number from 1 to {_LONGEST_SECONDS}")
     return float(said)

@@ -47,7 +47,7 @@ def truth(query: Mapping[str, str], name: str) -> bool:
     """Return whether something is said to be so; no word of it is no."""
     said = query.get(name, "").lower()
     if said not in _TRUE + _FALSE:
-        raise ParameterError(name, "is true or false")
+        raise ParameterError(name, "must be true or false")
     return said in _TRUE
 
 

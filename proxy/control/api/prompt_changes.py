@@ -56,7 +56,7 @@ def save_version(ask: Ask, prompt: PromptDocument, body: Mapping[str, Any], *, i
     content, sha256 = read_content(body.get("content"), "content")
     labels, at, author = body.get("labels") or [], now_of(ask), ask.actor.name
     if not isinstance(labels, list):
-        raise InvalidError([Problem("labels", "is a list of labels that move to this version")])
+        raise InvalidError([Problem("labels", "must be a list of labels that move to this version")])
     above = ask.desk.read(lambda within: documents.highest_number(within.connection, prompt.name))
     note, version_name = str(body.get("note") or ""), body.get("version_name")
 

@@ -99,7 +99,7 @@ def _render(ask: Ask) -> Reply:
     name, body = ask.path["name"], object_of(ask.body, ("version", "variables", "content"))
     variables = body.get("variables") or {}
     if not isinstance(variables, dict):
-        raise InvalidError([Problem("variables", "is an object of values by name")])
+        raise InvalidError([Problem("variables", "must be an object of values by name")])
     if "content" in body:
         content, title = read_content(body["content"], "content")[0], f"{find_prompt(ask).name}@draft"
     else:

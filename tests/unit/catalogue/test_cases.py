@@ -73,8 +73,8 @@ def test_a_case_is_brought_up_to_date_and_written_as_it_is_read() -> None:
         (HEAD + "cases: [{prompt: a}]", "cases.0.name: is missing"),
         (HEAD + "cases: [{name: a, prompt: A B}]", "cases.0.prompt: "),
         (HEAD + "cases: [{name: a}, {name: a}]", "'a' is there twice"),
-        (HEAD + "cases: [{name: a, expected: x}]", "cases.0.expected: is a list"),
-        (HEAD + "cases: [{name: a, version: true}]", "cases.0.version: is a text"),
+        (HEAD + "cases: [{name: a, expected: x}]", "cases.0.expected: must be a list"),
+        (HEAD + "cases: [{name: a, version: true}]", "cases.0.version: must be a text"),
         (HEAD + "cases: [", "is no YAML"),
     ],
 )

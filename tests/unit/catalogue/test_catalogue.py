@@ -58,9 +58,9 @@ def test_every_mistake_is_told_at_once_with_its_field() -> None:
     assert found == [
         "secrets: is no noun of a catalogue",
         "providers.acme: 'acme' is there twice; each name is for one",
-        "providers.other.active: is true or false",
+        "providers.other.active: must be true or false",
         "providers.other.max_tokenz: is not a field; did you mean max_tokens?",
-        "models: is a list",
+        "models: must be a list",
         "routes.fast.targets: is missing",
     ]
 

@@ -77,12 +77,12 @@ def test_a_mistake_names_its_field(kind: type[Document], values: Any, field: str
 def test_a_reason_is_in_words_of_ours() -> None:
     said = {"expires_at": "2026-11-01T10:00:00", "limits": {"concurrent": 0}, "routes": ["a"] * 201, "owner": "x" * 201}
     assert problems_of(NewKey, said) == {
-        "doc.expires_at": "is a time with its zone, such as 2026-11-01T12:00:00Z",
-        "doc.limits.concurrent": "is greater than or equal to 1",
-        "doc.routes": "has at most 200 items, not 201",
-        "doc.owner": "has at most 200 characters",
+        "doc.expires_at": "must be a time with its zone, such as 2026-11-01T12:00:00Z",
+        "doc.limits.concurrent": "must be greater than or equal to 1",
+        "doc.routes": "must have at most 200 items, not 201",
+        "doc.owner": "must have at most 200 characters",
     }
-    assert problems_of(NewToken, {"scope": "root"}) == {"doc.scope": "is 'read', 'write' or 'admin'"}
+    assert problems_of(NewToken, {"scope": "root"}) == {"doc.scope": "must be 'read', 'write' or 'admin'"}
 
 
 def test_what_was_given_is_not_repeated() -> None:

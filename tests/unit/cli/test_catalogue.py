@@ -209,6 +209,26 @@ def test_out_and_in_and_back(dashcam: Command, tmp_path: Path) -> None:
     assert dashcam("audit", "--until", "soon").code == 2
 
 
+def test_a_version_is_shown_with_its_note_its_labels_and_the_others(dashcam: Command, tmp_path: Path) -> None:
+    fill(dashcam, tmp_path)
+    for number in (2, 3, 4):
+        Path("next.txt").write_text(f"Be {number}.")
+        assert dashcam("prompts", "create", "short", "next.txt", "--note", f"no. {number}").code == 0
+    assert ": no. 4\n# other versions: 1 to 3; production is 1\n" in dashcam("prompts", "show", "short").err
+    assert "# other versions: 1 to 2, 4; production is 1\n" in dashcam("prompts", "show", "short", "--version", "3").err
+
+
+def test_a_bundle_s_new_providers_are_named_with_what_switches_them_on(dashcam: Command, tmp_path: Path) -> None:
+    fill(dashcam, tmp_path)
+    assert dashcam("config", "export", "all.yaml").code == 0
+    assert dashcam("routes", "remove", "summarise").code == 0
+    assert dashcam("models", "remove", "acme/m-1").code == 0
+    assert dashcam("providers", "remove", "acme").code == 0
+    said = dashcam("config", "import", "all.yaml", "--yes")
+    assert (said.code, "dashcam providers add acme --set active=true" in said.err) == (0, True)
+    assert "not active yet" not in dashcam("config", "import", "all.yaml", "--yes").err
+
+
 def test_what_an_import_of_prices_leaves_out_is_said(dashcam: Command) -> None:
     price = {"litellm_provider": "openai", "input_cost_per_token": 1e-6}
     others = {f"m-{number}": {**price, "litellm_provider": "nobody"} for number in range(7)}

@@ -121,7 +121,7 @@ def test_a_fallback_is_the_request_s_or_the_route_s(
         ({"id": "short", "version": True}, "prompt.version", "as a text"),
         ({"id": "short", "label": 1}, "prompt.label", "such as production"),
         ({"id": "short", "variables": []}, "prompt.variables", "an object of values"),
-        ({"id": "short", "fallback": 5}, "prompt.fallback", "is a text"),
+        ({"id": "short", "fallback": 5}, "prompt.fallback", "must be a text"),
         ({"id": ""}, "prompt.id", "names no prompt"),
         ({"id": "@next"}, "prompt.id", "names no prompt"),
     ],
