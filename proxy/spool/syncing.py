@@ -1,7 +1,7 @@
 """The syncing thread: brings what was appended to stable storage, off the request path.
 
 Every ``sync_interval`` it syncs side files and segments that are dirty, seals rotated ones, writes again what a failed
-sync put at risk, makes the next spare and the ballast, and looks at how full disk and spool are. In mode ``power``
+sync put at risk, makes the next spare, and looks around (``lookout``: ballast, ceilings, trouble). In mode ``power``
 whoever waits wakes it (``want``), and is told when a round is over: everything appended before the round began and
 counted by ``synced`` is then on the disk. Rounds begin at least ``power_gather`` apart, so that calls that end together
 share one sync while a lone one does not wait.
@@ -19,70 +19,39 @@ from collections.abc import Callable
 from pathlib import Path
 
 from proxy.settings.values import RecordingSettings
-from proxy.spool.ballast import Ballast
-from proxy.spool.ceilings import Ceilings, Room, measure
 from proxy.spool.disk import Disk
 from proxy.spool.ends import Ends
+from proxy.spool.lookout import Lookout
 from proxy.spool.page import Page
-from proxy.spool.rewriting import Rewriting
 from proxy.spool.segments import Segment, Segments
 from proxy.spool.trouble import Trouble
 
-_LOOK_SECONDS = 1.0
-_LOOK_SHARE = 20
-_MANY_FILES = 1000
-"""A look at a spool of more files than this is followed by a pause of so many times as long as it took."""
 _LONGEST_PAUSE = 10.0
 _PATIENCE_SECONDS = 10.0
-_LATEST = 1000
-"""The percentile of the syncs is of so many, the latest ones."""
 
 
-class SyncThread:
-    """Owned by the writer; what ``is_`` and ``must_`` say, and ``cannot_sync``, is read on the request path.
+class SyncThread(Lookout):
+    """Owned by the writer; what ``must_`` says, and ``cannot_sync``, is read on the request path.
 
-    ``is_tight``: the disk may be full before the next look, so that a call needs room for its END when it begins.
-    ``is_gone``: somebody removed the files we write to, so that nothing appended is kept. ``synced`` counts appends, as
-    the page does; ``bodies`` takes side files that are written whole: (descriptor, path).
+    ``synced`` counts appends, as the page does; ``bodies`` takes side files that are written whole: (descriptor, path).
     """
 
     def __init__(
         self, disk: Disk, folder: Path, segments: Segments, page: Page, recording: RecordingSettings, ends: Ends
     ) -> None:
-        self._disk = disk
-        self._folder = folder
-        self._segments = segments
-        self._page = page
-        self._recording = recording
-        self._ceilings = Ceilings.of(recording)
-        self._looked_at = self._look_pause = 0.0
+        super().__init__(disk, folder, segments, page, recording, ends)
         self._sync_again_at = 0.0
         self._sync_pause = recording.sync_interval
         self._leaving = self._is_abandoned = False
         self._wanted = threading.Event()
-        self._rewriting = Rewriting(disk, folder, segments.header, segments.mark)
-        self._took: deque[int] = deque(maxlen=_LATEST)
-        self._seen = Trouble.NONE
-        self._cannot_make = False
-        self.room = Room(self._ceilings.max_bytes)
-        self.ballast = Ballast(disk, folder, self._ceilings.ballast)
-        self._ends = ends
         self.bodies: deque[tuple[int, Path]] = deque()
         self.synced = 0
-        self.is_full = self.is_over = self.is_gone = self.is_tight = False
         self.must_rotate = self.cannot_sync = False
-        self.cannot_write = self.is_late = False
-        self.waiting_is_large = False
         self.on_round: Callable[[], object] | None = None
         self._thread: threading.Thread | None = None
 
     def __repr__(self) -> str:
         return f"<SyncThread {self._folder.name} synced={self.synced} at_risk={self._rewriting!r}>"
-
-    def prepare(self) -> None:
-        """Take the room for the ENDs of calls, before there is one."""
-        with contextlib.suppress(OSError):
-            self._note_room(self._disk.free_bytes(self._folder))
 
     def start(self) -> None:
         """Start the thread."""
@@ -158,9 +127,7 @@ class SyncThread:
         self._sync_all(now)
         if self.on_round is not None:
             self.on_round()
-        if now - self._looked_at >= max(_LOOK_SECONDS, self._look_pause):
-            self._looked_at = now
-            self._look(now)
+        self._look_around(now)
         if self._segments.spare is None:
             self._make_spare(now)
         self._tell()
@@ -268,51 +235,6 @@ class SyncThread:
             with contextlib.suppress(OSError):
                 self._disk.close(segment.descriptor)
 
-    # -- looking around -------------------------------------------------------------------------------------
-
-    def _look(self, now: float) -> None:
-        began = time.monotonic()
-        self._seen = self._usage()
-        self.is_full = self._seen != Trouble.NONE
-        self.cannot_write = False
-        if self._took:
-            self._page.set(Page.FSYNC_NS_P99, sorted(self._took)[len(self._took) * 99 // 100])
-        self.is_gone = self.is_gone or self._is_removed(self._segments.current)
-        has_many = self._page.get(Page.SPOOL_FILES) > _MANY_FILES
-        self._look_pause = (time.monotonic() - began) * _LOOK_SHARE if has_many else 0.0
-
-    def _usage(self) -> Trouble:
-        try:
-            usage = measure(self._disk, self._folder.parent)
-        except OSError:
-            # What cannot be looked at counts as full.
-            self.is_over, self.is_tight = False, True
-            return Trouble.DISK_LOW
-        self.is_over = self._ceilings.is_over(usage)
-        self.room.left = self._ceilings.room(usage)
-        self._page.set(Page.SPOOL_BYTES, usage.bytes)
-        self._page.set(Page.SPOOL_FILES, usage.files)
-        self._note_room(usage.free)
-        self.ballast.make(usage.free, self._ceilings.min_free)
-        is_low = self.ballast.is_spent or (self.is_tight and not self._ends.has_room_for(1))
-        return self._ceilings.judge(usage) | (Trouble.DISK_LOW if is_low else Trouble.NONE)
-
-    def _note_room(self, free: int) -> None:
-        self._ends.make(free)
-        self.is_tight = self.ballast.is_spent or self._ends.is_tight(free)
-
-    def _is_removed(self, segment: Segment) -> bool:
-        """True when the file of the segment in use is no longer there; the loader frees only those before it."""
-        if segment.number == 0 or segment is not self._segments.current:
-            return False
-        try:
-            self._disk.size(segment.path)
-        except FileNotFoundError:
-            return segment is self._segments.current
-        except OSError:
-            return False
-        return False
-
     def _make_spare(self, now: float) -> None:
         try:
             self._segments.make_spare(now)
@@ -320,17 +242,3 @@ class SyncThread:
         except OSError:
             # Full or failing: the segment in use simply grows on; the next round tries again.
             self._cannot_make = True
-
-    def _tell(self) -> None:
-        """Write down what is the matter."""
-        found = self._seen
-        for is_so, trouble in (
-            (self._cannot_make, Trouble.CANNOT_MAKE_FILES),
-            (self.cannot_write, Trouble.CANNOT_WRITE),
-            (self._rewriting.has_work, Trouble.SYNC_FAILED),
-            (self.is_late, Trouble.SYNC_LATE),
-            (self.waiting_is_large, Trouble.WAITING_LARGE),
-        ):
-            found |= trouble if is_so else Trouble.NONE
-        self._page.set(Page.TROUBLE, found)
-        self._page.set(Page.DEGRADED, int(found != Trouble.NONE))
