@@ -15,6 +15,8 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+
 from proxy.settings.database import sqlite_at
 from tests.faults.conftest import Amount
 from tests.support.beside_a_writer import DEEDS, do_on
@@ -28,13 +30,16 @@ DATABASES_ROUNDS = 10
 PROCESSES = ("read", "checkpoint", "vacuum")
 
 
+Process = subprocess.Popen[bytes]
+
+
 class Record:
     """A database, the notes of its writers, and the processes at it."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.database = fresh_sqlite(folder / "dashcam.db")
+    def __init__(self, folder: Path, started: list[Process]) -> None:
+        self.folder, self.started = folder, started
         self.path, self.notes = folder / "dashcam.db", folder / "notes"
+        fresh_sqlite(self.path)
         self.notes.touch()
         self.backups = 0
 
@@ -42,19 +47,27 @@ class Record:
         """Return the whole lines of the notes."""
         return self.notes.read_text().split("\n")[:-1]
 
-    def run(self, *words: str) -> subprocess.Popen[bytes]:
-        return subprocess.Popen([sys.executable, "-m", *words], cwd=ROOT, env=clean_environment(self.folder))
+    def run(self, *words: str) -> Process:
+        command = [sys.executable, "-m", *words]
+        self.started.append(subprocess.Popen(command, cwd=ROOT, env=clean_environment(self.folder)))
+        return self.started[-1]
 
-    def live(self, chance: random.Random) -> None:
-        """Be a writer until so many calls are noted, and kill it."""
-        wanted = len(self.noted()) + chance.randint(10, 150)
-        writer = self.run("tests.support.one_writer", str(self.path), str(self.notes), str(chance.getrandbits(32)))
-        try:
-            wait_until(lambda: writer.poll() is not None or len(self.noted()) >= wanted, "it has written")
-            assert writer.poll() is None, self.noted()[-1:]
-        finally:
-            writer.kill()
-            writer.wait()
+    def begin(self, chance: random.Random) -> Process:
+        """Start a writer; return when it writes."""
+        before, seed = len(self.noted()), chance.getrandbits(32)
+        writer = self.run("tests.support.one_writer", str(self.path), str(self.notes), str(seed))
+        self.wait(writer, before + 1)
+        return writer
+
+    def wait(self, writer: Process, lines: int) -> None:
+        """Wait until so many lines are noted, or it has left."""
+        wait_until(lambda: writer.poll() is not None or len(self.noted()) >= lines, "it writes")
+
+    def kill(self, writer: Process, chance: random.Random) -> None:
+        """Kill a writer when it has noted so many calls more."""
+        self.wait(writer, len(self.noted()) + chance.randint(20, 400))
+        assert writer.poll() is None, self.noted()[-1:]
+        end(writer)
 
     def back_up(self) -> None:
         """Copy it by the command; what was noted before is in the copy."""
@@ -64,6 +77,20 @@ class Record:
         assert command.wait() == 0
         assert_whole(copy, noted)
         copy.unlink()
+
+
+def end(process: Process) -> None:
+    process.kill()
+    process.wait()
+
+
+@pytest.fixture
+def started() -> Iterator[list[Process]]:
+    """The processes of a test; none outlives it."""
+    found: list[Process] = []
+    yield found
+    for process in found:
+        end(process)
 
 
 def assert_whole(path: Path, noted: list[str]) -> None:
@@ -93,23 +120,26 @@ def others(record: Record, chance: random.Random) -> Iterator[None]:
     finally:
         leaving.set()
         for process in processes:
-            process.kill()
-            process.wait()
+            end(process)
         for thread in threads:
             thread.join()
 
 
-def test_what_others_do_beside_the_one_writer_costs_no_call(tmp_path: Path, amount: Amount) -> None:
+def test_what_others_do_beside_the_one_writer_costs_no_call(
+    tmp_path: Path, amount: Amount, started: list[Process]
+) -> None:
     chance = random.Random()
     for number in range(amount(1, 100)):
         folder = tmp_path / str(number // DATABASES_ROUNDS)
         if number % DATABASES_ROUNDS == 0:
-            record = Record(folder)
+            record = Record(folder, started)
+        # Its mark is in the file before anybody reads: later a reader may keep it in the log for this life.
+        writer = record.begin(chance)
         with others(record, chance):
-            record.live(chance)
+            record.kill(writer, chance)
             backup = threading.Thread(target=record.back_up)
             backup.start()
-            record.live(chance)
+            record.kill(record.begin(chance), chance)
             backup.join()
         assert_whole(record.path, record.noted())
         assert not list(folder.glob(".*"))

@@ -23,7 +23,7 @@ PARTED = "parted"
 def write_on(writer: StoreWriter, notes: int, chance: random.Random) -> None:
     """Store calls, look at the place, clear the log and compact, until killed or told that the file is another one."""
     while True:
-        batch = [_some_entry(chance) for _ in range(chance.randint(1, 6))]
+        batch = _some_batch(chance)
         # Held by others for longer than we wait: what the batch was is not noted.
         with contextlib.suppress(StoreUnavailableError):
             writer.write(WriteBatch(entries=[("s", entry) for entry in batch]), lambda _: {})
@@ -31,15 +31,17 @@ def write_on(writer: StoreWriter, notes: int, chance: random.Random) -> None:
             _look_after(writer, chance.random())
 
 
-def _some_entry(chance: random.Random) -> Entry:
-    return an_entry(chance.randbytes(chance.choice((10, 1000, 60_000))))
+def _some_batch(chance: random.Random) -> list[Entry]:
+    """Small calls mostly: where one of them lets the file grow the next ones change its last page again."""
+    calls, size = chance.choice((*[(1, 10)] * 20, (3, 1000), (6, 60_000)))
+    return [an_entry(chance.randbytes(size)) for _ in range(calls)]
 
 
 def _look_after(writer: StoreWriter, drawn: float) -> None:
     writer.check_place()
-    if drawn < 0.1:
+    if drawn < 0.05:
         writer.clear_log()
-    elif drawn < 0.11:
+    elif drawn < 0.052:
         writer.maintain("compact")
 
 

@@ -9,13 +9,13 @@ the file (``user_version``, which nobody else needs), and looks for it in two pl
   is there is opened anew, and marked anew.
 - *In the file itself, past the log*, where size or time of change are others, as after a checkpoint of ours. Another
   number there, while our connection sees ours, was written past SQLite. It counts once the file is left in peace for a
-  second: what passes meanwhile costs nothing. It counts from when the file has borne our number once, which a reader
-  may delay: until then an older one may follow from the log.
+  second: what passes meanwhile costs nothing. A reader may delay that ours gets there. Until then the file bears the
+  number from before, or, where writers that were killed have left several in the log, any of them: then none counts.
 
 Not noticed is a copy of the file that was made since our start: it bears our number. What a checkpoint of ours has
-written into a copy that was still under way is in it for good: a server that is to get another file is to be stopped
-first. Where others commit *and* somebody writes over the file between two looks (some 50 ms) the one may pass for the
-work of the other: then the log is kept.
+written into a copy that was still under way is in it for good, and one that is killed before it has noticed leaves its
+log to what is there: a server that is to get another file is to be stopped first. Where others commit *and* somebody
+writes over the file between two looks (some 50 ms) the one may pass for the work of the other: then the log is kept.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ from pathlib import Path
 from urllib.parse import quote
 
 _LARGEST = 2**31 - 1
-_NO_DATABASE = 2**31
-"""The number of what is no database, and of no file."""
-_AGAIN_SECONDS = 60.0
+_NO_DATABASE, _TORN = 2**31, 2**31 + 1
+"""Numbers of what is no database, and of one whose pages do not fit together; of no file."""
+_AGAIN_SECONDS, _FOLD_SECONDS = 60.0, 5.0
 _CALM_SECONDS, _STEP_SECONDS = 1.0, 0.1
-_NOTHING_OF_OURS = ("SQLITE_NOTADB", "SQLITE_CORRUPT")
+_SAID = {"SQLITE_NOTADB": _NO_DATABASE, "SQLITE_CORRUPT": _TORN}
 Look = tuple[int, int]
 
 
@@ -64,6 +64,7 @@ class FileMark:
     def __init__(self, path: Path, wait: Callable[[Path], None] = wait_until_calm) -> None:
         self._path, self._wait = path, wait
         self._number: int | None = None
+        self._earlier: int | None = None
         self._seen: Look | None = None
         self._again_at = 0.0
         self._is_borne = False
@@ -78,36 +79,48 @@ class FileMark:
         Costs a look into page 1, which that keeps in the connection's cache: read only when in doubt, it might be read
         from the file that is doubted. The file is asked only when it has changed.
         """
-        if not self._is_borne and time.monotonic() >= self._again_at:
-            self._make(connection)
         if self._number is not None:
             self.content = self._judged(found, connection)
+        if self.content is Content.OURS and not self._is_borne and time.monotonic() >= self._again_at:
+            self._make(connection)
         return self.content
 
     def is_back(self) -> bool:
-        """Return True when what was written over bears our number again, once nobody writes any more."""
+        """Return True when what was written over may be ours again, once nobody writes any more."""
         self._wait(self._path)
-        return self._number_in_file() == self._number
+        return self._bears_ours(None)
 
     def _make(self, connection: sqlite3.Connection) -> None:
         """Mark the file; tried again later where it takes nothing now, or a reader keeps the log from it."""
-        self._again_at = time.monotonic() + _AGAIN_SECONDS
+        self._again_at = time.monotonic() + (_AGAIN_SECONDS if self._number is None else _FOLD_SECONDS)
         with contextlib.suppress(sqlite3.Error):
             if self._number is None:
                 # Nothing is written into a file that is damaged.
                 connection.execute("SELECT max(rowid) FROM interaction").fetchone()
-                # Not for secrets.
-                number = random.randint(1, _LARGEST)  # noqa: S311
-                connection.execute(f"PRAGMA user_version={number}")
-                self._number = number
+                self._draw(connection)
             connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
             self._is_borne = self._number_in_file() == self._number
+
+    def _draw(self, connection: sqlite3.Connection) -> None:
+        """Commit a number; in one transaction with the look at what was there, so that none is set in between."""
+        # Not for secrets.
+        number = random.randint(1, _LARGEST)  # noqa: S311
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            earlier = _number_in(connection)
+            connection.execute(f"PRAGMA user_version={number}")
+            self._earlier = earlier if self._number_in_file() == earlier else None
+            connection.execute("COMMIT")
+        except sqlite3.Error:
+            connection.rollback()
+            raise
+        self._number = number
 
     def _judged(self, found: os.stat_result, connection: sqlite3.Connection) -> Content:
         number = _number_in(connection)
         if number is None:
             return Content.OURS
-        if number not in (self._number, _NO_DATABASE):
+        if number not in (self._number, _NO_DATABASE, _TORN):
             return Content.CHANGED
         if self._bears_ours(_look_of(found)):
             return Content.OURS
@@ -115,21 +128,24 @@ class FileMark:
         return Content.OURS if self._bears_ours(None) else Content.WRITTEN_OVER
 
     def _bears_ours(self, look: Look | None) -> bool:
-        """Return False when the file bears another number than ours, which it has borne; True where that is unknown."""
+        """Return False when the file bears a number that it cannot have from us; True where that is unknown."""
         if look is not None and look == self._seen:
             return True
         number = self._number_in_file()
-        if number is None:
+        if number in (None, _TORN):
             return True
         self._seen = look
         self._is_borne = self._is_borne or number == self._number
-        return number == self._number or not self._is_borne
+        if self._is_borne:
+            return number == self._number
+        return self._earlier is None or number == self._earlier
 
     def _number_in_file(self) -> int | None:
         """Return the number in the file's header; None where it cannot be read now.
 
         By SQLite: who opens and closes the file otherwise lets go of all locks that this process has on it. A file that
-        a checkpoint has written to half, as a reader kept it from the rest, may count more pages than it has.
+        a checkpoint has written to half, as a reader kept it from the rest, may count more pages than it has; no other
+        file was found to be torn to who asks for its number only (of 20,000 with any header).
         """
         place = f"file:{quote(str(self._path))}?mode=ro&immutable=1"
         try:
@@ -146,7 +162,7 @@ def _number_in(connection: sqlite3.Connection) -> int | None:
     try:
         return int(connection.execute("PRAGMA user_version").fetchone()[0])
     except sqlite3.Error as error:
-        return _NO_DATABASE if getattr(error, "sqlite_errorname", "") in _NOTHING_OF_OURS else None
+        return _SAID.get(getattr(error, "sqlite_errorname", ""))
 
 
 def _look_of(found: os.stat_result) -> Look:

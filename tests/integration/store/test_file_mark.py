@@ -287,6 +287,20 @@ def test_a_number_that_a_reader_keeps_in_the_log_is_not_missed_in_the_file(path:
     assert calls_in(path) == 3
 
 
+def test_what_is_copied_over_a_file_that_a_reader_keeps_our_number_from_is_whole(path: Path, another: Path) -> None:
+    with by_hand(path) as reader, contextlib.closing(StoreWriter(sqlite_at(path))) as writer:
+        reader.execute("PRAGMA journal_mode=WAL")
+        reader.execute("BEGIN")
+        reader.execute("SELECT count(*) FROM interaction").fetchall()
+        before = number_in(path)
+        put(writer, 3)
+        writer.check_place()
+        assert number_in(path) == before
+        cp(another, path)
+        opened_anew(writer, path, "written over").close()
+        assert calls_in(path) == 300
+
+
 # -- the log of a file that was moved -----------------------------------------------------------------------
 
 
