@@ -165,8 +165,9 @@ class StoreWriter:
     def clear_log(self) -> None:
         """Let a file's log not hold any longer what was erased: it is folded into the file, and emptied.
 
-        Where somebody reads it just now, ``settle_log`` tries again.
+        Where somebody reads it just now, ``settle_log`` tries again. Errors as above: never into what is another's.
         """
+        self.check_place()
         self._log_is_clear = self._backend.clear_log(self._engine)
 
     def settle_log(self) -> None:

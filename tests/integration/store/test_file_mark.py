@@ -213,6 +213,14 @@ def test_a_copy_that_is_far_smaller_than_what_the_log_belongs_to_is_whole(
         assert calls_in(path) == 1
 
 
+def test_the_log_is_not_cleared_into_what_was_copied_over_it(writer: StoreWriter, path: Path, another: Path) -> None:
+    cp(another, path)
+    with pytest.raises(StoreMovedError, match="written over"):
+        writer.clear_log()
+    writer.part()
+    assert calls_in(path) == 300
+
+
 JUNK = {"a text": b"junk\n", "a picture": b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 2000, "nothing": b""}
 
 
