@@ -28,8 +28,8 @@ def identity_of(found: os.stat_result) -> Identity:
 
 
 def log_of(path: Path) -> Path:
-    """Return where the log of a file is."""
-    return Path(f"{path}-wal")
+    """Return where the log of a file is: beside the file, not beside a link to it."""
+    return Path(f"{path.resolve()}-wal")
 
 
 def set_apart(path: Path) -> None:
@@ -38,6 +38,7 @@ def set_apart(path: Path) -> None:
     Log and index lose their names first, so that nobody meets them beside the new file. Who opens the old one in
     between, and writes, makes a log for a content that the new file has as well.
     """
+    path = path.resolve()
     apart = path.with_name(f".{path.name}.apart")
     try:
         shutil.copy2(path, apart)
@@ -63,4 +64,4 @@ def forget_log(path: Path, log: Identity | None) -> None:
 
 def _unlink_log(path: Path) -> None:
     log_of(path).unlink(missing_ok=True)
-    Path(f"{path}-shm").unlink(missing_ok=True)
+    Path(f"{path.resolve()}-shm").unlink(missing_ok=True)

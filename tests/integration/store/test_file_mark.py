@@ -213,6 +213,20 @@ def test_a_copy_that_is_far_smaller_than_what_the_log_belongs_to_is_whole(
         assert calls_in(path) == 1
 
 
+def test_what_is_copied_over_it_by_a_link_is_whole_and_the_link_stays(
+    path: Path, another: Path, tmp_path: Path
+) -> None:
+    link = tmp_path / "elsewhere" / "link.db"
+    link.symlink_to(path)
+    with contextlib.closing(StoreWriter(sqlite_at(link))) as writer:
+        put(writer, 3)
+        writer.check_place()
+        cp(another, link)
+        opened_anew(writer, link, "written over").close()
+    assert link.is_symlink()
+    assert calls_in(path) == 300
+
+
 def test_the_log_is_not_cleared_into_what_was_copied_over_it(writer: StoreWriter, path: Path, another: Path) -> None:
     cp(another, path)
     with pytest.raises(StoreMovedError, match="written over"):
