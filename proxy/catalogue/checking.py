@@ -99,12 +99,13 @@ def _of_variables(provider: ProviderDocument, place: str, prefixes: Sequence[str
 def _of_models(catalogue: Catalogue, surroundings: Surroundings) -> Iterator[Problem]:
     for key, model in sorted(catalogue.models.items()):
         place = place_of("models", key)
-        if not _is_provider(key[0], catalogue, surroundings):
+        if not is_provider(key[0], catalogue, surroundings):
             yield Problem(f"{place}.provider", _no_provider(key[0], catalogue, surroundings))
         yield from problems_of(model.defaults, f"{place}.defaults", kind_of(key[0], catalogue, surroundings))
 
 
-def _is_provider(name: str, catalogue: Catalogue, surroundings: Surroundings) -> bool:
+def is_provider(name: str, catalogue: Catalogue, surroundings: Surroundings) -> bool:
+    """Tell whether a name means a provider: the catalogue's, the settings', or one that may be found here."""
     return name in catalogue.providers or name in FINDABLE or surroundings.origin(name) is not None
 
 
@@ -133,7 +134,7 @@ def _of_prices(catalogue: Catalogue, surroundings: Surroundings) -> Iterator[Pro
     groups: dict[tuple[str, str, str], list[PriceDocument]] = {}
     for key, price in sorted(catalogue.prices.items()):
         is_there = not price.provider or price.provider in KNOWN_KINDS
-        if not is_there and not _is_provider(price.provider, catalogue, surroundings):
+        if not is_there and not is_provider(price.provider, catalogue, surroundings):
             yield Problem(
                 f"{place_of('prices', key)}.provider", f"{price.provider!r} is no provider and no kind of one"
             )
@@ -184,7 +185,7 @@ def _of_targets(
         (f"fallbacks.{position}", item.provider) for position, item in enumerate(route.fallbacks) if item.provider
     ]
     for field, provider in named:
-        if provider != ECHO and not _is_provider(provider, catalogue, surroundings):
+        if provider != ECHO and not is_provider(provider, catalogue, surroundings):
             yield Problem(f"{place}.{field}.provider", _no_provider(provider, catalogue, surroundings))
     for position, item in enumerate(route.fallbacks):
         if item.route and (reason := _reason_against_route(item.route, route, catalogue)):

@@ -103,7 +103,7 @@ def remove_provider(
     name: Provider, json: Json = False, color: Color = "auto", database_url: DatabaseUrl = None,
     data_dir: DataDir = None, config: Config = None, env_file: EnvFile = None,
 ) -> None:  # fmt: skip
-    """Remove a provider."""
+    """Remove a provider, with what is said of its models."""
     _remove("providers", name, _admin(config, data_dir, env_file, database_url), as_json=json)
 
 
@@ -126,10 +126,11 @@ def reseal_keys(
 def _remove(noun: str, name: str, admin: Any, *, as_json: bool) -> None:
     from proxy.cli.admin import part
     from proxy.cli.catalogue import print_change
+    from proxy.cli.terminal import counted
 
-    print_change(
-        admin.ask("DELETE", f"{noun}/{part(name)}"), f"{noun.removesuffix('s')} {name} removed", as_json=as_json
-    )
+    told = admin.ask("DELETE", f"{noun}/{part(name)}")
+    beside = f", and {counted(told['models'], 'model')} of it" if told.get("models") else ""
+    print_change(told, f"{noun.removesuffix('s')} {name} removed{beside}", as_json=as_json)
 
 
 @models.command("list")

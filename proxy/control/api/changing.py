@@ -49,9 +49,14 @@ def change(
     *,
     contents: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> Changed:
-    """Change the catalogue as who asks."""
+    """Change the catalogue as who asks; what still needs something that is to go is told as that."""
     deed = Deed(actor="", action=action, noun=noun, object=name)
-    return ask.desk.change(ask.actor, deed, made, contents=contents)
+    try:
+        return ask.desk.change(ask.actor, deed, made, contents=contents)
+    except InvalidError as error:
+        if action != "delete":
+            raise
+        raise InvalidError(error.problems, hint=f"{name[:100]} is still needed there; change that first") from error
 
 
 def note(ask: Ask, action: str, noun: str, name: str, **detail: str) -> None:

@@ -8,16 +8,18 @@ file, the environment or this machine is listed with its origin, and cannot be c
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from typing import Any
 
 from pydantic import BaseModel
 
 from proxy.catalogue.catalogue import KINDS, AnyDocument, Catalogue, Key, text_of
+from proxy.catalogue.checking import is_provider
 from proxy.catalogue.parsing import parse
 from proxy.catalogue.provider import ProviderDocument
 from proxy.catalogue.route import FallbackDocument, RouteDocument, TargetDocument
+from proxy.catalogue.surroundings import Surroundings
 from proxy.control.api import replies
 from proxy.control.api.changing import change, check_tag, etag_of, said
 from proxy.control.api.endpoint import Ask, Endpoint, Reply
@@ -69,7 +71,7 @@ def _of(noun: str) -> Iterator[Endpoint]:
     )  # fmt: skip
     yield Endpoint(
         method="DELETE", path=one, scope="write", summary=f"Delete a {word}", handle=partial(_deleted, noun=noun),
-        gives=replies.Deleted, is_guarded=True,
+        gives=replies.DeletedProvider if noun == "providers" else replies.Deleted, is_guarded=True,
     )  # fmt: skip
 
 
@@ -116,9 +118,21 @@ def _deleted(ask: Ask, noun: str) -> Reply:
     def made(now: Catalogue) -> Catalogue:
         former = _in(ask, noun, now)
         check_tag(ask, former)
-        return now.without(noun, former.key)
+        left = now.without(noun, former.key)
+        return _without_models_of(former.key, left, ask.desk.surroundings) if noun == "providers" else left
 
-    return said(change(ask, "delete", noun, ask.path["name"], made), {"deleted": ask.path["name"]})
+    changed = change(ask, "delete", noun, ask.path["name"], made)
+    told: dict[str, Any] = {"deleted": ask.path["name"]}
+    if noun == "providers":
+        told["models"] = sum(item.noun == "models" for item in changed.changes)
+    return said(changed, told)
+
+
+def _without_models_of(provider: Key, catalogue: Catalogue, surroundings: Surroundings) -> Catalogue:
+    """Return the catalogue without what it says of the models of a provider that is gone."""
+    if is_provider(str(provider), catalogue, surroundings):
+        return catalogue
+    return replace(catalogue, models={key: item for key, item in catalogue.models.items() if key[0] != provider})
 
 
 def _shown(ask: Ask, noun: str) -> Iterator[dict[str, Any]]:

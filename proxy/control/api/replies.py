@@ -132,6 +132,12 @@ class Deleted(BaseModel, defer_build=True):
     deleted: str
 
 
+class DeletedProvider(Deleted, defer_build=True):
+    """A provider that is gone, and how many models went with it."""
+
+    models: int
+
+
 class OfProvider(BaseModel, defer_build=True):
     """The provider whose key was stored or forgotten."""
 

@@ -218,11 +218,27 @@ def test_a_version_is_shown_with_its_note_its_labels_and_the_others(dashcam: Com
     assert "# other versions: 1 to 2, 4; production is 1\n" in dashcam("prompts", "show", "short", "--version", "3").err
 
 
+def test_what_looks_like_a_number_is_a_text_where_a_text_is_wanted(dashcam: Command, tmp_path: Path) -> None:
+    fill(dashcam, tmp_path)
+    for typed, text in (("42", "42"), ("true", "true"), ('"42"', "42"), ('{"a": 1}', '{"a": 1}')):
+        assert f"user\n{text}\n" in dashcam("prompts", "render", "short", f"text={typed}").out
+
+
+def test_a_provider_goes_with_its_models_and_not_while_a_route_needs_it(dashcam: Command, tmp_path: Path) -> None:
+    fill(dashcam, tmp_path)
+    refused = dashcam("providers", "remove", "acme")
+    assert (refused.code, "models" in refused.err) == (2, False)
+    assert "routes.summarise.targets.0.provider" in refused.err
+    assert "next: acme is still needed there; change that first" in refused.err
+    assert dashcam("routes", "remove", "summarise").code == 0
+    assert "provider acme removed, and 1 model of it · revision" in dashcam("providers", "remove", "acme").out
+    assert dashcam("models", "list").lines[1:] == []
+
+
 def test_a_bundle_s_new_providers_are_named_with_what_switches_them_on(dashcam: Command, tmp_path: Path) -> None:
     fill(dashcam, tmp_path)
     assert dashcam("config", "export", "all.yaml").code == 0
     assert dashcam("routes", "remove", "summarise").code == 0
-    assert dashcam("models", "remove", "acme/m-1").code == 0
     assert dashcam("providers", "remove", "acme").code == 0
     said = dashcam("config", "import", "all.yaml", "--yes")
     assert (said.code, "dashcam providers add acme --set active=true" in said.err) == (0, True)
@@ -247,6 +263,19 @@ def test_a_key_is_shown_once(dashcam: Command) -> None:
     assert dashcam("keys", "rotate", listed[0]["id"]).out.startswith("dc_")
     assert "revoked" in dashcam("keys", "revoke", listed[0]["id"]).out
     assert dashcam("keys", "revoke", "none").code == 3
+    assert dashcam("keys", "rotate", json.loads(dashcam("keys", "list", "--json").out)[0]["id"], "--overlap", "0")
+    assert [line.split("\t")[3] for line in dashcam("keys", "list").lines] == ["state", "in use", "ended", "revoked"]
+
+
+def test_a_narrow_terminal_shows_what_was_changed(
+    dashcam: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(dashcam, tmp_path)
+    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "80")
+    listed = dashcam("config", "revisions", is_terminal=True).lines
+    assert "route summarise added" in listed[1]
+    assert max(map(len, listed)) <= 80
 
 
 @pytest.mark.parametrize(
@@ -303,7 +332,7 @@ def test_an_empty_list_has_no_headings_on_a_terminal_and_names_a_command(dashcam
     said = dashcam("keys", "list", is_terminal=True)
     assert (said.out, "dashcam keys create" in said.err) == ("", True)
     assert dashcam("keys", "list").lines == [
-        "id\towner\tlast4\troutes\tlimits\trecording\tretention\texpires_at\trevoked_at"
+        "id\towner\tlast4\tstate\troutes\tlimits\trecording\tretention\texpires_at\trevoked_at"
     ]
 
 

@@ -42,6 +42,24 @@ def test_where_there_is_no_room_what_matters_least_is_left_out(
     assert seen == [["MODEL", "CALLS", "SOURCE", "NOTE"], ["MODEL", "CALLS", "SOURCE"], ["MODEL", "CALLS"]]
 
 
+def test_a_text_that_may_be_cut_goes_on_as_far_as_there_is_room(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    rows = [{"name": "n" * 10, "author": "a" * 10, "changes": "c" * 40}]
+    columns = {"name": shown, "author": shown, "changes": shown}
+    seen = []
+    for width in (64, 50, 40, 20):
+        monkeypatch.setenv("COLUMNS", str(width))
+        print_rows(rows, columns, as_json=False, shed=("author",), cutting="changes")
+        seen.append(capsys.readouterr().out.splitlines()[1].split())
+    name, author = "n" * 10, "a" * 10
+    assert seen == [
+        [name, author, "c" * 40], [name, author, "c" * 25 + "…"], [name, "c" * 27 + "…"], [name, "c" * 23 + "…"],
+    ]  # fmt: skip
+
+
 def test_in_a_pipe_values_are_whole(capsys: pytest.CaptureFixture[str]) -> None:
     print_rows(ROWS, COLUMNS, as_json=False)
     lines = capsys.readouterr().out.splitlines()
