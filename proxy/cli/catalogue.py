@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ COLUMNS: Mapping[str, Sequence[str]] = {
     "models": ("id", "display_name", "context_window", "max_output_tokens", "active"),
     "prices": ("id", "provider", "model", "tier", "valid_from", "rates"),
     "routes": ("name", "targets", "prompt", "origin", "active"),
-    "keys": ("id", "owner", "last4", "routes", "limits", "recording", "retention", "expires_at", "revoked_at"),
+    "keys": ("id", "owner", "last4", "state", "routes", "limits", "recording", "retention", "expires_at", "revoked_at"),
     "prompts": ("name", "labels", "latest", "calls", "last_used", "goal"),
     "starters": ("name", "category", "variables", "goal"),
     "revisions": ("number", "made_at", "author", "reason", "changes"),
@@ -33,6 +33,8 @@ _SHORT = {"requests_per_minute": "rpm", "tokens_per_minute": "tpm"}
 _INSTANTS = frozenset(("at", "made_at", "expires_at", "revoked_at"))
 _HOURS = frozenset(("last_used",))
 """Instants out of the sums by the hour, of which no more is known."""
+_CUT = frozenset(("changes", "goal"))
+"""Texts that are cut where a terminal is too narrow, before what stands beside them goes."""
 EMPTY = {
     "providers": "No providers. Add one: dashcam providers add NAME --kind openai --url https://…/v1",
     "models": "No models are described. Describe one: dashcam models add PROVIDER/NAME",
@@ -53,7 +55,8 @@ def print_list(noun: str, rows: Sequence[Mapping[str, Any]], *, as_json: bool) -
     if rows or as_json or not sys.stdout.isatty():
         looks = {name: _instant if name in _INSTANTS else shown for name in columns}
         looks |= {name: _hour for name in columns if name in _HOURS}
-        print_rows(told, looks, as_json=as_json, shed=columns[:1:-1])
+        shed = [name for name in columns[:1:-1] if name not in _CUT]
+        print_rows(told, looks, as_json=as_json, shed=shed, cutting=next(filter(_CUT.__contains__, columns), None))
     if not rows and not as_json:
         print(EMPTY[noun], file=sys.stderr)
 
@@ -127,17 +130,18 @@ def put(
     return admin.ask("PATCH", f"{noun}/{part(name)}", document)
 
 
-def parameters(pairs: Sequence[str], flag: str) -> dict[str, Any]:
-    """Return NAME=VALUE pairs; a value that is JSON is that, another one is a text."""
+def parameters(pairs: Sequence[str], flag: str, texts: Collection[str] = ()) -> dict[str, Any]:
+    """Return NAME=VALUE pairs; a value that is JSON is that, another one a text, as those of ``texts`` always are."""
     found: dict[str, Any] = {}
     for pair in pairs:
         name, equals, value = pair.partition("=")
         if not name or not equals:
             raise UsageError(f"{flag}: {pair[:80]!r} is no pair; write NAME=VALUE, as in: {flag} temperature=0.2")
         try:
-            found[name] = orjson.loads(value)
+            read = orjson.loads(value)
         except orjson.JSONDecodeError:
-            found[name] = value
+            read = value
+        found[name] = value if name in texts and not isinstance(read, str) else read
     return found
 
 

@@ -62,8 +62,10 @@ def list_keys(
 ) -> None:  # fmt: skip
     """List keys; their texts are known to nobody."""
     from proxy.cli.catalogue import print_list
+    from proxy.cli.keys import state_of
 
-    print_list("keys", _admin(config, data_dir, env_file, database_url).all("keys"), as_json=json)
+    found = _admin(config, data_dir, env_file, database_url).all("keys")
+    print_list("keys", found if json else [{**item, "state": state_of(item)} for item in found], as_json=json)
 
 
 @keys.command("create")

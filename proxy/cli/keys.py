@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from proxy.cli.instants import later
 from proxy.errors import UsageError
 
 _LIMITS = {"rpm": "requests_per_minute", "tpm": "tokens_per_minute", "concurrent": "concurrent"}
+IN_USE, ENDED, REVOKED = "in use", "ended", "revoked"
 _SPANS = ("text", "metadata", "errors")
+
+
+def state_of(key: Mapping[str, Any]) -> str:
+    """Return whether a key opens anything now, as the list says it."""
+    if key["revoked_at"]:
+        return REVOKED
+    end = key["expires_at"]
+    return ENDED if end and datetime.fromisoformat(end) <= datetime.fromtimestamp(time.time(), UTC) else IN_USE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -135,8 +135,12 @@ def render_prompt(
     from proxy.cli.catalogue import parameters, print_document, print_messages
     from proxy.cli.terminal import on_one_line
 
-    body = {"version": version, "variables": parameters(values or [], "a variable")}
-    told = _admin(config, data_dir, env_file, database_url).ask("POST", f"prompts/{part(name)}/render", body)
+    admin, place = _admin(config, data_dir, env_file, database_url), f"prompts/{part(name)}"
+    wanted = version or ("production" if "production" in admin.ask("GET", place)["labels"] else "latest")
+    declared = admin.ask("GET", f"{place}/versions/{part(wanted)}")["content"].get("variables", {})
+    texts = [variable for variable, said in declared.items() if said["type"] == "string"]
+    body = {"version": version, "variables": parameters(values or [], "a variable", texts)}
+    told = admin.ask("POST", f"{place}/render", body)
     if told["unused"]:
         print(f"dashcam: not used by {told['prompt']}: {on_one_line(', '.join(told['unused']))}", file=sys.stderr)
     if json:

@@ -13,10 +13,12 @@ from typing import Any
 
 import orjson
 
-from proxy.cli.terminal import duration, json_text, money, on_one_line, padded, paint, width_of
+from proxy.cli.terminal import cut, duration, json_text, money, on_one_line, padded, paint, width_of
 
 Show = Callable[[Any], str]
 _GAP = "  "
+_LEAST_CUT = 24
+"""Characters that a text is left, before other columns have to go for it."""
 _FIGURE = re.compile(r"-|[-+]?\$?[\d,]*\.?\d+(?:%| (?:[kMG]?B|ms|s))?")
 """A count, an amount, a share, a size or a duration, which stand below each other by their last digit."""
 _UNITS: Mapping[Show, str] = {duration: "_ms", money: "_usd"}
@@ -29,17 +31,19 @@ def print_rows(
     *,
     as_json: bool,
     shed: Sequence[str] = (),
+    cutting: str | None = None,
     may_be_tall: bool = False,
 ) -> None:
     """Print rows; ``columns`` says how a value looks on a terminal. The other forms have whole values.
 
     Columns of ``shed`` are left out, the first one first, where a terminal has no room for them. It may name some that
-    this listing has not. ``may_be_tall``: a table that has no room all the same is told a column a line instead.
+    this listing has not. ``cutting`` is one whose texts are cut instead, to what room the others leave.
+    ``may_be_tall``: a table that has no room all the same is told a column a line instead.
     """
     if as_json:
         print(json_text(list(rows), orjson.OPT_INDENT_2))
     elif sys.stdout.isatty():
-        _print_fitting(rows, columns, shed, may_be_tall=may_be_tall)
+        _print_fitting(rows, columns, shed, cutting, may_be_tall=may_be_tall)
     else:
         print("\t".join(columns))
         for row in rows:
@@ -47,17 +51,28 @@ def print_rows(
 
 
 def _print_fitting(
-    rows: Sequence[Mapping[str, Any]], columns: Mapping[str, Show], shed: Sequence[str], *, may_be_tall: bool
+    rows: Sequence[Mapping[str, Any]],
+    columns: Mapping[str, Show],
+    shed: Sequence[str],
+    cutting: str | None,
+    *,
+    may_be_tall: bool,
 ) -> None:
     texts = {
         name: [_heading(name, show), *(on_one_line(show(row[name])) for row in rows)] for name, show in columns.items()
     }
     room = shutil.get_terminal_size().columns
     widths = {name: max(map(width_of, cells)) for name, cells in texts.items()}
+    whole = widths.get(cutting or "", 0)
+    if cutting is not None and whole:
+        widths[cutting] = min(whole, _LEAST_CUT)
     for name in filter(widths.__contains__, shed):
         if _width(widths) <= room:
             break
         del widths[name]
+    if cutting is not None and cutting in widths:
+        widths[cutting] = min(whole, widths[cutting] + max(0, room - _width(widths)))
+        texts[cutting] = [cut(text, widths[cutting]) for text in texts[cutting]]
     if may_be_tall and rows and _width(widths) > room:
         _print_tall({name: texts[name][1:] for name in widths}, len(rows))
     else:
