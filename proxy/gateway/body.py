@@ -21,7 +21,8 @@ from proxy.protocol.compact import place_of
 from proxy.protocol.decoding import encodings_of
 from proxy.protocol.glimpse import END_BYTES, Mentions, glimpse
 from proxy.protocol.requests import OPAQUE, WANTED, RequestFacts, facts_of_scan, read
-from proxy.protocol.scanning import TopLevelScanner, measured, scan
+from proxy.protocol.scanner import TopLevelScanner
+from proxy.protocol.scanning import measured, scan
 from proxy.settings.values import LimitSettings
 from proxy.spool.bodies import SideFile
 from proxy.spool.page import Page

@@ -23,7 +23,8 @@ from proxy.prompting.rendering import Rendered
 from proxy.prompting.variables import type_of
 from proxy.protocol.compact import is_compact
 from proxy.protocol.injection import Edit, apply, removal_edits
-from proxy.protocol.scanning import Member, TopLevelScanner, measured, scan
+from proxy.protocol.scanner import Member, TopLevelScanner
+from proxy.protocol.scanning import measured, scan
 
 _CONVERSATION = {"chat": "messages", "responses": "input"}
 _LIST_BEGINS = {name: f'"{name}":['.encode() for name in _CONVERSATION.values()}

@@ -15,7 +15,7 @@ from dataclasses import replace
 from proxy.protocol.decoding import decode
 from proxy.protocol.multipart import peek
 from proxy.protocol.requests import OPAQUE, WANTED, RequestFacts, facts_of_members, named_facts
-from proxy.protocol.scanning import TopLevelScanner
+from proxy.protocol.scanner import TopLevelScanner
 
 END_BYTES = 16 * 1024
 _DECODED_BYTES = 16 * 1024

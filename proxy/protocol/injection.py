@@ -16,7 +16,8 @@ from collections.abc import Sequence
 import orjson
 
 from proxy.protocol.requests import WANTED, RequestFacts
-from proxy.protocol.scanning import Member, TopLevelScanner, scan
+from proxy.protocol.scanner import Member, TopLevelScanner
+from proxy.protocol.scanning import scan
 
 Edit = tuple[int, int, str]
 

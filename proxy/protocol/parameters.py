@@ -17,7 +17,7 @@ from typing import Any
 import orjson
 
 from proxy.protocol.injection import Edit
-from proxy.protocol.scanning import TopLevelScanner
+from proxy.protocol.scanner import TopLevelScanner
 
 LENGTH = ("max_tokens", "max_completion_tokens", "max_output_tokens")
 """What bounds the length of an answer: on Chat and Messages, on Chat for OpenAI's newer models, on Responses."""

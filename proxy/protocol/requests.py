@@ -1,6 +1,6 @@
 """What the gateway must know of a request in order to route it: model, stream, usage options. No more.
 
-Small bodies are parsed whole; large ones were looked at in slices by ``scanning``. A body that is no JSON object is
+Small bodies are parsed whole; large ones were looked at in slices by ``scanner``. A body that is no JSON object is
 *opaque*: it is still relayed, the provider decides about it. Everything else a request says is read later, by
 ``interpret``, from the recorded bytes.
 """
@@ -13,7 +13,8 @@ from typing import Any
 
 import orjson
 
-from proxy.protocol.scanning import TopLevelScanner, scan
+from proxy.protocol.scanner import TopLevelScanner
+from proxy.protocol.scanning import scan
 
 WANTED = frozenset({b"model", b"stream", b"stream_options", b"metadata", b"store", b"prompt"})
 MAX_MODEL_LENGTH = 256

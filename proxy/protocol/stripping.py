@@ -15,7 +15,8 @@ import re
 
 import orjson
 
-from proxy.protocol.scanning import Member, scan
+from proxy.protocol.scanner import Member
+from proxy.protocol.scanning import scan
 
 _BORDER = re.compile(rb"\r\n\r\n|\n\n|\r\r")
 _LONGEST_BORDER = 4

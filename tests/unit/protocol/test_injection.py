@@ -20,7 +20,8 @@ from proxy.protocol.injection import (
     usage_edits,
 )
 from proxy.protocol.requests import WANTED, parse
-from proxy.protocol.scanning import TopLevelScanner, scan
+from proxy.protocol.scanner import TopLevelScanner
+from proxy.protocol.scanning import scan
 
 OPTIONS = [
     b"",
