@@ -62,7 +62,7 @@ def test_a_postgres_is_migrated_by_hand_looked_after_and_copied(
 ) -> None:
     dashcam.start()
     call(dashcam)
-    wait_until(lambda: "has no tables yet" in str(dashcam.ledger()["last_error"]), "the ledger says why")
+    wait_until(lambda: "has none of our tables yet" in str(dashcam.ledger()["last_error"]), "the ledger says why")
     script = said(dashcam.cli("db", "migrate", "--dry-run"))
     assert "PARTITION BY RANGE (id)" in script
     assert "CREATE TABLE schema_revision" in script

@@ -102,7 +102,7 @@ def refusal(error: Exception, path: Path) -> StoreError:
 def unusable(error: Exception, path: Path) -> StoreError:
     """Return what to tell a person about a file that cannot be opened, upgraded or read."""
     code = _code(error)
-    if code in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY):
+    if code in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_NOTADB):
         try:
             place.check_file(path)
         except StoreError as reason:

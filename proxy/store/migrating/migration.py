@@ -64,7 +64,11 @@ def check(database: DatabaseSettings) -> str:
     with lent(backend, backend.examiner()) as engine, engine.connect() as connection:
         found = compatibility.check(connection, known_revisions())
         if found is None or found < head():
-            state = "has no tables yet" if found is None else f"is at revision {found}, and this program needs {head()}"
+            state = (
+                "has none of our tables yet"
+                if found is None
+                else f"is at revision {found}, and this program needs {head()}"
+            )
             raise StoreError(f"the database {database.shown} {state}", hint="dashcam db migrate")
         upgrading.check_tables(connection)
     return found

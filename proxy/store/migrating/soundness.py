@@ -23,6 +23,11 @@ _LARGE = (
 
 
 OUR_TRIGGERS = "text_index_"
+VIEWS = (
+    "prompt_history", "v_daily_cost", "v_daily_use", "v_expensive", "v_failures", "v_hourly", "v_model_latency",
+    "v_prompt_performance", "v_sessions", "v_slowest", "v_tools", "v_users",
+)  # fmt: skip
+"""What people and their tools ask; no row needs them."""
 _TRIGGERS = {
     "sqlite": "SELECT name, tbl_name FROM sqlite_master WHERE type = 'trigger' ORDER BY name",
     "postgresql": "SELECT tgname, relname FROM pg_trigger JOIN pg_class ON pg_class.oid = tgrelid "
@@ -79,6 +84,27 @@ def _of_unique_indexes(table: Table, found: Sequence[Any], dialect: Dialect) -> 
         if tuple(column.name for column in index.columns) not in present:
             words = f"table {table.name} has no unique index {index.name}"
             yield Difference(words, str(CreateIndex(index).compile(dialect=dialect)).strip())
+
+
+def missing_views(connection: Connection) -> list[str]:
+    """Return the views that are gone; no call is kept out by that, and whoever asks them is told an error."""
+    there = set(inspect(connection).get_view_names())
+    return [f"view {name} is missing" for name in VIEWS if name not in there]
+
+
+def missing_indexes(connection: Connection) -> list[Difference]:
+    """Return the indexes that are gone and that only make answers quick, each with what makes it anew."""
+    inspector = inspect(connection)
+    ours = sorted(set(inspector.get_table_names()) & set(metadata.tables))
+    there = {item["name"] for found in inspector.get_multi_indexes(filter_names=ours).values() for item in found}
+    return [
+        Difference(
+            f"index {index.name} is missing", str(CreateIndex(index).compile(dialect=connection.dialect)).strip()
+        )
+        for name in ours
+        for index in sorted(metadata.tables[name].indexes, key=lambda item: str(item.name))
+        if not index.unique and index.name not in there
+    ]
 
 
 def additions(connection: Connection) -> list[str]:

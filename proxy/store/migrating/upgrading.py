@@ -95,7 +95,7 @@ def look(engine: Engine, how: How) -> str | None:
     with engine.connect() as connection:
         found = check(connection, revisions.known_revisions(how.folder))
         if found is None:
-            _check_empty(connection)
+            check_empty(connection)
     return found
 
 
@@ -107,7 +107,8 @@ def check_tables(connection: Connection) -> None:
         raise StoreError(f"the database was altered by hand: {wrong[0]}{more}", hint="dashcam db check says what to do")
 
 
-def _check_empty(connection: Connection) -> None:
+def check_empty(connection: Connection) -> None:
+    """Raise ``StoreError`` where a database without a revision of ours has somebody's tables."""
     names = [name for name in inspect(connection).get_table_names() if name != "alembic_version"]
     if connection.dialect.name == "postgresql":
         # There others may have tables beside ours.

@@ -20,6 +20,7 @@ from proxy.store.engines.engine import Backend
 from proxy.store.migrating import soundness
 from proxy.store.migrating.compatibility import check as check_revision
 from proxy.store.migrating.revisions import known_revisions
+from proxy.store.migrating.upgrading import check_empty
 from proxy.store.schema.tables import SchemaRevisionRow, metadata
 from proxy.store.sums.days import first_whole_day
 
@@ -31,6 +32,7 @@ _INVALID = (
     "WHERE NOT indisvalid AND index.relnamespace = quote_ident(current_schema())::regnamespace"
 )
 _RESTORE = "bring back a copy: dashcam db restore FILE"
+_VIEW = "make it anew; its CREATE VIEW is in what this prints for an empty database: dashcam db migrate --dry-run"
 _REBUILD = "dashcam db rebuild-rollups"
 _CALLS = "SELECT count(*) FROM interaction WHERE started_at >= ?"
 _COUNTED = "SELECT coalesce(sum(calls), 0) FROM rollup_hourly WHERE hour >= ?"
@@ -70,8 +72,9 @@ def check_all(backend: Backend, engine: Engine, tell: Tell = silent) -> Iterator
     parts: list[tuple[str, Look]] = [("rows", _rows), ("rollups", _rollups)]
     if not any(item.detail == _BEHIND for item in revision):
         # What is behind lacks tables rightly: bringing it up to date is what mends them.
-        parts = [("tables", _tables), *parts, ("catalogue", _catalogue)]
-    parts.append(("pages", _pages) if engine.dialect.name == "sqlite" else ("indexes", _indexes))
+        parts = [("tables", _tables), ("views", _views), ("indexes", _indexes), *parts, ("catalogue", _catalogue)]
+    if engine.dialect.name == "sqlite":
+        parts.append(("pages", _pages))
     for name, look in parts:
         yield from looker.look(name, look)
 
@@ -116,13 +119,21 @@ def _revision(_backend: Backend, connection: Connection, _tell: Tell) -> Checked
     except StoreError as error:
         return Checked("revision", "", [error.message], error.hint)
     if found is None:
-        return Checked("revision", _EMPTY, ["it is empty: no revision has been applied"], "dashcam db migrate")
+        return _no_revision(connection)
     if found < known[-1]:
         return Checked("revision", _BEHIND, [f"{found}, and this release has {known[-1]}"], "dashcam db migrate")
     if _waiting(connection):
         return Checked("revision", "", [f"{found}, and rows are still to be filled in"], "dashcam db migrate")
     newer = f", newer than this release ({known[-1]}), which can go on with it" if found > known[-1] else ""
     return Checked("revision", f"{found}{newer}")
+
+
+def _no_revision(connection: Connection) -> Checked:
+    try:
+        check_empty(connection)
+    except StoreError as error:
+        return Checked("revision", _EMPTY, [error.message], error.hint)
+    return Checked("revision", _EMPTY, ["it is empty: no revision has been applied"], "dashcam db migrate")
 
 
 def _waiting(connection: Connection) -> bool:
@@ -147,6 +158,11 @@ def _mending(database: DatabaseSettings, found: Sequence[soundness.Difference]) 
         return _RESTORE
     said = "; ".join(statements)
     return said if database.is_postgres else f"stop Dashcam, then: sqlite3 {database.path} '{said}'"
+
+
+def _views(_backend: Backend, connection: Connection, _tell: Tell) -> Checked:
+    wrong = soundness.missing_views(connection)
+    return Checked("views", f"{len(soundness.VIEWS)}, all there", wrong, _VIEW if wrong else None)
 
 
 def _rows(_backend: Backend, connection: Connection, tell: Tell) -> Checked:
@@ -193,16 +209,16 @@ def _catalogue(_backend: Backend, connection: Connection, _tell: Tell) -> Checke
     return Checked("catalogue", f"{count:,} documents, as its revision has them", wrong, _RESTORE if wrong else None)
 
 
-def _indexes(_backend: Backend, connection: Connection, _tell: Tell) -> Checked:
-    """Name indexes that are not valid: one whose making was broken off is kept up and never used."""
-    names = [str(row[0]) for row in connection.exec_driver_sql(_INVALID)]
-    count = connection.exec_driver_sql("SELECT count(*) FROM pg_indexes WHERE schemaname = current_schema()").scalar()
-    return Checked(
-        "indexes",
-        f"{count}, all valid; pages are for the server's own tools to check (pg_amcheck)",
-        [f"index {name} is not valid" for name in names],
-        f"REINDEX INDEX {names[0]}" if names else None,
-    )
+def _indexes(backend: Backend, connection: Connection, _tell: Tell) -> Checked:
+    """Name indexes that are missing, and those of Postgres whose making was broken off: kept up and never used."""
+    missing, detail = soundness.missing_indexes(connection), "all there"
+    wrong, mending = list(map(str, missing)), _mending(backend.database, missing) if missing else None
+    if backend.database.is_postgres:
+        detail += ", all valid; pages are for the server's own tools to check (pg_amcheck)"
+        invalid = [str(row[0]) for row in connection.exec_driver_sql(_INVALID)]
+        wrong += [f"index {name} is not valid" for name in invalid]
+        mending = f"REINDEX INDEX {invalid[0]}" if invalid else mending
+    return Checked("indexes", detail, wrong, mending)
 
 
 def _pages(_backend: Backend, connection: Connection, tell: Tell) -> Checked:

@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import os
 import re
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -14,8 +15,9 @@ from proxy.catalogue.catalogue import Catalogue, catalogue_from_mapping
 from proxy.prompting.version import canonical
 from proxy.settings.database import DatabaseSettings, sqlite_at
 from proxy.store.catalogue import documents
-from proxy.store.engines.engine import backend_of
+from proxy.store.engines.engine import backend_of, lent
 from proxy.store.migrating.migration import head
+from proxy.store.migrating.soundness import VIEWS
 from proxy.store.upkeep.checking import Checked, check_all
 from proxy.store.upkeep.figures import free_bytes, table_sizes, timings, totals, view_names
 from proxy.store.writing.writer import StoreWriter, WriteBatch
@@ -89,8 +91,8 @@ def test_a_catalogue_that_was_altered_by_hand_is_told_of(own: DatabaseSettings, 
 
 def test_a_sound_database_has_nothing_wrong(filled: DatabaseSettings) -> None:
     found = checked(filled)
-    last = "indexes" if filled.is_postgres else "pages"
-    assert list(found) == ["place", "revision", "tables", "rows", "rollups", "catalogue", last]
+    parts = ["place", "revision", "tables", "views", "indexes", "rows", "rollups", "catalogue"]
+    assert list(found) == (parts if filled.is_postgres else [*parts, "pages"])
     assert [item.part for item in found.values() if item.wrong] == []
     assert found["revision"].detail == head()
 
@@ -105,6 +107,7 @@ HARM = {
     "DELETE FROM interaction WHERE id = (SELECT min(CAST(id AS TEXT)) FROM interaction)": (
         "rows", "1 rows of interaction_text belong to no call"
     ),
+    "DROP VIEW v_failures": ("views", "view v_failures is missing"),
     "UPDATE rollup_hourly SET calls = calls + 1": ("rollups", "they count 61 calls, and there are 60"),
     "UPDATE latency_daily SET calls = calls + 1": ("rollups", "those of days do not count what those of hours do"),
     "UPDATE alembic_version SET version_num = '0001'": ("revision", f"0001, and this release has {head()}"),
@@ -132,15 +135,20 @@ def _typed(statement: str) -> str:
 
 
 @pytest.mark.parametrize(
-    ("harm", "told"),
+    ("harm", "part", "told"),
     [
-        ("ALTER TABLE interaction DROP COLUMN top_k", "table interaction has no column top_k"),
-        ("DROP INDEX uq_body_chunk_day_sha256", "table body_chunk has no unique index uq_body_chunk_day_sha256"),
+        ("ALTER TABLE interaction DROP COLUMN top_k", "tables", "table interaction has no column top_k"),
+        (
+            "DROP INDEX uq_body_chunk_day_sha256",
+            "tables",
+            "table body_chunk has no unique index uq_body_chunk_day_sha256",
+        ),
+        ("DROP INDEX ix_interaction_user_id", "indexes", "index ix_interaction_user_id is missing"),
     ],
 )
-def test_what_is_said_to_do_mends_it(filled: DatabaseSettings, harm: str, told: str) -> None:
+def test_what_is_said_to_do_mends_it(filled: DatabaseSettings, harm: str, part: str, told: str) -> None:
     ask(filled, harm)
-    found = checked(filled)["tables"]
+    found = checked(filled)[part]
     assert list(found.wrong) == [told]
     assert found.next is not None
     ask(filled, re.sub(r"stop Dashcam, then: sqlite3 \S+ '(.*)'", r"\1", found.next))
@@ -165,6 +173,28 @@ def test_additions_do_no_harm(filled: DatabaseSettings) -> None:
     for statement in ("ALTER TABLE interaction ADD COLUMN mine TEXT", "CREATE TABLE notes (a TEXT)"):
         ask(filled, statement)
     assert [item.part for item in checked(filled).values() if item.wrong] == []
+
+
+def test_views_are_all_that_the_revisions_make(filled: DatabaseSettings) -> None:
+    with lent(backend := backend_of(filled), backend.examiner()) as engine, engine.connect() as connection:
+        assert view_names(connection) == sorted(VIEWS)
+
+
+def test_a_file_of_another_program_is_not_called_empty(tmp_path: Path) -> None:
+    path = tmp_path / "dashcam.db"
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        connection.execute("CREATE TABLE users (id)")
+    found = checked(sqlite_at(path))["revision"]
+    assert list(found.wrong) == ["the database is another program's: it has a table users, and none of ours"]
+    assert "migrate" not in str(found.next)
+
+
+def test_a_file_that_is_no_database_is_not_to_be_recovered(tmp_path: Path) -> None:
+    path = tmp_path / "dashcam.db"
+    path.write_text("a letter to somebody, of more than a few words and lines " * 10)
+    found = checked(sqlite_at(path))["place"]
+    assert list(found.wrong) == [f"{path} is no SQLite database; it is left as it is"]
+    assert str(found.next).startswith("move it away")
 
 
 def test_damaged_pages_are_found(path: Path) -> None:

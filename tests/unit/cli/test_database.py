@@ -64,6 +64,8 @@ def test_a_sound_database_is_said_to_be_so(dashcam: Command, record: Record, nam
         "place",
         "revision",
         "tables",
+        "views",
+        "indexes",
         "rows",
         "rollups",
         "catalogue",
@@ -81,6 +83,12 @@ def test_what_is_wrong_is_told_with_the_next_command(dashcam: Command, record: R
     assert said.code == 7
     assert "table interaction has no column quantities" in said.out
     assert f"next: stop Dashcam, then: sqlite3 {tmp_path}/data/dashcam.db 'ALTER TABLE interaction ADD" in said.out
+
+
+def test_one_thing_is_one_thing(dashcam: Command, tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir(mode=0o700)
+    (tmp_path / "data" / "dashcam.db").write_text("a letter " * 100)
+    assert dashcam("db", "check").lines[-1] == "1 problem, 0 notes, 1 thing looked at"
 
 
 def test_the_sizes_of_the_tables_are_told(dashcam: Command, record: Record) -> None:
