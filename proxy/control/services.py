@@ -36,6 +36,8 @@ from proxy.loader.pausing import pause_after
 from proxy.settings.credentials import key_digests
 from proxy.settings.values import Settings
 from proxy.spool.disk import RealDisk
+from proxy.spool.locks import is_held
+from proxy.spool.names import segment_numbers
 from proxy.spool.page import pages_in
 from proxy.store.engines.sqlite import sqlite_warning
 from proxy.store.reading.reader import Reader
@@ -244,7 +246,7 @@ class Services:
     def ledger(self) -> dict[str, object]:
         """Return the recorder's account, with how it works and when it last wrote. Reads files: not for the loop."""
         loader = self.loader
-        account = unopened(self.pages()) if loader is None else loader.ledger()
+        account = unopened(pages_in(self.settings.pages_dir)) if loader is None else loader.ledger()
         since = None if loader is None else round(max(0.0, time.time() - loader.last_commit_at), 3)
         return {
             **account, **self.sharing.account(), "is_open": loader is not None, "last_error": self.last_error,
@@ -258,11 +260,18 @@ class Services:
         return self.settings.recording.mode
 
     def pages(self) -> list[dict[str, int]]:
-        """Return the pages of the running gateways; while the store is closed, all pages that are there."""
+        """Return the pages of the running gateways."""
         loader = self.loader
-        if loader is not None:
-            return loader.pages()
-        return pages_in(self.settings.pages_dir)
+        return loader.pages() if loader is not None else pages_in(self.settings.pages_dir, self._runs)
+
+    def _runs(self, name: str) -> bool:
+        """A gateway locks its folder before there is a segment in it, and must not find us doing that."""
+        disk, folder = RealDisk(), self.settings.spool_dir / name
+        try:
+            return folder.is_dir() and (not segment_numbers(disk.names(folder)) or is_held(disk, folder))
+        except OSError:
+            # No descriptor or no right left, to look at what is ours: nothing says that it is dead.
+            return True
 
     def store_bytes(self) -> int | None:
         """Return the size of a SQLite database with its write-ahead log; None of a Postgres, which has its own."""

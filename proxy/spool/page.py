@@ -10,6 +10,7 @@ import contextlib
 import mmap
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from proxy.errors import SpoolError
@@ -281,11 +282,16 @@ _LASTING = (
 )
 
 
-def pages_in(folder: Path) -> list[dict[str, int]]:
-    """Return what all pages of a folder show, those of gateways that are gone too; what is no page is passed over."""
+def pages_in(folder: Path, is_meant: Callable[[str], bool] = lambda _: True) -> list[dict[str, int]]:
+    """Return what the pages of a folder show, those of gateways that are gone too; what is no page is passed over.
+
+    ``is_meant`` is asked of each by its name, which is that of the gateway's folder in the spool.
+    """
     found = []
     for path in sorted(folder.glob("*.page")):
         with contextlib.suppress(SpoolError):
+            if not is_meant(path.stem):
+                continue
             page = Page.open(path)
             found.append(page.read_all())
             page.close()
