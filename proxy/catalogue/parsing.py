@@ -16,8 +16,9 @@ from proxy.errors import InvalidError, Problem
 Kind = TypeVar("Kind", bound=Document)
 
 _NAMED = re.compile(r"([A-Za-z_][A-Za-z0-9_-]*(?:\.[A-Za-z0-9_-]+)*): (.+)", re.DOTALL)
-_SHOULD = re.compile(r"(?:Input|Value|String|List|Dictionary|Data) should (?:(be)|have) ")
+_SHOULD = re.compile(r"(?:Input|Value|String|List|Dictionary|Data) should (be|have|match pattern) ")
 """How pydantic says what a value is to be; beside a field's name it reads as ours: "must be at least 1"."""
+_WORDS = {"be": "must be ", "have": "must have ", "match pattern": "must have this form: "}
 _IS = {
     "missing": "is missing",
     "string_type": "must be a text",
@@ -65,9 +66,7 @@ def _problem(item: ErrorDetails, kind: type[BaseModel], place: str) -> Problem:
             place = below(place, part)
     if item["type"] == "extra_forbidden":
         return Problem(place, "is not a field" + _meant(str(item["loc"][-1]), kind, len(item["loc"])))
-    said = _SHOULD.sub(
-        lambda found: "must be " if found[1] else "must have ", item["msg"].removeprefix("Value error, "), count=1
-    )
+    said = _SHOULD.sub(lambda found: _WORDS[found[1]], item["msg"].removeprefix("Value error, "), count=1)
     reason = _IS.get(item["type"]) or said.replace(" after validation", "")
     named = _NAMED.fullmatch(reason) if item["type"] == "value_error" else None
     return Problem(below(place, named[1]), named[2]) if named else Problem(place, reason)

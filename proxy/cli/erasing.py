@@ -122,4 +122,4 @@ def _report(kind: str, state: dict[str, Any], as_json: bool) -> None:
         print(f"{calls(state['calls'])} would be {_DONE[kind]}. Nothing was changed; do it with: --yes")
     else:
         print(f"{calls(state['calls'])} {_DONE[kind]}.")
-        print(f"{_ELSEWHERE} The file gets smaller with: dashcam db compact", file=sys.stderr)
+        print(f"{_ELSEWHERE} Free space goes back with: dashcam db compact", file=sys.stderr)

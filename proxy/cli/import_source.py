@@ -34,9 +34,11 @@ _GZIP, _ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
 _PARQUET = b"PAR1"
 _LOOKED_AT = 64
 _BOM = b"\xef\xbb\xbf"
+_WHOLE = "export the calls with --content --format jsonl instead"
 _OTHERS = (
     (b"SQLite format 3\x00", "is a SQLite database", "if it is a record of Dashcam's: dashcam db copy"),
-    (b"id,", "is a CSV file, which has not all of a call", "export the calls with --content --format jsonl instead"),
+    (b"id,", "is a CSV file, which has not all of a call", _WHOLE),
+    (b'{"messages":', "is a file for fine-tuning, which has not all of a call", _WHOLE),
 )
 _UNPACKING = (EOFError, zlib.error, gzip.BadGzipFile, zstd.ZstdError)
 

@@ -50,6 +50,12 @@ def test_unknown_fields_are_told_with_the_one_that_is_meant() -> None:
     assert found["doc.zzz"] == f"is not a field; there are: {known}"
 
 
+def test_a_form_that_is_missed_is_told_in_our_words() -> None:
+    assert problems_of(NewKey, {"redaction": ["E-Mail"]}) == {
+        "doc.redaction.0": "must have this form: '^[a-z][a-z0-9_]{0,39}$'"
+    }
+
+
 @pytest.mark.parametrize(
     ("kind", "values", "field"),
     [

@@ -101,6 +101,7 @@ def test_a_line_too_long_for_a_call_is_passed_over(
         (b"PAR1....", "is damaged, or no Parquet file"),
         (b"\xef\xbb\xbf id,provider_request_id\r\n", "cannot be imported: it is a CSV file"),
         (gzip.compress(b"id,started_at\n", mtime=0), "cannot be imported: it is a CSV file"),
+        (b'{"messages":[{"role":"user","content":"x"}]}\n', "cannot be imported: it is a file for fine-tuning"),
     ],
 )  # fmt: skip
 def test_what_is_no_file_of_lines_is_told_at_once(dashcam: Command, tmp_path: Path, data: bytes, what: str) -> None:
