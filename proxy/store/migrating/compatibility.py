@@ -17,7 +17,7 @@ from sqlalchemy import Connection, inspect, select
 
 from proxy import __version__
 from proxy.errors import StoreError
-from proxy.store.schema.tables import SchemaRevisionRow
+from proxy.store.schema.revision_tables import SchemaRevisionRow
 
 NOTED_FROM = "0006"
 """The revision that made the table."""

@@ -29,7 +29,8 @@ from proxy.store.copies.sealed_copies import SUFFIX, plain_copy, seal
 from proxy.store.engines.engine import Backend
 from proxy.store.migrating import revisions, soundness
 from proxy.store.migrating.compatibility import check, current
-from proxy.store.schema.tables import SchemaRevisionRow, metadata
+from proxy.store.schema.revision_tables import SchemaRevisionRow
+from proxy.store.schema.tables import metadata
 
 _TABLE = SchemaRevisionRow.__table__  # type: ignore[attr-defined]
 

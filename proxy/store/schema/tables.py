@@ -19,10 +19,12 @@ from proxy.store.schema import (
     feedback_table,
     fields,
     host_tables,
+    loader_tables,
+    revision_tables,
     rollup_tables,
     text_tables,
 )
-from proxy.store.schema.columns import Identity, Instant, string
+from proxy.store.schema.columns import Identity, Instant
 from proxy.store.schema.fields import (
     INTEGER,
     ROW_KEY,
@@ -44,6 +46,11 @@ HOST_TABLES = (
     host_tables.InstanceRow, host_tables.LeaderRow, host_tables.PeriodicRunRow, host_tables.ConfigRevisionRow,
 )  # fmt: skip
 ERASURE_TABLES = (erasure_tables.TombstoneRow, erasure_tables.PurgeRow, erasure_tables.LooseSliceRow)
+LOADER_TABLES = (
+    loader_tables.MadeAnswerRow, loader_tables.AmendmentRow, loader_tables.OpenCallRow, loader_tables.SpoolPositionRow,
+    loader_tables.QuarantineRow,
+)  # fmt: skip
+REVISION_TABLES = (revision_tables.SchemaRevisionRow, revision_tables.CopyStateRow)
 ROLLUP_TABLES = (rollup_tables.DailyUseRow, rollup_tables.DailyLatencyRow, rollup_tables.DailyFailureRow)
 TEXT_TABLES = (text_tables.UnindexedTextRow, text_tables.LeftoverTextRow)
 CATALOGUE_TABLES = tuple(
@@ -260,104 +267,3 @@ class PriceRow(SQLModel, table=True):
     source: str = word(50)
     source_version: str = word(50)
     valid_from: str | None = text(10)
-
-
-class MadeAnswerRow(SQLModel, table=True):
-    """Which call made an answer that others may read again, and whether its counts are on record."""
-
-    __tablename__ = "made_answer"
-
-    provider: str = key(100)
-    response_id: str = key(200)
-    interaction_id: str = Field(sa_type=Identity)
-    is_counted: bool
-    started_at: datetime = Field(sa_type=Instant)
-
-
-class AmendmentRow(SQLModel, table=True):
-    """What a row said before it was priced or interpreted again, and since; the newest one is how it is now."""
-
-    __tablename__ = "amendment"
-    __table_args__ = (Index("ix_amendment_interaction_id", "interaction_id"),)
-
-    number: int | None = Field(default=None, sa_column=Column(ROW_KEY, primary_key=True, autoincrement=True))
-    interaction_id: str = Field(sa_type=Identity)
-    amended_at: datetime = Field(sa_type=Instant)
-    command: str = word(20)
-    reason: str = word(200)
-    cost_pico_usd_before: int | None = count()
-    cost_pico_usd_after: int | None = count()
-    price_id_before: str | None = text(40)
-    price_id_after: str | None = text(40)
-    before: dict[str, Any] = Field(sa_type=JSON)
-    after: dict[str, Any] = Field(sa_type=JSON)
-
-
-class OpenCallRow(SQLModel, table=True):
-    """Parts of a long call that the loader has read while it is still open."""
-
-    __tablename__ = "open_call"
-
-    id: str = Field(primary_key=True, sa_type=Identity)
-    part: int = number()
-    source: str = word(100)
-    until_sequence: int = Field(sa_type=BigInteger)
-    payload: bytes = Field(sa_type=LargeBinary)
-
-
-class SpoolPositionRow(SQLModel, table=True):
-    """How far a gateway's spool is loaded, and its part of the ledger."""
-
-    __tablename__ = "spool_position"
-
-    source: str = key(100)
-    segment: int = Field(sa_type=BigInteger)
-    offset: int = Field(sa_type=BigInteger)
-    accepted: int = Field(sa_type=BigInteger)
-    stored: int = Field(sa_type=BigInteger)
-    quarantined: int = Field(sa_type=BigInteger)
-    dropped: dict[str, int] = Field(sa_type=JSON)
-    is_closed: bool = Field(default=False)
-    instance: str = Field(default="", sa_type=string(40), sa_column_kwargs={"server_default": ""})
-
-
-class QuarantineRow(SQLModel, table=True):
-    """What could not be stored or read, kept for a person."""
-
-    __tablename__ = "quarantine"
-
-    number: int | None = Field(default=None, sa_column=Column(ROW_KEY, primary_key=True, autoincrement=True))
-    interaction_id: str | None = Field(default=None, sa_type=Identity)
-    source: str = word(100)
-    segment: int = Field(sa_type=BigInteger)
-    offset: int = Field(sa_type=BigInteger)
-    reason: str = word(500)
-    quarantined_at: datetime = Field(sa_type=Instant)
-    data: bytes | None = Field(default=None, sa_type=LargeBinary)
-
-
-class SchemaRevisionRow(SQLModel, table=True):
-    """A revision that was applied: the oldest one whose programs may go on, and how far its data step has come."""
-
-    __tablename__ = "schema_revision"
-
-    revision: str = key(32)
-    compatible_with: str = word(32)
-    release: str = word(32)
-    applied_at: datetime = Field(sa_type=Instant)
-    is_filled: bool
-    filled_to: str | None = Field(default=None, sa_type=Text)
-    filled_rows: int = Field(default=0, sa_type=BigInteger)
-
-
-class CopyStateRow(SQLModel, table=True):
-    """What a database that was copied into is: a copy under way, one that is complete, or a record in use since."""
-
-    __tablename__ = "copy_state"
-
-    id: str = key(40)
-    source: str = word(500)
-    instance: str = Field(sa_type=string(40))
-    state: str = word(20)
-    started_at: datetime = Field(sa_type=Instant)
-    finished_at: datetime | None = Field(default=None, sa_type=Instant)

@@ -21,7 +21,8 @@ from proxy.store.migrating import soundness
 from proxy.store.migrating.compatibility import check as check_revision
 from proxy.store.migrating.revisions import known_revisions
 from proxy.store.migrating.upgrading import check_empty
-from proxy.store.schema.tables import SchemaRevisionRow, metadata
+from proxy.store.schema.revision_tables import SchemaRevisionRow
+from proxy.store.schema.tables import metadata
 from proxy.store.sums.days import first_whole_day
 
 Look = Callable[[Backend, Connection, Tell], "Checked"]

@@ -17,7 +17,7 @@ from sqlalchemy import Connection
 
 from proxy.store.engines.bulk import run_many
 from proxy.store.engines.failures import StoreUnavailableError
-from proxy.store.schema import rows, tables
+from proxy.store.schema import loader_tables, rows
 
 Place = tuple[int, int]
 """Segment and offset."""
@@ -47,7 +47,7 @@ class StoreWentBackError(StoreUnavailableError):
 
 
 _PUT = rows.upsert_sql(
-    tables.SpoolPositionRow.__table__,  # type: ignore[attr-defined]
+    loader_tables.SpoolPositionRow.__table__,  # type: ignore[attr-defined]
     added=("stored", "quarantined"),
     replaced=("segment", "offset", "accepted", "dropped", "is_closed"),
 )

@@ -37,7 +37,7 @@ from proxy.store.erasure.sweeping import Sweep
 from proxy.store.hosts import accounts, configuration, instances
 from proxy.store.hosts.configuration import Proposal
 from proxy.store.hosts.instances import Instance
-from proxy.store.schema import rollup_tables, rows, tables
+from proxy.store.schema import loader_tables, rollup_tables, rows, tables
 from proxy.store.schema.columns import day_text, instant_text
 from proxy.store.schema.sealing import sealer_in
 from proxy.store.sums.counting import Recount, count
@@ -78,7 +78,7 @@ _BODY: Table = tables.InteractionBodyRow.__table__  # type: ignore[attr-defined]
 _TEXT: Table = tables.InteractionTextRow.__table__  # type: ignore[attr-defined]
 _LABEL: Table = tables.InteractionMetadataRow.__table__  # type: ignore[attr-defined]
 _PRICE = rows.insert_sql(tables.PriceRow.__table__, ignore=True)  # type: ignore[attr-defined]
-_PARKED = rows.insert_sql(tables.OpenCallRow.__table__, ignore=True)  # type: ignore[attr-defined]
+_PARKED = rows.insert_sql(loader_tables.OpenCallRow.__table__, ignore=True)  # type: ignore[attr-defined]
 _TOTAL = rows.upsert_sql(rollup_tables.MetricTotalRow.__table__, added=("value",))  # type: ignore[attr-defined]
 _QUARANTINE = (
     'INSERT INTO quarantine (interaction_id, source, segment, "offset", reason, quarantined_at, data) '
