@@ -23,6 +23,8 @@ _LARGE = (
 
 
 OUR_TRIGGERS = "text_index_"
+_TEXT_INDEX = {"sqlite": ("text_index", "text_index_apart"), "postgresql": ("text_index",)}
+_TEXT_INDEX_TRIGGERS = ("text_index_added", "text_index_changed", "text_index_removed")
 VIEWS = (
     "prompt_history", "v_daily_cost", "v_daily_use", "v_expensive", "v_failures", "v_hourly", "v_model_latency",
     "v_prompt_performance", "v_sessions", "v_slowest", "v_tools", "v_users",
@@ -90,6 +92,15 @@ def missing_views(connection: Connection) -> list[str]:
     """Return the views that are gone; no call is kept out by that, and whoever asks them is told an error."""
     there = set(inspect(connection).get_view_names())
     return [f"view {name} is missing" for name in VIEWS if name not in there]
+
+
+def missing_of_text_index(connection: Connection) -> list[str]:
+    """Return what of the full-text index is gone: without a trigger it misses texts, and nobody is told."""
+    inspector, dialect = inspect(connection), connection.dialect.name
+    triggers = {name for name, _ in connection.exec_driver_sql(_TRIGGERS[dialect])}
+    tables = [name for name in _TEXT_INDEX[dialect] if not inspector.has_table(name)]
+    found = [f"table {name} is missing, and words cannot be searched for" for name in tables]
+    return found + [f"trigger {name} is missing" for name in _TEXT_INDEX_TRIGGERS if name not in triggers]
 
 
 def missing_indexes(connection: Connection) -> list[Difference]:

@@ -73,7 +73,7 @@ def check_all(backend: Backend, engine: Engine, tell: Tell = silent) -> Iterator
     parts: list[tuple[str, Look]] = [("rows", _rows), ("rollups", _rollups)]
     if not any(item.detail == _BEHIND for item in revision):
         # What is behind lacks tables rightly: bringing it up to date is what mends them.
-        parts = [("tables", _tables), ("views", _views), ("indexes", _indexes), *parts, ("catalogue", _catalogue)]
+        parts = [*_AS_DECLARED, *parts, ("catalogue", _catalogue)]
     if engine.dialect.name == "sqlite":
         parts.append(("pages", _pages))
     for name, look in parts:
@@ -166,6 +166,11 @@ def _views(_backend: Backend, connection: Connection, _tell: Tell) -> Checked:
     return Checked("views", f"{len(soundness.VIEWS)}, all there", wrong, _VIEW if wrong else None)
 
 
+def _text_index(_backend: Backend, connection: Connection, _tell: Tell) -> Checked:
+    wrong = soundness.missing_of_text_index(connection)
+    return Checked("text index", "tables and triggers are all there", wrong, _RESTORE if wrong else None)
+
+
 def _rows(_backend: Backend, connection: Connection, tell: Tell) -> Checked:
     wrong = soundness.foreign_key_problems(connection)
     for number, name in enumerate(_BELONGING):
@@ -227,3 +232,8 @@ def _pages(_backend: Backend, connection: Connection, tell: Tell) -> Checked:
     wrong = soundness.page_problems(connection)
     pages = connection.exec_driver_sql("PRAGMA page_count").scalar() or 0
     return Checked("pages", f"{pages:,}, all sound", wrong, _RESTORE if wrong else None)
+
+
+_AS_DECLARED: tuple[tuple[str, Look], ...] = (
+    ("tables", _tables), ("views", _views), ("indexes", _indexes), ("text index", _text_index),
+)  # fmt: skip

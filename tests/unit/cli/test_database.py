@@ -66,6 +66,7 @@ def test_a_sound_database_is_said_to_be_so(dashcam: Command, record: Record, nam
         "tables",
         "views",
         "indexes",
+        "text index",
         "rows",
         "rollups",
         "catalogue",
