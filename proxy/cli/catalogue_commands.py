@@ -64,6 +64,9 @@ def add_provider(
     if text is not None:
         told = admin.ask("PUT", f"providers/{part(name)}/key", {"key": text})
     print_change(told, f"provider {name}", as_json=json)
+    if text is None and (told.get("stored_key") or {}).get("fits") is False:
+        print("dashcam: its stored key was given for another address, and is not sent to this one", file=sys.stderr)
+        print(f"  next: dashcam providers add {name} --key", file=sys.stderr)
 
 
 def _read_key(name: str) -> str:

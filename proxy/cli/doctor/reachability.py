@@ -18,7 +18,8 @@ from urllib.parse import urlsplit
 
 from proxy.cli.findings import Finding
 from proxy.domain.provider import Provider
-from proxy.settings.credentials import read_secret
+from proxy.settings.credentials import opening_keys, read_secret
+from proxy.settings.provider_keys import ProviderKeys
 
 TIMEOUT_SECONDS = 4.0
 SKEW_SECONDS = 30.0
@@ -119,6 +120,10 @@ def _key(provider: Provider) -> tuple[bool | None, str]:
     """Return whether there is a key, by its name; a missing one is no problem where clients bring their own."""
     if provider.source == "found":
         return True, f"found on this machine with {len(provider.models)} models"
+    if provider.key_sealed is not None:
+        reason = ProviderKeys([provider]).unusable.get(provider.name)
+        # Without a master key here nothing is known: the server may have one.
+        return (True, "its stored key opens") if reason is None else (False if opening_keys() else None, reason)
     if provider.key_env is None:
         return True, "needs no key"
     if read_secret(provider.key_env):

@@ -31,6 +31,7 @@ _MOST_TOLD = 20
 _WORDS = {401: "unauthorised", 403: "forbidden", 404: "no_list", 405: "no_list", 429: "rate_limited"}
 _HINTS = {
     "unauthorised": "the provider does not take the key: store another one",
+    "key_unusable": "its stored key was given for another address, or its master key is not set: give it anew (--key)",
     "forbidden": "the key may not list models; calls may work all the same",
     "no_list": "it lists no models at this address; is /v1 missing, or one too many?",
     "not_allowed": "its address leads inward; admin.allow_private_upstreams names what may",
@@ -114,6 +115,9 @@ def _import_prices(ask: Ask) -> Reply:
 
 def _asked(ask: Ask) -> tuple[Answer, float]:
     provider, keys = ask.desk.provider(ask.path["name"])
+    if provider.key_sealed is not None and provider.name not in keys:
+        # Its calls fail as well; an answer that needed no key would say that all is well.
+        return Answer(failure="key_unusable"), 0.0
     began = time.perf_counter()
     try:
         answer = asyncio.run(ask_outside(list_address(provider), manners_of(provider, keys)))

@@ -27,6 +27,8 @@ from proxy.control.api.listing import QUERY, page
 from proxy.control.desk import ConflictError
 from proxy.domain.route import Route
 from proxy.errors import InvalidError, NotFoundError, Problem
+from proxy.settings.provider_secret import origin_of
+from proxy.store.catalogue.provider_secrets import ProviderSecret
 
 _FILTERS = {
     "providers": ("kind", "active", "origin"),
@@ -169,10 +171,16 @@ def _view(ask: Ask, noun: str, document: AnyDocument, origin: str = "catalogue")
     shown: dict[str, Any] = {"id": text_of(document.key), **document.to_mapping()}
     if noun in ("providers", "routes"):
         shown["origin"] = origin
-    if noun == "providers":
-        secret = ask.desk.state.secrets.get(str(document.key))
-        shown["stored_key"] = None if secret is None else {"last4": secret.last4, "changed_at": secret.changed_at}
+    if isinstance(document, ProviderDocument):
+        secret = ask.desk.state.secrets.get(document.name)
+        shown["stored_key"] = None if secret is None else _stored_key(secret, document)
     return shown
+
+
+def _stored_key(secret: ProviderSecret, provider: ProviderDocument) -> dict[str, Any]:
+    """Return what may be told of a provider's key."""
+    fits = secret.origin == origin_of(provider.base_url)
+    return {"last4": secret.last4, "changed_at": secret.changed_at, "fits": fits}
 
 
 def _find(ask: Ask, noun: str) -> AnyDocument:

@@ -23,10 +23,11 @@ from proxy.catalogue.route import RouteDocument
 
 
 class StoredKey(BaseModel, defer_build=True):
-    """What may be known of a sealed key."""
+    """What may be known of a sealed key; one that was given for another address does not fit, and is not used."""
 
     last4: str
     changed_at: datetime
+    fits: bool
 
 
 class Provider(ProviderDocument, defer_build=True):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import sys
 import tempfile
@@ -222,6 +223,18 @@ def test_what_looks_like_a_number_is_a_text_where_a_text_is_wanted(dashcam: Comm
     fill(dashcam, tmp_path)
     for typed, text in (("42", "42"), ("true", "true"), ('"42"', "42"), ('{"a": 1}', '{"a": 1}')):
         assert f"user\n{text}\n" in dashcam("prompts", "render", "short", f"text={typed}").out
+
+
+def test_who_moves_a_provider_is_told_that_its_key_does_not_go_along(
+    dashcam: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DASHCAM_MASTER_KEY", "k3Y9" * 10)
+    monkeypatch.setattr(sys, "stdin", io.StringIO("sk-acme-0123456789\n"))
+    made = dashcam("providers", "add", "acme", "--url", "https://api.acme.example/v1", "--key")
+    assert (made.code, "another address" in made.err) == (0, False), made
+    assert "another address" not in dashcam("providers", "add", "acme", "--url", "https://api.acme.example/v2").err
+    moved = dashcam("providers", "add", "acme", "--url", "https://api.other.example/v1")
+    assert (moved.code, "next: dashcam providers add acme --key" in moved.err) == (0, True)
 
 
 def test_a_provider_goes_with_its_models_and_not_while_a_route_needs_it(dashcam: Command, tmp_path: Path) -> None:

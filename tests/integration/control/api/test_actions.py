@@ -54,6 +54,21 @@ async def test_what_it_says_instead_is_a_word_and_never_its_body(
             assert told["hint"]
 
 
+async def test_a_key_that_does_not_fit_is_told_and_nobody_is_asked_without_it(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DASHCAM_MASTER_KEY", "k3Y9" * 10)
+    with serving(LIST) as server:
+        async with admin_api(settings) as api:
+            await add(api, "http://127.0.0.1:9")
+            await api.ask("PUT", "providers/acme/key", {"key": "sk-acme-0123456789"})
+            assert (await api.ask("GET", "providers/acme"))["stored_key"]["fits"] is True
+            moved = await api.ask("PATCH", "providers/acme", {"base_url": f"{server.root}/v1"})
+            assert (moved["stored_key"]["fits"], moved["stored_key"]["last4"]) == (False, "6789")
+            told = await api.ask("POST", "providers/acme/test")
+            assert (told["result"], "give it anew" in told["hint"], server.asked) == ("key_unusable", True, [])
+
+
 async def test_nobody_there_and_nobody_saved(settings: Settings) -> None:
     async with admin_api(settings) as api:
         await add(api, f"http://127.0.0.1:{free_port()}")

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import socket
+from dataclasses import replace
 
 import pytest
 
 from proxy.cli.doctor import reachability
 from proxy.cli.doctor.reachability import ask, clock, findings
 from proxy.settings.addresses import provider_of
+from proxy.settings.credentials import master_key_of
+from proxy.settings.provider_secret import seal
 from tests.support.processes import free_port
 from tests.unit.cli.test_instance import answering
 
@@ -46,6 +49,19 @@ def test_keys_are_told_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "key from OPENAI_API_KEY" in found[0].detail
     assert "GROQ_API_KEY is not set here" in found[1].detail
     assert "never-shown" not in found[0].detail
+
+
+def test_a_stored_key_is_tried_and_one_that_opens_nothing_is_a_problem(monkeypatch: pytest.MonkeyPatch) -> None:
+    key = "k3Y9" * 10
+    here = "https://acme.example/v1"
+    fits, moved = (seal("sk-x", "acme", url, master_key_of(key)) for url in (here, "https://elsewhere.example/v1"))
+    providers = [replace(provider_of("acme", here), key_sealed=sealed) for sealed in (fits, moved)]
+    monkeypatch.setenv("DASHCAM_MASTER_KEY", key)
+    found = list(findings(providers, is_online=False))
+    assert [(item.is_ok, "needs no key" in item.detail) for item in found] == [(True, False), (False, False)]
+    assert "was sealed for another provider or address" in found[1].detail
+    monkeypatch.delenv("DASHCAM_MASTER_KEY")
+    assert [item.is_ok for item in findings(providers, is_online=False)] == [None, None], "the server may have it"
 
 
 @pytest.mark.parametrize(
