@@ -158,7 +158,7 @@ def unpriced(settings: Settings, *, since: str | None, until: str | None, is_utc
         "input_tokens": number, "output_tokens": number, "last_seen": lambda text: local_time(text, is_utc=is_utc),
     }  # fmt: skip
     if rows or as_json:
-        print_rows(rows, columns, as_json=as_json)
+        print_rows(rows, columns, as_json=as_json, shed=("input_tokens", "last_seen", "uncounted"))
     if not as_json:
         print(_next(rows), file=sys.stderr)
 

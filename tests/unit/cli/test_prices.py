@@ -141,6 +141,13 @@ def test_unpriced_calls_are_listed_with_the_next_command(dashcam: Command, recor
     assert "Every call has a price" in dashcam("prices", "unpriced", "--until", "2020-01-01").err
 
 
+def test_unpriced_calls_fit_a_terminal(dashcam: Command, record: Record, monkeypatch: pytest.MonkeyPatch) -> None:
+    record(an_entry(cost_pico_usd=None, cost_status=CostStatus.UNPRICED, model="a-model-of-a-usual-length"))
+    monkeypatch.setenv("COLUMNS", "80")
+    lines = dashcam("prices", "unpriced", is_terminal=True).lines
+    assert ("a-model-of-a-usual-length" in lines[1], max(map(len, lines)) <= 80) == (True, True), lines
+
+
 def test_a_call_that_reported_nothing_is_not_said_to_lack_a_price(dashcam: Command, record: Record) -> None:
     nothing: dict[str, Any] = {
         "cost_pico_usd": None, "cost_status": CostStatus.UNPRICED, "model": "gpt-5", "provider": "openai",
