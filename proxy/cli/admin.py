@@ -15,6 +15,7 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from proxy.cli.instance import find, open_own, wait_until_open
+from proxy.cli.terminal import on_one_line
 from proxy.errors import DashcamError, NotAllowedError, NotFoundError, StoreError, UnreachableError, UsageError
 from proxy.settings.credentials import read_secret
 from proxy.settings.values import Settings
@@ -97,8 +98,8 @@ def _error_of(status: int, answer: bytes) -> DashcamError:
     if isinstance(told.get("error"), dict):
         # The gateway itself, in the words of the data plane: control does not answer.
         told = {"detail": told["error"].get("message"), "hint": "dashcam status"}
-    reasons = [f"{item['field']}: {item['reason']}".removeprefix(": ") for item in told.get("errors", ())]
-    message = "; ".join(reasons) or str(told.get("detail", f"it answers {status}"))
+    reasons = [on_one_line(f"{item['field']}: {item['reason']}".removeprefix(": ")) for item in told.get("errors", ())]
+    message = "\n  ".join(reasons) or str(told.get("detail", f"it answers {status}"))
     # What the API says of a header is no help to who typed a command.
     hint = _NEEDS_TOKEN if status in (401, 429) else told.get("hint")
     return _KINDS.get(status, DashcamError)(message, hint=hint)

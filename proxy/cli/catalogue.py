@@ -162,11 +162,12 @@ def read_file(name: str) -> bytes:
 
 @contextlib.contextmanager
 def about_file(name: str) -> Iterator[None]:
-    """Name the file in what is refused of it."""
+    """Name the file in all that is refused of it, a line each."""
     try:
         yield
     except UsageError as error:
-        raise UsageError(f"{_named(name)}: {error.message}", hint=error.hint) from error
+        told = error.message.replace("\n  ", f"\n  {_named(name)}: ")
+        raise UsageError(f"{_named(name)}: {told}", hint=error.hint) from error
 
 
 def read_content(name: str) -> dict[str, Any]:

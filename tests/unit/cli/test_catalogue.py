@@ -280,6 +280,14 @@ def test_a_key_is_shown_once(dashcam: Command) -> None:
     assert [line.split("\t")[3] for line in dashcam("keys", "list").lines] == ["state", "in use", "ended", "revoked"]
 
 
+def test_each_mistake_of_a_file_has_a_line_with_its_name(dashcam: Command) -> None:
+    route = "{name: a, targets: [{provider: nobody, model: m}], colour: red}"
+    Path("bad.yaml").write_text(f"format: dashcam-bundle/1\nroutes: [{route}]\nprovider: []\n")
+    said = dashcam("config", "import", "bad.yaml")
+    assert (said.code, len(said.err.splitlines()) > 1) == (2, True), said
+    assert all("bad.yaml: " in line for line in said.err.splitlines()), said.err
+
+
 def test_a_narrow_terminal_shows_what_was_changed(
     dashcam: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
