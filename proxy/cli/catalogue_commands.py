@@ -10,7 +10,7 @@ import typer
 from proxy.cli import completion
 from proxy.cli.options import Color, Config, DatabaseUrl, DataDir, EnvFile, Json
 from proxy.cli.resolution import settings_from
-from proxy.errors import UsageError
+from proxy.errors import DashcamError, UsageError
 
 providers = typer.Typer(help="Say who serves models.", no_args_is_help=True, rich_markup_mode=None)
 models = typer.Typer(help="Describe models of providers.", no_args_is_help=True, rich_markup_mode=None)
@@ -62,7 +62,11 @@ def add_provider(
     document.update({field: said for field, said in (("base_url", url), ("kind", kind)) if said is not None})
     told = put(admin, "providers", name, document, usual={"kind": "custom"}, needs={"base_url": "--url URL"})
     if text is not None:
-        told = admin.ask("PUT", f"providers/{part(name)}/key", {"key": text})
+        try:
+            told = admin.ask("PUT", f"providers/{part(name)}/key", {"key": text})
+        except DashcamError as error:
+            error.message += f"\n  provider {name} is saved, without this key"
+            raise
     print_change(told, f"provider {name}", as_json=json)
     if text is None and (told.get("stored_key") or {}).get("fits") is False:
         print("dashcam: its stored key was given for another address, and is not sent to this one", file=sys.stderr)

@@ -102,7 +102,7 @@ def _form_of(wanted: Wanted) -> str:
         )
     name = wanted.form or (suffix if suffix in (*FORMS, PARQUET) else "jsonl")
     if name not in (*FORMS, PARQUET):
-        raise UsageError(f"--format: {name[:40]!r} is none; use one of {', '.join((*FORMS, PARQUET))}")
+        raise UsageError(f"--format: {name[:40]!r} is no format; use one of {', '.join((*FORMS, PARQUET))}")
     if name == "csv" and wanted.has_content:
         raise UsageError("--content does not fit into CSV; use --format jsonl")
     return name

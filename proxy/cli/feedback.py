@@ -68,7 +68,7 @@ def value_of(text: str, kind: str | None) -> tuple[Any, str | None]:
     if not text.strip():
         raise UsageError("there is no value", hint="write yes, no, 0.7, 4/5, 9/10, or words")
     if kind not in (None, *_KINDS):
-        raise UsageError(f"--type: {kind[:40]!r} is none; use one of {', '.join(_KINDS)}")
+        raise UsageError(f"--type: {kind[:40]!r} is no type; use one of {', '.join(_KINDS)}")
     if kind in ("category", "text"):
         return text, kind
     lowered = text.lower()

@@ -161,7 +161,7 @@ _MEMBERS = frozenset(("type", "required", "default", "example", "max_length", "s
 
 def _check(variable: Variable, values: dict[str, Any], field: str, problems: list[Problem]) -> None:
     if variable.type not in _KINDS:
-        problems.append(Problem(f"{field}.type", f"{variable.type[:40]!r} is none; use one of {', '.join(TYPES)}"))
+        problems.append(Problem(f"{field}.type", f"{variable.type[:40]!r} is no type; use one of {', '.join(TYPES)}"))
         return
     for member in ("required", "secret"):
         if member in values and not isinstance(values[member], bool):

@@ -237,6 +237,14 @@ def test_who_moves_a_provider_is_told_that_its_key_does_not_go_along(
     assert (moved.code, "next: dashcam providers add acme --key" in moved.err) == (0, True)
 
 
+def test_a_key_that_is_refused_is_told_beside_what_was_saved(dashcam: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("DASHCAM_MASTER_KEY", raising=False)
+    monkeypatch.setattr(sys, "stdin", io.StringIO("sk-acme-0123456789\n"))
+    said = dashcam("providers", "add", "acme", "--url", "https://api.acme.example/v1", "--key")
+    assert (said.code, "provider acme is saved, without this key" in said.err) == (2, True)
+    assert "acme" in dashcam("providers", "list").out
+
+
 def test_a_provider_goes_with_its_models_and_not_while_a_route_needs_it(dashcam: Command, tmp_path: Path) -> None:
     fill(dashcam, tmp_path)
     refused = dashcam("providers", "remove", "acme")
