@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import struct
 import threading
@@ -291,6 +292,11 @@ def test_a_connection_that_was_ended_is_made_anew(store: DatabaseSettings) -> No
     assert reader.counts()["interactions"] == 2
     writer.close()
     reader.close()
+
+
+def test_statements_are_not_compiled_whatever_they_seem_to_cost(store: DatabaseSettings) -> None:
+    with contextlib.closing(Reader(store)) as reader:
+        assert reader.answer(("SELECT current_setting('jit') AS jit", ())) == [{"jit": "off"}]
 
 
 def test_a_commit_is_synchronous_whatever_the_default_is(store: DatabaseSettings) -> None:
