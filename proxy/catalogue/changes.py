@@ -9,6 +9,7 @@ from typing import Literal
 from pydantic import JsonValue
 
 from proxy.catalogue.catalogue import KINDS, AnyDocument, Catalogue, Key, text_of
+from proxy.catalogue.price import PriceDocument
 
 _LONGEST = 200
 
@@ -27,12 +28,16 @@ class FieldChange:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """One document that came, went or is another now; ``fields`` are told of one that changed."""
+    """One document that came, went or is another now; ``fields`` are told of one that changed.
+
+    ``title`` is for people where the key says nothing to them, as that of a price.
+    """
 
     noun: str
     key: Key
     kind: Literal["added", "removed", "changed"]
     fields: tuple[FieldChange, ...] = ()
+    title: str = ""
 
     @property
     def name(self) -> str:
@@ -48,7 +53,9 @@ class Change:
         fields: list[JsonValue] = [
             {"field": item.field, "before": item.before, "after": item.after} for item in self.fields
         ]
-        return {"noun": self.noun, "name": self.name, "kind": self.kind, "fields": fields}
+        return {
+            "noun": self.noun, "name": self.name, "title": self.title or self.name, "kind": self.kind, "fields": fields,
+        }  # fmt: skip
 
 
 def changes(before: Catalogue, after: Catalogue) -> tuple[Change, ...]:
@@ -60,11 +67,15 @@ def _of_noun(noun: str, before: Catalogue, after: Catalogue) -> Iterator[Change]
     old, new = before.of(noun), after.of(noun)
     for key in sorted({*old, *new}):
         if key not in old:
-            yield Change(noun=noun, key=key, kind="added")
+            yield Change(noun=noun, key=key, kind="added", title=_title(new[key]))
         elif key not in new:
-            yield Change(noun=noun, key=key, kind="removed")
+            yield Change(noun=noun, key=key, kind="removed", title=_title(old[key]))
         elif old[key] is not new[key] and (fields := field_changes(old[key], new[key])):
-            yield Change(noun=noun, key=key, kind="changed", fields=fields)
+            yield Change(noun=noun, key=key, kind="changed", fields=fields, title=_title(new[key]))
+
+
+def _title(document: AnyDocument) -> str:
+    return document.title if isinstance(document, PriceDocument) else ""
 
 
 def field_changes(before: AnyDocument, after: AnyDocument) -> tuple[FieldChange, ...]:

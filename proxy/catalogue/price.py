@@ -103,6 +103,13 @@ class PriceDocument(Document):
         content = json.dumps([self.provider, self.model, self.tier, since])
         return hashlib.sha256(content.encode()).hexdigest()[:16]
 
+    @property
+    def title(self) -> str:
+        """What it is for, in words: "openai/gpt-x, batch tier, from 2026-11-01"."""
+        tier = "" if self.tier == STANDARD else f", {self.tier} tier"
+        since = f", from {self.valid_from.isoformat()}" if self.valid_from else ""
+        return f"{self.provider or 'any'}/{self.model}{tier}{since}"
+
     def to_override(self, number: int) -> Override:
         """Return the rule that pricing works with; ``number`` tells equals apart in messages."""
         return Override(

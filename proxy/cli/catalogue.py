@@ -86,7 +86,7 @@ def print_change(told: Mapping[str, Any], what: str, *, as_json: bool) -> None:
 def print_changes(changes: Sequence[Mapping[str, Any]]) -> None:
     """Print what differs, a line each."""
     for item in changes:
-        print(f"{item['kind']:8} {item['noun'].removesuffix('s')} {on_one_line(item['name'])}")
+        print(f"{item['kind']:8} {item['noun'].removesuffix('s')} {on_one_line(_title(item))}")
         for field in item["fields"]:
             before, after = (_cell("nothing" if field[side] is None else field[side]) for side in ("before", "after"))
             print(f"           {on_one_line(field['field'])}: {on_one_line(before)} → {on_one_line(after)}")
@@ -253,8 +253,12 @@ def _cell(value: Any) -> Any:
     return value
 
 
+def _title(change: Mapping[str, Any]) -> str:
+    return str(change.get("title") or change["name"])
+
+
 def _brief(item: Mapping[str, Any]) -> str:
     """Return a target, or a change, in a word."""
     if "provider" in item:
         return f"{item['provider']}/{item['model']}" if item.get("model") else str(item["provider"])
-    return f"{item['noun'].removesuffix('s')} {item['name']} {item['kind']}" if "noun" in item else str(item)
+    return f"{item['noun'].removesuffix('s')} {_title(item)} {item['kind']}" if "noun" in item else str(item)

@@ -17,7 +17,7 @@ from proxy.cli.terminal import cut, duration, json_text, money, on_one_line, pad
 
 Show = Callable[[Any], str]
 _GAP = "  "
-_LEAST_CUT = 24
+_LEAST_CUT = 16
 """Characters that a text is left, before other columns have to go for it."""
 _FIGURE = re.compile(r"-|[-+]?\$?[\d,]*\.?\d+(?:%| (?:[kMG]?B|ms|s))?")
 """A count, an amount, a share, a size or a duration, which stand below each other by their last digit."""

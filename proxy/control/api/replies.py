@@ -180,6 +180,7 @@ class Change(BaseModel, defer_build=True):
 
     noun: str
     name: str
+    title: str = Field(default="", description="What people call it; older revisions have none.")
     kind: Literal["added", "removed", "changed"]
     fields: list[dict[str, Any]]
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import date
+
 from hypothesis import given, settings
 
 from proxy.catalogue.catalogue import Catalogue
 from proxy.catalogue.changes import changes
+from proxy.catalogue.price import PriceDocument
 from proxy.catalogue.provider import ProviderDocument
 from tests.support.catalogues import catalogues, prompts
 
@@ -44,3 +47,12 @@ def test_what_came_and_went_is_told_by_name() -> None:
     there = changes(Catalogue(), Catalogue().put(ACME))
     assert [str(item) for item in there] == ["provider acme added"]
     assert [str(item) for item in changes(Catalogue().put(ACME), Catalogue())] == ["provider acme removed"]
+
+
+def test_a_price_is_told_by_what_it_is_for() -> None:
+    rates = {"input_mtok": "1"}
+    usual = PriceDocument(provider="acme", model="m-1", rates=rates)
+    batch = PriceDocument(model="m-1", tier="batch", valid_from=date(2026, 11, 1), rates=rates)
+    told = [item.to_mapping() for item in changes(Catalogue(), Catalogue().put(usual, batch))]
+    assert {item["title"] for item in told} == {"acme/m-1", "any/m-1, batch tier, from 2026-11-01"}
+    assert {item["name"] for item in told} == {usual.key, batch.key}

@@ -50,13 +50,13 @@ def test_a_text_that_may_be_cut_goes_on_as_far_as_there_is_room(
     rows = [{"name": "n" * 10, "author": "a" * 10, "changes": "c" * 40}]
     columns = {"name": shown, "author": shown, "changes": shown}
     seen = []
-    for width in (64, 50, 40, 20):
+    for width in (64, 50, 39, 20):
         monkeypatch.setenv("COLUMNS", str(width))
         print_rows(rows, columns, as_json=False, shed=("author",), cutting="changes")
         seen.append(capsys.readouterr().out.splitlines()[1].split())
     name, author = "n" * 10, "a" * 10
     assert seen == [
-        [name, author, "c" * 40], [name, author, "c" * 25 + "…"], [name, "c" * 27 + "…"], [name, "c" * 23 + "…"],
+        [name, author, "c" * 40], [name, author, "c" * 25 + "…"], [name, "c" * 26 + "…"], [name, "c" * 15 + "…"],
     ]  # fmt: skip
 
 
