@@ -17,7 +17,7 @@ def reseal(settings: Settings, *, as_json: bool) -> None:
     """Seal what is on record, whoever is the writer, to the end; each step stays, whatever comes after it."""
     if not settings.database.seal:
         raise UsageError(
-            "nothing is sealed here: database.seal is off",
+            "database.seal is off: nothing is sealed now; what was sealed before stays sealed",
             hint="set DASHCAM_DATABASE__SEAL=true and DASHCAM_MASTER_KEY (make one: openssl rand -hex 32), start anew",
         )
     begun, looked_at, done, left = time.monotonic(), 0, 0, "all"

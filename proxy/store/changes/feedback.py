@@ -88,8 +88,15 @@ def get(connection: Connection, identity: str) -> Row:
 def page(
     connection: Connection, filters: Mapping[str, str], limit: int, behind: Row | None, *, newest_first: bool
 ) -> list[Row]:
-    """Return feedback by when it was given, behind another one; ``filters`` are columns and what they hold."""
+    """Return feedback by when it was given, behind another one; ``filters`` are columns and what they hold.
+
+    A call is found by its id and by the caller's own, also before it is on record.
+    """
     wanted = {name: value for name, value in filters.items() if name in FILTERS}
+    if "interaction_id" in wanted:
+        reference = wanted.pop("interaction_id")
+        call = _find(connection, reference)
+        wanted |= {f"{_WAITING} AND reference": reference} if call is None else {"interaction_id": call}
     conditions, values = [f"{name} = ?" for name in wanted], list(wanted.values())
     sign, direction = ("<", "DESC") if newest_first else (">", "ASC")
     if behind is not None:

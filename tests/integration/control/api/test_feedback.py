@@ -67,10 +67,16 @@ async def test_a_call_has_the_mean_of_its_scores(settings: Settings) -> None:
         assert [row["id"] for row in (await api.ask("GET", "interactions?score=>0.4"))["data"]] == [call]
 
 
+async def ids_of(api: AdminApi, reference: str) -> list[str]:
+    """Return the feedback on a call, the newest first."""
+    return [row["id"] for row in (await api.ask("GET", f"feedback?interaction_id={reference}"))["data"]]
+
+
 async def test_what_comes_before_its_call_waits_for_it(settings: Settings) -> None:
     async with serving(settings) as api:
         early = await give(api, interaction_id=OWN.upper(), value=True)
         assert (early["is_pending"], early["interaction_id"]) == (True, OWN)
+        assert await ids_of(api, OWN) == [early["id"]]
         other = record(api)
         call = record(api, client_request_id=OWN)
         assert await score(api, call) == (1.0, 1)
@@ -79,6 +85,8 @@ async def test_what_comes_before_its_call_waits_for_it(settings: Settings) -> No
         assert (found["is_pending"], found["interaction_id"]) == (False, call)
         late = await give(api, interaction_id=OWN, value=0.5)
         assert late["interaction_id"] == call
+        assert await ids_of(api, OWN) == await ids_of(api, call) == [late["id"], early["id"]]
+        assert await ids_of(api, other) == []
         assert await score(api, call) == (0.75, 2)
         ours = an_entry()
         await give(api, interaction_id=ours.interaction.id, value=False)
