@@ -20,7 +20,7 @@ class CopyProgress:
     def __init__(self) -> None:
         self._is_terminal = sys.stderr.isatty()
         self._bar = _bar() if self._is_terminal else None
-        self._task = self._bar.add_task("", total=None, rate="") if self._bar else None
+        self._task = self._bar.add_task("opening both", total=None, rate="") if self._bar else None
         self._name, self._total, self._done, self._new = "", 0, 0, 0
         self._begun = self._told = time.monotonic()
         self._waiting = ""

@@ -46,6 +46,16 @@ def test_a_terminal_gets_a_bar(capsys: pytest.CaptureFixture[str], monkeypatch: 
     assert "5/10" in said
 
 
+def test_before_its_first_step_a_bar_says_what_is_done(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    with CopyProgress():
+        pass
+    assert "opening both" in capsys.readouterr().err
+
+
 def test_a_step_that_is_over_is_shown_to_be(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
