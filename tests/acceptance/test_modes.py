@@ -113,7 +113,7 @@ FULL = str(1 << 60)
 
 @pytest.mark.parametrize(
     ("policy", "status", "dropped", "bodies"),
-    [("metadata_only", 200, {}, 1.0), ("drop", 200, {"spool_full": 1}, 0.0), ("reject", 503, {"policy": 1}, 0.0)],
+    [("metadata_only", 200, {}, 1.0), ("drop", 200, {"spool_full": 1}, 0.0), ("reject", 503, {"spool_full": 1}, 0.0)],
 )
 def test_what_was_chosen_for_a_full_disk_is_done_counted_and_told(
     start: Starter, policy: str, status: int, dropped: dict[str, int], bodies: float

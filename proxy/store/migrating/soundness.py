@@ -56,7 +56,7 @@ def differences(connection: Connection) -> list[Difference]:
     columns = {name: found for (_, name), found in inspector.get_multi_columns(filter_names=ours).items()}
     indexes = {name: found for (_, name), found in inspector.get_multi_indexes(filter_names=ours).items()}
     found: list[Difference] = []
-    for name, table in metadata.tables.items():
+    for name, table in sorted(metadata.tables.items()):
         if name not in there:
             found.append(Difference(f"table {name} is missing"))
             continue

@@ -195,16 +195,22 @@ def test_a_file_with_nothing_in_it_is_no_database_yet(dashcam: Command, tmp_path
     assert (finding["ok"], finding["next"]) == (None, "start Dashcam with: dashcam serve")
 
 
-@pytest.mark.parametrize("content", [b"SQLite format 3\0" + b"\xff" * 9000, b"no database" * 1000])
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"SQLite format 3\0" + b"\xff" * 9000, "cannot be used"),
+        (b"no database" * 1000, "is no SQLite database; it is left as it is"),
+    ],
+)
 def test_a_damaged_database_is_told_and_is_a_problem_for_the_doctor(
-    dashcam: Command, tmp_path: Path, content: bytes
+    dashcam: Command, tmp_path: Path, content: bytes, words: str
 ) -> None:
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "dashcam.db").write_bytes(content)
     for arguments in (("logs",), ("show",), ("db", "info")):
         said = dashcam(*arguments)
         assert (said.code, said.out) == (1, "")
-        assert "cannot be used" in said.err
+        assert words in said.err
     said = dashcam("doctor", "--json", "--offline")
     (finding,) = [item for item in json.loads(said.out) if item["subject"] == "database"]
     assert (said.code, finding["ok"]) == (7, False)

@@ -135,7 +135,7 @@ def test_a_file_that_is_no_database_is_told(dashcam: Command, tmp_path: Path) ->
     (tmp_path / "data" / "dashcam.db").write_bytes(b"no database at all" * 100)
     said = dashcam("logs")
     assert said.code == 1
-    assert "cannot be used" in said.err
+    assert "is no SQLite database; it is left as it is" in said.err
     assert "Traceback" not in said.err
 
 
