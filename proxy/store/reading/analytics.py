@@ -161,8 +161,8 @@ def overall(span: Span, by: Sequence[str], top: int) -> Question:
     where = f"WHERE {' AND '.join(conditions)} " if conditions else ""
     keys = ", ".join(f'{BY_HOUR[name]} AS "by_{name}"' for name in by)
     added = ", ".join(f"sum({name}{factor}) AS {name}" for name, factor in _ADDED.items())
-    order = ", ".join(str(number + 1) for number in range(len(by) + 1))
-    whole = f"SELECT {keys}, outcome, {added} FROM rollup_hourly {where}GROUP BY {order}"  # noqa: S608 - ours
+    apart = ", ".join(dict.fromkeys([*(BY_HOUR[name] for name in by), "outcome"]))  # each once: it is what is sorted by
+    whole = f"SELECT {keys}, outcome, {added} FROM rollup_hourly {where}GROUP BY {apart}"  # noqa: S608 - ours
     each = " UNION ALL ".join(_one_of(name, top) for name in by)
     return f"WITH whole AS MATERIALIZED ({whole}) {each}", tuple(values)
 
