@@ -23,7 +23,7 @@ from proxy.forms.writing import Call, Form
 from proxy.settings.database import DatabaseSettings
 from proxy.settings.values import RetentionSettings
 from proxy.spool.disk import RealDisk
-from proxy.store.erasure.retention import Archive, rows_of
+from proxy.store.erasure.archive import Archive, rows_of
 from proxy.store.reading.reader import Reader
 from proxy.store.schema.rows import COLUMNS
 

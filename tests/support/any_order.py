@@ -24,7 +24,7 @@ from proxy.settings.values import RetentionSettings
 from proxy.store.changes import feedback, tagging
 from proxy.store.changes.amending import Amendment, Change
 from proxy.store.engines import partitions
-from proxy.store.erasure import erasing, purges, retention
+from proxy.store.erasure import clock, erasing, passes, purges, retention
 from proxy.store.erasure.anonymising import Manner
 from proxy.store.erasure.purges import Aim
 from proxy.store.sums.rebuilding import rebuild_day
@@ -98,9 +98,7 @@ class World:
 
     def _replay(self, number: int) -> None:
         # What is pruned and older than a spool becomes leaves nothing that would keep it away.
-        self._write(
-            [item for item in self.calls[-number:] if NOW - item.interaction.started_at < retention.REPLAYED_MS]
-        )
+        self._write([item for item in self.calls[-number:] if NOW - item.interaction.started_at < passes.REPLAYED_MS])
 
     def _delete(self, number: int) -> None:
         if ids := self._chosen(number):
@@ -135,7 +133,7 @@ class World:
         kept = RetentionSettings(text=days * 40_000, metadata=days * 86_400, errors=(days + 1) * 86_400)
         while True:
             with self.writer.transaction() as connection:
-                retention.trust_clock(connection, NOW)
+                clock.trust_clock(connection, NOW)
                 if retention.step(connection, kept, NOW) is None:
                     return
 

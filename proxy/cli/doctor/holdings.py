@@ -24,7 +24,8 @@ from proxy.store.catalogue import session
 from proxy.store.catalogue.keeping import kept_by, wished
 from proxy.store.engines.failures import StoreUnavailableError
 from proxy.store.engines.place import is_nothing
-from proxy.store.erasure.retention import jump, passes_of
+from proxy.store.erasure.clock import jump
+from proxy.store.erasure.passes import passes_of
 from proxy.store.filters.text_index import TAIL
 from proxy.store.migrating.migration import check_unaltered
 from proxy.store.reading.reader import Reader

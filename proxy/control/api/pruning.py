@@ -20,8 +20,8 @@ from proxy.control.archiving import archive_of
 from proxy.control.desk import ConflictError
 from proxy.store.catalogue.keeping import kept_by
 from proxy.store.catalogue.session import Session
-from proxy.store.erasure import retention
-from proxy.store.erasure.retention import Outlook
+from proxy.store.erasure import clock, retention
+from proxy.store.erasure.outlook import Outlook, outlook
 
 SECONDS = 5.0
 
@@ -39,9 +39,9 @@ def _prune(ask: Ask) -> Reply:
     if said.dry_run:
         return Reply(body={"dry_run": True, "done": [], "is_finished": False, **_told(ask)})
     if said.force:
-        ask.desk.write(lambda within: retention.trust_clock(within.connection, _now(within)))
+        ask.desk.write(lambda within: clock.trust_clock(within.connection, _now(within)))
         note(ask, "trust_clock", "retention", "")
-    elif (since := ask.desk.read(lambda within: retention.jump(within.connection, _now(within)))) is not None:
+    elif (since := ask.desk.read(lambda within: clock.jump(within.connection, _now(within)))) is not None:
         raise ConflictError(
             f"the last look was at {_instant(since):%Y-%m-%d %H:%M} UTC, or the clock has jumped; nothing was deleted",
             hint="where the clock is right: dashcam prune --force",
@@ -71,7 +71,7 @@ def _work(ask: Ask) -> tuple[list[str], bool]:
 def _told(ask: Ask) -> dict[str, Any]:
     kept = ask.settings.retention
     found: Outlook = ask.desk.read(
-        lambda within: retention.outlook(within.connection, kept_by(within.connection, kept), _now(within))
+        lambda within: outlook(within.connection, kept_by(within.connection, kept), _now(within))
     )
     return {
         "due": found.due, "paused_since": None if found.paused_since is None else _instant(found.paused_since),

@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from proxy.errors import StoreError
 from proxy.store.engines import partitions
 from proxy.store.erasure.erasing import erased
-from proxy.store.erasure.retention import REPLAYED_MS
+from proxy.store.erasure.passes import REPLAYED_MS
 from proxy.store.moving.plan import AMENDMENT, AUDIT_LOG, BODY_CHUNK, INTERACTION, Growing, Key
 from proxy.store.moving.side import Side, delete, fetch
 from proxy.store.schema.columns import instant_text

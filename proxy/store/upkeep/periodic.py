@@ -27,6 +27,7 @@ from proxy.store.changes import feedback
 from proxy.store.engines import partitions
 from proxy.store.engines.engine import backend_of
 from proxy.store.erasure import purges, retention
+from proxy.store.erasure.archive import Archive
 from proxy.store.erasure.sweeping import Sweep
 from proxy.store.hosts import instances, leadership
 from proxy.store.hosts.instances import Instance
@@ -79,7 +80,7 @@ def tasks_of(
     database: DatabaseSettings,
     audit_days: int = 0,
     kept: RetentionSettings | None = None,
-    archive: retention.Archive | None = None,
+    archive: Archive | None = None,
 ) -> list[Task]:
     """Return what is done periodically for a database; deeds older than ``audit_days`` go, with 0 none does.
 
@@ -125,7 +126,7 @@ def _settle_feedback(connection: Connection) -> str | None:
     return feedback.settle_missed(connection, _now(connection))
 
 
-def _prune(connection: Connection, kept: RetentionSettings, archive: retention.Archive | None) -> str | None:
+def _prune(connection: Connection, kept: RetentionSettings, archive: Archive | None) -> str | None:
     """Let some of what is too old go."""
     return retention.step(connection, kept_by(connection, kept), _now(connection), archive)
 

@@ -16,7 +16,9 @@ from proxy.domain.retention import EXPIRES
 from proxy.settings.database import DatabaseSettings
 from proxy.settings.values import RetentionSettings
 from proxy.store.changes import feedback
-from proxy.store.erasure import retention
+from proxy.store.erasure import clock, retention
+from proxy.store.erasure.outlook import outlook
+from proxy.store.erasure.size import used_bytes
 from proxy.store.schema.columns import instant_text
 from proxy.store.writing.writer import StoreWriter, WriteBatch
 from tests.support.entries import STARTED_AT, an_entry, with_body
@@ -36,7 +38,7 @@ def an_old(days: float, **changes: Any) -> Entry:
 def put(writer: StoreWriter, *entries: Entry) -> None:
     writer.write(WriteBatch(entries=[("s", item) for item in entries]), lambda _: {})
     with writer.transaction() as connection:
-        retention.trust_clock(connection, NOW)
+        clock.trust_clock(connection, NOW)
 
 
 def prune(writer: StoreWriter, settings: RetentionSettings, now: int = NOW, archive: Any = None) -> list[str]:
@@ -65,7 +67,7 @@ def test_texts_go_first_calls_later_and_failures_last(writer: StoreWriter, store
     for days in (1, 8, 31, 91):
         put(writer, an_old(days, app=f"ok{days}"), an_old(days, app=f"bad{days}", **FAILED))
     with writer.transaction() as connection:
-        due = retention.outlook(connection, settings, NOW).due
+        due = outlook(connection, settings, NOW).due
     assert due == {"texts": 6, "calls": 2, "failures": 1, "by their callers' wish": 0}
     told = prune(writer, settings)
     assert told == ["6 texts went for their age", "2 calls went for their age", "1 failure went for its age"]
@@ -174,9 +176,9 @@ def test_a_clock_that_jumped_deletes_nothing_until_somebody_says_so(
     assert prune(writer, settings, later + 1000) == [], "a call by the clock that is wrong proves nothing"
     assert set(states(store)) == {"a", "new"}
     with writer.transaction() as connection:
-        assert retention.jump(connection, later) == NOW
-        assert retention.jump(connection, NOW + DAY) is None, "it may come back by itself"
-        retention.trust_clock(connection, later)
+        assert clock.jump(connection, later) == NOW
+        assert clock.jump(connection, NOW + DAY) is None, "it may come back by itself"
+        clock.trust_clock(connection, later)
     # On Postgres a month that is too old goes as a whole.
     (told,) = prune(writer, settings, later)
     assert told.startswith(("1 call ", "1 calls of"))
@@ -216,14 +218,14 @@ def test_a_file_above_its_ceiling_loses_its_oldest_texts_first(file_writer: Stor
     entries = [with_body(an_old(30 - number), body, ()) for number, body in enumerate(bodies)]
     put(file_writer, *entries)
     with file_writer.transaction() as connection:
-        used = retention.used_bytes(connection)
+        used = used_bytes(connection)
     settings = RetentionSettings(max_size=used - 100_000)
     for _ in range(8):
         prune(file_writer, settings)
         while file_writer.sweep():
             pass
     with file_writer.transaction() as connection:
-        assert retention.used_bytes(connection) <= settings.max_size
+        assert used_bytes(connection) <= settings.max_size
         found = connection.exec_driver_sql("SELECT content_state FROM interaction ORDER BY id").all()
     words = [state for (state,) in found]
     assert words == sorted(words)

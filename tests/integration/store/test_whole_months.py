@@ -17,7 +17,7 @@ from proxy.settings.database import DatabaseSettings
 from proxy.settings.values import RetentionSettings
 from proxy.store.engines import partitions
 from proxy.store.engines.engine import backend_of
-from proxy.store.erasure import months, oldest_months, retention
+from proxy.store.erasure import clock, months, oldest_months, retention
 from proxy.store.writing.writer import StoreWriter, WriteBatch
 from tests.support.entries import STARTED_AT, an_entry, with_body
 from tests.support.moving import amend, judge
@@ -57,7 +57,7 @@ def called(day: date, minutes: float = 60, *, began_days_before: float = 0, **ch
 def put(writer: StoreWriter, *entries: Entry) -> None:
     writer.write(WriteBatch(entries=[("s", item) for item in entries]), lambda _: {})
     with writer.transaction() as connection:
-        retention.trust_clock(connection, NOW)
+        clock.trust_clock(connection, NOW)
 
 
 def prune(writer: StoreWriter, kept: RetentionSettings = KEPT, archive: Any = None) -> list[str]:
@@ -129,7 +129,7 @@ def test_it_says_the_same_as_rows_that_go_one_by_one(writer: StoreWriter, store:
 
 def prune_trusting(writer: StoreWriter) -> list[str]:
     with writer.transaction() as connection:
-        retention.trust_clock(connection, NOW)
+        clock.trust_clock(connection, NOW)
     return prune(writer)
 
 
