@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from proxy.cli.database import print_facts, size
-from proxy.cli.doctor.holdings import spool_bytes
+from proxy.cli.doctor.spool import spool_bytes
 from proxy.cli.findings import FOUND_PROBLEMS
 from proxy.cli.instance import ask_recorder, refusal
 from proxy.cli.rows import number

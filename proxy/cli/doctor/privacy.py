@@ -2,7 +2,7 @@
 
 It judges nothing that somebody chose: less or more is a wish, told so that nobody is surprised. Keys and routes of the
 catalogue are counted, and calls whose callers have asked for an end; what a single call asks for later nobody knows.
-Whether what is too old really goes is ``holdings.retention``'s.
+Whether what is too old really goes is ``database.retention``'s.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit, urlunsplit
 import psycopg
 import pytest
 
-from proxy.cli.doctor import holdings
+from proxy.cli.doctor.database import soundness
 from proxy.cli.findings import Finding
 from proxy.settings.database import DatabaseSettings
 from proxy.settings.values import Settings
@@ -29,7 +29,7 @@ def store(postgres: Databases) -> Iterator[DatabaseSettings]:
 
 
 def looked(database: DatabaseSettings, tmp_path: Path) -> list[Finding]:
-    return list(holdings.database(Settings(data_dir=str(tmp_path), run_dir=str(tmp_path), database=database)))
+    return list(soundness(Settings(data_dir=str(tmp_path), run_dir=str(tmp_path), database=database)))
 
 
 def admin(database: DatabaseSettings, *statements: str) -> None:

@@ -17,8 +17,6 @@ from proxy.domain.provider import Provider
 from proxy.prompting.version import canonical
 from proxy.settings.snapshot import base_snapshot, publish
 from proxy.settings.values import RecordingSettings, Settings
-from proxy.store.engines import sqlite
-from tests.support.entries import an_entry
 from tests.unit.cli.conftest import Record
 
 
@@ -79,37 +77,6 @@ def test_what_gateways_read_is_looked_at(settings: Settings) -> None:
     assert (found.subject, found.is_ok) == ("snapshot", False)
 
 
-def test_a_database_is_sound_or_damaged(settings: Settings, record: Record) -> None:
-    record(*(an_entry(request=os.urandom(3000)) for _ in range(40)))
-    (found,) = holdings.database(settings)
-    assert (found.is_ok, "40 calls" in found.detail, found.detail.endswith("sound")) == (True, True, True)
-    damaged = bytearray(settings.database.path.read_bytes())
-    # What the last page holds may be nothing that is read.
-    half = len(damaged) // 2
-    damaged[half:] = b"\xff" * (len(damaged) - half)
-    settings.database.path.write_bytes(damaged)
-    (found,) = holdings.database(settings)
-    assert found.is_ok is False
-    assert "damaged" in found.detail or "cannot be used" in found.detail
-
-
-def test_a_check_that_takes_too_long_is_given_up(
-    settings: Settings, record: Record, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(holdings, "CHECK_SECONDS", -1.0)
-    monkeypatch.setattr(sqlite, "CHECK_STEPS", 10)
-    record(*(an_entry(request=os.urandom(3000)) for _ in range(40)))
-    (found,) = holdings.database(settings)
-    assert found.is_ok
-    assert "too large to be checked" in found.detail
-
-
-def test_calls_of_the_far_future_tell_of_a_wrong_clock(settings: Settings, record: Record) -> None:
-    record(an_entry(started_at=4_000_000_000_000))
-    *_, found = holdings.database(settings)
-    assert (found.subject, found.is_ok) == ("clock", False)
-
-
 def test_what_interrupted_writes_left_is_told_when_it_is_old(settings: Settings) -> None:
     folder = Path(settings.data_dir)
     folder.mkdir()
@@ -119,14 +86,3 @@ def test_what_interrupted_writes_left_is_told_when_it_is_old(settings: Settings)
     os.utime(left, (1, 1))
     (found,) = holdings.left_over(settings)
     assert found.next == f"rm {left}"
-
-
-def test_an_index_that_is_still_being_made_is_told(
-    settings: Settings, record: Record, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    assert list(holdings.text_index(settings)) == []
-    record(replace(an_entry(), input_text="a refund"))
-    assert list(holdings.text_index(settings)) == []
-    monkeypatch.setattr(holdings, "TAIL", 0)
-    (told,) = holdings.text_index(settings)
-    assert (told.is_ok, "1 calls are not in the full-text index yet" in told.detail) == (None, True)
