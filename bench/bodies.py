@@ -13,7 +13,8 @@ from collections.abc import Sequence
 from bench.relaying import Figures
 from proxy.settings.database import DatabaseSettings
 from proxy.store.reading.reader import Reader
-from proxy.store.writing.writer import StoreWriter, WriteBatch
+from proxy.store.writing.batches import WriteBatch
+from proxy.store.writing.writer import StoreWriter
 from tests.support.conversations import SHAPES, Turn, stored_as
 
 CONVERSATIONS = {"chat": 150, "agent": 12, "retrieval": 15, "images": 15}

@@ -17,7 +17,8 @@ from proxy.domain.interaction import Entry, Interaction
 from proxy.domain.outcome import CostStatus, Outcome
 from proxy.interpret.entry import interpret
 from proxy.pricing.cost import cost_of
-from proxy.store.writing.writer import StoreWriter, WriteBatch
+from proxy.store.writing.batches import WriteBatch
+from proxy.store.writing.writer import StoreWriter
 from tests.support.recorded import recorded
 from tests.support.spooling import reply
 

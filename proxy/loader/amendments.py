@@ -36,7 +36,8 @@ from proxy.store.engines.failures import RowError, StoreUnavailableError
 from proxy.store.hosts.configuration import Proposal
 from proxy.store.migrating.migration import prepare
 from proxy.store.schema.sealing import SealedRecordError, is_sealed, sealer_of, unsealed
-from proxy.store.writing.writer import StoreWriter, Totals, WriteBatch
+from proxy.store.writing.batches import Totals, WriteBatch
+from proxy.store.writing.writer import StoreWriter
 
 log = structlog.get_logger("loader")
 

@@ -18,7 +18,8 @@ from proxy.loader.preparing import Interpreted, Written, set_aside
 from proxy.loader.sources import FollowedSource
 from proxy.loader.totals import ModelNames, totals_of
 from proxy.store.engines.failures import RowError, StoreUnavailableError
-from proxy.store.writing.writer import StoreWriter, WriteBatch, WriteResult
+from proxy.store.writing.batches import WriteBatch, WriteResult
+from proxy.store.writing.writer import StoreWriter
 
 log = structlog.get_logger("loader")
 

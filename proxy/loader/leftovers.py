@@ -30,8 +30,9 @@ from proxy.spool.sources import Source
 from proxy.store.hosts.accounts import earlier
 from proxy.store.reading.reader import Reader
 from proxy.store.schema.decoding import Row
+from proxy.store.writing.batches import WriteBatch
 from proxy.store.writing.positions import SourceState
-from proxy.store.writing.writer import StoreWriter, WriteBatch
+from proxy.store.writing.writer import StoreWriter
 
 log = structlog.get_logger("loader")
 

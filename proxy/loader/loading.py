@@ -39,7 +39,8 @@ from proxy.spool.reader import SpoolReader
 from proxy.spool.sealing import KeyRing, SealedError
 from proxy.store.engines.failures import StoreMovedError
 from proxy.store.reading.reader import Reader
-from proxy.store.writing.writer import StoreWriter, WriteBatch, WriteResult
+from proxy.store.writing.batches import WriteBatch, WriteResult
+from proxy.store.writing.writer import StoreWriter
 from proxy.telemetry.families import Totals
 
 log = structlog.get_logger("loader")

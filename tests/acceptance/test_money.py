@@ -17,7 +17,8 @@ from proxy.domain.interaction import Entry
 from proxy.domain.outcome import UsageSource
 from proxy.settings.database import DatabaseSettings
 from proxy.store.migrating.migration import upgrade
-from proxy.store.writing.writer import StoreWriter, WriteBatch
+from proxy.store.writing.batches import WriteBatch
+from proxy.store.writing.writer import StoreWriter
 from tests.acceptance.conftest import Starter
 from tests.support.dashcam import RunningDashcam
 from tests.support.entries import an_interaction

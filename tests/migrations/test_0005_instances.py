@@ -5,8 +5,9 @@ from __future__ import annotations
 from proxy.settings.database import DatabaseSettings
 from proxy.store.migrating.migration import upgrade
 from proxy.store.reading.reader import Reader
+from proxy.store.writing.batches import WriteBatch
 from proxy.store.writing.positions import SourceState
-from proxy.store.writing.writer import StoreWriter, WriteBatch
+from proxy.store.writing.writer import StoreWriter
 from tests.support.revisions import bring_back, bring_to
 from tests.support.rollups import ask
 

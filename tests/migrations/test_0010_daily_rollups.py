@@ -6,7 +6,8 @@ from contextlib import closing
 
 from proxy.settings.database import DatabaseSettings
 from proxy.store.migrating.migration import How, upgrade
-from proxy.store.writing.writer import StoreWriter, WriteBatch
+from proxy.store.writing.batches import WriteBatch
+from proxy.store.writing.writer import StoreWriter
 from tests.support.entries import STARTED_AT, an_entry
 from tests.support.revisions import bring_back
 from tests.support.rollups import ask, assert_rollups_equal_the_rows

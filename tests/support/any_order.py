@@ -28,8 +28,9 @@ from proxy.store.erasure import clock, erasing, passes, purges, retention
 from proxy.store.erasure.anonymising import Manner
 from proxy.store.erasure.purges import Aim
 from proxy.store.sums.rebuilding import rebuild_day
+from proxy.store.writing.batches import WriteBatch
 from proxy.store.writing.positions import SourceState
-from proxy.store.writing.writer import StoreWriter, WriteBatch
+from proxy.store.writing.writer import StoreWriter
 from tests.support.entries import STARTED_AT, an_entry, with_body
 from tests.support.rollups import ask, assert_rollups_equal_the_rows
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from proxy.domain.outcome import Outcome
 from proxy.settings.values import Settings
-from proxy.store.writing.writer import WriteBatch
+from proxy.store.writing.batches import WriteBatch
 from tests.support.admin_api import AdminApi, admin_api
 from tests.support.entries import an_entry
 

@@ -13,8 +13,9 @@ from proxy.store.moving import state
 from proxy.store.moving.merging import Renaming
 from proxy.store.moving.procedure import Copy, Watch, copy
 from proxy.store.moving.side import Side
+from proxy.store.writing.batches import WriteBatch
 from proxy.store.writing.positions import SourceState
-from proxy.store.writing.writer import StoreWriter, WriteBatch
+from proxy.store.writing.writer import StoreWriter
 from tests.support.any_rows import Rows, everything
 from tests.support.entries import STARTED_AT
 

@@ -14,7 +14,8 @@ from pathlib import Path
 from proxy.domain.interaction import Entry
 from proxy.settings.database import sqlite_at
 from proxy.store.engines.failures import StoreMovedError, StoreUnavailableError
-from proxy.store.writing.writer import StoreWriter, WriteBatch
+from proxy.store.writing.batches import WriteBatch
+from proxy.store.writing.writer import StoreWriter
 from tests.support.entries import an_entry
 
 PARTED = "parted"

@@ -26,7 +26,7 @@ from proxy.pricing.cost import cost_of
 from proxy.pricing.current import CurrentPrices
 from proxy.pricing.rates import PriceList
 from proxy.settings.values import Settings
-from proxy.store.writing import writer
+from proxy.store.writing import batches
 
 _LARGEST = 16 * 1024 * 1024
 
@@ -43,7 +43,7 @@ def _tell(ask: Ask) -> Reply:
     said = parse(ToldCalls, ask.body)
     prices = _prices_of(ask.settings)
     entries = [_entry(ask, item, number, prices) for number, item in enumerate(said.interactions)]
-    new = {entry.interaction.id for entry in ask.desk.write(lambda within: writer.add(within.connection, entries))}
+    new = {entry.interaction.id for entry in ask.desk.write(lambda within: batches.add(within.connection, entries))}
     told = [{"id": entry.interaction.id, "is_new": entry.interaction.id in new} for entry in entries]
     return Reply(body={"interactions": told, "stored": len(new)}, status=201)
 

@@ -18,7 +18,8 @@ from urllib.parse import quote
 
 import pytest
 
-from proxy.store.writing.writer import StoreWriter, WriteBatch
+from proxy.store.writing.batches import WriteBatch
+from proxy.store.writing.writer import StoreWriter
 from tests.support.entries import an_entry
 from tests.support.fresh_sqlite import fresh_sqlite
 from tests.support.means import require

@@ -14,7 +14,8 @@ import pytest
 
 from proxy.domain.identity import IdentityMint, id_text
 from proxy.settings.database import sqlite_at
-from proxy.store.writing.writer import StoreWriter, WriteBatch
+from proxy.store.writing.batches import WriteBatch
+from proxy.store.writing.writer import StoreWriter
 from tests.support.entries import STARTED_AT, an_entry
 from tests.support.fresh_sqlite import fresh_sqlite
 from tests.support.rollups import ask, assert_rollups_equal_the_rows

@@ -13,7 +13,8 @@ from proxy.forms.calls import BESIDE, entry_of
 from proxy.forms.exported import values_of
 from proxy.settings.database import DatabaseSettings
 from proxy.store.schema.rows import COLUMNS
-from proxy.store.writing.writer import StoreWriter, WriteBatch
+from proxy.store.writing.batches import WriteBatch
+from proxy.store.writing.writer import StoreWriter
 from tests.support.any_calls import any_entries
 
 NOW = 1_800_000_000_000

@@ -20,7 +20,8 @@ from proxy.store.reading.differing import differences, rows_of
 from proxy.store.reading.reader import Reader
 from proxy.store.schema.columns import instant_text
 from proxy.store.schema.rows import COLUMNS, TRUTHS
-from proxy.store.writing.writer import StoreWriter, WriteBatch
+from proxy.store.writing.batches import WriteBatch
+from proxy.store.writing.writer import StoreWriter
 from tests.support.any_calls import any_entries
 from tests.support.entries import STARTED_AT, an_entry
 from tests.support.fresh_sqlite import fresh_sqlite

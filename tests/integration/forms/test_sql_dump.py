@@ -12,7 +12,8 @@ from proxy.forms.sql import SqlDump
 from proxy.store.filters.statements import Filters
 from proxy.store.reading.reader import Reader
 from proxy.store.schema.rows import COLUMNS
-from proxy.store.writing.writer import StoreWriter, WriteBatch
+from proxy.store.writing.batches import WriteBatch
+from proxy.store.writing.writer import StoreWriter
 from tests.support.entries import an_entry
 
 if TYPE_CHECKING:

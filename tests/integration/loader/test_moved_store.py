@@ -16,7 +16,8 @@ from proxy.settings.values import Settings
 from proxy.store.engines.failures import StoreMovedError
 from proxy.store.engines.sqlite import Sqlite
 from proxy.store.migrating.migration import upgrade
-from proxy.store.writing.writer import StoreWriter, WriteBatch
+from proxy.store.writing.batches import WriteBatch
+from proxy.store.writing.writer import StoreWriter
 from tests.integration.loader.conftest import Bench
 from tests.support.entries import an_entry
 from tests.support.rollups import ask

@@ -26,7 +26,8 @@ from proxy.settings.values import Settings
 from proxy.store.changes.amending import Amendment
 from proxy.store.filters.statements import Filters
 from proxy.store.reading.reader import Reader
-from proxy.store.writing.writer import StoreWriter, WriteBatch
+from proxy.store.writing.batches import WriteBatch
+from proxy.store.writing.writer import StoreWriter
 from tests.support.forms import HEADER, field, file, form
 from tests.support.priced_cases import call_of, cases
 from tests.support.recorded import SSE, answer, chat_chunks, cut_up, events, recorded, response_events

@@ -10,7 +10,8 @@ from proxy.domain.outcome import Outcome
 from proxy.store.reading import analytics, summaries
 from proxy.store.reading.analytics import BY_HOUR, BY_SUBJECT, MEASURES, SUBJECT_MEASURES, Grouping, Span
 from proxy.store.reading.reader import Reader
-from proxy.store.writing.writer import StoreWriter, WriteBatch
+from proxy.store.writing.batches import WriteBatch
+from proxy.store.writing.writer import StoreWriter
 from tests.support.entries import STARTED_AT, an_entry
 
 HOUR, DAY = 3_600_000, 86_400_000

@@ -13,7 +13,8 @@ from proxy.domain.interaction import Entry, uncounted
 from proxy.domain.outcome import CostStatus, UsageSource
 from proxy.store.reading.reader import Reader
 from proxy.store.schema.decoding import Row
-from proxy.store.writing.writer import StoreWriter, WriteBatch
+from proxy.store.writing.batches import WriteBatch
+from proxy.store.writing.writer import StoreWriter
 from tests.support.entries import an_entry
 
 KEEPS_FOLDER = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=25)

@@ -14,7 +14,8 @@ from proxy.store.filters.asking import filters_of
 from proxy.store.filters.terms import COLUMNS
 from proxy.store.reading.reader import Reader
 from proxy.store.schema.rows import COLUMNS as ALL_COLUMNS
-from proxy.store.writing.writer import StoreWriter, WriteBatch
+from proxy.store.writing.batches import WriteBatch
+from proxy.store.writing.writer import StoreWriter
 from tests.support.entries import STARTED_AT, an_entry
 
 TIME = f"{STARTED_AT:012x}"

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from proxy.settings.database import DatabaseSettings
 from proxy.store.reading.reader import Reader
-from proxy.store.writing.writer import StoreWriter, WriteBatch
+from proxy.store.writing.batches import WriteBatch
+from proxy.store.writing.writer import StoreWriter
 from tests.support.conversations import SHAPES, Turn, stored_as
 from tests.support.rollups import ask
 

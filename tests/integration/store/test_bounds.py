@@ -20,7 +20,8 @@ from proxy.store.filters.statements import WHOLE, models_beginning
 from proxy.store.reading.analytics import Grouping, Span, buckets, failures, grouped, sessions
 from proxy.store.reading.reader import PAGE, Reader
 from proxy.store.schema.rows import COLUMNS
-from proxy.store.writing.writer import StoreWriter, WriteBatch
+from proxy.store.writing.batches import WriteBatch
+from proxy.store.writing.writer import StoreWriter
 from tests.support.entries import STARTED_AT, an_entry
 from tests.support.fresh_sqlite import fresh_sqlite
 

@@ -20,7 +20,8 @@ from proxy.store.migrating.migration import head
 from proxy.store.migrating.soundness import VIEWS
 from proxy.store.upkeep.checking import Checked, check_all
 from proxy.store.upkeep.figures import free_bytes, table_sizes, timings, totals, view_names
-from proxy.store.writing.writer import StoreWriter, WriteBatch
+from proxy.store.writing.batches import WriteBatch
+from proxy.store.writing.writer import StoreWriter
 from tests.support.entries import an_entry
 from tests.support.rollups import ask
 

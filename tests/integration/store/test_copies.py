@@ -15,8 +15,9 @@ from proxy.settings.database import sqlite_at
 from proxy.store.copies.backup import NoRoomError, copy_database
 from proxy.store.reading.reader import Reader
 from proxy.store.upkeep.restoring import examine, restore
+from proxy.store.writing.batches import WriteBatch
 from proxy.store.writing.positions import SourceState
-from proxy.store.writing.writer import StoreWriter, WriteBatch
+from proxy.store.writing.writer import StoreWriter
 from tests.support.entries import an_entry
 
 

@@ -14,7 +14,8 @@ from proxy.store.changes import feedback
 from proxy.store.erasure import erasing, purges
 from proxy.store.erasure.anonymising import Manner, anonymise
 from proxy.store.erasure.purges import Aim
-from proxy.store.writing.writer import StoreWriter, WriteBatch
+from proxy.store.writing.batches import WriteBatch
+from proxy.store.writing.writer import StoreWriter
 from tests.support.entries import STARTED_AT, an_entry
 from tests.support.rollups import ask
 

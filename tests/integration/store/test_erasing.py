@@ -17,8 +17,9 @@ from proxy.store.contents.set_aside import Quarantined
 from proxy.store.erasure import erasing
 from proxy.store.reading.reader import Reader
 from proxy.store.schema import tables
+from proxy.store.writing.batches import WriteBatch
 from proxy.store.writing.positions import SourceState
-from proxy.store.writing.writer import StoreWriter, WriteBatch
+from proxy.store.writing.writer import StoreWriter
 from tests.support.entries import STARTED_AT, an_entry, with_body
 from tests.support.rollups import ask, assert_rollups_equal_the_rows
 

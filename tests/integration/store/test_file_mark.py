@@ -17,7 +17,8 @@ from proxy.settings.database import sqlite_at
 from proxy.store.engines import file_mark
 from proxy.store.engines.failures import StoreMovedError
 from proxy.store.engines.file_mark import Content, FileMark
-from proxy.store.writing.writer import StoreWriter, WriteBatch
+from proxy.store.writing.batches import WriteBatch
+from proxy.store.writing.writer import StoreWriter
 from tests.support.entries import an_entry
 from tests.support.fresh_sqlite import fresh_sqlite
 from tests.support.rollups import ask

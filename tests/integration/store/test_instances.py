@@ -11,8 +11,9 @@ from proxy.errors import StoreError
 from proxy.settings.database import DatabaseSettings
 from proxy.store.hosts import instances, leadership
 from proxy.store.hosts.instances import Instance, Report
+from proxy.store.writing.batches import WriteBatch
 from proxy.store.writing.positions import SourceState
-from proxy.store.writing.writer import StoreWriter, WriteBatch
+from proxy.store.writing.writer import StoreWriter
 from tests.support.entries import an_entry
 from tests.support.hosts import a_host
 from tests.support.postgres import Databases

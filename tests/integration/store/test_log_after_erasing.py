@@ -15,7 +15,8 @@ from proxy.settings.values import Settings
 from proxy.store.care.text_indexing import index_next
 from proxy.store.changes import feedback
 from proxy.store.erasure.erasing import strip
-from proxy.store.writing.writer import StoreWriter, WriteBatch
+from proxy.store.writing.batches import WriteBatch
+from proxy.store.writing.writer import StoreWriter
 from tests.support.entries import an_entry
 from tests.support.fresh_sqlite import fresh_sqlite
 

@@ -21,7 +21,8 @@ from proxy.settings.database import DatabaseSettings, sqlite_at
 from proxy.store.care.maintenance import TASKS, Done, Upkeep, maintain
 from proxy.store.engines.engine import Backend, backend_of, lent
 from proxy.store.upkeep import figures
-from proxy.store.writing.writer import StoreWriter, WriteBatch
+from proxy.store.writing.batches import WriteBatch
+from proxy.store.writing.writer import StoreWriter
 from tests.support.entries import an_entry
 from tests.support.rollups import ask
 

@@ -27,8 +27,9 @@ from proxy.store.engines.engine import backend_of
 from proxy.store.filters.statements import Filters, Order
 from proxy.store.reading.reader import Reader
 from proxy.store.upkeep.checking import check_all
+from proxy.store.writing.batches import WriteBatch
 from proxy.store.writing.positions import SourceState
-from proxy.store.writing.writer import StoreWriter, WriteBatch
+from proxy.store.writing.writer import StoreWriter
 from tests.support.entries import an_entry
 from tests.support.rollups import ask
 from tests.support.waiting import wait_until

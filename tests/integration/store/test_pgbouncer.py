@@ -15,8 +15,9 @@ from proxy.store.changes.amending import Amendment, Change
 from proxy.store.filters.statements import Filters
 from proxy.store.migrating.migration import upgrade
 from proxy.store.reading.reader import Reader
+from proxy.store.writing.batches import WriteBatch
 from proxy.store.writing.positions import SourceState
-from proxy.store.writing.writer import StoreWriter, WriteBatch
+from proxy.store.writing.writer import StoreWriter
 from tests.support.entries import an_entry, with_body
 from tests.support.pgbouncer import PROGRAM, bouncer
 from tests.support.rollups import assert_rollups_equal_the_rows

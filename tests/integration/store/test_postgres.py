@@ -28,8 +28,9 @@ from proxy.store.engines.postgres import translated
 from proxy.store.filters.statements import Filters
 from proxy.store.migrating.migration import upgrade
 from proxy.store.reading.reader import Reader
+from proxy.store.writing.batches import WriteBatch
 from proxy.store.writing.positions import SourceState
-from proxy.store.writing.writer import StoreWriter, WriteBatch
+from proxy.store.writing.writer import StoreWriter
 from tests.support.entries import an_entry, with_body
 from tests.support.postgres import PostgresServer
 

@@ -20,8 +20,9 @@ from proxy.store.erasure.erasing import erase
 from proxy.store.erasure.purges import Aim, Kind, Purge
 from proxy.store.filters import text_index
 from proxy.store.reading.reader import Reader
+from proxy.store.writing.batches import WriteBatch
 from proxy.store.writing.positions import SourceState
-from proxy.store.writing.writer import StoreWriter, WriteBatch
+from proxy.store.writing.writer import StoreWriter
 from tests.support.entries import STARTED_AT, an_entry
 from tests.support.rollups import ask, assert_rollups_equal_the_rows
 

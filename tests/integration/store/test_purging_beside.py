@@ -10,7 +10,7 @@ import pytest
 from proxy.settings.database import DatabaseSettings
 from proxy.store.erasure import purges
 from proxy.store.erasure.purges import PURGE, Aim
-from proxy.store.writing import writer as writing
+from proxy.store.writing import batches
 from proxy.store.writing.writer import StoreWriter
 from tests.support.entries import STARTED_AT, an_entry
 from tests.support.postgres import Databases
@@ -38,7 +38,7 @@ def test_who_is_just_storing_is_waited_for(store: DatabaseSettings) -> None:
         ThreadPoolExecutor(1) as pool,
     ):
         with host.transaction() as connection:
-            assert len(writing.add(connection, [entry])) == 1
+            assert len(batches.add(connection, [entry])) == 1
             with other.transaction() as beside:
                 purge = purges.begin(beside, PURGE, Aim(user="kim"), "lee", STARTED_AT + 1)
                 assert purges.find(beside, purge) == []

@@ -8,7 +8,8 @@ from proxy.domain.outcome import Outcome
 from proxy.errors import NotFoundError
 from proxy.store.filters.statements import Filters, Order
 from proxy.store.reading.reader import Reader
-from proxy.store.writing.writer import StoreWriter, WriteBatch
+from proxy.store.writing.batches import WriteBatch
+from proxy.store.writing.writer import StoreWriter
 from tests.support.entries import STARTED_AT, an_entry
 
 OWN_ID = "5f1d7a52-0f7e-4d55-9d5b-3b1f0c2a7e11"

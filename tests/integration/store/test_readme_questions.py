@@ -11,7 +11,8 @@ import pytest
 from proxy.domain.outcome import Outcome
 from proxy.settings.database import DatabaseSettings
 from proxy.store.engines.sql import ask
-from proxy.store.writing.writer import StoreWriter, WriteBatch
+from proxy.store.writing.batches import WriteBatch
+from proxy.store.writing.writer import StoreWriter
 from tests.support.entries import an_entry
 from tests.support.processes import ROOT
 

@@ -13,7 +13,8 @@ from proxy.errors import StoreError
 from proxy.settings.database import DatabaseSettings
 from proxy.store.filters.statements import Filters
 from proxy.store.reading.reader import Reader
-from proxy.store.writing.writer import StoreWriter, WriteBatch
+from proxy.store.writing.batches import WriteBatch
+from proxy.store.writing.writer import StoreWriter
 from tests.support.entries import an_entry
 
 if TYPE_CHECKING:

@@ -20,7 +20,8 @@ from proxy.store.erasure import clock, retention
 from proxy.store.erasure.outlook import outlook
 from proxy.store.erasure.size import used_bytes
 from proxy.store.schema.columns import instant_text
-from proxy.store.writing.writer import StoreWriter, WriteBatch
+from proxy.store.writing.batches import WriteBatch
+from proxy.store.writing.writer import StoreWriter
 from tests.support.entries import STARTED_AT, an_entry, with_body
 from tests.support.rollups import ask, assert_rollups_equal_the_rows
 

@@ -14,7 +14,8 @@ from proxy.store.copies.backup import NoRoomError
 from proxy.store.copies.sealed_copies import plain_copy, seal, unsealed
 from proxy.store.copies.sealed_file import POSTGRES, CopyBrokenError, SealingFile
 from proxy.store.upkeep.restoring import examine
-from proxy.store.writing.writer import StoreWriter, WriteBatch
+from proxy.store.writing.batches import WriteBatch
+from proxy.store.writing.writer import StoreWriter
 from tests.support.entries import an_entry
 
 MASTER = bytes(range(32))

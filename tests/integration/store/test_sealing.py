@@ -26,7 +26,8 @@ from proxy.store.filters.statements import Filters
 from proxy.store.reading.reader import Reader
 from proxy.store.schema import tables
 from proxy.store.schema.sealing import SealedRecordError, Sealer, unsealed
-from proxy.store.writing.writer import StoreWriter, WriteBatch
+from proxy.store.writing.batches import WriteBatch
+from proxy.store.writing.writer import StoreWriter
 from tests.support.entries import an_entry
 from tests.support.rollups import ask
 

@@ -19,8 +19,9 @@ from proxy.settings.database import DatabaseSettings
 from proxy.store.changes.amending import Amendment, Change
 from proxy.store.contents.bodies import keep_bodies
 from proxy.store.schema.columns import instant_text
+from proxy.store.writing.batches import WriteBatch
 from proxy.store.writing.positions import SourceState
-from proxy.store.writing.writer import StoreWriter, WriteBatch
+from proxy.store.writing.writer import StoreWriter
 from tests.support.entries import STARTED_AT, an_entry, with_body
 from tests.support.postgres import Databases
 from tests.support.rollups import ask, assert_rollups_equal_the_rows

@@ -8,7 +8,8 @@ from proxy.settings.database import DatabaseSettings
 from proxy.store.filters.statements import Filters, Order
 from proxy.store.reading import sorting
 from proxy.store.reading.reader import Reader
-from proxy.store.writing.writer import StoreWriter, WriteBatch
+from proxy.store.writing.batches import WriteBatch
+from proxy.store.writing.writer import StoreWriter
 from tests.support.entries import STARTED_AT, an_entry
 
 HOUR = 3_600_000

@@ -15,7 +15,8 @@ from proxy.store.engines.failures import StoreUnavailableError
 from proxy.store.filters.statements import Filters, Order, listing, listing_largest, slice_of
 from proxy.store.migrating.migration import upgrade
 from proxy.store.reading.reader import Reader
-from proxy.store.writing.writer import StoreWriter, WriteBatch
+from proxy.store.writing.batches import WriteBatch
+from proxy.store.writing.writer import StoreWriter
 from tests.support.entries import STARTED_AT, an_entry
 from tests.support.rollups import ask
 

@@ -6,7 +6,8 @@ from proxy.domain.interaction import Entry
 from proxy.settings.database import DatabaseSettings
 from proxy.store.erasure import erasing
 from proxy.store.reading.reader import Reader
-from proxy.store.writing.writer import StoreWriter, WriteBatch
+from proxy.store.writing.batches import WriteBatch
+from proxy.store.writing.writer import StoreWriter
 from tests.support.entries import STARTED_AT, an_entry, with_body
 from tests.support.rollups import ask
 

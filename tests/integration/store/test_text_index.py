@@ -25,7 +25,8 @@ from proxy.store.filters.statements import WHOLE, Filters, conditions_of, sectio
 from proxy.store.migrating import revisions
 from proxy.store.migrating.migration import upgrade
 from proxy.store.reading.reader import Reader
-from proxy.store.writing.writer import StoreWriter, WriteBatch
+from proxy.store.writing.batches import WriteBatch
+from proxy.store.writing.writer import StoreWriter
 from tests.support.entries import STARTED_AT, an_entry
 from tests.support.fresh_sqlite import fresh_sqlite
 

@@ -18,7 +18,8 @@ from proxy.store.changes.amending import Amendment, Change
 from proxy.store.filters.statements import Filters
 from proxy.store.reading.reader import Reader
 from proxy.store.schema.rows import LARGEST
-from proxy.store.writing.writer import StoreWriter, WriteBatch
+from proxy.store.writing.batches import WriteBatch
+from proxy.store.writing.writer import StoreWriter
 from tests.support.entries import STARTED_AT, an_entry
 from tests.support.rollups import ask, assert_rollups_equal_the_rows
 

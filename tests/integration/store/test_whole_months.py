@@ -18,7 +18,8 @@ from proxy.settings.values import RetentionSettings
 from proxy.store.engines import partitions
 from proxy.store.engines.engine import backend_of
 from proxy.store.erasure import clock, months, oldest_months, retention
-from proxy.store.writing.writer import StoreWriter, WriteBatch
+from proxy.store.writing.batches import WriteBatch
+from proxy.store.writing.writer import StoreWriter
 from tests.support.entries import STARTED_AT, an_entry, with_body
 from tests.support.moving import amend, judge
 from tests.support.rollups import ask, assert_rollups_equal_the_rows

@@ -19,8 +19,9 @@ from proxy.store.engines.failures import RowError
 from proxy.store.filters.statements import Filters
 from proxy.store.reading.reader import Reader
 from proxy.store.schema.rows import LARGEST
+from proxy.store.writing.batches import Totals, WriteBatch
 from proxy.store.writing.positions import SourceState
-from proxy.store.writing.writer import StoreWriter, Totals, WriteBatch
+from proxy.store.writing.writer import StoreWriter
 from tests.support.entries import an_entry, with_body
 from tests.support.rollups import ask
 

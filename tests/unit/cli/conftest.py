@@ -13,7 +13,8 @@ from proxy.cli.app import run_app
 from proxy.cli.terminal import settle_colours
 from proxy.domain.interaction import Entry
 from proxy.settings.database import sqlite_at
-from proxy.store.writing.writer import StoreWriter, WriteBatch
+from proxy.store.writing.batches import WriteBatch
+from proxy.store.writing.writer import StoreWriter
 from tests.support.fresh_sqlite import fresh_sqlite
 
 

@@ -10,7 +10,7 @@ import pytest
 from proxy.control.api import erasing
 from proxy.settings.database import DatabaseSettings
 from proxy.settings.values import Settings
-from proxy.store.writing.writer import WriteBatch
+from proxy.store.writing.batches import WriteBatch
 from tests.support.admin_api import AdminApi, admin_api
 from tests.support.entries import an_entry
 from tests.support.rollups import assert_rollups_equal_the_rows

@@ -9,7 +9,7 @@ import pytest
 
 from proxy.settings.database import DatabaseSettings
 from proxy.settings.values import Settings
-from proxy.store.writing.writer import WriteBatch
+from proxy.store.writing.batches import WriteBatch
 from tests.support.admin_api import AdminApi, admin_api
 from tests.support.entries import an_entry
 

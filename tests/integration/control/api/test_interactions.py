@@ -22,7 +22,7 @@ from proxy.settings.database import DatabaseSettings, sqlite_at
 from proxy.settings.values import Settings
 from proxy.store.migrating.migration import upgrade
 from proxy.store.schema.rows import COLUMNS
-from proxy.store.writing.writer import WriteBatch
+from proxy.store.writing.batches import WriteBatch
 from tests.support.admin_api import AdminApi, admin_api
 from tests.support.entries import STARTED_AT, an_entry
 

@@ -12,7 +12,8 @@ from proxy.control.live import feed as feeding
 from proxy.control.live.feed import Feed
 from proxy.settings.database import DatabaseSettings
 from proxy.settings.values import Settings
-from proxy.store.writing.writer import StoreWriter, WriteBatch
+from proxy.store.writing.batches import WriteBatch
+from proxy.store.writing.writer import StoreWriter
 from tests.support.admin_api import PEER, AdminApi, admin_api
 from tests.support.entries import an_entry
 

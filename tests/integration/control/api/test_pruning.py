@@ -12,7 +12,7 @@ from proxy.domain.identity import IdentityMint, id_text
 from proxy.domain.outcome import ContentState
 from proxy.settings.database import DatabaseSettings
 from proxy.settings.values import RetentionSettings, Settings
-from proxy.store.writing.writer import WriteBatch
+from proxy.store.writing.batches import WriteBatch
 from tests.support.admin_api import AdminApi, admin_api
 from tests.support.entries import an_entry
 from tests.support.rollups import assert_rollups_equal_the_rows

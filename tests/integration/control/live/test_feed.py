@@ -23,7 +23,8 @@ from proxy.settings.database import DatabaseSettings
 from proxy.settings.values import Settings
 from proxy.store.engines.failures import StoreUnavailableError
 from proxy.store.filters.asking import filters_of
-from proxy.store.writing.writer import StoreWriter, WriteBatch
+from proxy.store.writing.batches import WriteBatch
+from proxy.store.writing.writer import StoreWriter
 from proxy.telemetry.families import Totals
 from tests.support.entries import an_entry
 from tests.support.spooling import SpoolingGateway, a_start, an_end, settings_in

@@ -9,7 +9,8 @@ import pytest
 
 from proxy.domain.interaction import Entry
 from proxy.store.catalogue.prompt_usage import PromptUsage, all_usage, last_call, usage_of
-from proxy.store.writing.writer import StoreWriter, WriteBatch
+from proxy.store.writing.batches import WriteBatch
+from proxy.store.writing.writer import StoreWriter
 from tests.support.entries import STARTED_AT, an_entry
 
 _HOUR = 3_600_000
