@@ -25,8 +25,10 @@ from proxy.cli import (
     prompt_commands,
     prompt_figure_commands,
     prompt_file_commands,
+    provider_commands,
     reading_commands,
     redaction_commands,
+    route_commands,
     setup_commands,
     view_commands,
 )
@@ -147,11 +149,13 @@ outward_commands.add_to(app)
 price_commands.add_to(app)
 redaction_commands.add_to(app)
 database_commands.add_to(app)
-catalogue_commands.add_to(app)
+provider_commands.add_to(app)
+route_commands.add_to(app)
+catalogue_commands.add_to(app, setup_commands.config_app)
 key_commands.add_to(app)
 prompt_file_commands.add_to(prompt_commands.prompts)
 prompt_figure_commands.add_to(prompt_commands.prompts)
-prompt_commands.add_to(app, setup_commands.config_app)
+prompt_commands.add_to(app)
 setup_commands.add_to(app)
 
 

@@ -1,21 +1,19 @@
-"""What the catalogue's commands print: lists in columns, one document as JSON, and what a change came to."""
+"""What the catalogue's commands print: lists in columns, one document as JSON, and what a change came to.
+
+An empty list names the command that fills it. What is printed of a prompt alone is ``prompt_output``.
+"""
 
 from __future__ import annotations
 
-import contextlib
 import sys
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import orjson
 
-from proxy.cli.admin import Admin, part
 from proxy.cli.rows import print_rows, shown
-from proxy.cli.terminal import counted, harmless, json_text, local_time, on_one_line, paint
-from proxy.errors import InvalidError, NotFoundError, UsageError
+from proxy.cli.terminal import counted, json_text, local_time, on_one_line, paint
 
-LARGEST_FILE = 10 * 1024 * 1024
 COLUMNS: Mapping[str, Sequence[str]] = {
     "providers": ("name", "kind", "base_url", "origin", "active"),
     "models": ("id", "display_name", "context_window", "max_output_tokens", "active"),
@@ -108,137 +106,6 @@ def print_what_yes_does(changes: Sequence[object], *words: str) -> None:
     before, *behind = words
     them = "it" if len(changes) == 1 else "them"
     print(f"{counted(len(changes), 'change')}; --yes {' '.join([before, them, *behind])}", file=sys.stderr)
-
-
-def put(
-    admin: Admin, noun: str, name: str, document: Mapping[str, Any], *, usual: Mapping[str, Any] | None = None,
-    needs: Mapping[str, str] | None = None,
-) -> Any:  # fmt: skip
-    """Create a document, or change the one that is there.
-
-    ``usual`` is for a new one that does not say it, ``needs`` what a new one must say, with the option that says it.
-    What was found on this machine is no document yet: the catalogue's own takes its place.
-    """
-    try:
-        found = admin.ask("GET", f"{noun}/{part(name)}")
-    except NotFoundError:
-        found = {"origin": "found"}
-    if found.get("origin") == "found":
-        if missing := [option for field, option in (needs or {}).items() if field not in document]:
-            raise UsageError(f"there is no {noun.removesuffix('s')} {name[:80]!r} yet; a new one needs {missing[0]}")
-        return admin.ask("POST", noun, {**(usual or {}), **document})
-    return admin.ask("PATCH", f"{noun}/{part(name)}", document)
-
-
-def parameters(pairs: Sequence[str], flag: str, texts: Collection[str] = ()) -> dict[str, Any]:
-    """Return NAME=VALUE pairs; a value that is JSON is that, another one a text, as those of ``texts`` always are."""
-    found: dict[str, Any] = {}
-    for pair in pairs:
-        name, equals, value = pair.partition("=")
-        if not name or not equals:
-            raise UsageError(f"{flag}: {pair[:80]!r} is no pair; write NAME=VALUE, as in: {flag} temperature=0.2")
-        try:
-            read = orjson.loads(value)
-        except orjson.JSONDecodeError:
-            read = value
-        found[name] = value if name in texts and not isinstance(read, str) else read
-    return found
-
-
-def read_file(name: str) -> bytes:
-    """Return what is in a file, or on standard input for ``-``; ``UsageError`` where it is no file to be read."""
-    try:
-        if name == "-":
-            data = sys.stdin.buffer.read(LARGEST_FILE + 1)
-        else:
-            with Path(name).open("rb") as file:
-                data = file.read(LARGEST_FILE + 1)
-    except OSError as error:
-        raise UsageError(f"{name} cannot be read: {error.strerror}") from error
-    if len(data) > LARGEST_FILE:
-        raise UsageError(f"{_named(name)} is larger than {LARGEST_FILE // 1024 // 1024} MB, which is the most")
-    return data
-
-
-@contextlib.contextmanager
-def about_file(name: str) -> Iterator[None]:
-    """Name the file in all that is refused of it, a line each."""
-    try:
-        yield
-    except UsageError as error:
-        told = error.message.replace("\n  ", f"\n  {_named(name)}: ")
-        raise UsageError(f"{_named(name)}: {told}", hint=error.hint) from error
-
-
-def read_content(name: str) -> dict[str, Any]:
-    """Return a prompt's content from a YAML or JSON file; a plain text is one system message."""
-    from proxy.catalogue.prompt_texts import read_content_text
-
-    data = read_file(name)
-    try:
-        content, rest = read_content_text(data, "" if name == "-" else Path(name).suffix)
-    except InvalidError as error:
-        raise UsageError(problems_in(name, error)) from error
-    if rest:
-        left = f"only the content of {_named(name)} counts here, not its {', '.join(rest)}"
-        print(f"dashcam: {on_one_line(left)}; dashcam prompts import takes that in", file=sys.stderr)
-    return content
-
-
-def problems_in(name: str, error: InvalidError) -> str:
-    """Return what is wrong with a file, a line each, every one with the file's name."""
-    lines = (f": {item}" if item.field else f" {item.reason}" for item in error.problems)
-    return "\n  ".join(f"{_named(name)}{line}" for line in lines)
-
-
-def _named(name: str) -> str:
-    return "standard input" if name == "-" else name
-
-
-def print_messages(messages: Sequence[Mapping[str, Any]]) -> None:
-    """Print messages as people read them."""
-    for item in messages:
-        content = item.get("content")
-        text = content if isinstance(content, str) else json_text(content, orjson.OPT_INDENT_2)
-        print(f"{paint(str(item.get('role')), 'bold')}\n{harmless(text)}\n")
-
-
-def print_version(name: str, found: Mapping[str, Any], prompt: Mapping[str, Any]) -> None:
-    """Print as comments who saved a version and why, and which others of the prompt there are."""
-    number, called = found["number"], f" ({found['name']})" if found.get("name") else ""
-    saved = f"# {name}@{number}{called}, saved by {found['author']} at {found['made_at']}"
-    print(saved + (f": {on_one_line(found['note'])}" if found.get("note") else ""), file=sys.stderr)
-    others = [item["number"] for item in prompt.get("versions", ()) if item["number"] != number]
-    labels = [f"{label} is {at}" for label, at in prompt.get("labels", {}).items()]
-    if others or labels:
-        told = [f"other versions: {_spans(others)}"] if others else []
-        print(f"# {'; '.join(told + labels)}", file=sys.stderr)
-
-
-def _spans(numbers: Sequence[int]) -> str:
-    """Return numbers in order in a few words: "1 to 4, 6"."""
-    spans: list[list[int]] = []
-    for number in numbers:
-        if spans and spans[-1][1] == number - 1:
-            spans[-1][1] = number
-        else:
-            spans.append([number, number])
-    return ", ".join(str(first) if first == last else f"{first} to {last}" for first, last in spans)
-
-
-def print_use(prompt: Mapping[str, Any]) -> None:
-    """Print how often a prompt was used, and what came of its last call as comments, where that is told."""
-    if not prompt["calls"]:
-        print("# never used" if prompt["calls"] == 0 else "# this prompt was deleted", file=sys.stderr)
-        return
-    call = f": dashcam show {prompt['last_call']}" if prompt["last_call"] else ""
-    print(f"# used {counted(prompt['calls'], 'time')}, last at {_instant(prompt['last_used'])}{call}", file=sys.stderr)
-    if "last_output" not in prompt:
-        return
-    output = prompt["last_output"]
-    print("# its last call answered:" if output else "# of its last call no answer is on record")
-    for line in harmless(output or "").splitlines():
-        print(f"#   {line}")
 
 
 def _cell(value: Any) -> Any:

@@ -9,7 +9,7 @@ import typer
 
 from proxy.cli import completion
 from proxy.cli.options import Color, Config, DatabaseUrl, DataDir, EnvFile, Json
-from proxy.cli.resolution import settings_from
+from proxy.cli.resolution import admin_from
 
 keys = typer.Typer(help="Make keys for those who call.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -49,12 +49,6 @@ Retention = Annotated[
 ]
 
 
-def _admin(config: str | None, data_dir: str | None, env_file: str | None, url: str | None) -> Any:
-    from proxy.cli.admin import Admin
-
-    return Admin(settings_from(config, data_dir, env_file, database_url=url))
-
-
 @keys.command("list")
 def list_keys(
     json: Json = False, color: Color = "auto", database_url: DatabaseUrl = None, data_dir: DataDir = None,
@@ -64,7 +58,7 @@ def list_keys(
     from proxy.cli.catalogue import print_list
     from proxy.cli.keys import state_of
 
-    found = _admin(config, data_dir, env_file, database_url).all("keys")
+    found = admin_from(config, data_dir, env_file, database_url).all("keys")
     print_list("keys", found if json else [{**item, "state": state_of(item)} for item in found], as_json=json)
 
 
@@ -86,7 +80,7 @@ def create_key(
         expires=expires, recording=recording, redaction=redact, retention=retention,
     )  # fmt: skip
     body = wish.new()
-    _show_key(_admin(config, data_dir, env_file, database_url).ask("POST", "keys", body), as_json=json)
+    _show_key(admin_from(config, data_dir, env_file, database_url).ask("POST", "keys", body), as_json=json)
 
 
 @keys.command("update")
@@ -109,7 +103,7 @@ def update_key(
         owner=owner, note=note, routes=route, limits={"rpm": rpm, "tpm": tpm, "concurrent": concurrent},
         expires=expires, recording=recording, redaction=redact, retention=retention,
     )  # fmt: skip
-    admin = _admin(config, data_dir, env_file, database_url)
+    admin = admin_from(config, data_dir, env_file, database_url)
     told = admin.ask("PATCH", f"keys/{part(name)}", wish.changing(admin.ask("GET", f"keys/{part(name)}")))
     print_change(told, f"key {name}", as_json=json)
 
@@ -124,7 +118,7 @@ def rotate_key(
     """Make a key in place of another, which goes on for a while."""
     from proxy.cli.admin import part
 
-    told = _admin(config, data_dir, env_file, database_url).ask(
+    told = admin_from(config, data_dir, env_file, database_url).ask(
         "POST", f"keys/{part(name)}/rotate", {"overlap_hours": hours}
     )
     _show_key(told, as_json=json)
@@ -139,7 +133,7 @@ def revoke_key(
     from proxy.cli.admin import part
     from proxy.cli.catalogue import print_change
 
-    told = _admin(config, data_dir, env_file, database_url).ask("POST", f"keys/{part(name)}/revoke")
+    told = admin_from(config, data_dir, env_file, database_url).ask("POST", f"keys/{part(name)}/revoke")
     print_change(told, f"key {name} revoked", as_json=json)
 
 

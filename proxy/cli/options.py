@@ -35,6 +35,8 @@ Color = Annotated[
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="One JSON document.")]
+File = Annotated[str, typer.Argument(metavar="FILE", help="YAML, JSON, .txt or .md; - for standard input.")]
+Set = Annotated[list[str] | None, typer.Option("--set", metavar="FIELD=VALUE", help="Any field of it; repeatable.")]
 Since = Annotated[
     str | None,
     typer.Option("--since", metavar="WHEN", help="7d, 3h, today, 2026-11-01, 2026-11-01T15:00, an id or last."),

@@ -86,7 +86,8 @@ def import_prices(
 ) -> None:
     """Take prices of a file into the catalogue; without --yes only say how many there are."""
     from proxy.cli.admin import Admin
-    from proxy.cli.catalogue import about_file, print_change, print_document, read_file
+    from proxy.cli.catalogue import print_change, print_document
+    from proxy.cli.given_files import about_file, read_file
     from proxy.cli.terminal import counted
 
     admin = Admin(settings_from(config, data_dir, env_file, database_url=database_url))

@@ -16,8 +16,9 @@ from proxy.catalogue.contents import Content
 from proxy.catalogue.prompt import PromptDocument
 from proxy.catalogue.prompt_files import CASES, HEAD
 from proxy.catalogue.yaml_text import read_yaml
-from proxy.cli.catalogue import print_document, problems_in, read_file
+from proxy.cli.catalogue import print_document
 from proxy.cli.findings import FOUND_PROBLEMS
+from proxy.cli.given_files import problems_in, read_file
 from proxy.cli.prompt_diff import diff_lines, print_diff
 from proxy.cli.prompt_folders import write_folder
 from proxy.cli.terminal import counted, on_one_line, paint

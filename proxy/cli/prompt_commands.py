@@ -1,32 +1,24 @@
-"""``prompts``, and the parts of ``config`` that are about the catalogue as a whole."""
+"""``prompts``: kept version by version, labelled, tried. Those for files and for figures are beside it."""
 
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from proxy.cli import completion
-from proxy.cli.options import Color, Config, DatabaseUrl, DataDir, EnvFile, Json
-from proxy.cli.resolution import settings_from
+from proxy.cli.options import Color, Config, DatabaseUrl, DataDir, EnvFile, File, Json
+from proxy.cli.resolution import admin_from
 
 prompts = typer.Typer(help="Keep prompts, version by version.", no_args_is_help=True, rich_markup_mode=None)
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The prompt.", autocompletion=completion.prompts)]
-File = Annotated[str, typer.Argument(metavar="FILE", help="YAML, JSON, .txt or .md; - for standard input.")]
 Version = Annotated[
     str,
     typer.Option("--version", metavar="V", help="A number, name or label.", autocompletion=completion.versions),
 ]
 Labels = Annotated[list[str] | None, typer.Option("--label", metavar="NAME", help="Label it; repeatable.")]
-
-
-def _admin(config: str | None, data_dir: str | None, env_file: str | None, url: str | None) -> Any:
-    from proxy.cli.admin import Admin
-
-    return Admin(settings_from(config, data_dir, env_file, database_url=url))
 
 
 @prompts.command("list")
@@ -37,7 +29,7 @@ def list_prompts(
     """List prompts, how often each was used and when last."""
     from proxy.cli.catalogue import print_list
 
-    print_list("prompts", _admin(config, data_dir, env_file, database_url).all("prompts"), as_json=json)
+    print_list("prompts", admin_from(config, data_dir, env_file, database_url).all("prompts"), as_json=json)
 
 
 @prompts.command("show")
@@ -50,11 +42,12 @@ def show_prompt(
     """Show a version as YAML, as it can be saved again; and how often the prompt was used."""
     from proxy.catalogue.yaml_text import write_yaml
     from proxy.cli.admin import part
-    from proxy.cli.catalogue import print_document, print_use, print_version
+    from proxy.cli.catalogue import print_document
+    from proxy.cli.prompt_output import print_use, print_version
     from proxy.cli.terminal import harmless
     from proxy.errors import NotFoundError
 
-    admin = _admin(config, data_dir, env_file, database_url)
+    admin = admin_from(config, data_dir, env_file, database_url)
     found = admin.ask("GET", f"prompts/{part(name)}/versions/{part(version)}")
     try:
         use = admin.ask("GET", f"prompts/{part(name)}", include="last_output" if last_output else None)
@@ -81,10 +74,11 @@ def create_prompt(
 ) -> None:  # fmt: skip
     """Save a version of a prompt; the first one makes it. Without a change there is no new one."""
     from proxy.cli.admin import part
-    from proxy.cli.catalogue import print_change, read_content
+    from proxy.cli.catalogue import print_change
+    from proxy.cli.given_files import read_content
     from proxy.errors import NotFoundError
 
-    admin = _admin(config, data_dir, env_file, database_url)
+    admin = admin_from(config, data_dir, env_file, database_url)
     body: dict[str, Any] = {"content": read_content(file), "note": note, "labels": label or []}
     try:
         admin.ask("GET", f"prompts/{part(name)}")
@@ -108,7 +102,7 @@ def edit_prompt(
     from proxy.cli.catalogue import print_change
     from proxy.cli.editing import edited, kept_where_refused
 
-    admin = _admin(config, data_dir, env_file, database_url)
+    admin = admin_from(config, data_dir, env_file, database_url)
     before = admin.ask("GET", f"prompts/{part(name)}/versions/{part(version)}")["content"]
     data = edited(write_yaml(before), name, ".yaml")
     with kept_where_refused(data, name, ".yaml"):
@@ -132,10 +126,12 @@ def render_prompt(
     A call that says no version gets the one labelled production, else the latest.
     """
     from proxy.cli.admin import part
-    from proxy.cli.catalogue import parameters, print_document, print_messages
+    from proxy.cli.catalogue import print_document
+    from proxy.cli.documents import parameters
+    from proxy.cli.prompt_output import print_messages
     from proxy.cli.terminal import on_one_line
 
-    admin, place = _admin(config, data_dir, env_file, database_url), f"prompts/{part(name)}"
+    admin, place = admin_from(config, data_dir, env_file, database_url), f"prompts/{part(name)}"
     wanted = version or ("production" if "production" in admin.ask("GET", place)["labels"] else "latest")
     declared = admin.ask("GET", f"{place}/versions/{part(wanted)}")["content"].get("variables", {})
     texts = [variable for variable, said in declared.items() if said["type"] == "string"]
@@ -168,7 +164,7 @@ def diff_prompt(
     from proxy.cli.admin import part
     from proxy.cli.prompt_diff import print_diff
 
-    admin = _admin(config, data_dir, env_file, database_url)
+    admin = admin_from(config, data_dir, env_file, database_url)
     found = [admin.ask("GET", f"prompts/{part(name)}/versions/{part(wanted)}") for wanted in (one, other)]
     print_diff(*(write_yaml(item["content"]) for item in found), *(f"{name}@{item['number']}" for item in found))
 
@@ -192,7 +188,7 @@ def label_prompt(
     from proxy.cli.admin import part
     from proxy.cli.catalogue import print_change
 
-    admin, path = _admin(config, data_dir, env_file, database_url), f"prompts/{part(name)}/labels/{part(label)}"
+    admin, path = admin_from(config, data_dir, env_file, database_url), f"prompts/{part(name)}/labels/{part(label)}"
     told = admin.ask("DELETE", path) if version == "-" else admin.ask("PUT", path, {"version": version})
     print_change(told, f"{name}@{label} is {told.get('version', 'nothing')}", as_json=json)
 
@@ -211,105 +207,13 @@ def rollback_prompt(
     from proxy.cli.catalogue import print_change
     from proxy.cli.former_label import former_number
 
-    admin = _admin(config, data_dir, env_file, database_url)
+    admin = admin_from(config, data_dir, env_file, database_url)
     current = admin.ask("GET", f"prompts/{part(name)}")["labels"].get(label)
     number = former_number(admin, name, label, current)
     told = admin.ask("PUT", f"prompts/{part(name)}/labels/{part(label)}", {"version": str(number)})
     print_change(told, f"{name}@{label} is {number} again (it was {current or 'nothing'})", as_json=json)
 
 
-# -- the catalogue as a whole -------------------------------------------------------------------------------
-
-
-def export(
-    file: Annotated[str, typer.Argument(metavar="FILE", help="Where to; - for standard output.")] = "-",
-    database_url: DatabaseUrl = None, data_dir: DataDir = None, config: Config = None, env_file: EnvFile = None,
-) -> None:  # fmt: skip
-    """Write the catalogue as one YAML file, without secrets."""
-    from proxy.errors import UsageError
-
-    text = _admin(config, data_dir, env_file, database_url).ask("GET", "export")
-    if file == "-":
-        print(text, end="")
-        return
-    try:
-        Path(file).write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise UsageError(f"{file} cannot be written: {error.strerror}") from error
-
-
-def take_in(
-    file: File,
-    yes: Annotated[bool, typer.Option("--yes", help="Take it in; without, only show what would change.")] = False,
-    replace: Annotated[bool, typer.Option("--replace", help="Also remove what it does not name.")] = False,
-    json: Json = False, color: Color = "auto", database_url: DatabaseUrl = None, data_dir: DataDir = None,
-    config: Config = None, env_file: EnvFile = None,
-) -> None:  # fmt: skip
-    """Take a YAML file of the catalogue in.
-
-    New providers rest until they are switched on: dashcam providers add NAME --set active=true
-    """
-    from proxy.cli.catalogue import (
-        about_file,
-        print_change,
-        print_changes,
-        print_document,
-        print_what_yes_does,
-        read_file,
-        tell_resting,
-    )
-    from proxy.cli.terminal import counted
-
-    query = {"dry_run": str(not yes).lower(), "replace": str(replace).lower()}
-    data, admin = read_file(file), _admin(config, data_dir, env_file, database_url)
-    with about_file(file):
-        told = admin.ask("POST", "import", text=data, **query)
-    if json:
-        print_document(told)
-        return
-    print_changes(told["changes"])
-    if yes:
-        print_change(told, f"{counted(len(told['changes']), 'change')} taken in", as_json=False)
-        tell_resting(told["changes"])
-    else:
-        print_what_yes_does(told["changes"], "takes", "in")
-
-
-def revisions(
-    limit: Annotated[int, typer.Option("--limit", "-n", metavar="N", min=1, max=500, help="At most so many.")] = 20,
-    json: Json = False, color: Color = "auto", database_url: DatabaseUrl = None, data_dir: DataDir = None,
-    config: Config = None, env_file: EnvFile = None,
-) -> None:  # fmt: skip
-    """List what was changed, the newest first."""
-    from proxy.cli.catalogue import print_list
-
-    found = _admin(config, data_dir, env_file, database_url).ask("GET", "revisions", limit=limit)
-    print_list("revisions", found["data"], as_json=json)
-
-
-def rollback(
-    number: Annotated[int, typer.Argument(metavar="REVISION", help="Its number: dashcam config revisions.")],
-    yes: Annotated[bool, typer.Option("--yes", help="Do it; without, only show what would change.")] = False,
-    json: Json = False, color: Color = "auto", database_url: DatabaseUrl = None, data_dir: DataDir = None,
-    config: Config = None, env_file: EnvFile = None,
-) -> None:  # fmt: skip
-    """Go back to a revision of the catalogue."""
-    from proxy.cli.catalogue import print_change, print_changes, print_document, print_what_yes_does
-
-    admin = _admin(config, data_dir, env_file, database_url)
-    told = admin.ask("POST", f"revisions/{number}/rollback") if yes else admin.ask("GET", f"revisions/{number}/diff")
-    if json:
-        print_document(told)
-        return
-    print_changes(told["changes"])
-    if yes:
-        print_change(told, f"back to revision {number}", as_json=False)
-    else:
-        print_what_yes_does(told["changes"], "makes")
-
-
-def add_to(app: typer.Typer, config_app: typer.Typer) -> None:
+def add_to(app: typer.Typer) -> None:
     """Add the commands to the command line."""
     app.add_typer(prompts, name="prompts")
-    for name, command in (("export", export), ("import", take_in), ("revisions", revisions), ("rollback", rollback)):
-        config_app.command(name)(command)

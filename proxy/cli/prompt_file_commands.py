@@ -10,15 +10,9 @@ import typer
 
 from proxy.cli import completion
 from proxy.cli.options import Color, Config, DatabaseUrl, DataDir, EnvFile, Json
-from proxy.cli.resolution import settings_from
+from proxy.cli.resolution import admin_from
 from proxy.cli.terminal import on_one_line
 from proxy.errors import NotFoundError, UsageError
-
-
-def _admin(config: str | None, data_dir: str | None, env_file: str | None, url: str | None) -> Any:
-    from proxy.cli.admin import Admin
-
-    return Admin(settings_from(config, data_dir, env_file, database_url=url))
 
 
 def export(
@@ -38,7 +32,7 @@ def export(
     from proxy.cli.catalogue import print_document
     from proxy.cli.prompt_folders import prompt_folders, write_folder
 
-    prompts = _exported(_admin(config, data_dir, env_file, database_url), name or [])
+    prompts = _exported(admin_from(config, data_dir, env_file, database_url), name or [])
     files = write_prompts(prompts)
     written = write_folder(Path(folder), files)
     names = [prompt["name"] for prompt in prompts]
@@ -74,7 +68,8 @@ def take_in(
 
     A folder is what export wrote; a text, Markdown, YAML or JSON is the next version of each prompt in it.
     """
-    from proxy.cli.catalogue import about_file, print_change, print_changes, print_document, print_what_yes_does
+    from proxy.cli.catalogue import print_change, print_changes, print_document, print_what_yes_does
+    from proxy.cli.given_files import about_file
     from proxy.cli.prompt_diff import print_new_versions
     from proxy.cli.prompt_folders import bundle_of, read_any
     from proxy.cli.terminal import counted
@@ -82,7 +77,7 @@ def take_in(
     prompts, passed = read_any(source, name)
     for item in passed:
         print(f"dashcam: passed over: {on_one_line(item)}", file=sys.stderr)
-    admin = _admin(config, data_dir, env_file, database_url)
+    admin = admin_from(config, data_dir, env_file, database_url)
     former = [] if yes or json else _exported(admin, [])
     data = bundle_of(prompts)
     with about_file(source):
@@ -123,7 +118,7 @@ def starters(
     found = load_starter(name)
     if create:
         body = {**found, "name": as_name or name, "note": f"from the starter {name}"}
-        told = _admin(config, data_dir, env_file, database_url).ask("POST", "prompts", body)
+        told = admin_from(config, data_dir, env_file, database_url).ask("POST", "prompts", body)
         print_change(told, f"{body['name']}@{told['version']} saved", as_json=json)
     elif json:
         print_document(found)
@@ -154,7 +149,7 @@ def render_cases(
             raise UsageError(f"--from-folder renders the prompts of a folder, and {source} is none")
         stored = stored_from(read_any(source, None)[0])
     else:
-        stored = stored_from(_exported(_admin(config, data_dir, env_file, database_url), []))
+        stored = stored_from(_exported(admin_from(config, data_dir, env_file, database_url), []))
     raise typer.Exit(update_cases(files, stored) if update else run_cases(files, stored, as_json=json))
 
 

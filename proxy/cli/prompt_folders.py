@@ -17,7 +17,7 @@ from proxy.catalogue.prompt_files import SUFFIXES, is_of_a_prompt, read_prompts
 from proxy.catalogue.prompt_texts import SUFFIXES as TEXT_SUFFIXES
 from proxy.catalogue.prompt_texts import read_prompt_texts
 from proxy.catalogue.yaml_text import MAX_BYTES
-from proxy.cli.catalogue import LARGEST_FILE, problems_in, read_file
+from proxy.cli.given_files import LARGEST_FILE, problems_in, read_file
 from proxy.errors import InvalidError, NotFoundError, UsageError
 
 _MOST_FILES = 20_000

@@ -21,6 +21,13 @@ def settings_from(
     return load(**said, makes_keys=makes_keys)
 
 
+def admin_from(config: str | None, data_dir: str | None, env_file: str | None, database_url: str | None) -> Any:
+    """Return the admin API as a command uses it, with the settings that its flags say."""
+    from proxy.cli.admin import Admin
+
+    return Admin(settings_from(config, data_dir, env_file, database_url=database_url))
+
+
 def sources(
     config: str | None,
     data_dir: str | None,

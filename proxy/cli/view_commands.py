@@ -9,17 +9,11 @@ import typer
 
 from proxy.cli import completion
 from proxy.cli.options import Color, Config, DatabaseUrl, DataDir, EnvFile, Fields, Json
-from proxy.cli.resolution import settings_from
+from proxy.cli.resolution import admin_from
 
 views = typer.Typer(help="Keep searches under names.", no_args_is_help=True, rich_markup_mode=None)
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The view.", autocompletion=completion.views)]
-
-
-def _admin(config: str | None, data_dir: str | None, env_file: str | None, url: str | None) -> Any:
-    from proxy.cli.admin import Admin
-
-    return Admin(settings_from(config, data_dir, env_file, database_url=url))
 
 
 @views.command("list")
@@ -30,7 +24,7 @@ def list_views(
     """List saved views."""
     from proxy.cli.catalogue import print_list
 
-    print_list("views", _admin(config, data_dir, env_file, database_url).all("views"), as_json=json)
+    print_list("views", admin_from(config, data_dir, env_file, database_url).all("views"), as_json=json)
 
 
 @views.command("show")
@@ -44,7 +38,7 @@ def show_view(
     from proxy.cli.catalogue import print_document
     from proxy.cli.terminal import harmless
 
-    found = _admin(config, data_dir, env_file, database_url).ask("GET", f"views/{part(name)}")
+    found = admin_from(config, data_dir, env_file, database_url).ask("GET", f"views/{part(name)}")
     if json:
         print_document(found)
         return
@@ -66,12 +60,13 @@ def save_view(
     env_file: EnvFile = None,
 ) -> None:  # fmt: skip
     """Save a search under a name, in place of the one that has it."""
-    from proxy.cli.catalogue import print_document, put
+    from proxy.cli.catalogue import print_document
+    from proxy.cli.documents import put
     from proxy.cli.terminal import on_one_line
 
     said: dict[str, Any] = {"name": name, "query": " ".join(query or ()), "sort": sort, "note": note or ""}
     said["columns"] = [column.strip() for column in fields.split(",")] if fields else []
-    told = put(_admin(config, data_dir, env_file, database_url), "views", name, said)
+    told = put(admin_from(config, data_dir, env_file, database_url), "views", name, said)
     if json:
         print_document(told)
         return
@@ -90,7 +85,7 @@ def remove_view(
     from proxy.cli.catalogue import print_document
     from proxy.cli.terminal import on_one_line
 
-    told = _admin(config, data_dir, env_file, database_url).ask("DELETE", f"views/{part(name)}")
+    told = admin_from(config, data_dir, env_file, database_url).ask("DELETE", f"views/{part(name)}")
     if json:
         print_document(told)
     else:
