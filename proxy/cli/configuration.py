@@ -22,7 +22,8 @@ from proxy.domain.provider import Provider
 from proxy.errors import NotAllowedError, StoreError
 from proxy.settings.credentials import MASTER_KEY, read_secret, split_keys
 from proxy.settings.database import masked
-from proxy.settings.loading import ALIASES, PREFIX, SECRETS, Layers, read_layers, settings_of
+from proxy.settings.layers import ALIASES, PREFIX, SECRETS, Layers, read_layers
+from proxy.settings.loading import settings_of
 from proxy.settings.values import Settings
 
 _FLAGS = {"server.host": "--host", "server.port": "--port", "server.workers": "--workers", "data_dir": "--data-dir",

@@ -19,7 +19,8 @@ from typer.main import get_command
 import proxy
 from proxy.cli.app import app
 from proxy.settings.keys import KINDS
-from proxy.settings.loading import ALIASES, OTHERS, PREFIX, load
+from proxy.settings.layers import ALIASES, OTHERS, PREFIX
+from proxy.settings.loading import load
 from proxy.settings.values import LimitSettings, ServerSettings
 from tests.architecture import advisories
 from tests.architecture.documents import shipped_settings

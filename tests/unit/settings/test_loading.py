@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 from proxy.errors import ConfigurationError
 from proxy.resources import config_folder
-from proxy.settings import loading
-from proxy.settings.loading import data_folder, load, read_env_file, run_folder
+from proxy.settings.layers import read_env_file
+from proxy.settings.loading import load
 from proxy.settings.values import Settings
 
 DEFAULTS = config_folder() / "dashcam.toml"
@@ -180,27 +180,6 @@ def test_any_value_is_taken_or_told(tmp_path: Path, value: object) -> None:
     else:
         assert math.isfinite(found.limits.drain)
         assert found.limits.drain >= 0
-
-
-def test_folders_are_the_user_s_own(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(loading.sys, "platform", "linux")  # type: ignore[attr-defined]
-    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
-    assert data_folder("") == tmp_path / "dashcam"
-    monkeypatch.delenv("XDG_DATA_HOME")
-    assert data_folder("") == Path.home() / ".local" / "share" / "dashcam"
-    monkeypatch.setattr(loading.sys, "platform", "darwin")  # type: ignore[attr-defined]
-    assert data_folder("") == Path.home() / "Library" / "Application Support" / "dashcam"
-    assert data_folder("~/x") == Path.home() / "x"
-
-
-def test_each_data_folder_has_a_run_folder_short_enough_for_a_socket(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    first, second = run_folder("", tmp_path / "a"), run_folder("", tmp_path / "b")
-    assert first != second == run_folder("", tmp_path / "b")
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path / ("long" * 30)))
-    assert len(str(run_folder("", tmp_path / ("x" * 200)))) < 80
-    assert run_folder(str(tmp_path / "r"), tmp_path) == tmp_path / "r"
 
 
 class TestWithoutConfiguration:

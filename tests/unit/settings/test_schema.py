@@ -19,7 +19,9 @@ from pydantic import BaseModel
 
 from proxy.errors import ConfigurationError
 from proxy.resources import config_folder
-from proxy.settings.loading import ALIASES, OTHERS, data_folder, load, read_env_file, run_folder
+from proxy.settings.folders import data_folder, run_folder
+from proxy.settings.layers import ALIASES, OTHERS, read_env_file
+from proxy.settings.loading import load
 from proxy.settings.schema import SettingsFile
 from proxy.settings.values import Settings
 from tests.support.checkout import ROOT
