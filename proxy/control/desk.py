@@ -30,7 +30,7 @@ from proxy.control.turns import Turns
 from proxy.domain.provider import Provider
 from proxy.errors import DashcamError, NotFoundError
 from proxy.settings.values import Settings
-from proxy.store.catalogue import audit, documents, provider_secrets, session
+from proxy.store.catalogue import audit, documents, prompt_versions, provider_secrets, session
 from proxy.store.catalogue.audit import Deed
 from proxy.store.catalogue.session import Session
 from proxy.store.catalogue.state import CatalogueState, read_state
@@ -129,7 +129,7 @@ class Desk:
             connection, backend = within.connection, within.backend
             load = _loader(contents or {}, connection)
             after = accept(before, change(before), self._publisher.surroundings, load)
-            documents.keep_contents(connection, contents or {})
+            prompt_versions.keep_contents(connection, contents or {})
             saved = documents.save(connection, backend, before, after, author=actor.name, reason=reason)
             orphans = provider_secrets.keep_only(connection, after.providers)
             audit.add(connection, backend, _by(actor, deed, revision=saved.revision), *_forgotten(actor, orphans))
@@ -170,7 +170,7 @@ class Desk:
 
     def contents(self, hashes: Iterable[str]) -> dict[str, dict[str, Any]]:
         """Return what versions of prompts say, by hash; ``NotFoundError`` names one that is not there."""
-        return self.read(lambda within: documents.contents(within.connection, hashes))
+        return self.read(lambda within: prompt_versions.contents(within.connection, hashes))
 
     # -- access ---------------------------------------------------------------------------------------------
 
@@ -276,7 +276,7 @@ def _loader(given: Mapping[str, Mapping[str, Any]], connection: Any) -> Load:
         if sha256 in given:
             return given[sha256]
         with contextlib.suppress(NotFoundError):
-            return documents.contents(connection, [sha256])[sha256]
+            return prompt_versions.contents(connection, [sha256])[sha256]
         return None
 
     return load

@@ -12,22 +12,20 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ssl
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-import httpx2
 import structlog
 
-from proxy.control.fetching import PLAIN, Manners, fetch
+from proxy.control.fetching import Manners, fetch
 from proxy.control.listing import Listing, listing_of
+from proxy.control.manners import list_address, manners_of, may_list
 from proxy.control.probing import Place, found_provider, identify, knock, root_of
 from proxy.control.publishing import Publisher
-from proxy.domain.provider import Provider, key_header
+from proxy.domain.provider import Provider
 from proxy.domain.snapshot import Snapshot
 from proxy.settings.access import is_private, leads_home
-from proxy.settings.credentials import read_secret
 
 log = structlog.get_logger("discovery")
 
@@ -165,15 +163,6 @@ class Discovery:
         return listing_of(answer[0]) if answer is not None else None
 
 
-def manners_of(provider: Provider, keys: Mapping[str, bytes]) -> Manners:
-    """Return how a provider is asked for its list; ``OSError`` where its certificates cannot be read."""
-    verify, proxy = _verify(provider), _outgoing_proxy(provider)
-    return Manners(
-        _headers(provider, keys), verify, proxy, provider.http2,
-        allow_private=provider.allow_private, allow_private_proxy=provider.allow_private_proxy,
-    )  # fmt: skip
-
-
 async def look_once(there: Sequence[Place], names: Sequence[str], seconds: float) -> tuple[list[Provider], list[Place]]:
     """Return a provider for each of these places whose server says who it is, and those that say nothing in time.
 
@@ -206,16 +195,6 @@ async def probe(url: str) -> bytes | None:
     return None if answer is None or answer[1] else answer[0]
 
 
-def may_list(provider: Provider, keys: Mapping[str, bytes]) -> bool:
-    """Return True when a provider's list can be had without a key of the client's."""
-    return provider.name in keys or provider.is_local or is_private(provider.host)
-
-
-def list_address(provider: Provider) -> str:
-    """Return where its models are listed; Anthropic gives twenty at a time unless asked for more."""
-    return f"{provider.base_url}/models" + ("?limit=1000" if provider.kind == "anthropic" else "")
-
-
 def _settle(
     providers: list[Provider], watched: Watched, listing: Listing | None, tell: Callable[[Provider], None]
 ) -> None:
@@ -241,30 +220,3 @@ def _found_at(providers: list[Provider] | tuple[Provider, ...], place: Place) ->
 
 def _count(provider: Provider) -> str:
     return "" if provider.is_away else f", with {len(provider.models)} models"
-
-
-def _headers(provider: Provider, keys: Mapping[str, bytes]) -> list[tuple[bytes, bytes]]:
-    found = list(PLAIN)
-    key = keys.get(provider.name)
-    if key is not None:
-        found.append(key_header(provider, key, list_address(provider).encode()))
-    if provider.kind == "anthropic":
-        found.append((b"anthropic-version", b"2023-06-01"))
-    return found + [(name.encode("latin-1"), value.encode("latin-1")) for name, value in provider.headers]
-
-
-def _outgoing_proxy(provider: Provider) -> httpx2.Proxy | None:
-    if provider.proxy is None:
-        return None
-    said = read_secret(provider.proxy_auth_env) if provider.proxy_auth_env else None
-    user, colon, password = (said or "").partition(":")
-    return httpx2.Proxy(provider.proxy, auth=(user, password) if colon else None)
-
-
-def _verify(provider: Provider) -> ssl.SSLContext | bool:
-    if provider.ca_file is None and provider.client_cert is None:
-        return True
-    context = ssl.create_default_context(cafile=provider.ca_file)
-    if provider.client_cert is not None:
-        context.load_cert_chain(provider.client_cert, provider.client_key)
-    return context

@@ -20,10 +20,10 @@ from proxy.control.api import replies
 from proxy.control.api.changing import change, said
 from proxy.control.api.endpoint import Ask, Endpoint, Reply
 from proxy.control.api.parameters import day, truth
-from proxy.control.discovery import list_address, manners_of
 from proxy.control.fetching import Answer
 from proxy.control.fetching import ask as ask_outside
 from proxy.control.listing import listing_of
+from proxy.control.manners import list_address, manners_of
 from proxy.errors import UnreachableError
 from proxy.store.catalogue.audit import Deed
 

@@ -21,7 +21,7 @@ from proxy.control.api.endpoint import Ask, Endpoint, Reply
 from proxy.control.api.listing import QUERY, span_of, span_page
 from proxy.control.api.parameters import instant, truth, words
 from proxy.errors import NotFoundError
-from proxy.store.catalogue import audit, documents
+from proxy.store.catalogue import audit, documents, prompt_versions
 from proxy.store.catalogue.documents import CATALOGUE
 from proxy.store.catalogue.session import ACCESS
 from proxy.store.hosts.configuration import PRICES
@@ -113,7 +113,7 @@ def _import(ask: Ask) -> Reply:
     """Take in a bundle; a dry run says what would change, and nothing is changed."""
     replaces = truth(ask.query, "replace")
     bundle = read_bundle(ask.body, ask.desk.read(lambda within: within.now()))
-    above = ask.desk.read(lambda within: documents.highest_numbers(within.connection, bundle.next_versions))
+    above = ask.desk.read(lambda within: prompt_versions.highest_numbers(within.connection, bundle.next_versions))
 
     def made_of(now: Catalogue) -> Catalogue:
         return imported(now, bundle, replaces=replaces, author=ask.actor.name, above=above)

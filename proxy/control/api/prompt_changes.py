@@ -14,7 +14,7 @@ from proxy.control.api.changing import change, check_tag, object_of, said
 from proxy.control.api.endpoint import Ask, Reply
 from proxy.control.desk import Changed, ConflictError
 from proxy.errors import InvalidError, NotFoundError, Problem
-from proxy.store.catalogue import documents
+from proxy.store.catalogue import prompt_versions
 
 SAVING = frozenset(("content", "note", "version_name", "labels"))
 """What is said of a version that is saved."""
@@ -57,7 +57,7 @@ def save_version(ask: Ask, prompt: PromptDocument, body: Mapping[str, Any], *, i
     labels, at, author = body.get("labels") or [], now_of(ask), ask.actor.name
     if not isinstance(labels, list):
         raise InvalidError([Problem("labels", "must be a list of labels that move to this version")])
-    above = ask.desk.read(lambda within: documents.highest_number(within.connection, prompt.name))
+    above = ask.desk.read(lambda within: prompt_versions.highest_number(within.connection, prompt.name))
     note, version_name = str(body.get("note") or ""), body.get("version_name")
 
     def made(now: Catalogue) -> Catalogue:

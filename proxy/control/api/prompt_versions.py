@@ -26,7 +26,7 @@ from proxy.errors import InvalidError, NotFoundError, Problem
 from proxy.prompting.checking import read_version
 from proxy.prompting.problems import RenderingError
 from proxy.prompting.rendering import CompiledPrompt
-from proxy.store.catalogue import documents
+from proxy.store.catalogue import prompt_versions
 
 _SAVES = "content: messages, parameters, variables, tools; and note, version_name, labels that move to it."
 _MOST_DIGITS = 9
@@ -86,7 +86,7 @@ def _head(ask: Ask, wanted: str) -> VersionHead:
         if wanted.isascii() and wanted.isdigit() and len(wanted) <= _MOST_DIGITS:
             with contextlib.suppress(NotFoundError):
                 name, number = ask.path["name"], int(wanted)
-                return ask.desk.read(lambda within: documents.former_version(within.connection, name, number))
+                return ask.desk.read(lambda within: prompt_versions.former_version(within.connection, name, number))
         raise
 
 

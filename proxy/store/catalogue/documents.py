@@ -1,30 +1,30 @@
 """The catalogue as rows: read whole, written by its difference, each change a revision that can be gone back to.
 
-The whole document is in its row and is what is read; the other columns are for people who query. A version of a prompt
-and its content are added once and never touched again: that its label went elsewhere, or the prompt itself is gone,
-changes nothing about what calls on record have said.
+The whole document is in its row and is what is read; the other columns are for people who query. What versions of
+prompts say is in rows of their own, which no change touches (``prompt_versions``).
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import orjson
 from sqlalchemy import Connection, Table
 
-from proxy.catalogue.catalogue import KINDS, AnyDocument, Catalogue, Key, catalogue_from_mapping, place_of, read_noun
+from proxy.catalogue.catalogue import KINDS, AnyDocument, Catalogue, Key, catalogue_from_mapping, read_noun
 from proxy.catalogue.changes import Change, changes
 from proxy.catalogue.model import ModelDocument
 from proxy.catalogue.price import PriceDocument
-from proxy.catalogue.prompt import PromptDocument, VersionHead
+from proxy.catalogue.prompt import PromptDocument
 from proxy.catalogue.provider import ProviderDocument
 from proxy.catalogue.route import RouteDocument
 from proxy.errors import InvalidError, NotFoundError, Problem
+from proxy.store.catalogue import prompt_versions
 from proxy.store.catalogue.span import NEWEST, Span
-from proxy.store.catalogue.values import instant, instant_from, json_of, read_json
+from proxy.store.catalogue.values import json_of, read_json
 from proxy.store.engines.bulk import run_many
 from proxy.store.engines.engine import Backend
 from proxy.store.hosts import configuration
@@ -116,49 +116,6 @@ def newest(connection: Connection) -> int:
     return int(connection.exec_driver_sql(sql, (CATALOGUE,)).scalar_one())
 
 
-# -- versions and contents of prompts ------------------------------------------------------------------------
-
-
-def highest_number(connection: Connection, prompt: str) -> int:
-    """Return the highest number that a version of a prompt ever had, 0 for none; also of one that was deleted."""
-    sql = "SELECT coalesce(max(number), 0) FROM prompt_version WHERE prompt = ?"
-    return int(connection.exec_driver_sql(sql, (prompt,)).scalar_one())
-
-
-def highest_numbers(connection: Connection, prompts: Iterable[str]) -> dict[str, int]:
-    """Return the same of several prompts, by their names."""
-    return {name: highest_number(connection, name) for name in prompts}
-
-
-def former_version(connection: Connection, prompt: str, number: int) -> VersionHead:
-    """Return the head of a version that there is or was, also of a prompt that was deleted: calls on record name it."""
-    sql = "SELECT name, sha256, author, note, made_at FROM prompt_version WHERE prompt = ? AND number = ?"
-    row = connection.exec_driver_sql(sql, (prompt, number)).mappings().one_or_none()
-    if row is None:
-        raise NotFoundError(f"there never was a version {number} of a prompt {prompt[:200]!r}")
-    return VersionHead(**{**row, "number": number, "made_at": instant_from(row["made_at"])})
-
-
-def keep_contents(connection: Connection, contents: Mapping[str, Mapping[str, Any]]) -> None:
-    """Keep what versions say, by SHA-256; what is there already stays."""
-    rows = [(sha256, json_of(content)) for sha256, content in contents.items()]
-    run_many(connection, insert_sql(_table("prompt_content"), ignore=True), rows)
-
-
-def contents(connection: Connection, hashes: Iterable[str]) -> dict[str, dict[str, Any]]:
-    """Return what versions say, by SHA-256; ``NotFoundError`` names one that is not there."""
-    wanted = sorted(set(hashes))
-    found: dict[str, dict[str, Any]] = {}
-    for start in range(0, len(wanted), 500):
-        some = wanted[start : start + 500]
-        marks = ",".join("?" * len(some))
-        sql = f"SELECT sha256, content FROM prompt_content WHERE sha256 IN ({marks})"  # noqa: S608 - placeholders only
-        found |= {name: read_json(content) for name, content in connection.exec_driver_sql(sql, tuple(some))}
-    if missing := [name for name in wanted if name not in found]:
-        raise NotFoundError(f"the content {missing[0]} of a prompt is not in the database")
-    return found
-
-
 # -- rows ---------------------------------------------------------------------------------------------------
 
 
@@ -173,7 +130,7 @@ def _write(connection: Connection, noun: str, made: list[Change], after: Catalog
     run_many(connection, upsert_sql(table, replaced=others), [_ROW_OF[type(item)](item) for item in documents])
     if noun == "prompts":
         _write_labels(connection, [item.key for item in made if isinstance(item.key, str)], after)
-        _add_versions(connection, documents)
+        prompt_versions.add(connection, documents)
 
 
 def _write_labels(connection: Connection, names: list[str], after: Catalogue) -> None:
@@ -185,32 +142,6 @@ def _write_labels(connection: Connection, names: list[str], after: Catalogue) ->
         for label, number in after.prompts[name].labels.items()
     ]
     run_many(connection, insert_sql(_table("prompt_label")), labels)
-
-
-def _add_versions(connection: Connection, prompts: Iterable[PromptDocument]) -> None:
-    for prompt in prompts:
-        rows = [
-            (prompt.name, item.number, item.name, item.sha256, item.author, item.note, instant(item.made_at))
-            for item in prompt.versions
-        ]
-        run_many(connection, insert_sql(_table("prompt_version"), ignore=True), rows)
-        _refuse_others(connection, prompt)
-
-
-def _refuse_others(connection: Connection, prompt: PromptDocument) -> None:
-    """Raise ``InvalidError`` where a number has meant something else: calls on record name it, whoever had it then."""
-    sql = "SELECT number, sha256 FROM prompt_version WHERE prompt = ?"
-    known = {int(number): sha256 for number, sha256 in connection.exec_driver_sql(sql, (prompt.name,))}
-    problems = [
-        Problem(
-            f"{place_of('prompts', prompt.name)}.versions.{item.number}",
-            f"this number was another version's once and never means anything else; {max(known) + 1} is free",
-        )
-        for item in prompt.versions
-        if known[item.number] != item.sha256
-    ]
-    if problems:
-        raise InvalidError(problems)
 
 
 def _record(

@@ -12,7 +12,7 @@ from proxy.catalogue.catalogue import Catalogue
 from proxy.catalogue.changes import changes
 from proxy.errors import InvalidError, NotFoundError
 from proxy.prompting.version import canonical
-from proxy.store.catalogue import documents
+from proxy.store.catalogue import documents, prompt_versions
 
 _MOST = 20
 
@@ -48,7 +48,7 @@ def _without_content(connection: Connection, found: Catalogue) -> list[str]:
     wrong = []
     for sha256 in sorted(found.hashes()):
         try:
-            content = documents.contents(connection, [sha256])[sha256]
+            content = prompt_versions.contents(connection, [sha256])[sha256]
         except NotFoundError:
             wrong.append(f"the content {sha256[:12]} of a prompt is missing")
             continue

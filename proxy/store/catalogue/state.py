@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 from proxy.catalogue.access import TokenDocument
 from proxy.catalogue.catalogue import Catalogue
 from proxy.domain.access import ProxyKey
-from proxy.store.catalogue import documents, keys, provider_secrets
+from proxy.store.catalogue import documents, keys, prompt_versions, provider_secrets
 from proxy.store.catalogue.provider_secrets import ProviderSecret
 
 
@@ -45,5 +45,5 @@ def read_state(connection: Connection, missing: Missing = lambda _hashes: ()) ->
         pepper=keys.drawn_pepper(connection),
         secrets=provider_secrets.read(connection),
         tokens=keys.token_digests(connection),
-        contents=documents.contents(connection, missing(versions)),
+        contents=prompt_versions.contents(connection, missing(versions)),
     )

@@ -14,7 +14,7 @@ import pytest
 from proxy.catalogue.catalogue import Catalogue, catalogue_from_mapping
 from proxy.prompting.version import canonical
 from proxy.settings.database import DatabaseSettings, sqlite_at
-from proxy.store.catalogue import documents
+from proxy.store.catalogue import documents, prompt_versions
 from proxy.store.engines.engine import backend_of, lent
 from proxy.store.migrating.migration import head
 from proxy.store.migrating.soundness import VIEWS
@@ -64,7 +64,7 @@ def fill_catalogue(database: DatabaseSettings) -> None:
     price = {"model": "m", "rates": {"input_mtok": "0.1"}}
     second = first.put(*catalogue_from_mapping({"format": 1, "prices": [price]}).prices.values())
     with contextlib.closing(StoreWriter(database)) as writer, writer.transaction() as connection:
-        documents.keep_contents(connection, {SAYS: CONTENT})
+        prompt_versions.keep_contents(connection, {SAYS: CONTENT})
         for before, after in ((Catalogue(), first), (first, second)):
             documents.save(connection, backend_of(database), before, after, author="kim")
 

@@ -9,7 +9,7 @@ from proxy.catalogue.catalogue import Catalogue
 from proxy.catalogue.prompt import PromptDocument
 from proxy.catalogue.versions import rolled_back, saved_version
 from proxy.errors import InvalidError, NotFoundError
-from proxy.store.catalogue import documents
+from proxy.store.catalogue import documents, prompt_versions
 from proxy.store.catalogue.span import Span
 from proxy.store.catalogue.values import json_of
 from proxy.store.engines.engine import Backend
@@ -102,11 +102,11 @@ def test_what_changes_nothing_is_no_revision(connection: Connection, backend: Ba
 
 def test_contents_are_kept_once_by_their_hash(connection: Connection) -> None:
     by_hash = {sha256: VERSIONS[number] for number, sha256 in HASHES.items()}
-    documents.keep_contents(connection, by_hash)
-    documents.keep_contents(connection, {HASHES[1]: {"messages": []}})
-    assert documents.contents(connection, HASHES.values()) == by_hash
+    prompt_versions.keep_contents(connection, by_hash)
+    prompt_versions.keep_contents(connection, {HASHES[1]: {"messages": []}})
+    assert prompt_versions.contents(connection, HASHES.values()) == by_hash
     with pytest.raises(NotFoundError, match="is not in the database"):
-        documents.contents(connection, ["ef" * 32])
+        prompt_versions.contents(connection, ["ef" * 32])
 
 
 def test_a_number_never_becomes_another_version(connection: Connection, backend: Backend) -> None:
@@ -114,8 +114,8 @@ def test_a_number_never_becomes_another_version(connection: Connection, backend:
     documents.save(connection, backend, EMPTY, first, author="kim")
     gone = first.without("prompts", "short")
     documents.save(connection, backend, first, gone, author="kim")
-    assert documents.highest_number(connection, "short") == 2
-    assert documents.highest_number(connection, "nobody") == 0
+    assert prompt_versions.highest_number(connection, "short") == 2
+    assert prompt_versions.highest_number(connection, "nobody") == 0
     prompt = PromptDocument(name="short")
     anew = saved_version(prompt, "ef" * 32, author="ada", at=MADE_AT)
     with pytest.raises(InvalidError) as caught:
@@ -123,7 +123,7 @@ def test_a_number_never_becomes_another_version(connection: Connection, backend:
     assert [(item.field, item.reason[-9:]) for item in caught.value.problems] == [
         ("prompts.short.versions.1", "3 is free")
     ]
-    above = documents.highest_number(connection, "short")
+    above = prompt_versions.highest_number(connection, "short")
     right = saved_version(prompt, "ef" * 32, author="ada", at=MADE_AT, above=above)
     documents.save(connection, backend, gone, gone.put(right), author="ada")
     assert [head.number for head in documents.load(connection).prompts["short"].versions] == [3]
@@ -135,11 +135,11 @@ def test_a_number_never_becomes_another_version(connection: Connection, backend:
 
 def test_what_a_call_was_made_of_is_found_when_its_prompt_is_gone(connection: Connection, backend: Backend) -> None:
     first = a_catalogue(routes=[])
-    documents.keep_contents(connection, {sha256: VERSIONS[number] for number, sha256 in HASHES.items()})
+    prompt_versions.keep_contents(connection, {sha256: VERSIONS[number] for number, sha256 in HASHES.items()})
     documents.save(connection, backend, EMPTY, first, author="kim")
     documents.save(connection, backend, first, EMPTY, author="kim")
-    head = documents.former_version(connection, "short", 2)
+    head = prompt_versions.former_version(connection, "short", 2)
     assert head == first.prompts["short"].version("2")
-    assert documents.contents(connection, [head.sha256]) == {head.sha256: VERSIONS[2]}
+    assert prompt_versions.contents(connection, [head.sha256]) == {head.sha256: VERSIONS[2]}
     with pytest.raises(NotFoundError, match="never was a version 3"):
-        documents.former_version(connection, "short", 3)
+        prompt_versions.former_version(connection, "short", 3)

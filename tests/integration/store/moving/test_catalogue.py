@@ -8,7 +8,7 @@ from pathlib import Path
 from proxy.catalogue.access import NewKey, NewToken
 from proxy.catalogue.catalogue import Catalogue
 from proxy.settings.database import DatabaseSettings, sqlite_at
-from proxy.store.catalogue import audit, documents, keys, provider_secrets
+from proxy.store.catalogue import audit, documents, keys, prompt_versions, provider_secrets
 from proxy.store.catalogue.audit import Deed
 from proxy.store.catalogue.soundness import wrong_in
 from proxy.store.catalogue.state import read_state
@@ -33,7 +33,7 @@ def fill(database: DatabaseSettings) -> None:
     change(database, Catalogue(), a_catalogue())
     backend = backend_of(database)
     with contextlib.closing(StoreWriter(database)) as writer, writer.transaction() as connection:
-        documents.keep_contents(connection, {sha256: VERSIONS[number] for number, sha256 in HASHES.items()})
+        prompt_versions.keep_contents(connection, {sha256: VERSIONS[number] for number, sha256 in HASHES.items()})
         said = NewKey(owner="ada", routes=["summarise"])
         keys.add_key(connection, backend, "dc_one", said, author="kim")
         revoked = keys.add_key(connection, backend, "dc_two", said, author="kim")
