@@ -143,18 +143,24 @@ def _prompts(
             continue
         name = item.get("name")
         place = below("prompts", name if isinstance(name, str) and name.isprintable() else position)
-        prompt = dict(item)
-        if "content" in item:
-            prompt = {member: value for member, value in item.items() if member not in SAVING}
-            if (made_of := read_next(item, now, place, contents, problems)) is not None:
-                next_versions[str(name)] = made_of
-        elif isinstance(item.get("versions"), list):
-            prompt["versions"] = _heads(item["versions"], now, f"{place}.versions", contents, problems)
-        if item.get("draft") is not None:
-            usual = {"saved_at": now.isoformat()}
-            prompt["draft"] = read_head(item["draft"], usual, f"{place}.draft", contents, problems)
-        made.append(prompt)
+        if "content" in item and (made_of := read_next(item, now, place, contents, problems)) is not None:
+            next_versions[str(name)] = made_of
+        made.append(_prompt(item, now, place, contents, problems))
     return made
+
+
+def _prompt(
+    item: dict[str, Any], now: datetime, place: str, contents: dict[str, Content], problems: list[Problem]
+) -> dict[str, Any]:
+    """Return one with heads in place of what its versions and its draft say."""
+    prompt = dict(item)
+    if "content" in item:
+        prompt = {member: value for member, value in item.items() if member not in SAVING}
+    elif isinstance(item.get("versions"), list):
+        prompt["versions"] = _heads(item["versions"], now, f"{place}.versions", contents, problems)
+    if item.get("draft") is not None:
+        prompt["draft"] = read_head(item["draft"], {"saved_at": now.isoformat()}, f"{place}.draft", contents, problems)
+    return prompt
 
 
 def _heads(

@@ -150,23 +150,29 @@ def _read_litellm(name: str, values: object, found: _Gathering, kinds: frozenset
         return
     if kinds and kind not in kinds:
         return
-    tiers: dict[str, dict[str, Any]] = {}
-    unknown: list[str] = []
-    for field_name, amount in values.items():
-        if "cost" not in field_name or amount is None:
-            continue
-        unit = _unit(field_name, values.get("mode"))
-        if unit is None:
-            unknown.append(field_name)
-        else:
-            tier, rate, factor = unit
-            tiers.setdefault(tier, {})[rate] = _scaled(amount, factor)
+    tiers, unknown = _rates(values)
     if not tiers:
         found.skipped.append(Problem(below("", name), "says no price that is counted here"))
     for tier, rates in tiers.items():
         said_model = name.removeprefix(f"{said}/")
-        values = {"provider": kind, "model": said_model, "tier": tier, "rates": rates, "note": _note(unknown)}
-        found.add(below("", name), values)
+        price = {"provider": kind, "model": said_model, "tier": tier, "rates": rates, "note": _note(unknown)}
+        found.add(below("", name), price)
+
+
+def _rates(values: dict[str, Any]) -> tuple[dict[str, dict[str, Any]], list[str]]:
+    """Return the rates of a model by tier, and the fields of costs that are not counted here."""
+    tiers: dict[str, dict[str, Any]] = {}
+    unknown: list[str] = []
+    for name, amount in values.items():
+        if "cost" not in name or amount is None:
+            continue
+        unit = _unit(name, values.get("mode"))
+        if unit is None:
+            unknown.append(name)
+        else:
+            tier, rate, factor = unit
+            tiers.setdefault(tier, {})[rate] = _scaled(amount, factor)
+    return tiers, unknown
 
 
 def _unit(name: str, mode: object) -> tuple[str, str, Decimal] | None:

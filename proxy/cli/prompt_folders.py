@@ -74,26 +74,7 @@ def read_any(source: str, name: str | None) -> tuple[list[dict[str, Any]], list[
 
 
 def _read_folder(folder: Path) -> tuple[list[dict[str, Any]], list[str]]:
-    files: dict[str, bytes] = {}
-    texts: list[Path] = []
-    passed: list[str] = []
-    if _is_of_a_prompt(folder):
-        files |= _files_of(folder)
-    else:
-        for item in _entries(folder):
-            if not item.is_symlink() and item.is_dir() and _is_of_a_prompt(item):
-                files |= _files_of(item)
-            elif (
-                not item.is_symlink()
-                and item.is_file()
-                and item.suffix.lower() in TEXT_SUFFIXES
-                and item.stem.lower() != "readme"
-            ):
-                texts.append(item)
-            else:
-                passed.append(str(item))
-            if len(files) + len(texts) > _MOST_FILES:
-                raise UsageError(f"{folder} has more than {_MOST_FILES:,} files; take its prompts in one by one")
+    files, texts, passed = (_files_of(folder), [], []) if _is_of_a_prompt(folder) else _sorted(folder)
     try:
         prompts = read_prompts(files)
     except InvalidError as error:
@@ -105,6 +86,25 @@ def _read_folder(folder: Path) -> tuple[list[dict[str, Any]], list[str]]:
         raise NotFoundError(f"there is no prompt in {folder}", hint=hint)
     _refuse_twice(prompts)
     return prompts, passed
+
+
+def _sorted(folder: Path) -> tuple[dict[str, bytes], list[Path], list[str]]:
+    """Return the files of prompts in a folder of them, texts that are prompts by themselves, and what is neither."""
+    files: dict[str, bytes] = {}
+    texts: list[Path] = []
+    passed: list[str] = []
+    for item in _entries(folder):
+        if item.is_symlink():
+            passed.append(str(item))
+        elif item.is_dir() and _is_of_a_prompt(item):
+            files |= _files_of(item)
+        elif item.is_file() and item.suffix.lower() in TEXT_SUFFIXES and item.stem.lower() != "readme":
+            texts.append(item)
+        else:
+            passed.append(str(item))
+        if len(files) + len(texts) > _MOST_FILES:
+            raise UsageError(f"{folder} has more than {_MOST_FILES:,} files; take its prompts in one by one")
+    return files, texts, passed
 
 
 def _read_text(source: str, name: str) -> list[dict[str, Any]]:

@@ -62,21 +62,27 @@ def _print_fitting(
         name: [_heading(name, show), *(on_one_line(show(row[name])) for row in rows)] for name, show in columns.items()
     }
     room = shutil.get_terminal_size().columns
-    widths = {name: max(map(width_of, cells)) for name, cells in texts.items()}
-    whole = widths.get(cutting or "", 0)
-    if cutting is not None and whole:
-        widths[cutting] = min(whole, _LEAST_CUT)
-    for name in filter(widths.__contains__, shed):
-        if _width(widths) <= room:
-            break
-        del widths[name]
+    widths = _fitting({name: max(map(width_of, cells)) for name, cells in texts.items()}, room, shed, cutting)
     if cutting is not None and cutting in widths:
-        widths[cutting] = min(whole, widths[cutting] + max(0, room - _width(widths)))
         texts[cutting] = [cut(text, widths[cutting]) for text in texts[cutting]]
     if may_be_tall and rows and _width(widths) > room:
         _print_tall({name: texts[name][1:] for name in widths}, len(rows))
     else:
         _print_aligned(texts, widths, len(rows))
+
+
+def _fitting(wholes: Mapping[str, int], room: int, shed: Sequence[str], cutting: str | None) -> dict[str, int]:
+    """Return the columns that there is room for, with their widths: one is cut first, then others are left out."""
+    widths = dict(wholes)
+    if cutting is not None and widths.get(cutting):
+        widths[cutting] = min(wholes[cutting], _LEAST_CUT)
+    for name in filter(widths.__contains__, shed):
+        if _width(widths) <= room:
+            break
+        del widths[name]
+    if cutting is not None and cutting in widths:
+        widths[cutting] = min(wholes[cutting], widths[cutting] + max(0, room - _width(widths)))
+    return widths
 
 
 def _width(widths: Mapping[str, int]) -> int:

@@ -11,6 +11,7 @@ import asyncio
 import socket
 import ssl
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import httpx2
 import structlog
@@ -112,25 +113,17 @@ async def _judged_proxy(proxy: httpx2.Proxy, *, allow_private: bool) -> httpx2.P
 
 
 async def _ask(url: str, manners: Manners) -> Answer:
-    target, headers, extensions = httpx2.URL(url), manners.headers, {}
-    proxy = manners.proxy
-    if proxy is not None:
-        proxy = await _judged_proxy(proxy, allow_private=manners.allow_private_proxy)
-    else:
-        port = target.port or (443 if target.scheme == "https" else 80)
-        address = await judged(target.host, port, allow_private=manners.allow_private)
-        headers, extensions = [(b"host", target.netloc), *headers], {"sni_hostname": target.host}
-        target = target.copy_with(host=address)
+    aim = await _judged_aim(httpx2.URL(url), manners)
     async with (
         httpx2.AsyncClient(
             timeout=manners.seconds,
             trust_env=False,
             follow_redirects=False,
             verify=manners.verify,
-            proxy=proxy,
+            proxy=aim.proxy,
             http2=manners.http2,
         ) as client,
-        client.stream("GET", target, headers=headers, extensions=extensions) as answer,
+        client.stream("GET", aim.target, headers=aim.headers, extensions=aim.extensions) as answer,
     ):
         status = answer.status_code
         if status != 200:
@@ -141,3 +134,23 @@ async def _ask(url: str, manners: Manners) -> Answer:
             if len(data) > manners.max_bytes:
                 return Answer(failure="too_large")
         return Answer(status=status, data=bytes(data), is_dashcam="x-dashcam-id" in answer.headers)
+
+
+class _Aim(NamedTuple):
+    """Whom to connect to, and what to say there."""
+
+    target: httpx2.URL
+    headers: Headers
+    extensions: dict[str, str]
+    proxy: httpx2.Proxy | None = None
+
+
+async def _judged_aim(url: httpx2.URL, manners: Manners) -> _Aim:
+    """Return the address that was judged, under the name that was asked for; where there is a proxy, it is judged."""
+    if manners.proxy is not None:
+        proxy = await _judged_proxy(manners.proxy, allow_private=manners.allow_private_proxy)
+        return _Aim(url, manners.headers, {}, proxy)
+    port = url.port or (443 if url.scheme == "https" else 80)
+    address = await judged(url.host, port, allow_private=manners.allow_private)
+    headers = [(b"host", url.netloc), *manners.headers]
+    return _Aim(url.copy_with(host=address), headers, {"sni_hostname": url.host})

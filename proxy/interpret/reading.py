@@ -58,18 +58,15 @@ def read_answer(call: RecordedCall) -> Reading:
     if _holds_events(operation, media, data):
         assembly = _assemble_events(operation, sse.decode(data))
         assembly.usage = with_exact_cost(assembly.usage, data)
-        end = assembly.first_token_end
-        error = error or _unread(operation, assembly)
-        return Reading(assembly, None if end is None or encoding else _arrival(call.pieces, end), error, True)
-    if not data:
-        return Reading(None, None, error)
-    if operation.answer is Answer.OLLAMA and head.status < 400:
+        is_stream = True
+    elif data and operation.answer is Answer.OLLAMA and head.status < 400:
         assembly = ndjson.assemble(data)
         is_stream = call.start.is_stream or media == "application/x-ndjson"
-        end = assembly.first_token_end if is_stream else None
-        error = error or _unread(operation, assembly)
-        return Reading(assembly, None if end is None or encoding else _arrival(call.pieces, end), error, is_stream)
-    return _read_whole(operation, media, data, head.status, error)
+    else:
+        return _read_whole(operation, media, data, head.status, error) if data else Reading(None, None, error)
+    end = assembly.first_token_end if is_stream and not encoding else None
+    arrived = None if end is None else _arrival(call.pieces, end)
+    return Reading(assembly, arrived, error or _unread(operation, assembly), is_stream)
 
 
 def _holds_events(operation: Operation, media: str, data: bytes) -> bool:

@@ -124,22 +124,8 @@ class Supervisor:
     def _start(self) -> None:
         read_end, self._write_end = os.pipe()
         os.set_inheritable(self._write_end, False)
-        run_dir = self._settings.run_dir
-        for worker, item in enumerate(self._sockets):
-            arguments: tuple[str, ...] = (
-                "-m",
-                "proxy.gateway",
-                "--run-dir",
-                run_dir,
-                "--worker",
-                str(worker),
-                "--fd",
-                str(item.fileno()),
-            )
-            arguments += ("--parent-fd", str(read_end), "--gateways", str(len(self._sockets)))
-            child = Child(f"gateway {worker}", arguments, (item.fileno(), read_end), _KEEPS_MEMORY)
-            self._children.append(child)
-        control = ("-m", "proxy.control", "--run-dir", run_dir, "--parent-fd", str(read_end))
+        self._children += [self._gateway(worker, item.fileno(), read_end) for worker, item in enumerate(self._sockets)]
+        control = ("-m", "proxy.control", "--run-dir", self._settings.run_dir, "--parent-fd", str(read_end))
         self._children.append(Child("control", control, (read_end,)))
         now = time.monotonic()
         for child in self._children:
@@ -150,6 +136,17 @@ class Supervisor:
         except OSError as error:
             # A full disk keeps nobody from relaying; only the command line will not find us.
             _say(f"cannot write down that Dashcam runs here: {error}")
+
+    def _gateway(self, worker: int, socket_fd: int, parent_fd: int) -> Child:
+        options = {
+            "--run-dir": self._settings.run_dir,
+            "--worker": worker,
+            "--fd": socket_fd,
+            "--parent-fd": parent_fd,
+            "--gateways": len(self._sockets),
+        }
+        arguments = ("-m", "proxy.gateway", *(str(part) for option in options.items() for part in option))
+        return Child(f"gateway {worker}", arguments, (socket_fd, parent_fd), _KEEPS_MEMORY)
 
     def _announce(self) -> None:
         told = {

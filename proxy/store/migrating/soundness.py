@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Dialect, Table, inspect
+from sqlalchemy import Connection, Dialect, Inspector, Table, inspect
 from sqlalchemy.schema import CreateColumn, CreateIndex
 
 from proxy.store.schema.tables import metadata
@@ -122,28 +122,29 @@ def additions(connection: Connection) -> list[str]:
     """Return what was added to our tables by hand and may refuse rows or change them, in words."""
     inspector = inspect(connection)
     ours = sorted(set(inspector.get_table_names()) & set(metadata.tables))
-    found = []
+    return sorted([*_own_indexes(inspector, ours), *_own_checks(inspector, ours), *_own_triggers(connection)])
+
+
+def _own_indexes(inspector: Inspector, ours: list[str]) -> Iterator[str]:
     for (_, name), items in inspector.get_multi_indexes(filter_names=ours).items():
         declared = {str(item.name) for item in metadata.tables[name].indexes}
-        found += [
-            f"table {name} has a unique index {item['name']} of somebody's own"
-            for item in items
-            if item["unique"] and item["name"] not in declared
-        ]
+        for item in items:
+            if item["unique"] and item["name"] not in declared:
+                yield f"table {name} has a unique index {item['name']} of somebody's own"
+
+
+def _own_checks(inspector: Inspector, ours: list[str]) -> Iterator[str]:
     for (_, name), checks in inspector.get_multi_check_constraints(filter_names=ours).items():
         declared = {str(item.name) for item in metadata.tables[name].constraints}
-        found += [
-            f"table {name} has a check {item['name'] or item['sqltext']} of somebody's own"
-            for item in checks
-            if item["name"] not in declared
-        ]
-    triggers = connection.exec_driver_sql(_TRIGGERS[connection.dialect.name])
-    found += [
-        f"table {table} has a trigger {trigger}"
-        for trigger, table in triggers
-        if table in metadata.tables and not trigger.startswith(OUR_TRIGGERS)
-    ]
-    return sorted(found)
+        for item in checks:
+            if item["name"] not in declared:
+                yield f"table {name} has a check {item['name'] or item['sqltext']} of somebody's own"
+
+
+def _own_triggers(connection: Connection) -> Iterator[str]:
+    for trigger, table in connection.exec_driver_sql(_TRIGGERS[connection.dialect.name]):
+        if table in metadata.tables and not trigger.startswith(OUR_TRIGGERS):
+            yield f"table {table} has a trigger {trigger}"
 
 
 def row_counts(connection: Connection, *, is_quick: bool = False) -> dict[str, int]:
