@@ -18,7 +18,7 @@ from proxy.catalogue.route import RouteDocument
 from proxy.catalogue.surroundings import Surroundings
 from proxy.domain.provider import KNOWN_KINDS
 from proxy.domain.route import WILDCARD
-from proxy.errors import InvalidError, Problem
+from proxy.errors import Problem
 from proxy.prompting.parameters import problems_of
 from proxy.redaction.own import reasons_against as reasons_against_patterns
 from proxy.settings.access import leads_home
@@ -37,13 +37,6 @@ def checked(catalogue: Catalogue, surroundings: Surroundings) -> list[Problem]:
         *_of_routes(catalogue, surroundings),
     ]
     return list(dict.fromkeys(found))
-
-
-def check(catalogue: Catalogue, surroundings: Surroundings) -> Catalogue:
-    """Return a catalogue that can be used; ``InvalidError`` holds all that is wrong with another."""
-    if problems := checked(catalogue, surroundings):
-        raise InvalidError(problems)
-    return catalogue
 
 
 # -- providers ----------------------------------------------------------------------------------------------

@@ -177,11 +177,6 @@ class RecordedCall:
         return self.end.received_bytes if self.end.recorded_bytes is None else self.end.recorded_bytes
 
     @property
-    def is_taken_over(self) -> bool:
-        """True when another candidate than the one in ``start`` was the last to be asked."""
-        return self.end is not None and self.end.provider is not None
-
-    @property
     def provider(self) -> str:
         """Who was asked last."""
         return (self.end.provider if self.end is not None else None) or self.start.provider

@@ -9,11 +9,10 @@ left out, with the reason.
 from __future__ import annotations
 
 import base64
-import contextlib
 import csv
 import io
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from proxy.forms.parts import assembly_of, sent_form
@@ -124,17 +123,6 @@ class FineTuning(Form):
 _STORED_SO = ("interaction_id", "side", "form")
 """What of a body's row says no more than where it stands and how it is kept."""
 FORMS: Mapping[str, type[Form]] = {"jsonl": Form, "json": JsonList, "csv": Csv, "openai": FineTuning}
-
-
-def document(form: Form, calls: Iterable[Call]) -> Iterator[bytes]:
-    """Yield calls in a form from its beginning to its end, one after the other; those that it leaves out are not."""
-    yield form.opening()
-    is_first = True
-    for row, parts in calls:
-        with contextlib.suppress(LeftOutError):
-            yield form.call(row, parts, is_first=is_first)
-            is_first = False
-    yield form.closing
 
 
 def _answer(row: Row, body: StoredBody) -> dict[str, Any] | None:

@@ -12,9 +12,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
-
-import orjson
 
 from proxy.protocol.injection import Edit
 from proxy.protocol.scanner import TopLevelScanner
@@ -100,12 +97,3 @@ def _said(scanner: TopLevelScanner, setting: Setting) -> list[tuple[int, int]]:
     if scanner.doubles:
         members += [member for name, member in scanner.doubles if name in setting.said_as]
     return [(member.start, member.end) for member in members]
-
-
-def settle(values: dict[str, Any], settings: Sequence[Setting]) -> None:
-    """Give the same parameters to a request that is made here, not edited."""
-    for setting in settings:
-        names = LENGTH if setting.name in LENGTH else (setting.name,)
-        said = [name for name in names if name in values]
-        for name in (said or [setting.name]) if setting.is_forced or not said else ():
-            values[name] = orjson.loads(setting.text)

@@ -43,13 +43,11 @@ class RequestFacts:
 OPAQUE = RequestFacts()
 
 
-def parse(body: bytes) -> RequestFacts:
-    """Parse a small body; what orjson refuses (huge numbers, lone surrogates) is looked at by the scanner."""
-    return read(body)[0]
-
-
 def read(body: bytes) -> tuple[RequestFacts, dict[str, Any] | None]:
-    """Return the same, and all that an object says which orjson takes."""
+    """Return the facts of a small body, and all that it says where it is an object that orjson takes.
+
+    What orjson refuses (huge numbers, lone surrogates) is looked at by the scanner.
+    """
     if not body:
         return OPAQUE, None
     try:

@@ -40,19 +40,12 @@ from proxy.store.schema.fields import (
 )
 
 metadata = fields.metadata
-"""What the migrations must make: the tables here, the daily rollups, and those of hosts that share a database."""
+"""What the migrations must make: the tables here, and those of the modules beside."""
+_BESIDE = (host_tables, loader_tables, revision_tables, text_tables)
+"""Nothing of them is needed here: that they are imported makes ``metadata`` whole."""
 FEEDBACK = str(feedback_table.FeedbackRow.__tablename__)
-HOST_TABLES = (
-    host_tables.InstanceRow, host_tables.LeaderRow, host_tables.PeriodicRunRow, host_tables.ConfigRevisionRow,
-)  # fmt: skip
 ERASURE_TABLES = (erasure_tables.TombstoneRow, erasure_tables.PurgeRow, erasure_tables.LooseSliceRow)
-LOADER_TABLES = (
-    loader_tables.MadeAnswerRow, loader_tables.AmendmentRow, loader_tables.OpenCallRow, loader_tables.SpoolPositionRow,
-    loader_tables.QuarantineRow,
-)  # fmt: skip
-REVISION_TABLES = (revision_tables.SchemaRevisionRow, revision_tables.CopyStateRow)
 ROLLUP_TABLES = (rollup_tables.DailyUseRow, rollup_tables.DailyLatencyRow, rollup_tables.DailyFailureRow)
-TEXT_TABLES = (text_tables.UnindexedTextRow, text_tables.LeftoverTextRow)
 CATALOGUE_TABLES = tuple(
     str(kind.__tablename__)
     for kind in vars(catalogue_tables).values()

@@ -16,7 +16,7 @@ from proxy.gateway.client_head import ClientHead, Headers
 from proxy.gateway.guard import Guard
 from proxy.gateway.plan import decide
 from proxy.gateway.routing import Routing
-from proxy.protocol.requests import parse
+from proxy.protocol.requests import read
 from proxy.settings.credentials import key_digests
 
 
@@ -67,7 +67,7 @@ def _lines(model: str, credential: bytes | None, path: bytes, **values: object) 
     assert admission.place is not None
     assert isinstance(admission.caller, Caller)
     body = b'{"model":"%s"}' % model.encode()
-    plan = decide(admission.place, Inbound(body, len(body), parse(body)), admission.routing, frozenset())
+    plan = decide(admission.place, Inbound(body, len(body), read(body)[0]), admission.routing, frozenset())
     return admission.departure(plan, admission.caller).head().lines.split(b"\r\n")
 
 

@@ -11,7 +11,7 @@ from proxy.domain.recording import PromptFact
 from proxy.gateway.body import Inbound
 from proxy.gateway.call_start import recorded_body, safe_target, wall_clock
 from proxy.gateway.prompts import Composed
-from proxy.protocol.requests import parse
+from proxy.protocol.requests import read
 
 
 @pytest.mark.parametrize(
@@ -42,7 +42,7 @@ def composed(*, has_secret: bool) -> Composed:
 
 
 def inbound_of(data: bytes) -> Inbound:
-    return Inbound(data, len(data), parse(data))
+    return Inbound(data, len(data), read(data)[0])
 
 
 def test_a_secret_value_is_taken_out_of_what_is_recorded() -> None:

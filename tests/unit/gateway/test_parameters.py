@@ -16,7 +16,7 @@ from proxy.gateway.body import Inbound
 from proxy.gateway.plan import Plan, decide, destination
 from proxy.gateway.routing import Routing
 from proxy.protocol.injection import apply
-from proxy.protocol.requests import parse
+from proxy.protocol.requests import read
 
 ROOT = "https://a.example"
 MAIN = Provider(name="main", kind="groq", base_url=f"{ROOT}/v1", root_url=ROOT, max_tokens=900, default_model="small")
@@ -34,7 +34,7 @@ SNAPSHOT = Snapshot(revision=1, providers=(MAIN, OTHER), allowed_hosts=(), route
 def plan(body: bytes, target: bytes = b"/v1/chat/completions", snapshot: Snapshot = SNAPSHOT) -> Plan:
     place = destination("POST", target, snapshot)
     assert place is not None
-    return decide(place, Inbound(body, len(body), parse(body)), Routing(snapshot), frozenset())
+    return decide(place, Inbound(body, len(body), read(body)[0]), Routing(snapshot), frozenset())
 
 
 def sent(values: dict[str, Any], target: bytes = b"/v1/chat/completions") -> dict[str, Any]:

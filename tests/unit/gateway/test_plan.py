@@ -13,7 +13,7 @@ from proxy.gateway.body import Inbound
 from proxy.gateway.plan import Plan, decide, destination
 from proxy.gateway.routing import ECHO, Routing
 from proxy.protocol.injection import apply
-from proxy.protocol.requests import parse
+from proxy.protocol.requests import read
 
 FIRST = Provider(
     name="main", kind="openai", base_url="https://a.example/v1", root_url="https://a.example", stream_usage="inject"
@@ -28,7 +28,7 @@ SNAPSHOT = Snapshot(revision=1, providers=(FIRST, LOCAL, AZURE), allowed_hosts=(
 def plan(target: bytes, body: bytes = b"", *, without: frozenset[str] = frozenset()) -> Plan:
     place = destination("POST", target, SNAPSHOT)
     assert place is not None
-    return decide(place, Inbound(body, len(body), parse(body)), Routing(SNAPSHOT), without)
+    return decide(place, Inbound(body, len(body), read(body)[0]), Routing(SNAPSHOT), without)
 
 
 @pytest.mark.parametrize(
@@ -100,7 +100,7 @@ ROUTED = replace(
 def routed(body: bytes) -> Plan:
     place = destination("POST", b"/v1/chat/completions", ROUTED)
     assert place is not None
-    return decide(place, Inbound(body, len(body), parse(body)), Routing(ROUTED), frozenset())
+    return decide(place, Inbound(body, len(body), read(body)[0]), Routing(ROUTED), frozenset())
 
 
 def test_a_route_gives_the_model_another_name_and_names_who_may_take_over() -> None:
@@ -145,7 +145,7 @@ def test_what_nobody_lists_is_told_apart() -> None:
 def test_a_model_in_the_path_leads_to_who_has_it(target: bytes, provider: str, sent: bytes) -> None:
     place = destination("GET", target, SNAPSHOT)
     assert place is not None
-    made = decide(place, Inbound(b"", 0, parse(b"")), Routing(SNAPSHOT), frozenset())
+    made = decide(place, Inbound(b"", 0, read(b"")[0]), Routing(SNAPSHOT), frozenset())
     assert (made.provider.name, made.target) == (provider, sent)
 
 

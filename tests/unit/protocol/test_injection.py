@@ -19,7 +19,7 @@ from proxy.protocol.injection import (
     rename_edits,
     usage_edits,
 )
-from proxy.protocol.requests import WANTED, parse
+from proxy.protocol.requests import WANTED, read
 from proxy.protocol.scanner import TopLevelScanner
 from proxy.protocol.scanning import scan
 
@@ -37,7 +37,7 @@ OPTIONS = [
 @pytest.mark.parametrize("options", OPTIONS)
 def test_the_sent_body_asks_for_usage_and_keeps_the_rest(options: bytes) -> None:
     body = b'{ "messages":[{"content":"\\u00e9 \\/ 1.0"}],' + options + b'"n":1.0, "stream":true}'
-    sent = apply(body, usage_edits(body, parse(body)))
+    sent = apply(body, usage_edits(body, read(body)[0]))
     assert json.loads(sent)["stream_options"]["include_usage"] is True
     rest = json.loads(sent)
     original = json.loads(body)
@@ -60,12 +60,12 @@ def test_the_sent_body_asks_for_usage_and_keeps_the_rest(options: bytes) -> None
     ],
 )
 def test_nothing_is_edited_where_nothing_is_needed(body: bytes) -> None:
-    assert usage_edits(body, parse(body)) == ()
+    assert usage_edits(body, read(body)[0]) == ()
 
 
 def test_options_that_are_no_object_are_left_to_the_provider() -> None:
     body = b'{"stream":true,"stream_options":7}'
-    assert usage_edits(body, parse(body)) == ()
+    assert usage_edits(body, read(body)[0]) == ()
 
 
 @given(st.sampled_from(OPTIONS), st.text(max_size=40))

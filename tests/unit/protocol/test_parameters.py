@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.protocol.injection import apply
-from proxy.protocol.parameters import LENGTH, Setting, fitting, names_of, parameter_edits, settle
+from proxy.protocol.parameters import LENGTH, Setting, fitting, names_of, parameter_edits
 from proxy.protocol.scanning import scan
 
 NAMES = st.sampled_from(["temperature", "top_p", "max_tokens", "max_completion_tokens", "seed", "stop"])
@@ -28,15 +28,24 @@ def given_to(body: bytes, *settings: Setting) -> bytes | None:
     return None if edits is None else apply(body, edits)
 
 
+def made_with(body: dict[str, Any], settings: list[Setting]) -> dict[str, Any]:
+    """Return what a request would say that is made with these parameters, and not edited."""
+    wanted = dict(body)
+    for setting in settings:
+        names = LENGTH if setting.name in LENGTH else (setting.name,)
+        said = [name for name in names if name in body]
+        for name in (said or [setting.name]) if setting.is_forced or not said else ():
+            wanted[name] = json.loads(setting.text)
+    return wanted
+
+
 @given(BODIES, SETTINGS, st.sampled_from([None, 1, "\t"]))
 def test_the_sent_request_says_what_a_made_one_would(
     body: dict[str, Any], settings: list[Setting], indent: Any
 ) -> None:
     sent = given_to(json.dumps(body, indent=indent).encode(), *settings)
     assert sent is not None
-    wanted = dict(body)
-    settle(wanted, settings)
-    assert json.loads(sent) == wanted
+    assert json.loads(sent) == made_with(body, settings)
     for setting in settings:
         names = LENGTH if setting.name in LENGTH else (setting.name,)
         said = [name for name in names if name in body]
