@@ -1,4 +1,8 @@
-"""``dashcam show``: one call read back, as a page, as JSON, or as the bytes that went over the wire."""
+"""``dashcam show``: one call read back, as a page, as JSON, or as the bytes that went over the wire.
+
+The page has what was said in it as people read it; what is known of it beside is ``call_facts``. Where nothing is on
+record it says why.
+"""
 
 from __future__ import annotations
 
@@ -8,14 +12,13 @@ from typing import Any
 
 import orjson
 
-from proxy.cli.cost import lines_of
+from proxy.cli.call_facts import facts_of
 from proxy.cli.pager import paged
-from proxy.cli.terminal import duration, harmless, is_writable, json_text, local_time, money, on_one_line, paint, tokens
+from proxy.cli.terminal import harmless, is_writable, json_text, local_time, on_one_line, paint
 from proxy.errors import NotFoundError
 from proxy.forms.parts import assembly_of, sent_form
 from proxy.interpret.assembled import as_object
 from proxy.protocol.decoding import decode
-from proxy.protocol.injection import is_addition
 from proxy.protocol.jsontext import items, mapping, parse_object
 from proxy.protocol.multipart import Form, boundary_of, reduce
 from proxy.settings.values import Settings
@@ -67,7 +70,8 @@ def show(settings: Settings, wanted: Wanted) -> None:
             _print_head(row, is_utc=wanted.is_utc)
             _print_request(row, bodies["request"])
             _print_answer(row, bodies["response"])
-            _print_facts(row, bodies["request"], attempts, price)
+            for name, text in facts_of(row, bodies["request"], attempts, price):
+                print(f"{paint(f'{name:<10}', 'dim')} {text}")
 
 
 def _print_raw(row: Row, bodies: dict[str, StoredBody | None], wanted: Wanted) -> None:
@@ -175,97 +179,6 @@ def _print_answer(row: Row, body: StoredBody | None) -> None:
             for call in choice.tool_calls:
                 print(_indent(f"→ {call.name}({''.join(call.arguments)})"))
     print()
-
-
-def _print_facts(row: Row, body: StoredBody | None, attempts: list[Row], price: Row | None) -> None:
-    cached = f", {row['cached_tokens']} cached" if row["cached_tokens"] else ""
-    first = "" if row["ttft_ms"] is None else f", first token after {duration(row['ttft_ms'])}"
-    counted = tokens(row)
-    facts = [
-        ("tokens", f"{counted} ({row['usage_source']}){cached}" if counted != "-" else "none reported"),
-        ("cost", f"{money(row['cost_usd'])} ({row['cost_status']}){_UNKNOWN.get(row['cost_status'], '')}"),
-        *(("", line) for line in lines_of(row, price)),
-        ("time", f"{duration(row['duration_ms'])}{first}, our part {duration(row['overhead_ms'])}"),
-        *_finish(row),
-    ]
-    if row["request_modified"]:
-        facts.append(("changed", f"{_changes(row, body)}; see the request as it was sent with --raw --sent"))
-    if row.get("score_count"):
-        facts.append(("score", f"{row['score']:.2f} of {row['score_count']} that were given"))
-    facts += _prompt(row)
-    facts += _labels(row)
-    facts += [(f"attempt {item['number']}", _attempt(item)) for item in attempts]
-    for name, text in facts:
-        print(f"{paint(f'{name:<10}', 'dim')} {text}")
-
-
-_UNKNOWN = {"unpriced": "; what to do about it: dashcam prices unpriced"}
-
-
-def _finish(row: Row) -> list[tuple[str, str]]:
-    """Return why the answer ended, in the provider's word, and in ours where that is another; nothing of no answer."""
-    said, kind = row["finish_reason"], row["finish_kind"]
-    if not said:
-        return []
-    return [("finish", on_one_line(said if kind in (None, said) else f"{said} ({kind})"))]
-
-
-def _prompt(row: Row) -> list[tuple[str, str]]:
-    """Return which stored prompt the call used, and what was filled into it."""
-    if not row["prompt_name"]:
-        return []
-    version = f"@{row['prompt_version']}" if row["prompt_version"] is not None else ""
-    label = f" ({row['prompt_label']})" if row["prompt_label"] else ""
-    values = row.get("prompt_variables") or {}
-    found = [("prompt", on_one_line(f"{row['prompt_name']}{version}{label}"))]
-    return found + [("variable", on_one_line(f"{name} = {_short(value)}")) for name, value in values.items()]
-
-
-def _short(value: object) -> str:
-    text = value if isinstance(value, str) else json_text(value)
-    return text if len(text) <= _LONGEST_VALUE else f"{text[:_LONGEST_VALUE]}…"
-
-
-_LONGEST_VALUE = 200
-_LABELS = ("user_id", "session_id", "trace_id", "app", "environment", "client_request_id")
-
-
-def _labels(row: Row) -> list[tuple[str, str]]:
-    """Return what the caller said about the call."""
-    said = [(name.removesuffix("_id").replace("client_request", "own id"), row.get(name)) for name in _LABELS]
-    found = [(name, on_one_line(value)) for name, value in said if value]
-    if row["tags"]:
-        found.append(("tags", on_one_line(", ".join(row["tags"]))))
-    found += [("metadata", on_one_line(f"{key} = {value}")) for key, value in (row["metadata"] or {}).items()]
-    if row.get("retry_count"):
-        before = f" of {row['parent_id']}" if row["parent_id"] else ""
-        found.append(("retry", f"the client's retry {row['retry_count']}{before}"))
-    return found
-
-
-def _changes(row: Row, body: StoredBody | None) -> str:
-    """Return what the proxy changed in the request."""
-    if row.get("prompt_name"):
-        return "a stored prompt was put in"
-    edits = body.facts["edits"] or () if body is not None else ()
-    added = [text for offset, removed, text in edits if is_addition((offset, removed, text))]
-    is_given = bool(row.get("route")) and any("include_usage" not in text for text in added)
-    is_asked = any("include_usage" in text for text in added) if is_given else bool(added)
-    is_kept = any(not is_addition((offset, removed, text)) for offset, removed, text in edits)
-    words = (
-        ("its route gave it a model or parameters", is_given), ("usage was asked for", is_asked),
-        ("metadata stayed here", is_kept),
-    )  # fmt: skip
-    done = [word for word, is_done in words if is_done]
-    return " and ".join(done) or "bytes were changed"
-
-
-def _attempt(item: Row) -> str:
-    answered = f"answered {item['http_status']}" if item["http_status"] else ""
-    failed = f"failed ({item['error']})" if item["error"] else ""
-    ended = ", then ".join(filter(None, (answered, failed)))
-    reused = ", connection reused" if item["reused"] else ""
-    return f"{on_one_line(item['upstream'])}: {ended or 'no answer'} in {duration(item['duration_ms'])}{reused}"
 
 
 def _size(body: StoredBody) -> str:
