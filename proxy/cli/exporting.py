@@ -18,6 +18,7 @@ from proxy.cli import parquet_export
 from proxy.cli.bar import Bar
 from proxy.cli.database import calls
 from proxy.cli.export_output import Note, Output, opened
+from proxy.cli.found_texts import tell_sealed
 from proxy.cli.instants import check_span, instant_of, now
 from proxy.cli.logs import check_columns
 from proxy.errors import UsageError
@@ -73,6 +74,7 @@ def export(settings: Settings, wanted: Wanted) -> int:
             total = reader.count(filters, _MOST)
             _write(reader, filters, form, output, note, lambda: bar.tell(note.told, note.seen, total))
             counted = reader.count(filters, _MOST)
+            tell_sealed(reader, filters)
     return _conclude(wanted, note, counted)
 
 
@@ -89,6 +91,7 @@ def _export_days(
             has_content=wanted.has_content,
         )  # fmt: skip
         counted = reader.count(filters, _MOST)
+        tell_sealed(reader, filters)
     note = Note(manifest.asked, manifest.since, manifest.until, size=manifest.size, written=manifest.written)
     return _conclude(wanted, note, counted)
 

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 import orjson
 
 from proxy.cli.following import beginnings_of, follow
-from proxy.cli.found_texts import lines_of
+from proxy.cli.found_texts import lines_of, tell_sealed
 from proxy.cli.instants import check_span, instant_of, now
 from proxy.cli.table import Table, print_headings, print_tabs
 from proxy.cli.terminal import json_text, on_one_line, tokens
@@ -93,6 +93,7 @@ def list_calls(settings: Settings, listing: Listing) -> None:
     sys.stdout.flush()
     for reason in sorted(reader.sealed):
         print(f"Rows came without their texts: {reason}", file=sys.stderr)
+    tell_sealed(reader, filters)
     if listing.form == "table" and sys.stdout.isatty():
         _hint(len(rows), listing)
     if listing.follow:

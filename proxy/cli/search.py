@@ -16,7 +16,7 @@ from itertools import chain, islice
 
 import orjson
 
-from proxy.cli.found_texts import SIDES, lines
+from proxy.cli.found_texts import SIDES, lines, tell_sealed
 from proxy.cli.instants import check_span, instant_of, now
 from proxy.cli.terminal import json_text, local_time, money, on_one_line, paint, short_id
 from proxy.errors import UsageError
@@ -63,7 +63,8 @@ def search(settings: Settings, wanted: Search) -> None:
             print(json_text(list(map(with_truths, finder.rows())), orjson.OPT_INDENT_2))
         else:
             _print(finder, wanted, words)
-    finder.tell()
+        finder.tell()
+        tell_sealed(reader, filters)
 
 
 def _as_query(text: str) -> str:

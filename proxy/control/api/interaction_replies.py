@@ -5,7 +5,7 @@ Nothing is made of these classes: a test holds them against the columns, and eac
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, Literal
 
 from pydantic import BaseModel
@@ -97,10 +97,14 @@ class InteractionRow(BaseModel):
 
 
 class Counted(BaseModel):
-    """With count=true: rows that match, null where counting took too long; whether there are no more than that."""
+    """With count=true: rows that match, null where counting took too long; whether there are no more than that.
+
+    sealed_until is there where q has words: those of calls up to that day that were sealed are not looked for.
+    """
 
     count: int | None
     count_is_whole: bool
+    sealed_until: date
 
 
 class FoundRow(InteractionRow):
@@ -116,10 +120,14 @@ class FoundRow(InteractionRow):
 
 
 class Looked(BaseModel):
-    """How far back was looked: next is what after is to be to look on, null where nothing older is left."""
+    """How far back was looked: next is what after is to be to look on, null where nothing older is left.
+
+    sealed_until: calls up to that day that were sealed (database.seal) are passed over, null where there are none.
+    """
 
     next: str | None
     looked_back_to: datetime | None
+    sealed_until: date | None
 
 
 class Timing(BaseModel):

@@ -70,11 +70,12 @@ def _list(ask: Ask) -> Reply:
         below, above = (after, before) if newest_first else (before, after)
         part = Section(above=above, below=below, newest_first=newest_first is not is_backwards(query))
         found = reader.section(filters, part, limit + 1, columns)
+        sealed = {"sealed_until": day} if (day := reader.sealed_among(filters)) else {}
     rows = [shown(row) for row in found[:limit]]
     if is_backwards(query):
         rows.reverse()
     fieldless = {name: value for name, value in query.items() if name != "fields"}
-    answer = envelope(rows, fieldless, has_more=len(found) > limit)
+    answer = envelope(rows, fieldless, has_more=len(found) > limit) | sealed
     return Reply(body={**answer, **_counted(ask, filters)} if truth(query, "count") else answer)
 
 

@@ -43,12 +43,13 @@ def _search(ask: Ask) -> Reply:
         raise ParameterError("q", 'has no word to look for: q=refund, q="a refund" model:gpt-*')
     with record(ask) as reader:
         found, stopped = _look(reader, filters, place_in(reader, ask.query, "after"), limit)
+        sealed = reader.sealed_among(filters)
     if found:
         # What was looked for is not said: it may be as private as what was found.
         note(ask, "search", "interactions", "", calls=str(len(found)))
     answer = envelope([_found(row, wanted.phrases) for row in found], {}, has_more=stopped is not None)
     at, identity = stopped or (None, None)
-    return Reply(body={**answer, "next": identity, "looked_back_to": at})
+    return Reply(body={**answer, "next": identity, "looked_back_to": at, "sealed_until": sealed})
 
 
 def _look(

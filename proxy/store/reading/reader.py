@@ -10,7 +10,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
+from proxy.query.terms import Word
 from proxy.store.catalogue.names import names_beginning
+from proxy.store.contents.sealed_until import sealed_until
 from proxy.store.engines.partitions import bounded
 from proxy.store.filters import largest, text_index
 from proxy.store.filters.statements import (
@@ -32,6 +34,7 @@ from proxy.store.filters.terms import LABEL
 from proxy.store.reading.following import Recorded
 from proxy.store.reading.one_call import CallReader
 from proxy.store.reading.standing import StandingReader
+from proxy.store.schema.columns import day_text
 from proxy.store.schema.decoding import Row
 from proxy.store.schema.rows import COLUMNS
 from proxy.store.schema.sealing import check_searchable
@@ -52,6 +55,14 @@ class SearchPage:
 
 class Reader(CallReader, StandingReader):
     """Answers all of them, about one store."""
+
+    def sealed_among(self, filters: Filters) -> str | None:
+        """Return until which day calls may be sealed that words are not looked for in, None where all is looked at."""
+        if not any(isinstance(term, Word) for term in filters.terms):
+            return None
+        day = sealed_until(self._rows)
+        is_behind = day is not None and filters.since is not None and day < day_text(filters.since)
+        return None if is_behind else day
 
     def list_interactions(self, filters: Filters, limit: int, order: Order | None = None) -> list[Row]:
         """Return rows, the newest first, or as ``order`` says."""

@@ -19,12 +19,15 @@ from proxy.settings.database import DatabaseSettings
 from proxy.store.care.maintenance import RESEAL, SWEEP, Done, Upkeep, maintain
 from proxy.store.changes import amending, resealing
 from proxy.store.changes.amending import Amendment
+from proxy.store.contents import sealed_until
 from proxy.store.engines.engine import ERASED, Backend, backend_of
 from proxy.store.engines.failures import CollisionError, StoreUnavailableError
 from proxy.store.erasure.sweeping import Sweep
 from proxy.store.hosts import accounts, configuration, instances
 from proxy.store.hosts.configuration import Proposal
 from proxy.store.hosts.instances import Instance
+from proxy.store.schema.columns import day_text
+from proxy.store.schema.sealing import sealer_in
 from proxy.store.writing import batches
 from proxy.store.writing.batches import TotalsOf, WriteBatch, WriteResult
 
@@ -46,6 +49,7 @@ class StoreWriter:
         self._collided_at = -_COLLISION_SECONDS
         self._sweep = Sweep()
         self._log_is_clear = False
+        self._sealed_on = ""
 
     @property
     def backend(self) -> Backend:
@@ -168,13 +172,24 @@ class StoreWriter:
         is_committing = False
         try:
             with self._engine.begin() as connection:
+                day = self._noted_day(connection)
                 yield connection
                 is_committing = True
+            self._sealed_on = day
         except (SQLAlchemyError, OverflowError, ValueError, TypeError) as error:
             refusal = self._judged(self._backend.refusal(error))
             if isinstance(refusal, StoreUnavailableError):
                 refusal.is_uncertain = refusal.is_uncertain or is_committing
             raise refusal from error
+
+    def _noted_day(self, connection: Connection) -> str:
+        """Return the day on which it is noted that texts are sealed, today once it is; "" where none are."""
+        if sealer_in(connection) is None:
+            return ""
+        today = day_text(time.time_ns() // 1_000_000)
+        if today != self._sealed_on:
+            sealed_until.note(connection, today)
+        return today
 
     def _judged(self, refusal: StoreError) -> StoreError:
         """Take a key that came in between for what our own lost connection has committed meanwhile, once in a while."""

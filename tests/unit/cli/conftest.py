@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import secrets
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -75,14 +76,23 @@ def dashcam(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str])
 def record(tmp_path: Path) -> Record:
     """Put entries on record."""
 
-    def write(*entries: Entry) -> None:
-        path = tmp_path / "data" / "dashcam.db"
-        writer = StoreWriter(sqlite_at(path) if path.exists() else fresh_sqlite(path))
-        for entry in entries:
-            writer.write(WriteBatch(entries=[("s", entry)]), lambda _: {})
-        writer.close()
+    return lambda *entries: _write(tmp_path, entries)
 
-    return write
+
+@pytest.fixture
+def sealed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Record:
+    """Put entries on record as while ``database.seal`` is on; commands that follow have the key, and it is off."""
+    monkeypatch.setenv("DASHCAM_MASTER_KEY", secrets.token_hex(32))
+    return lambda *entries: _write(tmp_path, entries, is_sealed=True)
+
+
+def _write(tmp_path: Path, entries: Sequence[Entry], *, is_sealed: bool = False) -> None:
+    path = tmp_path / "data" / "dashcam.db"
+    database = sqlite_at(path) if path.exists() else fresh_sqlite(path)
+    writer = StoreWriter(replace(database, seal=is_sealed))
+    for entry in entries:
+        writer.write(WriteBatch(entries=[("s", entry)]), lambda _: {})
+    writer.close()
 
 
 @pytest.fixture

@@ -58,6 +58,30 @@ def test_a_sealed_record_says_so_and_prints_nothing(
     assert (told.code, told.out, "the record is sealed" in told.err) == (2, "", True), told
 
 
+def test_sealed_calls_that_are_passed_over_are_told_once_sealing_is_off_again(
+    dashcam: Command, record: Record, sealed: Record, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record(said("find me"))
+    assert dashcam("search", "find").err == ""
+    sealed(said("find me, too"))
+    for command in (("search", "find"), ("logs", "find"), ("export", "find")):
+        told = dashcam(*command)
+        assert told.code == 0
+        assert "that are sealed (database.seal was on) were passed over" in told.err, command
+    assert found(dashcam, "find") == ["find me"]
+    # Neither where no words are looked for, nor where no sealed call can be.
+    assert "sealed" not in dashcam("logs", "model:gpt-*").err
+    assert dashcam("search", "find", "--since", "2199-01-01").err == ""
+
+
+def test_nothing_is_told_of_sealed_calls_that_are_gone(dashcam: Command, record: Record, sealed: Record) -> None:
+    sealed(said("find me"))
+    dashcam("purge", "--everything", "--yes")
+    record(replace(said("find me"), interaction=an_entry(started_at=4_102_444_800_000).interaction))
+    told = dashcam("search", "find")
+    assert (told.err, len(told.lines)) == ("", 2)
+
+
 def test_json_has_the_row_and_its_texts(dashcam: Command, record: Record) -> None:
     record(said("find me", model="m"))
     (row,) = json.loads(dashcam("search", "find", "--json").out)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import secrets
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,6 +14,9 @@ from proxy.settings.database import DatabaseSettings
 from proxy.settings.values import Settings
 from proxy.store.filters import text_index
 from proxy.store.reading import reader
+from proxy.store.writing.batches import WriteBatch
+from proxy.store.writing.writer import StoreWriter
+from tests.support.entries import an_entry
 from tests.support.few_calls import filled, refused
 
 
@@ -30,7 +36,8 @@ async def test_words_are_found_with_the_text_around_them(settings: Settings) -> 
         assert told["data"][0]["input_excerpt"].startswith("A refund, please.")
         assert len(told["data"][0]["input_excerpt"]) == 300
         assert (told["data"][0]["input_marks"], told["data"][0]["output_marks"]) == ([[2, 8]], [])
-        assert (told["next"], told["has_more"]) == (None, False)
+        assert (told["next"], told["has_more"], told["sealed_until"]) == (None, False, None)
+        assert "sealed_until" not in await api.ask("GET", "interactions?q=refund")
         first = await api.ask("GET", "search?q=refund&limit=1")
         assert first["next"] == first["last_id"]
         again = await api.ask("GET", f"search?q=refund model:gpt-5&after={first['next']}")
@@ -39,6 +46,19 @@ async def test_words_are_found_with_the_text_around_them(settings: Settings) -> 
         assert (await api.ask("GET", "audit?action=read_body"))["data"] == []
         await refused(api, "search?q=model:o4", "q", "no word to look for")
         await refused(api, "search", "q", "no word to look for")
+
+
+async def test_sealed_calls_that_are_passed_over_are_told_once_sealing_is_off_again(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DASHCAM_MASTER_KEY", secrets.token_hex(32))
+    with contextlib.closing(StoreWriter(replace(settings.database, seal=True))) as writer:
+        writer.write(WriteBatch(entries=[("s", replace(an_entry(), input_text="a refund"))]), lambda _: {})
+    async with filled(settings) as api:
+        for kind in ("search", "interactions"):
+            told = await api.ask("GET", f"{kind}?q=refund")
+            assert (len(told["data"]), told["sealed_until"] is not None) == (3, True)
+        assert "sealed_until" not in await api.ask("GET", "interactions?q=model:o4")
 
 
 async def test_a_search_says_how_far_it_came(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
