@@ -15,6 +15,7 @@ from proxy.cli.logs import suggestion
 from proxy.cli.rows import Show, number, print_rows, shown
 from proxy.cli.terminal import duration, money, on_one_line
 from proxy.errors import NotFoundError
+from proxy.query.terms import Text
 from proxy.settings.values import Settings
 from proxy.store.reading.analytics import Grouping, Span
 from proxy.store.reading.reader import Reader
@@ -78,9 +79,8 @@ def trends(settings: Settings, asked: Asked, name: str) -> None:
     """Print a row for each day and version, and how the calls of each version went."""
     with record(settings) as reader:
         span = asked.span(reader)
-        found = rows(
-            reader, Grouping(by=("day", "prompt_version"), span=span, only={"prompt": name}, sort="day", top=_MOST)
-        )
+        only, by = {"prompt": (Text(name),)}, ("day", "prompt_version")
+        found = rows(reader, Grouping(by=by, span=span, only=only, sort="day", top=_MOST))
         _check_name(reader, name, found)
     days = [
         {"day": row["day"], "version": row["prompt_version"], **_on_average(row), "at": row["day"]} for row in found
@@ -93,7 +93,7 @@ def trends(settings: Settings, asked: Asked, name: str) -> None:
 
 
 def _versions(reader: Reader, name: str | None, span: Span) -> list[dict[str, Any]]:
-    only = {} if name is None else {"prompt": name}
+    only = {} if name is None else {"prompt": (Text(name),)}
     by = ("prompt", "prompt_version")
     found = [
         row for row in rows(reader, Grouping(by=by, span=span, only=only, sort="calls", top=_MOST)) if row["prompt"]

@@ -13,7 +13,7 @@ from typing import Any
 
 from proxy.control.api import analytics_replies as replies
 from proxy.control.api.endpoint import Ask, Endpoint, Reply
-from proxy.control.api.filtering import instants_in
+from proxy.control.api.filtering import instants_in, texts_in
 from proxy.control.api.interactions import record, shown
 from proxy.control.api.listing import envelope, limit_of
 from proxy.control.api.parameters import ParameterError, words
@@ -33,7 +33,8 @@ _ABOUT = {
     f"or one of {', '.join(BY_SUBJECT)}, also with day.",
     "sort": "The measure whose largest come first, or one of by: the smallest first.",
     "top": f"At most so many rows, {_USUAL_TOP} where nothing is said, {_MOST_TOP} at most.",
-    **{name: f"Only calls of this {name.replace('_', ' ')}." for name in _ONLY},
+    **{name: f"Only calls of this {name}: a,b is one of them, a* what begins so." for name in _ONLY},
+    "prompt_version": "Only calls of this version of a prompt, by its number.",
 }
 _RECENT = (
     "id", "started_at", "provider", "model", "operation", "outcome", "success", "http_status", "error_code",
@@ -86,7 +87,7 @@ def _recent(ask: Ask) -> Reply:
 
 def _failures(ask: Ask) -> Reply:
     span, top = span_in(ask.query), _top(ask.query)
-    only = {name: ask.query[name] for name in _KINDS if name in ask.query}
+    only = texts_in(ask.query, _KINDS)
     with record(ask) as reader:
         found = reader.answer(analytics.failures(span, top + 1, only))
     rows = [_failure(row) for row in found[:top]]
@@ -104,7 +105,7 @@ def _query(ask: Ask) -> Reply:
     by = words(query, "by", (*BY_HOUR, *BY_SUBJECT))
     if not 0 < len(by) <= 3:
         raise ParameterError("by", f"names one to three of: {', '.join((*BY_HOUR, *BY_SUBJECT))}")
-    only = {name: query[name] for name in _ONLY if name in query}
+    only = texts_in(query, _ONLY)
     usual = next((name for name in by if name in analytics.TIMES), "calls")
     try:
         wanted = Grouping(by=by, span=span, only=only, sort=query.get("sort", usual), top=top + 1)

@@ -7,12 +7,12 @@ place and with what there is. Behind a filter's name stands what stands behind i
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from proxy.control.api.parameters import ANY_KEY, ParameterError
 from proxy.query.fields import FIELDS, META
 from proxy.query.parsing import QueryError, parse, parse_filter
-from proxy.query.terms import Term, Word
+from proxy.query.terms import Term, Text, Word
 from proxy.store.filters.asking import filters_of
 from proxy.store.filters.statements import Filters
 
@@ -52,6 +52,13 @@ def instants_in(query: Mapping[str, str]) -> tuple[int | None, int | None]:
     since, until = _instant_in(query, "since"), _instant_in(query, "until")
     _check_span(since, until)
     return since, until
+
+
+def texts_in(query: Mapping[str, str], names: Iterable[str]) -> dict[str, list[Text]]:
+    """Return what a request's query says of some names, as their filters take it; what is no filter, as it is."""
+    said = {name: query[name] for name in names if name in query}
+    found = {name: _filter(name, name, text).values if name in FIELDS else (Text(text),) for name, text in said.items()}
+    return {name: [value for value in values if isinstance(value, Text)] for name, values in found.items()}
 
 
 def _check_span(since: int | None, until: int | None) -> None:

@@ -6,7 +6,7 @@ without a user too.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -52,7 +52,7 @@ def condition_of(term: Term) -> Sql:
     elif isinstance(term.values[0], Amount):
         sql, values = _compared(term)
     else:
-        sql, values = _texts(COLUMNS[term.name], term.values)
+        sql, values = any_text(COLUMNS[term.name], term.values)
     # A condition on NULL is not true, and its NOT is not true either.
     return (f"CASE WHEN {sql} THEN 0 ELSE 1 END = 1" if term.is_excluded else f"({sql})"), values
 
@@ -68,12 +68,13 @@ def of_prompt(reference: str) -> Sql:
     return either, [name, wanted, wanted]
 
 
-def _either(wanted: tuple[Value, ...], condition: Callable[[Value], Sql]) -> Sql:
+def _either(wanted: Sequence[Value], condition: Callable[[Value], Sql]) -> Sql:
     found = [condition(value) for value in wanted]
     return " OR ".join(sql for sql, _ in found), [value for _, values in found for value in values]
 
 
-def _texts(column: str, wanted: tuple[Value, ...]) -> Sql:
+def any_text(column: str, wanted: Sequence[Value]) -> Sql:
+    """Return the condition that a column is one of some texts, or begins as they say, and its values."""
     return _either(wanted, lambda value: _text(column, value))
 
 

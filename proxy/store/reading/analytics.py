@@ -6,13 +6,17 @@ hours or days, as the rollups are. A sum of cost is that of the calls whose cost
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from proxy.query.terms import Text
+from proxy.store.filters.terms import any_text
 from proxy.store.schema.columns import day_text, hour_text
 
 Question = tuple[str, tuple[Any, ...]]
+Only = Mapping[str, Sequence[Text]]
+"""Values of which things must have one: as they are, or what begins so."""
 BY_HOUR = {
     "hour": "hour", "day": "substr(hour, 1, 10)", "provider": "provider", "model": "model", "route": "route",
     "prompt": "prompt_name", "prompt_version": "prompt_version", "outcome": "outcome",
@@ -21,6 +25,7 @@ BY_HOUR = {
 BY_SUBJECT = ("user", "session", "tool", "key", "app", "environment")
 """What calls are counted by in every day: one of these at a time, and the day."""
 TIMES = ("hour", "day")
+_VERSION = "prompt_version"
 MEASURES = ("calls", "errors", "input_tokens", "output_tokens", "cached_tokens", "cost_usd", "unpriced_calls",
             "average_ms")  # fmt: skip
 SUBJECT_MEASURES = ("calls", "errors", "input_tokens", "output_tokens", "total_tokens", "cost_usd", "unpriced_calls",
@@ -78,7 +83,7 @@ class Grouping:
 
     by: tuple[str, ...] = ()
     span: Span = Span()
-    only: Mapping[str, str] = field(default_factory=dict)
+    only: Only = field(default_factory=dict)
     sort: str = "calls"
     top: int = 100
 
@@ -109,18 +114,14 @@ def grouped(wanted: Grouping) -> Question:
 
 
 def _by_hour(wanted: Grouping) -> Question:
-    conditions, values = _within("hour", wanted.span.hours())
-    for name, value in wanted.only.items():
-        conditions.append(f"{BY_HOUR[name]} = ?")
-        values.append(_key(name, value))
+    only = {BY_HOUR[name]: texts for name, texts in wanted.only.items()}
+    conditions, values = _within("hour", wanted.span.hours(), only)
     return _grouping(wanted, BY_HOUR, _SUMS, "rollup_hourly", conditions, values)
 
 
 def _by_subject(wanted: Grouping, subject: str) -> Question:
-    conditions, values = _within("day", wanted.span.days())
-    for name, value in wanted.only.items():
-        conditions.append("name = ?" if name == subject else "day = ?")
-        values.append(value)
+    only = {"name" if name == subject else "day": texts for name, texts in wanted.only.items()}
+    conditions, values = _within("day", wanted.span.days(), only)
     columns = {subject: "name", "day": "day"}
     return _grouping(
         wanted, columns, _SUBJECT_SUMS, "rollup_daily", ["subject = ?", *conditions], [subject, *values]
@@ -195,12 +196,9 @@ def buckets(span: Span, by: str | None = None, names: Sequence[str] = ()) -> Que
     return sql, tuple(values)
 
 
-def failures(span: Span, top: int, only: Mapping[str, str] | None = None) -> Question:
+def failures(span: Span, top: int, only: Only | None = None) -> Question:
     """Return the question for kinds of failures, the most frequent first; ``share`` is of their model's calls."""
-    conditions, values = _within("day", span.days())
-    for name, value in (only or {}).items():
-        conditions.append(f"{name} = ?")
-        values.append(value)
+    conditions, values = _within("day", span.days(), only)
     where = f"WHERE {' AND '.join(conditions)} " if conditions else ""
     first, last = span.days()
     hours, bounds = _within("hour", (first and f"{first}T00", last and f"{last}T23"))
@@ -245,16 +243,25 @@ def session(name: str, span: Span = Span()) -> Question:
     )
 
 
-def _within(column: str, bounds: tuple[str | None, str | None]) -> tuple[list[str], list[Any]]:
+def _within(
+    column: str, bounds: tuple[str | None, str | None], only: Only | None = None
+) -> tuple[list[str], list[Any]]:
+    """Return the conditions of a span, and that columns have one of their values."""
     found = [(f"{column} {sign} ?", bound) for sign, bound in zip((">=", "<="), bounds, strict=True) if bound]
-    return [condition for condition, _ in found], [bound for _, bound in found]
+    conditions, values = _among((only or {}).items())
+    return [*(condition for condition, _ in found), *conditions], [*(bound for _, bound in found), *values]
 
 
-def _key(name: str, value: str) -> str | int:
-    """Return a value as the column has it; no version has a number that is none."""
-    if name != "prompt_version":
-        return value
-    return int(value) if value.isascii() and value.isdigit() and len(value) < 10 else -1
+def _among(only: Iterable[tuple[str, Sequence[Text]]]) -> tuple[list[str], list[Any]]:
+    found = [_numbered(column, texts) if column == _VERSION else any_text(column, texts) for column, texts in only]
+    return [f"({sql})" for sql, _ in found], [value for _, values in found for value in values]
+
+
+def _numbered(column: str, texts: Sequence[Text]) -> tuple[str, list[Any]]:
+    """No version has a number that is none."""
+    said = [item.text for item in texts]
+    numbers = [int(text) if text.isascii() and text.isdigit() and len(text) < 10 else -1 for text in said]
+    return f"{column} IN ({', '.join('?' * len(numbers))})", numbers
 
 
 def _text(written: Any, milliseconds: int | None) -> str | None:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from proxy.domain.outcome import Outcome
+from proxy.query.terms import Text
 from proxy.store.reading import analytics, summaries
 from proxy.store.reading.analytics import BY_HOUR, BY_SUBJECT, MEASURES, SUBJECT_MEASURES, Grouping, Span
 from proxy.store.reading.reader import Reader
@@ -49,12 +50,14 @@ def test_sums_by_what_is_wanted(filled: Reader) -> None:
     ]  # fmt: skip
     days = summaries.rows(filled, Grouping(by=("day",), sort="day"))
     assert [row["calls"] for row in days] == [1, 4]
-    of_one = Grouping(by=("outcome",), only={"model": "gpt-5"}, span=Span(LATER, LATER + 1))
+    of_one = Grouping(by=("outcome",), only={"model": (Text("gpt-5"),)}, span=Span(LATER, LATER + 1))
     assert {row["outcome"]: row["calls"] for row in summaries.rows(filled, of_one)} == {
         "completed": 1,
         "upstream_error": 1,
     }
-    (version,) = summaries.rows(filled, Grouping(by=("prompt", "prompt_version"), only={"prompt": "reply"}))
+    begins_so = Grouping(by=("model",), only={"model": (Text("gpt", is_open=True), Text("o4"))})
+    assert [row["model"] for row in summaries.rows(filled, begins_so)] == ["gpt-5", "o4"]
+    (version,) = summaries.rows(filled, Grouping(by=("prompt", "prompt_version"), only={"prompt": (Text("reply"),)}))
     assert (version["prompt_version"], version["calls"]) == (3, 1)
     cheap = summaries.rows(filled, Grouping(by=("model",), sort="cost_usd", top=1))
     assert [row["model"] for row in cheap] == ["gpt-5"]
@@ -63,19 +66,20 @@ def test_sums_by_what_is_wanted(filled: Reader) -> None:
 def test_sums_by_subject(filled: Reader) -> None:
     users = summaries.rows(filled, Grouping(by=("user",), sort="user"))
     assert [(row["user"], row["calls"], row["errors"]) for row in users] == [("kim", 2, 0), ("lee", 2, 1)]
-    (day,) = summaries.rows(filled, Grouping(by=("day", "user"), only={"user": "kim"}, span=Span(LATER)))
+    (day,) = summaries.rows(filled, Grouping(by=("day", "user"), only={"user": (Text("kim"),)}, span=Span(LATER)))
     assert (day["calls"], day["user"]) == (1, "kim")
     assert [row["tool"] for row in summaries.rows(filled, Grouping(by=("tool",)))] == ["search"]
 
 
 def test_whatever_may_be_asked_has_an_answer(filled: Reader) -> None:
+    only = {"provider": (Text("openai"),)}
     for name in BY_HOUR:
         for sort in (*MEASURES, name):
-            summaries.rows(filled, Grouping(by=(name,), sort=sort, only={"provider": "openai"}, span=Span(0, LATER)))
+            summaries.rows(filled, Grouping(by=(name,), sort=sort, only=only, span=Span(0, LATER)))
     for name in BY_SUBJECT:
         for sort in (*SUBJECT_MEASURES, name):
             summaries.rows(filled, Grouping(by=(name, "day"), sort=sort, span=Span(0, LATER)))
-    assert summaries.rows(filled, Grouping(by=("model",), only={"prompt_version": "x' OR 1=1"})) == []
+    assert summaries.rows(filled, Grouping(by=("model",), only={"prompt_version": (Text("x' OR 1=1"),)})) == []
 
 
 @pytest.mark.parametrize(
@@ -126,7 +130,7 @@ def test_failures_by_kind(filled: Reader) -> None:
     assert {(row["outcome"], row["http_status"], row["calls"]) for row in found} == {
         ("upstream_error", 429, 1), ("rejected", 200, 1),
     }  # fmt: skip
-    (one,) = filled.answer(analytics.failures(Span(LATER, LATER + 1), 10, {"provider": "openai"}))
+    (one,) = filled.answer(analytics.failures(Span(LATER, LATER + 1), 10, {"provider": (Text("openai"),)}))
     assert one["error_code"] == "rate_limit"
     assert float(one["share"]) == pytest.approx(1 / 2)
     assert filled.interaction(one["sample_id"])["error_message"] == "slow down"

@@ -44,6 +44,13 @@ async def test_sums_by_what_is_wanted(settings: Settings) -> None:
         top = await api.ask("GET", "query?by=user&top=1")
         assert (top["rows"][0]["user"], top["rows"][0]["calls"], top["is_whole"]) == ("kim", 2, False)
         assert (await api.ask("GET", "query?by=day&user=lee"))["rows"][0]["calls"] == 1
+        begins_so = (await api.ask("GET", "query?by=model&model=gpt-*"))["rows"]
+        assert [(row["model"], row["calls"]) for row in begins_so] == [("gpt-5", 2)]
+        either = (await api.ask("GET", "query?by=model&model=gpt-*,o4&outcome=completed"))["rows"]
+        assert [(row["model"], row["calls"]) for row in either] == [("gpt-5", 2), ("o4", 1)]
+        assert [row["user"] for row in (await api.ask("GET", "query?by=user&user=ki*"))["rows"]] == ["kim"]
+        await refused(api, "query?by=model&model=g*t", "model", "an asterisk stands at the end")
+        await refused(api, "query?by=model&outcome=done", "outcome", "no such word")
         await refused(api, "query", "by", "names one to three of: hour, day, provider")
         await refused(api, "query?by=colour", "by", "there are: hour, day")
         await refused(api, "query?by=user,model", "by", "user is counted by day only")
@@ -58,7 +65,8 @@ async def test_what_failed_and_what_was_last(settings: Settings) -> None:
         (kind,) = told["rows"]
         assert (kind["outcome"], kind["http_status"], kind["calls"], kind["share"]) == ("timed_out", None, 1, 0.5)
         assert (await api.ask("GET", f"interactions/{kind['sample_id']}"))["outcome"] == "timed_out"
-        assert (await api.ask("GET", "analytics/failures?model=gpt-5"))["rows"] == []
+        assert (await api.ask("GET", "analytics/failures?model=gpt-*"))["rows"] == []
+        assert len((await api.ask("GET", "analytics/failures?model=o*"))["rows"]) == 1
         recent = await api.ask("GET", "analytics/recent?limit=2")
         assert ([row["model"] for row in recent["data"]], recent["has_more"]) == (["o4", "gpt-5"], True)
 
