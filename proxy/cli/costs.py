@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 from proxy.cli.database import calls
-from proxy.cli.figures import Asked, drawn, record, tell
+from proxy.cli.figures import Asked, drawn, read_by_people, record, tell
 from proxy.cli.logs import suggestion
 from proxy.cli.rows import Show, number, print_rows, shown
 from proxy.cli.terminal import money
@@ -41,13 +41,12 @@ def costs(settings: Settings, asked: Asked, by: str) -> None:
         "share": _percent, "unpriced_calls": number,
     }  # fmt: skip
     if told or asked.as_json or not sys.stdout.isatty():
-        print_rows(
-            told, columns, as_json=asked.as_json, shed=("unpriced_calls", "output_tokens", "input_tokens", "share")
-        )
+        shed = ("unpriced_calls", "output_tokens", "input_tokens", "share")
+        print_rows(read_by_people(told, as_json=asked.as_json), columns, as_json=asked.as_json, shed=shed)
     if every is None or not told:
         tell(f"Nothing is counted by {by} {asked.words}. Look further back with: dashcam costs --days 365")
         return
-    summed = f"{money(total)} in all {asked.words}  "
+    summed = f"{money(read_by_people([every])[0]['cost_usd'])} in all {asked.words}  "
     tell(f"{summed}{drawn(times, 'cost_usd', span, len(summed))}".rstrip())
     if every["unpriced_calls"]:
         tell(f"{calls(every['unpriced_calls'])} without a price: dashcam prices unpriced")

@@ -65,6 +65,18 @@ def record(settings: Settings) -> Iterator[Reader]:
         yield reader
 
 
+def read_by_people(rows: Sequence[Mapping[str, Any]], *, as_json: bool = False) -> list[dict[str, Any]]:
+    """Return sums as a terminal shows them: that some calls cost nothing does not say what those without a price cost.
+
+    Other programs get the sum of what is known, and how many calls are not in it.
+    """
+    is_read = sys.stdout.isatty() and not as_json
+    return [
+        {**row, "cost_usd": None if is_read and not row["cost_usd"] and row["unpriced_calls"] else row["cost_usd"]}
+        for row in rows
+    ]
+
+
 def tell(text: str) -> None:
     """Say on standard error what is not part of the answer, where a person looks on."""
     if sys.stdout.isatty():

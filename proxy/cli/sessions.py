@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from functools import partial
 
-from proxy.cli.figures import Asked, record, tell
+from proxy.cli.figures import Asked, read_by_people, record, tell
 from proxy.cli.rows import Show, number, print_rows, shown
 from proxy.cli.terminal import local_time, money, on_one_line
 from proxy.settings.values import Settings
@@ -23,7 +23,10 @@ def sessions(settings: Settings, asked: Asked) -> None:
         "first_seen": when, "last_seen": when,
     }  # fmt: skip
     if rows or asked.as_json or not sys.stdout.isatty():
-        print_rows(rows[: asked.limit], columns, as_json=asked.as_json, shed=("first_seen", "total_tokens", "errors"))
+        shed = ("first_seen", "total_tokens", "errors")
+        print_rows(
+            read_by_people(rows[: asked.limit], as_json=asked.as_json), columns, as_json=asked.as_json, shed=shed
+        )
     if not rows:
         tell(f"No sessions {asked.words}. Calls have one where they say it: x-dashcam-session: ID")
         return

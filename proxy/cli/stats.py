@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 
-from proxy.cli.figures import Asked, drawn, record, tell
+from proxy.cli.figures import Asked, drawn, read_by_people, record, tell
 from proxy.cli.rows import Show, number, print_rows, shown
 from proxy.cli.terminal import duration, json_text, money, on_one_line, paint
 from proxy.settings.values import Settings
@@ -56,14 +56,14 @@ def _print(told: Mapping[str, Any], span: Span) -> None:
         bars = drawn(told["series"], measure, span, _NAME + width + 2) if measure else ""
         print(f"{paint(f'{name:<{_NAME}}', 'dim')}{f'{text:<{width}}  {bars}' if bars else text}".rstrip())
     print()
-    print_rows(
-        told["models"], _MODELS, as_json=False, shed=("errors", "p50_ms", "output_tokens", "input_tokens", "p95_ms")
-    )
+    shed = ("errors", "p50_ms", "output_tokens", "input_tokens", "p95_ms")
+    print_rows(read_by_people(told["models"]), _MODELS, as_json=False, shed=shed)
 
 
 def _cost(told: Mapping[str, Any]) -> str:
     missing = f" ({told['unpriced_calls']:,} without a price)" if told["unpriced_calls"] else ""
-    return f"{money(told['cost_usd'])}{missing}"
+    (shown_so,) = read_by_people([told])
+    return f"{money(shown_so['cost_usd'])}{missing}"
 
 
 def _tokens(told: Mapping[str, Any]) -> str:

@@ -61,6 +61,20 @@ def test_costs(dashcam: Command) -> None:
     assert (wrong.code, "did you mean model?" in wrong.err) == (2, True)
 
 
+def test_what_failed_for_nothing_is_not_what_calls_without_a_price_cost(dashcam: Command, record: Record) -> None:
+    failed: dict[str, Any] = {"outcome": Outcome.UPSTREAM_ERROR, "success": False, "cost_pico_usd": 0}
+    record(an_entry(started_at=now() - HOUR, cost_pico_usd=None), an_entry(started_at=now() - HOUR, **failed))
+    for command in ("stats", "costs"):
+        said = dashcam(command, is_terminal=True)
+        assert "$0" not in said.out + said.err, command
+    assert "- in all in the last 30 days" in dashcam("costs", is_terminal=True).err
+    assert "- (1 without a price)" in dashcam("stats", is_terminal=True).out
+    (row,) = json.loads(dashcam("costs", "--json").out)
+    assert (row["cost_usd"], row["unpriced_calls"]) == (0.0, 1)
+    record(an_entry(started_at=now() - HOUR, model="free", cost_pico_usd=0))
+    assert "$0" in dashcam("costs", is_terminal=True).out
+
+
 @pytest.mark.usefixtures("filled")
 def test_errors(dashcam: Command) -> None:
     (kind,) = json.loads(dashcam("errors", "--json").out)
