@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import http.client
 import json
+import re
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
+from itertools import pairwise
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -22,6 +24,11 @@ from proxy.settings.values import Settings
 
 _SECONDS = 30.0
 _NEEDS_TOKEN = "set DASHCAM_ADMIN_TOKEN, or DASHCAM_ADMIN_TOKEN_FILE, to the one that the server was started with"  # noqa: S105 - words
+_WITH_SLASHES = ("models", "routes")
+_LOST = re.compile(r"[\\\x00]|(?:^|/)\.{0,2}(?:/|\Z)")
+"""What the gateway lets in no path: nothing, ``.`` or ``..`` between slashes, backslashes, NUL."""
+_CALLED = {"interactions": "no call has the id", "keys": "no key has the id"}
+_LISTED = {"interactions": "logs"}
 _KINDS: dict[int, type[DashcamError]] = {
     400: UsageError, 401: NotAllowedError, 403: NotAllowedError, 404: NotFoundError, 409: UsageError, 412: UsageError,
     413: UsageError, 422: UsageError, 429: NotAllowedError, 502: UnreachableError, 503: StoreError,
@@ -43,7 +50,7 @@ class Admin:
     def ask(self, method: str, path: str, body: Any = None, *, text: bytes | None = None, **query: Any) -> Any:
         """Return what an endpoint answers: its JSON, or the text of one that gives a text.
 
-        ``path`` is below ``/api/v1``, in parts that are quoted where they may hold anything (``part``).
+        ``path`` is below ``/api/v1``, in parts that are quoted where they may hold anything (``place``).
         """
         said = {name: str(value) for name, value in query.items() if value is not None}
         target = f"/api/v1/{path}" + (f"?{urlencode(said)}" if said else "")
@@ -84,9 +91,19 @@ class Admin:
         return ask_alone(self._settings, method, target, data, kind)
 
 
-def part(name: str) -> str:
-    """Return a name as a part of a path."""
-    return quote(name, safe="")
+def place(noun: str, name: str, *below: str) -> str:
+    """Return the path of what has a name, or of what is below it: ``place("prompts", "reply", "versions", "3")``.
+
+    Of a name that no path can hold ``NotFoundError``: nothing is called so, and whoever would make it is told by the
+    API what a name is. What may have slashes could be made all the same, and never be found again: ``UsageError``.
+    """
+    has_slashes = noun in _WITH_SLASHES
+    for above, said in pairwise((noun, name, *below)):
+        if _LOST.search(said) or ("/" in said and not has_slashes):
+            what = _CALLED.get(above, f"no {above.removesuffix('s')} can be called")
+            kind = UsageError if has_slashes else NotFoundError
+            raise kind(f"{what} {said[:80]!r}", hint=f"dashcam {_LISTED.get(noun, f'{noun} list')}")
+    return "/".join([noun, *(quote(said, safe="") for said in (name, *below))])
 
 
 def _error_of(status: int, answer: bytes) -> DashcamError:

@@ -10,7 +10,7 @@ from typing import Any
 
 import orjson
 
-from proxy.cli.admin import Admin, part
+from proxy.cli.admin import Admin, place
 from proxy.cli.catalogue import print_change
 from proxy.cli.terminal import counted
 from proxy.errors import NotFoundError, UsageError
@@ -26,19 +26,19 @@ def put(
     What was found on this machine is no document yet: the catalogue's own takes its place.
     """
     try:
-        found = admin.ask("GET", f"{noun}/{part(name)}")
+        found = admin.ask("GET", place(noun, name))
     except NotFoundError:
         found = {"origin": "found"}
     if found.get("origin") == "found":
         if missing := [option for field, option in (needs or {}).items() if field not in document]:
             raise UsageError(f"there is no {noun.removesuffix('s')} {name[:80]!r} yet; a new one needs {missing[0]}")
         return admin.ask("POST", noun, {**(usual or {}), **document})
-    return admin.ask("PATCH", f"{noun}/{part(name)}", document)
+    return admin.ask("PATCH", place(noun, name), document)
 
 
 def remove(admin: Admin, noun: str, name: str, *, as_json: bool) -> None:
     """Remove a document; print that, and how many models went with a provider."""
-    told = admin.ask("DELETE", f"{noun}/{part(name)}")
+    told = admin.ask("DELETE", place(noun, name))
     beside = f", and {counted(told['models'], 'model')} of it" if told.get("models") else ""
     print_change(told, f"{noun.removesuffix('s')} {name} removed{beside}", as_json=as_json)
 

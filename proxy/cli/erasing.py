@@ -13,7 +13,7 @@ from typing import Any
 
 import orjson
 
-from proxy.cli.admin import Admin, part
+from proxy.cli.admin import Admin, place
 from proxy.cli.bar import Bar
 from proxy.cli.database import calls
 from proxy.cli.instants import check_span, instant_of
@@ -88,7 +88,7 @@ def by_ids(settings: Settings, kind: str, references: Sequence[str], *, is_sure:
     """Delete or redact these calls."""
     check_record(settings)
     admin = Admin(settings)
-    ids = [str(admin.ask("GET", f"interactions/{part(item)}")["id"]) for item in dict.fromkeys(references)]
+    ids = [str(admin.ask("GET", place("interactions", item))["id"]) for item in dict.fromkeys(references)]
     told = ", ".join(short_id(item) for item in ids[:5]) + (", …" if len(ids) > 5 else "")
     if not _is_confirmed(kind, f"{calls(len(ids))} ({told})", is_sure=is_sure):
         raise UsageError("this cannot be undone; say that you are sure", hint="the same with --yes")

@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 
-from proxy.cli.admin import Admin, part
+from proxy.cli.admin import Admin, place
 from proxy.cli.opened import check_record
 from proxy.cli.terminal import json_text, on_one_line, short_id
 from proxy.errors import UsageError
@@ -98,7 +98,7 @@ def tag(settings: Settings, reference: str, add: tuple[str, ...], remove: tuple[
     check_record(settings)
     admin = Admin(settings)
     call = _call(admin, reference)
-    told = admin.ask("POST", f"interactions/{part(call)}/tags", {"add": list(add), "remove": list(remove)})
+    told = admin.ask("POST", place("interactions", call, "tags"), {"add": list(add), "remove": list(remove)})
     if as_json:
         print(json_text(told, orjson.OPT_INDENT_2))
         return
@@ -109,4 +109,4 @@ def _call(admin: Admin, reference: str, *, may_come: bool = False) -> str:
     """Return the whole id of a call; of one that may still come, its whole id is enough."""
     if may_come and _WHOLE_ID.match(reference):
         return reference
-    return str(admin.ask("GET", f"interactions/{part(reference)}")["id"])
+    return str(admin.ask("GET", place("interactions", reference))["id"])

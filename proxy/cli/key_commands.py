@@ -95,7 +95,7 @@ def update_key(
     What is not named stays as it is; an empty value, or 0, takes away: --record '' --rpm 0 --retention '' (one span:
     --retention text=)
     """
-    from proxy.cli.admin import part
+    from proxy.cli.admin import place
     from proxy.cli.catalogue import print_change
     from proxy.cli.keys import KeyWish
 
@@ -104,7 +104,7 @@ def update_key(
         expires=expires, recording=recording, redaction=redact, retention=retention,
     )  # fmt: skip
     admin = admin_from(config, data_dir, env_file, database_url)
-    told = admin.ask("PATCH", f"keys/{part(name)}", wish.changing(admin.ask("GET", f"keys/{part(name)}")))
+    told = admin.ask("PATCH", place("keys", name), wish.changing(admin.ask("GET", place("keys", name))))
     print_change(told, f"key {name}", as_json=json)
 
 
@@ -116,10 +116,10 @@ def rotate_key(
     config: Config = None, env_file: EnvFile = None,
 ) -> None:  # fmt: skip
     """Make a key in place of another, which goes on for a while."""
-    from proxy.cli.admin import part
+    from proxy.cli.admin import place
 
     told = admin_from(config, data_dir, env_file, database_url).ask(
-        "POST", f"keys/{part(name)}/rotate", {"overlap_hours": hours}
+        "POST", place("keys", name, "rotate"), {"overlap_hours": hours}
     )
     _show_key(told, as_json=json)
 
@@ -130,10 +130,10 @@ def revoke_key(
     config: Config = None, env_file: EnvFile = None,
 ) -> None:  # fmt: skip
     """Let a key open nothing any more, for ever."""
-    from proxy.cli.admin import part
+    from proxy.cli.admin import place
     from proxy.cli.catalogue import print_change
 
-    told = admin_from(config, data_dir, env_file, database_url).ask("POST", f"keys/{part(name)}/revoke")
+    told = admin_from(config, data_dir, env_file, database_url).ask("POST", place("keys", name, "revoke"))
     print_change(told, f"key {name} revoked", as_json=json)
 
 

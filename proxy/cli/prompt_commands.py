@@ -26,7 +26,7 @@ def list_prompts(
     json: Json = False, color: Color = "auto", database_url: DatabaseUrl = None, data_dir: DataDir = None,
     config: Config = None, env_file: EnvFile = None,
 ) -> None:  # fmt: skip
-    """List prompts, how often each was used and when last."""
+    """List prompts, how often each was used and in which hour last (last_used is its beginning)."""
     from proxy.cli.catalogue import print_list
 
     print_list("prompts", admin_from(config, data_dir, env_file, database_url).all("prompts"), as_json=json)
@@ -41,16 +41,16 @@ def show_prompt(
 ) -> None:  # fmt: skip
     """Show a version as YAML, as it can be saved again; and how often the prompt was used."""
     from proxy.catalogue.yaml_text import write_yaml
-    from proxy.cli.admin import part
+    from proxy.cli.admin import place
     from proxy.cli.catalogue import print_document
     from proxy.cli.prompt_output import print_use, print_version
     from proxy.cli.terminal import harmless
     from proxy.errors import NotFoundError
 
     admin = admin_from(config, data_dir, env_file, database_url)
-    found = admin.ask("GET", f"prompts/{part(name)}/versions/{part(version)}")
+    found = admin.ask("GET", place("prompts", name, "versions", version))
     try:
-        use = admin.ask("GET", f"prompts/{part(name)}", include="last_output" if last_output else None)
+        use = admin.ask("GET", place("prompts", name), include="last_output" if last_output else None)
     except NotFoundError:
         # It was deleted; what calls on record were made of can be read all the same.
         use = {"calls": None, "last_used": None, "last_call": None, "last_output": None}
@@ -73,7 +73,7 @@ def create_prompt(
     config: Config = None, env_file: EnvFile = None,
 ) -> None:  # fmt: skip
     """Save a version of a prompt; the first one makes it. Without a change there is no new one."""
-    from proxy.cli.admin import part
+    from proxy.cli.admin import place
     from proxy.cli.catalogue import print_change
     from proxy.cli.given_files import read_content
     from proxy.errors import NotFoundError
@@ -81,11 +81,11 @@ def create_prompt(
     admin = admin_from(config, data_dir, env_file, database_url)
     body: dict[str, Any] = {"content": read_content(file), "note": note, "labels": label or []}
     try:
-        admin.ask("GET", f"prompts/{part(name)}")
+        admin.ask("GET", place("prompts", name))
     except NotFoundError:
         told = admin.ask("POST", "prompts", {**body, "name": name, **({"goal": goal} if goal else {})})
     else:
-        told = admin.ask("POST", f"prompts/{part(name)}/versions", body)
+        told = admin.ask("POST", place("prompts", name, "versions"), body)
     print_change(told, f"{name}@{told['version']} {'saved' if told['is_new'] else 'says this already'}", as_json=json)
 
 
@@ -98,19 +98,19 @@ def edit_prompt(
 ) -> None:  # fmt: skip
     """Open a version in $EDITOR and save what comes of it."""
     from proxy.catalogue.yaml_text import read_yaml, write_yaml
-    from proxy.cli.admin import part
+    from proxy.cli.admin import place
     from proxy.cli.catalogue import print_change
     from proxy.cli.editing import edited, kept_where_refused
 
     admin = admin_from(config, data_dir, env_file, database_url)
-    before = admin.ask("GET", f"prompts/{part(name)}/versions/{part(version)}")["content"]
+    before = admin.ask("GET", place("prompts", name, "versions", version))["content"]
     data = edited(write_yaml(before), name, ".yaml")
     with kept_where_refused(data, name, ".yaml"):
         content = read_yaml(data)
         if content == before:
             print("Nothing was changed.", file=sys.stderr)
             return
-        told = admin.ask("POST", f"prompts/{part(name)}/versions", {"content": content, "note": note})
+        told = admin.ask("POST", place("prompts", name, "versions"), {"content": content, "note": note})
     print_change(told, f"{name}@{told['version']} {'saved' if told['is_new'] else 'says this already'}", as_json=json)
 
 
@@ -125,18 +125,19 @@ def render_prompt(
 
     A call that says no version gets the one labelled production, else the latest.
     """
-    from proxy.cli.admin import part
+    from proxy.cli.admin import place
     from proxy.cli.catalogue import print_document
     from proxy.cli.documents import parameters
     from proxy.cli.prompt_output import print_messages
     from proxy.cli.terminal import on_one_line
 
-    admin, place = admin_from(config, data_dir, env_file, database_url), f"prompts/{part(name)}"
-    wanted = version or ("production" if "production" in admin.ask("GET", place)["labels"] else "latest")
-    declared = admin.ask("GET", f"{place}/versions/{part(wanted)}")["content"].get("variables", {})
+    admin = admin_from(config, data_dir, env_file, database_url)
+    labels = () if version else admin.ask("GET", place("prompts", name))["labels"]
+    wanted = version or ("production" if "production" in labels else "latest")
+    declared = admin.ask("GET", place("prompts", name, "versions", wanted))["content"].get("variables", {})
     texts = [variable for variable, said in declared.items() if said["type"] == "string"]
     body = {"version": version, "variables": parameters(values or [], "a variable", texts)}
-    told = admin.ask("POST", f"{place}/render", body)
+    told = admin.ask("POST", place("prompts", name, "render"), body)
     if told["unused"]:
         print(f"dashcam: not used by {told['prompt']}: {on_one_line(', '.join(told['unused']))}", file=sys.stderr)
     if json:
@@ -161,11 +162,11 @@ def diff_prompt(
 ) -> None:  # fmt: skip
     """Show what differs between two versions."""
     from proxy.catalogue.yaml_text import write_yaml
-    from proxy.cli.admin import part
+    from proxy.cli.admin import place
     from proxy.cli.prompt_diff import print_diff
 
     admin = admin_from(config, data_dir, env_file, database_url)
-    found = [admin.ask("GET", f"prompts/{part(name)}/versions/{part(wanted)}") for wanted in (one, other)]
+    found = [admin.ask("GET", place("prompts", name, "versions", wanted)) for wanted in (one, other)]
     print_diff(*(write_yaml(item["content"]) for item in found), *(f"{name}@{item['number']}" for item in found))
 
 
@@ -185,10 +186,10 @@ def label_prompt(
     config: Config = None, env_file: EnvFile = None,
 ) -> None:  # fmt: skip
     """Move a label: the next call uses what it stands for."""
-    from proxy.cli.admin import part
+    from proxy.cli.admin import place
     from proxy.cli.catalogue import print_change
 
-    admin, path = admin_from(config, data_dir, env_file, database_url), f"prompts/{part(name)}/labels/{part(label)}"
+    admin, path = admin_from(config, data_dir, env_file, database_url), place("prompts", name, "labels", label)
     told = admin.ask("DELETE", path) if version == "-" else admin.ask("PUT", path, {"version": version})
     print_change(told, f"{name}@{label} is {told.get('version', 'nothing')}", as_json=json)
 
@@ -203,14 +204,14 @@ def rollback_prompt(
     config: Config = None, env_file: EnvFile = None,
 ) -> None:  # fmt: skip
     """Move a label back to the version it stood for before."""
-    from proxy.cli.admin import part
+    from proxy.cli.admin import place
     from proxy.cli.catalogue import print_change
     from proxy.cli.former_label import former_number
 
     admin = admin_from(config, data_dir, env_file, database_url)
-    current = admin.ask("GET", f"prompts/{part(name)}")["labels"].get(label)
+    current = admin.ask("GET", place("prompts", name))["labels"].get(label)
     number = former_number(admin, name, label, current)
-    told = admin.ask("PUT", f"prompts/{part(name)}/labels/{part(label)}", {"version": str(number)})
+    told = admin.ask("PUT", place("prompts", name, "labels", label), {"version": str(number)})
     print_change(told, f"{name}@{label} is {number} again (it was {current or 'nothing'})", as_json=json)
 
 

@@ -41,13 +41,13 @@ def compare(
     env_file: EnvFile = None,
 ) -> None:  # fmt: skip
     """Compare what came of two versions in the last 90 days."""
-    from proxy.cli.admin import Admin, part
+    from proxy.cli.admin import Admin, place
     from proxy.cli.prompt_figures import compare as show
 
     settings = settings_from(config, data_dir, env_file, database_url=database_url)
     numbers = [
         int(wanted) if wanted.isascii() and wanted.isdigit() and len(wanted) < 10
-        else int(Admin(settings).ask("GET", f"prompts/{part(name)}/versions/{part(wanted)}")["number"])
+        else int(Admin(settings).ask("GET", place("prompts", name, "versions", wanted))["number"])
         for wanted in (one, other)
     ]  # fmt: skip
     show(settings, asked_for(since, days, until, usual="90d", json=json), name, *numbers)

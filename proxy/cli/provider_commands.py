@@ -44,7 +44,7 @@ def add_provider(
     data_dir: DataDir = None, config: Config = None, env_file: EnvFile = None,
 ) -> None:  # fmt: skip
     """Add a provider, or change one."""
-    from proxy.cli.admin import part
+    from proxy.cli.admin import place
     from proxy.cli.catalogue import print_change
     from proxy.cli.documents import parameters, put
 
@@ -55,7 +55,7 @@ def add_provider(
     told = put(admin, "providers", name, document, usual={"kind": "custom"}, needs={"base_url": "--url URL"})
     if text is not None:
         try:
-            told = admin.ask("PUT", f"providers/{part(name)}/key", {"key": text})
+            told = admin.ask("PUT", place("providers", name, "key"), {"key": text})
         except DashcamError as error:
             error.message += f"\n  provider {name} is saved, without this key"
             raise
@@ -80,11 +80,11 @@ def ask_provider(
     data_dir: DataDir = None, config: Config = None, env_file: EnvFile = None,
 ) -> None:  # fmt: skip
     """Ask a provider for its models, and say what came of it."""
-    from proxy.cli.admin import part
+    from proxy.cli.admin import place
     from proxy.cli.catalogue import print_document
     from proxy.cli.findings import FOUND_PROBLEMS
 
-    told = admin_from(config, data_dir, env_file, database_url).ask("POST", f"providers/{part(name)}/test")
+    told = admin_from(config, data_dir, env_file, database_url).ask("POST", place("providers", name, "test"))
     if json:
         print_document(told)
     elif told["result"] == "ok":
@@ -145,10 +145,10 @@ def sync_models(
     env_file: EnvFile = None,
 ) -> None:  # fmt: skip
     """Describe every model that a provider lists; none is taken away."""
-    from proxy.cli.admin import part
+    from proxy.cli.admin import place
     from proxy.cli.catalogue import print_change
 
-    told = admin_from(config, data_dir, env_file, database_url).ask("POST", f"providers/{part(name)}/models/sync")
+    told = admin_from(config, data_dir, env_file, database_url).ask("POST", place("providers", name, "models", "sync"))
     print_change(told, f"{len(told['added'])} of {told['listed']} models are new", as_json=json)
 
 

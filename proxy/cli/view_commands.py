@@ -34,11 +34,11 @@ def show_view(
 ) -> None:  # fmt: skip
     """Show what a view says, as YAML."""
     from proxy.catalogue.yaml_text import write_yaml
-    from proxy.cli.admin import part
+    from proxy.cli.admin import place
     from proxy.cli.catalogue import print_document
     from proxy.cli.terminal import harmless
 
-    found = admin_from(config, data_dir, env_file, database_url).ask("GET", f"views/{part(name)}")
+    found = admin_from(config, data_dir, env_file, database_url).ask("GET", place("views", name))
     if json:
         print_document(found)
         return
@@ -81,11 +81,11 @@ def remove_view(
     env_file: EnvFile = None,
 ) -> None:  # fmt: skip
     """Take a view away; no call goes with it."""
-    from proxy.cli.admin import part
+    from proxy.cli.admin import place
     from proxy.cli.catalogue import print_document
     from proxy.cli.terminal import on_one_line
 
-    told = admin_from(config, data_dir, env_file, database_url).ask("DELETE", f"views/{part(name)}")
+    told = admin_from(config, data_dir, env_file, database_url).ask("DELETE", place("views", name))
     if json:
         print_document(told)
     else:

@@ -58,7 +58,10 @@ class Route(RouteDocument, defer_build=True):
 
 
 class Prompt(PromptDocument, defer_build=True):
-    """A prompt with its use. last_output comes with include=last_output only, and reading it is audited."""
+    """A prompt with its use; last_used is when the last call began, of one that is gone its hour.
+
+    last_output comes with include=last_output only, and reading it is audited.
+    """
 
     id: str
     calls: int
@@ -69,7 +72,10 @@ class Prompt(PromptDocument, defer_build=True):
 
 
 class PromptRow(BaseModel, defer_build=True):
-    """A prompt in a list: latest is the number of its newest version, versions how many there are."""
+    """A prompt in a list: latest is the number of its newest version, versions how many there are.
+
+    last_used is when the hour of its last call began; one prompt says the instant.
+    """
 
     id: str
     name: str

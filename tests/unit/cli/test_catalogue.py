@@ -281,6 +281,15 @@ def test_a_narrow_terminal_shows_what_was_changed(
         (("keys", "create", "--record", "some"), 2, "recording"),
         (("keys", "create", "--redact", "phones"), 2, "there is no pattern 'phones'"),
         (("routes", "set", "a", "--target", "openai", "--set", 'redaction=["phones"]'), 2, "redaction.0"),
+        (("providers", "add", "../x", "--url", "https://a.example/v1"), 2, "'../x' is no provider name: use a-z"),
+        (("providers", "test", "a/b"), 3, "no provider can be called 'a/b'"),
+        (("routes", "set", "a/../b", "--target", "openai"), 2, "no route can be called 'a/../b'"),
+        (("routes", "remove", ".."), 2, "no route can be called '..'"),
+        (("prompts", "create", "../x", "one.yaml"), 2, "'../x' is no prompt name: use a-z"),
+        (("prompts", "show", "x", "--version", "a/b"), 3, "no version can be called 'a/b'"),
+        (("prompts", "label", "x", "a/b", "1"), 3, "no label can be called 'a/b'"),
+        (("keys", "revoke", "../x"), 3, "no key has the id '../x'"),
+        (("feedback", "../x", "good"), 3, "no call has the id '../x'"),
         (("config", "rollback", "999", "--yes"), 3, "no revision 999"),
         (("config", "import", "none.yaml"), 2, "none.yaml cannot be read"),
         (("config", "import", "latin.txt"), 2, "latin.txt: is no UTF-8 text"),
@@ -289,6 +298,7 @@ def test_a_narrow_terminal_shows_what_was_changed(
 )
 def test_what_is_wrong_says_so(dashcam: Command, arguments: tuple[str, ...], code: int, told: str) -> None:
     Path("latin.txt").write_bytes(b"gr\xfc\xdfe")
+    Path("one.yaml").write_text("messages: [{role: user, content: hi}]\n")
     said = dashcam(*arguments)
     assert (said.code, told in said.err) == (code, True), said
 

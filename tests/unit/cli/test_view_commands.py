@@ -45,6 +45,10 @@ def test_what_is_wrong_is_told(dashcam: Command, record: Record) -> None:
         (("views", "show", "none"), 3, "none"),
         (("views", "remove", "none"), 3, "none"),
         (("views", "save", "a b"), 2, "name"),
+        (("views", "save", "../x"), 2, "a view's name is of a-z, 0-9"),
+        (("views", "save", ""), 2, "a view's name is of a-z, 0-9"),
+        (("views", "show", "../x"), 3, "no view can be called '../x'"),
+        (("views", "remove", "a/b"), 3, "no view can be called 'a/b'\n  next: dashcam views list"),
         (("views", "save", "a", "latensy:1s"), 2, "did you mean latency?"),
         (("logs", "--starts"), 2, "--follow"),
     ):
