@@ -22,11 +22,12 @@ from proxy.domain.outcome import Outcome
 class PromptFact:
     """The stored prompt that was put into a request; ``variables`` are without what is secret.
 
+    Of a call that was refused for its prompt it is the one that was asked for; ``version`` is None where there is none.
     ``label`` is what it was asked for by, if that was a label. ``fallback_for`` is the one that could not be served.
     """
 
     name: str
-    version: int
+    version: int | None
     label: str | None = None
     variables: Mapping[str, Any] | None = None
     fallback_for: str | None = None

@@ -119,7 +119,7 @@ def _prompt(said: ToldCall) -> PromptFact | None:
     if said.prompt_name is None:
         return None
     return PromptFact(
-        name=said.prompt_name, version=said.prompt_version or 0, label=said.prompt_label,
+        name=said.prompt_name, version=said.prompt_version, label=said.prompt_label,
         variables=said.prompt_variables,
     )  # fmt: skip
 
@@ -149,7 +149,5 @@ def _complete(item: Interaction, said: ToldCall, teller: Teller) -> None:
     item.upstream_ms = item.overhead_ms = None
     if said.duration_ms is None:
         item.duration_ms = item.completed_at = None
-    if said.prompt_version is None:
-        item.prompt_version = None
     item.tags = tuple(dict.fromkeys((*said.tags, *item.tags)))[:32]
     item.metadata = {**(item.metadata or {}), **said.metadata, TOLD_BY: teller.name[:200]}

@@ -13,12 +13,13 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
 import orjson
 
+from proxy.domain.recording import PromptFact
 from proxy.domain.route import Route
 from proxy.gateway.guard import Refusal
 
@@ -32,6 +33,8 @@ _MEMBERS = frozenset((*_IDS, "version", "label", "variables", "fallback"))
 _VALUES_ONLY = frozenset(("variables",))
 _PARAM = HEADER.decode()
 _SHOWN = 100
+LONGEST_NAME = 200
+"""So long is a name on record, whatever was asked for."""
 _MOST_DIGITS = 21
 _LONG_NUMBER = re.compile(rb"\d{19}")
 
@@ -76,7 +79,7 @@ def asked_for(
     if named is None:
         return None
     if (refusal := _refusal_of(body)) is not None:
-        return refusal
+        return replace(refusal, prompt=PromptFact(name=split(named[0])[0][:LONGEST_NAME], version=None))
     fallback = body.get("fallback")
     if not fallback:
         header = known.get(FALLBACK_HEADER)

@@ -70,8 +70,10 @@ def recorded_body(own: Inbound, composed: Composed | None) -> bytes:
     return orjson.dumps({**values, "prompt": {**values["prompt"], "variables": composed.fact.variables}})
 
 
-def start_of_refused(call: ClientCall, place: Destination, caller: Caller | None) -> CallStart:
-    """Return the start of a call that goes nowhere."""
+def start_of_refused(
+    call: ClientCall, place: Destination, caller: Caller | None, prompt: PromptFact | None = None
+) -> CallStart:
+    """Return the start of a call that goes nowhere; ``prompt`` is the one that it is refused for."""
     head = call.head
     _, recorded = request_headers(head.headers, drop_credentials=True, plain_answer=False)
     return CallStart(
@@ -84,6 +86,7 @@ def start_of_refused(call: ClientCall, place: Destination, caller: Caller | None
         request_headers=recorded,
         key_id=caller.key_id if caller else None,
         content="off",
+        prompt=prompt,
     )
 
 

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import unquote
 
+from proxy.domain.recording import PromptFact
 from proxy.protocol.remembering import LONGEST, remembered
 
 _HOST = re.compile(rb"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::([0-9]{1,5}))?\Z")
@@ -27,7 +28,7 @@ class Refusal:
     """Why a request is not served: HTTP status, stable code, and a message with the way out.
 
     ``retry_after_ms`` is when to come again, where that is known; ``headers`` say more of it. ``param`` is what in the
-    request is to blame: a member of its body, or a header.
+    request is to blame: a member of its body, or a header; ``prompt`` the stored prompt that was asked for.
     """
 
     status: int
@@ -36,6 +37,7 @@ class Refusal:
     retry_after_ms: int | None = None
     headers: tuple[tuple[bytes, bytes], ...] = ()
     param: str | None = None
+    prompt: PromptFact | None = None
 
 
 class Guard:

@@ -20,6 +20,7 @@ from proxy.domain.snapshot import Snapshot
 from proxy.gateway.admission import Admission
 from proxy.gateway.asks import (
     FALLBACK_HEADER,
+    LONGEST_NAME,
     MODEL_PREFIX,
     OPERATIONS,
     PromptAsk,
@@ -130,15 +131,15 @@ class Prompts:
         asked = asked_for(known, said, model, rule, self._published)
         if values is None and (asked is not None or facts.prompt == ""):
             # An id that could not be looked at may be one of ours.
-            return NOT_JSON
+            return self._told_of(NOT_JSON, asked) if isinstance(asked, PromptAsk) else NOT_JSON
         if not isinstance(asked, PromptAsk):
             return asked
         assert values is not None
         request = composable(place.operation.name, inbound.data, values)
         if isinstance(request, Refusal):
-            return request
+            return self._told_of(request, asked)
         if request.found is not None and (raw := request.raw_prompt()) and (fault := fault_of_values(raw)) is not None:
-            return fault
+            return self._told_of(fault, asked)
         request.name = name
         return self._served(asked, values_of(said), request, facts)
 
@@ -164,13 +165,24 @@ class Prompts:
         try:
             return self._rendered(asked, None, given, request, facts)
         except (_AbsentError, RenderingError) as error:
-            refusal = _refusal(error, asked)
+            refusal = self._told_of(_refusal(error, asked), asked)
         if asked.fallback is None:
             return refusal
         try:
             return self._rendered(asked, asked.fallback, given, request, facts)
         except (_AbsentError, RenderingError) as error:
             return replace(refusal, message=f"{refusal.message} Nor can its fallback be used: {error.message}")
+
+    def _told_of(self, refusal: Refusal, asked: PromptAsk) -> Refusal:
+        """Return a refusal with what was asked for, for its row: the version where it is one, else the label."""
+        published = self._published.get(asked.name)
+        version = None if published is None else published.find(asked.wanted)
+        is_label = (
+            bool(asked.wanted) and not asked.wanted.isdigit() and (version is None or asked.wanted != version.name)
+        )
+        number = None if version is None else version.number
+        label = asked.wanted[:LONGEST_NAME] if is_label else None
+        return replace(refusal, prompt=PromptFact(name=asked.name[:LONGEST_NAME], version=number, label=label))
 
     def _rendered(
         self, asked: PromptAsk, fallback: str | None, given: Mapping[str, Any], request: Composable, facts: RequestFacts

@@ -54,7 +54,8 @@ class Refusing:
         elif gateway.ceilings.may_have_row(call.accepted_at):
             if gateway.redacting is not None and (redaction := gateway.redacting.of(caller)) is not None:
                 observation.redact(redaction)
-            observation.reject(start_of_refused(call, admission.place, caller), time.monotonic_ns(), ending)
+            start = start_of_refused(call, admission.place, caller, refusal.prompt)
+            observation.reject(start, time.monotonic_ns(), ending)
             gateway.let_wait(call, observation)
         else:
             observation.is_ended = True

@@ -9,6 +9,7 @@ from typing import Any
 import orjson
 import pytest
 
+from proxy.domain.recording import PromptFact
 from tests.support.prompted_gateway import CHAT, MESSAGE, RESPONSES, ask, error_of, gateway, sent
 from tests.support.scripted_upstream import ScriptedUpstream
 
@@ -34,7 +35,24 @@ async def test_what_cannot_be_served_is_refused_and_nothing_is_sent(
         assert error["param"] == f"prompt.{param}"
         assert told.lower() in error["message"].lower()
         assert upstream.requests == []
-        assert len(running.calls()) == 1
+        (call,) = running.calls()
+        version = 2 if code == "variable_missing" else 1 if code == "variable_invalid" else None
+        assert call.start.prompt == PromptFact(name=prompt["id"], version=version)
+
+
+async def test_the_row_of_a_refused_call_has_the_label_or_the_name_that_was_asked_for(
+    tmp_path: Path, upstream: ScriptedUpstream
+) -> None:
+    async with gateway(tmp_path, upstream) as (running, client):
+        for reference in ("short@next", "short@nowhere", "none@nowhere"):
+            await ask(client, {"model": f"prompt/{reference}", "messages": [MESSAGE]})
+        await ask(client, {"prompt": {"id": "x" * 300, "version": 7}, "messages": [MESSAGE]})
+        await client.ask("POST", CHAT, b"[]", BY_HEADER.decode())
+        assert [call.start.prompt for call in running.calls()] == [
+            PromptFact(name="short", version=2, label="next"), PromptFact(name="short", version=None, label="nowhere"),
+            PromptFact(name="none", version=None, label="nowhere"), PromptFact(name="x" * 200, version=None),
+            PromptFact(name="short", version=1),
+        ]  # fmt: skip
 
 
 BY_HEADER, BY_MODEL = b"x-dashcam-prompt: short", b'{"model":"prompt/short","input":"x","messages":[]}'
