@@ -210,11 +210,12 @@ def _put_key(ask: Ask) -> Reply:
         raise InvalidError([Problem("key", f"is the provider's key as a text, up to {_LONGEST_KEY} characters")])
     if not text.isprintable() or " " in text:
         raise InvalidError([Problem("key", "has characters that no header can carry")])
-    if not ask.settings.secrets.sealed:
-        reason = "cannot be kept: secrets.sealed is off here, so keys are in the environment only (key_env)"
-        raise InvalidError([Problem("key", reason)])
 
     def work(within: Session) -> None:
+        # Within the change, as whatever else is refused: that somebody tried is in the audit log.
+        if not ask.settings.secrets.sealed:
+            reason = "cannot be kept: secrets.sealed is off here, so keys are in the environment only (key_env)"
+            raise InvalidError([Problem("key", reason)])
         base_url = _provider_url(within, name)
         master = _master_keys()[0]
         provider_secrets.put(within.connection, within.backend, name, base_url, text, master)
@@ -231,8 +232,9 @@ def _drop_key(ask: Ask) -> Reply:
 
 
 def _rotate(ask: Ask) -> Reply:
-    masters = _master_keys()
-    changed = _access(ask, "rotate", "secrets", "", lambda within: provider_secrets.rotate(within.connection, masters))
+    changed = _access(
+        ask, "rotate", "secrets", "", lambda within: provider_secrets.rotate(within.connection, _master_keys())
+    )
     return said(changed, {"providers": changed.result})
 
 

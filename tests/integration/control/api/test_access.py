@@ -174,6 +174,11 @@ async def test_where_keys_may_not_lie_in_the_database_none_is_taken(
         assert "0123456789" not in str(told)
         assert api.publisher.state is not None
         assert api.publisher.state.secrets == {}
+        (noted,) = (await api.ask("GET", "audit?action=store_key"))["data"]
+        assert (noted["object"], noted["outcome"], noted["detail"]) == ("acme", "refused", {"code": "invalid"})
+        monkeypatch.delenv("DASHCAM_MASTER_KEY")
+        await api.ask("POST", "secrets/rotate", status=422)
+        assert [row["outcome"] for row in (await api.ask("GET", "audit?action=rotate"))["data"]] == ["refused"]
 
 
 async def test_a_key_that_was_replaced_gives_its_own_end_on_and_not_that_of_the_overlap(settings: Settings) -> None:
