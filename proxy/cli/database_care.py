@@ -17,7 +17,7 @@ from proxy.settings.credentials import copies_key
 from proxy.settings.values import Settings
 from proxy.store.care.maintenance import Done
 from proxy.store.engines.place import is_nothing
-from proxy.store.migrating.migration import How, Upgrade, head, revision_of, upgrade
+from proxy.store.migrating.migration import How, Upgrade, head, missing_views, revision_of, upgrade
 from proxy.store.migrating.revisions import data_steps, statements
 
 _PATIENCE_SECONDS = 6.0
@@ -52,13 +52,22 @@ def dry_run(settings: Settings) -> None:
     """Print the SQL of the upgrade that would be made; talk goes to standard error."""
     before = _revision(settings)
     if before is not None and before >= head():
-        print(f"-- The database is at revision {before}: there is nothing to do.")
+        _show_views(settings, before)
         return
     print(statements("postgresql" if settings.database.is_postgres else "sqlite", before).strip())
     for revision, fill in data_steps().items():
         if before is None or revision > before:
             print(f"-- Then, in batches, revision {revision}: {(fill.__doc__ or 'rows are filled in').strip()}")
     print(f"Nothing was done. This is the upgrade from {before or 'nothing'} to {head()}.", file=sys.stderr)
+
+
+def _show_views(settings: Settings, revision: str) -> None:
+    found = missing_views(settings.database)
+    if not found:
+        print(f"-- The database is at revision {revision}: there is nothing to do.")
+        return
+    print("".join(f"{statement};\n\n" for statement in found.values()).strip())
+    print(f"Nothing was done. This makes anew what is missing: {', '.join(found)}.", file=sys.stderr)
 
 
 def migrate(settings: Settings, *, batch_rows: int, is_forced: bool, as_json: bool) -> None:
@@ -81,20 +90,27 @@ def migrate(settings: Settings, *, batch_rows: int, is_forced: bool, as_json: bo
                     master_key=copies_key(settings.maintenance),
                     batch_rows=batch_rows,
                     is_forced=is_forced,
+                    makes_views=True,
                     tell=bar.tell,
                 ),
             )
-    _say_done(done, as_json=as_json)
+    _say_done(done, as_json=as_json, is_postgres=settings.database.is_postgres)
 
 
-def _say_done(done: Upgrade, *, as_json: bool) -> None:
+def _say_done(done: Upgrade, *, as_json: bool, is_postgres: bool = False) -> None:
     copy = str(done.backup) if done.backup else None
     if as_json:
-        facts = {"before": done.before, "after": done.after, "backup": copy, "filled_rows": done.filled_rows}
+        facts = {"before": done.before, "after": done.after, "backup": copy, "filled_rows": done.filled_rows,
+                 "views": list(done.views)}  # fmt: skip
         print_facts(facts, {}, as_json=True)
         return
+    if done.views:
+        print(f"Made anew what was missing: {', '.join(done.views)}.")
+        if is_postgres:
+            print("Rights that others had on them are to be granted again.", file=sys.stderr)
     if done.before == done.after and not done.filled_rows:
-        print(f"The database is at revision {done.after}: there was nothing to do.")
+        if not done.views:
+            print(f"The database is at revision {done.after}: there was nothing to do.")
         return
     print(f"The database is at revision {done.after} now; it was {done.before or 'empty'}.")
     if done.filled_rows:
@@ -109,6 +125,11 @@ def _say_what_runs(settings: Settings, *, as_json: bool) -> None:
         raise NotAllowedError(
             f"a running Dashcam has the database, which is at revision {found or 'nothing'}; this program has {head()}",
             hint="stop it and start this one: its start upgrades the database",
+        )
+    if missing := missing_views(settings.database):
+        raise NotAllowedError(
+            f"a running Dashcam has the database, in which views are missing: {', '.join(missing)}",
+            hint="stop it, then: dashcam db migrate",
         )
     _say_done(Upgrade(found, found), as_json=as_json)
 

@@ -197,7 +197,8 @@ def migrate(
     """Bring the database up to date with this release.
 
     A copy is made first (kept in backups/), the result is checked before it counts, and a failure leaves the database
-    as it was. What is interrupted goes on with the same command. The start of a server does all that by itself.
+    as it was. What is interrupted goes on with the same command. The start of a server does all that by itself. Views
+    of ours that somebody has dropped are made anew, here only.
     """
     from proxy.cli.database_care import dry_run as show
     from proxy.cli.database_care import migrate as go

@@ -153,7 +153,7 @@ class Postgres:
         if encoding != "UTF8":
             raise StoreError(
                 f"the database {self.database.shown} is encoded in {encoding}; texts of calls need UTF8",
-                hint="make another one: CREATE DATABASE dashcam ENCODING 'UTF8' TEMPLATE template0",
+                hint=postgres_failures.anew(self.database),
             )
         connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_UPGRADE_LOCK})")
         # An index on millions of rows takes as long as it takes; waiting for locks is bounded all the same.

@@ -8,6 +8,7 @@ What a connection cannot even be made for has no code, only words, which libpq s
 from __future__ import annotations
 
 import re
+import shlex
 from dataclasses import dataclass
 from urllib.parse import unquote, urlsplit
 
@@ -153,7 +154,19 @@ def _next(meaning: _Meaning, database: DatabaseSettings, schema: str) -> str:
     """Return what to do, with the names that the address has."""
     said = urlsplit(database.url)
     user = unquote(said.username or "") or "our user"
-    return meaning.hint.format(user=user, name=said.path.strip("/") or "NAME", schema=schema)
+    return meaning.hint.format(user=user, name=_name(database), schema=schema)
+
+
+def anew(database: DatabaseSettings) -> str:
+    """Return what to do about a database that can hold nothing of ours, however empty it is."""
+    name = shlex.quote(_name(database))
+    made = f"createdb -E UTF8 -T template0 {name}"
+    return f"if it is empty, make it anew: dropdb {name} && {made}; else give database.url a new one made so; then: " \
+           "dashcam db migrate"  # fmt: skip
+
+
+def _name(database: DatabaseSettings) -> str:
+    return urlsplit(database.url).path.strip("/") or "NAME"
 
 
 def _meaning(error: Exception, state: str) -> _Meaning:

@@ -16,6 +16,7 @@ from proxy.store.migrating import compatibility, upgrading
 from proxy.store.migrating.compatibility import current
 from proxy.store.migrating.revisions import head, known_revisions
 from proxy.store.migrating.upgrading import How, Upgrade
+from proxy.store.migrating.views import making
 
 __all__ = [
     "How",
@@ -25,6 +26,7 @@ __all__ = [
     "current",
     "head",
     "known_revisions",
+    "missing_views",
     "prepare",
     "revision_of",
     "upgrade",
@@ -80,6 +82,13 @@ def check_unaltered(database: DatabaseSettings) -> None:
     with lent(backend, backend.examiner()) as engine, engine.connect() as connection:
         if current(connection) == head():
             upgrading.check_tables(connection)
+
+
+def missing_views(database: DatabaseSettings) -> dict[str, str]:
+    """Return what makes the views anew that a database at our revision lacks, by their names; {} for any other."""
+    backend = backend_of(database)
+    with lent(backend, backend.examiner()) as engine, engine.connect() as connection:
+        return making(connection) if current(connection) == head() else {}
 
 
 def revision_of(database: DatabaseSettings) -> str | None:

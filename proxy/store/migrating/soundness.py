@@ -91,7 +91,7 @@ def _of_unique_indexes(table: Table, found: Sequence[Any], dialect: Dialect) -> 
 def missing_views(connection: Connection) -> list[str]:
     """Return the views that are gone; no call is kept out by that, and whoever asks them is told an error."""
     there = set(inspect(connection).get_view_names())
-    return [f"view {name} is missing" for name in VIEWS if name not in there]
+    return [name for name in VIEWS if name not in there]
 
 
 def missing_of_text_index(connection: Connection) -> list[str]:

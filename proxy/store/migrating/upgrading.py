@@ -7,7 +7,7 @@ start goes on where it was, and no row is changed twice. A database that is new 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -27,7 +27,7 @@ from proxy.store.copies.backup import (
 )
 from proxy.store.copies.sealed_copies import SUFFIX, plain_copy, seal
 from proxy.store.engines.engine import Backend
-from proxy.store.migrating import revisions, soundness
+from proxy.store.migrating import revisions, soundness, views
 from proxy.store.migrating.compatibility import check, current
 from proxy.store.schema.revision_tables import SchemaRevisionRow
 from proxy.store.schema.tables import metadata
@@ -46,7 +46,8 @@ class How:
     """How to upgrade: by which revisions, with how many copies kept where, rows a batch, and whom to tell.
 
     ``spare_bytes`` must stay free beside the copy, which is sealed where there is a ``master_key`` (32 bytes).
-    ``is_forced`` leaves out the copy and the checks. ``is_leaving`` ends it between two batches.
+    ``is_forced`` leaves out the copy and the checks. ``is_leaving`` ends it between two batches. ``makes_views``: those
+    that somebody has dropped are made anew.
     """
 
     folder: Path | None = None
@@ -56,19 +57,24 @@ class How:
     spare_bytes: int = SPARE_BYTES
     master_key: bytes | None = field(default=None, repr=False)
     is_forced: bool = False
+    makes_views: bool = False
     tell: Tell = silent
     is_leaving: Callable[[], bool] = bool
 
 
 @dataclass(frozen=True, slots=True)
 class Upgrade:
-    """From which revision (None: an empty database) to which; the copy from before, and how many rows were filled."""
+    """From which revision (None: an empty database) to which; the copy from before, and how many rows were filled.
+
+    ``views`` are those that had been dropped, and were made anew.
+    """
 
     before: str | None
     after: str
     backup: Path | None = None
     filled_rows: int = 0
     is_whole: bool = True
+    views: Sequence[str] = ()
 
 
 def run(backend: Backend, engine: Engine, how: How) -> Upgrade:
@@ -88,7 +94,15 @@ def run(backend: Backend, engine: Engine, how: How) -> Upgrade:
     if not how.is_forced:
         with engine.connect() as connection:
             check_tables(connection)
-    return Upgrade(before, max(before or known[-1], known[-1]), backup, filled, is_whole)
+    after = max(before or known[-1], known[-1])
+    made = _missing_views(engine, how) if how.makes_views and after == known[-1] else ()
+    return Upgrade(before, after, backup, filled, is_whole, made)
+
+
+def _missing_views(engine: Engine, how: How) -> Sequence[str]:
+    """Make views anew that somebody has dropped, as this program has them."""
+    with engine.begin() as connection:
+        return views.make_missing(connection, how.folder)
 
 
 def look(engine: Engine, how: How) -> str | None:
@@ -176,8 +190,10 @@ class _Schema:
     def _failure(self, error: Exception, before: str | None) -> UpgradeError:
         where = f"behind {self.applied[-1]}" if self.applied else "at its beginning"
         hint = "dashcam db check; until it is mended, the Dashcam from before goes on with this database"
-        if before is None and isinstance(error, DBAPIError):
-            hint = self.backend.unusable(error).hint or hint
+        if before is None:
+            # Nothing of ours is there that could be looked at, or gone on with.
+            told = self.backend.unusable(error) if isinstance(error, DBAPIError) else error
+            hint = getattr(told, "hint", None) or hint
         return UpgradeError(
             f"the upgrade from {before or 'nothing'} to {self.after} failed {where}: {_reason(error)}; it was rolled "
             f"back, and the database is as it was{f' (revision {before})' if before else ''}",

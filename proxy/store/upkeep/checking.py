@@ -33,7 +33,8 @@ _INVALID = (
     "WHERE NOT indisvalid AND index.relnamespace = quote_ident(current_schema())::regnamespace"
 )
 _RESTORE = "bring back a copy: dashcam db restore FILE"
-_VIEW = "make it anew; its CREATE VIEW is in what this prints for an empty database: dashcam db migrate --dry-run"
+_VIEWS = {True: "dashcam db migrate", False: "stop Dashcam, if it runs, then: dashcam db migrate"}
+"""What makes missing views anew, on Postgres or not."""
 _REBUILD = "dashcam db rebuild-rollups"
 _CALLS = "SELECT count(*) FROM interaction WHERE started_at >= ?"
 _COUNTED = "SELECT coalesce(sum(calls), 0) FROM rollup_hourly WHERE hour >= ?"
@@ -161,9 +162,10 @@ def _mending(database: DatabaseSettings, found: Sequence[soundness.Difference]) 
     return said if database.is_postgres else f"stop Dashcam, then: sqlite3 {database.path} '{said}'"
 
 
-def _views(_backend: Backend, connection: Connection, _tell: Tell) -> Checked:
-    wrong = soundness.missing_views(connection)
-    return Checked("views", f"{len(soundness.VIEWS)}, all there", wrong, _VIEW if wrong else None)
+def _views(backend: Backend, connection: Connection, _tell: Tell) -> Checked:
+    wrong = [f"view {name} is missing" for name in soundness.missing_views(connection)]
+    mending = _VIEWS[backend.database.is_postgres] if wrong else None
+    return Checked("views", f"{len(soundness.VIEWS)}, all there", wrong, mending)
 
 
 def _text_index(_backend: Backend, connection: Connection, _tell: Tell) -> Checked:

@@ -16,7 +16,7 @@ from proxy.prompting.version import canonical
 from proxy.settings.database import DatabaseSettings, sqlite_at
 from proxy.store.catalogue import documents, prompt_versions
 from proxy.store.engines.engine import backend_of, lent
-from proxy.store.migrating.migration import head
+from proxy.store.migrating.migration import How, head, missing_views, upgrade
 from proxy.store.migrating.soundness import VIEWS
 from proxy.store.upkeep.checking import Checked, check_all
 from proxy.store.upkeep.figures import free_bytes, table_sizes, timings, totals, view_names
@@ -158,6 +158,26 @@ def test_what_is_said_to_do_mends_it(filled: DatabaseSettings, harm: str, part: 
     assert found.next is not None
     ask(filled, re.sub(r"stop Dashcam, then: sqlite3 \S+ '(.*)'", r"\1", found.next))
     assert [item.part for item in checked(filled).values() if item.wrong] == []
+
+
+def test_views_that_were_dropped_are_made_anew_as_they_were(filled: DatabaseSettings) -> None:
+    said = _views_of(filled)
+    for name in VIEWS:
+        ask(filled, f"DROP VIEW {name}{' CASCADE' if filled.is_postgres else ''}")
+    assert "dashcam db migrate" in str(checked(filled)["views"].next)
+    assert set(missing_views(filled)) == set(VIEWS)
+    assert upgrade(filled).views == ()
+    assert set(upgrade(filled, How(makes_views=True)).views) == set(VIEWS)
+    assert _views_of(filled) == said
+    assert [item.part for item in checked(filled).values() if item.wrong] == []
+    assert not upgrade(filled, How(makes_views=True)).views
+
+
+def _views_of(database: DatabaseSettings) -> dict[str, str]:
+    """Return what the engine says of each view of ours; a revision that replaced one may have written it otherwise."""
+    sql = "SELECT viewname, definition FROM pg_views WHERE schemaname = current_schema()"
+    rows = ask(database, sql if database.is_postgres else "SELECT name, sql FROM sqlite_master WHERE type = 'view'")
+    return {str(name): " ".join(str(text).split()) for name, text in rows}
 
 
 def test_what_may_refuse_rows_is_told_and_is_no_problem(filled: DatabaseSettings) -> None:

@@ -27,6 +27,7 @@ from proxy.store.engines.failures import RowError, StoreUnavailableError
 from proxy.store.engines.postgres import translated
 from proxy.store.filters.statements import Filters
 from proxy.store.migrating.migration import upgrade
+from proxy.store.migrating.upgrading import UpgradeError
 from proxy.store.reading.reader import Reader
 from proxy.store.writing.batches import WriteBatch
 from proxy.store.writing.positions import SourceState
@@ -55,6 +56,18 @@ def admin(database: DatabaseSettings, *statements: str) -> None:
     with psycopg.connect(database.url, autocommit=True) as connection:
         for statement in statements:
             connection.execute(statement)
+
+
+def test_a_database_of_another_encoding_is_told_how_it_is_made_anew(store: DatabaseSettings) -> None:
+    name = f"dashcam_ascii_{uuid.uuid4().hex[:8]}"
+    admin(store, f"CREATE DATABASE {name} ENCODING 'SQL_ASCII' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0")
+    try:
+        with pytest.raises(UpgradeError, match="is encoded in SQL_ASCII; texts of calls need UTF8") as refused:
+            upgrade(replace(store, url=urlunsplit(urlsplit(store.url)._replace(path=f"/{name}"))))
+        assert f"dropdb {name} && createdb -E UTF8 -T template0 {name}" in str(refused.value.hint)
+        assert "the Dashcam from before" not in str(refused.value.hint)
+    finally:
+        admin(store, f"DROP DATABASE {name} WITH (FORCE)")
 
 
 def test_statements_are_ours_in_its_words() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sqlite3
 import threading
@@ -98,6 +99,34 @@ def test_beside_a_running_server_an_up_to_date_database_needs_nothing(
 ) -> None:
     record()
     assert dashcam("db", "migrate").out == f"The database is at revision {head()}: there was nothing to do.\n"
+
+
+def test_a_view_that_was_dropped_is_made_anew_and_the_check_names_the_command(
+    dashcam: Command, record: Record, tmp_path: Path
+) -> None:
+    record()
+    drop_view(tmp_path)
+    assert "stop Dashcam, if it runs, then: dashcam db migrate" in dashcam("db", "check").out
+    shown = dashcam("db", "migrate", "--dry-run")
+    assert (shown.out.startswith("CREATE VIEW v_users AS"), "Nothing was done" in shown.err) == (True, True)
+    assert dashcam("db", "migrate").out == "Made anew what was missing: v_users.\n"
+    assert dashcam("db", "check").code == 0
+    assert dashcam("sql", "SELECT count(*) FROM v_users").code == 0
+
+
+def test_beside_a_running_server_no_view_is_made(
+    dashcam: Command, record: Record, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    record()
+    drop_view(tmp_path)
+    request.getfixturevalue("held")
+    said = dashcam("db", "migrate")
+    assert (said.code, "stop it, then: dashcam db migrate" in said.err) == (6, True)
+
+
+def drop_view(tmp_path: Path) -> None:
+    with contextlib.closing(sqlite3.connect(tmp_path / "data" / "dashcam.db")) as database:
+        database.execute("DROP VIEW v_users")
 
 
 def test_a_new_database_can_be_made_by_hand(dashcam: Command, tmp_path: Path) -> None:
