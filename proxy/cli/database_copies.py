@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -47,7 +48,16 @@ def _target(settings: Settings, file: str | None, suffix: str) -> Path:
     if settings.database.is_postgres:
         name = f"{name.removesuffix('.db')}.dump"
     target = Path(file).expanduser() if file else settings.backups_dir
+    if file:
+        _check_folder(target if file.endswith("/") else target.parent)
     return unused(target / f"{name}{suffix}") if target.is_dir() or not file else target
+
+
+def _check_folder(folder: Path) -> None:
+    """Refuse a folder that is not there: a typing error would put copies where nobody looks for them."""
+    if not folder.is_dir():
+        hint = f"make it: mkdir -p {shlex.quote(str(folder))}"
+        raise UsageError(f"there is no folder {folder} to put the copy into", hint=hint)
 
 
 def _copy(settings: Settings, target: Path, master: bytes | None, bar: Bar) -> tuple[dict[str, Any], str]:

@@ -34,6 +34,10 @@ def test_a_copy_goes_into_the_data_folder_unless_told_otherwise(
     (tmp_path / "folder").mkdir()
     assert Path(dashcam("db", "backup", str(tmp_path / "folder")).lines[0]).parent == tmp_path / "folder"
     assert "is there already" in dashcam("db", "backup", str(tmp_path / "mine.db")).err
+    for name in ("new/mine.db", "new/"):
+        refused = dashcam("db", "backup", f"{tmp_path}/{name}")
+        assert (refused.code, f"next: make it: mkdir -p {tmp_path}/new" in refused.err) == (2, True), refused
+        assert not (tmp_path / "new").exists()
 
 
 def test_a_copy_of_a_damaged_database_does_not_stay(dashcam: Command, record: Record, tmp_path: Path) -> None:
