@@ -6,7 +6,9 @@ environment does not say. A name of ours that sets nothing is a mistake like any
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +31,8 @@ OTHERS = frozenset(
     {"CONFIG", "UPSTREAM", "FIRST_START_KEYS", "FAILPOINTS"}
     | {name.removeprefix(PREFIX) + ending for name in (*SECRETS, credentials.MASTER_KEY) for ending in ("", "_FILE")}
 )
+_ADDRESS = re.compile(r"\s*\[[0-9A-Fa-f:.]+\]")
+"""What begins as a list does and is an address of IPv6."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,12 +66,12 @@ def read_layers(
     environment = {name: value for name, value in os.environ.items() if name.startswith(PREFIX)}
     problems: list[str] = []
     path = config or environment.get("DASHCAM_CONFIG")
+    shipped = merged = _read_toml(defaults)
     said = {
         **({str(path): _read_toml(Path(path))} if path else {}),
-        "environment": _of_environment(environment, problems),
+        "environment": _of_environment(environment, shipped, problems),
         "flag": flags or {},
     }
-    shipped = merged = _read_toml(defaults)
     for origin, layer in said.items():
         merged = _merge(merged, layer, problems, origin)
     used = Path(env_file or ".env") if taken is not None else None
@@ -118,7 +122,7 @@ def _place_of(name: str) -> tuple[str, ...]:
     return ALIASES.get(rest) or tuple(part.lower() for part in rest.split("__"))
 
 
-def _of_environment(environment: dict[str, str], problems: list[str]) -> dict[str, Any]:
+def _of_environment(environment: dict[str, str], shipped: dict[str, Any], problems: list[str]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name, value in sorted(environment.items()):
         if name.removeprefix(PREFIX) in OTHERS or value == "":
@@ -127,11 +131,31 @@ def _of_environment(environment: dict[str, str], problems: list[str]) -> dict[st
         if keys == (name,):
             problems.append(f"environment: {name} is not a setting; sections are written DASHCAM_SECTION__KEY")
             continue
-        nested: Any = value
+        nested = _value_of(name, value, _at(shipped, keys), problems)
         for key in reversed(keys):
             nested = {key: nested}
         found = _merge(found, nested, problems, "environment")
     return found
+
+
+def _at(layer: Any, keys: tuple[str, ...]) -> Any:
+    """Return what a layer says at some keys, None for nothing."""
+    for key in keys:
+        layer = layer.get(key) if isinstance(layer, dict) else None
+    return layer
+
+
+def _value_of(name: str, text: str, usual: object, problems: list[str]) -> Any:
+    """Return what a variable says: its text, but for a list that is written as JSON; None for one that is none."""
+    if not isinstance(usual, list) or not text.lstrip().startswith("[") or _ADDRESS.match(text):
+        return text
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        reason = f"{error.msg} at character {error.pos + 1}" if isinstance(error, json.JSONDecodeError) else str(error)
+        told = f'is no JSON list ({reason}); write {name}=\'["one", "two"]\', or {name}=one,two'
+        problems.append(f"environment: {name} {told} (given: {text[:60]!r})")
+        return None
 
 
 def _merge(base: dict[str, Any], new: dict[str, Any], problems: list[str], origin: str) -> dict[str, Any]:

@@ -82,6 +82,20 @@ def test_lists_in_variables_are_separated_by_commas_or_blanks(tmp_path: Path, mo
     found = loaded(tmp_path)
     assert found.server.allowed_hosts == ("a.example", "b.example")
     assert [item.base_url for item in found.providers] == ["http://a:1/v1", "http://b:2/v1"]
+    monkeypatch.setenv("DASHCAM_SERVER__ALLOWED_HOSTS", '["a.example", "c.example"]')
+    assert loaded(tmp_path).server.allowed_hosts == ("a.example", "c.example")
+    monkeypatch.setenv("DASHCAM_SERVER__ALLOWED_HOSTS", "[::1],a.example")
+    assert loaded(tmp_path).server.allowed_hosts == ("[::1]", "a.example")
+
+
+@pytest.mark.parametrize("said", ['["email",', "[email]", '["email"] "phone"', "[" * 100_000])
+def test_a_list_in_a_variable_that_is_no_json_is_told_with_the_variable_and_an_example(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: str
+) -> None:
+    monkeypatch.setenv("DASHCAM_REDACTION__PATTERNS", said)
+    (told,) = mistakes(tmp_path)
+    assert told.startswith("environment: DASHCAM_REDACTION__PATTERNS is no JSON list (")
+    assert """write DASHCAM_REDACTION__PATTERNS='["one", "two"]', or DASHCAM_REDACTION__PATTERNS=one,two""" in told
 
 
 def test_every_mistake_is_told_at_once_with_its_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
