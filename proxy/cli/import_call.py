@@ -1,6 +1,6 @@
 """One line of an import as a call, or why it is none: nothing of what stands there is ever executed or repeated.
 
-A line says a call as an export has it (``as_exported``), or as ``POST /api/v1/interactions`` takes it (``Telling``).
+A line says a call as an export has it (``Exported``), or as ``POST /api/v1/interactions`` takes it (``Telling``).
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from proxy.domain.interaction import Entry
 from proxy.errors import InvalidError, Problem
 from proxy.forms import exported
 from proxy.forms.calls import entry_of
+from proxy.forms.facts import facts_of, has_texts
 from proxy.forms.redacting import redactor_of
 from proxy.forms.redacting_exports import redacted_export
 from proxy.forms.sql import is_statement, values_of
@@ -29,7 +30,6 @@ from proxy.forms.told import Teller, entry_of_told
 from proxy.loader.recosting import kind_of, kinds_of
 from proxy.pricing.cost import cost_of
 from proxy.pricing.current import open_price_list
-from proxy.redaction.redactor import Redactor
 from proxy.settings.values import Settings
 
 _MOST_BRACKETS = 1_000_000
@@ -41,20 +41,38 @@ class RefusedError(Exception):
     """A line that is no call; the text is the reason, without anything of the line."""
 
 
-def as_exported(values: object, redactor: Redactor | None = None) -> Call:
-    """Return a call that an export says, without what must not be on record; ``InvalidError``: why it is none."""
-    entry = entry_of(values, now())
-    assert isinstance(values, dict)
-    if redactor is None:
-        return values, entry
-    kept = redacted_export(values, redactor)
-    return kept, entry_of(kept, now())
+class Exported:
+    """Makes calls of what exports say, without what must not be on record by these settings.
+
+    ``left_out`` counts those whose texts are not kept here, which are calls of which they were there.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._redactor = redactor_of(settings.redaction)
+        self._keeps_texts = settings.recording.usual == "full"
+        self.left_out = 0
+
+    def __call__(self, values: object) -> Call:
+        """Return a call; ``InvalidError``: why it is none."""
+        entry = entry_of(values, now())
+        assert isinstance(values, dict)
+        kept = values
+        if not self._keeps_texts and has_texts(values):
+            kept = facts_of(values)
+            self.left_out += 1
+        if self._redactor is not None:
+            kept = redacted_export(kept, self._redactor)
+        return kept, entry if kept is values else entry_of(kept, now())
 
 
 class Telling:
-    """Makes calls of what somebody tells who made them himself, with the prices and redaction of these settings."""
+    """Makes calls of what somebody tells who made them himself, with the prices and redaction of these settings.
+
+    ``left_out`` as of ``Exported``.
+    """
 
     def __init__(self, settings: Settings) -> None:
+        self.left_out = 0
         self._kinds = kinds_of(settings)
         self._urls = {provider.name: provider.base_url for provider in settings.providers}
         prices = open_price_list(settings.prices_dir, settings.own_prices_path)
@@ -74,6 +92,8 @@ class Telling:
         name = said.provider or ""
         kind = kind_of(name, self._kinds) if name else ""
         entry = entry_of_told(said, replace(self._teller, kind=kind, upstream=self._urls.get(name, "")))
+        has_content = said.record == "full" and (said.request is not None or said.response is not None)
+        self.left_out += has_content and not self._teller.keeps_bodies
         return exported.values_of(entry), entry
 
 
@@ -85,7 +105,7 @@ def _id_of(values: object, milliseconds: int) -> str:
     return id_text(number.to_bytes(16, "big"))
 
 
-def call_of(line: Line, made_of: Callable[[object], Call] = as_exported) -> Call | None:
+def call_of(line: Line, made_of: Callable[[object], Call]) -> Call | None:
     """Return the call that a line says, None for an empty one. ``RefusedError`` says why it is none."""
     if line.data is None:
         raise RefusedError("is longer than a call can be; see recording.max_body_bytes")

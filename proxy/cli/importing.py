@@ -9,15 +9,14 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 from proxy.cli.bar import Bar
 from proxy.cli.database import calls
-from proxy.cli.import_call import Call, RefusedError, Telling, as_exported, call_of
+from proxy.cli.import_call import Exported, RefusedError, Telling, call_of
 from proxy.cli.import_line import Line
 from proxy.cli.import_note import Desk
 from proxy.cli.import_source import Source, opened
@@ -26,7 +25,6 @@ from proxy.cli.room import told
 from proxy.cli.terminal import harmless, short_id
 from proxy.domain.interaction import Entry
 from proxy.errors import StoreError
-from proxy.forms.redacting import redactor_of
 from proxy.loader.amendments import BATCH, Amender
 from proxy.loader.arriving import Arrival
 from proxy.settings.values import Settings
@@ -52,14 +50,14 @@ def import_calls(settings: Settings, files: Sequence[Path], *, is_check: bool = 
 
     ``is_told``: their lines are no exports, but what the API takes of calls that were made elsewhere.
     """
-    exported = partial(as_exported, redactor=redactor_of(settings.redaction))
-    made_of = Telling(settings) if is_told else exported
     longest = _ROOM + _SWOLLEN * settings.recording.max_body_bytes
     codes = []
+    _tell_depth(settings)
     paths = [path for named in files for path in _within(named)]
     for path in paths:
         if len(paths) > 1:
             print(f"{harmless(str(path))}:", file=sys.stderr)
+        made_of = Telling(settings) if is_told else Exported(settings)
         with opened(path, longest) as source:
             codes.append(_Checking(source, made_of).run() if is_check else _Importing(settings, source, made_of).run())
     return max(codes, default=0)
@@ -67,7 +65,22 @@ def import_calls(settings: Settings, files: Sequence[Path], *, is_check: bool = 
 
 def _keeps_lines(settings: Settings) -> bool:
     """Return whether lines that cannot be taken may lie about as they are."""
-    return not settings.database.seal and not settings.redaction.patterns
+    keeps_texts = settings.recording.usual == "full"
+    return keeps_texts and not settings.database.seal and not settings.redaction.patterns
+
+
+def _tell_depth(settings: Settings) -> None:
+    """Say that texts are left out, before anything is: what is imported without them does not get them later."""
+    recording = settings.recording
+    if recording.usual == "full":
+        return
+    name = "bodies" if recording.depth == "full" else "depth"
+    wanted = " ".join(
+        f"DASHCAM_RECORDING__{variable}" for variable, is_said in (("DEPTH=full", recording.depth != "full"),
+                                                                 ("BODIES=true", not recording.bodies)) if is_said
+    )  # fmt: skip
+    told = f"by recording.{name} calls are imported by their facts, without what was asked and answered"
+    print(f"dashcam: {told}; with it: {wanted} dashcam import …", file=sys.stderr)
 
 
 def _within(path: Path) -> list[Path]:
@@ -82,7 +95,7 @@ def _within(path: Path) -> list[Path]:
 class _Checking:
     """Looks at a file and writes nothing."""
 
-    def __init__(self, source: Source, made_of: Callable[[object], Call]) -> None:
+    def __init__(self, source: Source, made_of: Exported | Telling) -> None:
         self._source = source
         self._made_of = made_of
         self._complaints = _Complaints(source)
@@ -100,6 +113,7 @@ class _Checking:
                 bar.tell(calls(good), *self._source.progress)
         self._complaints.broken()
         print(f"{calls(good)} can be imported, {self._source.units(bad)} cannot; nothing was written", file=sys.stderr)
+        _tell_left_out(self._made_of.left_out)
         if bad > 1 and not good:
             print(_NOTHING_OF_OURS, file=sys.stderr)
         return 7 if bad or self._source.broken else 0
@@ -130,7 +144,7 @@ class _Batch:
 class _Importing:
     """Imports a file."""
 
-    def __init__(self, settings: Settings, source: Source, made_of: Callable[[object], Call]) -> None:
+    def __init__(self, settings: Settings, source: Source, made_of: Exported | Telling) -> None:
         self._source = source
         self._made_of = made_of
         self._is_told = isinstance(made_of, Telling)
@@ -251,6 +265,7 @@ class _Importing:
         print(", ".join(parts), file=sys.stderr)
         for reason, count in note.reasons.most_common(_TOLD if note.refused > _TOLD else 0):
             print(f"  {self._source.units(count)}: {harmless(reason)}", file=sys.stderr)
+        _tell_left_out(self._made_of.left_out)
         if self._kept_seconds and (note.oldest or now()) < now() - self._kept_seconds * 1000:
             print("  some are older than retention.metadata lets calls become, and go soon", file=sys.stderr)
         if note.refused and self._database.seal:
@@ -260,6 +275,12 @@ class _Importing:
         if note.aside:
             print(f"  put aside in {self._desk.aside_path}; mend and import that file", file=sys.stderr)
         return 7 if note.different or note.refused or self._source.broken else 0
+
+
+def _tell_left_out(count: int) -> None:
+    """Say of how many calls the texts were there, and are not kept."""
+    if count:
+        print(f"  the texts of {calls(count)} were left out", file=sys.stderr)
 
 
 class _Complaints:

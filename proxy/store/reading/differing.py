@@ -13,6 +13,7 @@ from proxy.store.schema.rows import COLUMNS, interaction_row
 
 _SINCE = frozenset({"score", "score_count"})
 """What may be said of a call long after it; feedback is given to either of two records."""
+_TEXTS = frozenset({"content_state", "input_preview", "output_preview", "prompt_variables"})
 _AT_ONCE = 500
 
 
@@ -38,10 +39,12 @@ def _named(reader: Reader, identities: Sequence[str], table: str) -> dict[str, R
 def differences(row: Row, entry: Entry) -> list[str]:
     """Return the columns in which a call on record differs from an entry of the same id.
 
-    A call that comes without its bodies is not another one for that.
+    A call that comes without its bodies, or without all its texts, is not another one for that.
     """
     wanted: dict[str, Any] = decoded(dict(zip(COLUMNS, interaction_row(entry.interaction), strict=True)))
     ignored = _SINCE
     if entry.interaction.content_state is ContentState.PRUNED and entry.request is None and entry.response is None:
         ignored |= {"content_state"}
+    if entry.interaction.content_state is ContentState.OFF:
+        ignored |= _TEXTS
     return [name for name in COLUMNS if name not in ignored and row[name] != wanted[name]]
