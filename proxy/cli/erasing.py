@@ -70,7 +70,13 @@ def purge(settings: Settings, wanted: Wanted) -> None:
         )
     check_record(settings)
     admin = Admin(settings)
-    count = int(admin.ask("POST", wanted.kind, wanted.body(dry_run=True))["calls"])
+    counted = admin.ask("POST", wanted.kind, wanted.body(dry_run=True))
+    count = int(counted["calls"])
+    if day := counted.get("sealed_until"):
+        told = (
+            f"calls up to {day} that are sealed (database.seal was on) are not among them: no words can be looked for"
+        )
+        print(f"dashcam: {told} in them; --user, --session, --since and --until find them", file=sys.stderr)
     if not _is_confirmed(wanted.kind, f"{calls(count)} on record, and what still comes of them",
                          is_sure=wanted.is_sure):  # fmt: skip
         _report(wanted.kind, {"dry_run": True, "number": None, "calls": count, "is_finished": False}, wanted.as_json)

@@ -23,6 +23,7 @@ from proxy.store.catalogue.session import Session
 from proxy.store.erasure import erasing, purges
 from proxy.store.erasure.anonymising import Manner
 from proxy.store.erasure.purges import ANONYMISE, PURGE, Aim, Kind, Purge
+from proxy.store.schema.sealing import check_searchable
 
 SECONDS = 5.0
 """So long one request works on it."""
@@ -81,14 +82,16 @@ def _anonymise(ask: Ask) -> Reply:
 
 def _asked(ask: Ask, kind: Kind, said: Selection, manner: Manner) -> Reply:
     said.check()
-    parsed(said.q)
+    check_searchable(ask.settings.database, parsed(said.q))
     words = {name: text for name, text in (("since", said.since), ("until", said.until)) if text is not None}
     since, until = instants_in(words)
     aim = Aim(query=said.q, user=said.user, session=said.session, since=since, until=until, manner=manner)
     if said.dry_run:
         with record(ask, _COUNT_SECONDS) as reader:
             count = reader.count(aim.filters(_now()), _LARGEST_NUMBER)
-        return Reply(body={"dry_run": True, "number": None, "kind": kind, "calls": count, "is_finished": False})
+            sealed = reader.sealed_among(aim.filters(_now()))
+        told = {"dry_run": True, "number": None, "kind": kind, "calls": count, "is_finished": False}
+        return Reply(body=told | ({"sealed_until": sealed} if sealed else {}))
     made = ask.desk.write(
         lambda within: purges.begin(within.connection, kind, aim, ask.actor.name, within.backend.now(within.connection))
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Literal
 
 from pydantic import BaseModel
@@ -11,7 +11,8 @@ from pydantic import BaseModel
 class PurgeState(BaseModel):
     """How far it is: matching calls that were done so far, or, with dry_run, that would be.
 
-    number: with it it goes on (POST /api/v1/purges/NUMBER) until is_finished; null for a dry run.
+    number: with it it goes on (POST /api/v1/purges/NUMBER) until is_finished; null for a dry run. sealed_until is said
+    by a dry run where words are looked for: not in calls up to that day that are sealed.
     """
 
     dry_run: bool
@@ -19,6 +20,7 @@ class PurgeState(BaseModel):
     kind: Literal["purge", "anonymise"]
     calls: int
     is_finished: bool
+    sealed_until: date | None = None
 
 
 class Pruned(BaseModel):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -78,6 +79,19 @@ def test_without_a_word_of_which_calls_nothing_is_counted(dashcam: Command, reco
     record(an_entry())
     said = dashcam(command, "--yes")
     assert (said.code, f"nothing says which calls\n  next: dashcam {command} --user kim" in said.err) == (2, True)
+
+
+def test_by_words_sealed_calls_are_not_meant_and_that_is_told(
+    dashcam: Command, record: Record, sealed: Record, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record(replace(an_entry(), input_text="refund me"))
+    assert "sealed" not in dashcam("purge", "refund").err
+    sealed(replace(an_entry(), input_text="refund me, too"))
+    said = dashcam("purge", "refund", "--yes")
+    assert (said.code, "that are sealed (database.seal was on) are not among them" in said.err) == (0, True)
+    assert len(dashcam("logs", "--no-headers").lines) == 1
+    monkeypatch.setenv("DASHCAM_DATABASE__SEAL", "true")
+    assert "the record is sealed" in dashcam("purge", "refund", "--yes").err
 
 
 def test_a_query_may_be_several_words(dashcam: Command, record: Record) -> None:

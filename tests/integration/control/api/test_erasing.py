@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import secrets
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +57,18 @@ async def test_a_purge_counts_first_and_is_audited(settings: Settings, store: Da
         assert [(deed["action"], deed["object"]) for deed in deeds] == [("purge", str(told["number"]))]
         assert "kim" not in str(deeds), "who was erased is not written down anew"
         assert_rollups_equal_the_rows(store)
+
+
+async def test_nothing_is_erased_by_words_of_a_sealed_record(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DASHCAM_MASTER_KEY", secrets.token_hex(32))
+    sealing = replace(settings, database=replace(settings.database, seal=True))
+    async with admin_api(sealing) as api:
+        for dry_run in (True, False):
+            told = await api.ask("POST", "purge", {"q": "refund", "dry_run": dry_run}, status=400)
+            assert "the record is sealed" in told["detail"]
+        assert (await api.ask("POST", "purge", {"q": "model:x", "dry_run": False}))["is_finished"]
 
 
 async def test_one_that_takes_long_goes_on_by_its_number(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
