@@ -88,7 +88,7 @@ def _call(said: ToldCall, identity: bytes, started_at: int, teller: Teller) -> R
         provider_kind=teller.kind, upstream=teller.upstream, model=said.model, is_stream=said.is_stream,
         request_bytes=len(request or b""), request_sha256=hashlib.sha256(request).hexdigest() if request else None,
         request_headers=(("content-type", "application/json"),) if request is not None else (),
-        content="stored" if is_kept else "off", prompt=_prompt(said),
+        content="stored" if is_kept else "off", prompt=_prompt(said, keeps_values=is_kept),
     )  # fmt: skip
     size = len(answer or b"")
     head = None if answer is None else AnswerHead(status=status or 200, headers=(("content-type", _media(answer)),))
@@ -115,12 +115,12 @@ def _outcome(said: ToldCall) -> Outcome:
     return Outcome.UPSTREAM_ERROR if has_failed else Outcome.COMPLETED
 
 
-def _prompt(said: ToldCall) -> PromptFact | None:
+def _prompt(said: ToldCall, *, keeps_values: bool) -> PromptFact | None:
     if said.prompt_name is None:
         return None
     return PromptFact(
         name=said.prompt_name, version=said.prompt_version, label=said.prompt_label,
-        variables=said.prompt_variables,
+        variables=said.prompt_variables if keeps_values else None,
     )  # fmt: skip
 
 

@@ -6,6 +6,7 @@ and how the call ends is the exchange's.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 
 from proxy.gateway import endings
@@ -117,6 +118,9 @@ class RelayingGateway(EquippedGateway):
         is_secret = operation.is_secret
         fact, hides = (None, False) if composed is None else (composed.fact, composed.has_secret)
         is_stored = record != META and not (is_secret or operation.is_light or hides)
+        if fact is not None and record == META:
+            # What a variable says is content.
+            fact = replace(fact, variables=None)
         start = start_of(exchange.call, plan, own, caller, departure, is_stored=is_stored, prompt=fact)
         body = recorded_body(own, composed)
         if self.redacting is not None and (redaction := self.redacting.of(caller, plan.rule)) is not None:

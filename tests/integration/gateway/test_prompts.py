@@ -163,6 +163,18 @@ async def test_the_prompt_of_a_provider_s_own_passes_untouched(tmp_path: Path, u
             assert upstream.requests[-1].body == orjson.dumps(body)
 
 
+async def test_what_variables_say_is_not_recorded_where_content_is_not_kept(
+    tmp_path: Path, upstream: ScriptedUpstream
+) -> None:
+    async with gateway(tmp_path, upstream) as (running, client):
+        asked = {"prompt": {"id": "short", "variables": {"tone": "sad"}}, "messages": [MESSAGE]}
+        for depth in ("full", "meta"):
+            await ask(client, asked, x_dashcam_record=depth)
+        whole, facts = (call.start.prompt for call in running.calls())
+        assert whole == PromptFact(name="short", version=1, variables={"tone": "sad"})
+        assert facts == PromptFact(name="short", version=1)
+
+
 async def test_a_call_goes_on_with_the_prompt_it_began_with(tmp_path: Path, upstream: ScriptedUpstream) -> None:
     async with gateway(tmp_path, upstream) as (running, client):
         await ask(client, {"prompt": {"id": "short"}})

@@ -193,8 +193,11 @@ async def test_too_much_at_once_is_refused(settings: Settings) -> None:
 async def test_what_is_not_to_be_kept_is_not(settings: Settings, tmp_path: Path) -> None:
     async with admin_api(settings) as api:
         for call in ({"record": "meta"}, {"endpoint": "/v1/realtime/client_secrets"}):
-            found = await told(api, request=REQUEST, response=ANSWER, **call)
+            found = await told(
+                api, request=REQUEST, response=ANSWER, prompt_name="p", prompt_variables={"a": "b"}, **call
+            )
             assert (found["content_state"], found["request_body"], found["output_text"]) == ("off", None, None)
+            assert (found["prompt_name"], found["prompt_version"], found["prompt_variables"]) == ("p", None, None)
     none = Settings(
         data_dir=str(tmp_path), run_dir=str(tmp_path / "run"), database=settings.database,
         recording=RecordingSettings(bodies=False),
