@@ -12,6 +12,9 @@ CLIENTS := python aider
 WORKERS ?= 3
 FAULTS_SCALE ?= 1
 
+# Whoever wants no bytecode beside sources pays for it in each worker of each run: half of what collecting takes.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help install dev serve test check unit clients soak faults bench format docs lock clean
 
