@@ -1,56 +1,32 @@
 """One recorded call as one entry of the store.
 
 ``reading`` and ``asking`` understand the bytes, ``ending`` says how it ended, ``timing`` how long it took, ``content``
-what is kept; here they meet the price and become one row. What is not known stays None. Where a generating call
-reported no usage its visible output is estimated, and labelled as an estimate; the input is not guessed.
+what is kept; here they meet the price, and become one row (``interaction``) with bodies, texts and tries. Where a
+generating call reported no usage its visible output is estimated, and labelled as that; the input is not guessed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
-from urllib.parse import parse_qs
-
-import orjson
+from collections.abc import Callable
+from dataclasses import replace
 
 from proxy.domain.cost import Cost
-from proxy.domain.identity import id_text
-from proxy.domain.interaction import Entry, Interaction
-from proxy.domain.outcome import SUCCESSFUL, CostStatus, Outcome, UsageSource
-from proxy.domain.recording import CallStart, RecordedCall
-from proxy.domain.retention import EXPIRES
+from proxy.domain.interaction import Entry
+from proxy.domain.outcome import CostStatus, UsageSource
+from proxy.domain.recording import RecordedCall
 from proxy.domain.usage import NO_USAGE, Usage
 from proxy.interpret.asking import Request, read_request
-from proxy.interpret.content import content_state_of, edits_of, request_body_of, response_body_of, sent_sha256
+from proxy.interpret.content import request_body_of, response_body_of
 from proxy.interpret.ending import ending_of
-from proxy.interpret.language import language_of
+from proxy.interpret.interaction import Parts, interaction_of
 from proxy.interpret.reading import Reading, read_answer
-from proxy.interpret.tagging import tags_of
-from proxy.interpret.texts import clean, plain, preview, storable
-from proxy.interpret.timing import attempts_of, durations_of
-from proxy.protocol.assembly import AnswerError
+from proxy.interpret.texts import clean, plain
+from proxy.interpret.timing import attempts_of
 from proxy.protocol.endpoints import operation_named
-from proxy.protocol.finish import kind_of
 from proxy.protocol.quantities import spoken_characters
 
 CostOf = Callable[..., Cost]
 _BYTES_PER_TOKEN = 4
-_LAST_SECOND = 253_402_300_799  # of the year 9999, behind which no instant has a text
-
-
-@dataclass(slots=True)
-class _Parts:
-    """What was read of a call, on the way to its entry."""
-
-    call: RecordedCall
-    request: Request
-    reading: Reading
-    outcome: Outcome
-    error: AnswerError | None
-    output: str
-    usage: Usage
-    cost: Cost
 
 
 def interpret(call: RecordedCall, cost_of: CostOf, told: Usage | None = None) -> Entry:
@@ -76,7 +52,7 @@ def interpret(call: RecordedCall, cost_of: CostOf, told: Usage | None = None) ->
     if cost.status is CostStatus.COMPUTED and usage.raw and usage.raw.get("svg_usage"):
         # Tokens of another model, beside the ones that were priced.
         cost = replace(cost, status=CostStatus.LOWER_BOUND)
-    return _entry(_Parts(call, request, reading, outcome, error, output, usage, cost))
+    return _entry(Parts(call, request, reading, outcome, error, output, usage, cost))
 
 
 def _usage(call: RecordedCall, request: Request, reading: Reading, output: str) -> Usage:
@@ -94,10 +70,10 @@ def _usage(call: RecordedCall, request: Request, reading: Reading, output: str) 
     return Usage(output_tokens=estimate, source=UsageSource.ESTIMATED_CHARS, raw=usage.raw)
 
 
-def _entry(parts: _Parts) -> Entry:
+def _entry(parts: Parts) -> Entry:
     call = parts.call
     keeps = call.start.content != "off"
-    interaction = _interaction(parts, keeps=keeps)
+    interaction = interaction_of(parts, keeps=keeps)
     return Entry(
         interaction=interaction,
         attempts=attempts_of(call, interaction.id),
@@ -113,174 +89,9 @@ def _entry(parts: _Parts) -> Entry:
     )
 
 
-def _answer_id(parts: _Parts) -> str | None:
+def _answer_id(parts: Parts) -> str | None:
     """Return the id of an answer that may be read again, or is: its counts belong to one call only."""
     operation, assembly = operation_named(parts.call.start.operation), parts.reading.assembly
     if assembly is None or not (operation.is_awaited or operation.repeats):
         return None
     return clean(assembly.response_id, 200)
-
-
-def _interaction(parts: _Parts, *, keeps: bool) -> Interaction:
-    """Return the row, filled in group by group: a constructor that is given seventy names takes three times as long."""
-    call, request, assembly = parts.call, parts.request, parts.reading.assembly
-    start, end = call.start, call.end
-    path, _, query = start.target.partition("?")
-    headers = dict(call.head.headers) if call.head else {}
-    item = Interaction(
-        id=id_text(call.id),
-        started_at=start.accepted_at_ns // 1_000_000,
-        operation=start.operation,
-        method=clean(start.method, 16) or "",
-        endpoint=clean(path, 500) or "/",
-        outcome=parts.outcome,
-        success=parts.outcome in SUCCESSFUL,
-    )
-    item.provider_request_id = clean(headers.get("x-request-id") or (assembly.response_id if assembly else None), 200)
-    item.key_id = start.key_id
-    item.route = clean(start.route, 200)
-    item.provider = call.provider or None
-    item.model_requested = clean(start.model or request.model, 200)
-    item.model = clean((assembly.model if assembly else None) or call.sent_model or request.model, 200)
-    item.is_stream = start.is_stream or parts.reading.is_stream
-    item.api_version = clean(_api_version(headers, query), 50)
-    item.system_fingerprint = clean(assembly.fingerprint if assembly else None, 100)
-    item.http_status = end.status if end is not None else (call.head.status if call.head else None)
-    item.attempts = len(end.attempts) if end is not None else 0
-    item.request_modified = bool(edits_of(call))
-    item.decode_error = clean(parts.reading.decode_error or request.decode_error, 200)
-    _set_times(item, parts)
-    _set_parameters(item, request)
-    _set_tags(item, parts)
-    _set_ending(item, parts)
-    _set_counts(item, parts)
-    _set_content(item, parts, keeps=keeps)
-    _set_prompt(item, start)
-    return item
-
-
-def _set_times(item: Interaction, parts: _Parts) -> None:
-    end, first = parts.call.end, parts.reading.first_token_ns
-    times = durations_of(end)
-    item.completed_at = None if end is None else item.started_at + end.ended_ns // 1_000_000
-    item.duration_ms = times.duration
-    item.ttft_ms = None if first is None else max(0, first) / 1e6
-    item.upstream_ms = times.upstream
-    item.overhead_ms = times.overhead
-
-
-def _set_parameters(item: Interaction, request: Request) -> None:
-    item.temperature = request.temperature
-    item.top_p = request.top_p
-    item.top_k = request.top_k
-    item.max_tokens = request.max_tokens
-    item.tool_names = request.tool_names
-
-
-def _set_tags(item: Interaction, parts: _Parts) -> None:
-    """Say whose call it is."""
-    start = parts.call.start
-    tags = tags_of(start.request_headers, parts.request.values)
-    item.client_request_id = tags.client_id
-    item.retry_count = tags.retry
-    item.trace_id = tags.trace_id
-    item.session_id = tags.session_id
-    item.user_id = tags.user_id
-    item.app = tags.app
-    item.environment = tags.environment
-    item.tags = tags.tags
-    expiry = {} if tags.retention is None else {EXPIRES: _expiry(item.started_at, tags.retention)}
-    item.metadata = {**_with_fallback(tags.metadata, start), **_redactions(parts.call.redactions), **expiry} or None
-
-
-def _expiry(started_at: int, seconds: int) -> str:
-    """Return the instant until which a call may be kept, as instants are stored; the last one there is at most."""
-    at = min(started_at // 1000 + seconds, _LAST_SECOND)
-    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%S.000Z")
-
-
-def _set_ending(item: Interaction, parts: _Parts) -> None:
-    """Say why it ended so, in the provider's words or the gateway's."""
-    error, assembly = parts.error, parts.reading.assembly
-    if error is not None:
-        item.error_type = clean(error.kind, 100)
-        item.error_code = clean(error.code, 100)
-        item.error_message = clean(error.message, 500)
-    if assembly is not None and (reasons := assembly.finish_reasons()):
-        item.finish_reason = _finish_reason(reasons)
-        item.finish_kind = kind_of(next((reason for reason in reasons if reason), None))
-
-
-def _set_counts(item: Interaction, parts: _Parts) -> None:
-    """Set the columns of usage and money."""
-    assembly, usage, cost = parts.reading.assembly, parts.usage, parts.cost
-    item.input_tokens = usage.input_tokens
-    item.output_tokens = usage.output_tokens
-    item.total_tokens = usage.total_tokens
-    item.cached_tokens = usage.cached_tokens
-    item.cache_write_tokens = usage.cache_write_tokens
-    item.reasoning_tokens = usage.reasoning_tokens
-    item.audio_tokens = usage.audio_tokens
-    item.usage_source = usage.source
-    item.usage_raw = storable(usage.raw) if usage.raw else None
-    item.quantities = usage.quantities() or None
-    item.service_tier = clean(assembly.service_tier if assembly else None, 50)
-    item.cost_pico_usd = cost.pico_usd
-    item.input_cost_pico_usd = cost.input_pico_usd
-    item.output_cost_pico_usd = cost.output_pico_usd
-    item.cost_status = cost.status
-    item.price_id = cost.price.id if cost.price else None
-
-
-def _read_bytes(call: RecordedCall) -> int:
-    return sum(len(piece.data) for piece in call.pieces) + call.lost_bytes
-
-
-def _set_content(item: Interaction, parts: _Parts, *, keeps: bool) -> None:
-    """Set the columns about the bodies and what they say."""
-    call, request = parts.call, parts.request
-    start, end = call.start, call.end
-    item.content_state = content_state_of(call, keeps=keeps, has_files=bool(request.files))
-    item.request_bytes = start.request_bytes
-    item.response_bytes = end.received_bytes if end is not None else _read_bytes(call)
-    item.response_sha256 = sent_sha256(call)
-    item.input_preview = preview(request.input_text) if keeps else None
-    item.output_preview = preview(parts.output) if keeps else None
-    item.input_length = len(request.input_text) if request.input_text else None
-    item.output_length = len(parts.output) or None
-    item.input_language = language_of(request.input_text)
-
-
-def _set_prompt(item: Interaction, start: CallStart) -> None:
-    """Set the columns of the stored prompt that a call was made with."""
-    fact = start.prompt
-    if fact is None:
-        return
-    item.prompt_name = clean(fact.name, 200)
-    item.prompt_version = fact.version
-    item.prompt_label = clean(fact.label, 100)
-    item.prompt_variables = storable(fact.variables) if fact.variables else None
-
-
-def _with_fallback(metadata: Mapping[str, str], start: CallStart) -> Mapping[str, str]:
-    """Add which prompt could not be served, where another one took its place."""
-    if start.prompt is None or start.prompt.fallback_for is None:
-        return metadata
-    return {**metadata, "dashcam_prompt_fallback": clean(start.prompt.fallback_for, 200) or ""}
-
-
-def _redactions(found: Mapping[str, int]) -> Mapping[str, str]:
-    """Say what was taken out before the call was written down, and how often."""
-    return {"dashcam_redacted": " ".join(f"{name}={found[name]}" for name in sorted(found))} if found else {}
-
-
-def _finish_reason(reasons: list[str | None]) -> str | None:
-    """Return the reason as it came; of several choices a JSON list in their order."""
-    if not any(reasons):
-        return None
-    return clean(reasons[0] if len(reasons) == 1 else orjson.dumps([clean(word, 50) for word in reasons]).decode(), 200)
-
-
-def _api_version(headers: dict[str, str], query: str) -> str | None:
-    asked = parse_qs(query).get("api-version") if "api-version" in query else None
-    return asked[0] if asked else headers.get("openai-version")
