@@ -26,14 +26,11 @@ Load = Callable[[str], Content | None]
 """SHA-256 → content, None where it is not there."""
 
 
-def read_content(values: object, place: str = "", kind: str | None = None) -> tuple[dict[str, Any], str]:
-    """Return (the content as it is kept, its SHA-256); ``InvalidError`` holds all that is wrong with it.
-
-    ``kind`` is that of the provider it is meant for, which may bound parameters more closely.
-    """
+def read_content(values: object, place: str = "") -> tuple[dict[str, Any], str]:
+    """Return (the content as it is kept, its SHA-256); ``InvalidError`` holds all that is wrong with it."""
     if problems := impurities(values, place):
         raise InvalidError(problems)
-    version, found = read_version(values, kind)
+    version, found = read_version(values)
     if found:
         raise InvalidError([Problem(below(place, item.field) if item.field else place, item.reason) for item in found])
     return version.to_mapping(), version.sha256

@@ -19,7 +19,7 @@ _MAX_COST = 1_000_000
 _MAX_SECONDS = 10_000_000
 
 
-def read_usage(raw: object, *, reported_cost: str | None = None) -> Usage:
+def read_usage(raw: object) -> Usage:
     """Return normalised counts of a usage object; ``NO_USAGE`` when it says nothing."""
     if not isinstance(raw, dict) or not raw:
         return NO_USAGE
@@ -53,7 +53,7 @@ def read_usage(raw: object, *, reported_cost: str | None = None) -> Usage:
         output_image_tokens=count(outputs.get("image_tokens")),
         **_rarer(raw, inputs),
         source=UsageSource.REPORTED,
-        reported_cost_usd=reported_cost if reported_cost is not None else _cost(raw.get("cost")),
+        reported_cost_usd=_cost(raw.get("cost")),
         raw=raw,
     )
 

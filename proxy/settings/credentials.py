@@ -76,9 +76,9 @@ def weakness_of(secret: str) -> str | None:
     return None
 
 
-def master_keys(environment: Mapping[str, str] | None = None) -> list[str]:
+def master_keys() -> list[str]:
     """Return the master keys of DASHCAM_MASTER_KEY, which seal and open; the first one seals."""
-    return split_keys(read_secret(MASTER_KEY, environment))
+    return split_keys(read_secret(MASTER_KEY))
 
 
 def sealing_key(recording: RecordingSettings) -> bytes | None:

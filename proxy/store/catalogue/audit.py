@@ -15,6 +15,7 @@ from proxy.store.engines.engine import Backend
 from proxy.store.schema.columns import instant_text
 from proxy.telemetry.logs import without_keys
 
+_AT_ONCE = 2000
 _COLUMNS = "at, actor, source, action, noun, object, outcome, revision, detail"
 FILTERS = ("actor", "action", "noun", "object", "outcome")
 
@@ -63,11 +64,11 @@ def page(
     return [{**row, "at": read_instant(row["at"]), "detail": _detail(row["detail"])} for row in rows]
 
 
-def drop_before(connection: Connection, milliseconds: int, most: int = 2000) -> int:
+def drop_before(connection: Connection, milliseconds: int) -> int:
     """Forget some of the deeds from before an instant, the oldest first; return how many."""
     old = "SELECT number FROM audit_log WHERE at < ? ORDER BY number LIMIT ?"
     sql = f"DELETE FROM audit_log WHERE number IN ({old})"  # noqa: S608 - our own names
-    return connection.exec_driver_sql(sql, (instant_text(milliseconds), most)).rowcount
+    return connection.exec_driver_sql(sql, (instant_text(milliseconds), _AT_ONCE)).rowcount
 
 
 def _detail(value: Any) -> Any:

@@ -52,9 +52,9 @@ def beside(path: Path) -> list[Path]:
     return [path, *(path.with_name(path.name + suffix) for suffix in ("-wal", "-shm"))]
 
 
-def backup_name(kind: str, revision: str | None, at: datetime | None = None) -> str:
+def backup_name(kind: str, revision: str | None) -> str:
     """Return the name of a copy made now."""
-    instant = (at or datetime.fromtimestamp(time.time(), UTC)).strftime("%Y%m%dT%H%M%SZ")
+    instant = datetime.fromtimestamp(time.time(), UTC).strftime("%Y%m%dT%H%M%SZ")
     return f"{kind}-{revision or 'empty'}-{instant}.db"
 
 

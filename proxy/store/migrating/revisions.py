@@ -68,11 +68,11 @@ def data_steps(folder: Path | None = None) -> dict[str, Fill]:
     return {revision: fill for revision, fill in sorted(found.items()) if fill is not None}
 
 
-def module_of(revision: str, folder: Path | None = None) -> Any:
+def module_of(revision: str) -> Any:
     """Return the module of a revision that is known."""
     from alembic.script import ScriptDirectory
 
-    found = ScriptDirectory.from_config(_config(folder)).get_revision(revision)
+    found = ScriptDirectory.from_config(_config(None)).get_revision(revision)
     return found.module if found is not None else None
 
 

@@ -169,10 +169,9 @@ def foreign_key_problems(connection: Connection) -> list[str]:
     return [f"a row of {row[0]} points at a row of {row[2]} that is not there" for row in found]
 
 
-def page_problems(connection: Connection, *, is_quick: bool = False) -> list[str]:
-    """Return what SQLite's own check finds wrong, at most 10 things; the quick form does not compare the indexes."""
-    pragma = "quick_check" if is_quick else "integrity_check"
-    found = [str(row[0]) for row in connection.exec_driver_sql(f"PRAGMA {pragma}(10)")]
+def page_problems(connection: Connection) -> list[str]:
+    """Return what SQLite's own check finds wrong, at most 10 things."""
+    found = [str(row[0]) for row in connection.exec_driver_sql("PRAGMA integrity_check(10)")]
     return [] if found == ["ok"] else [_on_one_line(item) for item in found]
 
 

@@ -43,7 +43,7 @@ class Content:
     bytes: int
 
 
-def examine(copy: Path, tell: Tell = silent, *, is_thorough: bool = True) -> Content:
+def examine(copy: Path, tell: Tell = silent) -> Content:
     """Look at a copy of a SQLite database; ``StoreError`` says why it cannot be worked with."""
     if not copy.exists():
         raise NotFoundError(
@@ -52,7 +52,7 @@ def examine(copy: Path, tell: Tell = silent, *, is_thorough: bool = True) -> Con
     check_place_of_copy(copy)
     engine = Sqlite(sqlite_at(copy)).reader()
     try:
-        return _look(engine, copy, tell, is_thorough=is_thorough)
+        return _look(engine, copy, tell)
     except DatabaseError as error:
         raise StoreError(f"{copy} cannot be read: {error.orig}", hint="take another copy") from error
     finally:
@@ -68,16 +68,15 @@ def check_place_of_copy(copy: Path) -> None:
             raise StoreError(f"{copy} is no SQLite database", hint="give a copy that dashcam db backup has made")
 
 
-def _look(engine: Engine, copy: Path, tell: Tell, *, is_thorough: bool) -> Content:
+def _look(engine: Engine, copy: Path, tell: Tell) -> Content:
     with engine.connect() as connection:
         revision = check(connection, known_revisions())
         if revision is None:
             raise StoreError(f"{copy} is no database of ours", hint="give a copy that dashcam db backup has made")
-        if is_thorough:
-            tell("checked", 0, 0)
-            wrong = soundness.page_problems(connection)
-            if wrong:
-                raise StoreError(f"{copy} is damaged: {wrong[0]}", hint="take another copy")
+        tell("checked", 0, 0)
+        wrong = soundness.page_problems(connection)
+        if wrong:
+            raise StoreError(f"{copy} is damaged: {wrong[0]}", hint="take another copy")
         calls, last = connection.exec_driver_sql("SELECT count(*), max(started_at) FROM interaction").one()
     return Content(revision, int(calls), last, copy.stat().st_size)
 

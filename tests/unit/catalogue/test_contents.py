@@ -43,13 +43,6 @@ def test_a_mistake_in_a_content_is_told_with_its_place(values: object, field: st
     assert caught.value.problems[0].field == field
 
 
-def test_a_parameter_is_bounded_as_the_kind_has_it() -> None:
-    values = {"messages": [{"role": "user", "content": "Hi"}], "parameters": {"temperature": 1.5}}
-    assert read_content(values)
-    with pytest.raises(InvalidError, match="temperature"):
-        read_content(values, "", "anthropic")
-
-
 def test_an_include_must_lead_to_a_version() -> None:
     found = problems_of({"a": ['{% include "gone" %}{% include "tone@9" %}{% include "tone" %}'], "tone": ["Kind."]})
     assert list(found) == ["prompts.a.versions.1"]
