@@ -16,6 +16,7 @@ from proxy.domain.interaction import Attempt, Body, Entry
 from proxy.domain.outcome import Outcome
 from proxy.errors import UsageError
 from proxy.query.parsing import parse
+from proxy.query.terms import Word
 from proxy.settings.database import DatabaseSettings
 from proxy.store.changes.amending import Amendment, Change
 from proxy.store.contents.bodies import INLINE, slices_of
@@ -33,6 +34,7 @@ from tests.support.rollups import ask
 
 MASTER, OTHER = "kX8vQ2mZ7pL4tR9wB3nF6yH1cJ5dG0sA", "Qm4sT8zX1vB6nW3kR9pL2yD7hF5jC0gE"
 CANARY = "canary 4d2f81"
+LOOKED_FOR = Filters(terms=(Word("canary"),))
 
 
 @pytest.fixture(autouse=True)
@@ -240,3 +242,24 @@ def test_a_seal_holds_for_its_place_only() -> None:
     for data, place in ((ours, "there"), (ours[:-1] + b"x", "here"), (b"text", "here")):
         with pytest.raises(SealedRecordError, match=r"changed|damaged"):
             unsealed(data, place)
+
+
+def test_until_when_texts_were_sealed_is_noted_with_what_is_sealed(
+    database: DatabaseSettings, store: DatabaseSettings
+) -> None:
+    write(store, a_call())
+    with reading(store) as reader:
+        assert reader.sealed_among(LOOKED_FOR) is None
+    with contextlib.closing(StoreWriter(database)) as writer:
+        # What was rolled back has sealed nothing; what comes after it does.
+        with pytest.raises(RuntimeError), writer.transaction():
+            raise RuntimeError
+        with reading(store) as reader:
+            assert reader.sealed_among(LOOKED_FOR) is None
+        writer.write(WriteBatch(entries=[("s", a_call())]), lambda _: {})
+    ask(store, "UPDATE deployment SET value = '2199-12-31' WHERE name = 'sealed_until'")
+    write(database, a_call())
+    with reading(store) as reader:
+        assert reader.sealed_among(LOOKED_FOR) == "2199-12-31"
+        assert reader.sealed_among(Filters(model="m1")) is None
+        assert reader.sealed_among(replace(LOOKED_FOR, since=7_258_118_400_000)) is None
