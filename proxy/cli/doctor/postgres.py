@@ -13,10 +13,12 @@ from proxy.errors import StoreError
 from proxy.settings.database import DatabaseSettings
 from proxy.store.migrating.migration import check
 from proxy.store.reading.reader import Reader
-from proxy.store.upkeep.holders import postgres_holders
+from proxy.store.upkeep.holders import postgres_holders, unreplicated
 
 _OLD_SECONDS = 86_400.0
 _PATIENCE_SECONDS = 3.0
+_REPLICATED_SECONDS = 1.0
+"""A standby that is there has a commit in milliseconds."""
 
 
 def database(chosen: DatabaseSettings) -> Iterator[Finding]:
@@ -44,15 +46,23 @@ def database(chosen: DatabaseSettings) -> Iterator[Finding]:
 
 
 def who_has_it(chosen: DatabaseSettings) -> Iterator[Finding]:
-    """Tell who holds locks there; who keeps writers out keeps calls from being stored."""
+    """Tell who holds locks there, or keeps commits waiting: that keeps calls from being stored."""
     try:
-        found = postgres_holders(_impatiently(chosen))
+        found, waiting = postgres_holders(_impatiently(chosen)), unreplicated(_impatiently(chosen))
     except StoreError:
         # That it cannot be reached has been told.
         return
     for item in found:
         detail = f"{item.who} holds {item.mode} on table {item.table}, {item.state} for {item.seconds:,.0f} s"
         yield Finding("database lock", False if item.blocks else None, detail, f"end it: {item.end}")
+    yield from _standby(*waiting)
+
+
+def _standby(commits: int, seconds: float) -> Iterator[Finding]:
+    if seconds > _REPLICATED_SECONDS:
+        waiting = "1 commit waits" if commits == 1 else f"{commits} commits wait"
+        detail = f"{waiting} for a synchronous standby, the first for {seconds:,.0f} s"
+        yield Finding("standby", False, detail, "bring it back, or take it out of synchronous_standby_names")
 
 
 def _impatiently(chosen: DatabaseSettings) -> DatabaseSettings:

@@ -194,7 +194,8 @@ class Shared:
     def close(self) -> None:
         """Let the connection go."""
         with contextlib.suppress(SQLAlchemyError):
-            self._connection.close()
+            # Not put back in order first: it may be gone, and whatever was under way has ended.
+            self._connection.invalidate()
         self._let_go()
 
     def _let_go(self) -> None:
@@ -216,4 +217,5 @@ class Shared:
         except SQLAlchemyError as error:
             raise self._backend.refusal(error) from error
         except (OSError, ValueError, self._driver_error) as error:
-            raise StoreUnavailableError(f"the connection to the database is gone: {error}") from error
+            reason = " ".join(str(error).split())
+            raise StoreUnavailableError(f"the connection to the database is gone: {reason}") from error

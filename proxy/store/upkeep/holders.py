@@ -1,6 +1,6 @@
 """Who has a SQLite file open, and who holds which of its locks: from the kernel's tables, nothing is opened.
 
-Of Postgres the server says who holds locks that keep rows from being written.
+Of Postgres the server says who holds locks that keep rows from being written, and what waits for a standby.
 
 The byte of a lock says what it is for (SQLite's file format, and that of its shared-memory file in WAL mode). What runs
 in another user's name shows its locks but not its open files; without ``/proc`` (macOS) nobody is found.
@@ -13,6 +13,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy.exc import DBAPIError
 
@@ -34,6 +35,11 @@ _POSTGRES_LOCKS = (
     "ON relation.oid = pg_locks.relation LEFT JOIN pg_inherits ON inhrelid = relation.oid "
     "LEFT JOIN pg_class AS parent ON parent.oid = inhparent WHERE granted AND activity.pid <> pg_backend_pid() "
     "AND mode IN ('ShareLock', 'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock')"
+)
+
+_UNREPLICATED = (
+    "SELECT count(*), max(extract(epoch FROM clock_timestamp() - state_change)) FROM pg_stat_activity "
+    "WHERE wait_event = 'SyncRep' AND datname = current_database()"
 )
 
 
@@ -62,12 +68,22 @@ class PostgresHolder:
 
 def postgres_holders(database: DatabaseSettings) -> list[PostgresHolder]:
     """Return who holds locks that keep rows from being written; ``StoreError`` when the server cannot be asked."""
+    found = [_postgres_holder(*row) for row in _asked(database, _POSTGRES_LOCKS)]
+    return [item for item in found if item.table in metadata.tables]
+
+
+def unreplicated(database: DatabaseSettings) -> tuple[int, float]:
+    """Return how many commits wait for a synchronous standby, and for how many seconds the first of them has."""
+    ((count, seconds),) = _asked(database, _UNREPLICATED)
+    return int(count), float(seconds or 0)
+
+
+def _asked(database: DatabaseSettings, sql: str) -> list[tuple[Any, ...]]:
     backend = backend_of(database)
     engine = backend.reader()
     try:
         with engine.connect() as connection:
-            found = [_postgres_holder(*row) for row in connection.exec_driver_sql(_POSTGRES_LOCKS)]
-            return [item for item in found if item.table in metadata.tables]
+            return [tuple(row) for row in connection.exec_driver_sql(sql)]
     except DBAPIError as error:
         raise backend.unusable(error) from error
     finally:

@@ -81,8 +81,15 @@ def _move(connection: Connection, state: SourceState, since: Place, counts: tupl
         raise went_back(state.name, since, connection.exec_driver_sql(_FIND, (state.name,)).one_or_none())
 
 
-def went_back(source: str, since: Place, found: Sequence[Any] | None) -> StoreWentBackError:
-    """Return what it means that a source's row is not where it was left; ``found`` is where it is."""
+def went_back(source: str, since: Place, found: Sequence[Any] | None) -> StoreUnavailableError:
+    """Return what it means that a source's row is not where it was left; ``found`` is where it is.
+
+    Ahead of us it is where a commit went through after we had stopped waiting for it.
+    """
+    if found is not None and tuple(found) > since:
+        ahead = StoreUnavailableError(f"the database had committed more of the spool {source} than we heard of")
+        ahead.is_uncertain = True
+        return ahead
     there = "nothing of it" if found is None else f"segment {found[0]}, byte {found[1]}"
     return StoreWentBackError(
         f"the database has gone back: of the spool {source} we had committed segment {since[0]}, byte {since[1]}, "

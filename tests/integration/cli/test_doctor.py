@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
+import threading
 import uuid
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
 import pytest
 
 from proxy.cli.doctor.database import soundness
+from proxy.cli.doctor.postgres import who_has_it
 from proxy.cli.findings import Finding
 from proxy.settings.database import DatabaseSettings
 from proxy.settings.values import Settings
-
-if TYPE_CHECKING:
-    from tests.support.postgres import Databases
+from tests.support.postgres import Databases, PostgresServer
+from tests.support.waiting import wait_until
 
 
 @pytest.fixture
@@ -69,3 +69,28 @@ def test_one_that_lets_us_only_read(store: DatabaseSettings, tmp_path: Path) -> 
     (told,) = looked(theirs, tmp_path)
     admin(store, f"DROP OWNED BY {role}", f"DROP ROLE {role}")
     assert (told.is_ok, "interaction" in told.detail, "GRANT" in str(told.next)) == (False, True, True)
+
+
+def test_commits_that_wait_for_a_standby_that_is_away() -> None:
+    """Whoever comes after them is told that the database is busy, and finds no lock that keeps others out."""
+    server, is_over = PostgresServer(("wal_level=replica", "max_wal_senders=2")), threading.Event()
+    server.start()
+    database = DatabaseSettings(url=server.url())
+    assert list(who_has_it(database)) == []
+    admin(database, "ALTER SYSTEM SET synchronous_standby_names = 'away'", "SELECT pg_reload_conf()")
+    committing = threading.Thread(target=commit_until, args=(is_over, database))
+    committing.start()
+    (found,) = wait_until(lambda: list(who_has_it(database)), "it is told", seconds=30)
+    assert (found.is_ok, "1 commit waits for a synchronous standby" in found.detail) == (False, True)
+    assert "synchronous_standby_names" in str(found.next)
+    admin(database, "ALTER SYSTEM RESET synchronous_standby_names", "SELECT pg_reload_conf()")
+    is_over.set()
+    committing.join()
+    server.remove()
+
+
+def commit_until(is_over: threading.Event, database: DatabaseSettings) -> None:
+    """Commit again and again: the first one may come before the server has seen to it that it waits."""
+    with psycopg.connect(database.url, autocommit=True) as connection:
+        while not is_over.is_set():
+            connection.execute("SELECT pg_logical_emit_message(true, 'dashcam', 'test')")

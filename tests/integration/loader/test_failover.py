@@ -119,3 +119,24 @@ def test_a_position_that_went_back_is_believed_and_doubles_nothing(
     assert stored_in(bench.settings.database) == sorted(map(id_text, identities))
     assert_rollups_equal_the_rows(bench.settings.database)
     assert bench.loader.last_error is None
+
+
+def test_a_position_that_went_on_unheard_is_believed_too(primary: DatabaseSettings, tmp_path: Path) -> None:
+    """A commit that waited for a standby, and was given up, goes through in the end."""
+    bench, unheard = (Bench(settings_in(tmp_path, database=primary)) for _ in range(2))
+    gateway = SpoolingGateway(bench.settings)
+    identities = [gateway.call()]
+    bench.load()
+    identities.append(gateway.call())
+    unheard.load()
+    unheard.loader.close()
+    identities.append(gateway.call())
+    assert bench.loader._careful_round() > 0
+    assert f"committed more of the spool {gateway.name} than we heard of" in str(bench.loader.last_error)
+    while bench.loader._careful_round() == 0.0:
+        pass
+    assert stored_in(primary) == sorted(map(id_text, identities))
+    assert_rollups_equal_the_rows(primary)
+    assert bench.loader.last_error is None
+    gateway.die()
+    bench.loader.close()

@@ -8,6 +8,7 @@ import resource
 import threading
 import time
 from collections.abc import Iterator
+from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
 import pytest
@@ -21,6 +22,7 @@ from proxy.store.hosts.membership import Membership
 from proxy.store.writing.writer import StoreWriter
 from tests.support.hosts import a_host
 from tests.support.postgres import Databases
+from tests.support.toxic import ToxicProxy
 
 LONG = 100.0
 REPORT = Report(now_ms=1_795_000_000_000, pending=4)
@@ -123,6 +125,22 @@ def test_a_connection_that_the_server_ends_is_noticed(shared: DatabaseSettings) 
     with pytest.raises(StoreUnavailableError):
         go_on()
     member.close()
+
+
+def test_a_line_that_is_cut_is_told_in_one_line_and_by_nobody_else(
+    shared: DatabaseSettings, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As when PgBouncer is restarted: no last word of the server's, and nothing to put back in order."""
+    found = urlsplit(shared.url)
+    with ToxicProxy(found.port or 5432).running() as toxic:
+        far = urlunsplit(found._replace(netloc=f"{found.username}@127.0.0.1:{toxic.port}"))
+        member = joined(DatabaseSettings(url=far), a_host())
+        toxic.reset_all()
+        with pytest.raises(StoreUnavailableError, match="is gone") as caught:
+            member.wait(LONG)
+        member.close()
+    assert "\n" not in caught.value.message
+    assert caplog.messages == []
 
 
 def test_a_server_that_is_away_is_told(postgres: Databases) -> None:
