@@ -17,12 +17,14 @@ from typing import Any
 from proxy.cli.bar import Bar
 from proxy.cli.database import calls
 from proxy.cli.import_call import Exported, RefusedError, Telling, call_of
+from proxy.cli.import_check import check
+from proxy.cli.import_complaints import NOTHING_OF_OURS, TOLD, Complaints, tell_left_out
 from proxy.cli.import_line import Line
 from proxy.cli.import_note import Desk
 from proxy.cli.import_source import Source, opened
 from proxy.cli.instants import now
 from proxy.cli.room import told
-from proxy.cli.terminal import harmless, short_id
+from proxy.cli.terminal import harmless
 from proxy.domain.interaction import Entry
 from proxy.errors import StoreError
 from proxy.loader.amendments import BATCH, Amender
@@ -35,9 +37,6 @@ from proxy.store.reading.reader import Reader
 _BATCH_BYTES = 8 * 1024 * 1024
 """A batch is no larger, and of no more calls than the running loader should be held up by."""
 _IN_FOLDERS = ("day=*/*.parquet", "texts-*.jsonl", "calls-*.jsonl")
-_TOLD = 10
-"""So many lines and calls are told of one by one; the others are counted."""
-_NOTHING_OF_OURS = "  nothing of it is a call; what is read: dashcam export --content --to FILE"
 _ROOM = 16 * 1024 * 1024
 _SWOLLEN = 12
 """By so much two bodies of the longest kind can grow on a line: each byte as six characters."""
@@ -59,7 +58,7 @@ def import_calls(settings: Settings, files: Sequence[Path], *, is_check: bool = 
             print(f"{harmless(str(path))}:", file=sys.stderr)
         made_of = Telling(settings) if is_told else Exported(settings)
         with opened(path, longest) as source:
-            codes.append(_Checking(source, made_of).run() if is_check else _Importing(settings, source, made_of).run())
+            codes.append(check(source, made_of) if is_check else _Importing(settings, source, made_of).run())
     return max(codes, default=0)
 
 
@@ -90,33 +89,6 @@ def _within(path: Path) -> list[Path]:
     """
     found = [item for pattern in _IN_FOLDERS for item in path.glob(pattern)]
     return sorted(found, key=lambda item: (item.name.startswith("calls-"), item)) or [path]
-
-
-class _Checking:
-    """Looks at a file and writes nothing."""
-
-    def __init__(self, source: Source, made_of: Exported | Telling) -> None:
-        self._source = source
-        self._made_of = made_of
-        self._complaints = _Complaints(source)
-
-    def run(self) -> int:
-        """Tell what is wrong with it."""
-        good = bad = 0
-        with Bar("check") as bar:
-            for line in self._source.records():
-                try:
-                    good += call_of(line, self._made_of) is not None
-                except RefusedError as refusal:
-                    bad += 1
-                    self._complaints.refused(line, str(refusal))
-                bar.tell(calls(good), *self._source.progress)
-        self._complaints.broken()
-        print(f"{calls(good)} can be imported, {self._source.units(bad)} cannot; nothing was written", file=sys.stderr)
-        _tell_left_out(self._made_of.left_out)
-        if bad > 1 and not good:
-            print(_NOTHING_OF_OURS, file=sys.stderr)
-        return 7 if bad or self._source.broken else 0
 
 
 @dataclass
@@ -152,7 +124,7 @@ class _Importing:
         self._database = settings.database
         self._kept_seconds = settings.retention.metadata
         self._desk = Desk(settings.imports_dir, source, keeps_lines=_keeps_lines(settings))
-        self._complaints = _Complaints(source)
+        self._complaints = Complaints(source)
 
     def run(self) -> int:
         """Import what is not imported yet, and tell what came of it all."""
@@ -263,47 +235,15 @@ class _Importing:
         parts += [f"{note.erased:,} left out that were erased here"] * bool(note.erased)
         parts += [f"{self._source.units(note.refused)} refused"] * bool(note.refused)
         print(", ".join(parts), file=sys.stderr)
-        for reason, count in note.reasons.most_common(_TOLD if note.refused > _TOLD else 0):
+        for reason, count in note.reasons.most_common(TOLD if note.refused > TOLD else 0):
             print(f"  {self._source.units(count)}: {harmless(reason)}", file=sys.stderr)
-        _tell_left_out(self._made_of.left_out)
+        tell_left_out(self._made_of.left_out)
         if self._kept_seconds and (note.oldest or now()) < now() - self._kept_seconds * 1000:
             print("  some are older than retention.metadata lets calls become, and go soon", file=sys.stderr)
         if note.refused and self._database.seal:
             print("  the record is sealed: the lines themselves are not kept aside", file=sys.stderr)
         if self._is_nothing_of_ours:
-            print(_NOTHING_OF_OURS, file=sys.stderr)
+            print(NOTHING_OF_OURS, file=sys.stderr)
         if note.aside:
             print(f"  put aside in {self._desk.aside_path}; mend and import that file", file=sys.stderr)
         return 7 if note.different or note.refused or self._source.broken else 0
-
-
-def _tell_left_out(count: int) -> None:
-    """Say of how many calls the texts were there, and are not kept."""
-    if count:
-        print(f"  the texts of {calls(count)} were left out", file=sys.stderr)
-
-
-class _Complaints:
-    """Tells what is wrong, the first few of each kind."""
-
-    def __init__(self, source: Source) -> None:
-        self._source = source
-        self._left = {"refused": _TOLD, "different": _TOLD}
-
-    def refused(self, line: Line, reason: str) -> None:
-        """Tell why a line cannot be taken."""
-        self._say("refused", f"{self._source.unit} {line.number:,}: {reason}")
-
-    def different(self, entry: Entry, names: Sequence[str]) -> None:
-        """Tell in what a call differs from itself on record."""
-        self._say("different", f"{short_id(entry.interaction.id)} is on record with another {', '.join(names[:5])}")
-
-    def broken(self) -> None:
-        """Tell that a file ended too early."""
-        if self._source.broken is not None:
-            print(f"dashcam: the file {self._source.broken}; what came before is not lost", file=sys.stderr)
-
-    def _say(self, kind: str, text: str) -> None:
-        self._left[kind] -= 1
-        if self._left[kind] >= 0:
-            print(f"dashcam: {harmless(text)}", file=sys.stderr)

@@ -71,21 +71,13 @@ class Listing:
 
 def list_calls(settings: Settings, listing: Listing) -> None:
     """Print what is asked for, the newest last."""
-    if listing.follow and listing.form == "json":
-        raise UsageError("--json is one document, and with --follow it never ends; use --jsonl")
-    if listing.starts and not listing.follow:
-        raise UsageError("--starts shows calls as they begin, and needs --follow")
+    _refuse_what_excludes_each_other(listing)
     reader = Reader(settings.database, seconds=None if listing.follow else _SECONDS)
     listing = _with_view(listing, reader)
     order = _order(listing)
     columns = tuple(name.strip() for name in listing.fields.split(",")) if listing.fields else None
     check_columns(columns or (), "--fields", ("tokens", *COLUMNS))
-    filters = _filters(listing, reader)
-    since = None if order is None else looks_back_to(filters, order, reader.answer)
-    if order is not None and since is not None:
-        filters = replace(filters, since=since)
-        told = f"{datetime.fromtimestamp(since / 1000, UTC):%Y-%m-%dT%H:%M}Z"
-        print(f"By {order.column} among the latest calls, since {told}; --since looks further back.", file=sys.stderr)
+    filters = _bounded(_filters(listing, reader), order, reader)
     recorded = reader.recorded()
     rows = list(reversed(reader.list_interactions(filters, listing.limit + 1, order)))
     show = _printer(listing, columns, _below(reader, listing))
@@ -98,6 +90,23 @@ def list_calls(settings: Settings, listing: Listing) -> None:
         _hint(len(rows), listing)
     if listing.follow:
         follow(recorded, filters, show, beginnings_of(settings, filters) if listing.starts else None)
+
+
+def _refuse_what_excludes_each_other(listing: Listing) -> None:
+    if listing.follow and listing.form == "json":
+        raise UsageError("--json is one document, and with --follow it never ends; use --jsonl")
+    if listing.starts and not listing.follow:
+        raise UsageError("--starts shows calls as they begin, and needs --follow")
+
+
+def _bounded(filters: Filters, order: Order | None, reader: Reader) -> Filters:
+    """Return filters that no order makes look at every call, and say how far back they look."""
+    since = None if order is None else looks_back_to(filters, order, reader.answer)
+    if order is None or since is None:
+        return filters
+    told = f"{datetime.fromtimestamp(since / 1000, UTC):%Y-%m-%dT%H:%M}Z"
+    print(f"By {order.column} among the latest calls, since {told}; --since looks further back.", file=sys.stderr)
+    return replace(filters, since=since)
 
 
 def _with_view(listing: Listing, reader: Reader) -> Listing:

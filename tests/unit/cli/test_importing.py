@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from proxy.cli import importing
+from proxy.cli import import_complaints, importing
 from proxy.domain.interaction import Body, Entry
 from proxy.domain.outcome import Outcome
 from proxy.errors import StoreError
@@ -177,7 +177,7 @@ def test_what_is_no_call_is_told_and_put_aside_and_the_others_are_stored(
     dashcam: Command, record: Record, tmp_path: Path, elsewhere: Elsewhere,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    monkeypatch.setattr(importing, "_TOLD", 1000)
+    monkeypatch.setattr(import_complaints, "TOLD", 1000)
     record(whole(1), whole(2))
     dashcam("export", "--content", "--to", "one.jsonl")
     first, last = (tmp_path / "one.jsonl").read_bytes().splitlines()
