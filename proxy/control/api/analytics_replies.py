@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import BaseModel
 
 
-class Sums(BaseModel):
+class Sums(BaseModel, defer_build=True):
     """Sums of some calls. cost_usd is that of the calls whose cost is known, null where none is."""
 
     calls: int
@@ -22,7 +22,7 @@ class Sums(BaseModel):
     average_ms: float | None
 
 
-class Times(BaseModel):
+class Times(BaseModel, defer_build=True):
     """How long successful calls took, each the upper end of a bucket of 5 %; null of no calls."""
 
     p50_ms: float | None
@@ -51,7 +51,7 @@ class OutcomeSums(Sums):
     outcome: str
 
 
-class At(BaseModel):
+class At(BaseModel, defer_build=True):
     """An hour or a day of a series; those without calls are left out."""
 
     at: str
@@ -71,7 +71,7 @@ class Summary(Sums, Times):
     series: list[At]
 
 
-class Failure(BaseModel):
+class Failure(BaseModel, defer_build=True):
     """A kind of failure; share is of all calls of its model, sample_id one such call."""
 
     provider: str | None
@@ -86,7 +86,7 @@ class Failure(BaseModel):
     sample_id: str
 
 
-class Failures(BaseModel):
+class Failures(BaseModel, defer_build=True):
     """Kinds of failures, the most frequent first; is_whole: there are no more kinds."""
 
     from_day: str | None
@@ -95,7 +95,7 @@ class Failures(BaseModel):
     is_whole: bool
 
 
-class Grouped(BaseModel):
+class Grouped(BaseModel, defer_build=True):
     """Rows with what they are summed by and the sums; is_whole: there are no more rows."""
 
     by: list[str]
@@ -105,7 +105,7 @@ class Grouped(BaseModel):
     is_whole: bool
 
 
-class RecentRow(BaseModel):
+class RecentRow(BaseModel, defer_build=True):
     """A call in few words."""
 
     id: str
@@ -131,7 +131,7 @@ class RecentRow(BaseModel):
     output_preview: str | None
 
 
-class SessionRow(BaseModel):
+class SessionRow(BaseModel, defer_build=True):
     """A session: when it was first and last seen, and the sums of its calls; its id is the session's."""
 
     id: str

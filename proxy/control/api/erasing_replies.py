@@ -8,7 +8,7 @@ from typing import Literal
 from pydantic import BaseModel
 
 
-class PurgeState(BaseModel):
+class PurgeState(BaseModel, defer_build=True):
     """How far it is: matching calls that were done so far, or, with dry_run, that would be.
 
     number: with it it goes on (POST /api/v1/purges/NUMBER) until is_finished; null for a dry run. sealed_until is said
@@ -23,7 +23,7 @@ class PurgeState(BaseModel):
     sealed_until: date | None = None
 
 
-class Pruned(BaseModel):
+class Pruned(BaseModel, defer_build=True):
     """due are calls by what of them is too old; done says what went; it is repeated until is_finished.
 
     paused_since: the clock has jumped since that instant, and nothing goes without force. bytes are in use, and grow by
@@ -41,14 +41,14 @@ class Pruned(BaseModel):
     full_in_days: float | None
 
 
-class Gone(BaseModel):
+class Gone(BaseModel, defer_build=True):
     """Whose ids these are is erased; missing are those that were not on record."""
 
     deleted: list[str]
     missing: list[str]
 
 
-class Redacted(BaseModel):
+class Redacted(BaseModel, defer_build=True):
     """Of these only facts, counts and costs are left; missing are those that were not on record."""
 
     redacted: list[str]

@@ -9,7 +9,7 @@ from pydantic import BaseModel
 from proxy.catalogue.feedback import Kind, Source
 
 
-class FeedbackRow(BaseModel):
+class FeedbackRow(BaseModel, defer_build=True):
     """Feedback; score is from 0 to 1, null where there is none. is_pending: the call is not on record yet."""
 
     id: str
@@ -29,13 +29,13 @@ class FeedbackRow(BaseModel):
     is_pending: bool
 
 
-class RemovedFeedback(BaseModel):
+class RemovedFeedback(BaseModel, defer_build=True):
     """The id of what is gone."""
 
     deleted: str
 
 
-class Tagged(BaseModel):
+class Tagged(BaseModel, defer_build=True):
     """A call's tags as they are now."""
 
     id: str

@@ -1,6 +1,7 @@
 """What is answered about calls, for the description; the members are the columns of the store and the command line.
 
-Nothing is made of these classes: a test holds them against the columns, and each answer against its description.
+Nothing is made of these classes: a test holds them against the columns, and each answer against its description. What
+would validate them is not built before somebody asks for it (as in ``replies``).
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from typing import Any, Literal
 from pydantic import BaseModel
 
 
-class InteractionRow(BaseModel):
+class InteractionRow(BaseModel, defer_build=True):
     """A call in a list: what is known of it, without what was asked and answered but for the beginnings."""
 
     id: str
@@ -96,7 +97,7 @@ class InteractionRow(BaseModel):
     quantities: dict[str, Any] | None
 
 
-class Counted(BaseModel):
+class Counted(BaseModel, defer_build=True):
     """With count=true: rows that match, null where counting took too long; whether there are no more than that.
 
     sealed_until is there where q has words: those of calls up to that day that were sealed are not looked for.
@@ -119,7 +120,7 @@ class FoundRow(InteractionRow):
     output_marks: list[tuple[int, int]]
 
 
-class Looked(BaseModel):
+class Looked(BaseModel, defer_build=True):
     """How far back was looked: next is what after is to be to look on, null where nothing older is left.
 
     sealed_until: calls up to that day that were sealed (database.seal) are passed over, null where there are none.
@@ -130,14 +131,14 @@ class Looked(BaseModel):
     sealed_until: date | None
 
 
-class Timing(BaseModel):
+class Timing(BaseModel, defer_build=True):
     """One piece of a streamed answer: so many microseconds after the one before."""
 
     after_us: int
     bytes: int
 
 
-class StoredBody(BaseModel):
+class StoredBody(BaseModel, defer_build=True):
     """One side of a call. length is what it had, kept_length what is kept; edits turn a request into what was sent."""
 
     length: int
@@ -152,7 +153,7 @@ class StoredBody(BaseModel):
     timings: list[Timing]
 
 
-class AttemptMade(BaseModel):
+class AttemptMade(BaseModel, defer_build=True):
     """One try against one upstream."""
 
     interaction_id: str
@@ -169,7 +170,7 @@ class AttemptMade(BaseModel):
     reused: bool
 
 
-class PinnedPrice(BaseModel):
+class PinnedPrice(BaseModel, defer_build=True):
     """The unit prices that the call was charged at, per million tokens."""
 
     id: str
@@ -195,14 +196,14 @@ class Interaction(InteractionRow):
     output_text: str | None
 
 
-class ToldInteraction(BaseModel):
+class ToldInteraction(BaseModel, defer_build=True):
     """A call that was told. is_new: it was not on record before, and is now."""
 
     id: str
     is_new: bool
 
 
-class Told(BaseModel):
+class Told(BaseModel, defer_build=True):
     """The calls in the order in which they were told, and how many of them are new."""
 
     interactions: list[ToldInteraction]

@@ -9,7 +9,7 @@ from pydantic import BaseModel
 from proxy.catalogue.view import ViewDocument
 
 
-class View(ViewDocument):
+class View(ViewDocument, defer_build=True):
     """A view; its id is its name. author saved it last."""
 
     id: str
@@ -18,7 +18,7 @@ class View(ViewDocument):
     updated_at: datetime
 
 
-class RemovedView(BaseModel):
+class RemovedView(BaseModel, defer_build=True):
     """The name of what is gone."""
 
     deleted: str
