@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from proxy.interpret.texts import clean
@@ -48,8 +49,21 @@ class Tags:
 
 
 def tags_of(headers: Iterable[tuple[str, str]], body: Mapping[str, Any]) -> Tags:
-    """Return the tags of a call from its recorded headers (lower-case names) and its request, read as JSON."""
-    pairs = list(headers)
+    """Return the tags of a call from its recorded headers (lower-case names) and its request, read as JSON.
+
+    They may be those of other calls as well: nobody changes them.
+    """
+    pairs = tuple(headers)
+    return _of_headers(pairs) if _SAYING.isdisjoint(body) else _read(pairs, body)
+
+
+@lru_cache(maxsize=64)
+def _of_headers(pairs: tuple[tuple[str, str], ...]) -> Tags:
+    """Return those of a call whose body says nothing of it: an application sends the same headers again and again."""
+    return _read(pairs, {})
+
+
+def _read(pairs: tuple[tuple[str, str], ...], body: Mapping[str, Any]) -> Tags:
     first = dict(reversed(pairs))
     found = read_headers(pairs)
     if found.fields or not _SAYING.isdisjoint(body):

@@ -43,7 +43,7 @@ def _names(encodings: str | None) -> list[str]:
 def decode(data: bytes, encodings: str | None, limit: int = MAX_DECODED) -> tuple[bytes, str | None]:
     """Return (decoded bytes, error or None) for a Content-Encoding value, outermost encoding last."""
     error: str | None = None
-    names = _names(encodings)
+    names = _names(encodings) if encodings else []
     if len(names) > MAX_ENCODINGS:
         return data, f"more than {MAX_ENCODINGS} encodings"
     for name in reversed(names):

@@ -21,7 +21,7 @@ from proxy.domain.outcome import ContentState
 from proxy.store.contents.bodies import CHUNKS, read_varints
 from proxy.store.contents.hidden import COLUMNS as HIDDEN
 from proxy.store.contents.hidden import ERRORS
-from proxy.store.engines.bulk import run_many
+from proxy.store.engines.bulk import ids_in, run_many
 from proxy.store.engines.engine import ERASED
 from proxy.store.schema.columns import day_text, instant_text
 from proxy.store.schema.decoding import Row, decoded
@@ -107,11 +107,7 @@ def let_opinions_go(connection: Connection, sessions: Sequence[str]) -> None:
 
 def erased(connection: Connection, ids: Sequence[str]) -> set[str]:
     """Return which of these have been on record and are erased."""
-    found = set()
-    for part in _parts(ids):
-        sql = f"SELECT id FROM tombstone WHERE id IN ({_marks(part)})"  # noqa: S608 - placeholders only
-        found |= {str(identity) for (identity,) in connection.exec_driver_sql(sql, part)}
-    return found
+    return ids_in(connection, "tombstone", ids)
 
 
 def on_record(connection: Connection, ids: Sequence[str]) -> list[str]:

@@ -15,7 +15,7 @@ from sqlalchemy import Connection, Table
 
 from proxy.domain.interaction import Interaction
 from proxy.domain.outcome import Outcome
-from proxy.store.engines.bulk import run_many
+from proxy.store.engines.bulk import add_up, run_many
 from proxy.store.schema import rollup_tables
 from proxy.store.schema.columns import milliseconds_of
 from proxy.store.schema.rows import upsert_sql
@@ -104,7 +104,7 @@ def count(connection: Connection, calls: Recount, rollups: Sequence[Rollup] = RO
     """Let rollups and histograms count calls as they are now, instead of as they were."""
     for rollup in rollups:
         changes = rollup.changes(calls)
-        run_many(connection, rollup.add_sql, changes)
+        add_up(connection, rollup.table, rollup.add_sql, changes)
         if calls.olds:
             width, at = len(rollup.keys), rollup.calls_at
             run_many(connection, rollup.empty_sql, [change[:width] for change in changes if change[at] < 0])

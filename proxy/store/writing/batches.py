@@ -24,8 +24,8 @@ from proxy.store.changes.answers import released, settle
 from proxy.store.contents import hidden
 from proxy.store.contents.bodies import body_row, keep_bodies
 from proxy.store.contents.set_aside import ParkedPart, Quarantined, kept_aside, part_row
-from proxy.store.engines.bulk import add_rows, run_many
-from proxy.store.erasure import erasing, purges
+from proxy.store.engines.bulk import add_rows, add_up, ids_in, run_many
+from proxy.store.erasure import purges
 from proxy.store.schema import loader_tables, rollup_tables, rows, tables
 from proxy.store.schema.columns import day_text, instant_text
 from proxy.store.schema.sealing import Sealer, sealer_in
@@ -65,7 +65,8 @@ _TEXT: Table = tables.InteractionTextRow.__table__  # type: ignore[attr-defined]
 _LABEL: Table = tables.InteractionMetadataRow.__table__  # type: ignore[attr-defined]
 _PRICE = rows.insert_sql(tables.PriceRow.__table__, ignore=True)  # type: ignore[attr-defined]
 _PARKED = rows.insert_sql(loader_tables.OpenCallRow.__table__, ignore=True)  # type: ignore[attr-defined]
-_TOTAL = rows.upsert_sql(rollup_tables.MetricTotalRow.__table__, added=("value",))  # type: ignore[attr-defined]
+_TOTAL: Table = rollup_tables.MetricTotalRow.__table__  # type: ignore[attr-defined]
+_ADD_TOTAL = rows.upsert_sql(_TOTAL, added=("value",))
 _QUARANTINE = (
     'INSERT INTO quarantine (interaction_id, source, segment, "offset", reason, quarantined_at, data) '
     "SELECT ?, ?, ?, ?, ?, ?, ? WHERE NOT EXISTS (SELECT 1 FROM quarantine WHERE source = ? AND segment = ? "
@@ -78,7 +79,7 @@ def write(connection: Connection, batch: WriteBatch, totals_of: TotalsOf, instan
     new = _absent(connection, batch.entries)
     entries = _add(connection, [entry for _, entry in new])
     totals = totals_of(entries) if entries else {}
-    run_many(connection, _TOTAL, [(instance, *key, value) for key, value in sorted(totals.items())])
+    add_up(connection, _TOTAL, _ADD_TOTAL, [(instance, *key, value) for key, value in sorted(totals.items())])
     sealer = sealer_in(connection)
     run_many(connection, _PARKED, [part_row(p, sealer) for p in batch.parked])
     run_many(connection, "DELETE FROM open_call WHERE id = ?", [(identity,) for identity in batch.unparked])
@@ -121,15 +122,9 @@ def _storable(text: str) -> str:
 def _absent(connection: Connection, entries: Sequence[tuple[str, Entry]]) -> list[tuple[str, Entry]]:
     """Leave out what is there already, what was there and is erased, and doubles within the batch."""
     by_id = {entry.interaction.id: (source, entry) for source, entry in reversed(entries)}
-    wanted = list(by_id)
-    for start in range(0, len(wanted), 500):
-        part = wanted[start : start + 500]
-        marks = ",".join("?" * len(part))
-        sql = f"SELECT id FROM interaction WHERE id IN ({marks})"  # noqa: S608 - placeholders only
-        for (identity,) in connection.exec_driver_sql(sql, tuple(part)):
+    for table in ("interaction", "tombstone"):
+        for identity in ids_in(connection, table, list(by_id)):
             del by_id[identity]
-    for identity in erasing.erased(connection, list(by_id)):
-        del by_id[identity]
     return list(reversed(by_id.values()))
 
 
