@@ -26,7 +26,8 @@ def opened(settings: Settings, *, is_examined: bool = False) -> Iterator[tuple[B
 
     Whatever its driver raises meanwhile becomes a ``StoreError`` that says what to do.
     """
-    backend = backend_of(settings.database if is_examined else settings.database.for_reading())
+    chosen = settings.database if is_examined else settings.database.for_reading()
+    backend = backend_of(chosen)
     engine = backend.examiner() if is_examined else backend.reader()
-    with lent(backend, engine):
+    with lent(backend, engine, is_replica=chosen is not settings.database):
         yield backend, engine

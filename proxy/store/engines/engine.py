@@ -90,13 +90,18 @@ class Backend(Protocol):
         """Wake those who listen when this transaction is committed."""
 
 
+REPLICA_HINT = "bring the replica back, or read from the primary: take database.read_url away"
+
+
 @contextlib.contextmanager
-def lent(backend: Backend, engine: Engine) -> Iterator[Engine]:
+def lent(backend: Backend, engine: Engine, *, is_replica: bool = False) -> Iterator[Engine]:
     """Lend an engine of a backend and close it; what the driver raises meanwhile becomes what to tell a person."""
     try:
         yield engine
     except DBAPIError as error:
-        raise backend.unusable(error) from error
+        told = backend.unusable(error)
+        told.hint = REPLICA_HINT if is_replica else told.hint
+        raise told from error
     finally:
         engine.dispose()
 

@@ -53,8 +53,10 @@ def ask(
     """
     if not sql.strip():
         raise UsageError("the database does not take this statement: it is empty", hint=_HINT)
-    backend = backend_of(database.for_reading())
-    with lent(backend, backend.examiner()) as engine, engine.begin() as connection:
+    chosen = database.for_reading()
+    backend = backend_of(chosen)
+    lending = lent(backend, backend.examiner(), is_replica=chosen is not database)
+    with lending as engine, engine.begin() as connection:
         backend.bound(connection, seconds)
         driver: Any = connection.connection.driver_connection
         try:

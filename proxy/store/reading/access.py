@@ -16,7 +16,7 @@ from sqlalchemy.exc import DBAPIError
 from proxy.errors import TooSlowError
 from proxy.settings.database import DatabaseSettings
 from proxy.store.contents import hidden
-from proxy.store.engines.engine import backend_of
+from proxy.store.engines.engine import REPLICA_HINT, backend_of
 from proxy.store.schema.decoding import Row, decoded
 
 _NARROWER = "narrow it: a shorter time (since, until), or one of model, outcome, session, user, prompt"
@@ -58,7 +58,7 @@ class ReadAccess:
                 raise TooSlowError(f"no answer was found within {self._seconds:g} s", hint=_NARROWER) from error
             told = self._backend.unusable(error)
             if self._is_replica:
-                told.hint = "bring the replica back, or read from the primary: take database.read_url away"
+                told.hint = REPLICA_HINT
             raise told from error
 
     def _rows(self, sql: str, values: Sequence[Any]) -> list[Row]:

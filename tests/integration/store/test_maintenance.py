@@ -116,6 +116,7 @@ def test_what_the_server_passes_over_is_not_told_as_done(postgres: Databases) ->
     """ANALYZE and VACUUM of another role's table are a warning to the server."""
     own = postgres.cleared()
     role = f"writer_{uuid.uuid4().hex[:8]}"
+    refusal = r"permission denied to (analyze|vacuum)|only table or database owner can (analyze|vacuum)"
     rights = f"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {role}"
     with psycopg.connect(own.url, autocommit=True) as admin:
         for statement in (f"CREATE ROLE {role} LOGIN", rights):
@@ -126,7 +127,7 @@ def test_what_the_server_passes_over_is_not_told_as_done(postgres: Databases) ->
             backend = backend_of(replace(own, url=url))
             with lent(backend, backend.writer()) as engine:
                 for task in ("analyze", "optimize"):
-                    with pytest.raises(StoreError, match=r"permission denied to (analyze|vacuum)") as refused:
+                    with pytest.raises(StoreError, match=refusal) as refused:
                         maintain(backend, engine, task)
                     assert f"GRANT MAINTAIN ON ALL TABLES IN SCHEMA public TO {role}" in str(refused.value.hint)
         finally:

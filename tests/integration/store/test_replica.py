@@ -11,6 +11,7 @@ import pytest
 
 from proxy.errors import StoreError
 from proxy.settings.database import DatabaseSettings
+from proxy.store.engines.sql import ask
 from proxy.store.filters.statements import Filters
 from proxy.store.reading.reader import Reader
 from proxy.store.writing.batches import WriteBatch
@@ -45,6 +46,9 @@ def test_a_replica_that_is_away_is_told_as_one(store: DatabaseSettings) -> None:
     reader = Reader(replace(store, read_url=away))
     with pytest.raises(StoreError, match="cannot be reached") as caught:
         reader.counts()
+    assert "database.read_url" in str(caught.value.hint)
+    with pytest.raises(StoreError, match="cannot be reached") as caught:
+        ask(replace(store, read_url=away), "SELECT 1", 1, 5.0)
     assert "database.read_url" in str(caught.value.hint)
     reader = Reader(replace(store, read_url=away), is_primary=True)
     assert reader.counts()["interactions"] == 0
