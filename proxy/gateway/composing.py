@@ -12,7 +12,8 @@ where a name is spelled with escapes, so that nobody knows what counts, is refus
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 import orjson
 
@@ -92,7 +93,8 @@ def _invalid(member: str, reason: str) -> Refusal:
     return Refusal(400, "prompt_body_invalid", f"{member} {reason}.", param=member)
 
 
-class Made(NamedTuple):
+@dataclass(slots=True)
+class Made:
     """The body that comes of it, the edits that make it of the client's, and what it says where that is known.
 
     ``is_named``: the model that the client asked for has the name of its route there.

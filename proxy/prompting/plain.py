@@ -7,12 +7,14 @@ missing, is none of the prompt's, or is large, nothing is made here: the engine'
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from operator import itemgetter
 from typing import Any
 
 from proxy.prompting.variables import LARGEST_VALUE, Variable
 from proxy.prompting.version import Message, PromptVersion
 
+Pick = Callable[[Mapping[str, str]], "str | tuple[str, ...]"]
 _OPENS = re.compile(r"\{[{%#]")
 _SIMPLE = re.compile(r"\{\{ *([A-Za-z_][A-Za-z0-9_]*) *\}\}")
 
@@ -20,11 +22,11 @@ _SIMPLE = re.compile(r"\{\{ *([A-Za-z_][A-Za-z0-9_]*) *\}\}")
 class PlainPrompt:
     """The messages of one version, ready to be filled in; ``plain_of`` makes it."""
 
-    def __init__(self, messages: list[tuple[dict[str, Any], str]], variables: tuple[Variable, ...]) -> None:
-        self._messages = messages
+    def __init__(self, messages: list[tuple[dict[str, Any], list[str]]], variables: tuple[Variable, ...]) -> None:
+        self._messages = [(head, *_format_of(parts)) for head, parts in messages]
         self._known = {item.name for item in variables}
-        self._length = sum(len(text) for _, text in messages)
-        self._uses = max((sum(text.count(f"{{{name}}}") for _, text in messages) for name in self._known), default=0)
+        self._length = sum(len(text) for _, parts in messages for text in parts[::2])
+        self._uses = max((sum(parts[1::2].count(name) for _, parts in messages) for name in self._known), default=0)
         self._usual = {
             item.name: item.default or "" for item in variables if not item.is_required or item.default is not None
         }
@@ -44,7 +46,7 @@ class PlainPrompt:
         # No text may grow without end, so it is known before it is made: a value may be named a thousand times.
         if values.keys() != self._known or self._length + self._uses * length > LARGEST_VALUE:
             return None
-        return [{**head, "content": text.format_map(values)} for head, text in self._messages]
+        return [{**head, "content": text % pick(values)} for head, text, pick in self._messages]
 
 
 def plain_of(version: PromptVersion) -> PlainPrompt | None:
@@ -54,20 +56,27 @@ def plain_of(version: PromptVersion) -> PlainPrompt | None:
     known = {item.name for item in version.variables}
     made = []
     for message in version.messages:
-        text = _format_of(message, known)
-        if text is None:
+        parts = _parts_of(message, known)
+        if parts is None:
             return None
-        made.append(({"role": message.role} | ({} if message.name is None else {"name": message.name}), text))
+        made.append(({"role": message.role} | ({} if message.name is None else {"name": message.name}), parts))
     return PlainPrompt(made, version.variables)
 
 
-def _format_of(message: Message, known: set[str]) -> str | None:
-    """Return a message's text in the form that ``str.format_map`` fills in, None where it says more."""
+def _parts_of(message: Message, known: set[str]) -> list[str] | None:
+    """Return a message's texts and, between each two of them, the name of a variable; None where it says more."""
     if message.placeholder is not None or not isinstance(message.content, str):
         return None
     parts = _SIMPLE.split(message.content)
-    if any(map(_OPENS.search, parts[::2])) or not known.issuperset(parts[1::2]):
-        return None
-    parts[::2] = [text.replace("{", "{{").replace("}", "}}") for text in parts[::2]]
-    parts[1::2] = [f"{{{name}}}" for name in parts[1::2]]
-    return "".join(parts)
+    return None if any(map(_OPENS.search, parts[::2])) or not known.issuperset(parts[1::2]) else parts
+
+
+def _format_of(parts: list[str]) -> tuple[str, Pick]:
+    """Return the form that ``%`` fills in, and what picks out of the values what it is filled in with."""
+    names = parts[1::2]
+    # Of one name ``itemgetter`` gives the value itself, which ``%`` takes as well; of none it gives nothing.
+    return "%s".join(text.replace("%", "%%") for text in parts[::2]), itemgetter(*names) if names else _nothing
+
+
+def _nothing(_values: Mapping[str, str]) -> tuple[()]:
+    return ()

@@ -17,7 +17,24 @@ from proxy.prompting.variables import LARGEST_VALUE
 from proxy.prompting.version import PromptVersion
 
 PIECES = st.sampled_from(
-    ["{{ a }}", "{{a}}", "{{  b}}", "{{ c }}", "{{ none }}", "{", "}", "{}", "{a}", "%", "#", "\r\n", "\n", " "]
+    [
+        "{{ a }}",
+        "{{a}}",
+        "{{  b}}",
+        "{{ c }}",
+        "{{ none }}",
+        "{",
+        "}",
+        "{}",
+        "{a}",
+        "%",
+        "%s",
+        "%(a)s",
+        "#",
+        "\r\n",
+        "\n",
+        " ",
+    ]
 ) | st.text(st.characters(exclude_categories=["Cs"]), max_size=3)
 TEXTS = st.lists(PIECES, max_size=6).map("".join)
 VALUES = st.text(st.characters(exclude_categories=["Cs"]), max_size=5) | st.sampled_from(["{{ b }}", "{a}", 7, None])
