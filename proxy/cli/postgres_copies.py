@@ -25,6 +25,10 @@ _DUMPING = "dumping contents of table"
 _SQLITE_FILE = b"SQLite format 3\x00"
 _OURS = "give a copy that dashcam db backup has made"
 _PIECE = 1 << 20
+_LAST_OF_HEADING = b"\nSET client_encoding = "
+_NEWER = b"SET transaction_timeout = 0;"
+_WHERE_KNOWN = b"SELECT set_config(name, '0', false) FROM pg_settings WHERE name = 'transaction_timeout';"
+"""The tools of Postgres 17 and later begin a script with a setting that a server before 17 does not know."""
 _PIPE = subprocess.PIPE
 
 
@@ -162,6 +166,12 @@ def load(database: DatabaseSettings, copy: Path, masters: Sequence[bytes], bar: 
         raise failure("restoring", database, reader.said + writer.said)
 
 
+def for_any_server(beginning: bytes) -> bytes:
+    """Return the beginning of a script as an older server takes it, too; what comes behind the heading is as it was."""
+    heading, mark, rest = beginning.partition(_LAST_OF_HEADING)
+    return heading.replace(_NEWER, _WHERE_KNOWN) + mark + rest
+
+
 def _pour(source: Process, sink: Process, feeding: Feeding, before: str, size: int, bar: Bar) -> bool:
     """Hand the script on within a transaction, which is committed only when all of it has come."""
     assert source.stdout is not None
@@ -170,7 +180,8 @@ def _pour(source: Process, sink: Process, feeding: Feeding, before: str, size: i
     try:
         sink.stdin.write(f"BEGIN;\n{before}".encode())
         while part := source.stdout.read(_PIECE):
-            sink.stdin.write(part)
+            # The script's heading is in its first piece, and whole: a pipe that is buffered is read until it is full.
+            sink.stdin.write(part if done else for_any_server(part))
             done += len(part)
             bar.tell(f"restored {done / 1e6:,.1f} MB, of a copy of {size / 1e6:,.1f} MB", 0, 0)
         is_whole = source.wait() == 0 and feeding.outcome() is None

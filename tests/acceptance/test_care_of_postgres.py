@@ -15,7 +15,7 @@ import pytest
 
 from proxy.settings.database import DatabaseSettings
 from tests.support.dashcam import RunningDashcam
-from tests.support.postgres import programs
+from tests.support.postgres import newest_programs
 from tests.support.rollups import ask
 from tests.support.waiting import wait_until
 
@@ -33,7 +33,7 @@ def database(postgres: Databases) -> Iterator[DatabaseSettings]:
 @pytest.fixture
 def dashcam(database: DatabaseSettings, tmp_path: Path) -> Iterator[RunningDashcam]:
     """An instance that nobody has started, and a path on which Postgres' tools are."""
-    path = f"{programs()}:{os.environ['PATH']}"
+    path = f"{newest_programs()}:{os.environ['PATH']}"
     made = RunningDashcam(tmp_path, environment={"DASHCAM_DATABASE_URL": database.url, "PATH": path})
     yield made
     made.close()

