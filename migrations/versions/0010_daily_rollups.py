@@ -32,6 +32,8 @@ INDEXES = {
     "ix_interaction_cost_pico_usd": (["cost_pico_usd"], f"cost_pico_usd >= {DEAR_PICO_USD}"),
 }
 NEWEST = 20_000
+# Later revisions have daily rollups of their own.
+OURS = [rollup for rollup in DAILY if rollup.table.name in ("rollup_daily", "latency_daily", "failure_daily")]
 NEW = ("v_tools", "v_daily_use", "v_prompt_performance", "prompt_history")
 # In the order of the key: nothing is sorted. Beside those of prompts, each key is one row. A second window for the total
 # would cost SQLite twice the whole; the outer join has it look totals up, row by row as they come.
@@ -247,7 +249,7 @@ def tables() -> None:
 def fill(connection: sa.Connection, after: str | None, _rows: int) -> tuple[int, str | None]:
     """The daily rollups are counted from the calls that are there, a day at a time."""
     day = day_after(connection, after)
-    return (0, None) if day is None else (rebuild_day(connection, day, DAILY).calls, day)
+    return (0, None) if day is None else (rebuild_day(connection, day, OURS).calls, day)
 
 
 def downgrade() -> None:

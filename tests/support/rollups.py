@@ -21,6 +21,18 @@ _FROM_ROLLUPS = """
     sum(cost_pico_usd), sum(unpriced_calls)
   FROM rollup_hourly GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4
 """
+_SUMS_OF_DAYS = """
+  SELECT day, provider, model, route, prompt_name, prompt_version, outcome, calls, input_tokens, output_tokens,
+    cached_tokens, cost_pico_usd, unpriced_calls, duration_ms_sum
+  FROM usage_daily ORDER BY 1, 2, 3, 4, 5, 6, 7
+"""
+_SUMS_OF_DAYS_OF_ROWS = """
+  SELECT {day}, coalesce(provider, ''), coalesce(model, ''), coalesce(route, ''), coalesce(prompt_name, ''),
+    coalesce(prompt_version, 0), outcome, count(*), sum(coalesce(input_tokens, 0)), sum(coalesce(output_tokens, 0)),
+    sum(coalesce(cached_tokens, 0)), sum(coalesce(cost_pico_usd, 0)),
+    sum(CASE WHEN cost_pico_usd IS NULL THEN 1 ELSE 0 END), sum(coalesce(duration_ms, 0))
+  FROM interaction GROUP BY 1, 2, 3, 4, 5, 6, 7
+"""
 _LATENCIES = """
   SELECT hour, provider, model, sum(calls) FROM latency_histogram WHERE measure = 'duration' GROUP BY 1, 2, 3
   ORDER BY 1, 2, 3
@@ -87,6 +99,9 @@ def assert_rollups_equal_the_rows(database: DatabaseSettings) -> None:
     """Fail where a rollup, a histogram or a view says something else than the rows."""
     parts = _PARTS[database.is_postgres]
     assert ask(database, _FROM_ROLLUPS) == ask(database, _FROM_ROWS.format(**parts))
+    by_day, of_rows = ask(database, _SUMS_OF_DAYS), sorted(ask(database, _SUMS_OF_DAYS_OF_ROWS.format(**parts)))
+    assert [row[:-1] for row in by_day] == [row[:-1] for row in of_rows]
+    assert [row[-1] for row in by_day] == pytest.approx([row[-1] for row in of_rows], rel=1e-9, abs=1e-6)
     assert ask(database, _LATENCIES) == ask(database, _LATENCIES_OF_ROWS.format(**parts))
     told, counted = ask(database, _DAILY_VIEW), ask(database, _DAILY_OF_ROWS.format(**parts))
     assert [row[:3] for row in told] == [row[:3] for row in counted]

@@ -51,7 +51,7 @@ STAYS = {
     "made_answer": "keeps an answer from being counted twice: ids, and nothing that was said",
     "rollup_hourly": "counts the call no more", "rollup_daily": "counts the call no more",
     "latency_histogram": "counts the call no more", "latency_daily": "counts the call no more",
-    "failure_daily": "counts the call no more",
+    "usage_daily": "counts the call no more", "failure_daily": "counts the call no more",
     "metric_total": "counts calls ever accepted", "spool_position": "counts calls ever accepted",
     "tombstone": "is what is left of the call", "purge": "says what was to be erased",
     "loose_slice": "is what sweeping works through",

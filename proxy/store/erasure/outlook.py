@@ -58,7 +58,7 @@ def _due(connection: Connection, retention: RetentionSettings, now: int) -> dict
 
 def _growth(connection: Connection, used: int, now: int) -> int:
     """Return how many bytes a day come, as many a call as on record and as many calls as in the last week."""
-    calls = _number(connection, "SELECT coalesce(sum(calls), 0) FROM rollup_hourly", ())
+    calls = _number(connection, "SELECT coalesce(sum(calls), 0) FROM usage_daily", ())
     if not calls:
         return 0
     since = hour_text(max(0, now - _WEEK_MS))

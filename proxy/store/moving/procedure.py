@@ -37,6 +37,7 @@ _SUMMED = {
     "interaction": ("input_tokens", "output_tokens", "cached_tokens", "cost_pico_usd"),
     "rollup_hourly": ("calls", "input_tokens", "output_tokens", "cached_tokens", "cost_pico_usd"),
     "latency_histogram": ("calls",),
+    "usage_daily": ("calls", "input_tokens", "output_tokens", "cached_tokens", "cost_pico_usd"),
     "rollup_daily": ("calls", "total_tokens", "cost_pico_usd"),
     "latency_daily": ("calls",),
     "failure_daily": ("calls",),

@@ -12,16 +12,17 @@ from typing import Any
 
 from proxy.query.terms import Text
 from proxy.store.filters.terms import any_text
+from proxy.store.reading.counted_in import DAYS, Part, hours, parts
 from proxy.store.schema.columns import day_text, hour_text
 
 Question = tuple[str, tuple[Any, ...]]
 Only = Mapping[str, Sequence[Text]]
 """Values of which things must have one: as they are, or what begins so."""
 BY_HOUR = {
-    "hour": "hour", "day": "substr(hour, 1, 10)", "provider": "provider", "model": "model", "route": "route",
+    "hour": "hour", "day": "day", "provider": "provider", "model": "model", "route": "route",
     "prompt": "prompt_name", "prompt_version": "prompt_version", "outcome": "outcome",
 }  # fmt: skip
-"""What calls are counted by in every hour, in any combination; and where it stands."""
+"""What calls are counted by in every hour, in any combination; and the name of its column."""
 BY_SUBJECT = ("user", "session", "tool", "key", "app", "environment")
 """What calls are counted by in every day: one of these at a time, and the day."""
 TIMES = ("hour", "day")
@@ -114,9 +115,17 @@ def grouped(wanted: Grouping) -> Question:
 
 
 def _by_hour(wanted: Grouping) -> Question:
-    only = {BY_HOUR[name]: texts for name, texts in wanted.only.items()}
-    conditions, values = _within("hour", wanted.span.hours(), only)
-    return _grouping(wanted, BY_HOUR, _SUMS, "rollup_hourly", conditions, values)
+    named = dict.fromkeys([*wanted.by, *wanted.only])
+    columns = dict.fromkeys([*(BY_HOUR[name] for name in named), "outcome", *_ADDED])  # each once
+    read = _parts(wanted.span, named)
+    rows = " UNION ALL ".join(part.select(columns) for part in read)
+    conditions, values = _among((BY_HOUR[name], texts) for name, texts in wanted.only.items())
+    bounds = [value for part in read for value in part.values]
+    return _grouping(wanted, BY_HOUR, _SUMS, f"({rows}) AS counted", conditions, [*bounds, *values])
+
+
+def _parts(span: Span, by: Iterable[str]) -> list[Part]:
+    return [hours(*span.hours())] if "hour" in by else parts(*span.hours())
 
 
 def _by_subject(wanted: Grouping, subject: str) -> Question:
@@ -153,19 +162,23 @@ def _order(wanted: Grouping) -> str:
 
 
 def overall(span: Span, by: Sequence[str], top: int) -> Question:
-    """Return the question for sums by each of some things, from one reading of the hours.
+    """Return the question for sums by each of some things, from one reading of what is counted.
 
     Rows have ``by`` (what it is that they are summed by) and ``name`` beside the measures: of each the ``top`` that
     most calls had, but all of the times. What is small, the sums by all of them together, is read again and again.
     """
-    conditions, values = _within("hour", span.hours())
-    where = f"WHERE {' AND '.join(conditions)} " if conditions else ""
-    keys = ", ".join(f'{BY_HOUR[name]} AS "by_{name}"' for name in by)
-    added = ", ".join(f"sum({name}{factor}) AS {name}" for name, factor in _ADDED.items())
-    apart = ", ".join(dict.fromkeys([*(BY_HOUR[name] for name in by), "outcome"]))  # each once: it is what is sorted by
-    whole = f"SELECT {keys}, outcome, {added} FROM rollup_hourly {where}GROUP BY {apart}"  # noqa: S608 - ours
+    read = _parts(span, by)
+    whole = " UNION ALL ".join(_summed(part, by) for part in read)
     each = " UNION ALL ".join(_one_of(name, top) for name in by)
-    return f"WITH whole AS MATERIALIZED ({whole}) {each}", tuple(values)
+    return f"WITH whole AS MATERIALIZED ({whole}) {each}", tuple(value for part in read for value in part.values)
+
+
+def _summed(part: Part, by: Sequence[str]) -> str:
+    columns = {name: part.column(BY_HOUR[name]) for name in by}
+    keys = ", ".join(f'{column} AS "by_{name}"' for name, column in columns.items())
+    added = ", ".join(f"sum({name}{factor}) AS {name}" for name, factor in _ADDED.items())
+    apart = ", ".join(dict.fromkeys([*columns.values(), "outcome"]))  # each once: it is what is sorted by
+    return f"SELECT {keys}, outcome, {added} FROM {part.table} {part.where}GROUP BY {apart}"  # noqa: S608 - ours
 
 
 def _one_of(name: str, top: int) -> str:
@@ -200,14 +213,13 @@ def failures(span: Span, top: int, only: Only | None = None) -> Question:
     """Return the question for kinds of failures, the most frequent first; ``share`` is of their model's calls."""
     conditions, values = _within("day", span.days(), only)
     where = f"WHERE {' AND '.join(conditions)} " if conditions else ""
-    first, last = span.days()
-    hours, bounds = _within("hour", (first and f"{first}T00", last and f"{last}T23"))
-    every = f"WHERE {' AND '.join(hours)} " if hours else ""
+    days, bounds = _within("day", span.days())
+    every = f"WHERE {' AND '.join(days)} " if days else ""
     kinds = "provider, model, outcome, http_status, error_type, error_code"
     sql = (
         f"SELECT failed.*, failed.calls * 1.0 / every.calls AS share FROM (SELECT {kinds}, sum(calls) AS calls, "  # noqa: S608 - ours
         f"max(last_seen) AS last_seen, max(CAST(last_id AS TEXT)) AS sample_id FROM failure_daily {where}"
-        f"GROUP BY {kinds}) AS failed JOIN (SELECT provider, model, sum(calls) AS calls FROM rollup_hourly {every}"
+        f"GROUP BY {kinds}) AS failed JOIN (SELECT provider, model, sum(calls) AS calls FROM {DAYS} {every}"
         "GROUP BY provider, model) AS every ON every.provider = failed.provider AND every.model = failed.model "
         "WHERE failed.calls > 0 ORDER BY failed.calls DESC, last_seen DESC, sample_id LIMIT ?"
     )

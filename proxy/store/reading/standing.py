@@ -65,7 +65,7 @@ class StandingReader(ReadAccess):
     def known_models(self, limit: int) -> list[str]:
         """Return the models that answered, the busiest first."""
         sql = (
-            "SELECT model, sum(calls) AS calls FROM rollup_hourly WHERE outcome = 'completed' AND model <> '' "
+            "SELECT model, sum(calls) AS calls FROM usage_daily WHERE outcome = 'completed' AND model <> '' "
             "GROUP BY model ORDER BY calls DESC LIMIT ?"
         )
         return [row["model"] for row in self._rows(sql, (limit,))]

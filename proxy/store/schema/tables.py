@@ -45,7 +45,10 @@ _BESIDE = (host_tables, loader_tables, revision_tables, text_tables)
 """Nothing of them is needed here: that they are imported makes ``metadata`` whole."""
 FEEDBACK = str(feedback_table.FeedbackRow.__tablename__)
 ERASURE_TABLES = (erasure_tables.TombstoneRow, erasure_tables.PurgeRow, erasure_tables.LooseSliceRow)
-ROLLUP_TABLES = (rollup_tables.DailyUseRow, rollup_tables.DailyLatencyRow, rollup_tables.DailyFailureRow)
+ROLLUP_TABLES = (
+    rollup_tables.DailyRollupRow, rollup_tables.DailyUseRow, rollup_tables.DailyLatencyRow,
+    rollup_tables.DailyFailureRow,
+)  # fmt: skip
 CATALOGUE_TABLES = tuple(
     str(kind.__tablename__)
     for kind in vars(catalogue_tables).values()

@@ -20,7 +20,16 @@ from proxy.store.schema import rollup_tables
 from proxy.store.schema.columns import milliseconds_of
 from proxy.store.schema.rows import upsert_sql
 from proxy.store.sums import daily
-from proxy.store.sums.rollups import Counts, Key, difference, latency_counts, latency_rows, rollup_changes
+from proxy.store.sums.rollups import (
+    Counts,
+    Key,
+    Sums,
+    difference,
+    latency_counts,
+    latency_rows,
+    rollup_changes,
+    rollup_rows,
+)
 
 COUNTED = (
     "id", "started_at", "session_id", "user_id", "app", "environment", "key_id", "operation", "method", "endpoint",
@@ -39,6 +48,11 @@ class Recount:
 
     def __repr__(self) -> str:
         return f"<Recount {len(self.olds)} as {len(self.news)}>"
+
+    @cached_property
+    def sums(self) -> Sums:
+        """What hours sum up more: the sums of days are folded from it."""
+        return rollup_changes(self.olds, self.news)
 
     @cached_property
     def latencies(self) -> Counts:
@@ -71,24 +85,28 @@ class Rollup:
         return list(self.table.columns.keys()).index("calls")
 
 
-# A call's tokens have a ceiling that no hour's sum can pass; what providers say that calls have cost has not.
+# A call's tokens have a ceiling that no day's sum can pass; what providers say that calls have cost has not.
 _TOKENS = ("calls", "input_tokens", "output_tokens", "unpriced_calls")
 _COST = ("cost_pico_usd",)
 _hourly: Table = rollup_tables.RollupRow.__table__  # type: ignore[attr-defined]
 _latency: Table = rollup_tables.LatencyRow.__table__  # type: ignore[attr-defined]
+_usage: Table = rollup_tables.DailyRollupRow.__table__  # type: ignore[attr-defined]
 _use: Table = rollup_tables.DailyUseRow.__table__  # type: ignore[attr-defined]
 _daily_latency: Table = rollup_tables.DailyLatencyRow.__table__  # type: ignore[attr-defined]
 _failure: Table = rollup_tables.DailyFailureRow.__table__  # type: ignore[attr-defined]
-_ADD_HOUR = upsert_sql(_hourly, added=(*_TOKENS, "cached_tokens", "duration_ms_sum"), bounded=_COST)
+_SUMMED = (*_TOKENS, "cached_tokens", "duration_ms_sum")
+_ADD_HOUR = upsert_sql(_hourly, added=_SUMMED, bounded=_COST)
+_ADD_DAY = upsert_sql(_usage, added=_SUMMED, bounded=_COST)
 _ADD_USE = upsert_sql(
     _use, added=(*_TOKENS, "errors", "total_tokens"), bounded=_COST, least=("first_seen",), with_greatest=("last_seen",)
 )
 _ADD_FAILURE = upsert_sql(_failure, added=("calls",), with_greatest=("last_seen", "last_id"))
 HOURLY = (
-    Rollup(_hourly, lambda calls: rollup_changes(calls.olds, calls.news), _ADD_HOUR, "hour"),
+    Rollup(_hourly, lambda calls: rollup_rows(calls.sums), _ADD_HOUR, "hour"),
     Rollup(_latency, lambda calls: latency_rows(calls.latencies), upsert_sql(_latency, added=("calls",)), "hour"),
 )
 DAILY = (
+    Rollup(_usage, lambda calls: daily.usage_rows(calls.sums), _ADD_DAY),
     Rollup(_use, lambda calls: daily.use_changes(calls.olds, calls.news), _ADD_USE),
     Rollup(
         _daily_latency,

@@ -13,7 +13,7 @@ from operator import attrgetter
 from proxy.domain.interaction import Interaction
 from proxy.domain.outcome import Outcome
 from proxy.store.schema.columns import day_text, instant_text
-from proxy.store.sums.rollups import Counts, Key, bucket_of, difference, upper_of, within
+from proxy.store.sums.rollups import Counts, Key, Sums, bucket_of, difference, rollup_rows, upper_of, within
 
 NO_FAILURES = frozenset({Outcome.COMPLETED, Outcome.CLIENT_GONE})
 """Outcomes that count as no error: a client that leaves had no use for the rest."""
@@ -59,6 +59,16 @@ def _uses(items: Sequence[Interaction]) -> _Uses:
             if name:
                 uses[TOOL, name, day].append(adds)
     return uses
+
+
+def usage_rows(by_hour: Sums) -> list[Key]:
+    """Return the rows to add to ``usage_daily``, given the sums of hours."""
+    sums: dict[Key, Sequence[float]] = {}
+    for of_hour, values in by_hour.items():
+        key = (of_hour[0][:10], *of_hour[1:])
+        before = sums.get(key)
+        sums[key] = [old + new for old, new in zip(before, values, strict=True)] if before else values
+    return rollup_rows(sums)
 
 
 def latency_rows(by_hour: Counts, of_prompts: Counts) -> list[Key]:

@@ -19,6 +19,8 @@ from proxy.store.schema.rows import LARGEST
 _GROWTH = math.log(1.05)
 _SUMS = 7
 Key = tuple[Any, ...]
+Sums = Mapping[Key, Sequence[float]]
+"""How much more (or less) a key sums up of calls, tokens in, out and cached, cost, unpriced calls and milliseconds."""
 Counts = Mapping[Key, int]
 """How many calls more (or fewer) a key counts; none of them is 0."""
 
@@ -34,14 +36,20 @@ def upper_of(bucket: int) -> float:
     return float(math.exp(bucket * _GROWTH))
 
 
-def rollup_changes(olds: Sequence[Interaction], news: Sequence[Interaction]) -> list[Key]:
-    """Return the rows to add to ``rollup_hourly`` when calls are counted as they are now, instead of as they were."""
+def rollup_changes(olds: Sequence[Interaction], news: Sequence[Interaction]) -> Sums:
+    """Return what hours sum up more when calls are counted as they are now, instead of as they were."""
     before, after = _sums(olds), _sums(news)
+    if not before:
+        return after
     nothing: list[float] = [0] * _SUMS
-    changes = {
+    return {
         key: [new - old for new, old in zip(after.get(key, nothing), before.get(key, nothing), strict=True)]
         for key in {**before, **after}
     }
+
+
+def rollup_rows(changes: Sums) -> list[Key]:
+    """Return the rows to add to ``rollup_hourly``, or of days to ``usage_daily``."""
     return [(*key, *map(within, values)) for key, values in sorted(changes.items()) if any(values)]
 
 

@@ -12,10 +12,10 @@ _CALLS = (
     "sum(CASE WHEN outcome IN ('completed', 'client_gone') THEN 0 ELSE calls END) AS errors, "
     "sum(input_tokens) AS input_tokens, sum(output_tokens) AS output_tokens, sum(cached_tokens) AS cached_tokens, "
     "sum(cost_pico_usd) AS cost_pico_usd, sum(unpriced_calls) AS unpriced "
-    "FROM rollup_hourly GROUP BY provider, model ORDER BY calls DESC, provider, model"
+    "FROM usage_daily GROUP BY provider, model ORDER BY calls DESC, provider, model"
 )
 _LATENCIES = (
-    "SELECT provider, model, upper_ms, sum(calls) AS calls FROM latency_histogram WHERE measure = 'duration' "
+    "SELECT provider, model, upper_ms, sum(calls) AS calls FROM latency_daily WHERE measure = 'duration' "
     "GROUP BY provider, model, upper_ms ORDER BY upper_ms"
 )
 

@@ -39,6 +39,7 @@ _REBUILD = "dashcam db rebuild-rollups"
 _CALLS = "SELECT count(*) FROM interaction WHERE started_at >= ?"
 _COUNTED = "SELECT coalesce(sum(calls), 0) FROM rollup_hourly WHERE hour >= ?"
 _HOURS_AND_DAYS = (
+    ("rollup_hourly WHERE hour >= ?", "usage_daily WHERE day >= ?"),
     ("rollup_hourly WHERE outcome NOT IN ('completed', 'client_gone') AND hour >= ?", "failure_daily WHERE day >= ?"),
     ("latency_histogram WHERE hour >= ?", "latency_daily WHERE measure <> 'prompt' AND day >= ?"),
 )
@@ -198,9 +199,11 @@ def _rollups(backend: Backend, connection: Connection, _tell: Tell) -> Checked:
 
 def _of_days(connection: Connection, first: str) -> list[str]:
     """Hold the daily rollups against the hourly ones: an older Dashcam that went on writing knows only those."""
-    if not inspect(connection).has_table("failure_daily"):
-        return []
+    there = inspect(connection).get_table_names()
     for pair in _HOURS_AND_DAYS:
+        if pair[1].partition(" ")[0] not in there:
+            # Of a database that is behind.
+            continue
         by_hour, by_day = (_number(connection, f"SELECT coalesce(sum(calls), 0) FROM {part}", first) for part in pair)  # noqa: S608
         if by_hour != by_day:
             return ["those of days do not count what those of hours do"]

@@ -159,7 +159,7 @@ def test_what_was_read_wrongly_is_mended_with_its_cost_and_its_rollups(shelf: Sh
     spoil = "input_tokens = NULL, finish_reason = 'length', output_preview = '?', cost_pico_usd = 1, ttft_ms = NULL"
     shelf.sql(f"UPDATE interaction SET {spoil}")
     shelf.sql("UPDATE interaction_text SET output_text = '?'")
-    for table in ("rollup_hourly", "rollup_daily"):
+    for table in ("rollup_hourly", "usage_daily", "rollup_daily"):
         shelf.sql(f"UPDATE {table} SET input_tokens = 0, cost_pico_usd = 1")
     for table in ("latency_histogram", "latency_daily"):
         shelf.sql(f"DELETE FROM {table} WHERE measure = 'ttft'")

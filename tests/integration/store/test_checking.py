@@ -112,6 +112,7 @@ HARM = {
     "DROP TRIGGER text_index_added": ("text index", "trigger text_index_added is missing"),
     "DROP VIEW v_failures": ("views", "view v_failures is missing"),
     "UPDATE rollup_hourly SET calls = calls + 1": ("rollups", "they count 61 calls, and there are 60"),
+    "UPDATE usage_daily SET calls = calls + 1": ("rollups", "those of days do not count what those of hours do"),
     "UPDATE latency_daily SET calls = calls + 1": ("rollups", "those of days do not count what those of hours do"),
     "UPDATE alembic_version SET version_num = '0001'": ("revision", f"0001, and this release has {head()}"),
     "UPDATE alembic_version SET version_num = '9999'": ("revision", "which this program does not know"),

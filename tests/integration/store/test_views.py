@@ -174,6 +174,7 @@ def test_rebuilding_mends_what_is_wrong_and_leaves_days_without_calls_alone(
     ]
     for damage in (
         "UPDATE rollup_hourly SET calls = calls + 1", "DELETE FROM rollup_daily WHERE subject = 'tool'",
+        "UPDATE usage_daily SET input_tokens = input_tokens + 1",
         "UPDATE latency_daily SET calls = 9", "DELETE FROM failure_daily", "DELETE FROM latency_histogram",
         "INSERT INTO latency_histogram (hour, provider, model, measure, bucket, upper_ms, calls) "
         "VALUES ('2020-01-01T00', '', 'dropped', 'duration', 1, 1.05, 3)",

@@ -120,7 +120,8 @@ def test_it_says_the_same_as_rows_that_go_one_by_one(writer: StoreWriter, store:
     by_rows = {name: ask(store, f"SELECT count(*) FROM {name}") for name in ("rollup_hourly", "feedback", "amendment")}
     ask(store, "DELETE FROM interaction")
     for name in ("attempt", "interaction_body", "interaction_text", "interaction_metadata", *by_rows, "rollup_daily",
-                 "latency_histogram", "latency_daily", "failure_daily", "tombstone", "body_chunk"):  # fmt: skip
+                 "usage_daily", "latency_histogram", "latency_daily", "failure_daily", "tombstone",
+                 "body_chunk"):  # fmt: skip
         ask(store, f"DELETE FROM {name}")
     fill(writer, store)
     ask(store, "DELETE FROM deployment WHERE name LIKE 'retention%'")

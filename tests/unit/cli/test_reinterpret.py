@@ -34,7 +34,8 @@ def spoil(path: Path) -> None:
 
     database = sqlite3.connect(path)
     database.execute("UPDATE interaction SET output_tokens = NULL WHERE content_state = 'stored'")
-    database.execute("UPDATE rollup_hourly SET output_tokens = 3")
+    for table in ("rollup_hourly", "usage_daily"):
+        database.execute(f"UPDATE {table} SET output_tokens = 3")
     database.commit()
     database.close()
 
