@@ -100,7 +100,7 @@ def judge(case: CaseDocument, prompt: str | None, prompts: Mapping[str, PromptDo
         found = render_stored(prompts, load, name, case.version, case.variables)
     except (NotFoundError, RenderingError) as error:
         return Verdict(case=case, title=title, reason=error.message)
-    now = _said(found.rendered.messages, found.rendered.parameters if case.parameters is not None else None)
+    now = _said(found.rendered.messages, found.rendered.extras.parameters if case.parameters is not None else None)
     if case.expected is None:
         return Verdict(case=case, title=found.title, after=now, reason="says nothing of what is expected")
     return Verdict(case=case, title=found.title, before=_said(case.expected, case.parameters), after=now)
@@ -109,7 +109,7 @@ def judge(case: CaseDocument, prompt: str | None, prompts: Mapping[str, PromptDo
 def updated(case: CaseDocument, prompt: str | None, prompts: Mapping[str, PromptDocument], load: Load) -> CaseDocument:
     """Return a case that expects what is rendered now; errors as ``render_stored``."""
     found = render_stored(prompts, load, case.prompt or prompt or "", case.version, case.variables).rendered
-    parameters = dict(found.parameters) if case.parameters is not None else None
+    parameters = dict(found.extras.parameters) if case.parameters is not None else None
     return parse(CaseDocument, {**case.to_mapping(), "expected": found.messages, "parameters": parameters})
 
 

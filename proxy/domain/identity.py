@@ -13,9 +13,9 @@ import os
 import time
 import uuid
 
-_TAIL_BITS = 74
-_TAIL_MASK = (1 << _TAIL_BITS) - 1
-_STEP = 1 << 62
+_TAIL_MASK = (1 << 74) - 1
+_STEP = 1 << 64
+"""What the next id is more than one of the same millisecond: one in the first twelve bits of the tail."""
 _FARTHEST_AHEAD = 86_400_000
 """By so many milliseconds ids may be ahead of a clock that was set back."""
 
@@ -23,26 +23,31 @@ _FARTHEST_AHEAD = 86_400_000
 class IdentityMint:
     """Makes strictly increasing UUIDv7 values as 16 bytes; one per process, not for threads."""
 
-    __slots__ = ("_millisecond", "_tail")
+    __slots__ = ("_left", "_millisecond", "_value")
 
     def __init__(self) -> None:
-        self._millisecond = 0
-        self._tail = 0
+        self._millisecond = -1
+        self._value = self._left = 0
 
     def mint(self, now_ns: int | None = None) -> bytes:
         """Return a new id for the instant ``now_ns`` (Unix nanoseconds; default: now)."""
         millisecond = (time.time_ns() if now_ns is None else now_ns) // 1_000_000
-        self._tail += _STEP
-        ahead = self._millisecond - millisecond
-        if ahead < 0 or ahead > _FARTHEST_AHEAD or self._tail > _TAIL_MASK:
-            self._millisecond = self._millisecond + 1 if 0 <= ahead <= _FARTHEST_AHEAD else millisecond
-            # The top bit stays clear: there is room for 2,000 more before the next millisecond is taken for this one.
-            self._tail = int.from_bytes(os.urandom(10), "big") & (_TAIL_MASK >> 1)
-        tail = self._tail
-        value = (self._millisecond & 0xFFFF_FFFF_FFFF) << 80
-        value |= 0x7 << 76 | (tail >> 62 & 0xFFF) << 64
-        value |= 0b10 << 62 | tail & 0x3FFF_FFFF_FFFF_FFFF
-        return value.to_bytes(16, "big")
+        if self._left and 0 <= self._millisecond - millisecond <= _FARTHEST_AHEAD:
+            self._left -= 1
+            self._value += _STEP
+        else:
+            self._begin(millisecond)
+        return self._value.to_bytes(16, "big")
+
+    def _begin(self, millisecond: int) -> None:
+        """Begin with a millisecond, or with the next one of those that the clock is behind."""
+        is_behind = 0 <= self._millisecond - millisecond <= _FARTHEST_AHEAD
+        self._millisecond = self._millisecond + 1 if is_behind else millisecond
+        # The top bit stays clear: there is room for 2,000 more before the next millisecond is taken for this one.
+        tail = int.from_bytes(os.urandom(10), "big") & (_TAIL_MASK >> 1)
+        self._left = 0xFFF - (tail >> 62)
+        self._value = (self._millisecond & 0xFFFF_FFFF_FFFF) << 80 | 0x7 << 76 | (tail >> 62) << 64
+        self._value |= 0b10 << 62 | tail & 0x3FFF_FFFF_FFFF_FFFF
 
 
 def id_text(identity: bytes) -> str:

@@ -12,21 +12,24 @@ where a name is spelled with escapes, so that nobody knows what counts, is refus
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import orjson
 
 from proxy.gateway.asks import MODEL_PREFIX
+from proxy.gateway.body import Inbound
 from proxy.gateway.guard import Refusal
 from proxy.gateway.items import flat_format, flat_tool, items_of, renamed
-from proxy.prompting.rendering import Rendered
+from proxy.prompting.rendering import Extras, Rendered
 from proxy.prompting.variables import type_of
-from proxy.protocol.compact import is_compact
+from proxy.protocol.compact import is_compact, place_of
 from proxy.protocol.injection import Edit, apply, removal_edits
+from proxy.protocol.requests import RequestFacts, facts_of_values, read
 from proxy.protocol.scanner import Member, TopLevelScanner
 from proxy.protocol.scanning import measured, scan
 
+Edits = tuple[Edit, ...]
 _CONVERSATION = {"chat": "messages", "responses": "input"}
 _LIST_BEGINS = {name: f'"{name}":['.encode() for name in _CONVERSATION.values()}
 _WANTED = {
@@ -35,7 +38,10 @@ _WANTED = {
 }
 _SHORT = 4096
 """Bytes of a body that is written anew whole, which is quicker; the record of a longer one has its edits only."""
+_FACTS = frozenset(("model", "stream", "stream_options", "metadata", "store"))
+"""Members that the facts of a request are read from: where a prompt adds none of them, these stay as they are."""
 _LENGTHS = ("max_completion_tokens", "max_tokens", "max_output_tokens")
+_BOUNDS = frozenset(_LENGTHS)
 
 
 class Composable:
@@ -47,7 +53,7 @@ class Composable:
 
     name: str | None = None
 
-    def __init__(self, operation: str, body: bytes, values: Mapping[str, Any], found: TopLevelScanner | None) -> None:
+    def __init__(self, operation: str, body: bytes, values: dict[str, Any], found: TopLevelScanner | None) -> None:
         self.operation = operation
         self.body = body
         self.values = values
@@ -69,7 +75,7 @@ class Composable:
         return self.body[place.start : place.end]
 
 
-def composable(operation: str, body: bytes, values: Mapping[str, Any]) -> Composable | Refusal:
+def composable(operation: str, body: bytes, values: dict[str, Any]) -> Composable | Refusal:
     """Return a request that says these values in a form that a prompt can be put into, or why none can."""
     member = _CONVERSATION[operation]
     said = values.get(member)
@@ -93,52 +99,50 @@ def _invalid(member: str, reason: str) -> Refusal:
     return Refusal(400, "prompt_body_invalid", f"{member} {reason}.", param=member)
 
 
-@dataclass(slots=True)
-class Made:
-    """The body that comes of it, the edits that make it of the client's, and what it says where that is known.
-
-    ``is_named``: the model that the client asked for has the name of its route there.
-    """
-
-    body: bytes
-    edits: tuple[Edit, ...]
-    values: dict[str, Any] | None
-    is_named: bool = False
-
-
-def compose(request: Composable, rendered: Rendered) -> Made:
-    """Put a rendered prompt into a request."""
+def compose(request: Composable, rendered: Rendered, facts: RequestFacts) -> tuple[Inbound, Edits]:
+    """Put a rendered prompt into a request that says these facts; the edits make it of the client's body."""
     own = dict(request.values)
     if isinstance(own.get("prompt"), dict):
         del own["prompt"]
     model = own.get("model")
     if isinstance(model, str) and model.startswith(MODEL_PREFIX):
         del own["model"]
-    changes = _responses(own, rendered) if request.operation == "responses" else _chat(own, rendered)
-    return _anew(request, own, changes) if request.found is None else _spliced(request, own, changes)
+    changes = _responses(own, rendered) if request.operation == "responses" else _chat(request, own, rendered)
+    return _anew(request, own, changes, facts) if request.found is None else _spliced(request, own, changes)
 
 
-_Changes = tuple[list[Any], dict[str, Any], dict[str, Any] | None]
-"""What a prompt adds: messages before the conversation, members, a format to the ``text`` that the client says."""
+_Changes = tuple[bytes, dict[str, Any], dict[str, Any] | None]
+"""What a prompt adds: messages (what stands in their list), members, a format to the ``text`` that the client says."""
 
 
-def _chat(own: Mapping[str, Any], rendered: Rendered) -> _Changes:
-    members = _parameters(own, rendered.parameters, "max_tokens")
-    if rendered.tools and "tools" not in own:
-        members["tools"] = rendered.tools
-    if rendered.response_format is not None and "response_format" not in own:
-        members["response_format"] = rendered.response_format
-    return rendered.messages, members, None
+def _chat(request: Composable, own: Mapping[str, Any], rendered: Rendered) -> _Changes:
+    # A body that is short has few names, so that what comes of them may be remembered.
+    members_of = _members_again if request.found is None else _members
+    return rendered.said, members_of(rendered.extras, tuple(own)), None
+
+
+def _members(extras: Extras, own: Collection[str]) -> dict[str, Any]:
+    """Return what a chat gets that has its own of these names; nobody changes it."""
+    members = _parameters(own, extras.parameters, "max_tokens")
+    if extras.tools and "tools" not in own:
+        members["tools"] = extras.tools
+    if extras.response_format is not None and "response_format" not in own:
+        members["response_format"] = extras.response_format
+    return members
+
+
+_members_again = lru_cache(maxsize=512)(_members)
 
 
 def _responses(own: Mapping[str, Any], rendered: Rendered) -> _Changes:
-    messages = [item for message in rendered.messages for item in items_of(message)]
-    members = _parameters(own, renamed(rendered.parameters), "max_output_tokens")
-    if rendered.tools and "tools" not in own:
-        members["tools"] = [flat_tool(tool) for tool in rendered.tools]
-    if rendered.response_format is None:
+    items = [item for message in rendered.messages for item in items_of(message)]
+    messages, extras = orjson.dumps(items)[1:-1], rendered.extras
+    members = _parameters(own, renamed(extras.parameters), "max_output_tokens")
+    if extras.tools and "tools" not in own:
+        members["tools"] = [flat_tool(tool) for tool in extras.tools]
+    if extras.response_format is None:
         return messages, members, None
-    text_format, said = flat_format(rendered.response_format), own.get("text")
+    text_format, said = flat_format(extras.response_format), own.get("text")
     if "text" not in own:
         members["text"] = {**members.get("text", {}), "format": text_format}
     joins = isinstance(said, dict) and "format" not in said
@@ -148,7 +152,7 @@ def _responses(own: Mapping[str, Any], rendered: Rendered) -> _Changes:
 def _parameters(own: Collection[str], parameters: Mapping[str, Any], length: str) -> dict[str, Any]:
     """Return the prompt's parameters that the client does not say; a bound of the answer under the API's own name."""
     found = {name: value for name, value in parameters.items() if name not in own}
-    if found.keys().isdisjoint(_LENGTHS):
+    if _BOUNDS.isdisjoint(found):
         return found
     bounds = [found.pop(name) for name in _LENGTHS if name in found]
     if not any(name in own for name in _LENGTHS):
@@ -157,33 +161,68 @@ def _parameters(own: Collection[str], parameters: Mapping[str, Any], length: str
     return found
 
 
-def _anew(request: Composable, own: dict[str, Any], changes: _Changes) -> Made:
-    """Write a compact body anew: what the client says of it comes out as it was."""
+def _anew(request: Composable, own: dict[str, Any], changes: _Changes, facts: RequestFacts) -> tuple[Inbound, Edits]:
+    """Write a compact body anew, its conversation last: of that the client's own stays as it stands there."""
     is_named = request.name is not None and "model" in own
     if is_named:
         own["model"] = request.name
     messages, members, text_format = changes
     member = _CONVERSATION[request.operation]
-    said = own.get(member)
-    if isinstance(said, str) and messages:
-        said = [{"role": "user", "content": said}]
-    own[member] = said if isinstance(said, str) else [*messages, *(said or ())]
+    said = own.pop(member, None)
     if text_format is not None:
         own["text"] = {"format": text_format, **own["text"]}
+    start, end = _inside_of_list(request, member) if isinstance(said, list) and said else (0, 0)
     # The model first, where there is one: a route that gives it another name finds it without looking.
     values = {"model": own["model"], **members, **own} if "model" in own else {**members, **own}
+    values[member] = _joined(messages, said, request.body[start:end])
     body = orjson.dumps(values)
-    # What the client says comes last in most bodies: where both end alike, only what stands before that is recorded.
-    at = request.body.find(_LIST_BEGINS[member])
-    end = request.body[at + len(_LIST_BEGINS[member]) :] if at >= 0 else b""
-    same = len(end) if body.endswith(end) else 0
-    edit = (0, len(request.body) - same, body[: len(body) - same].decode())
-    return Made(body, (edit,), values, is_named)
+    inbound = Inbound(body, len(body), _facts_anew(facts, members, values, is_named=is_named), values)
+    inbound.is_ours = True
+    if is_named:
+        inbound.named = request.name
+    return inbound, _edits_anew(request.body, body, start, end)
 
 
-def _spliced(request: Composable, own: Mapping[str, Any], changes: _Changes) -> Made:
+def _inside_of_list(request: Composable, member: str) -> tuple[int, int]:
+    """Return from where to where a compact body says what is in a list, which is not empty."""
+    # Most say their conversation last: where its name stands once, as a name, it is found without measuring.
+    if member == next(reversed(request.values)) and request.body.count(begin := _LIST_BEGINS[member]) == 1:
+        return request.body.index(begin) + len(begin), len(request.body) - 2
+    place = place_of(request.body, request.values, member, is_known=True)
+    assert place is not None
+    return place[0] + 1, place[0] + place[1] - 1
+
+
+def _joined(messages: bytes, said: object, own: bytes) -> orjson.Fragment | str:
+    """Return a conversation of the prompt's messages and what the client says, which a list says in these bytes."""
+    if isinstance(said, str):
+        if not messages:
+            return said
+        own = orjson.dumps({"role": "user", "content": said})
+    return orjson.Fragment(b"[%b%b%b]" % (messages, b"," if messages and own else b"", own))
+
+
+def _facts_anew(
+    facts: RequestFacts, members: Collection[str], values: dict[str, Any], *, is_named: bool
+) -> RequestFacts:
+    """Return what a body says that is written anew: of its model what the client does."""
+    if _FACTS.isdisjoint(members) and (is_named or facts.model == values.get("model")):
+        return facts
+    return facts_of_values({**values, "model": facts.model} if is_named else values)
+
+
+def _edits_anew(own: bytes, body: bytes, start: int, end: int) -> Edits:
+    """Return what makes a body of the client's, of which it keeps what is from ``start`` to ``end``."""
+    if start == end:
+        return ((0, len(own), body.decode()),)
+    before = (0, start, body[: start - end - 2].decode())
+    return (before,) if len(own) == end + 2 else (before, (end, len(own) - end, "]}"))
+
+
+def _spliced(request: Composable, own: Mapping[str, Any], changes: _Changes) -> tuple[Inbound, Edits]:
     """Edit what the prompt concerns and leave all else as it stands there."""
-    (messages, members, text_format), found = changes, request.found
+    messages, members, text_format = changes
+    members, found = dict(members), request.found
     assert found is not None
     edits: list[Edit] = []
     leaving = []
@@ -201,21 +240,21 @@ def _spliced(request: Composable, own: Mapping[str, Any], changes: _Changes) -> 
     if members:
         edits.append((found.open_brace + 1, 0, _json(members)[1:-1] + "," * (not is_emptied)))
     edits.sort(key=lambda edit: edit[:2])
-    return Made(apply(request.body, edits), tuple(edits), None)
+    body = apply(request.body, edits)
+    return Inbound(body, len(body), *read(body)), tuple(edits)
 
 
-def _conversation(request: Composable, messages: list[Any], members: dict[str, Any]) -> list[Edit]:
+def _conversation(request: Composable, messages: bytes, members: dict[str, Any]) -> list[Edit]:
     """Return the edits that put messages first; where there is no conversation yet it becomes one of the members."""
     member = _CONVERSATION[request.operation]
     if member not in request.values:
-        members[member] = messages
+        members[member] = orjson.Fragment(b"[%b]" % messages)
         return []
-    place, said = request.place(member), request.values[member]
+    place, said, text = request.place(member), request.values[member], messages.decode()
     if said is None:
-        return [(place.start, place.end - place.start, _json(messages))]
-    if not messages:
+        return [(place.start, place.end - place.start, f"[{text}]")]
+    if not text:
         return []
-    text = _json(messages)[1:-1]
     if isinstance(said, list):
         return [(request.body.index(b"[", place.start) + 1, 0, text + "," * bool(said))]
     return [(place.start, 0, f'[{text},{{"role":"user","content":'), (place.end, 0, "}]")]

@@ -31,21 +31,19 @@ from proxy.gateway.asks import (
     values_of,
 )
 from proxy.gateway.body import Inbound
-from proxy.gateway.composing import Composable, Made, composable, compose
+from proxy.gateway.composing import Composable, composable, compose
 from proxy.gateway.guard import Refusal
 from proxy.gateway.plan import Plan
 from proxy.gateway.renderings import Renderings
 from proxy.prompting.checking import read_version
 from proxy.prompting.problems import RenderingError, VariableInvalidError
-from proxy.prompting.rendering import CompiledPrompt, Rendered
+from proxy.prompting.rendering import CompiledPrompt
 from proxy.prompting.version import PromptVersion, texts_of
 from proxy.protocol.injection import Edit
 from proxy.protocol.jsontext import parse_object
-from proxy.protocol.requests import RequestFacts, facts_of_values, read
+from proxy.protocol.requests import RequestFacts
 
 _MOST_KEPT = 512
-_SAID = frozenset(("model", "stream", "stream_options", "metadata", "store"))
-"""Members that the facts of a request are read from: where a prompt adds none of them, these stay as they are."""
 
 
 class _AbsentError(Exception):
@@ -191,8 +189,7 @@ class Prompts:
         ready = self._ready.get((name, wanted)) or self._made_ready(name, wanted)
         compiled = ready.compiled
         rendered = compiled.fill(given) or self._renderings.render(compiled, given)
-        made = compose(request, rendered)
-        inbound = _inbound(made, request, facts, rendered)
+        inbound, edits = compose(request, rendered, facts)
         fact = PromptFact(name=name, version=ready.version, label=ready.label, variables=rendered.variables)
         told = ready.told
         if fallback is not None:
@@ -202,7 +199,7 @@ class Prompts:
             count = str(len(rendered.unused)).encode()
             verb = b" variables are" if len(rendered.unused) > 1 else b" variable is"
             told += (b"x-dashcam-prompt-warning", b": ", count, verb, b" not used by this prompt\r\n")
-        return Composed(inbound, made.edits, fact, told, rendered.has_secret)
+        return Composed(inbound, edits, fact, told, rendered.has_secret)
 
     def _made_ready(self, name: str, wanted: str) -> _Ready:
         """Find and compile what is asked for in these words; as long as the snapshot holds, it stays that."""
@@ -262,20 +259,6 @@ class Prompts:
             return next(iter(texts_of(self._read(reference, version.sha256)).values()), None)
         except _AbsentError:
             return None
-
-
-def _inbound(made: Made, request: Composable, facts: RequestFacts, rendered: Rendered) -> Inbound:
-    """Return the body that a prompt has made, and what it says: of its model what the client does."""
-    values = made.values
-    if values is None:
-        facts, values = read(made.body)
-    elif not _SAID.isdisjoint(rendered.parameters) or not (made.is_named or facts.model == values.get("model")):
-        facts = facts_of_values({**values, "model": facts.model} if made.is_named else values)
-    inbound = Inbound(made.body, len(made.body), facts, values)
-    inbound.is_ours = made.values is not None
-    if made.is_named:
-        inbound.named = request.name
-    return inbound
 
 
 def note_prompt(plan: Plan, composed: Composed) -> None:

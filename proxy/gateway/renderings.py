@@ -15,7 +15,7 @@ from proxy.prompting.rendering import CompiledPrompt, Rendered
 
 _MOST = 256
 _LONGEST_KEY, _LONGEST_TEXT = 1024, 32 * 1024
-"""Bytes of the values that a rendering is kept by, characters of its messages: 8 MB of texts at most."""
+"""Bytes of the values that a rendering is kept by, and of its messages: 8 MB of texts at most."""
 
 
 class Renderings:
@@ -37,14 +37,8 @@ class Renderings:
         found = self._kept.get(key)
         if found is None:
             found = prompt.render(given)
-            if len(key[1]) <= _LONGEST_KEY and not found.has_secret and _length(found) <= _LONGEST_TEXT:
+            if len(key[1]) <= _LONGEST_KEY and not found.has_secret and len(found.said) <= _LONGEST_TEXT:
                 if len(self._kept) >= _MOST:
                     self._kept.clear()
                 self._kept[key] = found
         return found
-
-
-def _length(rendered: Rendered) -> int:
-    """Return the characters of all messages; of other contents than texts those that they would be as JSON."""
-    contents = [message.get("content") for message in rendered.messages]
-    return sum(len(item) if isinstance(item, str) else len(orjson.dumps(item)) for item in contents)

@@ -1,4 +1,4 @@
-"""Prompts that put texts into texts and do nothing else: most of them. Filled in here, in 40 % of the engine's time.
+"""Prompts that put texts into texts and do nothing else: most of them. Filled in here, straight into JSON.
 
 What comes of it is what the engine would make (a property test holds the two together). Where a value is no text, is
 missing, is none of the prompt's, or is large, nothing is made here: the engine's way knows what to say then.
@@ -11,42 +11,43 @@ from collections.abc import Callable, Mapping
 from operator import itemgetter
 from typing import Any
 
+import orjson
+
 from proxy.prompting.variables import LARGEST_VALUE, Variable
 from proxy.prompting.version import Message, PromptVersion
 
-Pick = Callable[[Mapping[str, str]], "str | tuple[str, ...]"]
+Pick = Callable[[Mapping[str, bytes]], "bytes | tuple[bytes, ...]"]
 _OPENS = re.compile(r"\{[{%#]")
 _SIMPLE = re.compile(r"\{\{ *([A-Za-z_][A-Za-z0-9_]*) *\}\}")
 
 
 class PlainPrompt:
-    """The messages of one version, ready to be filled in; ``plain_of`` makes it."""
+    """The messages of one version as JSON, ready to be filled in; ``plain_of`` makes it."""
 
     def __init__(self, messages: list[tuple[dict[str, Any], list[str]]], variables: tuple[Variable, ...]) -> None:
-        self._messages = [(head, *_format_of(parts)) for head, parts in messages]
+        self._form = b",".join(_form_of(head, parts) for head, parts in messages)
+        names = [name for _, parts in messages for name in parts[1::2]]
+        self._pick: Pick = itemgetter(*names) if names else _nothing
         self._known = {item.name for item in variables}
-        self._length = sum(len(text) for _, parts in messages for text in parts[::2])
-        self._uses = max((sum(parts[1::2].count(name) for _, parts in messages) for name in self._known), default=0)
-        self._usual = {
-            item.name: item.default or "" for item in variables if not item.is_required or item.default is not None
-        }
-        self._usual_length = sum(map(len, self._usual.values()))
+        optional = [item for item in variables if not item.is_required or item.default is not None]
+        usual = {item.name: item.default or "" for item in optional}
+        self._usual = {name: _inside(value) for name, value in usual.items()}
+        # No text may grow without end, so it is known before it is made: a value may be named a thousand times.
+        own = sum(len(text) for _, parts in messages for text in parts[::2])
+        uses = max(map(names.count, self._known), default=0)
+        self._room = (LARGEST_VALUE - own) // max(uses, 1) - sum(map(len, usual.values()))
 
     def __repr__(self) -> str:
-        return f"<PlainPrompt messages={len(self._messages)}>"
+        return f"<PlainPrompt bytes={len(self._form)}>"
 
-    def fill(self, given: Mapping[str, Any]) -> list[dict[str, Any]] | None:
-        """Return the messages with these values, None where the engine is to look at them."""
-        length = self._usual_length
-        for value in given.values():
-            if type(value) is not str:
+    def fill(self, given: Mapping[str, Any]) -> bytes | None:
+        """Return what stands in a JSON list of the messages with these values; None: the engine is to look at them."""
+        values, room = self._usual.copy(), self._room
+        for name, value in given.items():
+            if type(value) is not str or (room := room - len(value)) < 0:
                 return None
-            length += len(value)
-        values = {**self._usual, **given}
-        # No text may grow without end, so it is known before it is made: a value may be named a thousand times.
-        if values.keys() != self._known or self._length + self._uses * length > LARGEST_VALUE:
-            return None
-        return [{**head, "content": text % pick(values)} for head, text, pick in self._messages]
+            values[name] = orjson.dumps(value)[1:-1]
+        return self._form % self._pick(values) if values.keys() == self._known else None
 
 
 def plain_of(version: PromptVersion) -> PlainPrompt | None:
@@ -71,12 +72,17 @@ def _parts_of(message: Message, known: set[str]) -> list[str] | None:
     return None if any(map(_OPENS.search, parts[::2])) or not known.issuperset(parts[1::2]) else parts
 
 
-def _format_of(parts: list[str]) -> tuple[str, Pick]:
-    """Return the form that ``%`` fills in, and what picks out of the values what it is filled in with."""
-    names = parts[1::2]
+def _form_of(head: Mapping[str, Any], parts: list[str]) -> bytes:
+    """Return a message in the form that ``%`` fills in with what stands inside of JSON texts."""
+    before = orjson.dumps({**head, "content": ""}).removesuffix(b'"}').replace(b"%", b"%%")
     # Of one name ``itemgetter`` gives the value itself, which ``%`` takes as well; of none it gives nothing.
-    return "%s".join(text.replace("%", "%%") for text in parts[::2]), itemgetter(*names) if names else _nothing
+    return before + b"%b".join(_inside(text).replace(b"%", b"%%") for text in parts[::2]) + b'"}'
 
 
-def _nothing(_values: Mapping[str, str]) -> tuple[()]:
+def _inside(text: str) -> bytes:
+    """Return a text as it stands between the quotes of JSON."""
+    return orjson.dumps(text)[1:-1]
+
+
+def _nothing(_values: Mapping[str, bytes]) -> tuple[()]:
     return ()

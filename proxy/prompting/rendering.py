@@ -10,6 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import orjson
+
 from proxy.prompting.plain import plain_of
 from proxy.prompting.problems import RenderingError, VariableInvalidError
 from proxy.prompting.template import Load, Templates, no_partials
@@ -17,21 +19,35 @@ from proxy.prompting.variables import filled, recorded
 from proxy.prompting.version import Message, PromptVersion, texts_of
 
 
+@dataclass(frozen=True, eq=False)
+class Extras:
+    """What a prompt says beside its messages, which a request gets where it says none itself; only itself equals it."""
+
+    parameters: Mapping[str, Any]
+    tools: Sequence[dict[str, Any]] = ()
+    response_format: Mapping[str, Any] | None = None
+
+
 @dataclass
 class Rendered:
-    """What a request gets: chat messages, and parameters, tools and a format where it says none itself.
+    """What a request gets of a prompt.
 
-    ``variables`` are the given values as they may be recorded; ``unused`` were given and are none of the prompt's.
-    ``has_secret``: a value of a secret variable is among them.
+    ``said`` is what stands in the JSON list of the messages, ``variables`` are the given values as they may be
+    recorded; ``unused`` were given and are none of the prompt's. ``has_secret``: a value of a secret variable is among
+    them.
     """
 
-    messages: list[dict[str, Any]]
-    parameters: Mapping[str, Any]
-    tools: Sequence[dict[str, Any]]
-    response_format: Mapping[str, Any] | None
+    said: bytes
+    extras: Extras
     variables: Mapping[str, Any]
-    unused: Sequence[str]
+    unused: Sequence[str] = ()
     has_secret: bool = False
+
+    @property
+    def messages(self) -> list[dict[str, Any]]:
+        """The chat messages, read anew each time."""
+        found: list[dict[str, Any]] = orjson.loads(b"[%b]" % self.said)
+        return found
 
 
 class CompiledPrompt:
@@ -48,6 +64,7 @@ class CompiledPrompt:
         self._known = frozenset(item.name for item in version.variables)
         self._secret = frozenset(item.name for item in version.variables if item.is_secret)
         self._open = self._known - self._secret
+        self._extras = Extras(version.parameters, version.tools, version.response_format)
         self._plain = plain_of(version)
 
     def __repr__(self) -> str:
@@ -55,11 +72,10 @@ class CompiledPrompt:
 
     def fill(self, given: Mapping[str, Any]) -> Rendered | None:
         """Return what ``render`` does where texts are put into texts and no more; None: ``render`` is to look at it."""
-        messages = self._plain.fill(given) if self._plain is not None else None
-        if messages is None:
+        said = self._plain.fill(given) if self._plain is not None else None
+        if said is None:
             return None
-        version = self.version
-        return Rendered(messages, version.parameters, version.tools, version.response_format, given, ())
+        return Rendered(said, self._extras, given)
 
     def render(self, given: Mapping[str, Any]) -> Rendered:
         """Return the messages with these values; ``RenderingError`` names the prompt, and the variable to blame."""
@@ -70,15 +86,14 @@ class CompiledPrompt:
             messages: list[dict[str, Any]] = []
             for place, item in zip(self._places, version.messages, strict=True):
                 messages += self._message(place, item, values)
+            said = _written(messages)
         except RenderingError as error:
             error.message = f"The prompt {self.title} cannot be rendered: {error.message}."
             error.args = (error.message,)
             raise
         return Rendered(
-            messages=messages,
-            parameters=version.parameters,
-            tools=version.tools,
-            response_format=version.response_format,
+            said=said,
+            extras=self._extras,
             variables=recorded(given, self._open),
             unused=tuple([name for name in given if name not in self._known]),
             has_secret=not self._secret.isdisjoint(given),
@@ -102,6 +117,14 @@ class CompiledPrompt:
             return {**part, "text": self._templates.render(f"{place}.text", values)}
         image = {**part["image_url"], "url": self._templates.render(f"{place}.image_url.url", values)}
         return {**part, "image_url": image}
+
+
+def _written(messages: list[dict[str, Any]]) -> bytes:
+    """Return what stands in a JSON list of them."""
+    try:
+        return orjson.dumps(messages)[1:-1]
+    except TypeError as error:
+        raise VariableInvalidError(f"a value cannot be written as JSON: {error}") from error
 
 
 def _of_placeholder(name: str, values: Mapping[str, Any]) -> list[dict[str, Any]]:

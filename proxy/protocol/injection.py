@@ -129,8 +129,8 @@ def combine(first: Sequence[Edit], second: Sequence[Edit]) -> tuple[Edit, ...]:
     """
     if not first or not second:
         return tuple(first or second)
-    if len(first) == 1 and first[0][0] == 0 and second[-1][0] + second[-1][1] <= len(text := first[0][2].encode()):
-        return ((0, first[0][1], apply(text, second).decode()),)
+    if first[0][0] == 0 and second[-1][0] + second[-1][1] <= len(text := first[0][2].encode()):
+        return ((0, first[0][1], apply(text, second).decode()), *first[1:])
     pieces = _pieces(first)
     kept: list[_Piece] = []
     position = 0

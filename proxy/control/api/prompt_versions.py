@@ -112,11 +112,11 @@ def _render(ask: Ask) -> Reply:
     except RenderingError as error:
         field = f"variables.{error.variable}" if error.variable else ""
         raise InvalidError([Problem(field, error.message)], hint=error.hint) from error
-    body_of_call = {"messages": found.messages, **found.parameters}
-    if found.tools:
-        body_of_call["tools"] = list(found.tools)
-    if found.response_format is not None:
-        body_of_call["response_format"] = found.response_format
+    body_of_call = {"messages": found.messages, **found.extras.parameters}
+    if found.extras.tools:
+        body_of_call["tools"] = list(found.extras.tools)
+    if found.extras.response_format is not None:
+        body_of_call["response_format"] = found.extras.response_format
     return Reply(body={"prompt": title, "body": body_of_call, "unused": list(found.unused)})
 
 

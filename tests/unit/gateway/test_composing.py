@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from proxy.gateway.composing import Composable, composable, compose
 from proxy.gateway.guard import Refusal
-from proxy.prompting.rendering import Rendered
+from proxy.prompting.rendering import Extras, Rendered
 from proxy.protocol.injection import apply
+from proxy.protocol.requests import read
 
 TOOL = {"type": "function", "function": {"name": "look", "parameters": {}}}
 FORMAT = {"type": "json_schema", "json_schema": {"name": "a", "schema": {}}}
@@ -21,21 +22,22 @@ FLAT = {"type": "json_schema", "name": "a", "schema": {}}
 SYSTEM = {"role": "system", "content": "Be brief."}
 
 
-def rendered(**changes: Any) -> Rendered:
-    values: dict[str, Any] = {
-        "messages": [SYSTEM], "parameters": {"temperature": 0.2, "model": "gpt", "max_tokens": 9}, "tools": [TOOL],
-        "response_format": FORMAT, "variables": {}, "unused": [], **changes,
+def rendered(messages: Any = (SYSTEM,), **changes: Any) -> Rendered:
+    values = {
+        "parameters": {"temperature": 0.2, "model": "gpt", "max_tokens": 9}, "tools": [TOOL],
+        "response_format": FORMAT, **changes,
     }  # fmt: skip
-    return Rendered(**values)
+    return Rendered(orjson.dumps(messages)[1:-1], Extras(**values), {})
 
 
 def composed(operation: str, body: bytes, **changes: Any) -> bytes:
     request = composable(operation, body, json.loads(body))
     assert isinstance(request, Composable), request
-    made = compose(request, rendered(**changes))
-    assert apply(body, made.edits) == made.body
-    assert made.values is None or json.loads(made.body) == made.values
-    return made.body
+    made, edits = compose(request, rendered(**changes), read(body)[0])
+    assert apply(body, edits) == made.data
+    assert made.values is None or json.loads(made.data) == orjson.loads(orjson.dumps(made.values))
+    assert (made.length, made.facts) == (len(made.data), read(made.data)[0])
+    return made.data
 
 
 def made(operation: str, values: dict[str, Any], **changes: Any) -> dict[str, Any]:
@@ -59,11 +61,11 @@ def test_a_model_gets_the_name_of_its_route_where_the_body_is_written_anew(own: 
     request = composable("chat", body, own)
     assert isinstance(request, Composable)
     request.name = "gpt-x"
-    found = compose(request, rendered())
-    assert apply(body, found.edits) == found.body
-    assert found.is_named
-    assert found.values == json.loads(found.body)
-    assert json.loads(found.body)["model"] == "gpt-x"
+    found, edits = compose(request, rendered(), read(body)[0])
+    assert apply(body, edits) == found.data
+    assert (found.named, found.facts.model) == ("gpt-x", "summarise")
+    assert orjson.dumps(found.values) == found.data
+    assert json.loads(found.data)["model"] == "gpt-x"
     assert own["model"] == "summarise"
 
 
@@ -72,9 +74,21 @@ def test_it_gets_none_where_it_says_none_or_only_names_the_prompt_or_is_edited(b
     request = composable("chat", body, json.loads(body))
     assert isinstance(request, Composable)
     request.name = "gpt-x"
-    found = compose(request, rendered())
-    assert not found.is_named
-    assert json.loads(found.body)["model"] == ("summarise" if b"summarise" in body else "gpt")
+    found, _ = compose(request, rendered(), read(body)[0])
+    assert found.named is None
+    assert json.loads(found.data)["model"] == ("summarise" if b"summarise" in body else "gpt")
+
+
+def test_the_record_says_no_conversation_again_wherever_it_stands_in_a_compact_body() -> None:
+    talk = [{"role": "user", "content": "what the client says", "x": {"messages": []}}]
+    for own in ({"messages": talk, "model": "m", "seed": 1}, {"model": "m", "messages": talk}, {"messages": talk}):
+        body = orjson.dumps(own)
+        request = composable("chat", body, own)
+        assert isinstance(request, Composable)
+        found, edits = compose(request, rendered(), read(body)[0])
+        assert json.loads(apply(body, edits)) == json.loads(found.data)
+        assert json.loads(found.data)["messages"] == [SYSTEM, *talk]
+        assert not any("what the client says" in text for _, _, text in edits)
 
 
 def test_what_the_client_says_stays() -> None:

@@ -48,7 +48,7 @@ def test_values_become_the_text_of_messages() -> None:
             {"type": "image_url", "image_url": {"url": "data:x", "detail": "low"}},
         ]},
     ]  # fmt: skip
-    assert found.parameters == {"temperature": 0.2}
+    assert found.extras.parameters == {"temperature": 0.2}
     assert found.variables["image"] == "[redacted]"
     assert found.unused == ("other",)
 
