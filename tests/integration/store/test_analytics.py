@@ -147,6 +147,8 @@ def test_sessions_by_when_they_were_last_seen(filled: Reader) -> None:
     assert [row["session_id"] for row in filled.answer(analytics.sessions(Span(), 5, back, newest_first=False))] == [
         "s2"
     ]
+    both = filled.answer(analytics.sessions(Span(LATER), 5))
+    assert [(row["session_id"], row["calls"]) for row in both] == [("s2", 1), ("s1", 1)]
     assert filled.answer(analytics.session("s1"))[0]["calls"] == 2
     assert filled.answer(analytics.session("no")) == []
 
