@@ -30,7 +30,7 @@ OPERATIONS = frozenset(("chat", "responses"))
 _HEADERS = (HEADER, FALLBACK_HEADER)
 _IDS = ("id", "prompt_id")
 _MEMBERS = frozenset((*_IDS, "version", "label", "variables", "fallback"))
-_VALUES_ONLY = frozenset(("variables",))
+VALUES_ONLY = frozenset(("variables",))
 _PARAM = HEADER.decode()
 _SHOWN = 100
 LONGEST_NAME = 200
@@ -144,7 +144,7 @@ def _is_ask(model: str | None) -> bool:
 
 
 def _says_values_only(body: Mapping[str, Any]) -> bool:
-    return body.keys() <= _VALUES_ONLY and isinstance(body.get("variables", body), dict)
+    return body.keys() <= VALUES_ONLY and isinstance(body.get("variables", body), dict)
 
 
 def _refusal_of(body: Mapping[str, Any]) -> Refusal | None:

@@ -31,7 +31,6 @@ from proxy.protocol.scanning import measured, scan
 
 Edits = tuple[Edit, ...]
 _CONVERSATION = {"chat": "messages", "responses": "input"}
-_LIST_BEGINS = {name: f'"{name}":['.encode() for name in _CONVERSATION.values()}
 _WANTED = {
     "chat": frozenset((b"prompt", b"model", b"messages")),
     "responses": frozenset((b"prompt", b"model", b"input", b"text")),
@@ -51,9 +50,10 @@ class Composable:
     the model that it asks for, where that is known: one that is written anew says that.
     """
 
-    name: str | None = None
-
-    def __init__(self, operation: str, body: bytes, values: dict[str, Any], found: TopLevelScanner | None) -> None:
+    def __init__(
+        self, operation: str, body: bytes, values: dict[str, Any], found: TopLevelScanner | None, name: str | None
+    ) -> None:
+        self.name = name
         self.operation = operation
         self.body = body
         self.values = values
@@ -75,7 +75,7 @@ class Composable:
         return self.body[place.start : place.end]
 
 
-def composable(operation: str, body: bytes, values: dict[str, Any]) -> Composable | Refusal:
+def composable(operation: str, body: bytes, values: dict[str, Any], name: str | None = None) -> Composable | Refusal:
     """Return a request that says these values in a form that a prompt can be put into, or why none can."""
     member = _CONVERSATION[operation]
     said = values.get(member)
@@ -83,7 +83,7 @@ def composable(operation: str, body: bytes, values: dict[str, Any]) -> Composabl
         wanted = "a list of messages" if operation == "chat" else "a text or a list of items"
         return _invalid(member, f"must be {wanted}, not {type_of(said)}: the stored prompt's messages come before them")
     if len(body) <= _SHORT and is_compact(body, values):
-        return Composable(operation, body, values, None)
+        return Composable(operation, body, values, None, name)
     found = measured(body, values, _WANTED[operation]) or scan(body, _WANTED[operation])
     if found.doubles:
         return _invalid(found.doubles[0][0].decode(), "stands in this body twice; a stored prompt needs it once")
@@ -92,7 +92,7 @@ def composable(operation: str, body: bytes, values: dict[str, Any]) -> Composabl
             "A stored prompt cannot be put into a body of thousands of members, or one that spells names with escapes."
         )
         return Refusal(400, "prompt_body_invalid", told)
-    return Composable(operation, body, values, found)
+    return Composable(operation, body, values, found, name)
 
 
 def _invalid(member: str, reason: str) -> Refusal:
@@ -185,9 +185,8 @@ def _anew(request: Composable, own: dict[str, Any], changes: _Changes, facts: Re
 
 def _inside_of_list(request: Composable, member: str) -> tuple[int, int]:
     """Return from where to where a compact body says what is in a list, which is not empty."""
-    # Most say their conversation last: where its name stands once, as a name, it is found without measuring.
-    if member == next(reversed(request.values)) and request.body.count(begin := _LIST_BEGINS[member]) == 1:
-        return request.body.index(begin) + len(begin), len(request.body) - 2
+    if member == next(reversed(request.values)):
+        return len(request.body) - len(orjson.dumps(request.values[member])), len(request.body) - 2
     place = place_of(request.body, request.values, member, is_known=True)
     assert place is not None
     return place[0] + 1, place[0] + place[1] - 1

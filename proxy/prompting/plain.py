@@ -17,6 +17,7 @@ from proxy.prompting.variables import LARGEST_VALUE, Variable
 from proxy.prompting.version import Message, PromptVersion
 
 Pick = Callable[[Mapping[str, bytes]], "bytes | tuple[bytes, ...]"]
+_dumps = orjson.dumps
 _OPENS = re.compile(r"\{[{%#]")
 _SIMPLE = re.compile(r"\{\{ *([A-Za-z_][A-Za-z0-9_]*) *\}\}")
 
@@ -46,7 +47,7 @@ class PlainPrompt:
         for name, value in given.items():
             if type(value) is not str or (room := room - len(value)) < 0:
                 return None
-            values[name] = orjson.dumps(value)[1:-1]
+            values[name] = _dumps(value)[1:-1]
         return self._form % self._pick(values) if values.keys() == self._known else None
 
 

@@ -35,7 +35,7 @@ def composed(operation: str, body: bytes, **changes: Any) -> bytes:
     assert isinstance(request, Composable), request
     made, edits = compose(request, rendered(**changes), read(body)[0])
     assert apply(body, edits) == made.data
-    assert made.values is None or json.loads(made.data) == orjson.loads(orjson.dumps(made.values))
+    assert made.values is None or orjson.loads(made.data) == orjson.loads(orjson.dumps(made.values))
     assert (made.length, made.facts) == (len(made.data), read(made.data)[0])
     return made.data
 
