@@ -11,6 +11,8 @@ from dataclasses import dataclass
 
 PRODUCTION = "production"
 LATEST = "latest"
+_MOST_DIGITS = 18
+"""Python makes an error of a number of thousands of digits, which a caller may ask for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +46,7 @@ class PublishedPrompt:
         if not wanted:
             wanted = PRODUCTION if PRODUCTION in labels else LATEST
         number = self.latest if wanted == LATEST else labels.get(wanted)
-        if number is None and wanted.isascii() and wanted.isdigit():
+        if number is None and wanted.isascii() and wanted.isdigit() and len(wanted) <= _MOST_DIGITS:
             number = int(wanted)
         return next((item for item in self.versions if number == item.number or item.name == wanted), None)
 

@@ -114,8 +114,6 @@ def _outgoing_proxy(url: str) -> str:
 def _model_name(name: str) -> str:
     if not name or not name.isprintable() or len(name) > 200 or name.count(WILDCARD) > 1:
         raise ValueError("a model's name is one line of at most 200 characters, with at most one '*'")
-    if not {".", ".."}.isdisjoint(name.split("/")):
-        raise ValueError("a model's name has no '.' or '..' between slashes: no address could name it")
     return name
 
 

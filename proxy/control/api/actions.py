@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
+from proxy.catalogue.accepting import has_address
 from proxy.catalogue.catalogue import Catalogue
 from proxy.catalogue.model import ModelDocument
 from proxy.catalogue.parsing import parse
@@ -89,7 +90,8 @@ def _sync(ask: Ask) -> Reply:
     if listing is None:
         word = _word_of(answer)
         raise UnreachableError(f"{name} gives no list of models: {word}", hint=_HINTS.get(word))
-    documents = [parse(ModelDocument, {"provider": name, "name": item}) for item in listing.names if "*" not in item]
+    names = [item for item in listing.names if "*" not in item and has_address(item)]
+    documents = [parse(ModelDocument, {"provider": name, "name": item}) for item in names]
     added: list[str] = []
 
     def made(now: Catalogue) -> Catalogue:

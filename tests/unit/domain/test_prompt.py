@@ -22,7 +22,17 @@ def test_a_prompt_without_versions_is_none() -> None:
 
 @pytest.mark.parametrize(
     ("wanted", "number"),
-    [("", 1), ("latest", 3), ("production", 1), ("2", 2), ("1.1", 2), ("9", None), ("staging", None), ("²", None)],
+    [
+        ("", 1),
+        ("latest", 3),
+        ("production", 1),
+        ("2", 2),
+        ("1.1", 2),
+        ("9", None),
+        ("staging", None),
+        ("²", None),
+        ("1" * 5000, None),
+    ],
 )
 def test_a_version_is_found_by_label_number_or_name(wanted: str, number: int | None) -> None:
     versions = (_version(1), _version(2, "1.1"), _version(3))

@@ -89,6 +89,14 @@ async def test_a_list_is_taken_in_and_nothing_is_taken_away(settings: Settings) 
             assert (await api.ask("POST", "providers/acme/models/sync"))["added"] == []
 
 
+async def test_of_a_list_what_no_address_could_name_is_left_out(settings: Settings) -> None:
+    with serving({"/v1/models": listed("./models/a", "m-1", "*", owner="acme")}) as server:
+        async with admin_api(settings) as api:
+            await add(api, server.root)
+            told = await api.ask("POST", "providers/acme/models/sync")
+            assert (told["listed"], told["added"]) == (1, ["m-1"])
+
+
 async def test_a_price_file_is_looked_at_and_taken_in(settings: Settings) -> None:
     prices = {
         "gpt-x": {
