@@ -38,6 +38,11 @@ class PlainPrompt:
         uses = max(map(names.count, self._known), default=0)
         self._room = (LARGEST_VALUE - own) // max(uses, 1) - sum(map(len, usual.values()))
 
+    @property
+    def is_bounded(self) -> bool:
+        """False where what it says by itself, with no value given, may be too long already."""
+        return self._room >= 0
+
     def __repr__(self) -> str:
         return f"<PlainPrompt bytes={len(self._form)}>"
 
@@ -62,7 +67,8 @@ def plain_of(version: PromptVersion) -> PlainPrompt | None:
         if parts is None:
             return None
         made.append(({"role": message.role} | ({} if message.name is None else {"name": message.name}), parts))
-    return PlainPrompt(made, version.variables)
+    plain = PlainPrompt(made, version.variables)
+    return plain if plain.is_bounded else None
 
 
 def _parts_of(message: Message, known: set[str]) -> list[str] | None:

@@ -97,3 +97,14 @@ def test_what_is_too_long_is_refused_as_ever_before_it_is_made(texts: tuple[str,
     tracemalloc.stop()
     with pytest.raises(RenderingError, match="longer than"):
         prompt.render(values)
+
+
+def test_so_is_what_is_too_long_with_no_value_given() -> None:
+    messages = [{"role": "user", "content": "{{ a }}" * 6}] * 2
+    variables = {"a": {"default": "x" * (LARGEST_VALUE // 10)}}
+    version, problems = read_version({"messages": messages, "variables": variables})
+    assert problems == []
+    prompt = CompiledPrompt(version, "plain@1")
+    assert prompt.fill({}) is None
+    with pytest.raises(RenderingError, match="longer than"):
+        prompt.render({})
