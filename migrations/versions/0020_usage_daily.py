@@ -86,7 +86,7 @@ def of_days(query: str) -> str:
 
 def replace(name: str, query: str) -> None:
     if not is_postgres():
-        op.execute(f"DROP VIEW {name}")
+        op.execute(f"DROP VIEW IF EXISTS {name}")
     # On Postgres somebody's own views may be made of ours: they stay.
     op.execute(f"CREATE {'OR REPLACE ' if is_postgres() else ''}VIEW {name} AS {query}")
 

@@ -89,3 +89,12 @@ def test_it_can_be_taken_back_and_views_of_its_views_stay(empty: DatabaseSetting
     assert {view: said(empty, view) for view in VIEWS} == before
     assert ask(empty, DAYS) == days(rows)
     assert len(ask(empty, "SELECT * FROM of_mine")) == len(before["v_daily_cost"])
+
+
+def test_a_view_that_somebody_has_dropped_keeps_nobody_from_upgrading(empty: DatabaseSettings) -> None:
+    bring_to(empty, "0019")
+    put(empty, hours(seed=22))
+    before = said(empty, "v_failures")
+    ask(empty, "DROP VIEW v_failures")
+    assert upgrade(empty).is_whole
+    assert said(empty, "v_failures") == before

@@ -1,7 +1,8 @@
 """The rollups, one after the other: what each counts by, its deltas (``rollups``, ``daily``), and how they are added.
 
 Adding goes in one order of tables and keys, so that hosts which add to the same rows never wait in a circle. What
-counts nothing any more is removed.
+counts nothing any more is removed, and so is what never did: a call that an older Dashcam has counted in the tables
+that it knows is taken out of all, and nobody could divide by the nought that it would leave.
 """
 
 from __future__ import annotations
@@ -76,8 +77,8 @@ class Rollup:
 
     @property
     def empty_sql(self) -> str:
-        """Return the statement that removes a row that counts nothing."""
-        return f"DELETE FROM {self.table.name} WHERE {' AND '.join(f'{name} = ?' for name in self.keys)} AND calls = 0"  # noqa: S608 - ours
+        """Return the statement that removes a row that counts nothing; fewer than no calls were never counted."""
+        return f"DELETE FROM {self.table.name} WHERE {' AND '.join(f'{name} = ?' for name in self.keys)} AND calls <= 0"  # noqa: S608 - ours
 
     @property
     def calls_at(self) -> int:
@@ -125,7 +126,7 @@ def count(connection: Connection, calls: Recount, rollups: Sequence[Rollup] = RO
         add_up(connection, rollup.table, rollup.add_sql, changes)
         if calls.olds:
             width, at = len(rollup.keys), rollup.calls_at
-            run_many(connection, rollup.empty_sql, [change[:width] for change in changes if change[at] < 0])
+            run_many(connection, rollup.empty_sql, [change[:width] for change in changes if change[at] <= 0])
 
 
 def counted(row: Any) -> Interaction:

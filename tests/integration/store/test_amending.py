@@ -16,6 +16,8 @@ from proxy.settings.database import DatabaseSettings
 from proxy.store.changes.amending import Amendment, Change
 from proxy.store.engines.failures import RowError
 from proxy.store.filters.statements import Filters
+from proxy.store.reading import analytics
+from proxy.store.reading.analytics import Grouping, Span
 from proxy.store.reading.reader import Reader
 from proxy.store.writing.batches import WriteBatch
 from proxy.store.writing.writer import StoreWriter
@@ -119,6 +121,23 @@ def test_another_model_and_outcome_move_the_call_between_rollups(writer: StoreWr
     assert_rollups_equal_the_rows(store)
     assert ask(store, "SELECT count(*) FROM rollup_hourly WHERE calls = 0 OR model = 'a'") == [(0,)]
     assert ask(store, "SELECT tool_names FROM interaction WHERE outcome = 'upstream_error'") == [('["x"]',)]
+
+
+def test_calls_that_days_do_not_count_leave_no_nought_to_divide_by(
+    writer: StoreWriter, reader: Reader, store: DatabaseSettings
+) -> None:
+    """As an older Dashcam leaves them: it knows the sums of hours only."""
+    entry, moved = an_entry(cost_pico_usd=5, prompt_name="p"), an_entry(model="b")
+    put(writer, entry, moved)
+    ask(store, "DELETE FROM usage_daily")
+    put(writer, an_entry(model="b", outcome=Outcome.TIMED_OUT))
+    change = Change(id=moved.interaction.id, before={"model": "b"}, after={"model": "a"})
+    assert amend(writer, priced(entry, 5, 6), change) == 2
+    assert ask(store, "SELECT prompt_name, error_rate FROM v_prompt_performance") == []
+    assert ask(store, "SELECT model, share FROM v_failures") == [("b", 1.0)]
+    assert [float(row["share"]) for row in reader.answer(analytics.failures(Span(), 9))] == [1.0]
+    assert [row["model"] for row in reader.answer(analytics.grouped(Grouping(by=("model",))))] == ["a", "b"]
+    assert ask(store, "SELECT count(*) FROM usage_daily WHERE calls <= 0") == [(0,)]
 
 
 def test_texts_are_replaced(writer: StoreWriter, store: DatabaseSettings) -> None:
