@@ -376,7 +376,7 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     for name in VIEWS:
-        op.execute(f"DROP VIEW {name}")
+        op.execute(f"DROP VIEW IF EXISTS {name}")
     op.drop_table("spool_position")
     op.drop_table("rollup_hourly")
     op.drop_table("quarantine")

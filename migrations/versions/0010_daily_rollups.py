@@ -222,7 +222,7 @@ def upgrade() -> None:
     is_postgres = op.get_bind().dialect.name == "postgresql"
     for name, query in views(Words(is_postgres)).items():
         if not is_postgres and name not in NEW:
-            op.execute(f"DROP VIEW {name}")
+            op.execute(f"DROP VIEW IF EXISTS {name}")
         # On Postgres somebody's own views may be made of ours: they stay.
         op.execute(f"CREATE {'OR REPLACE ' if is_postgres else ''}VIEW {name} AS {query}")
 
@@ -256,7 +256,7 @@ def downgrade() -> None:
     earlier = earlier_views()
     is_postgres = op.get_bind().dialect.name == "postgresql"
     for name in views(Words(is_postgres)):
-        op.execute(f"DROP VIEW {name}")
+        op.execute(f"DROP VIEW IF EXISTS {name}")
     for name, query in earlier.items():
         op.execute(f"CREATE VIEW {name} AS {query}")
     for name in INDEXES:

@@ -60,5 +60,5 @@ def change(slow_ms: int, dear_pico_usd: int) -> None:
     }
     for name, query in views.items():
         if not is_postgres:
-            op.execute(f"DROP VIEW {name}")
+            op.execute(f"DROP VIEW IF EXISTS {name}")
         op.execute(f"CREATE {'OR REPLACE ' if is_postgres else ''}VIEW {name} AS {query}")

@@ -87,6 +87,6 @@ def is_postgres() -> bool:
 
 def replace_by(query: str) -> None:
     if not is_postgres():
-        op.execute(f"DROP VIEW {VIEW}")
+        op.execute(f"DROP VIEW IF EXISTS {VIEW}")
     # On Postgres somebody's own views may be made of ours: they stay.
     op.execute(f"CREATE {'OR REPLACE ' if is_postgres() else ''}VIEW {VIEW} AS {query}")

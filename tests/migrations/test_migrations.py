@@ -124,3 +124,12 @@ def assert_carried(before: dict[str, list[Row]], after: dict[str, list[Row]]) ->
         assert before[name], f"no row was put into {name}"
         for row in before[name]:
             assert row in [{column: found[column] for column in row} for found in after[name]], name
+
+
+@pytest.mark.parametrize("revision", ["0009", "0015", "0018", "0019"])
+def test_views_that_somebody_has_dropped_keep_nobody_from_upgrading(empty: DatabaseSettings, revision: str) -> None:
+    bring_to(empty, revision)
+    for name in ("v_failures", "v_model_latency", "v_slowest", "v_daily_cost"):
+        ask(empty, f"DROP VIEW IF EXISTS {name}")
+    assert upgrade(empty).is_whole
+    assert ask(empty, "SELECT * FROM v_failures") == []
