@@ -26,7 +26,7 @@ from proxy.protocol.decoding import decode, encodings_of
 from proxy.protocol.injection import Edit
 from proxy.protocol.multipart import Reducer, boundary_of
 from proxy.redaction.bodies import Redacted, redact_body
-from proxy.redaction.fields import Headers, redact_headers, redact_target, redact_text, redact_values
+from proxy.redaction.fields import Headers, redact_edit, redact_headers, redact_target, redact_text, redact_values
 from proxy.redaction.own import compiled
 from proxy.redaction.patterns import BUILT_IN, UNREADABLE, Pattern, placeholder
 from proxy.redaction.reading import Reading
@@ -173,7 +173,7 @@ class CallRedaction:
                 start, end = self._request.place(start), self._request.place(end, is_end=True)
             start = max(start, before)
             before = end = max(start, end)
-            made.append((start, end - start, redact_text(self._redactor, text, self._counts) if text else text))
+            made.append((start, end - start, redact_edit(self._redactor, text, self._counts) if text else text))
         return tuple(made)
 
     # -- what comes back ------------------------------------------------------------------------------------

@@ -7,12 +7,18 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
+import orjson
+
 from proxy.redaction.bodies import redact_body
 from proxy.redaction.flows import MAX_DEPTH
 from proxy.redaction.patterns import UNREADABLE, placeholder
 from proxy.redaction.redactor import Redactor
 
 Headers = tuple[tuple[str, str], ...]
+_AROUND = (
+    ("", ""), ("", "null]}"), ("", "]}"), ("", "null}]"), ("[", "null]"), ("[", "]"), ("{", '"":0}'), ("{", "}")
+)  # fmt: skip
+"""What makes a document of the beginning of one, of members, or of what stands in a list."""
 
 
 def redact_text(redactor: Redactor, text: str, counts: Counter[str]) -> str:
@@ -24,6 +30,28 @@ def redact_text(redactor: Redactor, text: str, counts: Counter[str]) -> str:
         return placeholder(UNREADABLE)
     counts.update(found.counts)
     return found.data.decode("utf-8", "replace") if found.moved is not None else text
+
+
+def redact_edit(redactor: Redactor, text: str, counts: Counter[str]) -> str:
+    """Return what an edit puts into JSON without its secrets: as the part of a document that it is, if it is one.
+
+    Read by itself, the end of an escape would count as part of what comes behind it.
+    """
+    for before, after in _AROUND:
+        whole = f"{before}{text}{after}"
+        if not _is_json(whole):
+            continue
+        found = redact_text(redactor, whole, counts)
+        return found if found == placeholder(UNREADABLE) else found[len(before) : len(found) - len(after)]
+    return redact_text(redactor, text, counts)
+
+
+def _is_json(text: str) -> bool:
+    try:
+        orjson.loads(text)
+    except (orjson.JSONDecodeError, UnicodeEncodeError):
+        return False
+    return True
 
 
 def redact_headers(redactor: Redactor, headers: Headers, counts: Counter[str]) -> Headers:

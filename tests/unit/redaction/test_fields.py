@@ -5,7 +5,16 @@ from __future__ import annotations
 import json
 from collections import Counter
 
-from proxy.redaction.fields import redact_headers, redact_members, redact_target, redact_text, redact_values
+import pytest
+
+from proxy.redaction.fields import (
+    redact_edit,
+    redact_headers,
+    redact_members,
+    redact_target,
+    redact_text,
+    redact_values,
+)
 from tests.support.redacting import CANARIES, EVERYTHING
 
 MAIL = CANARIES["email"]
@@ -55,3 +64,23 @@ def test_values_that_are_too_deep_are_left_out() -> None:
     counts = counted()
     assert MAIL not in json.dumps(redact_values(EVERYTHING, {"a": deep}, counts))
     assert counts == {"unreadable": 1}
+
+
+SAID = json.dumps({"role": "system", "content": "write to:\nada@example.com"})
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        SAID, f"{SAID},", f"[{SAID}]", f'[{SAID},{{"role":"user","content":', f'"a":{SAID},', f'"a":{SAID}',
+        f'{{"model":"m","messages":[{SAID},', f'{{"model":"m","messages":[{SAID}', f'{{"messages":[{SAID}]}}',
+    ],
+)  # fmt: skip
+def test_an_edit_without_its_secrets_still_fits_into_its_document(text: str) -> None:
+    counts = counted()
+    assert redact_edit(EVERYTHING, text, counts) == text.replace("ada@example.com", "[redacted:email]")
+    assert counts
+
+
+def test_what_is_no_part_of_json_is_looked_at_as_it_stands() -> None:
+    assert redact_edit(EVERYTHING, 'half "of it: ada@example.com', counted()) == 'half "of it: [redacted:email]'
